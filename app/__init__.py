@@ -1,0 +1,1 @@
+"""The service: asynchronous, in front of a collection; it knows no retrieval."""

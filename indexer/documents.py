@@ -1,0 +1,296 @@
+"""The nouns: documents, chunks, queries, hits. What is stored and what is answered.
+
+Nothing here knows a file, a model or an index. Arrays are named by their shape:
+
+* :data:`Vector` is (d,) float32; :data:`Vectors` is (n, d) float32, rows of unit length
+  unless a docstring says otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import InvalidDocument, InvalidQuery, InvalidVector
+from indexer.filters import Filter, Metadata, Scalar, is_encodable, scalar_problem
+
+Vector: TypeAlias = NDArray[np.float32]
+"""(d,) float32."""
+
+Vectors: TypeAlias = NDArray[np.float32]
+"""(n, d) float32, rows of unit length."""
+
+MAX_ID_BYTES: Final = 512
+MAX_KEYS: Final = 256
+MAX_KEY_CHARACTERS: Final = 256
+MAX_METADATA_BYTES: Final = 65_536
+UNIT_TOLERANCE: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What the user gives. Checked when made: raises InvalidDocument."""
+
+    id: str
+    text: str
+    title: str | None = None
+    metadata: Metadata = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+        for name, value in (("text", self.text), ("title", self.title or "")):
+            if not isinstance(value, str):
+                raise InvalidDocument(f"document {self.id!r}: {name} must be a string")
+            if not is_encodable(value):
+                raise InvalidDocument(
+                    f"document {self.id!r}: {name} holds a lone surrogate, not valid Unicode"
+                )
+        _check_metadata(self.id, self.metadata)
+
+    @property
+    def prefix(self) -> str:
+        """What is embedded in front of the text: the title and a space, or nothing."""
+        return f"{self.title} " if self.title else ""
+
+    @property
+    def content(self) -> str:
+        """What is embedded if the document fits one chunk (the title in front, as BEIR does)."""
+        return self.prefix + self.text
+
+    @property
+    def content_hash(self) -> bytes:
+        """16 bytes that change when what is embedded or shown changes, and not with metadata."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (self.title or "", self.text):
+            encoded = part.encode()
+            digest.update(len(encoded).to_bytes(8, "little"))
+            digest.update(encoded)
+        return digest.digest()
+
+
+def _check_id(given: object) -> None:
+    if not isinstance(given, str) or not given:
+        raise InvalidDocument(f"a document's id must be a non-empty string, got {given!r}")
+    if not is_encodable(given) or len(given.encode()) > MAX_ID_BYTES:
+        raise InvalidDocument(
+            f"a document's id must be valid Unicode of at most {MAX_ID_BYTES} bytes: {given[:80]!r}"
+        )
+    if any(ord(character) < 32 or ord(character) == 127 for character in given):
+        raise InvalidDocument(f"a document's id must not hold control characters: {given[:80]!r}")
+
+
+def _check_metadata(id: str, metadata: object) -> None:
+    if not isinstance(metadata, Mapping):
+        raise InvalidDocument(f"document {id!r}: metadata must be an object")
+    if len(metadata) > MAX_KEYS:
+        raise InvalidDocument(f"document {id!r}: metadata has more than {MAX_KEYS} keys")
+    for key, value in metadata.items():
+        if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY_CHARACTERS:
+            raise InvalidDocument(
+                f"document {id!r}: a metadata key must be a string of 1 to "
+                f"{MAX_KEY_CHARACTERS} characters, got {str(key)[:80]!r}"
+            )
+        if key.startswith("$") or not is_encodable(key):
+            raise InvalidDocument(
+                f"document {id!r}: metadata key {key!r} must be valid Unicode and not start with $"
+            )
+        for element in value if isinstance(value, list | tuple) else (value,):
+            problem = _scalar_problem(element)
+            if problem:
+                raise InvalidDocument(f"document {id!r}: metadata {key!r}: {problem}")
+    size = len(encode_metadata(metadata).encode())
+    if size > MAX_METADATA_BYTES:
+        raise InvalidDocument(
+            f"document {id!r}: metadata takes {size} bytes, at most {MAX_METADATA_BYTES}"
+        )
+
+
+def _scalar_problem(value: object) -> str | None:
+    if value is not None and not isinstance(value, str | int | float):
+        return (
+            "a value must be a string, number, boolean, null or a list of them, "
+            f"got {type(value).__name__}"
+        )
+    return scalar_problem(value)
+
+
+def encode_metadata(metadata: Metadata) -> str:
+    """Metadata as canonical JSON: equal objects give equal strings."""
+    return json.dumps(
+        dict(metadata), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of a document's text: characters start to end, the position-th of its chunks."""
+
+    position: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedDocument:
+    """A document, its chunks, and their vectors: (len(chunks), d) float32 unit rows."""
+
+    document: Document
+    chunks: tuple[Chunk, ...]
+    vectors: Vectors
+    truncated: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.chunks or len(self.chunks) != len(self.vectors):
+            raise InvalidDocument(
+                f"document {self.document.id!r}: {len(self.chunks)} chunks "
+                f"but {len(self.vectors)} vectors"
+            )
+
+
+class Change(StrEnum):
+    """What storing a document would change."""
+
+    NEW = "new"
+    CONTENT = "content"
+    METADATA = "metadata"
+    NOTHING = "nothing"
+
+
+class Mode(StrEnum):
+    """How a query is held against documents."""
+
+    DENSE = "dense"
+    LEXICAL = "lexical"
+    HYBRID = "hybrid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is searched for: a text, a vector, or example documents (``like`` less ``unlike``).
+
+    A text that is to be searched densely must have its vector beside it by the time a collection
+    sees it (see indexer.search); vectors need not have unit length.
+    """
+
+    text: str | None = None
+    vector: Vector | None = None
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    k: int = 10
+    filter: Filter | None = None
+    mode: Mode = Mode.DENSE
+    min_score: float | None = None
+    exact: bool = False
+    temperature: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise InvalidQuery(f"k must be at least 1, got {self.k}")
+        if self.temperature is not None and not 0 < self.temperature < float("inf"):
+            raise InvalidQuery(f"temperature must be above 0, got {self.temperature}")
+        if self.min_score is not None and not np.isfinite(self.min_score):
+            raise InvalidQuery(f"min_score must be finite, got {self.min_score}")
+        if self.text is not None and not is_encodable(self.text):
+            raise InvalidQuery("the query holds a lone surrogate, which is not valid Unicode")
+        examples = bool(self.like or self.unlike)
+        if examples == (self.text is not None or self.vector is not None):
+            raise InvalidQuery("give one of: a text (query), a vector, or examples (like, unlike)")
+        if self.mode is not Mode.DENSE and self.text is None:
+            raise InvalidQuery(f"mode {self.mode} needs a text (query)")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The best chunk of a hit: characters start to end of the document's text."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A document that answers a query. A score is larger when closer; for dense a cosine."""
+
+    document: Document
+    score: float
+    passage: Passage
+    probability: float | None = None
+
+    @property
+    def distance(self) -> float:
+        """1 - score: for a cosine in [0, 2]."""
+        return 1.0 - self.score
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The hits of one query, best first; ties by the order in which documents came."""
+
+    hits: tuple[Hit, ...]
+    mode: Mode
+    exact: bool
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some documents in the order they came, and where to go on (None at the end)."""
+
+    documents: tuple[Document, ...]
+    cursor: str | None
+
+
+def normalise(vectors: NDArray[np.floating], name: str = "vector") -> Vectors:
+    """(n, d) rows scaled to unit length, float32.
+
+    Raises InvalidVector, which names the first row that is zero or not finite. Components are
+    scaled by the largest first, so that no row overflows or vanishes (cf. LAPACK dnrm2).
+    """
+    exact = np.asarray(vectors, dtype=np.float64)
+    largest = np.abs(exact).max(axis=1, initial=0.0)
+    for index in np.flatnonzero(~(np.isfinite(largest) & (largest > 0))):
+        problem = "is zero" if largest[index] == 0 else "is not finite"
+        raise InvalidVector(f"{name} {index} {problem}: a direction is needed")
+    exact = exact / largest[:, None]
+    unit: Vectors = (exact / np.linalg.norm(exact, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+def check_unit(vectors: Vectors, ids: Sequence[str]) -> None:
+    """Raise InvalidVector, naming its id, unless every row is finite and of unit length."""
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    wrong = np.flatnonzero(~(np.abs(norms - 1.0) <= UNIT_TOLERANCE))
+    if wrong.size:
+        index = int(wrong[0])
+        raise InvalidVector(
+            f"the vector of {ids[index]!r} has length {norms[index]:.6g}, not 1: refused"
+        )
+
+
+__all__ = [
+    "Answer",
+    "Change",
+    "Chunk",
+    "Document",
+    "EmbeddedDocument",
+    "Hit",
+    "Metadata",
+    "Mode",
+    "Page",
+    "Passage",
+    "Query",
+    "Scalar",
+    "Vector",
+    "Vectors",
+    "check_unit",
+    "encode_metadata",
+    "normalise",
+]

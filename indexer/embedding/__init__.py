@@ -1,0 +1,1 @@
+"""Ways to embed: OpenVINO, sentence-transformers, hashing."""

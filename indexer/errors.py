@@ -1,0 +1,96 @@
+"""Every error that the library raises on purpose.
+
+::
+
+    BearingError
+    ├── InvalidInput (ValueError)      what was given cannot be used; nothing was changed
+    │   ├── InvalidDocument            an id, text, title or metadata out of bounds
+    │   ├── InvalidVector              zero, not finite, or of another dimension
+    │   ├── InvalidFilter              a filter that does not parse
+    │   ├── InvalidQuery               a search that contradicts itself
+    │   └── TooLarge                   over a limit that the message names
+    ├── Unreadable                     a file or line that holds no document; names the place
+    ├── NotFound                       no collection or document of that name
+    ├── Conflict
+    │   ├── AlreadyExists              a collection of that name is there
+    │   ├── CollectionBusy             another process is writing to it
+    │   └── ModelMismatch              the collection was filled by another model
+    ├── ModelError                     a model that cannot be loaded or trusted
+    ├── MissingExtra                   an optional dependency is not installed
+    ├── Damaged                        a file of a collection is not what was written
+    └── StorageFailed                  the disk is full, read-only, or failing
+
+A message says what was given, what is allowed, and what to do. Exceptions of other
+libraries are translated where those libraries are called.
+"""
+
+
+class BearingError(Exception):
+    """The root of the tree: catch it to catch all that Bearing raises on purpose."""
+
+
+class InvalidInput(BearingError, ValueError):
+    """What was given cannot be used; nothing was changed."""
+
+
+class InvalidDocument(InvalidInput):
+    """A document's id, text, title or metadata is out of bounds."""
+
+
+class InvalidVector(InvalidInput):
+    """A vector is zero, not finite, or of another dimension than the collection's."""
+
+
+class InvalidFilter(InvalidInput):
+    """A filter does not parse."""
+
+
+class InvalidQuery(InvalidInput):
+    """A search contradicts itself or asks for what cannot be."""
+
+
+class TooLarge(InvalidInput):
+    """Something is over a limit; the message names the limit."""
+
+
+class Unreadable(BearingError):
+    """A file, line or page holds no document that can be read."""
+
+
+class NotFound(BearingError):
+    """No collection or document of that name exists."""
+
+
+class Conflict(BearingError):
+    """The request is sound but the state of things forbids it."""
+
+
+class AlreadyExists(Conflict):
+    """A collection of that name is there already."""
+
+
+class CollectionBusy(Conflict):
+    """Another writer holds the collection."""
+
+
+class ModelMismatch(Conflict):
+    """The collection was filled by another model than the one at hand."""
+
+
+class ModelError(BearingError):
+    """A model cannot be loaded, or is not the one it should be."""
+
+
+class MissingExtra(BearingError):
+    """An optional dependency is not installed; the message names the extra."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'bearing[{extra}]'")
+
+
+class Damaged(BearingError):
+    """A file of a collection is not what was written to it."""
+
+
+class StorageFailed(BearingError):
+    """The file system refused a write: full, read-only, or failing."""

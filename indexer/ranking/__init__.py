@@ -1,0 +1,1 @@
+"""Pure functions on ids and scores: fusion, diversity, calibration."""

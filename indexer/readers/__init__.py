@@ -1,0 +1,1 @@
+"""File formats: one function per format, (path) -> documents."""

@@ -1,0 +1,1 @@
+"""One machine's collection: SQLite, memory-mapped vectors, FAISS."""
