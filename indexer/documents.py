@@ -54,6 +54,14 @@ class Document:
                 )
         _check_metadata(self.id, self.metadata)
 
+    @classmethod
+    def stored(cls, id: str, text: str, title: str | None, metadata: Metadata) -> Document:
+        """A document that was checked when it was stored, without checking it again."""
+        document = object.__new__(cls)
+        for name, value in (("id", id), ("text", text), ("title", title), ("metadata", metadata)):
+            object.__setattr__(document, name, value)
+        return document
+
     @property
     def prefix(self) -> str:
         """What is embedded in front of the text: the title and a space, or nothing."""

@@ -1,0 +1,97 @@
+"""The right to write to a collection: one process at a time, and free again when it dies."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from indexer.errors import CollectionBusy, StorageFailed
+
+PATIENCE_SECONDS: Final = 2.0
+"""How long a writer waits for another process's short write to end."""
+
+_POLL_SECONDS: Final = 0.02
+
+
+class WriterLock:
+    """Held by one process, and in it by any number of threads at once.
+
+    Threads of the holder share it, so that a pipeline's writer thread may write while its main
+    thread holds the lock for the whole run; transactions are serialised elsewhere.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path = path
+        self._name = name
+        self._mutex = threading.Lock()
+        self._holds = 0
+        self._descriptor = -1
+
+    @contextmanager
+    def held(self, purpose: str) -> Iterator[None]:
+        """Hold the lock; raises CollectionBusy, naming the holder, if another process does."""
+        with self._mutex:
+            if self._holds == 0:
+                self._acquire(purpose)
+            self._holds += 1
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._holds -= 1
+                if self._holds == 0:
+                    self._release()
+
+    def _acquire(self, purpose: str) -> None:
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StorageFailed(f"cannot write to {self._path}: {error.strerror}") from error
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not _try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                holder = _holder(descriptor)
+                os.close(descriptor)
+                raise CollectionBusy(
+                    f"collection {self._name!r} is being written by {holder}: "
+                    "wait until it is done, or stop it"
+                )
+            time.sleep(_POLL_SECONDS)
+        self._descriptor = descriptor
+        _sign(descriptor, purpose)
+
+    def _release(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)  # closing gives the lock back
+        self._descriptor = -1
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sign(descriptor: int, purpose: str) -> None:
+    """Leave a note for whoever finds the lock held; the note itself decides nothing."""
+    note = {"pid": os.getpid(), "purpose": purpose, "since": datetime.now(UTC).isoformat()}
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(note).encode(), 0)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        note = json.loads(os.pread(descriptor, 4096, 0))
+        return f"process {note['pid']} ({note['purpose']}, since {note['since'][:19]}Z)"
+    except (ValueError, KeyError, TypeError):
+        return "another process"

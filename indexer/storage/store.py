@@ -1,0 +1,544 @@
+"""The truth of a collection: documents, chunks, rows and metadata in SQLite.
+
+A reader works in one read transaction (:class:`Snapshot`), a writer in one write transaction
+(:class:`Transaction`); each commit raises the sequence by one, and every block of rows carries
+the sequence that changed it last, so that whoever keeps rows in memory reads only what changed.
+
+Tables: ``facts`` (counters), ``generations`` (a model and its committed rows), ``documents``,
+``chunks`` (row -> document and characters), ``blocks`` (4096 rows each: the owner of every row,
+-1 for none, and the checksum of their vectors), ``fields`` and ``facets`` (metadata, one line a
+value, for filters).
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.documents import Chunk, Document, encode_metadata
+from indexer.embedding.embedder import Identity
+from indexer.errors import BearingError, Damaged, NotFound, StorageFailed
+from indexer.filters import (
+    COMPLEMENTS,
+    Condition,
+    Every,
+    Filter,
+    Kind,
+    Metadata,
+    Not,
+    Operator,
+    Scalar,
+    Some,
+    kind_of,
+)
+
+FORMAT: Final = 1
+BUSY_SECONDS: Final = 30.0
+
+_SCHEMA: Final = """
+CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE generations(
+    generation INTEGER PRIMARY KEY, identity TEXT NOT NULL, rows INTEGER NOT NULL);
+CREATE TABLE documents(
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, hash BLOB NOT NULL,
+    truncated INTEGER NOT NULL, title TEXT, metadata TEXT NOT NULL, text TEXT NOT NULL);
+CREATE TABLE chunks(
+    generation INTEGER NOT NULL, row INTEGER NOT NULL, document INTEGER NOT NULL,
+    position INTEGER NOT NULL, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    PRIMARY KEY(generation, row)) WITHOUT ROWID;
+CREATE INDEX chunks_of_document ON chunks(document, generation, row);
+CREATE TABLE blocks(
+    generation INTEGER NOT NULL, block INTEGER NOT NULL, sequence INTEGER NOT NULL,
+    checksum INTEGER NOT NULL, owners BLOB NOT NULL,
+    PRIMARY KEY(generation, block)) WITHOUT ROWID;
+CREATE INDEX blocks_by_sequence ON blocks(generation, sequence);
+CREATE TABLE fields(field INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE facets(
+    field INTEGER NOT NULL, kind INTEGER NOT NULL, value NOT NULL, document INTEGER NOT NULL,
+    PRIMARY KEY(field, kind, value, document)) WITHOUT ROWID;
+"""
+
+_KINDS: Final = {Kind.NULL: 1, Kind.BOOLEAN: 2, Kind.NUMBER: 3, Kind.STRING: 4}
+_EMPTY_LIST: Final = 0
+_ORDERS: Final = {
+    Operator.GT: ">",
+    Operator.GTE: ">=",
+    Operator.LT: "<",
+    Operator.LTE: "<=",
+}
+
+Owners = NDArray[np.int32]
+"""(rows,) int32: the number of the document that a row belongs to, -1 for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """All vectors of one model."""
+
+    number: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much there is."""
+
+    documents: int
+    chunks: int
+    truncated: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """What is known of a stored document before it is replaced."""
+
+    number: int
+    content_hash: bytes
+    metadata: str
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A row's chunk and the number of the document it is of."""
+
+    row: int
+    document: int
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """BLOCK_ROWS rows, or fewer in the last: their owners and the CRC-32 of their vectors."""
+
+    number: int
+    checksum: int
+    owners: Owners
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise Damaged(f"{path} is damaged ({error}): restore it from a backup") from error
+        raise StorageFailed(f"{path}: {error} ({name or 'SQLite'})") from error
+
+
+class Snapshot:
+    """One state of the store, read in one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.sequence = self._fact("sequence")
+
+    def _fact(self, name: str) -> int:
+        row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return int(row[0])
+
+    def counts(self) -> Counts:
+        """How many documents, chunks, and documents with a truncated text there are."""
+        return Counts(self._fact("documents"), self._fact("chunks"), self._fact("truncated"))
+
+    def generation(self) -> Generation:
+        """The generation that is searched."""
+        number = self._fact("generation")
+        row = self._connection.execute(
+            "SELECT rows FROM generations WHERE generation = ?", (number,)
+        ).fetchone()
+        return Generation(number, int(row[0]))
+
+    def identity(self) -> Identity:
+        """The model of the generation that is searched."""
+        row = self._connection.execute(
+            "SELECT identity FROM generations WHERE generation = ?", (self._fact("generation"),)
+        ).fetchone()
+        return Identity.decode(row[0])
+
+    def last_number(self) -> int:
+        """A bound on the numbers of documents: none is larger."""
+        row = self._connection.execute("SELECT max(number) FROM documents").fetchone()
+        return int(row[0] or 0)
+
+    def blocks(self, generation: int, since: int = -1) -> list[Block]:
+        """The blocks of rows that changed after a sequence."""
+        rows = self._connection.execute(
+            "SELECT block, checksum, owners FROM blocks WHERE generation = ? AND sequence > ?",
+            (generation, since),
+        )
+        return [Block(n, checksum, np.frombuffer(owners, "<i4")) for n, checksum, owners in rows]
+
+    def stored(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
+        """What is stored under those of these ids that exist."""
+        rows = self._connection.execute(
+            "SELECT id, number, hash, metadata, truncated FROM documents"
+            " WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(ids)),),
+        )
+        return {id: StoredDocument(n, h, m, bool(t)) for id, n, h, m, t in rows}
+
+    def documents(self, numbers: Iterable[int]) -> dict[int, Document]:
+        """The documents of these numbers that exist."""
+        rows = self._connection.execute(
+            "SELECT number, id, title, metadata, text FROM documents"
+            " WHERE number IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(numbers)),),
+        )
+        return {row[0]: _document(row) for row in rows}
+
+    def documents_after(self, number: int, limit: int) -> list[tuple[int, Document]]:
+        """The next documents by number."""
+        rows = self._connection.execute(
+            "SELECT number, id, title, metadata, text FROM documents"
+            " WHERE number > ? ORDER BY number LIMIT ?",
+            (number, limit),
+        )
+        return [(row[0], _document(row)) for row in rows]
+
+    def chunks(self, generation: int, rows: Iterable[int]) -> dict[int, StoredChunk]:
+        """The chunks of these rows that exist."""
+        found = self._connection.execute(
+            'SELECT row, document, position, "start", "end" FROM chunks'
+            " WHERE generation = ? AND row IN (SELECT value FROM json_each(?))",
+            (generation, json.dumps(list(rows))),
+        )
+        return {r: StoredChunk(r, d, Chunk(p, s, e)) for r, d, p, s, e in found}
+
+    def chunks_of(self, generation: int, numbers: Iterable[int]) -> list[StoredChunk]:
+        """The chunks of these documents, by document and row."""
+        found = self._connection.execute(
+            'SELECT row, document, position, "start", "end" FROM chunks'
+            " WHERE document IN (SELECT value FROM json_each(?)) AND generation = ?"
+            " ORDER BY document, row",
+            (json.dumps(list(numbers)), generation),
+        )
+        return [StoredChunk(r, d, Chunk(p, s, e)) for r, d, p, s, e in found]
+
+    def matching(self, condition: Filter, size: int) -> NDArray[np.bool_]:
+        """(size,) bool by document number: whether the document passes.
+
+        Numbers that no document has are undefined. The meaning is that of filters.matches.
+        """
+        match condition:
+            case Every(parts):
+                passing = np.ones(size, dtype=np.bool_)
+                for part in parts:
+                    passing &= self.matching(part, size)
+                return passing
+            case Some(parts):
+                passing = np.zeros(size, dtype=np.bool_)
+                for part in parts:
+                    passing |= self.matching(part, size)
+                return passing
+            case Not(part):
+                return ~self.matching(part, size)
+            case Condition(field, operator, values) if operator in COMPLEMENTS:
+                return ~self.matching(Condition(field, COMPLEMENTS[operator], values), size)
+            case Condition():
+                return self._holding(condition, size)
+
+    def _holding(self, condition: Condition, size: int) -> NDArray[np.bool_]:
+        field = self._connection.execute(
+            "SELECT field FROM fields WHERE name = ?", (condition.field,)
+        ).fetchone()
+        number = -1 if field is None else int(field[0])
+        if condition.operator is Operator.EXISTS:
+            present = self._mask("field = ?", (number,), size)
+            return present if condition.values[0] else ~present
+        if condition.operator in _ORDERS:
+            value = condition.values[0]
+            where = f"field = ? AND kind = ? AND value {_ORDERS[condition.operator]} ?"
+            return self._mask(where, (number, _KINDS[kind_of(value)], value), size)
+        return self._equal(number, condition.values, size)
+
+    def _equal(self, field: int, values: Sequence[Scalar], size: int) -> NDArray[np.bool_]:
+        found = np.zeros(size, dtype=np.bool_)
+        if None in values:  # as in MongoDB, a missing field equals null
+            found |= ~self._mask("field = ?", (field,), size)
+        where = "field = ? AND kind = ? AND value = ?"
+        for value in values:
+            self._mark(found, where, (field, _KINDS[kind_of(value)], _held(value)))
+        return found
+
+    def _mask(self, where: str, parameters: Sequence[Scalar], size: int) -> NDArray[np.bool_]:
+        mask = np.zeros(size, dtype=np.bool_)
+        self._mark(mask, where, parameters)
+        return mask
+
+    def _mark(self, mask: NDArray[np.bool_], where: str, parameters: Sequence[Scalar]) -> None:
+        rows = self._connection.execute(f"SELECT document FROM facets WHERE {where}", parameters)  # noqa: S608 - the text is ours
+        mask[np.fromiter((row[0] for row in rows), dtype=np.int64)] = True
+
+
+class Transaction(Snapshot):
+    """A write transaction: what it changes exists once the store has committed it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self._fields: dict[str, int] = {}
+
+    def advance(self, generation: int, rows: int) -> int:
+        """Count a commit and the generation's rows; the new sequence."""
+        self.sequence += 1
+        self._connection.execute(
+            "UPDATE facts SET value = ? WHERE name = 'sequence'", (self.sequence,)
+        )
+        self._connection.execute(
+            "UPDATE generations SET rows = ? WHERE generation = ?", (rows, generation)
+        )
+        return self.sequence
+
+    def count(self, documents: int = 0, chunks: int = 0, truncated: int = 0) -> None:
+        """Add to the counters."""
+        self._connection.executemany(
+            "UPDATE facts SET value = value + ? WHERE name = ?",
+            [(documents, "documents"), (chunks, "chunks"), (truncated, "truncated")],
+        )
+
+    def insert(self, document: Document, truncated: bool) -> int:
+        """A new document's number."""
+        cursor = self._connection.execute(
+            "INSERT INTO documents(id, hash, truncated, title, metadata, text)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                document.id,
+                document.content_hash,
+                truncated,
+                document.title,
+                encode_metadata(document.metadata),
+                document.text,
+            ),
+        )
+        assert cursor.lastrowid is not None
+        self._add_facets(cursor.lastrowid, document.metadata)
+        return cursor.lastrowid
+
+    def replace(self, old: StoredDocument, document: Document, truncated: bool) -> None:
+        """Put a document in place of the one that has its id."""
+        self._connection.execute(
+            "UPDATE documents SET hash = ?, truncated = ?, title = ?, metadata = ?, text = ?"
+            " WHERE number = ?",
+            (
+                document.content_hash,
+                truncated,
+                document.title,
+                encode_metadata(document.metadata),
+                document.text,
+                old.number,
+            ),
+        )
+        self._replace_facets(old, document.metadata)
+
+    def amend(self, old: StoredDocument, metadata: Metadata) -> None:
+        """Put metadata in place of a document's."""
+        self._connection.execute(
+            "UPDATE documents SET metadata = ? WHERE number = ?",
+            (encode_metadata(metadata), old.number),
+        )
+        self._replace_facets(old, metadata)
+
+    def remove(self, old: StoredDocument) -> None:
+        """Delete a document, without its chunks."""
+        self._connection.execute("DELETE FROM documents WHERE number = ?", (old.number,))
+        self._drop_facets(old)
+
+    def add_chunks(self, generation: int, chunks: Iterable[StoredChunk]) -> None:
+        """Record the chunks of rows."""
+        self._connection.executemany(
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                (generation, c.row, c.document, c.chunk.position, c.chunk.start, c.chunk.end)
+                for c in chunks
+            ),
+        )
+
+    def drop_chunks(self, numbers: Iterable[int]) -> None:
+        """Forget the chunks of documents, in every generation."""
+        self._connection.executemany(
+            "DELETE FROM chunks WHERE document = ?", ((number,) for number in numbers)
+        )
+
+    def block(self, generation: int, number: int) -> Block | None:
+        """One block of rows, if it exists."""
+        row = self._connection.execute(
+            "SELECT checksum, owners FROM blocks WHERE generation = ? AND block = ?",
+            (generation, number),
+        ).fetchone()
+        return row and Block(number, row[0], np.frombuffer(row[1], "<i4"))
+
+    def write_block(self, generation: int, block: Block) -> None:
+        """Put a block of rows; it carries the sequence of this transaction."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)",
+            (
+                generation,
+                block.number,
+                self.sequence,
+                block.checksum,
+                block.owners.astype("<i4").tobytes(),
+            ),
+        )
+
+    def _field(self, name: str) -> int:
+        if name not in self._fields:
+            self._connection.execute("INSERT OR IGNORE INTO fields(name) VALUES (?)", (name,))
+            row = self._connection.execute(
+                "SELECT field FROM fields WHERE name = ?", (name,)
+            ).fetchone()
+            self._fields[name] = row[0]
+        return self._fields[name]
+
+    def _add_facets(self, number: int, metadata: Metadata) -> None:
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO facets VALUES (?, ?, ?, ?)",
+            [
+                (self._field(name), kind, value, number)
+                for name, held in metadata.items()
+                for kind, value in _facets(held)
+            ],
+        )
+
+    def _drop_facets(self, old: StoredDocument) -> None:
+        self._connection.executemany(
+            "DELETE FROM facets WHERE field = ? AND kind = ? AND value = ? AND document = ?",
+            [
+                (self._field(name), kind, value, old.number)
+                for name, held in json.loads(old.metadata).items()
+                for kind, value in _facets(held)
+            ],
+        )
+
+    def _replace_facets(self, old: StoredDocument, metadata: Metadata) -> None:
+        if old.metadata != encode_metadata(metadata):
+            self._drop_facets(old)
+            self._add_facets(old.number, metadata)
+
+
+class Store:
+    """The SQLite file of a collection; safe to use from several threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise NotFound(f"{path} does not exist")
+        self._path = path
+        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._closed = False
+        with _translated(path):
+            version = self._version()
+        if version != FORMAT:
+            raise Damaged(f"{path} has format {version}; this version of Bearing reads {FORMAT}")
+
+    @classmethod
+    def create(cls, path: Path, identity: Identity) -> None:
+        """Make a store without documents, durably."""
+        with _translated(path):
+            connection = _connect(path)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
+                connection.execute("BEGIN")
+                counters = ("sequence", "documents", "chunks", "truncated")
+                facts = [("generation", 1), *((name, 0) for name in counters)]
+                connection.executemany("INSERT INTO facts VALUES (?, ?)", facts)
+                connection.execute("INSERT INTO generations VALUES (1, ?, 0)", (identity.encode(),))
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
+
+    def close(self) -> None:
+        """Close idle connections; those in use are closed when they are done."""
+        self._closed = True
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Snapshot]:
+        """One state of the store."""
+        with _translated(self._path), self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield Snapshot(connection)
+            finally:
+                connection.execute("ROLLBACK")
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """A write transaction, committed durably at its end or not at all."""
+        with _translated(self._path), self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield Transaction(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        if self._closed:
+            raise StorageFailed(f"{self._path} was closed")
+        try:
+            connection = self._idle.get_nowait()
+        except queue.Empty:
+            connection = _connect(self._path)
+        try:
+            yield connection
+        except BearingError:
+            self._give_back(connection)
+            raise
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(connection)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.put(connection)
+
+    def _version(self) -> int:
+        with self._connection() as connection:
+            return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA synchronous = FULL")  # in WAL mode: fsync at every commit
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def _document(row: tuple[int, str, str | None, str, str]) -> Document:
+    _, id, title, metadata, text = row
+    return Document.stored(id, text, title, json.loads(metadata))
+
+
+def _held(value: Scalar) -> str | int | float:
+    """A scalar as a facet holds it; its kind is beside it."""
+    if value is None:
+        return 0
+    return int(value) if isinstance(value, bool) else value
+
+
+def _facets(held: Scalar | Sequence[Scalar]) -> list[tuple[int, str | int | float]]:
+    """The kinds and values of a metadata field, one for each element of a list."""
+    if isinstance(held, Sequence) and not isinstance(held, str):
+        elements = [(_KINDS[kind_of(element)], _held(element)) for element in held]
+        return elements or [(_EMPTY_LIST, 0)]
+    return [(_KINDS[kind_of(held)], _held(held))]
