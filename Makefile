@@ -1,0 +1,73 @@
+# One machine with Python 3.11 or newer and make is enough: everything else goes into .venv.
+# `make help` lists the targets.
+
+# The first Python that is new enough; name another with `make PYTHON=...`.
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python,\
+	$(if $(shell $(name) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(name))))
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+SOURCES := app indexer tests benchmarks
+
+# Where wheels of torch without CUDA are looked for first; empty for the ordinary index only.
+export TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+# Arguments for pytest, as in `make test ARGS="-k filter -x"`.
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-long check lint-docker format bench screenshots clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## index the documentation of this Python, serve it, say where to look
+	$(BIN)/bearing demo
+
+test: $(VENV)/.development ## run the test suite, all but its long tests
+	$(BIN)/pytest -m "not long" $(ARGS)
+
+test-long: $(VENV)/.development ## run the tests that take more than a minute each
+	$(BIN)/pytest -m long $(ARGS)
+
+check: $(VENV)/.development ## lint, types, layers: ruff, mypy --strict, import-linter, hadolint
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	@if [ -x $(BIN)/hadolint ]; then echo $(BIN)/hadolint Dockerfile; $(BIN)/hadolint Dockerfile; \
+	else echo "hadolint has no wheel for this machine: the Dockerfile was not checked"; fi
+
+format: $(VENV)/.development ## put the sources into shape
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: $(VENV)/.development ## measure speed on this machine
+	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.development ## take the pictures in docs/images anew (needs Chromium)
+	$(BIN)/pytest -m screenshots $(ARGS)
+
+install: $(VENV)/.development ## make .venv with everything in it, and stop there
+
+clean: ## remove what make has made; collections under ./data stay
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find app indexer tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Bearing needs Python 3.11 or newer: install it, or name it with make PYTHON=..." >&2; \
+		exit 1; fi
+	$(PYTHON) -m venv $(VENV)
+
+# The project is installed in place, and built with the pinned setuptools.
+$(VENV)/.runtime: pyproject.toml constraints.txt docker/install-torch | $(VENV)/bin/python
+	docker/install-torch $(BIN)/python constraints.txt
+	$(PIP) setuptools
+	$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime
+	$(PIP) --no-build-isolation --editable '.[dev]'
+	@touch $@
