@@ -1,0 +1,257 @@
+"""What is opened, and how: the settings of the library and the data directory they name.
+
+This is the only module that knows every implementation: it turns a collection's name into a
+LocalCollection and a model's name into an Embedder.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import platformdirs
+
+from indexer.collection import Collection
+from indexer.embedding import DEFAULT_MODEL, Backend, Precision, open_embedder
+from indexer.embedding.embedder import Embedder
+from indexer.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed
+
+if TYPE_CHECKING:
+    from indexer.storage.collection import LocalCollection
+
+DEFAULT_COLLECTION: Final = "default"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+_Member = TypeVar("_Member", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Where data is and how texts are embedded; each field is the variable BEARING_<FIELD>."""
+
+    data: Path = Path("data")
+    cache: Path = Path(platformdirs.user_cache_dir("bearing"))
+    model: str = DEFAULT_MODEL
+    backend: Backend = Backend.AUTO
+    precision: Precision = Precision.AUTO
+    threads: int = 0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], **given: object) -> Self:
+        """The settings that were given (not None), else the environment's, else the defaults.
+
+        Raises InvalidInput, which names the variable and what is allowed.
+        """
+        config = cls()
+        for name, read in _READERS.items():
+            variable = f"BEARING_{name.upper()}"
+            value = given.pop(name, None)
+            if value is None:
+                value = environment.get(variable) or None
+            if value is not None:
+                config = replace(config, **{name: read(variable, str(value))})
+        if given:
+            raise TypeError(f"no such settings: {', '.join(given)}")
+        return config
+
+
+def _path(_: str, value: str) -> Path:
+    return Path(value).expanduser()
+
+
+def _text(_: str, value: str) -> str:
+    return value
+
+
+def _count(variable: str, value: str) -> int:
+    if not value.isascii() or not value.isdigit() or len(value) > 6:
+        raise InvalidInput(f"{variable} must be a number of threads, 0 for all; got {value!r}")
+    return int(value)
+
+
+def _backend(variable: str, value: str) -> Backend:
+    return _member(Backend, variable, value)
+
+
+def _precision(variable: str, value: str) -> Precision:
+    return _member(Precision, variable, value)
+
+
+def _member(members: type[_Member], variable: str, value: str) -> _Member:
+    try:
+        return members(value.lower())
+    except ValueError:
+        allowed = ", ".join(members)
+        raise InvalidInput(f"{variable} must be one of {allowed}; got {value!r}") from None
+
+
+_READERS: Final[Mapping[str, Any]] = {
+    "data": _path,
+    "cache": _path,
+    "model": _text,
+    "backend": _backend,
+    "precision": _precision,
+    "threads": _count,
+}
+assert set(_READERS) == {field.name for field in fields(Config)}
+
+
+def check_name(name: str) -> str:
+    """The name itself; raises InvalidInput unless it can be a collection's."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"a collection's name is 1 to 64 letters, digits, '-' and '_', "
+            f"beginning with a letter or digit; got {name[:80]!r}"
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    collection: Collection
+    folder: int | None
+
+
+class Library:
+    """A data directory: its collections, each opened once, and the models that they share.
+
+    Safe to use from several threads; a context manager.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._lock = threading.RLock()
+        self._collections: dict[str, _Opened] = {}
+        self._embedders: dict[str, Embedder] = {}
+
+    @property
+    def config(self) -> Config:
+        """How it was opened."""
+        return self._config
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def names(self) -> list[str]:
+        """The names of the collections there are, sorted."""
+        data = self._config.data
+        if not data.is_dir():
+            return []
+        return sorted(
+            entry.name
+            for entry in data.iterdir()
+            if _NAME.fullmatch(entry.name) and (entry / "store.sqlite").is_file()
+        )
+
+    def open(self, name: str) -> Collection:
+        """A collection that exists; raises NotFound, which names those that do."""
+        with self._lock:
+            folder = self._folder_number(check_name(name))
+            known = self._collections.get(name)
+            if known is not None and known.folder == folder:
+                return known.collection
+            if known is not None:  # another process deleted it, and may have made it anew
+                self._collections.pop(name).collection.close()
+            if folder is None:
+                there = ", ".join(self.names()) or "none"
+                raise NotFound(f"there is no collection {name!r} (there are: {there})")
+            return self._opened(name)
+
+    def create(self, name: str, model: str | None = None) -> Collection:
+        """A new collection for a model; raises AlreadyExists."""
+        with self._lock:
+            if self._exists(check_name(name)):
+                raise AlreadyExists(f"collection {name!r} is there already")
+            identity = self._model(model or self._config.model).identity
+            try:
+                self._config.data.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageFailed(
+                    f"cannot create {self._config.data}: {error.strerror}"
+                ) from error
+            _local().create(self._config.data / name, identity).close()
+            return self._opened(name)
+
+    def obtain(self, name: str, model: str | None = None) -> Collection:
+        """A collection, made if there is none; raises ModelMismatch if it is another model's."""
+        with self._lock:
+            if not self._exists(check_name(name)):
+                return self.create(name, model)
+            collection = self.open(name)
+            if model is not None:
+                collection.identity.require(self._model(model).identity)
+            return collection
+
+    def delete(self, name: str) -> None:
+        """Delete a collection with all that is in it; raises NotFound."""
+        with self._lock:
+            collection = self.open(name)
+            with collection.writing("delete"):
+                grave = self._config.data / f".{name}.{uuid.uuid4().hex}.deleted"
+                try:
+                    (self._config.data / name).rename(grave)
+                except OSError as error:
+                    raise StorageFailed(f"cannot delete {name!r}: {error.strerror}") from error
+            self._collections.pop(name).collection.close()
+            shutil.rmtree(grave, ignore_errors=True)
+
+    def embedder(self, collection: Collection) -> Embedder:
+        """The model that filled a collection; raises ModelMismatch if it has changed since."""
+        with self._lock:
+            embedder = self._model(collection.identity.name)
+            collection.identity.require(embedder.identity)
+            return embedder
+
+    def close(self) -> None:
+        """Close all collections, then all models."""
+        with self._lock:
+            while self._collections:
+                self._collections.popitem()[1].collection.close()
+            while self._embedders:
+                self._embedders.popitem()[1].close()
+
+    def _exists(self, name: str) -> bool:
+        return self._folder_number(name) is not None
+
+    def _folder_number(self, name: str) -> int | None:
+        """What tells a collection from a later one of its name; None if there is none."""
+        try:
+            return (self._config.data / name / "store.sqlite").stat().st_ino
+        except OSError:
+            return None
+
+    def _opened(self, name: str) -> Collection:
+        collection: Collection = _local()(self._config.data / name)
+        self._collections[name] = _Opened(collection, self._folder_number(name))
+        return collection
+
+    def _model(self, name: str) -> Embedder:
+        """An open model by name; a path is made absolute, so that it means the same elsewhere."""
+        if "/" in name and Path(name).expanduser().is_dir():
+            name = str(Path(name).expanduser().resolve())
+        if name not in self._embedders:
+            self._embedders[name] = open_embedder(
+                name,
+                cache=self._config.cache,
+                backend=self._config.backend,
+                precision=self._config.precision,
+                threads=self._config.threads,
+            )
+        return self._embedders[name]
+
+
+def _local() -> type[LocalCollection]:
+    """The implementation on this machine; imported here, since it brings FAISS along."""
+    from indexer.storage.collection import LocalCollection
+
+    return LocalCollection

@@ -1,0 +1,353 @@
+"""What every collection promises, against exact search in NumPy and a dict."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from samples import DIMENSION, random_units
+
+from indexer.collection import Collection
+from indexer.documents import (
+    Change,
+    Chunk,
+    Document,
+    EmbeddedDocument,
+    Mode,
+    Query,
+    Vectors,
+    normalise,
+)
+from indexer.errors import InvalidInput, InvalidQuery, InvalidVector, NotFound
+from indexer.filters import matches, parse_filter
+
+
+def embedded(
+    id: str, vectors: Vectors, text: str = "", metadata: dict[str, object] | None = None
+) -> EmbeddedDocument:
+    """A document with one chunk of ten characters for each vector."""
+    text = text or f"the text of {id} " + "x" * 10 * len(vectors)
+    chunks = tuple(Chunk(i, i * 10, i * 10 + 10) for i in range(len(vectors)))
+    return EmbeddedDocument(Document(id, text, f"Title {id}", metadata or {}), chunks, vectors)
+
+
+def fill(collection: Collection, vectors: Vectors) -> None:
+    """One document for each vector, in batches, with its number as metadata."""
+    for start in range(0, len(vectors), 700):
+        collection.put(
+            [
+                embedded(f"d{i}", vectors[i : i + 1], metadata={"n": i, "odd": i % 2 == 1})
+                for i in range(start, min(start + 700, len(vectors)))
+            ]
+        )
+
+
+def ids(answer: object) -> list[str]:
+    """The ids of an answer's hits."""
+    return [hit.document.id for hit in answer.hits]
+
+
+def best(vectors: Vectors, query: Vectors, among: Sequence[int], k: int) -> list[str]:
+    """The oracle: cosine in float64 against every allowed vector."""
+    scores = vectors.astype(np.float64) @ query
+    return [f"d{i}" for i in sorted(among, key=lambda i: -scores[i])[:k]]
+
+
+def test_hits_are_the_nearest_documents_with_their_cosines(collection: Collection) -> None:
+    """A search returns the k documents of largest cosine, best first, with that cosine."""
+    vectors, query = random_units(1500), random_units(1, seed=5)[0]
+    fill(collection, vectors)
+    answer = collection.search([Query(vector=query * 17, k=20)])[0]
+    assert ids(answer) == best(vectors, query, range(1500), 20)
+    for hit in answer.hits:
+        exact = float(vectors[int(hit.document.id[1:])].astype(np.float64) @ query)
+        assert hit.score == pytest.approx(exact, abs=1e-6)
+        assert hit.distance == 1 - hit.score
+    assert answer.exact and answer.mode is Mode.DENSE
+
+
+def test_k_over_the_number_of_documents_returns_all(collection: Collection) -> None:
+    """Asked for more than there are, a search returns every document, negative scores too."""
+    vectors = random_units(30)
+    fill(collection, vectors)
+    answer = collection.search([Query(vector=-vectors[0], k=1000)])[0]
+    assert len(answer.hits) == 30
+    assert answer.hits[-1].score == pytest.approx(-1.0, abs=1e-6)
+    assert min(hit.score for hit in answer.hits) >= -1.0
+
+
+def test_an_empty_collection_answers_with_no_hits(collection: Collection) -> None:
+    """Searching nothing finds nothing, and is no error."""
+    assert collection.search([Query(vector=random_units(1)[0])])[0].hits == ()
+    assert collection.page().documents == ()
+    assert len(collection.sample(5)) == 0
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"n": {"$lt": 5}},
+        {"odd": True},
+        {"$and": [{"n": {"$gte": 100}}, {"odd": False}]},
+        {"$or": [{"n": 3}, {"n": {"$gt": 690}}]},
+        {"$not": {"odd": True}},
+        {"n": {"$in": [1, 2, 3, 4000]}},
+        {"absent": {"$exists": False}},
+        {"absent": 1},
+    ],
+)
+def test_a_filter_never_shortens_the_answer(
+    collection: Collection, condition: dict[str, object]
+) -> None:
+    """With a filter, the answer is the k best among the documents that pass it."""
+    vectors, query = random_units(700), random_units(1, seed=6)[0]
+    fill(collection, vectors)
+    parsed = parse_filter(condition)
+    passing = [i for i in range(700) if matches(parsed, {"n": i, "odd": i % 2 == 1})]
+    answer = collection.search([Query(vector=query, k=12, filter=parsed)])[0]
+    assert ids(answer) == best(vectors, query, passing, 12)
+
+
+def test_a_document_is_scored_by_its_best_chunk(collection: Collection) -> None:
+    """Chunks are grouped: k documents come back, each once, with its best passage."""
+    vectors = random_units(400, seed=2)
+    documents = [embedded(f"d{i}", vectors[i * 20 : i * 20 + 20]) for i in range(20)]
+    collection.put(documents)
+    query = random_units(1, seed=3)[0]
+    answer = collection.search([Query(vector=query, k=20)])[0]
+    scores = (vectors.astype(np.float64) @ query).reshape(20, 20)
+    assert ids(answer) == [f"d{i}" for i in np.argsort(-scores.max(axis=1))]
+    for hit in answer.hits:
+        chunk = int(scores[int(hit.document.id[1:])].argmax())
+        assert (hit.passage.start, hit.passage.end) == (chunk * 10, chunk * 10 + 10)
+        assert hit.passage.text == hit.document.text[chunk * 10 : chunk * 10 + 10]
+
+
+def test_an_update_replaces_what_was_there(collection: Collection) -> None:
+    """A document put again is found by its new vector only, and counted once."""
+    old, new = random_units(2, seed=4)
+    fill(collection, random_units(50))
+    collection.put([embedded("x", old[None], text="before", metadata={"v": 1})])
+    collection.put([embedded("x", new[None], text="after!", metadata={"v": 2})])
+    hit = collection.search([Query(vector=new, k=1)])[0].hits[0]
+    assert (hit.document.id, hit.document.text) == ("x", "after!")
+    assert hit.score == pytest.approx(1.0, abs=1e-6)
+    assert sum(id == "x" for id in ids(collection.search([Query(vector=old, k=99)])[0])) == 1
+    assert collection.search([Query(vector=old, filter=parse_filter({"v": 1}))])[0].hits == ()
+    assert collection.describe().documents == 51
+
+
+def test_of_two_documents_with_one_id_in_a_batch_the_later_wins(collection: Collection) -> None:
+    """One batch may name an id twice; the last stands."""
+    first, second = random_units(2)
+    collection.put([embedded("a", first[None], "one"), embedded("a", second[None], "two")])
+    found = collection.get(["a"])[0]
+    assert found is not None and found.text == "two"
+    assert collection.describe().chunks == 1
+
+
+def test_deleted_documents_are_gone_at_once(collection: Collection) -> None:
+    """Delete counts what was there; the rest fill the answer up to k."""
+    vectors = random_units(200)
+    fill(collection, vectors)
+    assert collection.delete(["d3", "d4", "d3", "never"]) == 2
+    assert collection.delete_matching(parse_filter({"n": {"$gte": 150}})) == 50
+    answer = collection.search([Query(vector=vectors[3], k=10)])[0]
+    assert ids(answer) == best(vectors, vectors[3], [i for i in range(150) if i not in (3, 4)], 10)
+    assert collection.get(["d3", "d5", "d199"])[1:] != [None, None]
+    assert collection.get(["d3", "d199"]) == [None, None]
+    assert collection.describe().documents == 148
+
+
+def test_changes_tell_content_from_metadata(collection: Collection) -> None:
+    """What storing would change is known before a vector is computed."""
+    collection.put([embedded("a", random_units(1), "text", {"k": 1, "l": 2})])
+    stored = collection.get(["a"])[0]
+    assert stored is not None
+    title = stored.title
+    assert collection.changes(
+        [
+            Document("a", "text", title, {"l": 2, "k": 1}),
+            Document("a", "text", title, {"k": 2}),
+            Document("a", "other", title, {"k": 1, "l": 2}),
+            Document("a", "text", "other", {"k": 1, "l": 2}),
+            Document("b", "text", title),
+        ]
+    ) == [Change.NOTHING, Change.METADATA, Change.CONTENT, Change.CONTENT, Change.NEW]
+
+
+def test_amend_replaces_metadata_and_keeps_vectors(collection: Collection) -> None:
+    """Metadata changes without a new vector, and filters see it."""
+    vector = random_units(1)
+    collection.put([embedded("a", vector, "text", {"k": 1, "gone": True})])
+    title = "Title a"
+    collection.amend([Document("a", "text", title, {"k": [2, "x", None]})])
+    for condition, expected in (({"k": "x"}, 1), ({"k": 1}, 0), ({"gone": True}, 0), ({"k": 2}, 1)):
+        found = collection.search([Query(vector=vector[0], filter=parse_filter(condition))])[0]
+        assert len(found.hits) == expected, condition
+    with pytest.raises(InvalidInput, match="'a' is not stored with this content"):
+        collection.amend([Document("a", "another text", title, {})])
+    with pytest.raises(InvalidInput, match="'zz'"):
+        collection.amend([Document("zz", "text", title, {})])
+
+
+def test_pages_cover_every_document_once(collection: Collection) -> None:
+    """Following the cursor visits all documents in the order they came, with and without filter."""
+    fill(collection, random_units(25))
+    collection.delete(["d7"])
+    for condition, expected in (
+        (None, [f"d{i}" for i in range(25) if i != 7]),
+        (parse_filter({"odd": True}), [f"d{i}" for i in range(1, 25, 2) if i != 7]),
+    ):
+        seen: list[str] = []
+        cursor = None
+        while True:
+            page = collection.page(condition, cursor, limit=4)
+            assert len(page.documents) <= 4
+            seen += [document.id for document in page.documents]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        assert seen == expected
+    with pytest.raises(InvalidInput, match="cursor"):
+        collection.page(cursor="../x")
+
+
+def test_examples_find_their_like_and_are_left_out(collection: Collection) -> None:
+    """Like and unlike search by the difference of means; no example is among the hits."""
+    vectors = random_units(300)
+    fill(collection, vectors)
+    like, unlike = ("d1", "d2"), ("d3",)
+    answer = collection.search([Query(like=like, unlike=unlike, k=8)])[0]
+    direction = normalise(((vectors[1] + vectors[2]) / 2 - vectors[3])[None])[0]
+    others = [i for i in range(300) if i not in (1, 2, 3)]
+    assert ids(answer) == best(vectors, direction, others, 8)
+    with pytest.raises(NotFound, match="'nope'"):
+        collection.search([Query(like=("nope",))])
+
+
+def test_queries_of_one_call_are_answered_each_by_itself(collection: Collection) -> None:
+    """Many queries with different k and filters give what they give one by one."""
+    fill(collection, random_units(500))
+    queries = [
+        Query(
+            vector=vector,
+            k=1 + i % 7,
+            filter=parse_filter({"odd": True}) if i % 3 == 0 else None,
+            min_score=0.3 if i % 2 else None,
+        )
+        for i, vector in enumerate(random_units(25, seed=8))
+    ]
+    together = collection.search(queries)
+    for query, answer in zip(queries, together, strict=True):
+        assert ids(answer) == ids(collection.search([query])[0])
+        assert all(query.min_score is None or h.score >= query.min_score for h in answer.hits)
+
+
+def test_temperature_gives_the_softmax_over_the_hits(collection: Collection) -> None:
+    """Probabilities are softmax(score / temperature) over the k hits and sum to one."""
+    fill(collection, random_units(100))
+    answer = collection.search([Query(vector=random_units(1, seed=9)[0], k=6, temperature=0.1)])[0]
+    scores = np.array([hit.score for hit in answer.hits])
+    expected = np.exp(scores / 0.1) / np.exp(scores / 0.1).sum()
+    assert [hit.probability for hit in answer.hits] == pytest.approx(expected.tolist())
+
+
+@pytest.mark.parametrize(
+    ("vector", "reason"),
+    [
+        (np.zeros(DIMENSION), "is zero"),
+        (np.full(DIMENSION, np.nan), "not finite"),
+        (np.ones(DIMENSION + 1), f"have {DIMENSION}"),
+    ],
+)
+def test_a_query_without_a_direction_is_refused(
+    collection: Collection, vector: np.ndarray, reason: str
+) -> None:
+    """A zero, non-finite or misshapen query vector is an error that says so."""
+    fill(collection, random_units(3))
+    with pytest.raises(InvalidVector, match=reason):
+        collection.search([Query(vector=vector)])
+
+
+@pytest.mark.parametrize(
+    "vector", [np.zeros(DIMENSION), np.full(DIMENSION, np.inf), np.ones(DIMENSION)]
+)
+def test_a_vector_that_is_not_a_unit_is_never_stored(
+    collection: Collection, vector: np.ndarray
+) -> None:
+    """The error names the document, and none of the batch is written."""
+    good = embedded("good", random_units(1))
+    bad = embedded("bad", vector.astype(np.float32)[None])
+    with pytest.raises(InvalidVector, match="'bad'"):
+        collection.put([good, bad])
+    assert collection.get(["good", "bad"]) == [None, None]
+
+
+def test_a_text_needs_its_vector(collection: Collection) -> None:
+    """A collection embeds nothing itself, and says who does."""
+    with pytest.raises(InvalidQuery, match=r"indexer\.search"):
+        collection.search([Query(text="words")])
+
+
+def test_vectors_come_back_as_they_were_put(collection: Collection) -> None:
+    """Stored vectors are the given ones to the last bit, with their chunks in order."""
+    vectors = random_units(5)
+    one = embedded("a", vectors)
+    collection.put([one, embedded("b", random_units(1, seed=1))])
+    found, missing = collection.vectors(["a", "zz"])
+    assert missing is None and found is not None
+    assert found.chunks == one.chunks
+    np.testing.assert_array_equal(found.vectors, vectors)
+
+
+def test_a_sample_holds_only_what_is_stored(collection: Collection) -> None:
+    """Sampled vectors are live ones, without repeats."""
+    vectors = random_units(60)
+    fill(collection, vectors)
+    collection.delete_matching(parse_filter({"n": {"$lt": 30}}))
+    sample = collection.sample(100)
+    assert len(sample) == 30
+    assert {row.tobytes() for row in sample} == {row.tobytes() for row in vectors[30:]}
+    assert len(collection.sample(7, seed=1)) == 7
+
+
+def test_searches_see_one_state_while_documents_are_written(collection: Collection) -> None:
+    """While a document is replaced over and over, each search finds it exactly once, whole."""
+    vectors = random_units(40)
+    fill(collection, vectors)
+    stop, problems = threading.Event(), []
+
+    def search() -> None:
+        while not stop.is_set():
+            answer = collection.search([Query(vector=vectors[0], k=41)])[0]
+            texts = [hit.document.text for hit in answer.hits if hit.document.id == "x"]
+            if len(answer.hits) not in (40, 41) or len(texts) > 1:
+                problems.append((len(answer.hits), texts))
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for i, vector in enumerate(random_units(60, seed=12)):
+        collection.put([embedded("x", vector[None], f"version {i:04}")])
+        if i % 10 == 9:
+            collection.delete(["x"])
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+
+
+def test_odd_texts_and_keys_survive(collection: Collection) -> None:
+    """Text, titles, ids and metadata come back as given: NUL, emoji, right-to-left, quotes."""
+    odd = 'a\x00b 🧭 שלום "quoted" \u202e\ufeff'
+    document = Document("id/with ?&#%/🧭", odd, odd, {"key.with $ and ' \"": odd, "n": [1, 2.5]})
+    collection.put([EmbeddedDocument(document, (Chunk(0, 0, len(odd)),), random_units(1))])
+    assert collection.get([document.id]) == [document]
+    for condition in ({"key.with $ and ' \"": odd}, {"n": {"$in": [2.5]}}, {"n": {"$gt": 2}}):
+        found = collection.search(
+            [Query(vector=np.ones(DIMENSION), filter=parse_filter(condition))]
+        )
+        assert ids(found[0]) == [document.id]

@@ -1,0 +1,21 @@
+"""Vectors and models made up for tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from indexer.documents import Vectors, normalise
+from indexer.embedding.embedder import CANARIES, Identity
+
+DIMENSION = 16
+
+
+def make_identity(dimension: int = DIMENSION, name: str = "test-model") -> Identity:
+    """The identity of a model that exists only as vectors."""
+    canaries = random_units(len(CANARIES), dimension, seed=99)
+    return Identity(name, "w" * 64, "s" * 64, dimension, 256, "mean", {}, canaries)
+
+
+def random_units(count: int, dimension: int = DIMENSION, seed: int = 0) -> Vectors:
+    """(count, dimension) float32 rows of unit length, in random directions."""
+    return normalise(np.random.default_rng(seed).normal(size=(count, dimension)))
