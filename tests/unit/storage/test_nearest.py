@@ -1,0 +1,42 @@
+"""Exact search against a matrix product in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from samples import random_units
+
+from indexer.storage.nearest import exact_search
+
+
+@pytest.mark.parametrize("share", [None, 0.001, 0.04, 0.5, 1.0])
+@pytest.mark.parametrize("queries", [1, 3, 40])
+def test_exact_search_equals_the_matrix_product(share: float | None, queries: int) -> None:
+    """Scores and rows are those of sorting all allowed products, whatever share is allowed."""
+    vectors, asked = random_units(3000), random_units(queries, seed=1)
+    allowed = None
+    if share is not None:
+        allowed = np.random.default_rng(2).random(3000) < share
+        allowed[17] = True
+    scores, rows = exact_search(asked, vectors, 25, allowed)
+    products = asked.astype(np.float64) @ vectors.astype(np.float64).T
+    if allowed is not None:
+        products[:, ~allowed] = -np.inf
+    count = min(25, 3000 if allowed is None else int(allowed.sum()))
+    order = np.argsort(-products, axis=1)[:, :count]
+    np.testing.assert_array_equal(rows, order)
+    np.testing.assert_allclose(scores, np.take_along_axis(products, order, 1), atol=1e-6)
+
+
+def test_equal_scores_come_in_order_of_rows() -> None:
+    """Ties are broken by row, so that answers repeat."""
+    vectors = np.repeat(random_units(2), 5, axis=0)
+    scores, rows = exact_search(vectors[:1], vectors, 10)
+    assert rows[0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert scores.max() <= 1.0
+
+
+def test_nothing_allowed_finds_nothing() -> None:
+    """An empty set of rows gives an empty answer of the right shape."""
+    scores, rows = exact_search(random_units(2), random_units(9), 5, np.zeros(9, dtype=np.bool_))
+    assert scores.shape == rows.shape == (2, 0)
