@@ -1,0 +1,104 @@
+"""The shape of the project: who may import whom, what an import costs, what is installed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "faiss", "openvino", "transformers", "sentence_transformers", "pyarrow", "scipy")
+
+PULLED_IN_BY_NAME = {"httptools", "uvloop"}
+"""uvicorn takes these where they are installed; nothing of ours names them."""
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    """Run a piece of code in a Python of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120
+    )
+
+
+def project() -> dict:
+    """The project table of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def names(requirements: list[str]) -> set[str]:
+    """What requirements ask for, as PyPI spells it."""
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
+
+
+def imported_modules(package: str) -> Iterator[str]:
+    """The top-level modules that the sources of a package import, wherever in a file."""
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module.split(".")[0]
+
+
+def imported_distributions() -> set[str]:
+    """What must be installed for every import of the sources to work."""
+    distributions = packages_distributions()
+    modules = {*imported_modules("app"), *imported_modules("indexer")} - {"app", "indexer"}
+    foreign = modules - set(sys.stdlib_module_names)
+    return {canonicalize_name(owner) for module in foreign for owner in distributions[module]}
+
+
+@pytest.mark.parametrize(
+    "module", ["indexer", "indexer.config", "indexer.cli", "app", "app.main", "app.cli"]
+)
+def test_importing_a_module_loads_no_heavy_library(module: str) -> None:
+    """An import costs neither a model library nor an index library; they come with first use."""
+    code = f"import sys, {module}; print(*[name for name in {HEAVY} if name in sys.modules])"
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == ""
+
+
+def test_modules_import_only_what_their_layer_may() -> None:
+    """The contracts of import-linter in pyproject.toml hold."""
+    done = run_python(
+        "import sys; from importlinter.cli import lint_imports; "
+        "sys.exit(lint_imports(no_cache=True, no_logo=True))"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_import_is_a_declared_dependency() -> None:
+    """Nothing is imported that is installed only because something else needs it."""
+    assert imported_distributions() - names(project()["dependencies"]) == set()
+
+
+def test_every_dependency_is_used() -> None:
+    """Nothing is installed that is not imported."""
+    declared = names(project()["dependencies"])
+    assert declared - imported_distributions() == PULLED_IN_BY_NAME
+
+
+def test_every_dependency_is_pinned() -> None:
+    """constraints.txt pins each requirement, and to a version that the requirement allows."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {
+        canonicalize_name(name): version
+        for name, version in (line.split("==") for line in lines if not line.startswith("#"))
+    }
+    for line in [*project()["dependencies"], *project()["optional-dependencies"]["dev"]]:
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(pins[canonicalize_name(wanted.name)]), line
+
+
+def test_pins_do_not_choose_a_variant() -> None:
+    """No pin has a local version, such as +cpu, which only one index would have."""
+    assert "+" not in (ROOT / "constraints.txt").read_text()
