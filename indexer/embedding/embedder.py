@@ -31,6 +31,27 @@ CANARY_COSINE: Final = 0.999
 """Below this a model is another one; precisions and backends stay above."""
 
 
+class Backend(StrEnum):
+    """What computes vectors; AUTO is torch where there is a GPU, else OpenVINO."""
+
+    AUTO = "auto"
+    OPENVINO = "openvino"
+    TORCH = "torch"
+    HASHING = "hashing"
+
+
+class Precision(StrEnum):
+    """In what numbers a model computes; AUTO is the fastest that keeps the float32 vectors.
+
+    INT8 changes the vectors (cosines near 0.99), so it is used only where asked for.
+    """
+
+    AUTO = "auto"
+    BF16 = "bf16"
+    F32 = "f32"
+    INT8 = "int8"
+
+
 class Role(StrEnum):
     """Which side of a search a text is on; models may have a prompt for each."""
 

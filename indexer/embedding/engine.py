@@ -1,0 +1,187 @@
+"""One embedder over every engine: tokenise, drop duplicates, batch, run, put in order, check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from typing import Protocol, Self
+
+import numpy as np
+
+from indexer.documents import Vectors
+from indexer.embedding.batching import SORT_WINDOW, Batch, plan_batches
+from indexer.embedding.embedder import (
+    CANARIES,
+    Embeddings,
+    Identity,
+    Input,
+    Role,
+    Runtime,
+    Tokens,
+)
+from indexer.embedding.tokenizing import Ids, Tokenizer
+from indexer.errors import InvalidVector
+
+
+class Engine(Protocol):
+    """Batches of tokens in, vectors out. Safe to call from several threads."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """What it runs on."""
+        ...
+
+    @property
+    def budget(self) -> int:
+        """How many tokens, padding included, a batch should have at most."""
+        ...
+
+    @property
+    def pad_id(self) -> int:
+        """The token that fills a batch up."""
+        ...
+
+    def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:
+        """Each batch with its vectors, in any order; ``batches`` is read as engines get free."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """An Identity's fields, less the canaries that only a running engine can tell."""
+
+    name: str
+    weights: str
+    setup: str
+    dimension: int
+    window: int
+    pooling: str
+    prompts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one call to embed gathers. ``rows`` finds the row of inputs that came before."""
+
+    vectors: Vectors
+    rows: dict[bytes, int] = field(default_factory=dict)
+    repeats: list[tuple[int, int]] = field(default_factory=list)
+    truncated: list[int] = field(default_factory=list)
+    tokens: int = 0
+
+    def admit(self, start: int, prepared: Sequence[tuple[Ids, bool]]) -> dict[int, Ids]:
+        """The new ones among inputs from ``start`` on, by their place."""
+        fresh: dict[int, Ids] = {}
+        for place, (ids, cut) in enumerate(prepared, start):
+            if cut:
+                self.truncated.append(place)
+            first = self.rows.setdefault(blake2b(ids.tobytes(), digest_size=16).digest(), place)
+            if first == place:
+                fresh[place] = ids
+                self.tokens += len(ids)
+            else:
+                self.repeats.append((place, first))
+        return fresh
+
+
+class EngineEmbedder:
+    """An Embedder made of a tokenizer and an engine."""
+
+    def __init__(self, description: Description, tokenizer: Tokenizer, engine: Engine) -> None:
+        self._description = description
+        self._tokenizer = tokenizer
+        self._engine = engine
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Which model this is; its canaries are embedded at the first call."""
+        d = self._description
+        canaries = self.embed(CANARIES).vectors
+        return Identity(
+            d.name, d.weights, d.setup, d.dimension, d.window, d.pooling, d.prompts, canaries
+        )
+
+    @property
+    def runtime(self) -> Runtime:
+        """What it runs on."""
+        return self._engine.runtime
+
+    @property
+    def room(self) -> int:
+        """How many tokens of a document's text fit beside special tokens and prompt."""
+        return self._tokenizer.room
+
+    def tokenize(self, texts: Sequence[str], role: Role = Role.DOCUMENT) -> list[Tokens]:
+        """The texts as the model takes them."""
+        return self._tokenizer.tokenize(texts, role)
+
+    def embed(self, inputs: Sequence[Input], role: Role = Role.DOCUMENT) -> Embeddings:
+        """Unit vectors in the order of the inputs; see Embedder."""
+        work = _Work(np.empty((len(inputs), self._description.dimension), np.float32))
+        for batch, vectors in self._engine.run(self._batches(inputs, role, work), role):
+            work.vectors[batch.places] = _unit(vectors, batch)
+        for place, first in work.repeats:
+            work.vectors[place] = work.vectors[first]
+        return Embeddings(work.vectors, tuple(work.truncated), work.tokens)
+
+    def _batches(self, inputs: Sequence[Input], role: Role, work: _Work) -> Iterator[Batch]:
+        for start, prepared in self._windows(inputs, role):
+            fresh = work.admit(start, prepared)
+            yield from plan_batches(
+                list(fresh.values()), list(fresh), self._engine.budget, self._engine.pad_id
+            )
+
+    def _windows(
+        self, inputs: Sequence[Input], role: Role
+    ) -> Iterator[tuple[int, list[tuple[Ids, bool]]]]:
+        """The inputs' tokens, a sort window at a time, the next prepared beside the engine."""
+        if len(inputs) <= SORT_WINDOW:
+            yield 0, self._prepare(inputs, role)
+            return
+        starts = range(0, len(inputs), SORT_WINDOW)
+        with ThreadPoolExecutor(1, "tokenize") as ahead:
+            coming = ahead.submit(self._prepare, inputs[:SORT_WINDOW], role)
+            for start in starts:
+                prepared = coming.result()
+                following = start + SORT_WINDOW
+                if following < len(inputs):
+                    window = inputs[following : following + SORT_WINDOW]
+                    coming = ahead.submit(self._prepare, window, role)
+                yield start, prepared
+
+    def _prepare(self, inputs: Sequence[Input], role: Role) -> list[tuple[Ids, bool]]:
+        texts = [given for given in inputs if isinstance(given, str)]
+        tokenised = iter(self._tokenizer.ids(texts, role) if texts else ())
+        return [
+            next(tokenised) if isinstance(given, str) else (given.ids, given.truncated)
+            for given in inputs
+        ]
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _unit(vectors: Vectors, batch: Batch) -> Vectors:
+    """The rows scaled to unit length. Raises InvalidVector for one that has no direction."""
+    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    for row in np.flatnonzero(~(np.isfinite(squares) & (squares > 0))):
+        problem = "zero" if squares[row] == 0 else "not finite"
+        raise InvalidVector(
+            f"the model's vector of text {batch.places[row]} is {problem}: it has no direction"
+        )
+    scaled: Vectors = vectors * (1.0 / np.sqrt(squares))[:, None].astype(np.float32)
+    return scaled

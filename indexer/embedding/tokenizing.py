@@ -1,0 +1,138 @@
+"""Texts to tokens, by a model's own vocabulary; the ``tokenizers`` library alone.
+
+A tokenizer adds a role's prompt and the special tokens, cuts to the window, and tells which
+characters each token stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.embedding.embedder import Role, Tokens
+from indexer.errors import ModelError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+
+Ids: TypeAlias = NDArray[np.int32]
+"""(n,) int32: one text's tokens with special tokens and prompt, cut to the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a model is beside its graph.
+
+    ``tokenizer`` is the JSON of the ``tokenizers`` library, ``prompts`` are by role, ``window``
+    counts tokens with special ones, ``poolable_prompt`` says that prompts are pooled like text.
+    """
+
+    tokenizer: str
+    prompts: Mapping[str, str]
+    window: int
+    dimension: int
+    pooling: str
+    pad_id: int
+    poolable_prompt: bool = True
+
+    def as_json(self) -> dict[str, object]:
+        """The fields as JSON values, for :meth:`from_json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, object]) -> Self:
+        """The setup that :meth:`as_json` gave. Raises TypeError for other fields."""
+        return cls(**fields)  # type: ignore[arg-type]
+
+
+class Tokenizer(Protocol):
+    """Texts in, tokens out."""
+
+    @property
+    def room(self) -> int:
+        """How many tokens of a document's text fit beside special tokens and prompt."""
+        ...
+
+    def tokenize(self, texts: Sequence[str], role: Role) -> list[Tokens]:
+        """Ids with the spans of all tokens."""
+        ...
+
+    def ids(self, texts: Sequence[str], role: Role) -> list[tuple[Ids, bool]]:
+        """Ids, and whether the text was cut; cheaper where spans are not wanted."""
+        ...
+
+
+class ModelTokenizer:
+    """A model's own tokenizer. Safe to use from several threads: it is never changed."""
+
+    def __init__(self, setup: Setup) -> None:
+        from tokenizers import Tokenizer
+
+        self._window = setup.window
+        self._prompts = setup.prompts
+        self._tokenizer = Tokenizer.from_str(setup.tokenizer)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._front, self._back = self._count_special()
+        types = set(self._tokenizer.encode("a").type_ids)
+        if types - {0}:
+            raise ModelError(f"token types {sorted(types)} are not supported, only 0")
+
+    def _count_special(self) -> tuple[int, int]:
+        """How many special tokens stand before and after a text."""
+        probe = "probe"
+        bare = self._tokenizer.encode(probe, add_special_tokens=False).ids
+        full = self._tokenizer.encode(probe).ids
+        for front in range(len(full) - len(bare) + 1):
+            if full[front : front + len(bare)] == bare:
+                return front, len(full) - front - len(bare)
+        raise ModelError("the tokenizer changes a text when it adds special tokens")
+
+    @property
+    def room(self) -> int:
+        """How many tokens of a document's text fit beside special tokens and prompt."""
+        return self._window - self._front - self._back - self._prompt_tokens(Role.DOCUMENT)
+
+    def _prompt_tokens(self, role: Role) -> int:
+        prompt = self._prompts.get(role, "")
+        return len(self._tokenizer.encode(prompt, add_special_tokens=False)) if prompt else 0
+
+    def prompt_length(self, role: Role) -> int:
+        """Tokens that pooling leaves out where prompts are not pooled; 0 without a prompt.
+
+        As sentence-transformers counts: the prompt's encoding less one closing special token.
+        """
+        count = self._prompt_tokens(role)
+        return self._front + count + max(self._back - 1, 0) if count else 0
+
+    def tokenize(self, texts: Sequence[str], role: Role) -> list[Tokens]:
+        """Ids with the spans of all tokens."""
+        prompt = self._prompts.get(role, "")
+        encodings = self._tokenizer.encode_batch([prompt + text for text in texts])
+        return [self._tokens(encoding, len(prompt)) for encoding in encodings]
+
+    def _tokens(self, encoding: Encoding, prompt: int) -> Tokens:
+        ids, truncated = self._cut(encoding)
+        end = len(encoding) - self._back
+        spans = np.asarray(encoding.offsets[self._front : end], np.int32).reshape(-1, 2)
+        if prompt:
+            spans = np.maximum(spans[spans[:, 1] > prompt] - np.int32(prompt), np.int32(0))
+        return Tokens(ids, spans, truncated)
+
+    def ids(self, texts: Sequence[str], role: Role) -> list[tuple[Ids, bool]]:
+        """Ids, and whether the text was cut; cheaper where spans are not wanted."""
+        prompt = self._prompts.get(role, "")
+        whole = [prompt + text for text in texts] if prompt else list(texts)
+        return [self._cut(encoding) for encoding in self._tokenizer.encode_batch_fast(whole)]
+
+    def _cut(self, encoding: Encoding) -> tuple[Ids, bool]:
+        ids = encoding.ids
+        truncated = len(ids) > self._window
+        if truncated:
+            closing = ids[len(ids) - self._back :]
+            ids = ids[: self._window - self._back] + closing
+        return np.asarray(ids, np.int32), truncated
