@@ -1,0 +1,632 @@
+"""Documents into a collection: chunked, embedded, and written, each step in a thread of its own.
+
+Reading, preparing (what changed, tokens, chunks), embedding and writing overlap. Between two
+steps lies a bounded :class:`Channel`; a step takes whatever has gathered there while it was busy,
+so windows are large under load and small when input comes slowly, without a timer.
+
+Order is kept from end to end: what a :class:`Progress` calls committed is the first so many
+documents of the input.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Final, Generic, Self, TypeVar
+
+from indexer.chunking import chunk, chunk_content, fits, heading
+from indexer.collection import Collection
+from indexer.documents import (
+    Change,
+    Chunk,
+    Document,
+    EmbeddedDocument,
+    Vectors,
+    encode_metadata,
+)
+from indexer.embedding.embedder import Embedder, Tokens
+from indexer.errors import InvalidInput, InvalidVector
+from indexer.readers.reading import Read, Rejection
+
+READ_AHEAD_CHARACTERS: Final = 8_000_000
+"""How much text waits to be prepared, at most."""
+
+PREPARE_CHARACTERS: Final = 1_000_000
+"""How much text is tokenised at a time, at most."""
+
+PREPARED_TOKENS: Final = 2_000_000
+"""How many tokens wait to be embedded, at most."""
+
+EMBEDDED_CHUNKS: Final = 16_384
+"""How many vectors wait to be written, at most."""
+
+WRITE_CHUNKS: Final = 4_096
+"""How many vectors one transaction writes, about."""
+
+WINDOW_SECONDS: Final = 3.0
+"""How long embedding a window takes, about: it is what a crash loses and a Ctrl-C waits for."""
+
+FIRST_WINDOW_TOKENS: Final = 16_384
+MAX_WINDOW_TOKENS: Final = 1_000_000
+
+DOCUMENT_WEIGHT: Final = 64
+"""What an input weighs in a channel beside its text, so that empty ones are bounded too."""
+
+READER_PATIENCE_SECONDS: Final = 2.0
+"""How long an ended run waits for its reader, which may be waiting for input."""
+
+_SHRINK: Final = 0.8
+_LEAST_ROOM: Final = 8
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come: the first ``committed`` documents of the input are durable.
+
+    ``committed`` = ``written`` + ``amended`` (metadata only) + ``unchanged``, counted as if
+    documents came one at a time; ``last_id`` is the last of them. ``consumed`` are the bytes of
+    input up to there, ``tokens`` those that were embedded.
+    """
+
+    committed: int = 0
+    last_id: str | None = None
+    written: int = 0
+    amended: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    empty: int = 0
+    chunks: int = 0
+    tokens: int = 0
+    consumed: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did: see Progress; ``truncated`` are documents of which a part is not embedded."""
+
+    written: int
+    amended: int
+    unchanged: int
+    rejected: int
+    empty: int
+    truncated: tuple[str, ...]
+    chunks: int
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What storing some documents did; ``truncated`` are ids, in the order given."""
+
+    written: int
+    unchanged: int
+    amended: int
+    truncated: tuple[str, ...]
+
+
+# Embedding documents
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document ready to be embedded: the tokens of each chunk's content."""
+
+    document: Document
+    chunks: tuple[Chunk, ...]
+    tokens: tuple[Tokens, ...]
+    truncated: bool
+
+    @property
+    def weight(self) -> int:
+        """How many tokens embedding it takes."""
+        return sum(len(tokens.ids) for tokens in self.tokens)
+
+
+def prepare(embedder: Embedder, documents: Sequence[Document]) -> list[Prepared]:
+    """The documents cut into chunks that fit the model's window, tokenised once where they fit."""
+    tokens = embedder.tokenize([document.content for document in documents])
+    return [
+        Prepared(document, chunk(document, whole, embedder.room), (whole,), truncated=False)
+        if fits(whole, embedder.room)
+        else _cut(embedder, document, whole)
+        for document, whole in zip(documents, tokens, strict=True)
+    ]
+
+
+def _cut(embedder: Embedder, document: Document, whole: Tokens) -> Prepared:
+    """A document that does not fit, in chunks that do, each tokenised as the text it is.
+
+    A chunk that was cut inside a word can take more tokens by itself than it took in its context;
+    then there is less room for all, until they fit.
+    """
+    room = embedder.room
+    while True:
+        top = heading(document, whole, room)
+        chunks = chunk(document, whole, room)
+        tokens = embedder.tokenize([chunk_content(document, one, top) for one in chunks])
+        cut = any(one.truncated for one in tokens)
+        if not cut or room <= _LEAST_ROOM:
+            return Prepared(document, chunks, tuple(tokens), truncated=cut or top.cut)
+        room = int(room * _SHRINK)
+
+
+def embed_documents(embedder: Embedder, documents: Sequence[Document]) -> list[EmbeddedDocument]:
+    """The documents with the vectors of their chunks, in order.
+
+    Raises InvalidVector, naming the document, where the model gives a text no direction.
+    """
+    return _embed(embedder, prepare(embedder, documents))
+
+
+def _embed(embedder: Embedder, prepared: Sequence[Prepared]) -> list[EmbeddedDocument]:
+    try:
+        vectors = embedder.embed([tokens for one in prepared for tokens in one.tokens]).vectors
+    except InvalidVector as error:
+        if len(prepared) == 1:
+            raise InvalidVector(f"document {prepared[0].document.id!r}: {error}") from error
+        return [_embed(embedder, [one])[0] for one in prepared]
+    return list(_assemble(prepared, vectors))
+
+
+def _assemble(prepared: Sequence[Prepared], vectors: Vectors) -> Iterator[EmbeddedDocument]:
+    start = 0
+    for one in prepared:
+        end = start + len(one.chunks)
+        yield EmbeddedDocument(one.document, one.chunks, vectors[start:end], one.truncated)
+        start = end
+
+
+# What is to be done
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became of one input: rejected, or a document with what storing it takes.
+
+    ``counted`` is the change as if documents came one at a time, ``action`` what must be done for
+    it: nothing if a later document of the same id is at hand. ``consumed`` is as in Read.
+    """
+
+    item: Document | Rejection
+    consumed: int = 0
+    counted: Change = Change.NOTHING
+    action: Change = Change.NOTHING
+    prepared: Prepared | None = None
+    embedded: EmbeddedDocument | None = None
+
+    @property
+    def embeds(self) -> bool:
+        """Whether its document must be embedded."""
+        return self.action in (Change.NEW, Change.CONTENT)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens embedding it takes."""
+        return self.prepared.weight if self.prepared else 0
+
+    @property
+    def chunks(self) -> int:
+        """How many vectors it writes."""
+        return len(self.embedded.chunks) if self.embedded else 0
+
+
+class Outlook:
+    """What a collection will hold once what is on its way into it has been written."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._coming: dict[str, Document] = {}
+        self._lock = threading.Lock()
+
+    def compare(self, documents: Sequence[Document]) -> list[Step]:
+        """A step for each document; those that change something are on their way from now on."""
+        changes = self._changes(documents)
+        latest = {document.id: document for document in documents}
+        previous: dict[str, Document] = {}
+        steps: list[Step] = []
+        for document, change in zip(documents, changes, strict=True):
+            before = previous.get(document.id)
+            counted = change if before is None else _difference(before, document)
+            action = change if latest[document.id] is document else Change.NOTHING
+            steps.append(Step(document, counted=counted, action=action))
+            previous[document.id] = document
+        with self._lock:
+            self._coming.update(
+                (one.item.id, one.item)
+                for one in steps
+                if isinstance(one.item, Document) and one.action is not Change.NOTHING
+            )
+        return steps
+
+    def arrived(self, documents: Iterable[Document]) -> None:
+        """Note that these have been written, or given up."""
+        with self._lock:
+            for document in documents:
+                if self._coming.get(document.id) is document:
+                    del self._coming[document.id]
+
+    def _changes(self, documents: Sequence[Document]) -> list[Change]:
+        # What is on its way is looked up first: what has arrived since is then in the collection.
+        with self._lock:
+            coming = [self._coming.get(document.id) for document in documents]
+        asked = [one for one, before in zip(documents, coming, strict=True) if before is None]
+        stored = iter(self._collection.changes(asked))
+        return [
+            next(stored) if before is None else _difference(before, document)
+            for document, before in zip(documents, coming, strict=True)
+        ]
+
+
+def _difference(old: Document, new: Document) -> Change:
+    if old.content_hash != new.content_hash:
+        return Change.CONTENT
+    same = encode_metadata(old.metadata) == encode_metadata(new.metadata)
+    return Change.NOTHING if same else Change.METADATA
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """What a window of steps writes: each id once, in its latest state."""
+
+    puts: Mapping[str, EmbeddedDocument]
+    amends: Mapping[str, Document]
+
+    @classmethod
+    def of(cls, steps: Iterable[Step]) -> Writes:
+        """The outcome of the steps in their order."""
+        puts: dict[str, EmbeddedDocument] = {}
+        amends: dict[str, Document] = {}
+        for step in steps:
+            if step.embedded is not None:
+                amends.pop(step.embedded.document.id, None)
+                puts[step.embedded.document.id] = step.embedded
+            elif step.action is Change.METADATA and isinstance(step.item, Document):
+                _amend(step.item, puts, amends)
+        return cls(puts, amends)
+
+    def write(self, collection: Collection, embedder: Embedder) -> None:
+        """Write them to the collection, durably."""
+        if self.puts:
+            collection.put(list(self.puts.values()))
+        if not self.amends:
+            return
+        amended = list(self.amends.values())
+        try:
+            collection.amend(amended)
+        except InvalidInput:  # someone else changed or deleted one of them since it was compared
+            collection.put(embed_documents(embedder, amended))
+
+
+def _amend(
+    document: Document, puts: dict[str, EmbeddedDocument], amends: dict[str, Document]
+) -> None:
+    if document.id in puts:
+        puts[document.id] = replace(puts[document.id], document=document)
+    else:
+        amends[document.id] = document
+
+
+def store(collection: Collection, embedder: Embedder, documents: Sequence[Document]) -> Stored:
+    """Store documents, embedding only those whose content is new; of two with one id the later.
+
+    Counts are as if documents came one at a time. Raises what the collection's ``put`` does.
+    """
+    steps = Outlook(collection).compare(documents)
+    embedded = embed_documents(embedder, _to_embed(steps))
+    waiting = iter(embedded)
+    steps = [replace(one, embedded=next(waiting)) if one.embeds else one for one in steps]
+    Writes.of(steps).write(collection, embedder)
+    count = Counter(step.counted for step in steps)
+    return Stored(
+        written=count[Change.NEW] + count[Change.CONTENT],
+        unchanged=count[Change.NOTHING],
+        amended=count[Change.METADATA],
+        truncated=tuple(_truncated(embedded)),
+    )
+
+
+# The pipeline
+
+
+class Closed(Exception):
+    """Nobody takes from this channel any more."""
+
+
+class Channel(Generic[T]):
+    """Items from one thread to another, in order, at most ``capacity`` of weight at a time."""
+
+    def __init__(self, capacity: int, weigh: Callable[[T], int]) -> None:
+        self._capacity = capacity
+        self._weigh = weigh
+        self._items: deque[tuple[int, T]] = deque()
+        self._weight = 0
+        self._changed = threading.Condition()
+        self._finished = False
+        self._error: BaseException | None = None
+        self._closed = False
+
+    def put(self, item: T) -> None:
+        """Add an item, when there is place or nothing else waits; raises Closed."""
+        weight = self._weigh(item)
+        with self._changed:
+            while self._items and self._weight + weight > self._capacity and not self._closed:
+                self._changed.wait()
+            if self._closed:
+                raise Closed
+            self._items.append((weight, item))
+            self._weight += weight
+            self._changed.notify_all()
+
+    def take(self, most: int) -> list[T]:
+        """What waits, at least one item and else at most that weight; empty at the end.
+
+        Raises what the channel was finished with, once nothing waits any more.
+        """
+        with self._changed:
+            while not (self._items or self._finished or self._closed):
+                self._changed.wait()
+            if self._error is not None and not self._items and not self._closed:
+                raise self._error
+            taken: list[T] = []
+            while self._items and (not taken or self._items[0][0] <= most):
+                weight, item = self._items.popleft()
+                taken.append(item)
+                self._weight -= weight
+                most -= weight
+            self._changed.notify_all()
+            return taken
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Say that no more items come, and why if that is an error."""
+        with self._changed:
+            self._finished, self._error = True, error
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Take no more: what waits is dropped, and who puts is told."""
+        with self._changed:
+            self._closed = True
+            self._items.clear()
+            self._weight = 0
+            self._changed.notify_all()
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """A window that is durable: how far the run is, and what there is to report of the window."""
+
+    progress: Progress
+    rejections: tuple[Rejection, ...]
+    truncated: tuple[str, ...]
+
+
+def ingest(
+    collection: Collection,
+    embedder: Embedder,
+    reads: Iterable[Read],
+    *,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_reject: Callable[[Rejection], None] = lambda _: None,
+    window_seconds: float = WINDOW_SECONDS,
+) -> Summary:
+    """Store what is read; a bad input is reported and passed over, and never stops the run.
+
+    Both callbacks are called in this thread; a rejection once all before it is durable. On
+    KeyboardInterrupt what is embedded is still written and reported, then it is raised again.
+    An error that stops the run is raised likewise, after what was read before it is written.
+    Raises CollectionBusy at once if another process writes.
+    """
+    truncated: list[str] = []
+
+    def report(committed: _Committed) -> None:
+        truncated.extend(committed.truncated)
+        for rejection in committed.rejections:
+            on_reject(rejection)
+        on_progress(committed.progress)
+
+    with (
+        collection.writing("index"),
+        _Pipeline(collection, embedder, window_seconds) as pipeline,
+    ):
+        pipeline.start(reads)
+        try:
+            pipeline.follow(report)
+        except KeyboardInterrupt:
+            pipeline.stop_embedding()
+            pipeline.follow(report)
+            raise
+        return _summary(pipeline.progress, tuple(truncated))
+
+
+def _summary(progress: Progress, truncated: tuple[str, ...]) -> Summary:
+    return Summary(
+        written=progress.written,
+        amended=progress.amended,
+        unchanged=progress.unchanged,
+        rejected=progress.rejected,
+        empty=progress.empty,
+        truncated=truncated,
+        chunks=progress.chunks,
+        tokens=progress.tokens,
+        seconds=progress.seconds,
+    )
+
+
+class _Pipeline:
+    """The four steps of one run, and the channels between them."""
+
+    def __init__(self, collection: Collection, embedder: Embedder, window_seconds: float) -> None:
+        self._collection = collection
+        self._embedder = embedder
+        self._window_seconds = window_seconds
+        self._window_tokens = FIRST_WINDOW_TOKENS
+        self._outlook = Outlook(collection)
+        self._started = time.monotonic()
+        self._read: Channel[Read] = Channel(READ_AHEAD_CHARACTERS, _characters)
+        self._prepared: Channel[Step] = Channel(PREPARED_TOKENS, _tokens)
+        self._embedded: Channel[list[Step]] = Channel(EMBEDDED_CHUNKS, _chunks)
+        self._committed: Channel[_Committed] = Channel(1, lambda _: 1)
+        self._threads: list[threading.Thread] = []
+        self.progress = Progress()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for channel in (self._read, self._prepared, self._embedded, self._committed):
+            channel.close()
+        for thread in reversed(self._threads):
+            # A reader may wait for input that never comes. It holds nothing of ours: let it be.
+            reads = thread is self._threads[0]
+            thread.join(READER_PATIENCE_SECONDS if reads else None)
+
+    def start(self, reads: Iterable[Read]) -> None:
+        """Set all steps going."""
+        self._run("read", self._read, iter(reads))
+        self._run("prepare", self._prepared, self._prepare())
+        self._run("embed", self._embedded, self._embed())
+        self._run("write", self._committed, self._write())
+
+    def follow(self, report: Callable[[_Committed], None]) -> None:
+        """Report what is committed until the end; raises what stopped the run."""
+        while taken := self._committed.take(1):
+            report(taken[0])
+
+    def stop_embedding(self) -> None:
+        """Leave what is not being embedded yet; the rest goes on to the end."""
+        self._prepared.close()
+        self._read.close()
+
+    def _run(self, name: str, target: Channel[T], items: Iterator[T]) -> None:
+        thread = threading.Thread(target=_pump, args=(items, target), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _prepare(self) -> Iterator[Step]:
+        with closing(self._read):
+            while reads := self._read.take(PREPARE_CHARACTERS):
+                yield from self._prepare_batch(reads)
+
+    def _prepare_batch(self, reads: Sequence[Read]) -> Iterator[Step]:
+        compared = iter(
+            self._outlook.compare([one.item for one in reads if isinstance(one.item, Document)])
+        )
+        steps = [
+            replace(next(compared), consumed=one.consumed)
+            if isinstance(one.item, Document)
+            else Step(one.item, one.consumed)
+            for one in reads
+        ]
+        prepared = iter(prepare(self._embedder, _to_embed(steps)))
+        for step in steps:
+            yield replace(step, prepared=next(prepared)) if step.embeds else step
+
+    def _embed(self) -> Iterator[list[Step]]:
+        with closing(self._prepared):
+            while steps := self._prepared.take(self._window_tokens):
+                before = time.monotonic()
+                window = self._embed_window(steps)
+                self._adapt(sum(step.tokens for step in steps), time.monotonic() - before)
+                yield window
+
+    def _embed_window(self, steps: Sequence[Step]) -> list[Step]:
+        waiting = [step.prepared for step in steps if step.prepared]
+        try:
+            embedded = iter(_embed(self._embedder, waiting))
+        except InvalidVector:
+            return [self._embed_alone(step) for step in steps]
+        return [replace(one, embedded=next(embedded)) if one.prepared else one for one in steps]
+
+    def _embed_alone(self, step: Step) -> Step:
+        """The step, or a rejection if the model gives its document no direction."""
+        if step.prepared is None:
+            return step
+        try:
+            return replace(step, embedded=_embed(self._embedder, [step.prepared])[0])
+        except InvalidVector as error:
+            document = step.prepared.document
+            self._outlook.arrived([document])
+            return Step(Rejection(document.id, str(error)), step.consumed)
+
+    def _adapt(self, tokens: int, seconds: float) -> None:
+        """Let the next window take about as long as it should; it grows at most fourfold."""
+        if tokens * 2 > self._window_tokens:  # a smaller one says little about speed
+            wanted = int(tokens / max(seconds, 1e-6) * self._window_seconds)
+            bound = min(MAX_WINDOW_TOKENS, 4 * self._window_tokens)
+            self._window_tokens = max(FIRST_WINDOW_TOKENS, min(wanted, bound))
+
+    def _write(self) -> Iterator[_Committed]:
+        with closing(self._embedded):
+            while windows := self._embedded.take(WRITE_CHUNKS):
+                steps = list(chain.from_iterable(windows))
+                Writes.of(steps).write(self._collection, self._embedder)
+                self._outlook.arrived(s.item for s in steps if isinstance(s.item, Document))
+                self.progress = self._advanced(steps)
+                yield _Committed(
+                    self.progress,
+                    tuple(step.item for step in steps if isinstance(step.item, Rejection)),
+                    tuple(_truncated(step.embedded for step in steps)),
+                )
+
+    def _advanced(self, steps: Sequence[Step]) -> Progress:
+        now = self.progress
+        documents = [step.item for step in steps if isinstance(step.item, Document)]
+        counted = Counter(step.counted for step in steps if isinstance(step.item, Document))
+        return Progress(
+            committed=now.committed + len(documents),
+            last_id=documents[-1].id if documents else now.last_id,
+            written=now.written + counted[Change.NEW] + counted[Change.CONTENT],
+            amended=now.amended + counted[Change.METADATA],
+            unchanged=now.unchanged + counted[Change.NOTHING],
+            rejected=now.rejected + len(steps) - len(documents),
+            empty=now.empty + sum(not document.text.strip() for document in documents),
+            chunks=now.chunks + sum(step.chunks for step in steps),
+            tokens=now.tokens + sum(step.tokens for step in steps),
+            consumed=steps[-1].consumed,
+            seconds=time.monotonic() - self._started,
+        )
+
+
+def _pump(items: Iterator[T], target: Channel[T]) -> None:
+    """Put all items into a channel, and into its end what went wrong."""
+    try:
+        for item in items:
+            target.put(item)
+    except Closed:
+        pass
+    except BaseException as error:  # noqa: BLE001 - raised again in the thread that takes
+        target.finish(error)
+        return
+    finally:
+        if isinstance(items, Generator):
+            items.close()
+    target.finish()
+
+
+def _to_embed(steps: Iterable[Step]) -> list[Document]:
+    return [step.item for step in steps if step.embeds and isinstance(step.item, Document)]
+
+
+def _truncated(embedded: Iterable[EmbeddedDocument | None]) -> Iterator[str]:
+    return (one.document.id for one in embedded if one is not None and one.truncated)
+
+
+def _characters(read: Read) -> int:
+    return DOCUMENT_WEIGHT + (len(read.item.text) if isinstance(read.item, Document) else 0)
+
+
+def _tokens(step: Step) -> int:
+    return DOCUMENT_WEIGHT + step.tokens
+
+
+def _chunks(window: Sequence[Step]) -> int:
+    return sum(1 + step.chunks for step in window)
