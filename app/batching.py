@@ -1,0 +1,194 @@
+"""Concurrent requests -> one call: bounded, fair, and without a timer.
+
+While a call is under way the next batch gathers, so nobody waits for company, and the busier
+the service the larger its batches (as in text-embeddings-inference).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Generic, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from indexer.errors import InvalidInput, NotFound
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Overloaded(Exception):
+    """More waits than the service lets wait: come back after ``retry_after_seconds``."""
+
+    def __init__(self, what: str, limit: int, setting: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(
+            f"{what} already wait, at most {limit} may ({setting}): "
+            f"try again in {retry_after_seconds} s"
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Threads:
+    """Runs blocking calls off the event loop, a few at a time, and lets a few more wait."""
+
+    def __init__(self, count: int, queue: int) -> None:
+        self._limiter = anyio.CapacityLimiter(count)
+        self._queue = queue
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the call returns or raises; Overloaded if too many wait already.
+
+        A caller that is cancelled while it waits never starts; once started, a call runs to its
+        end even if nobody waits for it, because a thread cannot be stopped.
+        """
+        if self._limiter.statistics().tasks_waiting >= self._queue:
+            raise Overloaded(f"{self._queue} requests", self._queue, "BEARING_QUEUE_REQUESTS")
+        return await anyio.to_thread.run_sync(partial(call, *args, **kwargs), limiter=self._limiter)
+
+
+@dataclass(slots=True, eq=False)
+class _Job(Generic[Item, Result]):
+    """The items of one caller; ``results`` holds those of the first ``len(results)`` items."""
+
+    items: Sequence[Item]
+    future: asyncio.Future[list[Result]]
+    results: list[Result] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        return len(self.items) - len(self.results)
+
+    def next(self, count: int) -> Sequence[Item]:
+        return self.items[len(self.results) : len(self.results) + count]
+
+    def take(self, results: Sequence[Result]) -> None:
+        self.results.extend(results)
+        if not self.left and not self.future.done():
+            self.future.set_result(self.results)
+
+    def fail(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part(Generic[Item, Result]):
+    """What one job has in a batch."""
+
+    job: _Job[Item, Result]
+    items: Sequence[Item]
+
+
+class Batcher(Generic[Item, Result]):
+    """Gathers the items of concurrent callers and hands them to one blocking call at a time.
+
+    ``call`` gives one result for each item, in order. A batch has at most ``batch`` items, and
+    every caller in turn gets a share of it: a long request never delays a short one by more
+    than the call under way. Batchers that share a ``limiter`` of one take turns.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[Sequence[Item]], Sequence[Result]],
+        *,
+        batch: int,
+        queue: int,
+        limiter: anyio.CapacityLimiter | None = None,
+    ) -> None:
+        self._call = call
+        self._batch = batch
+        self._queue = queue
+        self._limiter = limiter or anyio.CapacityLimiter(1)
+        self._jobs: deque[_Job[Item, Result]] = deque()
+        self._draining: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait or are being worked on for callers that still listen."""
+        return sum(job.left for job in self._jobs if not job.future.done())
+
+    async def submit(self, items: Sequence[Item]) -> list[Result]:
+        """The results of these items, in order.
+
+        Raises Overloaded at once when the queue is full, and whatever the call raised for a
+        batch that any of the items was in; but an InvalidInput or NotFound, which is one
+        request's own fault, reaches that request only.
+        """
+        if not items:
+            return []
+        waiting = self.waiting
+        if waiting and waiting + len(items) > self._queue:
+            raise Overloaded(f"{waiting} texts", self._queue, "BEARING_QUEUE_TEXTS")
+        job: _Job[Item, Result] = _Job(items, asyncio.get_running_loop().create_future())
+        self._jobs.append(job)
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
+        return await job.future
+
+    async def close(self) -> None:
+        """Cancel whoever still waits; a call under way runs to its end."""
+        while self._jobs:
+            self._jobs.popleft().future.cancel()
+        if self._draining is not None:
+            await self._draining
+
+    async def _drain(self) -> None:
+        try:
+            while parts := self._gather():
+                await self._work(parts)
+        finally:
+            self._draining = None
+
+    def _gather(self) -> list[_Part[Item, Result]]:
+        """The next batch: a share for each of the first callers, who then queue up again.
+
+        Whoever left is dropped here, before it costs a call.
+        """
+        self._jobs = deque(job for job in self._jobs if not job.future.done())
+        turn = [self._jobs.popleft() for _ in range(min(self._batch, len(self._jobs)))]
+        room, parts = self._batch, []
+        # The shortest first, so that what they leave of their share goes to the longer ones.
+        for place, job in enumerate(sorted(turn, key=lambda job: job.left)):
+            items = job.next(room // (len(turn) - place))
+            parts.append(_Part(job, items))
+            room -= len(items)
+        self._jobs.extend(turn)
+        return parts
+
+    async def _work(self, parts: Sequence[_Part[Item, Result]]) -> None:
+        items = [item for part in parts for item in part.items]
+        try:
+            results = await anyio.to_thread.run_sync(self._call, items, limiter=self._limiter)
+        except (InvalidInput, NotFound) as error:
+            await self._isolate(parts, error)
+        except Exception as error:  # noqa: BLE001 -- nothing is swallowed: every waiter gets it
+            for part in parts:
+                part.job.fail(error)
+        else:
+            self._deliver(parts, results)
+
+    async def _isolate(self, parts: Sequence[_Part[Item, Result]], error: Exception) -> None:
+        """Try each caller's part by itself, so that one's fault is not another's."""
+        if len(parts) == 1:
+            parts[0].job.fail(error)
+            return
+        for part in parts:
+            await self._work([part])
+
+    def _deliver(self, parts: Sequence[_Part[Item, Result]], results: Sequence[Result]) -> None:
+        if len(results) != sum(len(part.items) for part in parts):
+            error = RuntimeError(f"a batch gave {len(results)} results, not one for each item")
+            for part in parts:
+                part.job.fail(error)
+            return
+        start = 0
+        for part in parts:
+            part.job.take(results[start : start + len(part.items)])
+            start += len(part.items)

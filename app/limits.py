@@ -1,0 +1,66 @@
+"""How much one request may ask for; each refusal names the limit and the setting behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from app.schemas import DocumentBody, PageParameters, Point, SearchBody, SimilarityBody
+from app.settings import PREFIX, Settings
+from indexer.errors import InvalidQuery, TooLarge
+
+
+def _require(what: str, given: int, settings: Settings, setting: str) -> None:
+    limit = getattr(settings, setting)
+    if given > limit:
+        raise TooLarge(f"{what}: {given}, at most {limit} ({PREFIX}{setting.upper()})")
+
+
+def check_searches(bodies: Sequence[SearchBody], settings: Settings) -> None:
+    """Raise TooLarge or InvalidQuery unless these searches may be made in one request."""
+    _require("searches", len(bodies), settings, "max_texts")
+    for body in bodies:
+        if body.k > settings.max_k:
+            raise InvalidQuery(f"k: {body.k}, at most {settings.max_k} ({PREFIX}MAX_K)")
+        _require("characters of query", len(body.query or ""), settings, "max_query_characters")
+        _require("numbers in vector", len(body.vector or ()), settings, "max_dimension")
+        _require("examples", len(body.like) + len(body.unlike), settings, "max_texts")
+    _require("hits of all searches", sum(body.k for body in bodies), settings, "max_hits")
+
+
+def check_documents(bodies: Sequence[DocumentBody], settings: Settings) -> None:
+    """Raise TooLarge unless these documents may be written in one request."""
+    _require("documents", len(bodies), settings, "max_texts")
+    for body in bodies:
+        length = len(body.text) + len(body.title or "")
+        _require(f"characters of document {body.id[:80]!r}", length, settings, "max_characters")
+
+
+def check_ids(ids: Sequence[str], settings: Settings) -> None:
+    """Raise TooLarge unless so many ids may be given in one request."""
+    _require("ids", len(ids), settings, "max_texts")
+
+
+def check_page(parameters: PageParameters, settings: Settings) -> None:
+    """Raise InvalidQuery unless a page may be so long."""
+    if parameters.limit > settings.max_page:
+        allowed = f"at most {settings.max_page} ({PREFIX}MAX_PAGE)"
+        raise InvalidQuery(f"limit: {parameters.limit}, {allowed}")
+
+
+def check_similarity(body: SimilarityBody, settings: Settings) -> None:
+    """Raise TooLarge unless these sides may be compared in one request."""
+    for name, side in (("a", body.a), ("b", body.b or [])):
+        _require(f"entries of {name}", len(side), settings, "max_texts")
+        _check_points(name, side, settings)
+    matrices = 2 + len(set(body.metrics)) + (body.temperature is not None)
+    cells = len(body.a) * len(body.b or body.a) * matrices
+    _require("cells of all matrices", cells, settings, "max_cells")
+
+
+def _check_points(name: str, points: Iterable[Point], settings: Settings) -> None:
+    for index, point in enumerate(points):
+        if isinstance(point, str):
+            what = f"characters of {name}[{index}]"
+            _require(what, len(point), settings, "max_characters")
+        elif isinstance(point, list):
+            _require(f"numbers in {name}[{index}]", len(point), settings, "max_dimension")

@@ -1,0 +1,222 @@
+"""Every error as a problem document (RFC 9457): what was given, what is allowed, what to do."""
+
+from __future__ import annotations
+
+import logging
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Scope
+
+from app.batching import Overloaded
+from indexer import errors
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+URN: Final = "urn:bearing:problem:"
+CLIENT_CLOSED_REQUEST: Final = 499
+"""What nginx logs for a client that left; nobody is there to receive it."""
+
+Errors: TypeAlias = Sequence[Mapping[str, object]]
+
+STATUSES: Final[Mapping[type[Exception], int]] = {
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.Unreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.ModelError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.MissingExtra: HTTPStatus.NOT_IMPLEMENTED,
+    errors.Damaged: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.StorageFailed: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.BearingError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""Looked up over an error's ancestors, nearest first."""
+
+
+class Problem(Exception):
+    """A refusal that the service itself decides."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Errors = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.errors = errors
+        self.headers = headers
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of a library error: that of its nearest ancestor in STATUSES."""
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def problem_document(
+    scope: Scope, status: int, detail: str, *, type_: str = "about:blank", errors: Errors = ()
+) -> dict[str, object]:
+    """The members of a problem; ``about:blank`` means that the status says it all."""
+    document: dict[str, object] = {
+        "type": type_,
+        "title": _title(status),
+        "status": int(status),
+        "detail": detail,
+        "instance": scope["path"],
+        "request_id": scope.get("state", {}).get("request_id"),
+    }
+    return document | ({"errors": list(errors)} if errors else {})
+
+
+def describe(scope: Scope, error: Exception) -> dict[str, object]:
+    """The problem document of a library error."""
+    status = status_of(error)
+    return problem_document(scope, status, str(error), type_=URN + _kebab(type(error).__name__))
+
+
+def respond(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    """A problem document as a response."""
+    # Surrogates may come from a path or an input that is complained of; orjson refuses them.
+    clean = _encodable(document)
+    return Response(
+        orjson.dumps(clean),
+        status_code=document["status"],
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}),
+    )
+
+
+def add_problems(app: FastAPI) -> None:
+    """Make every error that leaves a route a problem document."""
+    for kind in (errors.BearingError, Overloaded):
+        app.add_exception_handler(kind, _answer_library_error)
+    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    app.add_exception_handler(Exception, _answer_fault)
+
+
+async def _answer_library_error(request: Request, error: Exception) -> Response:
+    headers = {}
+    if isinstance(error, Overloaded):
+        headers["retry-after"] = str(error.retry_after_seconds)
+    document = describe(request.scope, error)
+    if document["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request %s failed", document["request_id"], exc_info=error)
+    return respond(document, headers)
+
+
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    document = problem_document(request.scope, error.status, str(error), errors=error.errors)
+    return respond(document, error.headers)
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = error.detail
+    if detail == _title(error.status_code):
+        detail = _explain(request, error)
+    return respond(problem_document(request.scope, error.status_code, detail), error.headers)
+
+
+def _explain(request: Request, error: HTTPException) -> str:
+    """What the framework's own refusals mean here."""
+    given = f"{request.method} {request.url.path}"
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"{given}: no such route; the routes are listed at /docs"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "others")
+        return f"{given}: method not allowed; allowed are {allowed}"
+    return f"{given}: {error.detail}"
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    complaints = [_complaint(each) for each in error.errors()]
+    unparsable = any(each["type"] == "json_invalid" for each in error.errors())
+    status = HTTPStatus.BAD_REQUEST if unparsable else HTTPStatus.UNPROCESSABLE_ENTITY
+    first = complaints[0]
+    detail = f"{first['location']}: {first['allowed']}; got {first['given']}"
+    if len(complaints) > 1:
+        detail += f" (and {len(complaints) - 1} more)"
+    document = problem_document(
+        request.scope, status, detail, type_=URN + "invalid-request", errors=complaints[:100]
+    )
+    return respond(document)
+
+
+def _complaint(error: Mapping[str, Any]) -> dict[str, object]:
+    if error["type"] == "json_invalid":
+        place = f"body, character {error['loc'][-1]}"
+        return {
+            "location": place,
+            "given": "text that is not JSON",
+            "allowed": f"JSON as in RFC 8259 ({error['ctx']['error']})",
+        }
+    given = "nothing" if error["type"] == "missing" else shown(error.get("input"))
+    allowed = error["msg"].removeprefix("Value error, ")
+    return {"location": _location(error["loc"]), "given": given, "allowed": allowed}
+
+
+def _location(parts: Iterable[object]) -> str:
+    """``("body", "searches", 0, "k")`` as ``body.searches[0].k``."""
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+async def _answer_nobody(_: Request, _error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+async def _answer_fault(request: Request, error: Exception) -> Response:
+    # The exception itself is logged with its traceback by the server, which it reaches next.
+    request_id = request.scope.get("state", {}).get("request_id")
+    detail = f"a fault in the service, not in the request; its log tells more under {request_id}"
+    log.error("request %s failed: %s", request_id, type(error).__name__)
+    return respond(
+        problem_document(request.scope, HTTPStatus.INTERNAL_SERVER_ERROR, detail),
+        {"x-request-id": str(request_id)},
+    )
+
+
+def shown(value: object) -> str:
+    """A value in at most about a hundred characters, however large or deep it is."""
+    brief = reprlib.Repr()
+    brief.maxstring = brief.maxother = brief.maxlong = 80
+    brief.maxlevel = 3
+    return brief.repr(value)[:160]
+
+
+def _encodable(value: Any) -> Any:  # noqa: ANN401 -- any JSON
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {key: _encodable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_encodable(each) for each in value]
+    return value
+
+
+def _title(status: int) -> str:
+    return HTTPStatus(status).phrase
+
+
+def _kebab(name: str) -> str:
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).removeprefix("-")

@@ -1,0 +1,79 @@
+"""Collections: list, describe, create, delete."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Response
+
+from app.requests import BoundedRoute, ServiceNeeded
+from app.schemas import BrokenView, CollectionBody, CollectionsView, CollectionView
+from indexer.config import Library
+from indexer.errors import AlreadyExists, BearingError, InvalidInput, ModelError
+
+router = APIRouter(tags=["collections"], route_class=BoundedRoute)
+
+Name = Annotated[str, Path(alias="collection", description="A collection.")]
+
+
+@router.get("/collections")
+async def list_collections(service: ServiceNeeded) -> CollectionsView:
+    """All collections; one that cannot be opened is listed with its error."""
+    return CollectionsView(collections=await service.reads.run(_describe_all, service.library))
+
+
+@router.get("/collections/{collection}")
+async def describe_collection(name: Name, service: ServiceNeeded) -> CollectionView:
+    """A collection at a glance."""
+    collection = await service.collection(name)
+    return CollectionView.of(await service.reads.run(collection.describe))
+
+
+@router.put(
+    "/collections/{collection}",
+    responses={HTTPStatus.CREATED: {"model": CollectionView, "description": "It is made."}},
+)
+async def create_collection(
+    name: Name,
+    service: ServiceNeeded,
+    response: Response,
+    body: Annotated[CollectionBody | None, Body()] = None,
+) -> CollectionView:
+    """Make a collection, filled by one model for ever; made already, it stays as it is.
+
+    Another model than the collection's is refused (409).
+    """
+    model = body.model if body else None
+    view, created = await service.writes.run(_create, service.library, name, model)
+    response.status_code = HTTPStatus.CREATED if created else HTTPStatus.OK
+    return view
+
+
+@router.delete("/collections/{collection}", status_code=HTTPStatus.NO_CONTENT)
+async def delete_collection(name: Name, service: ServiceNeeded) -> None:
+    """Delete a collection with all that is in it."""
+    await service.writes.run(service.library.delete, name)
+
+
+def _describe_all(library: Library) -> list[CollectionView | BrokenView]:
+    return [_describe(library, name) for name in library.names()]
+
+
+def _describe(library: Library, name: str) -> CollectionView | BrokenView:
+    try:
+        return CollectionView.of(library.open(name).describe())
+    except BearingError as error:
+        return BrokenView(name=name, error=str(error))
+
+
+def _create(library: Library, name: str, model: str | None) -> tuple[CollectionView, bool]:
+    try:
+        try:
+            collection, created = library.create(name, model), True
+        except AlreadyExists:
+            collection, created = library.obtain(name, model), False
+    except ModelError as error:
+        # The client chose the model, so here it is at fault and not the service.
+        raise InvalidInput(f"model: {error}") from error
+    return CollectionView.of(collection.describe()), created

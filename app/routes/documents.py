@@ -1,0 +1,103 @@
+"""Documents: write, list, get, delete. The import of many is beside this."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Path, Query
+
+from app.limits import check_documents, check_ids, check_page
+from app.requests import BoundedRoute, CollectionName, ServiceNeeded
+from app.schemas import (
+    DeleteBody,
+    DeletedView,
+    DocumentsBody,
+    DocumentView,
+    PageParameters,
+    PageView,
+    WrittenView,
+)
+from indexer.errors import InvalidFilter, NotFound
+from indexer.filters import Filter, parse_filter
+from indexer.ingest import store
+
+router = APIRouter(tags=["documents"], route_class=BoundedRoute)
+
+Id = Annotated[str, Path(alias="id", description="A document's id; it may hold slashes.")]
+
+
+@router.put("/documents")
+async def put_documents(
+    body: DocumentsBody, name: CollectionName, service: ServiceNeeded
+) -> WrittenView:
+    """Add or replace documents; they are durable and searchable when this answers.
+
+    What is stored with the same content already is neither embedded nor written again.
+    """
+    check_documents(body.documents, service.settings)
+    documents = [one.to_document() for one in body.documents]
+    collection, embedder = await service.written(name)
+    stored = await service.writes.run(store, collection, embedder, documents)
+    return WrittenView(
+        written=stored.written + stored.amended,
+        unchanged=stored.unchanged,
+        truncated=list(stored.truncated),
+    )
+
+
+@router.post("/documents/delete")
+async def delete_documents(
+    body: DeleteBody, name: CollectionName, service: ServiceNeeded
+) -> DeletedView:
+    """Delete documents by ids or by a filter; ids that are not there are not counted."""
+    check_ids(body.ids or (), service.settings)
+    condition = parse_filter(body.filter)
+    collection = await service.collection(name)
+    if condition is None:
+        deleted = await service.writes.run(collection.delete, body.ids or [])
+    else:
+        deleted = await service.writes.run(collection.delete_matching, condition)
+    return DeletedView(deleted=deleted)
+
+
+@router.get("/documents")
+async def list_documents(
+    parameters: Annotated[PageParameters, Query()], name: CollectionName, service: ServiceNeeded
+) -> PageView:
+    """Documents in the order they came, a page at a time; `cursor` says where to go on."""
+    check_page(parameters, service.settings)
+    condition = _parse_filter_text(parameters.filter)
+    collection = await service.collection(name)
+    page = await service.reads.run(collection.page, condition, parameters.cursor, parameters.limit)
+    return PageView(documents=[DocumentView.of(one) for one in page.documents], cursor=page.cursor)
+
+
+@router.get("/documents/{id:path}")
+async def get_document(id: Id, name: CollectionName, service: ServiceNeeded) -> DocumentView:
+    """A document."""
+    collection = await service.collection(name)
+    document = (await service.reads.run(collection.get, [id]))[0]
+    if document is None:
+        raise NotFound(f"there is no document {id!r} in {name!r}")
+    return DocumentView.of(document)
+
+
+@router.delete("/documents/{id:path}", status_code=HTTPStatus.NO_CONTENT)
+async def delete_document(id: Id, name: CollectionName, service: ServiceNeeded) -> None:
+    """Delete a document."""
+    collection = await service.collection(name)
+    if not await service.writes.run(collection.delete, [id]):
+        raise NotFound(f"there is no document {id!r} in {name!r}")
+
+
+def _parse_filter_text(text: str | None) -> Filter | None:
+    if text is None:
+        return None
+    try:
+        return parse_filter(orjson.loads(text))
+    except orjson.JSONDecodeError as error:
+        raise InvalidFilter(
+            f"filter: expected a JSON object as text, got {text[:80]!r}: {error}"
+        ) from error

@@ -1,0 +1,224 @@
+"""The import: documents as JSON Lines, of any number, stored while they are still being sent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.batching import Overloaded
+from app.problems import describe
+from app.requests import CollectionName, ServiceNeeded
+from app.schemas import ImportProgress, ImportRejection, ImportSummary
+from app.service import Service
+from app.settings import PREFIX, Settings
+from indexer.collection import Collection
+from indexer.documents import Document
+from indexer.embedding.embedder import Embedder
+from indexer.errors import BearingError, TooLarge
+from indexer.ingest import Stored, store
+from indexer.readers.reading import Fields
+from indexer.readers.records import document_of, parse_json
+
+router = APIRouter(tags=["documents"])
+
+NDJSON: Final = "application/x-ndjson"
+BATCH_DOCUMENTS: Final = 256
+BATCH_CHARACTERS: Final = 4_000_000
+
+
+@router.post(
+    "/documents/import",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {NDJSON: {"schema": {"type": "string"}}},
+            "description": "A line for each batch, each rejected line, and the end.",
+        }
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {NDJSON: {"schema": {"type": "string"}}},
+            "description": "A document as JSON on each line: id, text, title?, metadata?.",
+        }
+    },
+)
+async def import_documents(
+    name: CollectionName, service: ServiceNeeded, request: Request
+) -> Response:
+    """Add or replace documents, one JSON object a line, however many.
+
+    Answers while it reads, in JSON Lines: `{"event": "rejected", "line", "reason"}` for a line
+    that holds no document, `{"event": "progress", ...}` when a batch is durable, and at the end
+    `{"event": "done", ...}`, or `{"event": "failed", "problem": {...}}`. Read while you send, else
+    both ends may wait for each other. What was called progress stays, whatever comes after.
+    """
+    collection, embedder = await service.written(name)
+    intake = Intake(service, collection, embedder)
+    return Conversation(intake.answer(request.stream(), request.scope))
+
+
+class Conversation(Response):
+    """A response that is sent while the request is still being received.
+
+    Starlette's StreamingResponse listens for the client's leaving meanwhile, and would take the
+    pieces of the body for that.
+    """
+
+    def __init__(self, lines: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(media_type=NDJSON)
+        del self.headers["content-length"]
+        self._lines = lines
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send the lines as they come."""
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        async with aclosing(self._lines) as lines:
+            async for line in lines:
+                await send({"type": "http.response.body", "body": line, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@dataclass(slots=True)
+class Count:
+    """How far an import has come."""
+
+    line: int = 0
+    written: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    truncated: list[str] = field(default_factory=list)
+
+    def add(self, stored: Stored) -> None:
+        """Count what a batch did."""
+        self.written += stored.written + stored.amended
+        self.unchanged += stored.unchanged
+        self.truncated.extend(stored.truncated)
+
+    def progress(self) -> ImportProgress:
+        """What is durable by now."""
+        return ImportProgress(
+            line=self.line,
+            written=self.written,
+            unchanged=self.unchanged,
+            rejected=self.rejected,
+        )
+
+    def summary(self) -> ImportSummary:
+        """What the whole import did."""
+        return ImportSummary(
+            line=self.line,
+            written=self.written,
+            unchanged=self.unchanged,
+            rejected=self.rejected,
+            truncated=self.truncated,
+        )
+
+
+class Intake:
+    """One import: lines in, batches stored, reports out. At most a batch is in memory."""
+
+    def __init__(self, service: Service, collection: Collection, embedder: Embedder) -> None:
+        self._service = service
+        self._collection = collection
+        self._embedder = embedder
+        self._count = Count()
+        self._batch: list[Document] = []
+
+    async def answer(self, body: AsyncIterable[bytes], scope: Scope) -> AsyncGenerator[bytes, None]:
+        """The lines of the answer; they end without a summary if the client leaves."""
+        try:
+            async for report in self._reports(body):
+                yield _line(report)
+        except ClientDisconnect:
+            return
+        except (BearingError, Overloaded) as error:
+            yield orjson.dumps({"event": "failed", "problem": describe(scope, error)}) + b"\n"
+
+    async def _reports(self, body: AsyncIterable[bytes]) -> AsyncIterator[BaseModel]:
+        async for line in split_lines(body, self._service.settings.max_line_bytes):
+            self._count.line += 1
+            rejection = self._take(line)
+            if rejection is not None:
+                yield rejection
+            if self._is_full():
+                yield await self._store()
+        if self._batch:
+            yield await self._store()
+        yield self._count.summary()
+
+    def _take(self, line: bytes | TooLarge) -> ImportRejection | None:
+        try:
+            document = _parse(line, self._service.settings)
+        except BearingError as error:
+            self._count.rejected += 1
+            return ImportRejection(line=self._count.line, reason=str(error))
+        if document is not None:
+            self._batch.append(document)
+        return None
+
+    def _is_full(self) -> bool:
+        if len(self._batch) >= BATCH_DOCUMENTS:
+            return True
+        return sum(len(document.text) for document in self._batch) >= BATCH_CHARACTERS
+
+    async def _store(self) -> ImportProgress:
+        batch, self._batch = self._batch, []
+        self._count.add(
+            await self._service.writes.run(store, self._collection, self._embedder, batch)
+        )
+        return self._count.progress()
+
+
+def _parse(line: bytes | TooLarge, settings: Settings) -> Document | None:
+    """The document on a line, None for a blank line."""
+    if isinstance(line, TooLarge):
+        raise line
+    if not line.strip():
+        return None
+    document = document_of(parse_json(line), Fields(), default_id=None)
+    length, limit = len(document.content), settings.max_characters
+    if length > limit:
+        raise TooLarge(f"{length} characters, at most {limit} ({PREFIX}MAX_CHARACTERS)")
+    return document
+
+
+async def split_lines(body: AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes | TooLarge]:
+    """The lines of a body without their ends; an error in place of one over ``limit`` bytes.
+
+    No more than ``limit`` bytes of a line are held.
+    """
+    held, length = bytearray(), 0
+    async for piece in body:
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            yield _whole(held, length, end, limit)
+            held, length = bytearray(), 0
+        length += len(rest)
+        if length <= limit:
+            held += rest
+        else:
+            held.clear()
+    if length:
+        yield _whole(held, length, b"", limit)
+
+
+def _whole(held: bytearray, length: int, end: bytes, limit: int) -> bytes | TooLarge:
+    total = length + len(end)
+    if total > limit:
+        return TooLarge(f"{total} bytes, at most {limit} are allowed ({PREFIX}MAX_LINE_BYTES)")
+    return bytes(held) + end
+
+
+def _line(report: BaseModel) -> bytes:
+    return report.model_dump_json().encode() + b"\n"

@@ -1,0 +1,424 @@
+"""What travels over HTTP: request bodies, checked strictly, and answers.
+
+A string is not a number, an unknown field is refused with the known ones named, and no number
+is NaN or infinite. How much may be asked at once depends on the settings: see app.limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from indexer.collection import Description
+from indexer.documents import Answer, Document, Hit, Mode, Query, Vector, normalise
+from indexer.filters import parse_filter
+from indexer.similarity import Measure
+
+Temperature: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Given(BaseModel):
+    """A request body: strict, frozen, and closed to unknown fields."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_known_fields(cls, given: object) -> object:
+        if isinstance(given, Mapping):
+            unknown = [key for key in given if key not in cls.model_fields]
+            if unknown:
+                raise PydanticCustomError(
+                    "unknown_field",
+                    "unknown field {unknown}; known are {known}",
+                    {"unknown": repr(unknown[0])[:80], "known": ", ".join(cls.model_fields)},
+                )
+        return given
+
+
+class Returned(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class SearchBody(Given):
+    """One search: by a text, by a vector, or by examples; exactly one of these."""
+
+    query: str | None = Field(None, description="A text to search for.")
+    vector: list[float] | None = Field(
+        None, min_length=1, description="A vector of the collection's dimension, of any length."
+    )
+    like: list[str] = Field([], description="Ids of documents to find more of.")
+    unlike: list[str] = Field([], description="Ids of documents to stay away from.")
+    k: int = Field(10, ge=1, description="How many documents; as many come if they exist.")
+    filter: dict[str, JsonValue] | None = Field(
+        None,
+        description='Only documents whose metadata passes, e.g. `{"year": {"$gte": 2020}}`.',
+        examples=[{"year": {"$gte": 2020}}],
+    )
+    mode: Annotated[Mode, Field(strict=False)] = Field(
+        Mode.DENSE, description="How the query is held against documents."
+    )
+    min_score: float | None = Field(None, description="Leave out hits that score less.")
+    exact: bool = Field(False, description="Compare with every vector, whatever the index.")
+    temperature: Temperature | None = Field(
+        None, description="Adds to each hit its probability: softmax(score / temperature)."
+    )
+
+    @model_validator(mode="after")
+    def _check_one_subject(self) -> Self:
+        subjects = (self.query is not None, self.vector is not None, bool(self.like or self.unlike))
+        if sum(subjects) != 1:
+            raise PydanticCustomError(
+                "subject", "give exactly one of: query, vector, examples (like, unlike)"
+            )
+        return self
+
+    def to_query(self) -> Query:
+        """The library's query; raises InvalidFilter or InvalidQuery."""
+        return Query(
+            text=self.query,
+            vector=None if self.vector is None else _direction(self.vector),
+            like=tuple(self.like),
+            unlike=tuple(self.unlike),
+            k=self.k,
+            filter=parse_filter(self.filter),
+            mode=self.mode,
+            min_score=self.min_score,
+            exact=self.exact,
+            temperature=self.temperature,
+        )
+
+
+def _direction(given: list[float]) -> Vector:
+    # In float64 first: what float32 cannot hold still has a direction.
+    unit: Vector = normalise(np.array([given], dtype=np.float64))[0]
+    return unit
+
+
+class BatchBody(Given):
+    """Several searches, embedded and searched together."""
+
+    searches: list[SearchBody] = Field(min_length=1)
+
+
+class DocumentBody(Given):
+    """A document to store."""
+
+    id: str
+    text: str
+    title: str | None = None
+    metadata: dict[str, JsonValue] = Field(
+        {}, description="A flat object of strings, numbers, booleans, nulls and lists of them."
+    )
+
+    def to_document(self) -> Document:
+        """The library's document; raises InvalidDocument."""
+        return Document(self.id, self.text, self.title, self.metadata)  # type: ignore[arg-type]
+
+
+class DocumentsBody(Given):
+    """Documents to add or replace; of two with one id the later wins."""
+
+    documents: list[DocumentBody]
+
+
+class DeleteBody(Given):
+    """Which documents to delete: these, or those that pass a filter."""
+
+    ids: list[str] | None = None
+    filter: dict[str, JsonValue] | None = None
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if (self.ids is None) == (self.filter is None):
+            raise PydanticCustomError("subject", "give exactly one of: ids, filter")
+        if self.filter == {}:
+            raise PydanticCustomError(
+                "filter",
+                "an empty filter passes every document: to delete all, delete the collection",
+            )
+        return self
+
+
+class CollectionBody(Given):
+    """How a new collection is to be."""
+
+    model: str | None = Field(
+        None, min_length=1, description="A sentence-transformers model; the service's own if null."
+    )
+
+
+class PageParameters(BaseModel):
+    """Which documents to list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    filter: str | None = Field(
+        None, description="A filter as JSON text.", examples=['{"year": {"$gte": 2020}}']
+    )
+    cursor: str | None = Field(None, description="Where the page before said to go on.")
+    limit: int = Field(100, ge=1, description="How many documents at most.")
+
+
+class Reference(Given):
+    """A stored document, by its id."""
+
+    id: str
+
+
+def _kind(given: object) -> str:
+    if isinstance(given, str):
+        return "text"
+    return "vector" if isinstance(given, list) else "id"
+
+
+Point: TypeAlias = Annotated[
+    Annotated[str, Tag("text")]
+    | Annotated[list[float], Field(min_length=1), Tag("vector")]
+    | Annotated[Reference, Tag("id")],
+    Discriminator(_kind),
+]
+"""A text, a vector, or a stored document."""
+
+
+class SimilarityBody(Given):
+    """Two sides to compare, each of texts, vectors and stored ids, mixed freely."""
+
+    a: list[Point] = Field(min_length=1, description="The rows of the matrices.")
+    b: list[Point] | None = Field(
+        None, min_length=1, description="Their columns; `a` against itself if null."
+    )
+    metrics: list[Annotated[Measure, Field(strict=False)]] = Field(
+        [Measure.COSINE], description="Measures to add, of what was given, before normalising."
+    )
+    temperature: Temperature | None = Field(
+        None, description="Adds probabilities: row-wise softmax(similarity / temperature)."
+    )
+    collection: str = Field(
+        "default",
+        description="Whose model embeds texts, whose documents ids name, and whose vectors "
+        "mahalanobis takes its covariance from.",
+    )
+
+
+class DocumentView(Returned):
+    """A stored document."""
+
+    id: str
+    text: str
+    title: str | None
+    metadata: dict[str, Any]
+
+    @classmethod
+    def of(cls, document: Document) -> Self:
+        """The document as it travels."""
+        return cls(
+            id=document.id,
+            text=document.text,
+            title=document.title,
+            metadata=dict(document.metadata),
+        )
+
+
+class PassageView(Returned):
+    """The best passage of a hit: characters start to end of its document's text."""
+
+    text: str
+    start: int
+    end: int
+
+
+class HitView(DocumentView):
+    """A document that answers a search; a larger score is closer, distance is 1 - score."""
+
+    score: float
+    distance: float
+    passage: PassageView
+    probability: float | None = Field(None, description="Only if a temperature was given.")
+
+    @classmethod
+    def of_hit(cls, hit: Hit) -> Self:
+        """The hit as it travels."""
+        document, passage = hit.document, hit.passage
+        extra = {} if hit.probability is None else {"probability": hit.probability}
+        return cls(
+            id=document.id,
+            score=hit.score,
+            distance=hit.distance,
+            text=document.text,
+            title=document.title,
+            metadata=dict(document.metadata),
+            passage=PassageView(text=passage.text, start=passage.start, end=passage.end),
+            **extra,
+        )
+
+
+class Took(Returned):
+    """Milliseconds, waiting included; those of a batch are of the whole batch."""
+
+    embed: float
+    search: float
+    total: float
+
+
+class SearchView(Returned):
+    """The hits of one search, best first."""
+
+    hits: list[HitView]
+    mode: Mode
+    exact: bool = Field(description="Whether every vector was compared.")
+    truncated: bool = Field(description="Whether the query was longer than the model's window.")
+    took_ms: Took
+
+    @classmethod
+    def of(cls, answer: Answer, took: Took) -> Self:
+        """The answer as it travels."""
+        return cls(
+            hits=[HitView.of_hit(hit) for hit in answer.hits],
+            mode=answer.mode,
+            exact=answer.exact,
+            truncated=answer.truncated,
+            took_ms=took,
+        )
+
+
+class BatchView(Returned):
+    """The result of each search, in order."""
+
+    results: list[SearchView]
+
+
+class WrittenView(Returned):
+    """What a write did."""
+
+    written: int = Field(description="Documents that were added or changed.")
+    unchanged: int = Field(description="Documents that were stored like this already.")
+    truncated: list[str] = Field(description="Ids whose text does not wholly fit the model.")
+
+
+class DeletedView(Returned):
+    """How many documents were there and are deleted."""
+
+    deleted: int
+
+
+class PageView(Returned):
+    """Some documents in the order they came."""
+
+    documents: list[DocumentView]
+    cursor: str | None = Field(description="Where to go on; null at the end.")
+
+
+class CollectionView(Returned):
+    """A collection at a glance."""
+
+    name: str
+    model: str
+    dimension: int
+    documents: int
+    chunks: int
+    bytes: int
+    truncated: int = Field(description="Documents whose text does not wholly fit the model.")
+    index: dict[str, Any] = Field(description="How nearest vectors are found.")
+
+    @classmethod
+    def of(cls, description: Description) -> Self:
+        """The description as it travels."""
+        return cls(
+            name=description.name,
+            model=description.model,
+            dimension=description.dimension,
+            documents=description.documents,
+            chunks=description.chunks,
+            bytes=description.bytes,
+            truncated=description.truncated,
+            index=dict(description.index),
+        )
+
+
+class BrokenView(Returned):
+    """A collection that is there but cannot be opened."""
+
+    name: str
+    error: str
+
+
+class CollectionsView(Returned):
+    """All collections."""
+
+    collections: list[CollectionView | BrokenView]
+
+
+class SimilarityView(Returned):
+    """Matrices with a row for each of `a` and a column for each of `b`."""
+
+    similarity: list[list[float]] = Field(description="Cosines, in [-1, 1].")
+    distance: list[list[float]] = Field(description="1 - similarity.")
+    metrics: dict[Measure, list[list[float]]]
+    probabilities: list[list[float]] | None = Field(
+        None, description="Only if a temperature was given; each row sums to 1."
+    )
+    truncated: dict[str, list[int]] = Field(
+        description="Places in `a` and `b` of texts that were longer than the model's window."
+    )
+
+
+class ImportProgress(Returned):
+    """A line after each batch: what is durable by now."""
+
+    event: Literal["progress"] = "progress"
+    line: int = Field(description="Lines read so far.")
+    written: int
+    unchanged: int
+    rejected: int
+
+
+class ImportRejection(Returned):
+    """A line of the import that holds no document."""
+
+    event: Literal["rejected"] = "rejected"
+    line: int
+    reason: str
+
+
+class ImportSummary(Returned):
+    """The last line of an import that was read to its end."""
+
+    event: Literal["done"] = "done"
+    line: int
+    written: int
+    unchanged: int
+    rejected: int
+    truncated: list[str]
+
+
+class ProblemView(Returned):
+    """What went wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str | None = None
+    errors: list[dict[str, Any]] | None = None
+
+
+class StatusView(Returned):
+    """How the service is."""
+
+    status: Literal["ok", "ready"]

@@ -1,0 +1,169 @@
+"""What the routes stand on: the library, with bounded queues in front of its models and disks."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Self
+
+import anyio
+
+from app.batching import Batcher, Threads
+from app.settings import Settings
+from indexer.collection import Collection
+from indexer.config import DEFAULT_COLLECTION, Library
+from indexer.documents import Answer, Query, Vector
+from indexer.embedding.embedder import Embedder, Role
+from indexer.errors import BearingError
+from indexer.search import embed_queries, needs_vector
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The answers of one request, and how long it waited for them, in milliseconds."""
+
+    answers: tuple[Answer, ...]
+    embed_ms: float
+    search_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedText:
+    """A text's unit vector, (d,), and whether the text was longer than the model's window."""
+
+    vector: Vector
+    truncated: bool
+
+
+class Model:
+    """An open model with the queues in front of it: one forward pass at a time."""
+
+    def __init__(self, embedder: Embedder, settings: Settings) -> None:
+        self.embedder = embedder
+        turn = anyio.CapacityLimiter(1)
+        batch, queue = settings.batch_texts, settings.queue_texts
+        self.queries = Batcher(self._embed_queries, batch=batch, queue=queue, limiter=turn)
+        self.texts = Batcher(self._embed_texts, batch=batch, queue=queue, limiter=turn)
+
+    def _embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
+        return list(zip(*embed_queries(self.embedder, queries), strict=True))
+
+    def _embed_texts(self, texts: Sequence[str]) -> list[EmbeddedText]:
+        embedded = self.embedder.embed(texts, Role.DOCUMENT)
+        truncated = frozenset(embedded.truncated)
+        return [
+            EmbeddedText(vector, index in truncated)
+            for index, vector in enumerate(embedded.vectors)
+        ]
+
+    async def close(self) -> None:
+        """Let go of whoever still waits."""
+        await self.queries.close()
+        await self.texts.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """An open collection, its model, and the queue of searches in front of it."""
+
+    collection: Collection
+    model: Model
+    searches: Batcher[Query, Answer]
+
+
+class Service:
+    """A library as an asynchronous service answers from it."""
+
+    def __init__(self, settings: Settings, library: Library) -> None:
+        self.settings = settings
+        self.library = library
+        self.reads = Threads(settings.workers, settings.queue_requests)
+        # Of their own, so that searches find a thread however many writes are waiting.
+        self.writes = Threads(settings.writers, settings.queue_requests)
+        self._desks: dict[str, Desk] = {}
+        self._models: dict[Embedder, Model] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, settings: Settings) -> AsyncIterator[Self]:
+        """A service that is ready: collections open, models warm; closed in reverse order."""
+        with Library(settings.config) as library:
+            service = cls(settings, library)
+            try:
+                await service._warm()
+                yield service
+            finally:
+                await service._close()
+
+    async def collection(self, name: str) -> Collection:
+        """An open collection; raises NotFound."""
+        return await self.reads.run(self.library.open, name)
+
+    async def written(self, name: str) -> tuple[Collection, Embedder]:
+        """A collection to write to, with its model; only ``default`` is made if it is not there."""
+
+        def open_both() -> tuple[Collection, Embedder]:
+            make = name == DEFAULT_COLLECTION
+            collection = self.library.obtain(name) if make else self.library.open(name)
+            return collection, self.library.embedder(collection)
+
+        return await self.writes.run(open_both)
+
+    async def desk(self, name: str) -> Desk:
+        """An open collection with its model and queues; raises NotFound."""
+        collection, embedder = await self.reads.run(self._open, name)
+        known = self._desks.get(name)
+        if known is None or known.collection is not collection:
+            known = self._desks[name] = self._new_desk(collection, embedder)
+        return known
+
+    async def search(self, name: str, queries: Sequence[Query]) -> Searched:
+        """The answer to each query, in order; embedded and searched with whatever else waits."""
+        started = time.perf_counter()
+        desk = await self.desk(name)
+        waiting = [place for place, query in enumerate(queries) if needs_vector(query)]
+        embedded = await desk.model.queries.submit([queries[place] for place in waiting])
+        ready, truncated = list(queries), [False] * len(queries)
+        for place, (query, cut) in zip(waiting, embedded, strict=True):
+            ready[place], truncated[place] = query, cut
+        between = time.perf_counter()
+        answers = await desk.searches.submit(ready)
+        return Searched(
+            tuple(replace(one, truncated=cut) for one, cut in zip(answers, truncated, strict=True)),
+            embed_ms=1e3 * (between - started),
+            search_ms=1e3 * (time.perf_counter() - between),
+        )
+
+    def _open(self, name: str) -> tuple[Collection, Embedder]:
+        collection = self.library.open(name)
+        return collection, self.library.embedder(collection)
+
+    def _new_desk(self, collection: Collection, embedder: Embedder) -> Desk:
+        if embedder not in self._models:
+            self._models[embedder] = Model(embedder, self.settings)
+        batch, queue = self.settings.batch_texts, self.settings.queue_texts
+        searches = Batcher(collection.search, batch=batch, queue=queue)
+        return Desk(collection, self._models[embedder], searches)
+
+    async def _warm(self) -> None:
+        await self.writes.run(self.library.obtain, DEFAULT_COLLECTION)
+        for name in await self.reads.run(self.library.names):
+            try:
+                desk = await self.desk(name)
+            except BearingError as error:
+                if name == DEFAULT_COLLECTION:
+                    raise
+                log.warning("collection %r cannot be opened: %s", name, error)
+            else:
+                await desk.model.texts.submit(["warm"])
+
+    async def _close(self) -> None:
+        for desk in self._desks.values():
+            await desk.searches.close()
+        for model in self._models.values():
+            await model.close()

@@ -1,0 +1,209 @@
+"""The environment as typed settings: the one place where the service reads it.
+
+``python -m app.settings`` prints the table of all settings as Markdown, for the README.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from indexer.config import Config
+from indexer.embedding import DEFAULT_MODEL, Backend, Precision
+from indexer.errors import InvalidInput
+
+PREFIX = "BEARING_"
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Settings(BaseSettings):
+    """What the service is told: by ``BEARING_*`` in the environment, or by keyword."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    data: Path = Field(Path("data"), description="Directory of the collections.")
+    cache: Path = Field(
+        default_factory=lambda: Config().cache,
+        description="Directory of converted models; may be deleted at any time.",
+        json_schema_extra={"default": "the user's cache directory"},
+    )
+    model: str = Field(
+        DEFAULT_MODEL,
+        description="Model of new collections: a sentence-transformers model by hub name or path.",
+    )
+    backend: Backend = Field(
+        Backend.AUTO, description=f"What computes vectors: {', '.join(Backend)}."
+    )
+    precision: Precision = Field(
+        Precision.AUTO, description=f"Arithmetic of the model: {', '.join(Precision)}."
+    )
+    threads: int = Field(0, ge=0, description="Threads of the model; 0 means all cores.")
+
+    host: str = Field(
+        "127.0.0.1",
+        description="Address to listen on; other than loopback only with keys or BEARING_INSECURE.",
+    )
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    root_path: str = Field("", description="Path under which a proxy serves the service.")
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Keys that let a client in, separated by commas; none: anyone on loopback."
+    )
+    insecure: bool = Field(
+        False, description="1 allows to listen beyond loopback without keys: anyone may write."
+    )
+    log_level: LogLevel = Field(
+        LogLevel.INFO, description=f"Least severity that is logged: {', '.join(LogLevel)}."
+    )
+    shutdown_seconds: int = Field(
+        30, ge=0, description="Time to answer what was accepted after a signal to stop."
+    )
+
+    max_body_bytes: int = Field(
+        33_554_432, ge=1, description="Largest JSON body; an import may be of any length."
+    )
+    max_line_bytes: int = Field(8_388_608, ge=1, description="Longest line of an import.")
+    max_texts: int = Field(
+        2_048, ge=1, description="Most documents, searches, texts or examples in one request."
+    )
+    max_characters: int = Field(
+        1_000_000, ge=1, description="Longest text; what exceeds the model's window is chunked."
+    )
+    max_query_characters: int = Field(32_768, ge=1, description="Longest query.")
+    max_k: int = Field(1_000, ge=1, description="Most hits of one search.")
+    max_hits: int = Field(100_000, ge=1, description="Most hits of all searches of one request.")
+    max_page: int = Field(1_000, ge=1, description="Most documents on one page.")
+    max_dimension: int = Field(8_192, ge=1, description="Longest vector.")
+    max_cells: int = Field(
+        1_000_000, ge=1, description="Most cells of a similarity matrix, times the measures asked."
+    )
+
+    batch_texts: int = Field(64, ge=1, description="Most queries in one forward pass.")
+    queue_texts: int = Field(
+        4_096, ge=1, description="Most queries that wait for the model; more are answered 503."
+    )
+    workers: int = Field(16, ge=1, description="Threads that read from collections.")
+    writers: int = Field(4, ge=1, description="Threads that write to collections.")
+    queue_requests: int = Field(
+        512, ge=1, description="Most requests that wait for such a thread; more are answered 503."
+    )
+
+    @field_validator("data", "cache")
+    @classmethod
+    def _expand(cls, path: Path) -> Path:
+        return path.expanduser()
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        if isinstance(given, str):
+            return tuple(key.strip() for key in given.split(",") if key.strip())
+        return given
+
+    @field_validator("api_keys")
+    @classmethod
+    def _check_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in keys:
+            text = key.get_secret_value()
+            if not (text.isascii() and text.isprintable() and " " not in text and text):
+                raise ValueError("a key must be of printable ASCII characters without spaces")
+        return keys
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.is_guarded and not self.insecure and not is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host!r} is reachable from other machines, and no key is set: set "
+                "BEARING_API_KEYS, or BEARING_INSECURE=1 to let anyone in, or listen on 127.0.0.1"
+            )
+        if self.queue_texts < self.max_texts:
+            raise ValueError(
+                f"queue_texts ({self.queue_texts}) must be at least max_texts ({self.max_texts}): "
+                "a request of max_texts would never be let in"
+            )
+        return self
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a key is needed."""
+        return bool(self.api_keys)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nothing but listening on loopback keeps strangers out."""
+        return not self.is_guarded and not self.insecure
+
+    @property
+    def config(self) -> Config:
+        """What the library is told."""
+        return Config(
+            data=self.data,
+            cache=self.cache,
+            model=self.model,
+            backend=self.backend,
+            precision=self.precision,
+            threads=self.threads,
+        )
+
+
+def load_settings(**given: Any) -> Settings:  # noqa: ANN401 -- pydantic checks each
+    """Settings from the environment; what is given by keyword wins.
+
+    Raises InvalidInput, which names each wrong variable.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise InvalidInput("\n".join(_complaints(error))) from error
+
+
+def _complaints(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_input=False):
+        name = "_".join(str(part) for part in problem["loc"][:1])
+        reason = problem["msg"].removeprefix("Value error, ")
+        yield f"{PREFIX}{name.upper()}: {reason}" if name else reason
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def settings_table() -> str:
+    """All settings as a Markdown table: variable, default, meaning."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        lines.append(f"| `{PREFIX}{name.upper()}` | {_default(name)} | {field.description} |")
+    return "\n".join(lines)
+
+
+def _default(name: str) -> str:
+    field = Settings.model_fields[name]
+    if isinstance(field.json_schema_extra, dict):
+        return str(field.json_schema_extra["default"])
+    if field.default == () or field.default == "":
+        return "none"
+    shown = str(int(field.default)) if isinstance(field.default, bool) else str(field.default)
+    return f"`{shown}`"
+
+
+if __name__ == "__main__":
+    print(settings_table())  # noqa: T201 -- its purpose
