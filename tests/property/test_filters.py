@@ -7,29 +7,32 @@ values against each other, so that it shares no step with what it judges.
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+import pytest
 from hypothesis import assume, event, example, given, settings
 from hypothesis import strategies as st
+from samples import make_identity, random_units
 
+from indexer.collection import Collection
+from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import InvalidFilter
 from indexer.filters import MAX_INTEGER, Metadata, matches, parse_filter
+from indexer.storage.collection import LocalCollection
 
 FIELDS = ["a", "b", "c.d", "ü", " "]
 
 # Few values, so that fields and operands often meet, with the neighbours that types confuse.
-scalars = st.one_of(
-    st.sampled_from(
-        [None, True, False, 0, 1, -1, 2, 0.0, -0.0, 1.0, 0.5, "", "1", "true", "a", "A", "b", "ab"]
-    ),
-    st.sampled_from(
-        [2**53, 2**53 + 1, float(2**53), MAX_INTEGER, -MAX_INTEGER - 1, 2.0**63, 1e308]
-    ),
-    st.sampled_from(["\U0001f9ed", "\uffff", "é", "e\u0301", "\x00", "null"]),
-    st.integers(-3, 3),
-    st.floats(allow_nan=False, allow_infinity=False),
-)
+VALUES: list[Any] = [
+    *(None, True, False, 0, 1, -1, 2, 3, 0.0, -0.0, 1.0, 0.5, 1e308, 5e-324),
+    *(2**53, 2**53 + 1, float(2**53), MAX_INTEGER, -MAX_INTEGER - 1, 2.0**63, -(2.0**63)),
+    *("", "1", "true", "a", "A", "b", "ab", "null", "é", "e\u0301", "\x00", "a\x00b"),
+    *("\U0001f9ed", "\uffff"),  # in UTF-16, but not by code point, the first is the smaller
+]
+scalars = st.sampled_from(VALUES) | st.floats(allow_nan=False, allow_infinity=False)
 orderable = scalars.filter(lambda v: v is not None and not isinstance(v, bool))
 metadatas = st.dictionaries(st.sampled_from(FIELDS), scalars | st.lists(scalars, max_size=3))
 
@@ -149,6 +152,41 @@ def test_matches_means_what_its_description_says(
     verdict = expected(given_, metadata)
     event(f"verdict {verdict}")
     assert matches(parse_filter(given_), metadata) is verdict
+
+
+def documents() -> list[Document]:
+    """Documents whose metadata holds every value alone, in lists, and beside others."""
+    random_ = random.Random(0)
+    held: list[Any] = [*VALUES, [], *([v] for v in VALUES)]
+    held += [random_.choices(VALUES, k=random_.randint(2, 4)) for _ in range(60)]
+    metadata = [{"a": value} for value in held]
+    for _ in range(300):
+        present = random_.sample(FIELDS, random_.randint(0, len(FIELDS)))
+        metadata.append({name: random_.choice(held) for name in present})
+    return [Document(str(i), "", metadata=value) for i, value in enumerate(metadata)]
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collection, list[Document]]]:
+    """A collection of those documents, and they themselves."""
+    folder = tmp_path_factory.mktemp("filters") / "things"
+    given_, vectors = documents(), random_units(1)
+    with LocalCollection.create(folder, make_identity()) as collection:
+        collection.put([EmbeddedDocument(d, (Chunk(0, 0, 0),), vectors) for d in given_])
+        yield collection, given_
+
+
+@given(given_=filters)
+@settings(deadline=None, max_examples=300)
+def test_a_collection_finds_what_matches(
+    stored: tuple[Collection, list[Document]], given_: dict[str, Any]
+) -> None:
+    """A stored collection's filter passes the very documents that the definition passes."""
+    collection, all_ = stored
+    parsed = parse_filter(given_)
+    passing = [d.id for d in all_ if matches(parsed, d.metadata)]
+    found = collection.page(parsed, limit=len(all_)).documents
+    assert [document.id for document in found] == passing
 
 
 @given(filters, metadatas)
