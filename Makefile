@@ -63,11 +63,13 @@ $(VENV)/bin/python:
 
 # The project is installed in place, and built with the pinned setuptools.
 $(VENV)/.runtime: pyproject.toml constraints.txt docker/install-torch | $(VENV)/bin/python
-	docker/install-torch $(BIN)/python constraints.txt
+	@echo "Installing what Bearing needs into $(VENV): a few minutes the first time."
 	$(PIP) setuptools
+	docker/install-torch $(BIN)/python constraints.txt
 	$(PIP) --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime
+	@echo "Installing what its tests need."
 	$(PIP) --no-build-isolation --editable '.[dev]'
 	@touch $@
