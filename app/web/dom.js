@@ -1,0 +1,57 @@
+// Elements made as nodes: what a service sends is only ever text, never markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * An element with properties and children. `dataset` is merged, `aria-*` and `role` become attributes,
+ * `on*` listeners, `--*` custom properties; anything else is a property of the element.
+ * @param {string} name
+ * @param {Record<string, unknown>} [properties]
+ * @param {...(Node | string | number | null | undefined | false)} children
+ * @returns {HTMLElement}
+ */
+export function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) set(made, key, value);
+  made.append(...children.filter(isShown).map(asNode));
+  return made;
+}
+
+/** An SVG element with attributes and children. */
+export function drawing(name, attributes = {}, ...children) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
+  made.append(...children);
+  return made;
+}
+
+function set(made, key, value) {
+  if (value === null || value === undefined) return;
+  if (key === "dataset") Object.assign(made.dataset, value);
+  else if (key.startsWith("--")) made.style.setProperty(key, String(value));
+  else if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+  else if (key.startsWith("aria-") || key === "role" || key === "for") made.setAttribute(key, value);
+  else made[key] = value;
+}
+
+const isShown = (child) => child !== null && child !== undefined && child !== false;
+const asNode = (child) => (child instanceof Node ? child : String(child));
+
+/** The element of that id; the page's own ids are always there. */
+export const byId = (id) => document.getElementById(id);
+
+/** 1234567 as the reader's language writes it. */
+export const count = (n) => n.toLocaleString();
+
+/** "1 hit", "2 hits". */
+export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
+
+/** Bytes in the unit that keeps them short. */
+export function size(bytes) {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  const power = bytes > 0 ? Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3)) : 0;
+  return `${(bytes / 1000 ** power).toFixed(power ? 1 : 0)} ${units[power]}`;
+}
+
+/** A number with a true minus sign, so that columns of scores line up. */
+export const figure = (value, digits = 3) => value.toFixed(digits).replace("-", "\u2212");

@@ -1,0 +1,172 @@
+// A list of hits: titles, scores, the best passage within its text, metadata.
+
+import { element, figure } from "./dom.js";
+import { around, keysOf, marked } from "./words.js";
+
+const CONTEXT = 110;
+const DEGREES = 180 / Math.PI;
+
+/** The angle between two unit vectors of this cosine, in degrees. */
+export const angleOf = (cosine) => Math.acos(Math.min(1, Math.max(-1, cosine))) * DEGREES;
+
+/**
+ * Hits as list items.
+ * @param {object} answer the service's answer
+ * @param {string} query whose words are marked
+ * @param {{filterBy: (field: string, value: unknown) => void, like: (id: string) => void}} actions
+ */
+export function hitItems(answer, query, actions) {
+  const keys = keysOf(query);
+  const axis = axisOf(answer);
+  return answer.hits.map((hit, i) => hitItem(hit, i, keys, axis, actions));
+}
+
+/** Cosines share the axis from 0 (or, if one is negative, from -1) to 1; other scores that to their largest. */
+function axisOf({ hits, mode }) {
+  const scores = hits.map((hit) => hit.score);
+  const negative = scores.some((score) => score < 0);
+  const largest = mode === "dense" ? 1 : Math.max(...scores.map(Math.abs), Number.MIN_VALUE);
+  return { negative, largest, cosine: mode === "dense" };
+}
+
+function hitItem(hit, index, keys, axis, actions) {
+  const text = element("p", { className: "text", dir: "auto" });
+  const item = element(
+    "li",
+    { className: "hit", tabIndex: index ? -1 : 0, dataset: { id: hit.id, score: String(hit.score) } },
+    element(
+      "article",
+      { "aria-labelledby": `hit-${index}` },
+      scoreOf(hit, axis),
+      element("h2", { id: `hit-${index}`, className: "title", dir: "auto" }, ...marked(hit.title || hit.id, keys)),
+      hit.title && hit.title !== hit.id && element("p", { className: "id", dir: "auto" }, hit.id),
+      text,
+      element("div", { className: "below" }, facts(hit.metadata, actions), buttons(hit, actions)),
+    ),
+  );
+  fill(text, hit, keys, CONTEXT);
+  item.addEventListener("toggle-text", () => toggle(item, text, hit, keys));
+  return item;
+}
+
+function scoreOf({ score }, { negative, largest, cosine }) {
+  const share = Math.min(1, Math.abs(score) / largest);
+  return element(
+    "div",
+    { className: negative ? "score signed" : "score", dataset: { sign: score < 0 ? "negative" : "positive" }, "--share": share },
+    element("data", { value: String(score), className: "number" }, figure(score)),
+    cosine && element("span", { className: "angle", title: "The angle between the two vectors" }, `${angleOf(score).toFixed(0)}\u00b0`),
+    element("span", { className: "bar", "aria-hidden": "true" }, element("span")),
+  );
+}
+
+function fill(text, hit, keys, context) {
+  const parts = around(hit.text, hit.passage, context);
+  text.replaceChildren(
+    element("span", { className: "context" }, ...marked(parts.before, keys)),
+    element("span", { className: "passage" }, ...marked(parts.passage, keys)),
+    element("span", { className: "context" }, ...marked(parts.after, keys)),
+  );
+  text.dataset.whole = String(parts.whole);
+}
+
+function toggle(item, text, hit, keys) {
+  const open = item.toggleAttribute("data-open");
+  fill(text, hit, keys, open ? Infinity : CONTEXT);
+  const button = item.querySelector(".more");
+  button.textContent = open ? "Less" : "Whole text";
+  button.setAttribute("aria-expanded", String(open));
+}
+
+function facts(metadata, { filterBy }) {
+  const pairs = Object.entries(metadata ?? {}).flatMap(([field, value]) => [value].flat().map((v) => [field, v]));
+  const items = pairs.map(([field, value]) => element("li", {}, fact(field, value, filterBy)));
+  return items.length ? element("ul", { className: "facts", "aria-label": "Metadata" }, ...items) : null;
+}
+
+function fact(field, value, filterBy) {
+  const shown = typeof value === "string" ? value : JSON.stringify(value);
+  return element(
+    "button",
+    { type: "button", title: `Only ${field} = ${shown}`, onclick: () => filterBy(field, value) },
+    element("span", { className: "field" }, field),
+    element("span", { className: "value", dir: "auto" }, shown),
+  );
+}
+
+function buttons(hit, { like }) {
+  return element(
+    "div",
+    { className: "buttons" },
+    element("button", { type: "button", className: "more", "aria-expanded": "false", onclick: toggleNearest }, "Whole text"),
+    element("button", { type: "button", className: "like", onclick: () => like(hit.id) }, "More like this"),
+  );
+}
+
+const toggleNearest = (event) => event.currentTarget.closest(".hit").dispatchEvent(new Event("toggle-text"));
+
+/** Hides "Whole text" where the whole text is seen; to be called once the items are in the page. */
+export function settle(list) {
+  for (const text of list.querySelectorAll(".text")) {
+    const seen = text.dataset.whole === "true" && text.scrollHeight <= text.clientHeight + 1;
+    text.closest(".hit").querySelector(".more").hidden = seen;
+  }
+}
+
+/** Arrow keys walk through the list, Enter opens a text; up from the first leads back to `before`. */
+export function walkable(list, before) {
+  list.addEventListener("keydown", (event) => {
+    const item = event.target.closest(".hit");
+    if (!item || event.altKey || event.ctrlKey || event.metaKey) return;
+    const goal = goalOf(event.key, item, list, before);
+    if (goal) focusOn(goal);
+    else if (event.key !== "Enter" || event.target !== item) return;
+    else if (!item.querySelector(".more").hidden) item.dispatchEvent(new Event("toggle-text"));
+    event.preventDefault();
+  });
+  list.addEventListener("focusin", ({ target }) => {
+    const item = target.closest(".hit");
+    for (const other of list.children) other.tabIndex = other === item ? 0 : -1;
+  });
+}
+
+function goalOf(key, item, list, before) {
+  if (key === "ArrowDown") return item.nextElementSibling ?? item;
+  if (key === "ArrowUp") return item.previousElementSibling ?? before;
+  if (key === "Home") return list.firstElementChild;
+  if (key === "End") return list.lastElementChild;
+  return key === "Escape" ? before : null;
+}
+
+/** Moves the focus, and what has it into view. */
+export function focusOn(goal) {
+  goal.focus({ preventScroll: true });
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  goal.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
+}
+
+/**
+ * Where the hits lie, by the angle between their vector and the query's: 0 is the same direction,
+ * 90 has nothing to do with it. For the eye only: the list says the same in figures.
+ */
+export function tapeOf(hits, list) {
+  const angles = hits.map((hit) => angleOf(hit.score));
+  const end = Math.max(...angles) > 90 ? 180 : 90;
+  const labels = Array.from({ length: 7 }, (_, i) => (i * end) / 6);
+  return element(
+    "div",
+    { className: "tape", "aria-hidden": "true", title: "The angle of each hit to the query: 0\u00b0 is the same direction" },
+    ...labels.map((degrees) => element("span", { className: "degrees", "--at": degrees / end }, `${degrees}\u00b0`)),
+    ...angles.map((angle, i) => needle(angle / end, list.children[i])).reverse(),
+  );
+}
+
+function needle(at, item) {
+  const light = (on) => () => item.classList.toggle("lit", on);
+  const made = element("span", { className: "needle", "--at": at, onclick: () => focusOn(item), onpointerenter: light(true), onpointerleave: light(false) });
+  item.addEventListener("pointerenter", () => made.classList.add("lit"));
+  item.addEventListener("pointerleave", () => made.classList.remove("lit"));
+  item.addEventListener("focusin", () => made.classList.add("lit"));
+  item.addEventListener("focusout", () => made.classList.remove("lit"));
+  return made;
+}

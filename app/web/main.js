@@ -1,0 +1,121 @@
+// Start of the page: what the service offers, the two views, the address that says what is shown.
+
+import { addressOf, readAddress } from "./address.js";
+import { onKeyNeeded } from "./api.js";
+import { compareView } from "./compare.js";
+import { byId, element } from "./dom.js";
+import { problemNotice } from "./notices.js";
+import { readOffers } from "./offers.js";
+import { searchView } from "./search.js";
+
+const USUAL_COLLECTION = "default";
+
+async function start() {
+  onKeyNeeded(askForKey);
+  const views = { search: searchView(navigate), compare: compareView(navigate) };
+  let state = readAddress();
+  let offers = null;
+  let usual = {};
+
+  function navigate(patch) {
+    state = { ...state, ...patch };
+    const address = addressOf(state, usual);
+    const here = location.pathname + location.search + location.hash;
+    history[address === here ? "replaceState" : "pushState"](state, "", address);
+    return show();
+  }
+
+  function show() {
+    chooseTab(state.view);
+    byId("collection").value = state.collection;
+    document.title = titleOf(state);
+    return views[state.view].show(state, offers);
+  }
+
+  window.addEventListener("popstate", ({ state: past }) => {
+    state = past ?? { ...readAddress(), collection: readAddress().collection ?? usual.collection };
+    if (offers) show();
+  });
+  byId("collection").addEventListener("change", ({ target }) => navigate({ collection: target.value }));
+  tabs((view) => (offers ? navigate({ view }) : chooseTab(view)));
+  shortcuts(() => (state.view === "search" ? views.search.focus() : navigate({ view: "search" }).then(views.search.focus)));
+
+  chooseTab(state.view);
+  try {
+    offers = await readOffers();
+  } catch (problem) {
+    byId("about").replaceChildren(problemNotice(problem, () => location.reload()));
+    return;
+  }
+  usual = usualOf(offers);
+  state = { ...state, collection: state.collection ?? usual.collection };
+  fillPicker(offers.collections, state.collection);
+  history.replaceState(state, "", location.href);
+  await show();
+}
+
+function usualOf({ collections }) {
+  const names = collections.map(({ name }) => name);
+  return { collection: names.includes(USUAL_COLLECTION) || !names.length ? USUAL_COLLECTION : names[0], mode: "dense", measure: "cosine" };
+}
+
+function fillPicker(collections, chosen) {
+  const options = collections.map(({ name }) => element("option", { value: name }, name));
+  if (!collections.some(({ name }) => name === chosen)) options.push(element("option", { value: chosen }, `${chosen} (not there)`));
+  byId("collection").replaceChildren(...options);
+  byId("collection").disabled = false;
+}
+
+const titleOf = ({ view, query }) => (view === "compare" ? "Compare \u2013 Bearing" : query ? `${query} \u2013 Bearing` : "Bearing");
+
+/** Tabs as the ARIA practices have them: arrows move and choose, one stop for the Tab key. */
+function tabs(choose) {
+  const all = [...document.querySelectorAll("[role=tab]")];
+  for (const [i, tab] of all.entries()) {
+    tab.addEventListener("click", () => choose(viewOf(tab)));
+    tab.addEventListener("keydown", ({ key }) => {
+      const step = { ArrowRight: i + 1, ArrowLeft: i - 1, Home: 0, End: all.length - 1 }[key];
+      if (step === undefined) return;
+      const next = all.at(step % all.length);
+      next.focus();
+      choose(viewOf(next));
+    });
+  }
+}
+
+const viewOf = (tab) => tab.id.replace("tab-", "");
+
+function chooseTab(view) {
+  for (const tab of document.querySelectorAll("[role=tab]")) {
+    const chosen = viewOf(tab) === view;
+    tab.setAttribute("aria-selected", String(chosen));
+    tab.tabIndex = chosen ? 0 : -1;
+    byId(tab.getAttribute("aria-controls")).hidden = !chosen;
+  }
+}
+
+/** "/" leads to the search box, unless something is being typed. */
+function shortcuts(toBox) {
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, textarea, select, dialog");
+    if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    toBox();
+  });
+}
+
+/** The key that the reader gives, or null if the reader would rather not. */
+function askForKey(refused) {
+  const dialog = byId("key-dialog");
+  const note = "It is kept in this tab only, and forgotten when the tab is closed.";
+  byId("key-note").textContent = refused ? `The service refused that key. ${note}` : note;
+  byId("key").value = "";
+  dialog.returnValue = "";
+  dialog.showModal();
+  byId("key-cancel").onclick = () => dialog.close();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "use" ? byId("key").value.trim() || null : null), { once: true });
+  });
+}
+
+await start();
