@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import operator
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -188,7 +189,9 @@ def _parse_object(given: object, place: str, depth: int, budget: _Budget) -> Fil
 def _parse_entry(key: object, value: object, place: str, depth: int, budget: _Budget) -> Filter:
     if not isinstance(key, str) or not key:
         raise InvalidFilter(f"{place}: a key must be a non-empty string, got {_shown(key)}")
-    here = f"{place}.{key}"
+    if not is_encodable(key):
+        raise InvalidFilter(f"{place}: key {_shown(key)} holds a lone surrogate, not valid Unicode")
+    here = f"{place}.{key:.80}"
     if key in ("$and", "$or"):
         if not isinstance(value, list) or not value:
             raise InvalidFilter(f"{here}: expected a non-empty list, got {_shown(value)}")
@@ -277,5 +280,4 @@ def is_encodable(text: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return reprlib.repr(value)  # unlike repr, bounded in depth too
