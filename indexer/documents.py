@@ -45,7 +45,10 @@ class Document:
 
     def __post_init__(self) -> None:
         _check_id(self.id)
-        for name, value in (("text", self.text), ("title", self.title or "")):
+        for name, value in (
+            ("text", self.text),
+            ("title", "" if self.title is None else self.title),
+        ):
             if not isinstance(value, str):
                 raise InvalidDocument(f"document {self.id!r}: {name} must be a string")
             if not is_encodable(value):
