@@ -1,1 +1,25 @@
-"""File formats: one function per format, (path) -> documents."""
+"""Reading: files of many formats to documents, with a reason for whatever cannot be read.
+
+A format is a module of its own, and a row of the table in ``formats``.
+"""
+
+from indexer.readers.json_lines import parse_line
+from indexer.readers.paths import check_paths, read_paths, total_bytes
+from indexer.readers.reading import USUAL, Fields, Read, Rejection
+from indexer.readers.records import parse_json, parse_record
+from indexer.readers.standard_library import read_standard_library, standard_library_bytes
+
+__all__ = [
+    "USUAL",
+    "Fields",
+    "Read",
+    "Rejection",
+    "check_paths",
+    "parse_json",
+    "parse_line",
+    "parse_record",
+    "read_paths",
+    "read_standard_library",
+    "standard_library_bytes",
+    "total_bytes",
+]

@@ -1,8 +1,9 @@
-"""What reading gives: documents, and rejections with their place and reason."""
+"""What reading takes and gives: field names in; documents, and rejections with their place, out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from indexer.documents import Document
 
@@ -18,6 +19,10 @@ class Fields:
     id: str | None = None
     text: str | None = None
     title: str | None = None
+
+
+USUAL: Final = Fields()
+"""The usual names, and BEIR's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,286 @@
+"""CSV and TSV: a header line, then one record a row.
+
+How a table is understood:
+
+* of a ``.csv`` file the header says what parts its fields: a comma, else a semicolon, a tab or
+  a bar; of a ``.tsv`` file it is the tab. Quotes in TSV mean something or not, whichever way
+  leaves fewer rows broken;
+* the id, text and title are taken as they are written. Any other column holds numbers if all
+  its cells do, as JSON writes them (so ``007`` is not one), truth values if all are ``true`` or
+  ``false`` in any case, and strings otherwise: a column never mixes types, so a filter on it
+  means one thing. An empty cell is no field at all;
+* a column without a name is called ``column n``;
+* a row with more or fewer cells than the header, or with a broken quote, is refused, and reading
+  goes on at the next line.
+
+The file is read twice: first to learn its encoding and what its columns hold.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Final, TextIO
+
+from indexer.errors import Unreadable
+from indexer.filters import MAX_INTEGER, Scalar, is_encodable
+from indexer.readers.decoding import encoding_metadata, stream_encoding
+from indexer.readers.reading import Fields, Read, Rejection
+from indexer.readers.records import (
+    MAX_RECORD_BYTES,
+    TEXT_FIELD,
+    TITLE_FIELD,
+    document_or_rejection,
+    merged,
+    missing_field,
+)
+from indexer.readers.sources import Source
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
+
+Cast = Callable[[str], Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How the cells of a table are told apart."""
+
+    encoding: str
+    delimiter: str
+    quoted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The cells of one record and the line it begins on; ``problem`` says what is wrong with it."""
+
+    line: int
+    cells: Sequence[str]
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a first reading of a table found: its columns' names and types, and broken rows."""
+
+    names: tuple[str, ...]
+    casts: Mapping[str, Cast]
+    broken: int
+
+
+def read_csv(source: Source, fields: Fields) -> Iterator[Read]:
+    """The document of each row."""
+    encoding = _encoding(source)
+    dialect = Dialect(encoding, _delimiter(source, encoding), quoted=True)
+    return _read(source, fields, dialect, _survey(source, dialect))
+
+
+def read_tsv(source: Source, fields: Fields) -> Iterator[Read]:
+    """The document of each row."""
+    encoding = _encoding(source)
+    quoted, bare = (Dialect(encoding, "\t", quoted) for quoted in (True, False))
+    survey = _survey(source, quoted)
+    if survey.broken:
+        other = _survey(source, bare)
+        if other.broken < survey.broken:
+            return _read(source, fields, bare, other)
+    return _read(source, fields, quoted, survey)
+
+
+def _read(source: Source, fields: Fields, dialect: Dialect, survey: Survey) -> Iterator[Read]:
+    _check_columns(survey.names, fields)
+    facts = encoding_metadata(dialect.encoding)
+    roles = {"_id", "id", fields.id, fields.text or TEXT_FIELD, fields.title or TITLE_FIELD}
+    casts = {name: cast for name, cast in survey.casts.items() if name not in roles}
+    kept = roles & set(survey.names)
+    with source.opened() as opened:
+        rows = _rows(_text(opened.stream, dialect), dialect, len(survey.names))
+        next(rows)
+        for row in rows:
+            place = f"{source.name}:{row.line}"
+            offset = opened.file.tell()
+            if row.problem:
+                yield source.gives(Rejection(place, row.problem), offset)
+                continue
+            record = _record(survey.names, row.cells, casts, kept)
+            item = document_or_rejection(merged(facts, record), fields, place, place)
+            yield source.gives(item, offset)
+
+
+def _record(
+    names: Sequence[str], cells: Sequence[str], casts: Mapping[str, Cast], kept: set[str | None]
+) -> dict[str, Scalar]:
+    return {
+        name: casts[name](cell) if name in casts else cell
+        for name, cell in zip(names, cells, strict=True)
+        if cell or name in kept
+    }
+
+
+def _encoding(source: Source) -> str:
+    with source.opened() as opened:
+        return stream_encoding(opened.stream)
+
+
+def _delimiter(source: Source, encoding: str) -> str:
+    with source.opened() as opened:
+        header = _text(opened.stream, Dialect(encoding, "", quoted=True)).readline(MAX_RECORD_BYTES)
+    return next((each for each in DELIMITERS if each in header), DELIMITERS[0])
+
+
+def _survey(source: Source, dialect: Dialect) -> Survey:
+    with source.opened() as opened:
+        rows = _rows(_text(opened.stream, dialect), dialect)
+        names = _names(next(rows, None))
+        casts: dict[str, list[Cast]] = {name: list(_CASTS) for name in names}
+        broken = 0
+        for row in rows:
+            if row.problem or len(row.cells) != len(names):
+                broken += 1
+                continue
+            _narrow(casts, names, row.cells)
+    decided = {name: left[0] for name, left in casts.items() if left and len(left) < len(_CASTS)}
+    return Survey(names, decided, broken)
+
+
+def _narrow(casts: Mapping[str, list[Cast]], names: Sequence[str], cells: Sequence[str]) -> None:
+    """Strike out the types that these cells do not have."""
+    for name, cell in zip(names, cells, strict=True):
+        left = casts[name]
+        if left and cell:
+            left[:] = [cast for cast in left if cast(cell) is not cell]
+
+
+def _names(header: Row | None) -> tuple[str, ...]:
+    if header is None:
+        raise Unreadable("empty: expected a header line that names the columns")
+    if header.problem:
+        raise Unreadable(f"the header line: {header.problem}")
+    names = tuple(
+        cell.strip() or f"column {number}" for number, cell in enumerate(header.cells, start=1)
+    )
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise Unreadable(f"two columns are called {twice[0]!r}")
+    return names
+
+
+def _check_columns(names: Sequence[str], fields: Fields) -> None:
+    wanted = (
+        (fields.id, "--id-field"),
+        (fields.text or TEXT_FIELD, "--text-field"),
+        (fields.title, "--title-field"),
+    )
+    for name, option in wanted:
+        if name is not None and name not in names:
+            raise Unreadable(missing_field(name, names, option))
+
+
+def _text(stream: BinaryIO, dialect: Dialect) -> TextIO:
+    encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
+    # Bytes that do not fit come out as lone surrogates, so that their row alone is refused.
+    return io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
+
+
+def _rows(text: TextIO, dialect: Dialect, width: int | None = None) -> Iterator[Row]:
+    if csv.field_size_limit() < MAX_RECORD_BYTES:
+        csv.field_size_limit(MAX_RECORD_BYTES)  # the csv module has one limit for the process
+    lines = _Lines(text)
+    reader = csv.reader(
+        lines,
+        delimiter=dialect.delimiter,
+        quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
+    while True:
+        line = lines.begin()
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            lines.give_back()
+            yield Row(line, (), f"broken row: {error}")
+            continue
+        except UnicodeDecodeError as error:
+            raise Unreadable(f"line {line}: not valid {error.encoding} from here on") from error
+        if cells is None:
+            return
+        if cells:
+            yield Row(line, cells, _row_problem(cells, width, dialect.encoding))
+
+
+def _row_problem(cells: Sequence[str], width: int | None, encoding: str) -> str | None:
+    if not all(map(is_encodable, cells)):
+        return f"not valid {encoding}"
+    if width is not None and len(cells) != width:
+        return f"{len(cells)} cells under a header of {width} columns"
+    return None
+
+
+class _Lines:
+    """The lines of a text. Those of a broken record but its first can be given back."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._returned: deque[str] = deque()
+        self._record: list[str] = []
+        self._size = 0
+        self._number = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._returned.popleft() if self._returned else self._read()
+        if not line:
+            raise StopIteration
+        self._number += 1
+        self._record.append(line)
+        self._size += len(line)
+        if self._size > MAX_RECORD_BYTES:
+            raise csv.Error(
+                f"longer than {MAX_RECORD_BYTES:,} characters; was a quote opened and never closed?"
+            )
+        return line
+
+    def begin(self) -> int:
+        """Forget the record so far; the number of the next line."""
+        self._record.clear()
+        self._size = 0
+        return self._number + 1
+
+    def give_back(self) -> None:
+        """Have the record's lines but its first read again, as records of their own."""
+        rest = self._record[1:]
+        self._returned.extendleft(reversed(rest))
+        self._number -= len(rest)
+
+    def _read(self) -> str:
+        line = self._text.readline(MAX_RECORD_BYTES + 1)
+        piece = line
+        while len(piece) > MAX_RECORD_BYTES and not piece.endswith(("\n", "\r")):
+            piece = self._text.readline(MAX_RECORD_BYTES + 1)
+        return line
+
+
+def _number(cell: str) -> Scalar:
+    if not _NUMBER.fullmatch(cell):
+        return cell
+    if _INTEGER.fullmatch(cell) and len(cell) < 21:
+        whole = int(cell)
+        return whole if abs(whole) <= MAX_INTEGER else cell
+    number = float(cell)
+    return number if abs(number) != float("inf") else cell
+
+
+def _truth(cell: str) -> Scalar:
+    return {"true": True, "false": False}.get(cell.lower(), cell)
+
+
+_CASTS: Final[tuple[Cast, ...]] = (_number, _truth)

@@ -1,0 +1,68 @@
+"""Files that are one document each: what a format finds in them, and the document made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from indexer.documents import Document
+from indexer.errors import BearingError, Unreadable
+from indexer.readers.isolation import Limits, run_apart
+from indexer.readers.reading import Read, Rejection
+from indexer.readers.sources import Source
+
+MAX_TEXT_BYTES: Final = 64 * 2**20
+"""The largest file that becomes one document."""
+
+MAX_TRUSTED_BYTES: Final = 256 * 2**10
+"""Larger files of formats that can be made to take very long are read in a process of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What a file says, without its markup."""
+
+    text: str
+    title: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_extracted(source: Source, format: str, found: Extracted) -> Iterator[Read]:
+    """The document, with the source's name as id; refused if there is no text in it."""
+    yield source.gives(_document(source, format, found))
+
+
+def read_guarded(
+    source: Source, format: str, extract: Callable[[bytes], Extracted], module: str
+) -> Iterator[Read]:
+    """The document that ``extract`` finds; a large file is left to a process with limits.
+
+    ``module`` is the file that defines ``extract``.
+    """
+    if source.size <= MAX_TRUSTED_BYTES:
+        found = extract(source.content(MAX_TEXT_BYTES))
+    else:
+        found = _extract_apart(source, Path(module))
+    yield from read_extracted(source, format, found)
+
+
+def _extract_apart(source: Source, module: Path) -> Extracted:
+    if source.size > MAX_TEXT_BYTES:
+        raise Unreadable(f"larger than {MAX_TEXT_BYTES:,} bytes, the most that is read at once")
+    with source.opened() as opened:
+        outcome = run_apart(module, opened.file, Limits())
+    if outcome.problem or not outcome.lines:
+        raise Unreadable(outcome.problem or "nothing was found in it")
+    return Extracted(**outcome.lines[0])
+
+
+def _document(source: Source, format: str, found: Extracted) -> Document | Rejection:
+    if not found.text.strip():
+        return Rejection(source.name, "no text in it")
+    try:
+        metadata = {"format": format, **found.metadata}
+        return Document(source.name, found.text, found.title or None, metadata)
+    except BearingError as error:
+        return Rejection(source.name, str(error))

@@ -1,0 +1,192 @@
+"""HTML: what a reader of the page sees, one line a block, without menus and scripts.
+
+The title is the page's ``<title>``, else its first heading. If the page marks its main part
+(``<main>``), only that is taken; navigation, forms' controls, and whatever is hidden never are,
+nor are the page's own header and footer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from indexer.readers.decoding import decode
+from indexer.readers.extracted import Extracted, read_guarded
+from indexer.readers.reading import Fields, Read
+from indexer.readers.sources import Source
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+PRESCAN_BYTES: Final = 1024
+"""How far browsers look for a declared encoding."""
+
+# fmt: off
+DROPPED: Final = frozenset((
+    "script", "style", "noscript", "noframes", "template", "head",
+    "svg", "canvas", "object", "embed", "iframe", "audio", "video", "map",
+    "nav", "menu", "button", "select", "textarea", "input", "dialog",
+    "annotation", "annotation-xml",  # MathML's own source beside the formula
+))
+PARAGRAPHS: Final = frozenset((
+    "address", "article", "aside", "blockquote", "body", "center", "details", "div", "dl",
+    "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "hr", "main",
+    "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "section", "table", "ul",
+))
+# fmt: on
+DROPPED_ROLES: Final = frozenset(("navigation", "banner", "contentinfo", "search", "menu"))
+LINES: Final = frozenset(("br", "caption", "dd", "dt", "legend", "li", "summary", "tr"))
+CELLS: Final = frozenset(("td", "th"))
+VERBATIM: Final = frozenset(("pre", "listing", "xmp", "plaintext"))
+
+_CHARSET = re.compile(
+    rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)""",
+    re.IGNORECASE,
+)
+_SPACES = re.compile(r"[ \t\n\r\f\xa0]+")
+
+
+def read_html(source: Source, fields: Fields) -> Iterator[Read]:  # noqa: ARG001
+    """The one document of the page."""
+    yield from read_guarded(source, "html", extract, __file__)
+
+
+def report(file: BinaryIO) -> Iterator[dict[str, Any]]:
+    """The page, to be read in a process of its own."""
+    yield asdict(extract(file.read()))
+
+
+def extract(data: bytes) -> Extracted:
+    """The page's title and text."""
+    declared = _CHARSET.search(data, 0, PRESCAN_BYTES)
+    label = next(filter(None, declared.groups())).decode() if declared else None
+    decoded = decode(data, label)
+    page = _parse(decoded.text)
+    return Extracted(_body_text(page), _title(page), decoded.metadata)
+
+
+def visible_text(fragment: str) -> str:
+    """The text of a piece of HTML, as :func:`extract` gives that of a page."""
+    return _body_text(_parse(fragment))
+
+
+def _parse(text: str) -> LexborHTMLParser:
+    from selectolax.lexbor import LexborHTMLParser
+
+    return LexborHTMLParser(text)
+
+
+def _title(page: LexborHTMLParser) -> str | None:
+    for selector in ("head > title", "h1", "h2"):
+        node = page.css_first(selector)
+        title = _SPACES.sub(" ", node.text()).strip() if node else ""
+        if title:
+            return title
+    return None
+
+
+def _body_text(page: LexborHTMLParser) -> str:
+    mains = [node for node in page.css("main, [role=main]") if not _is_dropped(node)]
+    root = mains[0] if len(mains) == 1 else page.body
+    if root is None:
+        return ""
+    text = _text_of(root)
+    if text or root is page.body or page.body is None:
+        return text
+    return _text_of(page.body)
+
+
+def _text_of(root: LexborNode) -> str:
+    """The text below a node. Not recursive: pages nest as deeply as they like."""
+    flow = _Flow()
+    node: LexborNode | None = root
+    while node is not None:
+        entered = _enter(node, flow)
+        if entered and node.first_child is not None:
+            node = node.first_child
+            continue
+        while node is not None:
+            if entered:
+                _leave(node, flow)
+            if node.mem_id == root.mem_id:
+                return flow.text()
+            if node.next is not None:
+                node = node.next
+                break
+            node, entered = node.parent, True
+    return flow.text()
+
+
+def _enter(node: LexborNode, flow: _Flow) -> bool:
+    """Write what stands before a node's children; False if they are to be passed over."""
+    tag = node.tag or ""
+    if tag == "-text":
+        flow.write(node.text_content or "")
+        return False
+    if tag.startswith("-") or _is_dropped(node):
+        return False
+    flow.part(tag)
+    if tag in VERBATIM:
+        flow.verbatim += 1
+    return True
+
+
+def _leave(node: LexborNode, flow: _Flow) -> None:
+    tag = node.tag or ""
+    if tag in VERBATIM:
+        flow.verbatim -= 1
+    if tag not in CELLS and tag != "br":
+        flow.part(tag)
+
+
+def _is_dropped(node: LexborNode) -> bool:
+    tag = node.tag or ""
+    if tag in DROPPED:
+        return True
+    if tag in ("header", "footer"):
+        return node.parent is not None and node.parent.tag == "body"
+    attributes = node.attributes
+    return (
+        "hidden" in attributes
+        or attributes.get("aria-hidden") == "true"
+        or attributes.get("role") in DROPPED_ROLES
+        or "headerlink" in (attributes.get("class") or "").split()
+    )
+
+
+class _Flow:
+    """Text as a browser lays it out: spaces run together, blocks on lines of their own."""
+
+    def __init__(self) -> None:
+        self.verbatim = 0
+        self._pieces: list[str] = []
+        self._gap = ""  # what parts the next text from the last: nothing, a space, newlines
+
+    def write(self, text: str) -> None:
+        if not self.verbatim:
+            text = _SPACES.sub(" ", text)
+            if text.startswith(" "):
+                self._widen(" ")
+            if not text.strip(" "):
+                return
+        self._pieces.append(self._gap if self._pieces else "")
+        self._pieces.append(text if self.verbatim else text.strip(" "))
+        self._gap = " " if text.endswith(" ") and not self.verbatim else ""
+
+    def part(self, tag: str) -> None:
+        """Begin or end an element."""
+        if tag in PARAGRAPHS:
+            self._widen("\n\n")
+        elif tag in LINES:
+            self._widen("\n")
+        elif tag in CELLS:
+            self._widen("\t")
+
+    def text(self) -> str:
+        return "".join(self._pieces).strip()
+
+    def _widen(self, gap: str) -> None:
+        order = ("", " ", "\t", "\n", "\n\n")
+        self._gap = max(self._gap, gap, key=order.index)

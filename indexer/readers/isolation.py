@@ -1,0 +1,149 @@
+"""A process of its own for files that may be hostile: bombs, endless loops, crashes.
+
+The process is this file, run as a program: it limits itself, loads the file of an extractor,
+calls its ``report(file)`` with the input, and writes each thing that gives as a line of JSON.
+The input is handed over open, as standard input; the process needs no path and writes no file.
+Only the standard library is imported here, so that it starts fast.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Event, Timer
+from typing import Any, BinaryIO, Final
+
+END: Final = {"end": True}
+"""The last line of a process that came to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the process may use up; memory is its address space, output its JSON."""
+
+    memory_bytes: int = 2**30
+    cpu_seconds: int = 60
+    wall_seconds: int = 300
+    output_bytes: int = 128 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an extractor reported, and what stopped it, if anything did."""
+
+    lines: tuple[Mapping[str, Any], ...]
+    problem: str | None
+
+
+def run_apart(extractor: Path, file: BinaryIO, limits: Limits) -> Outcome:
+    """What ``report`` in the file ``extractor`` gives for an open file, within the limits."""
+    command = [sys.executable, "-P", __file__, str(extractor), json.dumps(asdict(limits))]
+    late = Event()
+    with _started(command, file) as process, _deadline(process, limits.wall_seconds, late):
+        assert process.stdout is not None
+        output = process.stdout.read(limits.output_bytes)
+        process.stdout.close()  # what would write more than that ends here
+        code = process.wait()
+    lines = [json.loads(line) for line in output.splitlines(keepends=True) if line[-1:] == b"\n"]
+    if lines and lines[-1] == END:
+        return Outcome(tuple(lines[:-1]), None)
+    if lines and "stopped" in lines[-1]:
+        return Outcome(tuple(lines[:-1]), lines[-1]["stopped"])
+    if late.is_set():
+        return Outcome(tuple(lines), f"stopped after {limits.wall_seconds} s")
+    if len(output) == limits.output_bytes:
+        return Outcome(tuple(lines), f"stopped at {limits.output_bytes:,} bytes of text")
+    return Outcome(tuple(lines), _death(code, limits))
+
+
+@contextmanager
+def _started(command: list[str], file: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
+    # In a session of its own, so that Ctrl-C reaches only the process that knows what to do.
+    with subprocess.Popen(  # noqa: S603 - the program is this very file
+        command,
+        stdin=file,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def _deadline(process: subprocess.Popen[bytes], seconds: float, late: Event) -> Iterator[None]:
+    def stop() -> None:
+        late.set()
+        process.kill()
+
+    timer = Timer(seconds, stop)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _death(code: int, limits: Limits) -> str:
+    if code in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)) and code:
+        return f"stopped after {limits.cpu_seconds} s of computing"
+    if code < 0:
+        return f"reading it crashed ({signal.Signals(-code).name})"
+    return f"reading it failed (exit code {code})"
+
+
+def main(extractor: str, encoded_limits: str) -> None:
+    """Run an extractor on standard input; what it reports goes to standard output."""
+    limits = Limits(**json.loads(encoded_limits))
+    sys.path.append(str(Path(__file__).parents[2]))
+    report = runpy.run_path(extractor)["report"]
+    _limit(limits)
+    try:
+        with os.fdopen(0, "rb", closefd=False) as file:
+            file.seek(0)
+            for line in report(file):
+                _write(line)
+        _write(END)
+    except MemoryError:
+        _write({"stopped": f"needs more than {limits.memory_bytes // 2**20:,} MiB of memory"})
+    except RecursionError:
+        _write({"stopped": "nested too deeply"})
+    except Exception as error:  # noqa: BLE001 - nothing is swallowed: it is the report
+        _write({"stopped": f"{error}" or type(error).__name__})
+
+
+def _limit(limits: Limits) -> None:
+    try:
+        import resource
+    except ImportError:  # not on Windows: there the deadline alone protects
+        return
+    seconds = limits.cpu_seconds
+    for kind, soft, hard in (
+        (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
+        (resource.RLIMIT_CPU, seconds, seconds + 5),
+        (resource.RLIMIT_FSIZE, 0, 0),
+        (resource.RLIMIT_CORE, 0, 0),
+    ):
+        ceiling = resource.getrlimit(kind)[1]
+        if ceiling != resource.RLIM_INFINITY:
+            soft, hard = min(soft, ceiling), min(hard, ceiling)
+        resource.setrlimit(kind, (soft, hard))
+
+
+def _write(line: Mapping[str, Any]) -> None:
+    sys.stdout.buffer.write(json.dumps(line).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,67 @@
+"""JSON Lines: one record a line, in files, packed files, and on standard input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import BinaryIO, Final
+
+from indexer.documents import Document
+from indexer.errors import Unreadable
+from indexer.readers.decoding import BYTE_ORDER_MARK, recoded
+from indexer.readers.reading import Fields, Read, Rejection
+from indexer.readers.records import MAX_RECORD_BYTES, document_or_rejection, parse_json
+from indexer.readers.sources import Source
+
+STDIN: Final = "-"
+
+
+def read_json_lines(source: Source, fields: Fields) -> Iterator[Read]:
+    """The document of each line; blank lines are passed over."""
+    with source.opened() as opened:
+        for item, read in parse_lines(recoded(opened.stream), source.name, fields):
+            yield source.gives(item, opened.offset(read))
+
+
+def read_standard_input(stream: BinaryIO, fields: Fields, before: int) -> Iterator[Read]:
+    """The document of each line of a stream, which need not be seekable."""
+    for item, read in parse_lines(stream, STDIN, fields):
+        yield Read(item, before + read)
+
+
+def parse_lines(
+    stream: BinaryIO, name: str, fields: Fields
+) -> Iterator[tuple[Document | Rejection, int]]:
+    """Each line's document or rejection, and how many bytes of the stream were read for it."""
+    read = 0
+    for number, line in enumerate(_lines(stream), start=1):
+        read += len(line)
+        if number == 1:
+            line = line.removeprefix(BYTE_ORDER_MARK)
+        if line and not line.isspace():
+            yield parse_line(line, fields, f"{name}:{number}"), read
+
+
+def parse_line(line: bytes, fields: Fields, place: str) -> Document | Rejection:
+    """The document of one line, or why it holds none; its place is its id if it has none."""
+    if len(line) > MAX_RECORD_BYTES:
+        return Rejection(place, f"the line is longer than {MAX_RECORD_BYTES:,} bytes")
+    try:
+        record = parse_json(line)
+    except Unreadable as error:
+        return Rejection(place, str(error))
+    return document_or_rejection(record, fields, place, place)
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines; of one that is too long only the beginning, one byte longer than allowed."""
+    for line in iter(partial(stream.readline, MAX_RECORD_BYTES + 1), b""):
+        yield line
+        if len(line) > MAX_RECORD_BYTES and not line.endswith(b"\n"):
+            _skip_line(stream)
+
+
+def _skip_line(stream: BinaryIO) -> None:
+    for piece in iter(partial(stream.readline, MAX_RECORD_BYTES), b""):
+        if piece.endswith(b"\n"):
+            return

@@ -1,0 +1,151 @@
+"""Markdown: the text without its markup, code kept; CommonMark with tables and strikethrough.
+
+Front matter (YAML between lines of ``---``, or TOML between ``+++``) becomes metadata; its
+``title``, else the first heading, is the title. HTML within is read as ``html`` does.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from indexer.errors import Unreadable
+from indexer.readers.decoding import decode
+from indexer.readers.extracted import Extracted, read_guarded
+from indexer.readers.html import visible_text
+from indexer.readers.reading import Fields, Read
+from indexer.readers.records import TITLE_FIELD, flatten, merged, plain
+from indexer.readers.sources import Source
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+MAX_FRONT_MATTER: Final = 65_536
+
+_FRONT = re.compile(r"(---|\+\+\+)[ \t]*\n(.*?)\n?^\1[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+
+
+def read_markdown(source: Source, fields: Fields) -> Iterator[Read]:  # noqa: ARG001
+    """The one document of the file."""
+    yield from read_guarded(source, "markdown", extract, __file__)
+
+
+def report(file: BinaryIO) -> Iterator[dict[str, Any]]:
+    """The file, to be read in a process of its own."""
+    yield asdict(extract(file.read()))
+
+
+def extract(data: bytes) -> Extracted:
+    """The file's title, text, and front matter."""
+    from markdown_it import MarkdownIt
+
+    decoded = decode(data)
+    front, body = split_front_matter(decoded.text)
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    heading, blocks = _blocks(parser.parse(body))
+    title = front.pop(TITLE_FIELD, None)
+    if title is None and heading is not None:
+        title = blocks[heading]
+        if len(blocks) > 1 and heading == 0:
+            del blocks[heading]  # the title is embedded in front of the text; once is enough
+    text = "\n\n".join(blocks)
+    named = None if title is None else " ".join(str(title).split())
+    return Extracted(text, named, merged(front, decoded.metadata))
+
+
+def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
+    """The fields that stand before the text, and the text.
+
+    Raises Unreadable if what is marked as front matter cannot be parsed.
+    """
+    found = _FRONT.match(text)
+    if not found or len(found[2]) > MAX_FRONT_MATTER:
+        return {}, text
+    value = plain(_parse_toml(found[2]) if found[1] == "+++" else _parse_yaml(found[2]))
+    if not isinstance(value, dict):
+        return {}, text  # two thematic breaks with a paragraph between them
+    fields = flatten(value)
+    return {name: value for name, value in fields.items() if value is not None}, text[found.end() :]
+
+
+def _parse_yaml(text: str) -> object:
+    import yaml
+
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise Unreadable("front matter: aliases (*name) are not read; write the values out")
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 2 if error.problem_mark else 1
+        raise Unreadable(f"front matter is not YAML: {error.problem} (line {line})") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise Unreadable(f"front matter is not YAML: {error}") from error
+    except RecursionError as error:
+        raise Unreadable("front matter is nested too deeply") from error
+
+
+def _parse_toml(text: str) -> object:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Unreadable(f"front matter is not TOML: {error}") from error
+
+
+def _blocks(tokens: Sequence[Token]) -> tuple[int | None, list[str]]:
+    """Which block is the first heading, and the text of all blocks that have some."""
+    heading: int | None = None
+    blocks: list[str] = []
+    row: list[str] | None = None
+    for position, token in enumerate(tokens):
+        if token.type == "tr_open":
+            row = []
+        elif token.type == "tr_close" and row is not None:
+            _append(blocks, "\t".join(row))
+            row = None
+        elif token.type == "inline" and row is not None:
+            row.append(_inline_text(token))
+        else:
+            before = len(blocks)
+            _append(blocks, _block_text(token))
+            opener = tokens[position - 1].type if position else ""
+            if heading is None and opener == "heading_open" and len(blocks) > before:
+                heading = before
+    return heading, blocks
+
+
+def _append(blocks: list[str], text: str) -> None:
+    if text.strip():
+        blocks.append(text.strip("\n"))
+
+
+def _block_text(token: Token) -> str:
+    match token.type:
+        case "inline":
+            return _inline_text(token)
+        case "fence" | "code_block":
+            return token.content
+        case "html_block":
+            return visible_text(token.content)
+    return ""
+
+
+def _inline_text(token: Token) -> str:
+    """The words of a paragraph, heading or cell; of a picture, the words that stand for it."""
+    pieces: list[str] = []
+    for child in token.children or ():
+        match child.type:
+            case "text" | "code_inline":
+                pieces.append(child.content)
+            case "softbreak":
+                pieces.append(" ")
+            case "hardbreak":
+                pieces.append("\n")
+            case "image":
+                pieces.append(_inline_text(child))
+            case "html_inline" if _BREAK.fullmatch(child.content):
+                pieces.append("\n")
+    return "".join(pieces).strip()

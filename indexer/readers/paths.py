@@ -1,0 +1,130 @@
+"""Paths to files, folders and standard input: what there is to read, and reading it.
+
+In a folder, files are read in the order of their names, folders below it included. Hidden files
+and folders (``.git``) are passed over, unless named themselves; links are followed, but no
+folder is entered twice. Whatever else is not read is rejected with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from indexer.errors import Unreadable
+from indexer.readers.formats import Format, format_of, known_suffixes
+from indexer.readers.json_lines import STDIN, read_standard_input
+from indexer.readers.reading import USUAL, Fields, Read, Rejection
+from indexer.readers.sources import Source, kind_problem
+
+Found = tuple[Source, Format] | Rejection
+
+
+def check_paths(paths: Sequence[str]) -> None:
+    """Raise Unreadable unless each path is there (``-`` at most once); call it before work."""
+    if not paths:
+        raise Unreadable("no input: give files, folders, or - for JSON Lines on standard input")
+    if list(paths).count(STDIN) > 1:
+        raise Unreadable("standard input (-) can be read only once")
+    for path in paths:
+        if path != STDIN and not os.path.lexists(path):
+            raise Unreadable(f"no such file or folder: {path!r}")
+
+
+def read_paths(
+    paths: Sequence[str],
+    fields: Fields = USUAL,
+    *,
+    stdin: BinaryIO | None = None,
+    skip: Collection[Path] = (),
+) -> Iterator[Read]:
+    """The documents of all these files, folders and standard input, in order, with rejections.
+
+    What is in ``skip`` is passed over within folders. Raises Unreadable at once for a path that
+    is not there; whatever goes wrong later is a rejection.
+    """
+    check_paths(paths)
+    return _read_all(paths, fields, stdin or sys.stdin.buffer, skip)
+
+
+def total_bytes(paths: Sequence[str], *, skip: Collection[Path] = ()) -> int | None:
+    """How many bytes :func:`read_paths` is going to read; None if standard input is among them."""
+    if STDIN in paths:
+        return None
+    found = (each for path in paths for each in find(path, skip))
+    return sum(each[0].size for each in found if not isinstance(each, Rejection))
+
+
+def _read_all(
+    paths: Sequence[str], fields: Fields, stdin: BinaryIO, skip: Collection[Path]
+) -> Iterator[Read]:
+    before = 0
+    for path in paths:
+        if path == STDIN:
+            for read in read_standard_input(stdin, fields, before):
+                before = read.consumed
+                yield read
+            continue
+        for found in find(path, skip):
+            if isinstance(found, Rejection):
+                yield Read(found, before)
+                continue
+            source, format = found
+            yield from read_source(replace(source, before=before), format, fields)
+            before += source.size
+
+
+def read_source(source: Source, format: Format, fields: Fields) -> Iterator[Read]:
+    """The documents of one file, and a rejection of what cannot be read of it."""
+    try:
+        yield from format.read(source, fields)
+    except Unreadable as error:
+        yield source.gives(Rejection(source.name, str(error)))
+
+
+def find(path: str, skip: Collection[Path] = ()) -> Iterator[Found]:
+    """The files at a path and below it, in order, and what is not going to be read."""
+    skipped = {each.absolute() for each in skip}
+    entered: dict[tuple[int, int], str] = {}
+    waiting = [Path(path)]
+    while waiting:
+        here = waiting.pop()
+        try:
+            status = here.stat()
+            if not stat.S_ISDIR(status.st_mode):
+                yield _file(here, status)
+                continue
+            key = (status.st_dev, status.st_ino)
+            if key in entered:
+                yield Rejection(name_of(here), f"a link to {entered[key]}, which was read already")
+                continue
+            entered[key] = name_of(here)
+            inside = sorted(each for each in here.iterdir() if not each.name.startswith("."))
+        except OSError as error:
+            broken = here.is_symlink() and not here.exists()
+            reason = "a link that leads nowhere" if broken else str(error.strerror or error)
+            yield Rejection(name_of(here), reason)
+            continue
+        waiting.extend(each for each in reversed(inside) if each.absolute() not in skipped)
+
+
+def _file(path: Path, status: os.stat_result) -> Found:
+    name = name_of(path)
+    problem = kind_problem(status.st_mode)
+    if problem:
+        return Rejection(name, problem)
+    known = format_of(path)
+    if known is None:
+        suffix = repr("".join(path.suffixes[-1:])) if path.suffixes else "a name without suffix"
+        return Rejection(name, f"unknown format {suffix}: read are {known_suffixes()}")
+    format, packed = known
+    return Source(path, name, status.st_size, compressed=packed), format
+
+
+def name_of(path: Path) -> str:
+    """The path as it was given, with forward slashes; bytes that are no text are shown as such."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")

@@ -1,0 +1,290 @@
+"""Records, as JSON, CSV and Parquet hold them, to documents.
+
+How a record is understood:
+
+* the id is the field ``_id``, else ``id``, else the record's place; a whole number becomes its
+  digits;
+* ``text`` must be there, and may be empty; ``title`` may be missing or null;
+* a field ``metadata`` that holds an object (BEIR's habit) gives its fields, as if they stood
+  beside the others, except that they are never taken for the id, text or title;
+* an object within the record becomes fields with dotted names (``author.name``); a list of
+  objects becomes lists, as MongoDB's dotted paths see it (``labels.name``: every label's name);
+* what is left is metadata. A field that would be there twice is refused, as is a list of lists.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import math
+import re
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+from indexer.documents import Document
+from indexer.errors import BearingError, InvalidDocument, Unreadable
+from indexer.filters import Scalar
+from indexer.readers.reading import Fields, Rejection
+
+MAX_RECORD_BYTES: Final = 16 * 2**20
+"""The longest line of JSON Lines, and the longest record of CSV."""
+
+MAX_NESTING: Final = 16
+MAX_LEAVES: Final = 100_000
+
+ID_FIELDS: Final = ("_id", "id")
+TEXT_FIELD: Final = "text"
+TITLE_FIELD: Final = "title"
+METADATA_FIELD: Final = "metadata"
+
+Record: TypeAlias = Mapping[str, Any]
+
+_KEY = re.compile(rb'"\s*:')
+
+
+def parse_record(record: object, fields: Fields, place: str, default_id: str | None) -> Document:
+    """The document that a record means.
+
+    ``default_id`` is taken if the record has no id; None refuses it then.
+    Raises Unreadable or InvalidDocument; the message begins with the place.
+    """
+    try:
+        return document_of(record, fields, default_id)
+    except (Unreadable, InvalidDocument) as error:
+        raise type(error)(f"{place}: {error}") from error
+
+
+def document_or_rejection(
+    record: object, fields: Fields, place: str, default_id: str | None
+) -> Document | Rejection:
+    """The document that a record means, or why it means none."""
+    try:
+        return document_of(record, fields, default_id)
+    except BearingError as error:
+        return Rejection(place, str(error))
+
+
+def document_of(record: object, fields: Fields, default_id: str | None) -> Document:
+    """As :func:`parse_record`, with a message that leaves the place to the caller."""
+    if not isinstance(record, Mapping):
+        raise Unreadable(f"expected an object with a field 'text', got {_named(record)}")
+    inner = record.get(METADATA_FIELD)
+    if inner is None or isinstance(inner, Mapping):
+        record = {key: value for key, value in record.items() if key != METADATA_FIELD}
+    rest = flatten(record)
+    text = _text(_take(rest, fields.text, TEXT_FIELD, "--text-field"))
+    title = _title(
+        rest.pop(TITLE_FIELD, None) if fields.title is None else _named_title(rest, fields.title)
+    )
+    id = _id(rest, fields.id, default_id)
+    return Document(id, text, title, merged(rest, flatten(inner)) if inner else rest)
+
+
+def parse_json(data: bytes) -> object:
+    """The value that a JSON text means.
+
+    Stricter than most parsers: a field that is there twice, NaN and Infinity, lone surrogates,
+    bytes that are not UTF-8, and nesting deeper than 1,024 raise Unreadable.
+    """
+    try:
+        value: object = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        where = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
+        raise Unreadable(f"not JSON: {error.msg} at {where}") from error
+    # Each field has a quote before its colon. As many such pairs as fields: none is there twice.
+    # More may stand inside strings or inner objects, so look closely (rare, and slower).
+    if isinstance(value, dict) and len(_KEY.findall(data)) == len(value):
+        return value
+    _check_unique_keys(data)
+    return value
+
+
+def _check_unique_keys(data: bytes) -> None:
+    try:
+        json.loads(data, object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise Unreadable("not JSON that can be read: nested too deeply") from error
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Unreadable(f"the field {twice!r} is there twice")
+    return found
+
+
+def flatten(record: Record) -> dict[str, Any]:
+    """The record with dotted names in place of objects within it; see the module.
+
+    Raises Unreadable for a list of lists, a field that is there twice, and too much of either.
+    """
+    if not any(isinstance(value, dict | list) for value in record.values()):
+        return dict(record)
+    flat: dict[str, Any] = {}
+    for name, value in _leaves(record, "", 0, [MAX_LEAVES]):
+        _add(flat, name, value)
+    return flat
+
+
+def _leaves(
+    record: Record, prefix: str, depth: int, left: list[int]
+) -> Iterable[tuple[str, object]]:
+    if depth > MAX_NESTING:
+        raise Unreadable(f"the field {prefix[:80]!r} is nested deeper than {MAX_NESTING}")
+    for key, value in record.items():
+        left[0] -= 1
+        if left[0] < 0:
+            raise Unreadable(f"more than {MAX_LEAVES:,} fields")
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{name}.", depth + 1, left)
+        elif isinstance(value, list) and any(isinstance(element, dict | list) for element in value):
+            yield from _columns(value, name, depth, left).items()
+        else:
+            yield name, value
+
+
+def _columns(
+    elements: list[Any], name: str, depth: int, left: list[int]
+) -> Mapping[str, list[object]]:
+    columns: dict[str, list[object]] = {}
+    for element in elements:
+        if not isinstance(element, Mapping):
+            raise Unreadable(
+                f"the field {name[:80]!r} is a list that holds {_named(element)} beside objects "
+                "or lists: a list may hold strings, numbers, booleans and nulls, or objects"
+            )
+        for inner, value in _leaves(element, f"{name}.", depth + 1, left):
+            column = columns.setdefault(inner, [])
+            column.extend(value if isinstance(value, list) else [value])
+    return columns
+
+
+def merged(fields: Record, others: Record) -> dict[str, Any]:
+    """Both together; raises Unreadable for a field that is in both."""
+    both = dict(fields)
+    for name, value in others.items():
+        _add(both, name, value)
+    return both
+
+
+def _add(fields: dict[str, Any], name: str, value: object) -> None:
+    if name in fields:
+        raise Unreadable(f"the field {name!r} is there twice, once of them within another field")
+    fields[name] = value
+
+
+def _take(record: dict[str, Any], given: str | None, usual: str, option: str) -> object:
+    name = usual if given is None else given
+    if name not in record:
+        raise Unreadable(missing_field(name, record, option))
+    return record.pop(name)
+
+
+def missing_field(name: str, there: Iterable[str], option: str) -> str:
+    """What to say when a field is not there: what is, and how to name another."""
+    found = ", ".join(repr(field[:40]) for field in list(there)[:12]) or "no other field"
+    return f"no field {name!r}, but {found}: {option} names another"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Unreadable(f"the text must be a string, got {_named(value)}")
+    return value
+
+
+def _named_title(record: dict[str, Any], name: str) -> object:
+    return _take(record, name, TITLE_FIELD, "--title-field")
+
+
+def _title(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise Unreadable(f"the title must be a string or null, got {_named(value)}")
+    return value
+
+
+def _id(record: dict[str, Any], given: str | None, default: str | None) -> str:
+    if given is not None:
+        return _id_text(_take(record, given, given, "--id-field"))
+    for name in ID_FIELDS:
+        if record.get(name) is not None:
+            return _id_text(record.pop(name))
+    if default is None:
+        raise Unreadable(missing_field(ID_FIELDS[0], record, "--id-field"))
+    for name in ID_FIELDS:
+        record.pop(name, None)
+    return default
+
+
+def _id_text(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise Unreadable(f"the id must be a string or a whole number, got {_named(value)}")
+    return value
+
+
+def plain(value: object) -> object:
+    """A value of YAML, TOML or Parquet as JSON would have it.
+
+    Dates and times become ISO 8601 strings, durations seconds, decimals numbers, UUIDs and
+    UTF-8 bytes strings, NaN null, tuples and sets lists. Raises Unreadable for other bytes.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(element) for element in value]
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    for kinds, convert in _CONVERSIONS:
+        if isinstance(value, kinds):
+            return convert(value)
+    raise Unreadable(f"a {type(value).__name__} cannot be a field of a document")
+
+
+def _decimal(value: decimal.Decimal) -> Scalar:
+    if value.is_nan():
+        return None
+    whole = value.is_finite() and value == value.to_integral_value()
+    return int(value) if whole else float(value)
+
+
+def _utf8(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise Unreadable("bytes that are not UTF-8 cannot be a field of a document") from error
+
+
+_CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any], Scalar]], ...]] = (
+    ((datetime.date, datetime.time), lambda moment: str(moment.isoformat())),
+    (datetime.timedelta, lambda duration: float(duration.total_seconds())),
+    (decimal.Decimal, _decimal),
+    (bytes, _utf8),
+    (uuid.UUID, str),
+)
+
+
+def _named(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+        case Mapping():
+            return "an object"
+    return f"a {type(value).__name__}"

@@ -1,0 +1,110 @@
+"""One file of the input: what it is called, and how it is opened without being surprised.
+
+Which files there are is found in ``paths``; what is in them is read by a format's module.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from indexer.documents import Document
+from indexer.errors import Unreadable
+from indexer.readers.reading import Read, Rejection
+
+BUFFER_BYTES: Final = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file being read: its bytes, unpacked if need be, and the file that they come from."""
+
+    stream: BinaryIO
+    file: BinaryIO
+    compressed: bool
+
+    def offset(self, read: int) -> int:
+        """How many bytes of the file are behind ``read`` bytes of its unpacked stream."""
+        return self.file.tell() if self.compressed else read
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A regular file in a known format.
+
+    ``name`` is its path as given, with forward slashes: ids and places begin with it.
+    ``before`` is how many bytes of input come before this file.
+    """
+
+    path: Path
+    name: str
+    size: int
+    before: int = 0
+    compressed: bool = False
+
+    @contextmanager
+    def opened(self) -> Iterator[Opened]:
+        """The file, open; raises Unreadable for whatever the file system or gzip objects to."""
+        try:
+            with open_regular(self.path) as file:
+                yield Opened(_unpacked(file) if self.compressed else file, file, self.compressed)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise Unreadable(f"the gzip data are damaged from here on: {error}") from error
+        except OSError as error:
+            raise Unreadable(f"cannot be read: {error.strerror or error}") from error
+
+    def content(self, limit: int) -> bytes:
+        """All bytes, unpacked; raises Unreadable if there are more than ``limit``."""
+        with self.opened() as opened:
+            content = opened.stream.read(limit + 1)
+        if len(content) > limit:
+            raise Unreadable(f"larger than {limit:,} bytes, the most that is read at once")
+        return content
+
+    def gives(self, item: Document | Rejection, offset: int | None = None) -> Read:
+        """A step of reading this file, ``offset`` bytes into it (None at its end)."""
+        inside = self.size if offset is None else min(offset, self.size)
+        return Read(item, self.before + inside)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file, open for reading; raises Unreadable for a pipe, device or socket.
+
+    Opened without blocking and checked once open, so that a pipe put in the file's place
+    cannot stop the run.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    problem = kind_problem(os.fstat(descriptor).st_mode)
+    if problem:
+        os.close(descriptor)
+        raise Unreadable(problem)
+    return os.fdopen(descriptor, "rb", buffering=BUFFER_BYTES)
+
+
+def kind_problem(mode: int) -> str | None:
+    """Why a file of this mode is never opened, or None for a regular file."""
+    if stat.S_ISREG(mode):
+        return None
+    kinds = {
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFDIR: "a folder",
+    }
+    kind = kinds.get(stat.S_IFMT(mode), "a special file")
+    return f"{kind} is not opened: give a regular file, or JSON Lines on standard input as -"
+
+
+def _unpacked(file: BinaryIO) -> BinaryIO:
+    packed = gzip.GzipFile(fileobj=file, mode="rb")
+    return io.BufferedReader(cast(io.RawIOBase, packed), BUFFER_BYTES)
