@@ -42,7 +42,7 @@ PREPARE_CHARACTERS: Final = 1_000_000
 PREPARED_TOKENS: Final = 2_000_000
 """How many tokens wait to be embedded, at most."""
 
-EMBEDDED_CHUNKS: Final = 16_384
+EMBEDDED_CHUNKS: Final = 8_192
 """How many vectors wait to be written, at most."""
 
 WRITE_CHUNKS: Final = 4_096
@@ -54,8 +54,11 @@ WINDOW_SECONDS: Final = 3.0
 FIRST_WINDOW_TOKENS: Final = 16_384
 MAX_WINDOW_TOKENS: Final = 1_000_000
 
-DOCUMENT_WEIGHT: Final = 64
+DOCUMENT_WEIGHT: Final = 8
 """What an input weighs in a channel beside its text, so that empty ones are bounded too."""
+
+CHARACTERS_PER_TOKEN: Final = 4
+"""What a token stands for, about."""
 
 READER_PATIENCE_SECONDS: Final = 2.0
 """How long an ended run waits for its reader, which may be waiting for input."""
@@ -535,7 +538,7 @@ class _Pipeline:
             while steps := self._prepared.take(self._window_tokens):
                 before = time.monotonic()
                 window = self._embed_window(steps)
-                self._adapt(sum(step.tokens for step in steps), time.monotonic() - before)
+                self._adapt(steps, time.monotonic() - before)
                 yield window
 
     def _embed_window(self, steps: Sequence[Step]) -> list[Step]:
@@ -557,10 +560,11 @@ class _Pipeline:
             self._outlook.arrived([document])
             return Step(Rejection(document.id, str(error)), step.consumed)
 
-    def _adapt(self, tokens: int, seconds: float) -> None:
+    def _adapt(self, steps: Sequence[Step], seconds: float) -> None:
         """Let the next window take about as long as it should; it grows at most fourfold."""
-        if tokens * 2 > self._window_tokens:  # a smaller one says little about speed
-            wanted = int(tokens / max(seconds, 1e-6) * self._window_seconds)
+        embedded = sum(_tokens(step) for step in steps if step.prepared)
+        if embedded * 2 > self._window_tokens:  # a smaller one says little about speed
+            wanted = int(embedded / max(seconds, 1e-6) * self._window_seconds)
             bound = min(MAX_WINDOW_TOKENS, 4 * self._window_tokens)
             self._window_tokens = max(FIRST_WINDOW_TOKENS, min(wanted, bound))
 
@@ -625,7 +629,9 @@ def _characters(read: Read) -> int:
 
 
 def _tokens(step: Step) -> int:
-    return DOCUMENT_WEIGHT + step.tokens
+    # A document that is not embedded is still held: its text weighs about as much.
+    text = step.item.text if isinstance(step.item, Document) else ""
+    return DOCUMENT_WEIGHT + max(step.tokens, len(text) // CHARACTERS_PER_TOKEN)
 
 
 def _chunks(window: Sequence[Step]) -> int:

@@ -1,0 +1,596 @@
+"""The commands of the library. What they do is elsewhere; here is how they are called.
+
+Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage, 3 done but some inputs were rejected.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Final, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from indexer import console
+from indexer.collection import Collection
+from indexer.config import DEFAULT_COLLECTION, Config, Library
+from indexer.documents import Mode, Query
+from indexer.embedding import Embedder, open_embedder
+from indexer.errors import BearingError, InvalidInput, NotFound
+from indexer.filters import Filter, parse_filter
+from indexer.ingest import Progress, Summary, ingest
+from indexer.readers import Fields, Read, read_paths, total_bytes
+from indexer.search import embed_queries
+from indexer.similarity import Measure, cosine, pairwise, softmax
+
+COVARIANCE_SAMPLES: Final = 10_000
+"""How many stored vectors mahalanobis takes its covariance from, at most."""
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    REJECTED = 3
+
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="BEARING_DATA",
+        help="Directory of the collections.",
+        show_default="./data",
+        metavar="DIR",
+    ),
+]
+Name = Annotated[
+    str,
+    typer.Option(
+        "--collection",
+        "-c",
+        envvar="BEARING_COLLECTION",
+        help="Which collection.",
+        metavar="NAME",
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, and no more.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="A sentence-transformers model by hub name or folder. It is chosen when a collection "
+        "is made; given again, it must be the same.",
+        show_default="all-MiniLM-L6-v2, or BEARING_MODEL",
+    ),
+]
+ModeOption = Annotated[Mode, typer.Option(help="How queries are held against documents.")]
+Exact = Annotated[bool, typer.Option("--exact", help="Compare every vector.")]
+
+
+class Commands(TyperGroup):
+    """Commands whose errors become one clear line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer names no public type for either
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except InvalidInput as error:
+            _fail(str(error), ExitCode.USAGE)
+        except BearingError as error:
+            _fail(str(error), ExitCode.FAILED)
+        except KeyboardInterrupt:
+            _fail("interrupted", ExitCode.FAILED)
+
+
+def _fail(message: str, code: ExitCode) -> NoReturn:
+    console.note(f"bearing: {message}")
+    raise typer.Exit(code)
+
+
+def commands() -> typer.Typer:
+    """The commands, ready to be called or added to."""
+    app = typer.Typer(
+        name="bearing",
+        cls=Commands,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        help="Documents in, ranked answers out: embedding retrieval with exact cosine scores. "
+        "Settings not given here are taken from BEARING_* variables.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs were rejected.",
+    )
+    for command in (index, search, evaluate, similarity, stats):
+        app.command()(command)
+    collections = typer.Typer(
+        cls=Commands,
+        invoke_without_command=True,
+        callback=list_collections,
+        help="List, create and delete collections.",
+    )
+    collections.command("list")(list_collections)
+    collections.command("create")(create_collection)
+    collections.command("delete")(delete_collection)
+    app.add_typer(collections, name="collections")
+    return app
+
+
+def main() -> None:
+    """Run the command that the process was called with."""
+    commands()()
+
+
+def open_library(data: Path | None, model: str | None = None) -> Library:
+    """The data directory, with what else the environment says."""
+    return Library(Config.from_environment(os.environ, data=data, model=model))
+
+
+# index
+
+
+def index(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="JSON Lines, JSON, CSV, TSV, Parquet, text, Markdown, HTML, PDF, "
+            "folders of them, or - for JSON Lines on standard input.",
+            show_default=False,
+        ),
+    ],
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    model: Model = None,
+    id_field: Annotated[str | None, typer.Option(help="Field of the id.")] = None,
+    text_field: Annotated[str | None, typer.Option(help="Field of the text.")] = None,
+    title_field: Annotated[str | None, typer.Option(help="Field of the title.")] = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to write what was rejected and why, as JSON Lines.",
+            show_default="<data>/<collection>.rejects.jsonl",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read files and store their documents; what is stored and unchanged is skipped.
+
+    Fields that are not id, text or title become metadata. Call it again after an interruption:
+    it goes on where it was.
+    """
+    fields = Fields(id=id_field, text=text_field, title=title_field)
+    with open_library(data, model) as library:
+        total = total_bytes(paths)
+        with _standard_input(paths) as stdin:
+            reads = read_paths(paths, fields, stdin=stdin)
+            done = index_reads(library, collection, reads, total, model=model, rejects=rejects)
+    done.show(as_json)
+    raise typer.Exit(done.exit_code)
+
+
+@contextmanager
+def _standard_input(paths: Iterable[str]) -> Iterator[BinaryIO | None]:
+    """Standard input if it is to be read.
+
+    Opened anew: a thread that still waits in ``sys.stdin`` would abort the interpreter's exit.
+    """
+    if "-" not in paths:
+        yield None
+        return
+    stdin = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    yield stdin  # left open for the same reason
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What indexing did, and where its rejects are."""
+
+    collection: str
+    summary: Summary
+    rejects: Path
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Done, or done with rejects."""
+        return ExitCode.REJECTED if self.summary.rejected else ExitCode.DONE
+
+    def figures(self) -> dict[str, Any]:
+        """All of it as a JSON object."""
+        rejects = str(self.rejects) if self.summary.rejected else None
+        return {
+            "collection": self.collection,
+            **console.summary_figures(self.summary),
+            "rejects": rejects,
+        }
+
+    def show(self, as_json: bool) -> None:
+        """Print it; where the rejects are is said on standard error too."""
+        if self.summary.rejected:
+            console.note(f"{self.summary.rejected:,} inputs were rejected: see {self.rejects}")
+        if as_json:
+            console.say_json(self.figures())
+        else:
+            console.say(console.summary_text(self.summary, self.collection))
+
+
+def index_reads(
+    library: Library,
+    name: str,
+    reads: Iterable[Read],
+    total: int | None,
+    *,
+    model: str | None = None,
+    rejects: Path | None = None,
+) -> Indexed:
+    """Store what is read in a collection, made if need be, with progress on standard error.
+
+    An interrupt, by Ctrl-C or SIGTERM, commits what is embedded, says how to go on, and exits.
+    """
+    console.note(f"indexing into {name!r} in {library.config.data}")
+    rejects = rejects or library.config.data / f"{name}.rejects.jsonl"
+    collection = library.obtain(name, model)
+    progress = Progress()
+    try:
+        with (
+            _terminable(),
+            console.RejectsFile(rejects) as rejected,
+            console.reporting(total) as report,
+        ):
+
+            def follow(now: Progress) -> None:
+                nonlocal progress
+                progress = now
+                report(now)
+
+            embedder = library.embedder(collection)
+            summary = ingest(
+                collection, embedder, reads, on_progress=follow, on_reject=rejected.add
+            )
+    except KeyboardInterrupt:
+        _fail(
+            f"interrupted; {progress.committed:,} documents are committed. Run the same command "
+            "again to go on: what is stored is not embedded again",
+            ExitCode.FAILED,
+        )
+    return Indexed(name, summary, rejects)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM asks as politely as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# search
+
+
+def search(
+    query: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="QUERY...", help="What to search for; several words are one query."),
+    ] = None,
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 10,
+    condition: Annotated[
+        str | None,
+        typer.Option("--filter", metavar="JSON", help='As {"year": {"$gte": 2020}}.'),
+    ] = None,
+    mode: ModeOption = Mode.DENSE,
+    exact: Exact = False,
+    min_score: Annotated[float | None, typer.Option(help="Leave out hits that score less.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Give probabilities: softmax(score / temperature).")
+    ] = None,
+    like: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Instead of a query: be close to it.")
+    ] = None,
+    unlike: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="And far from it; may be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the documents closest in meaning to a query, or to other documents."""
+    asked = Query(
+        text=" ".join(query) if query else None,
+        like=tuple(like or ()),
+        unlike=tuple(unlike or ()),
+        k=k,
+        filter=_parse_filter(condition),
+        mode=mode,
+        min_score=min_score,
+        exact=exact,
+        temperature=temperature,
+    )
+    with open_library(data) as library:
+        opened = library.open(collection)
+        embedder = library.embedder(opened)
+        started = time.perf_counter()
+        (ready,), (truncated,) = embed_queries(embedder, [asked])
+        between = time.perf_counter()
+        (answer,) = opened.search([ready])
+        ended = time.perf_counter()
+    if truncated:
+        console.note("the query is longer than the model's window: its end was not searched for")
+    if as_json:
+        times = (1e3 * (between - started), 1e3 * (ended - between))
+        console.say_json(console.answer_figures(answer, *times) | {"truncated": truncated})
+    elif answer.hits:
+        console.say(console.answer_table(answer, query or []))
+    else:
+        console.note("nothing found")
+
+
+def _parse_filter(given: str | None) -> Filter | None:
+    if given is None:
+        return None
+    try:
+        return parse_filter(json.loads(given))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InvalidInput(f"--filter is not JSON ({error}): {given[:80]!r}") from error
+
+
+# evaluate
+
+
+def evaluate(
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder with corpus.jsonl, queries.jsonl and qrels/test.tsv, as BEIR has them.",
+            show_default=False,
+        ),
+    ],
+    data: Data = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection",
+            "-c",
+            metavar="NAME",
+            help="Which collection; the corpus is indexed into it.",
+            show_default="evaluate-<folder>, so that default is left alone",
+        ),
+    ] = None,
+    model: Model = None,
+    mode: ModeOption = Mode.DENSE,
+    exact: Exact = False,
+    split: Annotated[str, typer.Option(help="Which qrels: train, dev or test.")] = "test",
+    ignore_identical_ids: Annotated[
+        bool,
+        typer.Option("--ignore-identical-ids", help="Drop a hit whose id is the query's own."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure how well judged queries are answered: nDCG, recall, MRR, MAP, and times."""
+    from indexer.evaluation import evaluate as measure
+    from indexer.evaluation import read_dataset
+
+    judged = read_dataset(dataset, split)
+    name = collection or _evaluation_name(judged.name)
+    paths = [str(judged.corpus_path)]
+    with open_library(data, model) as library:
+        indexed = index_reads(library, name, read_paths(paths), total_bytes(paths), model=model)
+        opened = library.open(name)
+        report = measure(
+            opened,
+            library.embedder(opened),
+            judged,
+            mode=mode,
+            exact=exact,
+            ignore_identical_ids=ignore_identical_ids,
+        )
+    _warn_of_strangers(indexed, report.documents)
+    figures = {**report.figures(), "collection": name, "rejected": indexed.summary.rejected}
+    if as_json:
+        console.say_json(figures)
+    else:
+        console.say(console.facts_table(figures))
+    raise typer.Exit(indexed.exit_code)
+
+
+def _evaluation_name(folder: str) -> str:
+    return f"evaluate-{re.sub(r'[^A-Za-z0-9_-]+', '-', folder)}"[:64]
+
+
+def _warn_of_strangers(indexed: Indexed, documents: int) -> None:
+    summary = indexed.summary
+    corpus = summary.written + summary.amended + summary.unchanged
+    if documents > corpus:
+        console.note(
+            f"collection {indexed.collection!r} holds {documents - corpus:,} documents that are "
+            "not in this corpus; they compete in every answer"
+        )
+
+
+# similarity
+
+
+def similarity(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TEXT]...", help="Texts to compare; none: the lines of standard input."
+        ),
+    ] = None,
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    model: Model = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Take the lines of a file as texts.")
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Compare with these instead of with each other."),
+    ] = None,
+    metric: Annotated[
+        list[Measure] | None, typer.Option(help="Further measures; may be repeated.")
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Give probabilities: row-wise softmax(similarity / temperature)."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare texts with each other: cosine similarity, distance, and other measures.
+
+    The model is the collection's if it is there and no model is given.
+    """
+    a = _texts(texts, file)
+    with (
+        open_library(data, model) as library,
+        _comparing(library, collection, model) as (embedder, stored),
+    ):
+        embedded = embedder.embed([*a, *(against or [])])
+        samples = _samples(stored, metric or [], collection)
+    left = embedded.vectors[: len(a)]
+    right = embedded.vectors[len(a) :] if against else left
+    close = cosine(left, right)
+    matrices = {"similarity": close, "distance": 1.0 - close}
+    metrics = {
+        str(one): pairwise(one, left, right, samples=samples) for one in dict.fromkeys(metric or [])
+    }
+    if temperature is not None:
+        matrices["probabilities"] = softmax(close, temperature)
+    for place in embedded.truncated:
+        side, at = ("a", place) if place < len(a) else ("b", place - len(a))
+        console.note(f"text {at} of {side} is longer than the model's window: its end is left out")
+    if as_json:
+        lists = {name: matrix.tolist() for name, matrix in matrices.items()}
+        lists["metrics"] = {name: matrix.tolist() for name, matrix in metrics.items()}
+        console.say_json(lists)
+        return
+    for name, matrix in (matrices | metrics).items():
+        console.say(console.matrix_table(name, matrix.tolist(), a, against or a))
+
+
+def _texts(given: list[str] | None, file: Path | None) -> list[str]:
+    if given and file:
+        raise InvalidInput("give texts or --file, not both")
+    if given:
+        return given
+    try:
+        lines = (file.read_text("utf-8") if file else sys.stdin.read()).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"cannot read {file or 'standard input'}: {error}") from error
+    texts = [line for line in lines if line.strip()]
+    if not texts:
+        raise InvalidInput("there is no text to compare: give some, or --file, or lines on stdin")
+    return texts
+
+
+@contextmanager
+def _comparing(
+    library: Library, name: str, model: str | None
+) -> Iterator[tuple[Embedder, Collection | None]]:
+    """The model to compare with, and the collection if there is one."""
+    try:
+        stored = library.open(name)
+    except NotFound:
+        stored = None
+    if stored is not None and model is None:
+        yield library.embedder(stored), stored
+        return
+    config = library.config
+    with open_embedder(
+        config.model,
+        cache=config.cache,
+        backend=config.backend,
+        precision=config.precision,
+        threads=config.threads,
+    ) as embedder:
+        yield embedder, stored
+
+
+def _samples(stored: Collection | None, metrics: list[Measure], name: str) -> Any:  # noqa: ANN401
+    if Measure.MAHALANOBIS not in metrics:
+        return None
+    if stored is None:
+        raise NotFound(f"mahalanobis needs a collection, and there is no {name!r}")
+    return stored.sample(COVARIANCE_SAMPLES)
+
+
+# collections
+
+
+def stats(data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False) -> None:
+    """Tell what is in a collection, and how it is searched."""
+    with open_library(data) as library:
+        figures = asdict(library.open(collection).describe())
+    if as_json:
+        console.say_json(figures)
+        return
+    shown = figures | {"bytes": console.readable_bytes(figures["bytes"])} | figures["index"]
+    del shown["index"]
+    console.say(console.facts_table(shown))
+
+
+def list_collections(ctx: typer.Context, data: Data = None, as_json: Json = False) -> None:
+    """List the collections."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with open_library(data) as library:
+        descriptions = [library.open(name).describe() for name in library.names()]
+    if as_json:
+        console.say_json({"collections": [asdict(one) for one in descriptions]})
+    elif descriptions:
+        console.say(console.description_table(descriptions))
+    else:
+        console.note(f"there are no collections in {library.config.data}")
+
+
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)]
+
+
+def create_collection(
+    name: NewName, data: Data = None, model: Model = None, as_json: Json = False
+) -> None:
+    """Make an empty collection for a model."""
+    with open_library(data, model) as library:
+        figures = asdict(library.create(name, model).describe())
+    if as_json:
+        console.say_json(figures)
+    else:
+        console.say(f"created {name!r} for {figures['model']}")
+
+
+def delete_collection(
+    name: NewName,
+    data: Data = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete a collection with all its documents."""
+    with open_library(data) as library:
+        documents = library.open(name).describe().documents
+        if not yes and not _confirmed(f"Delete {name!r} with {documents:,} documents?"):
+            _fail("nothing was deleted", ExitCode.FAILED)
+        library.delete(name)
+    if as_json:
+        console.say_json({"deleted": name, "documents": documents})
+    else:
+        console.say(f"deleted {name!r} with {documents:,} documents")
+
+
+def _confirmed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise InvalidInput(f"{question} Say --yes to delete without being asked")
+    return typer.confirm(question, err=True)

@@ -1,0 +1,346 @@
+"""What the commands print: progress and tables for people, one JSON object for programs.
+
+People's output of long work goes to standard error, results to standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, Self, TextIO, TypeAlias
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from indexer.collection import Description
+from indexer.documents import Answer, Hit, Mode
+from indexer.errors import StorageFailed
+from indexer.ingest import Progress, Summary
+from indexer.readers.reading import Rejection
+
+Figures: TypeAlias = Mapping[str, Any]
+"""A JSON object."""
+
+Report: TypeAlias = Callable[[Progress], None]
+"""Where an ingest tells how far it is."""
+
+PACE_SECONDS: Final = 30.0
+LINE_SECONDS: Final = 0.5
+"""Least time between two lines of progress; a window usually takes longer."""
+
+BAR_WIDTH: Final = 10
+PASSAGE_CHARACTERS: Final = 240
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+
+
+def note(message: str) -> None:
+    """A line on standard error."""
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(message)
+
+
+def say(message: str | Table) -> None:
+    """A line or table on standard output."""
+    Console(soft_wrap=isinstance(message, str), highlight=False, markup=False).print(message)
+
+
+def say_json(figures: Figures) -> None:
+    """One JSON object, on one line of standard output."""
+    sys.stdout.write(json.dumps(figures, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+# Progress
+
+
+class Pace:
+    """How fast a run is now: over its last PACE_SECONDS, since skipping outruns embedding."""
+
+    def __init__(self, total: int | None) -> None:
+        self._total = total
+        self._past: deque[Progress] = deque([Progress()])
+
+    def add(self, progress: Progress) -> None:
+        """Take note of how far the run is."""
+        self._past.append(progress)
+        while len(self._past) > 2 and progress.seconds - self._past[1].seconds > PACE_SECONDS:
+            self._past.popleft()
+
+    @property
+    def documents_per_second(self) -> float:
+        """Documents that became durable."""
+        return self._rate(self._past[-1].committed - self._past[0].committed)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens that were embedded."""
+        return self._rate(self._past[-1].tokens - self._past[0].tokens)
+
+    @property
+    def fraction(self) -> float | None:
+        """How much of the input is behind, in [0, 1]; None if its size is not known."""
+        if not self._total:
+            return None
+        return min(1.0, self._past[-1].consumed / self._total)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest will take at this pace; None if that cannot be said."""
+        rate = self._rate(self._past[-1].consumed - self._past[0].consumed)
+        if not self._total or not rate:
+            return None
+        return max(0.0, (self._total - self._past[-1].consumed) / rate)
+
+    def _rate(self, amount: float) -> float:
+        return amount / max(self._past[-1].seconds - self._past[0].seconds, 1e-3)
+
+
+@contextmanager
+def reporting(total: int | None) -> Iterator[Report]:
+    """A progress bar if standard error is a terminal, lines if not; ``total`` in bytes of input."""
+    if not sys.stderr.isatty():
+        yield _lines(Pace(total), sys.stderr)
+        return
+    columns = (
+        TextColumn("{task.percentage:>3.0f}%") if total else TextColumn("indexing"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[state]}"),
+    )
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=total, state="opening")
+        pace = Pace(total)
+
+        def report(progress: Progress) -> None:
+            pace.add(progress)
+            state = f"{progress.committed:,} documents, {_state(progress, pace)}"
+            bar.update(task, completed=progress.consumed, state=state)
+
+        yield report
+
+
+def _lines(pace: Pace, stream: TextIO) -> Report:
+    last = float("-inf")
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        pace.add(progress)
+        if progress.seconds - last >= LINE_SECONDS:
+            last = progress.seconds
+            id = json.dumps(progress.last_id, ensure_ascii=False)
+            done = f"committed {progress.committed} documents (last id {id}), "
+            stream.write(f"{done}{_state(progress, pace)}\n")
+            stream.flush()
+
+    return report
+
+
+def _state(progress: Progress, pace: Pace) -> str:
+    parts = [
+        f"{pace.documents_per_second:,.1f} documents/s",
+        f"{pace.tokens_per_second:,.0f} tokens/s",
+        f"{progress.rejected:,} rejected",
+    ]
+    if pace.seconds_left is not None:
+        parts.append(f"{_duration(pace.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+class RejectsFile:
+    """The rejections of one run, as JSON Lines of place and reason; made when there is one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        if self.path.exists():  # what an earlier run rejected is not this one's
+            self._open().close()
+            self._file = None
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, rejection: Rejection) -> None:
+        """Write one, so that it is there whatever happens next."""
+        file = self._file or self._open()
+        file.write(json.dumps(asdict(rejection), ensure_ascii=False) + "\n")
+        file.flush()
+        self.count += 1
+
+    def _open(self) -> TextIO:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("w", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise StorageFailed(
+                f"cannot write rejects to {self.path}: {error.strerror}; "
+                "name another file with --rejects"
+            ) from error
+        return self._file
+
+
+# Results
+
+
+def summary_figures(summary: Summary) -> dict[str, Any]:
+    """What a run did, with its speed."""
+    seconds = max(summary.seconds, 1e-3)
+    documents = summary.written + summary.amended + summary.unchanged
+    return {
+        **asdict(summary),
+        "truncated": list(summary.truncated),
+        "documents_per_second": round(documents / seconds, 1),
+        "tokens_per_second": round(summary.tokens / seconds, 1),
+    }
+
+
+def summary_text(summary: Summary, collection: str) -> str:
+    """What a run did, in a sentence for each thing worth knowing."""
+    lines = [
+        f"{collection}: {summary.written:,} documents written ({summary.chunks:,} chunks, "
+        f"{summary.tokens:,} tokens), {summary.amended:,} with new metadata only, "
+        f"{summary.unchanged:,} unchanged, in {_duration(summary.seconds)}."
+    ]
+    if summary.empty:
+        lines.append(f"{summary.empty:,} documents have no text.")
+    if summary.truncated:
+        shown = ", ".join(summary.truncated[:5]) + (", ..." if len(summary.truncated) > 5 else "")
+        lines.append(f"{len(summary.truncated):,} documents are embedded in part only: {shown}")
+    return "\n".join(lines)
+
+
+def answer_figures(answer: Answer, embed_ms: float, search_ms: float) -> dict[str, Any]:
+    """An answer in the shape in which the service gives it."""
+    return {
+        "hits": [_hit_figures(hit) for hit in answer.hits],
+        "mode": str(answer.mode),
+        "exact": answer.exact,
+        "truncated": answer.truncated,
+        "took_ms": {"embed": embed_ms, "search": search_ms, "total": embed_ms + search_ms},
+    }
+
+
+def _hit_figures(hit: Hit) -> dict[str, Any]:
+    document = hit.document
+    figures: dict[str, Any] = {
+        "id": document.id,
+        "text": document.text,
+        "title": document.title,
+        "metadata": dict(document.metadata),
+        "score": hit.score,
+        "distance": hit.distance,
+        "passage": asdict(hit.passage),
+    }
+    if hit.probability is not None:
+        figures["probability"] = hit.probability
+    return figures
+
+
+def answer_table(answer: Answer, words: Sequence[str]) -> Table:
+    """The hits with their scores as bars, and their best passages with the query's words marked."""
+    table = Table(box=None, padding=(0, 1, 1, 0), show_header=False)
+    table.add_column(justify="right", style="dim")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", ratio=1)
+    scale = 1.0 if answer.mode is Mode.DENSE else max((hit.score for hit in answer.hits), default=1)
+    for rank, hit in enumerate(answer.hits, start=1):
+        table.add_row(str(rank), _score_cell(hit, scale), _hit_cell(hit, words))
+    return table
+
+
+def _score_cell(hit: Hit, scale: float) -> Text:
+    cell = Text(f"{score_bar(hit.score / (scale or 1.0))} {hit.score:6.4f}")
+    if hit.probability is not None:
+        cell.append(f"\np = {hit.probability:.3f}", style="dim")
+    return cell
+
+
+def score_bar(share: float, width: int = BAR_WIDTH) -> str:
+    """A bar of ``width`` characters, full at a share of 1 and empty at 0 and below."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    full, part = divmod(eighths, 8)
+    return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(width)
+
+
+def _hit_cell(hit: Hit, words: Sequence[str]) -> Text:
+    document = hit.document
+    cell = Text(_shown(document.title or document.id), style="bold")
+    if document.title:
+        cell.append(f"  {document.id}", style="dim not bold")
+    passage = " ".join(hit.passage.text.split())
+    if len(passage) > PASSAGE_CHARACTERS:
+        passage = passage[: PASSAGE_CHARACTERS - 1].rstrip() + "…"
+    body = Text(_shown(passage), style="not bold")
+    body.highlight_words([word for word in words if len(word) > 2], "green", case_sensitive=False)
+    return cell.append("\n").append(body) if passage else cell
+
+
+def _shown(text: str) -> str:
+    """Text without control characters: a document must not steer the reader's terminal."""
+    return "".join(c if c.isprintable() or c in "\u200c\u200d" else " " for c in text)
+
+
+def description_table(descriptions: Sequence[Description]) -> Table:
+    """Collections, one to a row."""
+    table = Table("collection", "documents", "chunks", "size", "model", "dimension", "index")
+    for one in descriptions:
+        table.add_row(
+            one.name,
+            f"{one.documents:,}",
+            f"{one.chunks:,}",
+            readable_bytes(one.bytes),
+            one.model,
+            str(one.dimension),
+            str(one.index.get("kind", "")),
+        )
+    return table
+
+
+def facts_table(figures: Figures) -> Table:
+    """Figures by name, one to a row."""
+    table = Table(box=None, show_header=False)
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+    return table
+
+
+def matrix_table(name: str, rows: Sequence[Sequence[float]], a: list[str], b: list[str]) -> Table:
+    """A matrix with its texts, shortened, at both sides."""
+    table = Table(title=name, title_justify="left")
+    table.add_column()
+    for text in b:
+        table.add_column(_short(text), justify="right")
+    for text, row in zip(a, rows, strict=True):
+        table.add_row(_short(text), *(f"{value:.4f}" for value in row))
+    return table
+
+
+def _short(text: str, width: int = 24) -> str:
+    line = _shown(" ".join(text.split()))
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def readable_bytes(count: int) -> str:
+    """A number of bytes in the unit that suits it."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
