@@ -2,7 +2,7 @@
 
 The title is the page's ``<title>``, else its first heading. If the page marks its main part
 (``<main>``), only that is taken; navigation, forms' controls, and whatever is hidden never are,
-nor are the page's own header and footer.
+nor are the page's own header, footer and side bar.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ PARAGRAPHS: Final = frozenset((
 ))
 # fmt: on
 DROPPED_ROLES: Final = frozenset(("navigation", "banner", "contentinfo", "search", "menu"))
+PAGE_PARTS: Final = frozenset(("header", "footer", "nav", "navbar", "navigation", "sidebar"))
+"""Tags and, save for ``header``, ids of what a page has around its content."""
+
 LINES: Final = frozenset(("br", "caption", "dd", "dt", "legend", "li", "summary", "tr"))
 CELLS: Final = frozenset(("td", "th"))
 VERBATIM: Final = frozenset(("pre", "listing", "xmp", "plaintext"))
@@ -145,9 +148,10 @@ def _is_dropped(node: LexborNode) -> bool:
     tag = node.tag or ""
     if tag in DROPPED:
         return True
-    if tag in ("header", "footer"):
-        return node.parent is not None and node.parent.tag == "body"
     attributes = node.attributes
+    part = tag if tag in PAGE_PARTS else attributes.get("id")
+    if part in PAGE_PARTS and not (part == "header" and tag == "div"):
+        return node.parent is not None and node.parent.tag == "body"
     return (
         "hidden" in attributes
         or attributes.get("aria-hidden") == "true"

@@ -24,6 +24,9 @@ from typing import Any, BinaryIO, Final
 END: Final = {"end": True}
 """The last line of a process that came to its end."""
 
+MAX_REASON: Final = 300
+"""Characters; a library's message may quote the file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -119,7 +122,7 @@ def main(extractor: str, encoded_limits: str) -> None:
     except RecursionError:
         _write({"stopped": "nested too deeply"})
     except Exception as error:  # noqa: BLE001 - nothing is swallowed: it is the report
-        _write({"stopped": f"{error}" or type(error).__name__})
+        _write({"stopped": (str(error) or type(error).__name__)[:MAX_REASON]})
 
 
 def _limit(limits: Limits) -> None:

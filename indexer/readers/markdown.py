@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from indexer.errors import Unreadable
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 MAX_FRONT_MATTER: Final = 65_536
+PARAGRAPH: Final = "\n\n"
+LINE: Final = "\n"
 
 _FRONT = re.compile(r"(---|\+\+\+)[ \t]*\n(.*?)\n?^\1[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
@@ -46,13 +48,13 @@ def extract(data: bytes) -> Extracted:
     decoded = decode(data)
     front, body = split_front_matter(decoded.text)
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    heading, blocks = _blocks(parser.parse(body))
+    blocks = list(_blocks(parser.parse(body)))
     title = front.pop(TITLE_FIELD, None)
-    if title is None and heading is not None:
-        title = blocks[heading]
-        if len(blocks) > 1 and heading == 0:
-            del blocks[heading]  # the title is embedded in front of the text; once is enough
-    text = "\n\n".join(blocks)
+    if title is None:
+        title = next((block.text for block in blocks if block.heading), None)
+        if title is not None and blocks[0].heading and len(blocks) > 1:
+            del blocks[0]  # the title is embedded in front of the text; once is enough
+    text = "".join(block.gap + block.text for block in blocks).strip("\n")
     named = None if title is None else " ".join(str(title).split())
     return Extracted(text, named, merged(front, decoded.metadata))
 
@@ -95,31 +97,37 @@ def _parse_toml(text: str) -> object:
         raise Unreadable(f"front matter is not TOML: {error}") from error
 
 
-def _blocks(tokens: Sequence[Token]) -> tuple[int | None, list[str]]:
-    """Which block is the first heading, and the text of all blocks that have some."""
-    heading: int | None = None
-    blocks: list[str] = []
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, heading, row or piece of code, and what parts it from the block before."""
+
+    text: str
+    gap: str = PARAGRAPH
+    heading: bool = False
+
+
+def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:
+    """The blocks that have text. Rows, and items of a tight list, follow line on line."""
     row: list[str] | None = None
-    for position, token in enumerate(tokens):
+    before: Token | None = None
+    for token in tokens:
         if token.type == "tr_open":
             row = []
         elif token.type == "tr_close" and row is not None:
-            _append(blocks, "\t".join(row))
+            yield from _block("\t".join(row), LINE)
             row = None
         elif token.type == "inline" and row is not None:
             row.append(_inline_text(token))
         else:
-            before = len(blocks)
-            _append(blocks, _block_text(token))
-            opener = tokens[position - 1].type if position else ""
-            if heading is None and opener == "heading_open" and len(blocks) > before:
-                heading = before
-    return heading, blocks
+            tight = before is not None and before.hidden
+            is_heading = before is not None and before.type == "heading_open"
+            yield from _block(_block_text(token), LINE if tight else PARAGRAPH, is_heading)
+        before = token
 
 
-def _append(blocks: list[str], text: str) -> None:
+def _block(text: str, gap: str, heading: bool = False) -> Iterator[Block]:
     if text.strip():
-        blocks.append(text.strip("\n"))
+        yield Block(text.strip("\n"), gap, heading)
 
 
 def _block_text(token: Token) -> str:

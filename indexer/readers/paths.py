@@ -119,8 +119,8 @@ def _file(path: Path, status: os.stat_result) -> Found:
         return Rejection(name, problem)
     known = format_of(path)
     if known is None:
-        suffix = repr("".join(path.suffixes[-1:])) if path.suffixes else "a name without suffix"
-        return Rejection(name, f"unknown format {suffix}: read are {known_suffixes()}")
+        suffix = repr(path.suffix) if path.suffix else "(the name has no suffix)"
+        return Rejection(name, f"unknown format {suffix}; known are {known_suffixes()}")
     format, packed = known
     return Source(path, name, status.st_size, compressed=packed), format
 

@@ -34,7 +34,7 @@ def read_pdf(source: Source, fields: Fields, limits: Limits = LIMITS) -> Iterato
         yield source.gives(Rejection(place, reason), 0)
     texts = [page["text"].strip() for page in pages if "text" in page]
     if not any(texts):
-        raise Unreadable("no text in it: pages that are pictures need OCR first")
+        raise Unreadable("no page of it gives text: pages that are pictures need OCR first")
     metadata: dict[str, Any] = {"pages": facts["pages"]}
     if facts["author"]:
         metadata["author"] = facts["author"]

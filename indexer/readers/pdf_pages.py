@@ -18,12 +18,21 @@ from pypdf.errors import DependencyError, PyPdfError
 PAGE_SECONDS: Final = 20
 """How long a page may compute before it is given up."""
 
+MAX_REASON: Final = 300
+"""Characters; a library's message may quote the page."""
+
 LIGATURES: Final = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\0": ""}
 )
 
 _TRAILING_SPACE = re.compile(r"[ \t]+$", re.MULTILINE)
 _MANY_NEWLINES = re.compile(r"\n{3,}")
+
+
+PLACEHOLDERS: Final = frozenset(
+    ("untitled", "anonymous", "(anonymous)", "unspecified", "(unspecified)", "unknown")
+)
+"""What programs write where no title or author was given."""
 
 
 class TooSlow(BaseException):
@@ -64,7 +73,8 @@ def _facts(reader: PdfReader) -> dict[str, str | None]:
 
 
 def _line(text: str | None) -> str | None:
-    return " ".join(_clean(str(text)).split()) or None if text else None
+    line = " ".join(_clean(text).split()) if text else ""
+    return line if line and line.lower() not in PLACEHOLDERS else None
 
 
 def _page(reader: PdfReader, number: int) -> dict[str, Any]:
@@ -77,7 +87,7 @@ def _page(reader: PdfReader, number: int) -> dict[str, Any]:
     except RecursionError:
         return {"problem": "nested too deeply"}
     except Exception as error:  # noqa: BLE001 - nothing is swallowed: it is the report
-        return {"problem": str(error) or type(error).__name__}
+        return {"problem": (str(error) or type(error).__name__)[:MAX_REASON]}
 
 
 def _in_time(page: PageObject) -> str:

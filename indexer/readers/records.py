@@ -43,6 +43,7 @@ METADATA_FIELD: Final = "metadata"
 
 Record: TypeAlias = Mapping[str, Any]
 
+_NESTED = frozenset((dict, list))
 _KEY = re.compile(rb'"\s*:')
 
 
@@ -70,12 +71,12 @@ def document_or_rejection(
 
 def document_of(record: object, fields: Fields, default_id: str | None) -> Document:
     """As :func:`parse_record`, with a message that leaves the place to the caller."""
-    if not isinstance(record, Mapping):
+    if not isinstance(record, dict):
         raise Unreadable(f"expected an object with a field 'text', got {_named(record)}")
-    inner = record.get(METADATA_FIELD)
-    if inner is None or isinstance(inner, Mapping):
-        record = {key: value for key, value in record.items() if key != METADATA_FIELD}
-    rest = flatten(record)
+    rest = flatten(record, besides=METADATA_FIELD)
+    inner = rest.get(METADATA_FIELD)
+    if inner is None or isinstance(inner, dict):
+        rest.pop(METADATA_FIELD, None)
     text = _text(_take(rest, fields.text, TEXT_FIELD, "--text-field"))
     title = _title(
         rest.pop(TITLE_FIELD, None) if fields.title is None else _named_title(rest, fields.title)
@@ -119,17 +120,19 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def flatten(record: Record) -> dict[str, Any]:
+def flatten(record: Record, besides: str = "") -> dict[str, Any]:
     """The record with dotted names in place of objects within it; see the module.
 
+    A field ``besides`` that holds an object is left as it is.
     Raises Unreadable for a list of lists, a field that is there twice, and too much of either.
     """
-    if not any(isinstance(value, dict | list) for value in record.values()):
+    if _NESTED.isdisjoint(map(type, record.values())):
         return dict(record)
+    kept = {besides: record[besides]} if isinstance(record.get(besides), dict) else {}
     flat: dict[str, Any] = {}
-    for name, value in _leaves(record, "", 0, [MAX_LEAVES]):
+    for name, value in _leaves({**record, **dict.fromkeys(kept)}, "", 0, [MAX_LEAVES]):
         _add(flat, name, value)
-    return flat
+    return {**flat, **kept}
 
 
 def _leaves(
