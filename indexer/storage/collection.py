@@ -11,15 +11,13 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from indexer.collection import Description, StoredVectors
 from indexer.documents import (
@@ -27,75 +25,43 @@ from indexer.documents import (
     Change,
     Document,
     EmbeddedDocument,
-    Hit,
-    Mode,
     Page,
-    Passage,
     Query,
-    Vector,
     Vectors,
     check_unit,
     encode_metadata,
-    normalise,
 )
 from indexer.embedding.embedder import Identity
 from indexer.errors import (
     AlreadyExists,
     InvalidInput,
-    InvalidQuery,
     InvalidVector,
     NotFound,
     StorageFailed,
 )
 from indexer.filters import Filter
-from indexer.ranking.probability import softmax
+from indexer.storage import sealed
+from indexer.storage.answering import answer_queries, vectors_of
 from indexer.storage.lock import WriterLock
-from indexer.storage.nearest import exact_search
-from indexer.storage.store import (
-    Block,
-    Snapshot,
-    Store,
-    StoredChunk,
-    StoredDocument,
-    Transaction,
-)
-from indexer.storage.vectors import BLOCK_ROWS, VectorFile, extend_checksum
+from indexer.storage.rows import Rows, generation_folder, load_rows, read_index
+from indexer.storage.sealed import Sealed
+from indexer.storage.sealing import IndexChoice, Sealer, seal_rows
+from indexer.storage.store import Snapshot, Store, StoredDocument, Transaction
+from indexer.storage.vectors import VectorFile
+from indexer.storage.writing import NOBODY, RowWriter
 
 _STORE: Final = "store.sqlite"
 _LOCK: Final = "writer.lock"
-_NOBODY: Final = -1
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The rows of a generation as of one sequence, in memory; never changed, only replaced."""
-
-    sequence: int
-    generation: int
-    owners: NDArray[np.int32]  # (rows,)
-    vectors: Vectors  # (rows, d), memory-mapped
-    live: NDArray[np.bool_] | None  # (rows,), None if all are
-
-    @property
-    def last_number(self) -> int:
-        return int(self.owners.max(initial=_NOBODY))
-
-
-@dataclass(frozen=True, slots=True)
-class _Search:
-    """Queries that may return the same rows, so that one pass answers them."""
-
-    places: list[int]
-    queries: list[Query]
-    vectors: Vectors
-    allowed: NDArray[np.bool_] | None
 
 
 class LocalCollection:
     """A folder on this machine's disk; an implementation of indexer.collection.Collection."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open a collection that exists; raises NotFound or Damaged."""
+    def __init__(self, folder: Path, choice: IndexChoice | None = None) -> None:
+        """Open a collection that exists; raises NotFound or Damaged.
+
+        ``choice`` says which index is kept over its rows; None chooses by measuring.
+        """
         if not (folder / _STORE).is_file():
             raise NotFound(f"there is no collection in {folder}")
         self._folder = folder
@@ -103,9 +69,11 @@ class LocalCollection:
         self._lock = WriterLock(folder / _LOCK, folder.name)
         self._transactions = threading.Lock()
         self._following = threading.Lock()
+        self._noticing = threading.Lock()
         with self._store.reading() as snapshot:
             self._identity = snapshot.identity()
             self._rows = self._load(snapshot, None)
+        self._sealer = Sealer(choice or IndexChoice(), self._seal)
 
     @classmethod
     def create(cls, folder: Path, identity: Identity) -> Self:
@@ -151,7 +119,7 @@ class LocalCollection:
             chunks=counts.chunks,
             bytes=sum(f.stat().st_size for f in self._folder.rglob("*") if f.is_file()),
             truncated=counts.truncated,
-            index={"kind": "exact", "recall": 1.0},
+            index=self._describe_index(),
         )
 
     @contextmanager
@@ -159,9 +127,11 @@ class LocalCollection:
         """Hold the right to write; see the Protocol."""
         with self._lock.held(purpose):
             yield
+        self._consider_sealing()
 
     def close(self) -> None:
-        """Close the store; searches under way finish first."""
+        """Close the store; searches under way, and an index being sealed, finish first."""
+        self._sealer.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -187,7 +157,7 @@ class LocalCollection:
         with self._transaction() as transaction:
             generation = transaction.generation()
             self._file(generation.number).append(generation.rows, vectors)
-            _Writer(transaction, generation.number, generation.rows).put(latest, vectors)
+            RowWriter(transaction, generation.number, generation.rows).put(latest, vectors)
 
     def amend(self, documents: Sequence[Document]) -> None:
         """Replace metadata only; raises InvalidInput for a document whose content differs."""
@@ -221,6 +191,7 @@ class LocalCollection:
     def _transaction(self) -> Iterator[Transaction]:
         with self._lock.held("write"), self._transactions, self._store.writing() as transaction:
             yield transaction
+        self._consider_sealing()
 
     def _checked(self, documents: Sequence[EmbeddedDocument]) -> Vectors:
         """All vectors of these documents in one array, fit to be stored."""
@@ -237,12 +208,55 @@ class LocalCollection:
     def _remove(self, transaction: Transaction, stored: list[StoredDocument]) -> int:
         if stored:
             generation = transaction.generation()
-            _Writer(transaction, generation.number, generation.rows).remove(stored)
+            RowWriter(transaction, generation.number, generation.rows).remove(stored)
         return len(stored)
 
     def _file(self, generation: int) -> VectorFile:
-        path = self._folder / "generations" / str(generation) / "vectors.f32"
+        path = generation_folder(self._folder, generation) / "vectors.f32"
         return VectorFile(path, self._identity.dimension)
+
+    # Sealing
+
+    def rebuild(self, choice: IndexChoice | None = None) -> Description:
+        """Seal an index over all rows now, and wait for it; ``choice`` stays for later ones."""
+        self._sealer.run(choice)
+        return self.describe()
+
+    def _consider_sealing(self) -> None:
+        """Begin to seal in the background if enough rows came since, and no bulk write is on."""
+        if self._lock.is_held or not self._sealer.is_due(self._follow_newest()):
+            return
+        self._sealer.start()
+
+    def _seal(self, choice: IndexChoice) -> None:
+        """Build an index over the rows there are now, and put it in the place of the last."""
+        rows = self._follow_newest()
+        place = generation_folder(self._folder, rows.generation)
+        if seal_rows(place, rows, choice):
+            self._install(rows.generation, *read_index(place))
+
+    def _notice_index(self) -> None:
+        """Read the index that another process has sealed, beside the searches."""
+        if self._noticing.acquire(blocking=False):
+            threading.Thread(target=self._read_index, name="read index", daemon=True).start()
+
+    def _read_index(self) -> None:
+        try:
+            generation = self._rows.generation
+            self._install(generation, *read_index(generation_folder(self._folder, generation)))
+        finally:
+            self._noticing.release()
+
+    def _install(self, generation: int, index: Sealed | None, stamp: int) -> None:
+        with self._following:
+            if self._rows.generation == generation:
+                self._rows = replace(self._rows, index=index, stamp=stamp)
+
+    def _describe_index(self) -> dict[str, object]:
+        rows = self._follow_newest()
+        if rows.index is None:
+            return {"kind": "exact", "rows": len(rows.owners), "recall": 1.0}
+        return {**rows.index.describe(), "late_rows": rows.late}
 
     # Reading
 
@@ -272,13 +286,13 @@ class LocalCollection:
     def vectors(self, ids: Sequence[str]) -> list[StoredVectors | None]:
         """The stored vectors of these documents, None where there is none."""
         with self._state() as (snapshot, rows):
-            found = _vectors_of(snapshot, rows, ids)
+            found = vectors_of(snapshot, rows, ids)
         return [found.get(id) for id in ids]
 
     def sample(self, count: int, seed: int = 0) -> Vectors:
         """At most ``count`` stored vectors, drawn without replacement."""
         with self._state() as (_, rows):
-            members = np.flatnonzero(rows.owners != _NOBODY)
+            members = np.flatnonzero(rows.owners != NOBODY)
             chosen = np.random.default_rng(seed).permutation(len(members))[:count]
             drawn: Vectors = np.array(rows.vectors[np.sort(members[chosen])])
             return drawn
@@ -286,42 +300,10 @@ class LocalCollection:
     def search(self, queries: Sequence[Query]) -> list[Answer]:
         """The k best documents of each query; see the Protocol."""
         with self._state() as (snapshot, rows):
-            answers: list[Answer | None] = [None] * len(queries)
-            for group in self._plan(snapshot, rows, queries):
-                found = _nearest_documents(rows, group)
-                hits = _hits(snapshot, rows, found)
-                for place, query, own in zip(group.places, group.queries, hits, strict=True):
-                    answers[place] = Answer(_finish(query, own), query.mode, exact=True)
-            return [answer for answer in answers if answer is not None]
-
-    def _plan(self, snapshot: Snapshot, rows: _Rows, queries: Sequence[Query]) -> Iterator[_Search]:
-        """Queries by the rows that they may return."""
-        order = sorted(range(len(queries)), key=lambda i: repr(_restriction(queries[i])))
-        for _, run in groupby(order, key=lambda i: _restriction(queries[i])):
-            places = list(run)
-            group = [queries[place] for place in places]
-            vectors = np.stack([self._vector(snapshot, rows, query) for query in group])
-            yield _Search(places, group, vectors, _allowed(snapshot, rows, group[0]))
-
-    def _vector(self, snapshot: Snapshot, rows: _Rows, query: Query) -> Vector:
-        """The direction of a query, (d,) float32 of unit length."""
-        if query.mode is not Mode.DENSE:
-            raise InvalidQuery(f"mode {query.mode} is not offered by this collection: use dense")
-        if query.vector is not None:
-            given = np.asarray(query.vector)
-            if given.shape != (self._identity.dimension,):
-                raise InvalidVector(
-                    f"the query's vector has {given.size} components; "
-                    f"the collection's have {self._identity.dimension}"
-                )
-            unit: Vector = normalise(given[None, :], "query vector")[0]
-            return unit
-        if query.text is not None:
-            raise InvalidQuery("a text query needs its vector beside it: use indexer.search")
-        return _mean_of_examples(snapshot, rows, query)
+            return answer_queries(snapshot, rows, queries)
 
     @contextmanager
-    def _state(self) -> Iterator[tuple[Snapshot, _Rows]]:
+    def _state(self) -> Iterator[tuple[Snapshot, Rows]]:
         """A state of the store, and the rows in memory of exactly that state."""
         while True:
             with self._store.reading() as snapshot:
@@ -330,108 +312,25 @@ class LocalCollection:
                     yield snapshot, rows
                     return
 
-    def _follow(self, snapshot: Snapshot) -> _Rows | None:
+    def _follow(self, snapshot: Snapshot) -> Rows | None:
         """The rows of a snapshot; None if another thread has gone on to a newer one."""
         rows = self._rows
+        if rows.stamp != sealed.stamp(generation_folder(self._folder, rows.generation)):
+            self._notice_index()
         if rows.sequence == snapshot.sequence:
             return rows
         with self._following:
             rows = self._rows
-            if rows.sequence < snapshot.sequence:
+            if rows.sequence <= snapshot.sequence:
                 rows = self._rows = self._load(snapshot, rows)
             return rows if rows.sequence == snapshot.sequence else None
 
-    def _load(self, snapshot: Snapshot, known: _Rows | None) -> _Rows:
-        """The rows of a snapshot: those known, with the blocks that changed since."""
-        generation = snapshot.generation()
-        if known is not None and known.generation != generation.number:
-            known = None
-        owners = np.full(generation.rows, _NOBODY, dtype=np.int32)
-        if known is not None:
-            owners[: len(known.owners)] = known.owners
-        for block in snapshot.blocks(generation.number, known.sequence if known else -1):
-            start = block.number * BLOCK_ROWS
-            owners[start : start + len(block.owners)] = block.owners
-        owners.flags.writeable = False
-        live = owners != _NOBODY
-        return _Rows(
-            snapshot.sequence,
-            generation.number,
-            owners,
-            self._file(generation.number).view(generation.rows),
-            None if live.all() else live,
-        )
+    def _follow_newest(self) -> Rows:
+        with self._state() as (_, rows):
+            return rows
 
-
-class _Writer:
-    """One write transaction on the rows of a generation."""
-
-    def __init__(self, transaction: Transaction, generation: int, rows: int) -> None:
-        self._transaction = transaction
-        self._generation = generation
-        self._rows = rows
-
-    def put(self, documents: Sequence[EmbeddedDocument], vectors: Vectors) -> None:
-        stored = self._transaction.stored(one.document.id for one in documents)
-        self._transaction.advance(self._generation, self._rows + len(vectors))
-        self._free(stored.values())
-        chunks: list[StoredChunk] = []
-        for one in documents:
-            number = self._record(one, stored.get(one.document.id))
-            first = self._rows + len(chunks)
-            chunks += [StoredChunk(first + i, number, c) for i, c in enumerate(one.chunks)]
-        self._transaction.add_chunks(self._generation, chunks)
-        self._append(np.array([chunk.document for chunk in chunks], dtype=np.int32), vectors)
-        self._transaction.count(len(documents) - len(stored), len(chunks))
-
-    def remove(self, stored: Sequence[StoredDocument]) -> None:
-        self._transaction.advance(self._generation, self._rows)
-        self._free(stored)
-        for old in stored:
-            self._transaction.remove(old)
-        truncated = sum(old.truncated for old in stored)
-        self._transaction.count(documents=-len(stored), truncated=-truncated)
-
-    def _record(self, one: EmbeddedDocument, old: StoredDocument | None) -> int:
-        before = old is not None and old.truncated
-        self._transaction.count(truncated=int(one.truncated) - int(before))
-        if old is None:
-            return self._transaction.insert(one.document, one.truncated)
-        self._transaction.replace(old, one.document, one.truncated)
-        return old.number
-
-    def _free(self, stored: Iterable[StoredDocument]) -> None:
-        """Take the rows of documents away from them."""
-        numbers = [old.number for old in stored]
-        if not numbers:
-            return
-        chunks = self._transaction.chunks_of(self._generation, numbers)
-        rows = np.sort(np.array([chunk.row for chunk in chunks], dtype=np.int64))
-        for number, run in groupby(rows.tolist(), key=lambda row: row // BLOCK_ROWS):
-            block = self._transaction.block(self._generation, number)
-            assert block is not None
-            owners = block.owners.copy()
-            owners[[row % BLOCK_ROWS for row in run]] = _NOBODY
-            self._transaction.write_block(self._generation, replace(block, owners=owners))
-        self._transaction.drop_chunks(numbers)
-        self._transaction.count(chunks=-len(chunks))
-
-    def _append(self, owners: NDArray[np.int32], vectors: Vectors) -> None:
-        """Add rows to the last block and begin new ones."""
-        done = 0
-        while done < len(owners):
-            number, offset = divmod(self._rows + done, BLOCK_ROWS)
-            block = self._transaction.block(self._generation, number) if offset else None
-            if block is None:
-                block = Block(number, 0, np.empty(0, dtype=np.int32))
-            part = slice(done, done + BLOCK_ROWS - offset)
-            grown = Block(
-                number,
-                extend_checksum(block.checksum, vectors[part]),
-                np.concatenate([block.owners, owners[part]]),
-            )
-            self._transaction.write_block(self._generation, grown)
-            done += BLOCK_ROWS - offset
+    def _load(self, snapshot: Snapshot, known: Rows | None) -> Rows:
+        return load_rows(self._folder, snapshot, self._identity.dimension, known)
 
 
 def _change(document: Document, old: StoredDocument | None) -> Change:
@@ -464,114 +363,6 @@ def _filtered_after(
         left -= len(documents)
         if left <= 0:
             return
-
-
-def _vectors_of(snapshot: Snapshot, rows: _Rows, ids: Iterable[str]) -> dict[str, StoredVectors]:
-    stored = snapshot.stored(ids)
-    owners = {old.number: id for id, old in stored.items()}
-    chunks = snapshot.chunks_of(rows.generation, owners)
-    return {
-        owners[number]: _gather(rows, list(run))
-        for number, run in groupby(chunks, key=lambda chunk: chunk.document)
-    }
-
-
-def _gather(rows: _Rows, chunks: list[StoredChunk]) -> StoredVectors:
-    vectors = np.array(rows.vectors[[chunk.row for chunk in chunks]])
-    return StoredVectors(tuple(chunk.chunk for chunk in chunks), vectors)
-
-
-def _mean_of_examples(snapshot: Snapshot, rows: _Rows, query: Query) -> Vector:
-    """The direction from the mean of ``unlike`` (or the origin) to the mean of ``like``."""
-    found = _vectors_of(snapshot, rows, (*query.like, *query.unlike))
-    missing = [id for id in (*query.like, *query.unlike) if id not in found]
-    if missing:
-        raise NotFound(f"example {missing[0]!r} is not a document of this collection")
-    total = np.zeros(rows.vectors.shape[1], dtype=np.float64)
-    for sign, ids in ((1.0, query.like), (-1.0, query.unlike)):
-        for id in ids:
-            mean = normalise(found[id].vectors.mean(axis=0, keepdims=True), f"mean of {id!r}")[0]
-            total += sign * mean / len(ids)
-    unit: Vector = normalise(total[None, :], "the examples' mean")[0]
-    return unit
-
-
-def _restriction(query: Query) -> tuple[Filter | None, tuple[str, ...]]:
-    """What decides the rows that a query may return."""
-    return query.filter, (*query.like, *query.unlike)
-
-
-def _allowed(snapshot: Snapshot, rows: _Rows, query: Query) -> NDArray[np.bool_] | None:
-    """(rows,) bool: the rows that a query may return; None for all."""
-    condition, examples = _restriction(query)
-    if condition is None and not examples:
-        return rows.live
-    size = rows.last_number + 2  # the last entry stands for no document
-    if condition is None:
-        documents = np.ones(size, dtype=np.bool_)
-    else:
-        documents = snapshot.matching(condition, max(size, snapshot.last_number() + 2))
-    documents[[old.number for old in snapshot.stored(examples).values()]] = False
-    documents[_NOBODY] = False
-    return documents[rows.owners]
-
-
-def _nearest_documents(rows: _Rows, search: _Search) -> list[list[tuple[float, int]]]:
-    """For each query its k best documents, as the score and row of their best chunk.
-
-    Fetches on until k are found, since several of the best rows may be of one document.
-    """
-    found: list[list[tuple[float, int]]] = [[] for _ in search.queries]
-    waiting = list(range(len(search.queries)))
-    fetch = max(query.k for query in search.queries)
-    while waiting:
-        scores, nearest = exact_search(search.vectors[waiting], rows.vectors, fetch, search.allowed)
-        for index, own_scores, own_rows in zip(waiting, scores, nearest, strict=True):
-            found[index] = _group(rows, own_scores, own_rows)[: search.queries[index].k]
-        if nearest.shape[1] < fetch:
-            return found  # that was every row there is
-        waiting = [i for i in waiting if len(found[i]) < search.queries[i].k]
-        fetch *= 4
-    return found
-
-
-def _group(
-    rows: _Rows, scores: NDArray[np.float32], nearest: NDArray[np.int64]
-) -> list[tuple[float, int]]:
-    """The first row of each document, best first."""
-    _, first = np.unique(rows.owners[nearest], return_index=True)
-    first.sort()
-    return list(zip(scores[first].tolist(), nearest[first].tolist(), strict=True))
-
-
-def _hits(
-    snapshot: Snapshot,
-    rows: _Rows,
-    found: Sequence[Sequence[tuple[float, int]]],
-) -> list[list[Hit]]:
-    chunks = snapshot.chunks(rows.generation, {row for own in found for _, row in own})
-    documents = snapshot.documents({chunk.document for chunk in chunks.values()})
-    return [
-        [_hit(documents[chunks[row].document], chunks[row], score) for score, row in own]
-        for own in found
-    ]
-
-
-def _hit(document: Document, chunk: StoredChunk, score: float) -> Hit:
-    start, end = chunk.chunk.start, chunk.chunk.end
-    return Hit(document, score, Passage(document.text[start:end], start, end))
-
-
-def _finish(query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
-    """Probabilities over the k hits, then the cut by score."""
-    if query.temperature is not None and hits:
-        shares = softmax(np.array([hit.score for hit in hits]), query.temperature)
-        hits = [
-            replace(hit, probability=float(share)) for hit, share in zip(hits, shares, strict=True)
-        ]
-    if query.min_score is None:
-        return tuple(hits)
-    return tuple(hit for hit in hits if hit.score >= query.min_score)
 
 
 def _sync(folder: Path) -> None:

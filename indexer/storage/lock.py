@@ -35,6 +35,11 @@ class WriterLock:
         self._holds = 0
         self._descriptor = -1
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a thread of this process holds it."""
+        return self._holds > 0
+
     @contextmanager
     def held(self, purpose: str) -> Iterator[None]:
         """Hold the lock; raises CollectionBusy, naming the holder, if another process does."""

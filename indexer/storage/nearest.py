@@ -1,27 +1,276 @@
 """Nearest rows by inner product: the one place that knows FAISS.
 
-Vectors have unit length, so the inner product is the cosine.
+Vectors have unit length, so the inner product is the cosine. :func:`exact_search` compares with
+every allowed row. A :class:`Compressed` index finds candidates among the rows it holds, and
+:func:`approximate_search` scores those candidates exactly, from the float32 vectors, together
+with all rows that came later. What a kind of index can do is a line of :data:`RECIPES`.
 """
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Self, TypeAlias
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.documents import Vectors
+from indexer.errors import Damaged, InvalidInput
 
 Rows: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float32]
+Allowed: TypeAlias = NDArray[np.bool_]
+"""(rows,) bool: the rows that an answer may hold."""
 
 GATHER_SHARE: Final = 0.05
 """Below this share of allowed rows, gathering them is cheaper than scanning with a bitmap."""
 
+GATHER_ROWS: Final = 4_096
+"""So many allowed rows or fewer are scored exactly: it is as fast as any index, and exact."""
+
+MAX_FETCH_SHARE: Final = 0.25
+"""Where more than this share of the rows would be fetched, all are scored exactly instead."""
+
+_TRAINING_ROWS: Final = 65_536
+_BATCH_ROWS: Final = 65_536
+_SEED: Final = 1
+
+
+class Kind(StrEnum):
+    """How nearest rows are found."""
+
+    EXACT = "exact"
+    SCAN = "scan"
+    PARTITIONED = "partitioned"
+    GRAPH = "graph"
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard to search: lists or graph nodes visited (0: all), and rows scored exactly."""
+
+    probes: int
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A kind of index: what FAISS calls it, what it costs, and how hard it can try.
+
+    ``efforts`` go from quick to thorough. ``selects`` says that it takes a set of allowed rows.
+    """
+
+    factory: Callable[[int, int], str]
+    bytes_per_row: Callable[[int], float]
+    efforts: tuple[Effort, ...]
+    selects: bool
+
+
+def _codes(dimension: int) -> tuple[str, int]:
+    """4-bit product quantisation with four components a code; padded where they do not divide."""
+    padded = -(-dimension // 4) * 4
+    prefix = "" if padded == dimension else f"Pad{padded},"
+    return prefix, padded // 4
+
+
+def _scan(dimension: int, _: int) -> str:
+    prefix, codes = _codes(dimension)
+    return f"{prefix}PQ{codes}x4fs"
+
+
+def _partitioned(dimension: int, rows: int) -> str:
+    prefix, codes = _codes(dimension)
+    lists = 2 ** int(np.clip(np.round(np.log2(np.sqrt(max(rows, 1)))), 4, 16))
+    return f"{prefix}IVF{lists},PQ{codes}x4fs"
+
+
+RECIPES: Final[Mapping[Kind, Recipe]] = {
+    Kind.SCAN: Recipe(
+        _scan,
+        lambda dimension: _codes(dimension)[1] / 2,
+        tuple(Effort(0, depth) for depth in (50, 100, 200, 400, 800, 1600, 3200)),
+        selects=False,
+    ),
+    Kind.PARTITIONED: Recipe(
+        _partitioned,
+        lambda dimension: _codes(dimension)[1] / 2 + 8,
+        tuple(
+            Effort(probes, depth)
+            for probes, depth in (
+                (32, 200), (64, 200), (128, 200), (128, 400), (256, 400), (400, 400), (512, 800),
+                (800, 800), (1200, 1600), (2400, 3200),
+            )
+        ),
+        selects=True,
+    ),
+    Kind.GRAPH: Recipe(
+        lambda _, __: "HNSW32,Flat",
+        lambda dimension: dimension * 4 + 272,
+        tuple(Effort(probes, 0) for probes in (32, 64, 128, 256, 512, 1024, 2048)),
+        selects=True,
+    ),
+}  # fmt: skip
+
+
+class Compressed:
+    """A FAISS index over the first rows of a generation; never changed once it is built."""
+
+    def __init__(self, kind: Kind, index: Any) -> None:  # noqa: ANN401 - FAISS has no types
+        self.kind = kind
+        self._index = index
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds: row r is its r-th."""
+        return int(self._index.ntotal)
+
+    @classmethod
+    def build(cls, kind: Kind, vectors: Vectors) -> Self:
+        """An index of this kind over all of these rows, (n, d) float32; reads them in order."""
+        if kind not in RECIPES:
+            raise InvalidInput(f"kind {kind} has nothing to build; one of {', '.join(RECIPES)}")
+        rows, dimension = vectors.shape
+        index = faiss.index_factory(
+            dimension, RECIPES[kind].factory(dimension, rows), faiss.METRIC_INNER_PRODUCT
+        )
+        drawn = np.random.default_rng(_SEED).permutation(rows)[:_TRAINING_ROWS]
+        index.train(np.ascontiguousarray(vectors[np.sort(drawn)]))
+        for part in batches(vectors, _BATCH_ROWS):
+            index.add(np.ascontiguousarray(part))
+        return cls(kind, index)
+
+    @classmethod
+    def decode(cls, kind: Kind, encoded: NDArray[np.uint8], name: str) -> Self:
+        """The index that :meth:`encode` wrote; its checksum must have been compared before."""
+        try:
+            return cls(kind, faiss.deserialize_index(encoded))
+        except RuntimeError as error:
+            raise Damaged(f"{name} is not an index that this version of FAISS reads") from error
+
+    def extended(self, vectors: Vectors) -> Self:
+        """A copy that holds these rows behind its own; this one stays as it is."""
+        index = faiss.clone_index(self._index)
+        for part in batches(vectors, _BATCH_ROWS):
+            index.add(np.ascontiguousarray(part))
+        return type(self)(self.kind, index)
+
+    def encode(self) -> NDArray[np.uint8]:
+        """The index as bytes."""
+        encoded: NDArray[np.uint8] = faiss.serialize_index(self._index)
+        return encoded
+
+    def candidates(
+        self, queries: Vectors, count: int, probes: int, allowed: Allowed | None = None
+    ) -> Rows:
+        """(q, count) rows that may be the nearest, -1 where there are no more.
+
+        Raises InvalidInput if the kind takes no set of allowed rows and there is one.
+        """
+        if allowed is not None and not RECIPES[self.kind].selects:
+            raise InvalidInput(f"an index of kind {self.kind} takes no set of allowed rows")
+        bitmap = None if allowed is None else np.packbits(allowed, bitorder="little")
+        parameters = self._parameters(probes, bitmap)
+        rows: Rows = self._index.search(queries, count, params=parameters)[1]
+        return rows
+
+    def _parameters(self, probes: int, bitmap: NDArray[np.uint8] | None) -> Any:  # noqa: ANN401
+        """Search parameters of this one call: a shared index is never written to."""
+        selector = None
+        if bitmap is not None:
+            selector = faiss.IDSelectorBitmap(len(bitmap), faiss.swig_ptr(bitmap))
+        if self.kind is Kind.PARTITIONED:
+            return faiss.SearchParametersIVF(nprobe=probes, sel=selector)
+        if self.kind is Kind.GRAPH:
+            return faiss.SearchParametersHNSW(efSearch=probes, sel=selector)
+        return None
+
+
+def approximate_search(
+    index: Compressed,
+    effort: Effort,
+    queries: Vectors,
+    vectors: Vectors,
+    k: int,
+    allowed: Allowed | None = None,
+) -> tuple[Scores, Rows]:
+    """The k best of the rows that the index proposes and of all rows it does not hold.
+
+    As :func:`exact_search`, with scores as exact, but a row may be missed. A result is short of
+    k only if fewer rows are allowed. Few allowed rows are scored exactly, and are never missed.
+    """
+    held = index.rows
+    inside = held if allowed is None else int(np.count_nonzero(allowed[:held]))
+    fetch = _fetch(effort, k, held, inside)
+    if inside <= max(GATHER_ROWS, k) or fetch > MAX_FETCH_SHARE * held:
+        return exact_search(queries, vectors, k, allowed)
+    queries = np.ascontiguousarray(queries, dtype=np.float32)
+    found = _proposed(index, effort, queries, vectors, k, fetch, allowed)
+    late = exact_search(queries, vectors[held:], k, None if allowed is None else allowed[held:])
+    return _merged([found, (late[0], late[1] + held)], k)
+
+
+def _fetch(effort: Effort, k: int, held: int, inside: int) -> int:
+    """How many rows to ask for, so that enough of them are allowed."""
+    depth = max(effort.depth, 4 * k)
+    return depth if inside == held else int(1.2 * depth * held / max(inside, 1)) + 1
+
+
+def _proposed(
+    index: Compressed,
+    effort: Effort,
+    queries: Vectors,
+    vectors: Vectors,
+    k: int,
+    fetch: int,
+    allowed: Allowed | None,
+) -> tuple[Scores, Rows]:
+    """The k best of the index's candidates, scored exactly."""
+    inside = None if allowed is None else allowed[: index.rows]
+    if inside is not None and RECIPES[index.kind].selects:
+        depth = max(effort.depth, 4 * k)
+        rows = index.candidates(queries, depth, effort.probes, inside)
+    else:
+        rows = index.candidates(queries, fetch, effort.probes)
+        if inside is not None:
+            rows = _only(rows, inside, max(effort.depth, 4 * k))
+    return score_rows(queries, vectors, rows, k)
+
+
+def _only(rows: Rows, allowed: Allowed, depth: int) -> Rows:
+    """The first ``depth`` allowed rows of each line, in order, -1 behind them."""
+    kept = np.full((len(rows), depth), -1, dtype=np.int64)
+    for line, own in zip(kept, rows, strict=True):
+        passing = own[(own >= 0) & allowed[own]][:depth]
+        line[: len(passing)] = passing
+    return kept
+
+
+def score_rows(queries: Vectors, vectors: Vectors, rows: Rows, k: int) -> tuple[Scores, Rows]:
+    """The k best of the given rows, (q, m) with -1 behind the last, by their exact cosine."""
+    k = min(k, rows.shape[1])
+    scores, best = _empty(len(queries), k)
+    rows = np.ascontiguousarray(rows)
+    faiss.knn_inner_products_by_idx(
+        faiss.swig_ptr(queries),
+        faiss.swig_ptr(vectors),
+        faiss.swig_ptr(rows),
+        vectors.shape[1],
+        len(queries),
+        len(vectors),
+        rows.shape[1],
+        k,
+        faiss.swig_ptr(scores),
+        faiss.swig_ptr(best),
+        rows.shape[1],
+    )
+    return _ordered(scores, best)
+
 
 def exact_search(
-    queries: Vectors, vectors: Vectors, k: int, allowed: NDArray[np.bool_] | None = None
+    queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None = None
 ) -> tuple[Scores, Rows]:
     """The k rows of largest cosine for each query, found by comparing with every allowed row.
 
@@ -33,25 +282,25 @@ def exact_search(
     count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
     k = min(k, count)
     if k == 0:
-        empty = (len(queries), 0)
-        return np.empty(empty, np.float32), np.empty(empty, np.int64)
-    if allowed is not None and count <= GATHER_SHARE * len(vectors):
+        return _empty(len(queries), 0)
+    if allowed is not None and count <= max(GATHER_SHARE * len(vectors), GATHER_ROWS):
         members = np.flatnonzero(allowed)
-        scores, places = _scan(queries, vectors[members], k, None)
+        if len(queries) == 1:
+            return score_rows(queries, vectors, members[None], k)
+        scores, places = _compare(queries, vectors[members], k, None)
         return _ordered(scores, members[places])
     selector = None if allowed is None or count == len(vectors) else allowed
-    return _ordered(*_scan(queries, vectors, k, selector))
+    return _ordered(*_compare(queries, vectors, k, selector))
 
 
-def _scan(
-    queries: Vectors, vectors: Vectors, k: int, allowed: NDArray[np.bool_] | None
+def _compare(
+    queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
 ) -> tuple[Scores, Rows]:
-    scores = np.empty((len(queries), k), dtype=np.float32)
-    rows = np.empty((len(queries), k), dtype=np.int64)
+    scores, rows = _empty(len(queries), k)
     selector = None
     if allowed is not None:
         bitmap = np.packbits(allowed, bitorder="little")
-        selector = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bitmap))
+        selector = faiss.IDSelectorBitmap(len(bitmap), faiss.swig_ptr(bitmap))
     faiss.knn_inner_product(
         faiss.swig_ptr(queries),
         faiss.swig_ptr(vectors),
@@ -66,10 +315,33 @@ def _scan(
     return scores, rows
 
 
+def _empty(queries: int, k: int) -> tuple[Scores, Rows]:
+    return np.empty((queries, k), dtype=np.float32), np.empty((queries, k), dtype=np.int64)
+
+
+def _merged(parts: list[tuple[Scores, Rows]], k: int) -> tuple[Scores, Rows]:
+    """The k best of several results for the same queries."""
+    scores = np.concatenate([part[0] for part in parts], axis=1)
+    rows = np.concatenate([part[1] for part in parts], axis=1)
+    scores, rows = _ordered(scores, rows)
+    return scores[:, :k], rows[:, :k]
+
+
 def _ordered(scores: Scores, rows: Rows) -> tuple[Scores, Rows]:
-    """Both sorted by score, ties by row; scores clipped to what a cosine can be."""
-    order = np.lexsort((rows, -scores))
+    """Both sorted by score, ties by row, no row (-1) last; scores clipped to cosines."""
+    order = np.lexsort((rows, np.where(rows < 0, np.inf, -scores)))
     return (
         np.clip(np.take_along_axis(scores, order, axis=1), -1.0, 1.0),
         np.take_along_axis(rows, order, axis=1),
     )
+
+
+def batches(vectors: Vectors, size: int) -> Iterator[Vectors]:
+    """The rows in runs of at most ``size``, for bounded memory."""
+    for start in range(0, len(vectors), size):
+        yield vectors[start : start + size]
+
+
+def use_threads(count: int) -> None:
+    """Let FAISS use so many threads for what the calling thread asks of it."""
+    faiss.omp_set_num_threads(count)

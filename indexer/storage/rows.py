@@ -1,0 +1,105 @@
+"""The rows of a generation in memory: who owns them, their vectors, and the index over them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.documents import Vectors
+from indexer.storage import sealed
+from indexer.storage.nearest import Rows as RowNumbers
+from indexer.storage.nearest import Scores, approximate_search, exact_search
+from indexer.storage.sealed import Sealed
+from indexer.storage.store import Snapshot
+from indexer.storage.vectors import BLOCK_ROWS, VectorFile
+from indexer.storage.writing import NOBODY
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a generation as of one sequence of the store; never changed, only replaced.
+
+    ``owners`` is (rows,) int32, ``vectors`` (rows, d) float32 memory-mapped, ``live`` (rows,)
+    bool or None if all rows are owned. ``stamp`` tells ``index`` from a later one on disk.
+    """
+
+    sequence: int
+    generation: int
+    owners: NDArray[np.int32]
+    vectors: Vectors
+    live: NDArray[np.bool_] | None
+    index: Sealed | None
+    stamp: int
+
+    @property
+    def last_number(self) -> int:
+        """The largest number of a document that owns a row; -1 if there is none."""
+        return int(self.owners.max(initial=NOBODY))
+
+    @property
+    def late(self) -> int:
+        """How many rows came after the index was sealed."""
+        return len(self.owners) - (self.index.index.rows if self.index else 0)
+
+    def nearest(
+        self, queries: Vectors, k: int, allowed: NDArray[np.bool_] | None, *, exact: bool
+    ) -> tuple[Scores, RowNumbers]:
+        """The k nearest allowed rows of each query, (q, k), -1 where the index found no more."""
+        if exact or self.index is None:
+            return exact_search(queries, self.vectors, k, allowed)
+        return approximate_search(
+            self.index.index, self.index.measured.effort, queries, self.vectors, k, allowed
+        )
+
+
+def generation_folder(folder: Path, generation: int) -> Path:
+    """Where a generation's vectors and index are."""
+    return folder / "generations" / str(generation)
+
+
+def load_rows(folder: Path, snapshot: Snapshot, dimension: int, known: Rows | None) -> Rows:
+    """The rows of a snapshot: those known, with the blocks that changed since."""
+    generation = snapshot.generation()
+    if known is not None and known.generation != generation.number:
+        known = None
+    place = generation_folder(folder, generation.number)
+    owners = _owners(snapshot, generation.number, generation.rows, known)
+    live = owners != NOBODY
+    index, stamp = (known.index, known.stamp) if known else read_index(place)
+    if index is not None and index.index.rows > generation.rows:
+        _log.warning("the sealed index in %s holds rows that do not exist: left out", place)
+        index = None
+    return Rows(
+        snapshot.sequence,
+        generation.number,
+        owners,
+        VectorFile(place / "vectors.f32", dimension).view(generation.rows),
+        None if live.all() else live,
+        index,
+        stamp,
+    )
+
+
+def _owners(
+    snapshot: Snapshot, generation: int, rows: int, known: Rows | None
+) -> NDArray[np.int32]:
+    owners = np.full(rows, NOBODY, dtype=np.int32)
+    if known is not None:
+        owners[: len(known.owners)] = known.owners
+    for block in snapshot.blocks(generation, known.sequence if known else -1):
+        start = block.number * BLOCK_ROWS
+        owners[start : start + len(block.owners)] = block.owners
+    owners.flags.writeable = False
+    return owners
+
+
+def read_index(place: Path) -> tuple[Sealed | None, int]:
+    """The sealed index on disk, and what tells it from a later one."""
+    stamp = sealed.stamp(place)
+    return sealed.read(place, _log.warning), stamp

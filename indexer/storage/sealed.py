@@ -1,0 +1,216 @@
+"""Sealed indexes on disk: derived from the vector file, checked by hash, swapped by rename.
+
+A generation's folder holds at most one: ``sealed.json`` says which file it is, of what kind, how
+hard to search it, and what recall was measured. The file is written and made durable before the
+description that names it, so a crash leaves the old one, or none; then rows are compared one by
+one, which is slower and never wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+
+from indexer.documents import Vectors
+from indexer.errors import Damaged, StorageFailed
+from indexer.storage.nearest import Allowed, Compressed, Effort, Kind
+from indexer.storage.tuning import Measured, Recall, draw_probe, tune
+
+DESCRIPTION: Final = "sealed.json"
+FORMAT: Final = 1
+FAST_MS: Final = 4.0
+"""An index that answers in this time is good enough to look no further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An index over the first rows of a generation, and how it is searched."""
+
+    index: Compressed
+    measured: Measured
+    target: float
+    trained_rows: int
+    bytes: int
+    build_seconds: float
+    file: str
+    sha256: str
+
+    def describe(self) -> dict[str, object]:
+        """What a user wants to know of it."""
+        return {
+            "kind": str(self.index.kind),
+            "rows": self.index.rows,
+            "target_recall": self.target,
+            "recall": self.measured.recall.mean,
+            "recall_interval": [self.measured.recall.low, self.measured.recall.high],
+            "recall_k": self.measured.recall.k,
+            "recall_queries": self.measured.recall.queries,
+            "probes": self.measured.effort.probes,
+            "rescored": self.measured.effort.depth,
+            "query_ms": self.measured.query_ms,
+            "bytes": self.bytes,
+            "build_seconds": self.build_seconds,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The description on disk."""
+
+    format: int
+    kind: str
+    file: str
+    sha256: str
+    rows: int
+    target: float
+    trained_rows: int
+    effort: dict[str, int]
+    recall: dict[str, float]
+    query_ms: float
+    bytes: int
+    build_seconds: float
+
+    @classmethod
+    def of(cls, sealed: Sealed) -> Self:
+        return cls(
+            FORMAT,
+            str(sealed.index.kind),
+            sealed.file,
+            sealed.sha256,
+            sealed.index.rows,
+            sealed.target,
+            sealed.trained_rows,
+            asdict(sealed.measured.effort),
+            asdict(sealed.measured.recall),
+            sealed.measured.query_ms,
+            sealed.bytes,
+            sealed.build_seconds,
+        )
+
+
+def build(
+    kinds: tuple[Kind, ...], vectors: Vectors, allowed: Allowed | None, target: float
+) -> Sealed:
+    """The fastest index that reaches the target, of these kinds; the one nearest to it if none.
+
+    ``vectors`` are all rows, (n, d); ``allowed`` are those that answers are made of. Kinds are
+    tried in order, and no further once one answers within a few milliseconds.
+    """
+    probe = draw_probe(vectors, allowed)
+    built: list[Sealed] = []
+    for kind in kinds:
+        start = time.monotonic()
+        index = Compressed.build(kind, vectors)
+        measured = tune(index, vectors, probe, target, allowed)
+        built.append(_sealed(index, measured, target, index.rows, time.monotonic() - start))
+        if measured.recall.low >= target and measured.query_ms <= FAST_MS:
+            break
+    return max(built, key=lambda s: (min(s.measured.recall.low, target), -s.measured.query_ms))
+
+
+def extend(old: Sealed, vectors: Vectors, allowed: Allowed | None) -> Sealed:
+    """The index with the rows that came since, measured anew; the old one stays as it is."""
+    start = time.monotonic()
+    index = old.index.extended(vectors[old.index.rows :])
+    measured = tune(index, vectors, draw_probe(vectors, allowed), old.target, allowed)
+    return _sealed(index, measured, old.target, old.trained_rows, time.monotonic() - start)
+
+
+def _sealed(
+    index: Compressed, measured: Measured, target: float, trained_rows: int, seconds: float
+) -> Sealed:
+    encoded = index.encode()
+    return Sealed(
+        index,
+        measured,
+        target,
+        trained_rows,
+        len(encoded),
+        seconds,
+        f"sealed-{index.rows}-{uuid.uuid4().hex[:12]}.faiss",
+        hashlib.sha256(encoded.data).hexdigest(),
+    )
+
+
+def write(folder: Path, sealed: Sealed) -> None:
+    """Put a sealed index in place of the one there is, durably."""
+    try:
+        _write_durably(folder / sealed.file, memoryview(sealed.index.encode().data))
+        record = json.dumps(asdict(_Record.of(sealed)), indent=1).encode()
+        _write_durably(folder / DESCRIPTION, memoryview(record))
+        for other in folder.glob("sealed-*.faiss"):
+            if other.name != sealed.file:
+                other.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageFailed(f"cannot write {folder / sealed.file}: {error.strerror}") from error
+
+
+def read(folder: Path, report: Callable[[str], None]) -> Sealed | None:
+    """The sealed index of a folder; None if there is none.
+
+    One that is damaged is reported and left out: it is derived, and will be built again.
+    """
+    try:
+        return _read(folder)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, Damaged) as error:
+        report(f"the sealed index in {folder} is damaged ({error}); rows are scanned until rebuilt")
+        return None
+
+
+def _read(folder: Path) -> Sealed:
+    record = _Record(**json.loads((folder / DESCRIPTION).read_bytes()))
+    if record.format != FORMAT:
+        raise Damaged(f"format {record.format}, not {FORMAT}")
+    encoded = np.fromfile(folder / Path(record.file).name, dtype=np.uint8)
+    if hashlib.sha256(encoded.data).hexdigest() != record.sha256:
+        raise Damaged(f"{record.file} is not what was written")
+    recall = Recall(**record.recall)  # type: ignore[arg-type]
+    return Sealed(
+        Compressed.decode(Kind(record.kind), encoded, record.file),
+        Measured(Effort(**record.effort), recall, record.query_ms),
+        record.target,
+        record.trained_rows,
+        record.bytes,
+        record.build_seconds,
+        record.file,
+        record.sha256,
+    )
+
+
+def remove(folder: Path) -> None:
+    """Leave no sealed index; the description goes first, so that no crash leaves half of one."""
+    for path in (folder / DESCRIPTION, *folder.glob("sealed-*.faiss")):
+        path.unlink(missing_ok=True)
+
+
+def stamp(folder: Path) -> int:
+    """A number that changes when another sealed index is put in place; 0 if there is none."""
+    try:
+        return (folder / DESCRIPTION).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _write_durably(path: Path, data: memoryview) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    with draft.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,161 @@
+"""When an index is sealed, over what, and in which thread.
+
+A collection scans its late rows, those that came after the index was sealed, one by one. Once
+they are many, the index is extended by them beside the old one, or trained anew when it has
+outgrown what it was trained on; then the two are swapped. One process seals at a time; whoever
+else has the collection open notices the new index and reads it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from indexer.errors import BearingError, InvalidInput
+from indexer.storage import sealed
+from indexer.storage.nearest import RECIPES, Kind, use_threads
+from indexer.storage.rows import Rows
+from indexer.storage.sealed import Sealed
+
+SEAL_ROWS: Final = 10_000
+"""Below so many rows an exact search is as fast as an index, so `auto` builds none."""
+
+LATE_ROWS: Final = 8_192
+"""So many late rows, or LATE_SHARE of those held, are sealed."""
+
+LATE_SHARE: Final = 1 / 50
+OUTGROWN: Final = 2
+"""An index is trained anew when it would hold this many times the rows it was trained on."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexChoice:
+    """Which index to keep; a ``kind`` of None is chosen by measuring, within ``memory_bytes``."""
+
+    kind: Kind | None = None
+    target_recall: float = 0.99
+    memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target_recall < 1:
+            raise InvalidInput(
+                f"target_recall must be above 0 and below 1, got {self.target_recall}: "
+                "for 1 use the kind exact"
+            )
+
+    def kinds(self, rows: int, dimension: int) -> tuple[Kind, ...]:
+        """The kinds to try, in order; none where rows are to be compared one by one."""
+        if self.kind is Kind.EXACT or (self.kind is None and rows < SEAL_ROWS):
+            return ()
+        wanted = (Kind.SCAN, Kind.PARTITIONED) if self.kind is None else (self.kind,)
+        bound = float("inf") if self.memory_bytes is None else self.memory_bytes
+        fitting = tuple(k for k in wanted if RECIPES[k].bytes_per_row(dimension) * rows <= bound)
+        if not fitting:
+            need = min(RECIPES[kind].bytes_per_row(dimension) * rows for kind in wanted)
+            raise InvalidInput(
+                f"an index over {rows} rows needs {need / 1e6:.0f} MB, more than the budget of "
+                f"{bound / 1e6:.0f} MB: raise it, or use the kind exact"
+            )
+        return fitting
+
+
+class Sealer:
+    """Runs a collection's sealing, one at a time, in a thread of its own or in the caller's."""
+
+    def __init__(self, choice: IndexChoice, seal: Callable[[IndexChoice], None]) -> None:
+        self._choice = choice
+        self._seal = seal
+        self._turn = threading.Lock()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def is_due(self, rows: Rows) -> bool:
+        """Whether enough rows came late, and none is being sealed."""
+        if self._thread is not None and self._thread.is_alive():
+            return False
+        total, held = len(rows.owners), len(rows.owners) - rows.late
+        if not self._choice.kinds(total, rows.vectors.shape[1]):
+            return False
+        return rows.late >= max(LATE_ROWS, LATE_SHARE * held)
+
+    def start(self) -> None:
+        """Begin in the background, on one core, unless that is under way."""
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run_quietly, name="seal")
+                self._thread.start()
+
+    def run(self, choice: IndexChoice | None) -> None:
+        """Seal now, in this thread and on all cores; ``choice`` stays for later ones."""
+        self._choice = choice or self._choice
+        with self._turn:
+            self._seal(self._choice)
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        with self._starting:
+            if self._thread is not None:
+                self._thread.join()
+
+    def _run_quietly(self) -> None:
+        use_threads(1)
+        try:
+            with self._turn:
+                self._seal(self._choice)
+        except BearingError as error:
+            _log.warning("no index was sealed, rows are compared one by one: %s", error)
+
+
+def seal_rows(place: Path, rows: Rows, choice: IndexChoice) -> bool:
+    """Seal an index over these rows and put it on disk, or take it away if none is wanted.
+
+    False if another process is sealing: its index will be noticed.
+    """
+    kinds = choice.kinds(len(rows.owners), rows.vectors.shape[1])
+    if not kinds:
+        sealed.remove(place)
+        return True
+    with _only_process(place) as alone:
+        if not alone:
+            return False
+        made = _extend(rows, choice, kinds)
+        if made is None:
+            made = sealed.build(kinds, rows.vectors, rows.live, choice.target_recall)
+        sealed.write(place, made)
+    measured = made.measured
+    _log.info(
+        "sealed %d rows as %s: recall %.4f (%.4f to %.4f), %.2f ms a query, in %.1f s",
+        made.index.rows, made.index.kind, measured.recall.mean, measured.recall.low,
+        measured.recall.high, measured.query_ms, made.build_seconds,
+    )  # fmt: skip
+    return True
+
+
+def _extend(rows: Rows, choice: IndexChoice, kinds: tuple[Kind, ...]) -> Sealed | None:
+    """The index there is, with the late rows added; None where it is to be trained anew."""
+    old = rows.index
+    if old is None or old.index.kind not in kinds or old.target != choice.target_recall:
+        return None
+    if not rows.late or len(rows.owners) >= OUTGROWN * old.trained_rows:
+        return None
+    made = sealed.extend(old, rows.vectors, rows.live)
+    return made if made.measured.recall.low >= choice.target_recall else None
+
+
+@contextmanager
+def _only_process(place: Path) -> Iterator[bool]:
+    with (place / "seal.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
