@@ -26,8 +26,8 @@ from indexer.errors import InvalidQuery, InvalidVector, NotFound
 from indexer.filters import Filter
 from indexer.ranking.probability import softmax
 from indexer.storage.rows import Rows
+from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, StoredChunk
-from indexer.storage.writing import NOBODY
 
 FETCH_MORE: Final = 4
 """How many times as many rows are fetched where k rows were of fewer than k documents."""
@@ -44,10 +44,12 @@ class Group:
     exact: bool
 
 
-def answer_queries(snapshot: Snapshot, rows: Rows, queries: Sequence[Query]) -> list[Answer]:
+def answer_queries(
+    snapshot: Snapshot, rows: Rows, selections: Selections, queries: Sequence[Query]
+) -> list[Answer]:
     """The k best documents of each query, in order."""
     answers: dict[int, Answer] = {}
-    for group in _groups(snapshot, rows, queries):
+    for group in _groups(snapshot, rows, selections, queries):
         hits = _hits(snapshot, rows, _nearest_documents(rows, group))
         exact = group.exact or rows.index is None
         for place, query, own in zip(group.places, group.queries, hits, strict=True):
@@ -55,15 +57,19 @@ def answer_queries(snapshot: Snapshot, rows: Rows, queries: Sequence[Query]) -> 
     return [answers[place] for place in range(len(queries))]
 
 
-def _groups(snapshot: Snapshot, rows: Rows, queries: Sequence[Query]) -> Iterator[Group]:
+def _groups(
+    snapshot: Snapshot, rows: Rows, selections: Selections, queries: Sequence[Query]
+) -> Iterator[Group]:
     """Queries by the rows that they may return."""
     order = sorted(range(len(queries)), key=lambda place: repr(_restriction(queries[place])))
-    for _, run in groupby(order, key=lambda place: _restriction(queries[place])):
+    for restriction, run in groupby(order, key=lambda place: _restriction(queries[place])):
+        condition, examples, exact = restriction
         places = list(run)
         group = [queries[place] for place in places]
         vectors = np.stack([_direction(snapshot, rows, query) for query in group])
-        allowed = _allowed(snapshot, rows, group[0])
-        yield Group(places, group, vectors, allowed, group[0].exact)
+        without = [old.number for old in snapshot.stored(examples).values()] if examples else []
+        allowed = selections.select(snapshot, rows, condition, without)
+        yield Group(places, group, vectors, allowed, exact)
 
 
 def _restriction(query: Query) -> tuple[Filter | None, tuple[str, ...], bool]:
@@ -101,21 +107,6 @@ def _mean_of_examples(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:
             total += sign * mean / len(ids)
     unit: Vector = normalise(total[None, :], "the examples' mean")[0]
     return unit
-
-
-def _allowed(snapshot: Snapshot, rows: Rows, query: Query) -> NDArray[np.bool_] | None:
-    """(rows,) bool: the rows that a query may return; None for all."""
-    condition, examples, _ = _restriction(query)
-    if condition is None and not examples:
-        return rows.live
-    size = max(rows.last_number, snapshot.last_number()) + 2  # the last stands for no document
-    if condition is None:
-        documents = np.ones(size, dtype=np.bool_)
-    else:
-        documents = snapshot.matching(condition, size)
-    documents[[old.number for old in snapshot.stored(examples).values()]] = False
-    documents[NOBODY] = False
-    return documents[rows.owners]
 
 
 def _nearest_documents(rows: Rows, group: Group) -> list[list[tuple[float, int]]]:

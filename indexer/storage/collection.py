@@ -46,6 +46,7 @@ from indexer.storage.lock import WriterLock
 from indexer.storage.rows import Rows, generation_folder, load_rows, read_index
 from indexer.storage.sealed import Sealed
 from indexer.storage.sealing import IndexChoice, Sealer, seal_rows
+from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, Store, StoredDocument, Transaction
 from indexer.storage.vectors import VectorFile
 from indexer.storage.writing import NOBODY, RowWriter
@@ -70,6 +71,7 @@ class LocalCollection:
         self._transactions = threading.Lock()
         self._following = threading.Lock()
         self._noticing = threading.Lock()
+        self._selections = Selections()
         with self._store.reading() as snapshot:
             self._identity = snapshot.identity()
             self._rows = self._load(snapshot, None)
@@ -300,7 +302,7 @@ class LocalCollection:
     def search(self, queries: Sequence[Query]) -> list[Answer]:
         """The k best documents of each query; see the Protocol."""
         with self._state() as (snapshot, rows):
-            return answer_queries(snapshot, rows, queries)
+            return answer_queries(snapshot, rows, self._selections, queries)
 
     @contextmanager
     def _state(self) -> Iterator[tuple[Snapshot, Rows]]:

@@ -31,6 +31,9 @@ GATHER_SHARE: Final = 0.05
 GATHER_ROWS: Final = 4_096
 """So many allowed rows or fewer are scored exactly: it is as fast as any index, and exact."""
 
+FILTERED_DEPTH: Final = 2
+"""So many times as many rows are scored under a filter, whose rows may lie unlike the rest."""
+
 MAX_FETCH_SHARE: Final = 0.25
 """Where more than this share of the rows would be fetched, all are scored exactly instead."""
 
@@ -203,40 +206,35 @@ def approximate_search(
     """
     held = index.rows
     inside = held if allowed is None else int(np.count_nonzero(allowed[:held]))
-    fetch = _fetch(effort, k, held, inside)
+    depth = max(effort.depth * (1 if inside == held else FILTERED_DEPTH), 4 * k)
+    fetch = depth if inside == held else int(1.2 * depth * held / max(inside, 1)) + 1
     if inside <= max(GATHER_ROWS, k) or fetch > MAX_FETCH_SHARE * held:
         return exact_search(queries, vectors, k, allowed)
     queries = np.ascontiguousarray(queries, dtype=np.float32)
-    found = _proposed(index, effort, queries, vectors, k, fetch, allowed)
+    chosen = _propose(index, effort.probes, queries, depth, fetch, allowed)
+    found = score_rows(queries, vectors, chosen, k)
     late = exact_search(queries, vectors[held:], k, None if allowed is None else allowed[held:])
     return _merged([found, (late[0], late[1] + held)], k)
 
 
-def _fetch(effort: Effort, k: int, held: int, inside: int) -> int:
-    """How many rows to ask for, so that enough of them are allowed."""
-    depth = max(effort.depth, 4 * k)
-    return depth if inside == held else int(1.2 * depth * held / max(inside, 1)) + 1
-
-
-def _proposed(
+def _propose(
     index: Compressed,
-    effort: Effort,
+    probes: int,
     queries: Vectors,
-    vectors: Vectors,
-    k: int,
+    depth: int,
     fetch: int,
     allowed: Allowed | None,
-) -> tuple[Scores, Rows]:
-    """The k best of the index's candidates, scored exactly."""
-    inside = None if allowed is None else allowed[: index.rows]
-    if inside is not None and RECIPES[index.kind].selects:
-        depth = max(effort.depth, 4 * k)
-        rows = index.candidates(queries, depth, effort.probes, inside)
-    else:
-        rows = index.candidates(queries, fetch, effort.probes)
-        if inside is not None:
-            rows = _only(rows, inside, max(effort.depth, 4 * k))
-    return score_rows(queries, vectors, rows, k)
+) -> Rows:
+    """(q, m) rows worth scoring, -1 behind the last: the best ``depth`` of the allowed ones.
+
+    An index that takes no set of allowed rows is asked for ``fetch`` of all.
+    """
+    if allowed is None:
+        return index.candidates(queries, depth, probes)
+    inside = allowed[: index.rows]
+    if RECIPES[index.kind].selects:
+        return index.candidates(queries, depth, probes, inside)
+    return _only(index.candidates(queries, fetch, probes), inside, depth)
 
 
 def _only(rows: Rows, allowed: Allowed, depth: int) -> Rows:

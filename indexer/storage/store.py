@@ -278,8 +278,13 @@ class Snapshot:
         return mask
 
     def _mark(self, mask: NDArray[np.bool_], where: str, parameters: Sequence[Scalar]) -> None:
-        rows = self._connection.execute(f"SELECT document FROM facets WHERE {where}", parameters)  # noqa: S608 - the text is ours
-        mask[np.fromiter((row[0] for row in rows), dtype=np.int64)] = True
+        # one long string is read several times faster than as many lines
+        joined = self._connection.execute(
+            f"SELECT group_concat(document, ' ') FROM facets WHERE {where}",  # noqa: S608 - the text is ours
+            parameters,
+        ).fetchone()[0]
+        if joined is not None:
+            mask[np.fromstring(joined, dtype=np.int64, sep=" ")] = True
 
 
 class Transaction(Snapshot):
