@@ -5,11 +5,12 @@ Importing the package imports no model library: an engine's file does that when 
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Final
 
-from indexer.embedding.checkpoint import DEFAULT_MODEL, find_checkpoint
+from indexer.embedding.checkpoint import DEFAULT_MODEL, Checkpoint, find_checkpoint
 from indexer.embedding.embedder import (
     CANARIES,
     Backend,
@@ -23,6 +24,8 @@ from indexer.embedding.embedder import (
     Tokens,
 )
 from indexer.embedding.hashing import open_hashing
+
+log = logging.getLogger(__name__)
 
 HASHING: Final = re.compile(r"hashing(?:-(\d{1,6}))?")
 
@@ -45,13 +48,33 @@ def open_embedder(
     if hashing or backend is Backend.HASHING:
         return open_hashing(int(hashing[1]) if hashing and hashing[1] else 256)
     checkpoint = find_checkpoint(model, cache)
-    if backend is Backend.TORCH:
-        from indexer.embedding.pytorch import open_torch
+    if backend is Backend.TORCH or (backend is Backend.AUTO and _has_gpu()):
+        return _open_torch(checkpoint, precision, threads)
+    from indexer.embedding.compiled import open_compiled
+    from indexer.embedding.conversion import Unconvertible
 
-        return open_torch(checkpoint, precision, threads)
+    try:
+        return open_compiled(checkpoint, cache, precision, threads)
+    except Unconvertible as problem:
+        if backend is Backend.OPENVINO or precision is Precision.INT8:
+            raise
+        log.warning("model %s runs on torch, which is slower: %s", model, problem)
+    return _open_torch(checkpoint, precision, threads)
+
+
+def _open_torch(checkpoint: Checkpoint, precision: Precision, threads: int) -> Embedder:
     from indexer.embedding.pytorch import open_torch
 
     return open_torch(checkpoint, precision, threads)
+
+
+def _has_gpu() -> bool:
+    """Whether torch can compute on a GPU; torch is not asked where there is no driver."""
+    if not Path("/proc/driver/nvidia/version").exists():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 __all__ = [

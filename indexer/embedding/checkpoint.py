@@ -125,7 +125,7 @@ def _digest_weights(folder: Path, files: Iterable[Path], cache: Path) -> str:
             )
     if not weights:
         raise ModelError(f"{folder} holds no model: there is no .safetensors file in it")
-    digests = [_digest_file(file, cache) for file in weights]
+    digests = [digest_file(file, cache) for file in weights]
     if len(digests) == 1:
         return digests[0]
     listing = ((file.relative_to(folder), d) for file, d in zip(weights, digests, strict=True))
@@ -148,7 +148,7 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _digest_file(path: Path, cache: Path) -> str:
+def digest_file(path: Path, cache: Path) -> str:
     """SHA-256 of a file, remembered in the cache while its size and time stay the same."""
     status = path.stat()
     known = {"path": str(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}

@@ -13,6 +13,7 @@ import numpy as np
 
 from indexer.documents import Vectors
 from indexer.embedding.batching import SORT_WINDOW, Batch, plan_batches
+from indexer.embedding.checkpoint import Checkpoint
 from indexer.embedding.embedder import (
     CANARIES,
     Embeddings,
@@ -22,7 +23,7 @@ from indexer.embedding.embedder import (
     Runtime,
     Tokens,
 )
-from indexer.embedding.tokenizing import Ids, Tokenizer
+from indexer.embedding.tokenizing import Ids, ModelTokenizer, Setup, Tokenizer
 from indexer.errors import InvalidVector
 
 
@@ -103,10 +104,17 @@ class EngineEmbedder:
     def identity(self) -> Identity:
         """Which model this is; its canaries are embedded at the first call."""
         d = self._description
-        canaries = self.embed(CANARIES).vectors
+        canaries = self._embed_canaries()
         return Identity(
             d.name, d.weights, d.setup, d.dimension, d.window, d.pooling, d.prompts, canaries
         )
+
+    def _embed_canaries(self) -> Vectors:
+        try:
+            return self.embed(CANARIES).vectors
+        except InvalidVector:
+            # Static embeddings give the empty text no direction; the next canary stands for it.
+            return self.embed([CANARIES[1], *CANARIES[1:]]).vectors
 
     @property
     def runtime(self) -> Runtime:
@@ -173,6 +181,20 @@ class EngineEmbedder:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def assemble(checkpoint: Checkpoint, setup: Setup, engine: Engine) -> EngineEmbedder:
+    """The embedder of a model whose engine runs."""
+    description = Description(
+        checkpoint.name,
+        checkpoint.weights,
+        checkpoint.setup,
+        setup.dimension,
+        setup.window,
+        setup.pooling,
+        dict(setup.prompts),
+    )
+    return EngineEmbedder(description, ModelTokenizer(setup), engine)
 
 
 def _unit(vectors: Vectors, batch: Batch) -> Vectors:

@@ -24,7 +24,7 @@ from indexer.errors import ModelError
 WINDOW: Final = 256
 MIN_DIMENSION: Final = 2
 MAX_DIMENSION: Final = 4096
-BIAS: Final = 0.25
+BIAS: Final = 0.5
 """The constant first component: it makes the empty text's vector a unit vector too."""
 
 PIECES: Final = re.compile(r"\w+|[^\w\s]")
@@ -32,7 +32,8 @@ PAD_ID: Final = -1
 
 MIX: Final = 0x9E3779B1
 MASK: Final = 0x7FFFFFFF
-"""A second hash of a token: with two components each, two words hardly ever cancel out."""
+SHIFTS: Final = (4, 13, 22, 31)
+"""Four further hashes of a token: with four components each, no two words cancel out."""
 
 
 def open_hashing(dimension: int = 256) -> EngineEmbedder:
@@ -41,7 +42,7 @@ def open_hashing(dimension: int = 256) -> EngineEmbedder:
         raise ModelError(
             f"a hashing embedder has {MIN_DIMENSION} to {MAX_DIMENSION} dimensions, not {dimension}"
         )
-    digest = sha256(f"hashing 2 {dimension} {WINDOW} {BIAS}".encode()).hexdigest()
+    digest = sha256(f"hashing 1 {dimension} {WINDOW} {BIAS}".encode()).hexdigest()
     name = f"hashing-{dimension}"
     description = Description(name, digest, digest, dimension, WINDOW, "sum")
     return EngineEmbedder(description, HashingTokenizer(), HashingEngine(dimension))
@@ -77,7 +78,7 @@ def _hash(word: str) -> int:
 
 
 class HashingEngine:
-    """Counts of tokens, each in two components, signed by a bit of its hash."""
+    """Counts of tokens, each in four components, signed by a bit of their hashes."""
 
     pad_id = PAD_ID
     budget = 65_536
@@ -98,7 +99,8 @@ class HashingEngine:
         vectors = np.zeros((len(ids), self._dimension), np.float32)
         rows, places = np.nonzero(ids != PAD_ID)
         known = ids[rows, places].astype(np.int64)
-        for bits in (known, known * MIX & MASK):
+        for shift in SHIFTS:
+            bits = known * MIX >> shift & MASK
             columns = 1 + (bits >> 1) % (self._dimension - 1)
             np.add.at(vectors, (rows, columns), np.where(bits & 1, 1.0, -1.0).astype(np.float32))
         vectors[:, 0] = BIAS

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,17 +18,15 @@ import numpy as np
 from indexer.documents import Vectors
 from indexer.embedding.batching import Batch
 from indexer.embedding.checkpoint import Checkpoint
-from indexer.embedding.embedder import CANARIES, CANARY_COSINE, Precision, Role, Runtime
-from indexer.embedding.engine import Description, EngineEmbedder
+from indexer.embedding.embedder import CANARY_COSINE, Precision, Role, Runtime
+from indexer.embedding.engine import EngineEmbedder, assemble
+from indexer.embedding.probes import FAITHFUL_COSINE, PROBES, worst_cosine
 from indexer.embedding.tokenizing import ModelTokenizer, Setup
 from indexer.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
-
-FAITHFUL_COSINE: Final = 0.9999
-"""Promise 7: vectors agree with sentence-transformers' float32 ones at least this well."""
 
 UNBOUNDED: Final = 8192
 """The window of a model that names none."""
@@ -54,7 +52,7 @@ def open_torch(checkpoint: Checkpoint, precision: Precision, threads: int) -> En
         torch.set_num_threads(threads)
     model = load_model(checkpoint)
     setup = describe(model)
-    reference = encode_canaries(model)
+    reference = encode_probes(model)
     for dtype in _dtypes(model, precision):
         engine = TorchEngine(model.to(dtype), setup)
         embedder = assemble(checkpoint, setup, engine)
@@ -75,24 +73,6 @@ def _dtypes(model: SentenceTransformer, precision: Precision) -> list[torch.dtyp
         return [torch.bfloat16]
     reduced = precision is Precision.AUTO and model.device.type == "cuda"
     return [torch.float16, torch.float32] if reduced else [torch.float32]
-
-
-def assemble(checkpoint: Checkpoint, setup: Setup, engine: TorchEngine) -> EngineEmbedder:
-    """An embedder of a model whose engine runs."""
-    return EngineEmbedder(describe_identity(checkpoint, setup), ModelTokenizer(setup), engine)
-
-
-def describe_identity(checkpoint: Checkpoint, setup: Setup) -> Description:
-    """The parts of the model's identity that are known without running it."""
-    return Description(
-        checkpoint.name,
-        checkpoint.weights,
-        checkpoint.setup,
-        setup.dimension,
-        setup.window,
-        setup.pooling,
-        dict(setup.prompts),
-    )
 
 
 @contextmanager
@@ -196,25 +176,13 @@ def _prompts(model: SentenceTransformer) -> dict[str, str]:
     return {role.value: known[name] if name else "" for role, name in names.items()}
 
 
-def encode_canaries(model: SentenceTransformer) -> dict[Role, Vectors]:
-    """What sentence-transformers itself makes of the canaries, a text at a time: unit rows."""
+def encode_probes(model: SentenceTransformer) -> dict[Role, Vectors]:
+    """What sentence-transformers itself makes of PROBES, a text at a time: unit rows."""
     encoders = {Role.QUERY: model.encode_query, Role.DOCUMENT: model.encode_document}
     return {
-        role: encode(
-            list(CANARIES), batch_size=1, normalize_embeddings=True, show_progress_bar=False
-        )
+        role: encode(list(PROBES), batch_size=1, normalize_embeddings=True, show_progress_bar=False)
         for role, encode in encoders.items()
     }
-
-
-def worst_cosine(embedder: EngineEmbedder, reference: Mapping[Role, Vectors]) -> float:
-    """The least cosine between an embedder's canaries and a reference's."""
-    directed = [i for i, row in enumerate(reference[Role.DOCUMENT]) if row.any()]
-    canaries = [CANARIES[i] for i in directed]
-    return min(
-        float(np.einsum("ij,ij->i", embedder.embed(canaries, role).vectors, rows[directed]).min())
-        for role, rows in reference.items()
-    )
 
 
 class TorchEngine:

@@ -7,8 +7,8 @@ characters each token stands for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,15 +38,6 @@ class Setup:
     pooling: str
     pad_id: int
     poolable_prompt: bool = True
-
-    def as_json(self) -> dict[str, object]:
-        """The fields as JSON values, for :meth:`from_json`."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, object]) -> Self:
-        """The setup that :meth:`as_json` gave. Raises TypeError for other fields."""
-        return cls(**fields)  # type: ignore[arg-type]
 
 
 class Tokenizer(Protocol):

@@ -1,0 +1,40 @@
+"""The test that an engine must pass before it is trusted: known texts, known vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from indexer.documents import Vectors
+from indexer.embedding.embedder import CANARIES, Embedder, Role
+
+FAITHFUL_COSINE: Final = 0.9999
+"""Promise 7: vectors agree with sentence-transformers' float32 ones at least this well."""
+
+PROBES: Final = (*CANARIES, " ".join([*CANARIES] * 12))
+"""The canaries and a text that passes the ends of most windows, local attention's too."""
+
+
+def worst_cosine(embedder: Embedder, reference: Mapping[Role, Vectors]) -> float:
+    """The least cosine between an embedder's vectors of PROBES and the reference's.
+
+    The probes go through together and one by one, so that a graph which was fixed to one shape,
+    or which lets padding into its vectors, is found out. A text whose reference is zero is left
+    out.
+    """
+    return min(_worst(embedder, role, rows) for role, rows in reference.items())
+
+
+def _worst(embedder: Embedder, role: Role, rows: Vectors) -> float:
+    directed = np.flatnonzero(rows.any(axis=1))
+    texts = [PROBES[place] for place in directed]
+    together = embedder.embed(texts, role).vectors
+    alone = np.concatenate([embedder.embed([text], role).vectors for text in texts])
+    return float(min(_cosines(vectors, rows[directed]).min() for vectors in (together, alone)))
+
+
+def _cosines(ours: Vectors, theirs: Vectors) -> Vectors:
+    cosines: Vectors = np.einsum("ij,ij->i", ours, theirs)
+    return cosines
