@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from indexer.collection import Collection
-from indexer.documents import Document, Mode
+from indexer.documents import Answer, Document, Mode, Query
 from indexer.embedding import open_embedder
 from indexer.embedding.embedder import Embedder, Role
 from indexer.errors import InvalidInput, Unreadable
@@ -247,6 +247,22 @@ def documents() -> list[Document]:
     return [Document(f"d{i}", sentence(random_)) for i in range(150)]
 
 
+class Witness:
+    """A collection that remembers what it was asked."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.asked: list[Sequence[Query]] = []
+        self._collection = collection
+
+    def search(self, queries: Sequence[Query]) -> list[Answer]:
+        """The collection's answers."""
+        self.asked.append(queries)
+        return self._collection.search(queries)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._collection, name)
+
+
 @pytest.fixture(scope="module")
 def collection(
     tmp_path_factory: pytest.TempPathFactory, embedder: Embedder, documents: list[Document]
@@ -340,6 +356,9 @@ class TestEvaluate:
         shallow = evaluate(collection, embedder, dataset, depth=100).measures
         assert shallow["map"] < deep["map"]
         assert {**shallow, "map": deep["map"]} == deep
+        # The spare hit that ignore_identical_ids asks for is no deeper look.
+        spare = evaluate(collection, embedder, dataset, depth=100, ignore_identical_ids=True)
+        assert spare.measures == shallow
         with pytest.raises(InvalidInput, match="depth must be at least 100 for recall@100, got 99"):
             evaluate(collection, embedder, dataset, depth=99)
 
@@ -372,6 +391,20 @@ class TestEvaluate:
         assert (
             evaluate(collection, embedder, Dataset("x", Path("c"), queries, qrels)).truncated == 1
         )
+
+    @pytest.mark.parametrize("exact", [True, False])
+    def test_each_query_is_searched_by_itself(
+        self, collection: Collection, embedder: Embedder, exact: bool
+    ) -> None:
+        """A query is asked as users ask it, then deep; only one is asked at a time."""
+        dataset = Dataset("x", Path("c"), {"q": "wing", "r": "jet"}, {"q": {"d1": 1}, "r": {}})
+        witness = Witness(collection)
+        evaluate(witness, embedder, dataset, exact=exact, depth=120)
+        assert [[query.text for query in asked] for asked in witness.asked[-4:]] == [
+            *([text] for text in ("wing", "wing", "jet", "jet"))
+        ]
+        assert [query.k for asked in witness.asked[-4:] for query in asked] == [10, 120, 10, 120]
+        assert {query.exact for asked in witness.asked for query in asked} == {exact}
 
     def test_progress_counts_queries(
         self, collection: Collection, embedder: Embedder, documents: list[Document]
