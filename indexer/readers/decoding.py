@@ -11,9 +11,12 @@ import codecs
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from indexer.errors import Unreadable
+
+if TYPE_CHECKING:
+    from charset_normalizer import CharsetMatch
 
 BYTE_ORDER_MARK: Final = codecs.BOM_UTF8
 SAMPLE_BYTES: Final = 1 << 20
@@ -39,6 +42,16 @@ _BROWSERS: Final[Mapping[str, str]] = {
     "euc_kr": "cp949",
     "tis-620": "cp874",
 }
+
+# Detection can hardly tell the encodings of Latin script apart. As browsers do, take the one
+# of Western Europe where it is nearly as likely as the best, unless the language is one of these.
+WESTERN: Final = "cp1252"
+# fmt: off
+_OTHER_LATIN: Final = frozenset((
+    "Croatian", "Czech", "Estonian", "Hungarian", "Latvian", "Lithuanian", "Polish",
+    "Romanian", "Slovak", "Slovene", "Turkish", "Vietnamese",
+))
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +189,18 @@ def _detected_encoding(data: bytes) -> str:
     sample = data[:SAMPLE_BYTES]
     if b"\0" in sample:
         raise Unreadable("holds NUL bytes: not a text, or UTF-16 without a byte order mark")
-    best = from_bytes(sample).best()
+    matches = from_bytes(sample)
+    best = matches.best()
     if best is None:
         raise Unreadable("not a text in any encoding that could be told: save it as UTF-8")
+    if best.language not in _OTHER_LATIN and any(_is_western(match, best) for match in matches):
+        return WESTERN
     return best.encoding
+
+
+def _is_western(match: CharsetMatch, best: CharsetMatch) -> bool:
+    close = match.chaos <= best.chaos + 0.1 and match.coherence >= best.coherence
+    return close and WESTERN in match.could_be_from_charset
 
 
 def _damage(error: UnicodeDecodeError, data: bytes) -> str:

@@ -23,12 +23,13 @@ import io
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, TextIO
 
 from indexer.errors import Unreadable
 from indexer.filters import MAX_INTEGER, Scalar, is_encodable
-from indexer.readers.decoding import encoding_metadata, stream_encoding
+from indexer.readers.decoding import UTF_8, encoding_metadata, stream_encoding
 from indexer.readers.reading import Fields, Read, Rejection
 from indexer.readers.records import (
     MAX_RECORD_BYTES,
@@ -100,8 +101,8 @@ def _read(source: Source, fields: Fields, dialect: Dialect, survey: Survey) -> I
     roles = {"_id", "id", fields.id, fields.text or TEXT_FIELD, fields.title or TITLE_FIELD}
     casts = {name: cast for name, cast in survey.casts.items() if name not in roles}
     kept = roles & set(survey.names)
-    with source.opened() as opened:
-        rows = _rows(_text(opened.stream, dialect), dialect, len(survey.names))
+    with source.opened() as opened, _text(opened.stream, dialect.encoding) as text:
+        rows = _rows(text, dialect, len(survey.names))
         next(rows)
         for row in rows:
             place = f"{source.name}:{row.line}"
@@ -130,14 +131,14 @@ def _encoding(source: Source) -> str:
 
 
 def _delimiter(source: Source, encoding: str) -> str:
-    with source.opened() as opened:
-        header = _text(opened.stream, Dialect(encoding, "", quoted=True)).readline(MAX_RECORD_BYTES)
+    with source.opened() as opened, _text(opened.stream, encoding) as text:
+        header = text.readline(MAX_RECORD_BYTES)
     return next((each for each in DELIMITERS if each in header), DELIMITERS[0])
 
 
 def _survey(source: Source, dialect: Dialect) -> Survey:
-    with source.opened() as opened:
-        rows = _rows(_text(opened.stream, dialect), dialect)
+    with source.opened() as opened, _text(opened.stream, dialect.encoding) as text:
+        rows = _rows(text, dialect)
         names = _names(next(rows, None))
         casts: dict[str, list[Cast]] = {name: list(_CASTS) for name in names}
         broken = 0
@@ -183,10 +184,15 @@ def _check_columns(names: Sequence[str], fields: Fields) -> None:
             raise Unreadable(missing_field(name, names, option))
 
 
-def _text(stream: BinaryIO, dialect: Dialect) -> TextIO:
-    encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
+@contextmanager
+def _text(stream: BinaryIO, encoding: str) -> Iterator[TextIO]:
+    encoding = "utf-8-sig" if encoding == UTF_8 else encoding
     # Bytes that do not fit come out as lone surrogates, so that their row alone is refused.
-    return io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
+    text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()  # the stream is its opener's to close
 
 
 def _rows(text: TextIO, dialect: Dialect, width: int | None = None) -> Iterator[Row]:

@@ -181,6 +181,8 @@ class _Flow:
 
     def part(self, tag: str) -> None:
         """Begin or end an element."""
+        if self._pieces and tag in PARAGRAPHS:
+            self._pieces[-1] = self._pieces[-1].rstrip("\n")
         if tag in PARAGRAPHS:
             self._widen("\n\n")
         elif tag in LINES:

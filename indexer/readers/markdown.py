@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 MAX_FRONT_MATTER: Final = 65_536
+MAX_BRACKETS: Final = 500  # the YAML parser takes quadratic time for those that nest
 PARAGRAPH: Final = "\n\n"
 LINE: Final = "\n"
 
+_GROUPS: Final = frozenset(("bullet_list_open", "ordered_list_open", "table_open"))
+_CELLS: Final = frozenset(("th_open", "td_open"))
+_TEXTS: Final = frozenset(("inline", "fence", "code_block", "html_block"))
 _FRONT = re.compile(r"(---|\+\+\+)[ \t]*\n(.*?)\n?^\1[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
@@ -77,6 +81,8 @@ def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
 def _parse_yaml(text: str) -> object:
     import yaml
 
+    if text.count("[") + text.count("{") > MAX_BRACKETS:
+        raise Unreadable(f"front matter has more than {MAX_BRACKETS} lists and objects")
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
             raise Unreadable("front matter: aliases (*name) are not read; write the values out")
@@ -108,20 +114,23 @@ class Block:
 
 def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:
     """The blocks that have text. Rows, and items of a tight list, follow line on line."""
-    row: list[str] | None = None
+    row: list[str] = []
+    begun = False  # a list or table, whose first line stands apart from what is before
     before: Token | None = None
     for token in tokens:
-        if token.type == "tr_open":
-            row = []
-        elif token.type == "tr_close" and row is not None:
-            yield from _block("\t".join(row), LINE)
-            row = None
-        elif token.type == "inline" and row is not None:
+        tight = token.type == "tr_close" or (before is not None and before.hidden)
+        gap = LINE if tight and not begun else PARAGRAPH
+        if token.type in _GROUPS:
+            begun = begun or token.level == 0
+        elif before is not None and before.type in _CELLS:
             row.append(_inline_text(token))
-        else:
-            tight = before is not None and before.hidden
-            is_heading = before is not None and before.type == "heading_open"
-            yield from _block(_block_text(token), LINE if tight else PARAGRAPH, is_heading)
+        elif token.type == "tr_close":
+            yield from _block("\t".join(row), gap)
+            row, begun = [], False
+        elif token.type in _TEXTS:
+            heading = before is not None and before.type == "heading_open"
+            yield from _block(_block_text(token), gap, heading)
+            begun = False
         before = token
 
 

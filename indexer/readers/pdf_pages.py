@@ -41,14 +41,35 @@ class TooSlow(BaseException):
 
 def report(file: BinaryIO) -> Iterator[dict[str, Any]]:
     """What the file says of itself, then each page's text or problem, in order."""
-    logging.disable()
+    warnings = _Warnings()
     reader = PdfReader(file)
     if reader.is_encrypted:
         _decrypt(reader)
     count = len(reader.pages)
     yield {"pages": count, **_facts(reader)}
     for number in range(count):
-        yield _page(reader, number)
+        warnings.clear()
+        page = _page(reader, number)
+        # The PDF library reads on where it can; what it gave up shows only in its log.
+        silent = not page.get("text", "?").strip() and warnings.first
+        yield {"problem": warnings.first} if silent else page
+
+
+class _Warnings(logging.Handler):
+    """Keeps the first warning of the PDF library, and the others off the screen."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.first: str | None = None
+        library = logging.getLogger("pypdf")
+        library.addHandler(self)
+        library.propagate = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.first = self.first or record.getMessage()[:MAX_REASON]
+
+    def clear(self) -> None:
+        self.first = None
 
 
 def _decrypt(reader: PdfReader) -> None:

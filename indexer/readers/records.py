@@ -20,6 +20,7 @@ import json
 import math
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -73,16 +74,20 @@ def document_of(record: object, fields: Fields, default_id: str | None) -> Docum
     """As :func:`parse_record`, with a message that leaves the place to the caller."""
     if not isinstance(record, dict):
         raise Unreadable(f"expected an object with a field 'text', got {_named(record)}")
-    rest = flatten(record, besides=METADATA_FIELD)
-    inner = rest.get(METADATA_FIELD)
-    if inner is None or isinstance(inner, dict):
-        rest.pop(METADATA_FIELD, None)
+    record, inner = _apart(record)
+    rest = flatten(record)
     text = _text(_take(rest, fields.text, TEXT_FIELD, "--text-field"))
-    title = _title(
-        rest.pop(TITLE_FIELD, None) if fields.title is None else _named_title(rest, fields.title)
-    )
+    title = _title(rest, fields.title)
     id = _id(rest, fields.id, default_id)
     return Document(id, text, title, merged(rest, flatten(inner)) if inner else rest)
+
+
+def _apart(record: Record) -> tuple[Record, Record]:
+    """The record without its metadata object, and that."""
+    if METADATA_FIELD not in record or not isinstance(record[METADATA_FIELD], dict | None):
+        return record, {}
+    others = {name: value for name, value in record.items() if name != METADATA_FIELD}
+    return others, record.get(METADATA_FIELD) or {}
 
 
 def parse_json(data: bytes) -> object:
@@ -114,25 +119,22 @@ def _check_unique_keys(data: bytes) -> None:
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise Unreadable(f"the field {twice!r} is there twice")
     return found
 
 
-def flatten(record: Record, besides: str = "") -> dict[str, Any]:
+def flatten(record: Record) -> dict[str, Any]:
     """The record with dotted names in place of objects within it; see the module.
 
-    A field ``besides`` that holds an object is left as it is.
     Raises Unreadable for a list of lists, a field that is there twice, and too much of either.
     """
     if _NESTED.isdisjoint(map(type, record.values())):
         return dict(record)
-    kept = {besides: record[besides]} if isinstance(record.get(besides), dict) else {}
     flat: dict[str, Any] = {}
-    for name, value in _leaves({**record, **dict.fromkeys(kept)}, "", 0, [MAX_LEAVES]):
+    for name, value in _leaves(record, "", 0, [MAX_LEAVES]):
         _add(flat, name, value)
-    return {**flat, **kept}
+    return flat
 
 
 def _leaves(
@@ -202,11 +204,11 @@ def _text(value: object) -> str:
     return value
 
 
-def _named_title(record: dict[str, Any], name: str) -> object:
-    return _take(record, name, TITLE_FIELD, "--title-field")
-
-
-def _title(value: object) -> str | None:
+def _title(record: dict[str, Any], given: str | None) -> str | None:
+    if given is None:
+        value = record.pop(TITLE_FIELD, None)
+    else:
+        value = _take(record, given, TITLE_FIELD, "--title-field")
     if value is not None and not isinstance(value, str):
         raise Unreadable(f"the title must be a string or null, got {_named(value)}")
     return value

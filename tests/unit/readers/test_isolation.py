@@ -1,0 +1,87 @@
+"""The process of its own: whatever an extractor does, the caller gets an outcome."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from textwrap import dedent, indent
+
+import pytest
+
+from indexer.readers.isolation import Limits, Outcome, run_apart
+
+SMALL = Limits(memory_bytes=512 * 2**20, cpu_seconds=1, wall_seconds=60, output_bytes=10_000)
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """Run an extractor with this body on a file that holds b"input"."""
+
+    def run_body(body: str, limits: Limits = SMALL) -> Outcome:
+        extractor = tmp_path / "extractor.py"
+        head = "import os, sys, time\ndef report(file):\n    yield {'first': 1}\n"
+        extractor.write_text(head + indent(dedent(body), "    "))
+        input_file = tmp_path / "input"
+        input_file.write_bytes(b"input")
+        with input_file.open("rb") as file:
+            return run_apart(extractor, file, limits)
+
+    return run_body
+
+
+FIRST = {"first": 1}
+
+
+def test_all_went_well(run) -> None:
+    """What the extractor yields comes back in order, without a problem."""
+    outcome = run("yield {'read': file.read().decode()}")
+    assert outcome == Outcome((FIRST, {"read": "input"}), None)
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("while True: pass", "stopped after 1 s of computing"),
+        ("x = bytearray(2**32)", "needs more than 512 MiB of memory"),
+        ("x = []\nwhile True: x.append(bytes(2**20))", "needs more than 512 MiB of memory"),
+        ("def f(): f()\nf()", "nested too deeply"),
+        ("os.abort()", "reading it crashed (SIGABRT)"),
+        ("os._exit(7)", "reading it failed (exit code 7)"),
+        ("raise ValueError('no good')", "no good"),
+        ("raise ValueError", "ValueError"),
+        ("while True: yield {'more': 'x' * 100}", "stopped at 10,000 bytes of text"),
+        ("with open(__file__ + '.out', 'w') as out: out.write('x')", "File too large"),
+    ],
+)
+def test_stopped(run, body: str, problem: str) -> None:
+    """Bombs, loops and crashes end the process, not the caller, and what came before is kept."""
+    outcome = run(body)
+    assert problem in (outcome.problem or "")
+    assert outcome.lines[0] == FIRST
+
+
+def test_sleeper(run) -> None:
+    """A process that waits for ever is stopped by the clock."""
+    outcome = run("time.sleep(600)", Limits(wall_seconds=1))
+    assert outcome == Outcome((FIRST,), "stopped after 1 s")
+
+
+def test_line_that_breaks_off(run) -> None:
+    """Output that stops within a line gives the whole lines only."""
+    outcome = run("sys.stdout.write('{\"half'); sys.stdout.flush(); os._exit(0)")
+    assert outcome.lines == (FIRST,)
+    assert outcome.problem
+
+
+def test_extractor_cannot_forge_the_end(run) -> None:
+    """An extractor that stops by itself after a broken yield is still reported as stopped."""
+    outcome = run("yield {'bytes': b'not JSON'}")
+    assert outcome.lines == (FIRST,)
+    assert "bytes" in (outcome.problem or "")
+
+
+def test_no_process_is_left(run) -> None:
+    """After a run no child process is left behind."""
+    run("while True: yield {'more': 'x' * 100}")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

@@ -1,0 +1,144 @@
+"""Markdown files."""
+
+from __future__ import annotations
+
+import pytest
+
+from indexer.readers.extracted import MAX_TRUSTED_BYTES
+from indexer.readers.markdown import extract
+
+FILE = """\
+<!-- a comment -->
+
+# The *first* `heading`
+
+A [link](https://example.org "title") and **bold** text,
+going on; an ![image of a cat](cat.png), &copy; and ~~gone~~.<br>Next <span>line</span>.
+
+- one
+- two
+  - three
+
+1. loose
+
+2. list
+
+> quoted
+
+```python
+def f(x):  # not a heading
+    return x * 2
+```
+
+    indented code
+
+| A | B |
+|---|---|
+| 1 | `x` |
+
+<div>In <b>HTML</b><script>no()</script></div>
+
+[ref]: https://example.org
+
+Second heading
+--------------
+
+End [ref].
+"""
+
+TEXT = """\
+A link and bold text, going on; an image of a cat, © and gone.
+Next line.
+
+one
+two
+three
+
+loose
+
+list
+
+quoted
+
+def f(x):  # not a heading
+    return x * 2
+
+indented code
+
+A\tB
+1\tx
+
+In HTML
+
+Second heading
+
+End ref."""
+
+
+def test_file(read) -> None:
+    """A file is its first heading as title, and its text without markup, code kept."""
+    document = read("a.md", FILE).document
+    assert (document.id, document.title) == ("a.md", "The first heading")
+    assert document.text == TEXT
+    assert document.metadata == {"format": "markdown"}
+
+
+def test_yaml_front_matter(read) -> None:
+    """YAML in front gives the title and metadata; the first heading is then text."""
+    front = "---\ntitle: T\ndate: 2024-01-02\ntags: [a, b]\nseo: {index: true}\ndraft:\n---\n"
+    document = read("a.markdown", front + "# H\n\ntext\n").document
+    assert (document.title, document.text) == ("T", "H\n\ntext")
+    assert document.metadata == {
+        "format": "markdown",
+        "date": "2024-01-02",
+        "tags": ["a", "b"],
+        "seo.index": True,
+    }
+
+
+def test_toml_front_matter() -> None:
+    """TOML in front is understood as well."""
+    found = extract(b'+++\ntitle = "T"\nweight = 3\n+++\ntext\n')
+    assert (found.title, found.text, found.metadata) == ("T", "text", {"weight": 3})
+
+
+@pytest.mark.parametrize(
+    ("front", "reason"),
+    [
+        ("---\na: [1\n---\n", "front matter is not YAML"),
+        ("---\na: b: c\n---\n", "(line 2)"),
+        ("---\na: &x [1]\nb: *x\n---\n", "aliases"),
+        ("---\na: " + "[" * 3000 + "\n---\n", "front matter"),
+        ("---\na: !!python/object:os.system x\n---\n", "front matter is not YAML"),
+        ("+++\na = \n+++\n", "front matter is not TOML"),
+        ("---\na: [[1]]\n---\n", "a list that holds a list"),
+    ],
+)
+def test_broken_front_matter(read, front: str, reason: str) -> None:
+    """Front matter that cannot be read is a reason to reject the file."""
+    assert reason in read("a.md", front + "text\n").rejection.reason
+
+
+def test_thematic_breaks() -> None:
+    """A file that begins with a thematic break has no front matter."""
+    found = extract(b"---\n\nJust a paragraph.\n\n---\n\nAnother.\n")
+    assert found.text == "Just a paragraph.\n\nAnother."
+    assert found.metadata == {}
+
+
+def test_only_a_heading() -> None:
+    """A file that is only a heading has it as title and text."""
+    found = extract(b"# Alone\n")
+    assert (found.title, found.text) == ("Alone", "Alone")
+
+
+def test_no_text(read) -> None:
+    """A file that shows nothing is rejected."""
+    assert read("a.md", "<!-- nothing -->\n").rejection.reason == "no text in it"
+
+
+def test_large_file(read) -> None:
+    """A large file, read in a process of its own, gives the same as a small one."""
+    document = read("a.md", FILE + "\n" + "word " * (MAX_TRUSTED_BYTES // 5 + 1)).document
+    assert document.title == "The first heading"
+    assert document.text.startswith(TEXT)

@@ -1,0 +1,136 @@
+"""The documentation of the running Python as a corpus."""
+
+from __future__ import annotations
+
+import inspect
+import json.decoder
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from indexer.documents import Document
+from indexer.readers import Rejection, read_standard_library, standard_library_bytes
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A small library with a test folder, and a file that is no Python."""
+    files = {
+        "pack/__init__.py": '"""A package."""\n',
+        "pack/mod.py": '''
+            """A module.
+
+                Indented.
+            Not so.
+            """
+            if True:
+                def twice(a, *, b: int = 1) -> str:
+                    """The first."""
+            else:
+                def twice(a):
+                    """The second."""
+
+            class Outer(dict, metaclass=type):
+                """A class."""
+
+                async def method(self):
+                    """A method."""
+                    def inner():
+                        """Within a function."""
+
+                def silent(self): ...
+
+                class Inner:
+                    """A class within."""
+            ''',
+        "broken.py": "def (:\n",
+        "latin.py": "# -*- coding: latin-1 -*-\n'''Caf\xe9.'''\n",
+        "test/test_x.py": '"""A test."""',
+        "pack/tests/x.py": '"""A test."""',
+        "site-packages/other.py": '"""Another package."""',
+        "config-3/x.py": '"""No module."""',
+        "notes.txt": "nothing",
+    }
+    for name, text in files.items():
+        path = tmp_path / "lib" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text), encoding="latin-1")
+    return tmp_path / "lib"
+
+
+def test_small_library(library: Path) -> None:
+    """Each docstring outside tests is a document with a qualified, unique id."""
+    items = [read.item for read in read_standard_library(library)]
+    documents = {item.id: item for item in items if isinstance(item, Document)}
+    assert list(documents) == [
+        "latin",
+        "pack",
+        "pack.mod",
+        "pack.mod.twice",
+        "pack.mod.twice#2",
+        "pack.mod.Outer",
+        "pack.mod.Outer.method",
+        "pack.mod.Outer.method.<locals>.inner",
+        "pack.mod.Outer.Inner",
+    ]
+    assert documents["latin"].text == "Café."
+    assert documents["pack.mod"].text == "A module.\n\n    Indented.\nNot so."
+    assert documents["pack.mod.twice#2"].title == "pack.mod.twice"
+    assert [item.place for item in items if isinstance(item, Rejection)] == ["broken"]
+
+
+@pytest.mark.parametrize(
+    ("id", "kind", "signature", "line"),
+    [
+        ("pack.mod.twice", "function", "def twice(a, *, b: int=1) -> str", 8),
+        ("pack.mod.Outer", "class", "class Outer(dict, metaclass=type)", 14),
+        ("pack.mod.Outer.method", "method", "async def method(self)", 17),
+        ("pack.mod.Outer.Inner", "class", "class Inner", 24),
+        ("pack.mod.Outer.method.<locals>.inner", "function", "def inner()", 19),
+    ],
+)
+def test_metadata(library: Path, id: str, kind: str, signature: str, line: int) -> None:
+    """Metadata say what it is, where it is defined, and how."""
+    items = {getattr(read.item, "id", None): read.item for read in read_standard_library(library)}
+    metadata = items[id].metadata
+    assert metadata["module"] == "pack.mod"
+    assert metadata["python"] == sys.version.split()[0]
+    assert (metadata["kind"], metadata["signature"], metadata["line"]) == (kind, signature, line)
+
+
+def test_progress(library: Path) -> None:
+    """Progress ends at the total."""
+    last = list(read_standard_library(library))[-1]
+    assert last.consumed == standard_library_bytes(library)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> dict[str, Document]:
+    """The documents of the Python that runs this."""
+    items = [read.item for read in read_standard_library()]
+    assert all(isinstance(item, Document) for item in items)
+    assert len({item.id for item in items}) == len(items)
+    return {item.id: item for item in items}
+
+
+def test_real_library(corpus: dict[str, Document]) -> None:
+    """The documents say what the imported objects say of themselves."""
+    assert len(corpus) > 5000
+    objects = {
+        "json.decoder": json.decoder,
+        "json.decoder.JSONDecoder": json.decoder.JSONDecoder,
+        "json.decoder.JSONDecoder.decode": json.decoder.JSONDecoder.decode,
+        "textwrap.dedent": dedent,
+    }
+    for name, thing in objects.items():
+        assert corpus[name].text == inspect.getdoc(thing)
+        assert corpus[name].title == name
+
+
+def test_nothing_is_imported(corpus: dict[str, Document]) -> None:
+    """Modules are read as text: those that nobody needs here are not imported."""
+    assert "idlelib.editor" in corpus or "turtle" in corpus
+    assert "idlelib.editor" not in sys.modules
+    assert "turtle" not in sys.modules
