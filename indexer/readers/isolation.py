@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Timer
@@ -75,6 +75,7 @@ def _started(command: list[str], file: BinaryIO) -> Iterator[subprocess.Popen[by
         stdin=file,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env={**os.environ, "PATH": ""},  # a hostile file has no other program started
         start_new_session=True,
     ) as process:
         try:
@@ -140,7 +141,8 @@ def _limit(limits: Limits) -> None:
         ceiling = resource.getrlimit(kind)[1]
         if ceiling != resource.RLIM_INFINITY:
             soft, hard = min(soft, ceiling), min(hard, ceiling)
-        resource.setrlimit(kind, (soft, hard))
+        with suppress(ValueError):  # macOS knows no limit of memory: there the deadline protects
+            resource.setrlimit(kind, (soft, hard))
 
 
 def _write(line: Mapping[str, Any]) -> None:

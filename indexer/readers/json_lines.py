@@ -25,7 +25,7 @@ def read_json_lines(source: Source, fields: Fields) -> Iterator[Read]:
 
 def read_standard_input(stream: BinaryIO, fields: Fields, before: int) -> Iterator[Read]:
     """The document of each line of a stream, which need not be seekable."""
-    for item, read in parse_lines(stream, STDIN, fields):
+    for item, read in parse_lines(recoded(stream), STDIN, fields):
         yield Read(item, before + read)
 
 

@@ -50,5 +50,6 @@ def _problems(
         if "problem" in page:
             yield f"{name}:page {number}", page["problem"]
     if outcome.problem:
-        missing = f"{name}:page {len(pages) + 1}"
-        yield (missing if len(pages) + 1 >= count else f"{missing} to {count}"), outcome.problem
+        first = len(pages) + 1
+        through = f" to {count}" if first < count else ""
+        yield (name if first > count else f"{name}:page {first}{through}"), outcome.problem

@@ -102,11 +102,24 @@ def parse_json(data: bytes) -> object:
         where = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
         raise Unreadable(f"not JSON: {error.msg} at {where}") from error
     # Each field has a quote before its colon. As many such pairs as fields: none is there twice.
-    # More may stand inside strings or inner objects, so look closely (rare, and slower).
-    if isinstance(value, dict) and len(_KEY.findall(data)) == len(value):
-        return value
-    _check_unique_keys(data)
+    # More may stand inside strings, so look closely then (rare, and slower).
+    if sum(1 for _ in _KEY.finditer(data)) > _count_fields(value):
+        _check_unique_keys(data)
     return value
+
+
+def _count_fields(value: object) -> int:
+    count, waiting = 0, [value]
+    while waiting:
+        here = waiting.pop()
+        inner: Iterable[object] = ()
+        if isinstance(here, dict):
+            count += len(here)
+            inner = here.values()
+        elif isinstance(here, list):
+            inner = here
+        waiting.extend(each for each in inner if type(each) in _NESTED)
+    return count
 
 
 def _check_unique_keys(data: bytes) -> None:
