@@ -47,6 +47,31 @@ class StoredVectors:
     vectors: Vectors
 
 
+class Succession(Protocol):
+    """The generation that will take a collection over: its documents under another model.
+
+    Searching and writing go on meanwhile; nothing of it is searched before it is finished. One
+    that is given up or killed leaves the collection as it was, and another to the same model
+    goes on where it stopped. A context manager, used by one thread.
+    """
+
+    def pending(self, limit: int) -> list[Document]:
+        """Some documents whose present content it lacks; none when it lacks none."""
+        ...
+
+    def put(self, documents: Sequence[EmbeddedDocument]) -> None:
+        """Take in documents; those that were deleted meanwhile are left out."""
+        ...
+
+    def finish(self) -> bool:
+        """Take over, in one step; False if documents came or changed and are pending."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
 @runtime_checkable
 class Collection(Protocol):
     """Documents with their vectors, kept in step, that answers queries.
@@ -123,6 +148,21 @@ class Collection(Protocol):
 
         Every dense query carries its vector or examples. Raises NotFound for an example that
         is not stored, InvalidVector for a vector of another dimension.
+        """
+        ...
+
+    def succeed(self, identity: Identity) -> Succession:
+        """Begin, or go on with, filling a generation for another model beside this one.
+
+        Raises CollectionBusy while another succession is under way.
+        """
+        ...
+
+    def compact(self) -> bool:
+        """Let go of what was deleted and replaced; searching and writing go on meanwhile.
+
+        Afterwards the bytes of a deleted text are in no file. False if a search elsewhere still
+        holds on to some of them: then call it again.
         """
         ...
 

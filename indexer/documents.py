@@ -150,12 +150,17 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedDocument:
-    """A document, its chunks, and their vectors: (len(chunks), d) float32 unit rows."""
+    """A document, its chunks, and their vectors: (len(chunks), d) float32 unit rows.
+
+    ``model`` is the fingerprint of the model that computed them (see Identity); a collection
+    refuses them if it has gone over to another model since. None: whoever gives them vouches.
+    """
 
     document: Document
     chunks: tuple[Chunk, ...]
     vectors: Vectors
     truncated: bool = False
+    model: str | None = None
 
     def __post_init__(self) -> None:
         if not self.chunks or len(self.chunks) != len(self.vectors):
@@ -187,7 +192,8 @@ class Query:
     """What is searched for: a text, a vector, or example documents (``like`` less ``unlike``).
 
     A text that is to be searched densely must have its vector beside it by the time a collection
-    sees it (see indexer.search); vectors need not have unit length.
+    sees it (see indexer.search); vectors need not have unit length. ``model`` is the fingerprint
+    of the model that computed the vector, if one did, as in EmbeddedDocument.
     """
 
     text: str | None = None
@@ -200,6 +206,7 @@ class Query:
     min_score: float | None = None
     exact: bool = False
     temperature: float | None = None
+    model: str | None = None
 
     def __post_init__(self) -> None:
         if self.k < 1:

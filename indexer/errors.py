@@ -14,7 +14,8 @@
     ├── Conflict
     │   ├── AlreadyExists              a collection of that name is there
     │   ├── CollectionBusy             another process is writing to it
-    │   └── ModelMismatch              the collection was filled by another model
+    │   ├── ModelMismatch              the collection was filled by another model
+    │   └── ModelChanged               another model took over meanwhile: embed again
     ├── ModelError                     a model that cannot be loaded or trusted
     ├── MissingExtra                   an optional dependency is not installed
     ├── Damaged                        a file of a collection is not what was written
@@ -75,6 +76,10 @@ class CollectionBusy(Conflict):
 
 class ModelMismatch(Conflict):
     """The collection was filled by another model than the one at hand."""
+
+
+class ModelChanged(Conflict):
+    """The collection went over to another model since the vector was computed: embed again."""
 
 
 class ModelError(BearingError):

@@ -19,9 +19,10 @@ def embed_queries(embedder: Embedder, queries: Sequence[Query]) -> tuple[list[Qu
     """The queries with the vectors of their texts, and which of the texts were truncated."""
     waiting = [place for place, query in enumerate(queries) if needs_vector(query)]
     embedded = embedder.embed([queries[place].text or "" for place in waiting], Role.QUERY)
+    model = embedder.identity.fingerprint
     ready, truncated = list(queries), [False] * len(queries)
     for index, place in enumerate(waiting):
-        ready[place] = replace(queries[place], vector=embedded.vectors[index])
+        ready[place] = replace(queries[place], vector=embedded.vectors[index], model=model)
         truncated[place] = index in embedded.truncated
     return ready, truncated
 

@@ -113,6 +113,11 @@ class Identity:
     prompts: Mapping[str, str]
     canaries: Vectors
 
+    @property
+    def fingerprint(self) -> str:
+        """What vectors carry to say which model they are of: equal for models that agree."""
+        return f"{self.weights[:24]}.{self.setup[:24]}.{self.dimension}"
+
     def require(self, other: Identity) -> None:
         """Raise ModelMismatch, naming both, unless ``other`` gives the same vectors."""
         for what in ("weights", "setup", "dimension", "window"):

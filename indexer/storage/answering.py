@@ -22,7 +22,7 @@ from indexer.documents import (
     Vectors,
     normalise,
 )
-from indexer.errors import InvalidQuery, InvalidVector, NotFound
+from indexer.errors import InvalidQuery, InvalidVector, ModelChanged, NotFound
 from indexer.filters import Filter
 from indexer.ranking.probability import softmax
 from indexer.storage.rows import Rows
@@ -82,6 +82,7 @@ def _direction(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:
     if query.mode is not Mode.DENSE:
         raise InvalidQuery(f"mode {query.mode} is not offered by this collection: use dense")
     if query.vector is not None:
+        check_model(rows, query.model, "the query's vector")
         given, dimension = np.asarray(query.vector), rows.vectors.shape[1]
         if given.shape != (dimension,):
             raise InvalidVector(
@@ -92,6 +93,15 @@ def _direction(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:
     if query.text is not None:
         raise InvalidQuery("a text query needs its vector beside it: use indexer.search")
     return _mean_of_examples(snapshot, rows, query)
+
+
+def check_model(rows: Rows, model: str | None, what: str) -> None:
+    """Raise ModelChanged unless what a model computed is of the collection's model."""
+    if model is not None and model != rows.identity.fingerprint:
+        raise ModelChanged(
+            f"{what} is of another model than {rows.identity.name!r}, "
+            "which the collection has gone over to: embed it again"
+        )
 
 
 def _mean_of_examples(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:

@@ -28,14 +28,13 @@ from indexer.documents import (
     Page,
     Query,
     Vectors,
-    check_unit,
     encode_metadata,
 )
 from indexer.embedding.embedder import Identity
 from indexer.errors import (
     AlreadyExists,
+    Damaged,
     InvalidInput,
-    InvalidVector,
     NotFound,
     StorageFailed,
 )
@@ -43,16 +42,18 @@ from indexer.filters import Filter
 from indexer.storage import sealed
 from indexer.storage.answering import answer_queries, vectors_of
 from indexer.storage.lock import WriterLock
-from indexer.storage.rows import Rows, generation_folder, load_rows, read_index
+from indexer.storage.rows import VECTORS, Rows, generation_folder, load_rows, read_index
 from indexer.storage.sealed import Sealed
 from indexer.storage.sealing import IndexChoice, Sealer, seal_rows
 from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, Store, StoredDocument, Transaction
-from indexer.storage.vectors import VectorFile
+from indexer.storage.succession import Succession, Workshop, joined_vectors
+from indexer.storage.vectors import VectorFile, sync_folder
 from indexer.storage.writing import NOBODY, RowWriter
 
 _STORE: Final = "store.sqlite"
 _LOCK: Final = "writer.lock"
+_COMPACT_DOCUMENTS: Final = 2_000
 
 
 class LocalCollection:
@@ -73,8 +74,7 @@ class LocalCollection:
         self._noticing = threading.Lock()
         self._selections = Selections()
         with self._store.reading() as snapshot:
-            self._identity = snapshot.identity()
-            self._rows = self._load(snapshot, None)
+            self._rows = load_rows(folder, snapshot, None)
         self._sealer = Sealer(choice or IndexChoice(), self._seal)
 
     @classmethod
@@ -86,12 +86,12 @@ class LocalCollection:
         try:
             shutil.rmtree(draft, ignore_errors=True)
             (draft / "generations" / "1").mkdir(parents=True)
-            (draft / "generations" / "1" / "vectors.f32").touch()
+            (draft / "generations" / "1" / VECTORS).touch()
             Store.create(draft / _STORE, identity)
             for path in (draft / "generations" / "1", draft / "generations", draft):
-                _sync(path)
+                sync_folder(path)
             draft.rename(folder)
-            _sync(folder.parent)
+            sync_folder(folder.parent)
         except OSError as error:
             shutil.rmtree(draft, ignore_errors=True)
             if folder.exists():
@@ -107,7 +107,7 @@ class LocalCollection:
     @property
     def identity(self) -> Identity:
         """The model that filled it."""
-        return self._identity
+        return self._rows.identity
 
     def describe(self) -> Description:
         """Counts, sizes and how it searches."""
@@ -115,8 +115,8 @@ class LocalCollection:
             counts = snapshot.counts()
         return Description(
             name=self.name,
-            model=self._identity.name,
-            dimension=self._identity.dimension,
+            model=self.identity.name,
+            dimension=self.identity.dimension,
             documents=counts.documents,
             chunks=counts.chunks,
             bytes=sum(f.stat().st_size for f in self._folder.rglob("*") if f.is_file()),
@@ -155,10 +155,12 @@ class LocalCollection:
         latest = list({one.document.id: one for one in documents}.values())
         if not latest:
             return
-        vectors = self._checked(latest)
         with self._transaction() as transaction:
             generation = transaction.generation()
-            self._file(generation.number).append(generation.rows, vectors)
+            identity = self._identity_of(transaction, generation.number)
+            vectors = joined_vectors(latest, identity)
+            file = VectorFile(self._place(generation.number) / VECTORS, identity.dimension)
+            file.append(generation.rows, vectors)
             RowWriter(transaction, generation.number, generation.rows).put(latest, vectors)
 
     def amend(self, documents: Sequence[Document]) -> None:
@@ -195,17 +197,9 @@ class LocalCollection:
             yield transaction
         self._consider_sealing()
 
-    def _checked(self, documents: Sequence[EmbeddedDocument]) -> Vectors:
-        """All vectors of these documents in one array, fit to be stored."""
-        for one in documents:
-            if one.vectors.ndim != 2 or one.vectors.shape[1] != self._identity.dimension:
-                raise InvalidVector(
-                    f"the vectors of {one.document.id!r} have shape {one.vectors.shape}; "
-                    f"the collection's have {self._identity.dimension} components"
-                )
-        vectors = np.concatenate([one.vectors for one in documents]).astype(np.float32)
-        check_unit(vectors, [one.document.id for one in documents for _ in one.chunks])
-        return vectors
+    def _identity_of(self, snapshot: Snapshot, generation: int) -> Identity:
+        rows = self._rows
+        return rows.identity if rows.generation == generation else snapshot.identity(generation)
 
     def _remove(self, transaction: Transaction, stored: list[StoredDocument]) -> int:
         if stored:
@@ -213,9 +207,54 @@ class LocalCollection:
             RowWriter(transaction, generation.number, generation.rows).remove(stored)
         return len(stored)
 
-    def _file(self, generation: int) -> VectorFile:
-        path = generation_folder(self._folder, generation) / "vectors.f32"
-        return VectorFile(path, self._identity.dimension)
+    def _place(self, generation: int) -> Path:
+        return generation_folder(self._folder, generation)
+
+    # Succession
+
+    def succeed(self, identity: Identity) -> Succession:
+        """Begin, or go on with, a generation of another model; see the Protocol.
+
+        Raises CollectionBusy while another succession is under way.
+        """
+        return Succession(
+            Workshop(self._folder, self._store, self._transaction, self._seal_ahead), identity
+        )
+
+    def compact(self) -> bool:
+        """Write vectors and texts anew without what was deleted, while searching goes on.
+
+        Afterwards the bytes of a deleted text are in no file of the collection; False if a
+        search in another process still holds the log open: then call it again.
+        """
+        with self.succeed(self.identity) as succession:
+            done = False
+            while not done:
+                while documents := succession.pending(_COMPACT_DOCUMENTS):
+                    succession.put(self._as_stored(documents))
+                done = succession.finish()
+        return self._store.vacuum()
+
+    def _as_stored(self, documents: Sequence[Document]) -> list[EmbeddedDocument]:
+        """Documents with the vectors that are stored, less those that changed meanwhile."""
+        with self._state() as (snapshot, rows):
+            stored = snapshot.stored(document.id for document in documents)
+            found = vectors_of(snapshot, rows, stored)
+        return [
+            EmbeddedDocument(
+                document,
+                found[document.id].chunks,
+                found[document.id].vectors,
+                stored[document.id].truncated,
+                rows.identity.fingerprint,
+            )
+            for document in documents
+            if _change(document, stored.get(document.id)) in (Change.NOTHING, Change.METADATA)
+        ]
+
+    def _seal_ahead(self, rows: Rows) -> None:
+        """Put an index over rows that are not searched yet."""
+        seal_rows(self._place(rows.generation), rows, self._sealer.choice)
 
     # Sealing
 
@@ -233,7 +272,7 @@ class LocalCollection:
     def _seal(self, choice: IndexChoice) -> None:
         """Build an index over the rows there are now, and put it in the place of the last."""
         rows = self._follow_newest()
-        place = generation_folder(self._folder, rows.generation)
+        place = self._place(rows.generation)
         if seal_rows(place, rows, choice):
             self._install(rows.generation, *read_index(place))
 
@@ -245,7 +284,7 @@ class LocalCollection:
     def _read_index(self) -> None:
         try:
             generation = self._rows.generation
-            self._install(generation, *read_index(generation_folder(self._folder, generation)))
+            self._install(generation, *read_index(self._place(generation)))
         finally:
             self._noticing.release()
 
@@ -317,22 +356,29 @@ class LocalCollection:
     def _follow(self, snapshot: Snapshot) -> Rows | None:
         """The rows of a snapshot; None if another thread has gone on to a newer one."""
         rows = self._rows
-        if rows.stamp != sealed.stamp(generation_folder(self._folder, rows.generation)):
+        if rows.stamp != sealed.stamp(self._place(rows.generation)):
             self._notice_index()
         if rows.sequence == snapshot.sequence:
             return rows
         with self._following:
             rows = self._rows
-            if rows.sequence <= snapshot.sequence:
-                rows = self._rows = self._load(snapshot, rows)
+            if rows.sequence < snapshot.sequence:
+                try:
+                    rows = self._rows = load_rows(self._folder, snapshot, rows)
+                except Damaged:
+                    if self._is_outdated(snapshot):
+                        return None
+                    raise
             return rows if rows.sequence == snapshot.sequence else None
+
+    def _is_outdated(self, snapshot: Snapshot) -> bool:
+        """Whether the snapshot's generation has been replaced since, and its files are gone."""
+        with self._store.reading() as newest:
+            return newest.generation().number != snapshot.generation().number
 
     def _follow_newest(self) -> Rows:
         with self._state() as (_, rows):
             return rows
-
-    def _load(self, snapshot: Snapshot, known: Rows | None) -> Rows:
-        return load_rows(self._folder, snapshot, self._identity.dimension, known)
 
 
 def _change(document: Document, old: StoredDocument | None) -> Change:
@@ -365,12 +411,3 @@ def _filtered_after(
         left -= len(documents)
         if left <= 0:
             return
-
-
-def _sync(folder: Path) -> None:
-    """Make a folder's entries durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

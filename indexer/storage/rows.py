@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.documents import Vectors
+from indexer.embedding.embedder import Identity
 from indexer.storage import sealed
 from indexer.storage.nearest import Rows as RowNumbers
 from indexer.storage.nearest import Scores, approximate_search, exact_search
@@ -31,6 +33,7 @@ class Rows:
 
     sequence: int
     generation: int
+    identity: Identity
     owners: NDArray[np.int32]
     vectors: Vectors
     live: NDArray[np.bool_] | None
@@ -58,16 +61,20 @@ class Rows:
         )
 
 
+VECTORS: Final = "vectors.f32"
+
+
 def generation_folder(folder: Path, generation: int) -> Path:
     """Where a generation's vectors and index are."""
     return folder / "generations" / str(generation)
 
 
-def load_rows(folder: Path, snapshot: Snapshot, dimension: int, known: Rows | None) -> Rows:
+def load_rows(folder: Path, snapshot: Snapshot, known: Rows | None) -> Rows:
     """The rows of a snapshot: those known, with the blocks that changed since."""
     generation = snapshot.generation()
     if known is not None and known.generation != generation.number:
         known = None
+    identity = known.identity if known else snapshot.identity(generation.number)
     place = generation_folder(folder, generation.number)
     owners = _owners(snapshot, generation.number, generation.rows, known)
     live = owners != NOBODY
@@ -78,8 +85,9 @@ def load_rows(folder: Path, snapshot: Snapshot, dimension: int, known: Rows | No
     return Rows(
         snapshot.sequence,
         generation.number,
+        identity,
         owners,
-        VectorFile(place / "vectors.f32", dimension).view(generation.rows),
+        VectorFile(place / VECTORS, identity.dimension).view(generation.rows),
         None if live.all() else live,
         index,
         stamp,

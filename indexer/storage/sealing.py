@@ -77,6 +77,11 @@ class Sealer:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
+    @property
+    def choice(self) -> IndexChoice:
+        """Which index to keep."""
+        return self._choice
+
     def is_due(self, rows: Rows) -> bool:
         """Whether enough rows came late, and none is being sealed."""
         if self._thread is not None and self._thread.is_alive():

@@ -61,6 +61,8 @@ CREATE TABLE blocks(
     checksum INTEGER NOT NULL, owners BLOB NOT NULL,
     PRIMARY KEY(generation, block)) WITHOUT ROWID;
 CREATE INDEX blocks_by_sequence ON blocks(generation, sequence);
+CREATE TABLE drafts(
+    document INTEGER PRIMARY KEY, hash BLOB NOT NULL, truncated INTEGER NOT NULL);
 CREATE TABLE fields(field INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE facets(
     field INTEGER NOT NULL, kind INTEGER NOT NULL, value NOT NULL, document INTEGER NOT NULL,
@@ -160,12 +162,37 @@ class Snapshot:
         ).fetchone()
         return Generation(number, int(row[0]))
 
-    def identity(self) -> Identity:
-        """The model of the generation that is searched."""
+    def identity(self, generation: int) -> Identity:
+        """The model of a generation."""
         row = self._connection.execute(
-            "SELECT identity FROM generations WHERE generation = ?", (self._fact("generation"),)
+            "SELECT identity FROM generations WHERE generation = ?", (generation,)
         ).fetchone()
         return Identity.decode(row[0])
+
+    def generations(self) -> list[int]:
+        """The one that is searched, and one that is being filled."""
+        return [row[0] for row in self._connection.execute("SELECT generation FROM generations")]
+
+    def undrafted_after(self, number: int, limit: int) -> list[tuple[int, Document]]:
+        """The next documents by number whose present content the draft generation lacks."""
+        rows = self._connection.execute(
+            "SELECT number, id, title, metadata, text FROM documents"
+            " LEFT JOIN drafts ON drafts.document = number"
+            " WHERE number > ? AND drafts.hash IS NOT documents.hash ORDER BY number LIMIT ?",
+            (number, limit),
+        )
+        return [(row[0], _document(row)) for row in rows]
+
+    def owners(self, generation: int, rows: int) -> Owners:
+        """(rows,) int32: the owner of every row, by the chunks that are recorded."""
+        owners = np.full(rows, -1, dtype=np.int32)
+        found = self._connection.execute(
+            "SELECT row, document FROM chunks WHERE generation = ?", (generation,)
+        )
+        while part := found.fetchmany(65_536):
+            pairs = np.array(part, dtype=np.int64)
+            owners[pairs[:, 0]] = pairs[:, 1]
+        return owners
 
     def last_number(self) -> int:
         """A bound on the numbers of documents: none is larger."""
@@ -305,6 +332,73 @@ class Transaction(Snapshot):
         )
         return self.sequence
 
+    def draft(self, identity: Identity) -> Generation:
+        """The generation that is being filled for a model, begun if there is none.
+
+        One that was begun for another model is dropped.
+        """
+        row = self._connection.execute(
+            "SELECT generation, rows, identity FROM generations WHERE generation > ?",
+            (self._fact("generation"),),
+        ).fetchone()
+        if row is not None and Identity.decode(row[2]).fingerprint == identity.fingerprint:
+            return Generation(row[0], row[1])
+        if row is not None:
+            self._drop_generation(row[0])
+        self._connection.execute("DELETE FROM drafts")
+        number = self._connection.execute("SELECT max(generation) FROM generations").fetchone()[0]
+        number = max(number, row[0] if row else 0) + 1
+        self._connection.execute(
+            "INSERT INTO generations VALUES (?, ?, 0)", (number, identity.encode())
+        )
+        return Generation(number, 0)
+
+    def undraft(self, generation: int, numbers: Iterable[int]) -> None:
+        """Forget what was drafted of documents, so that they can be drafted again."""
+        gone = [(number, generation) for number in numbers]
+        self._connection.executemany(
+            "DELETE FROM chunks WHERE document = ? AND generation = ?", gone
+        )
+
+    def extend_draft(
+        self,
+        generation: Generation,
+        chunks: Sequence[StoredChunk],
+        drafted: Iterable[tuple[int, bytes, bool]],
+    ) -> None:
+        """Record chunks behind a draft's rows, and which content (number, hash) they are of."""
+        self.add_chunks(generation.number, chunks)
+        self._connection.execute(
+            "UPDATE generations SET rows = ? WHERE generation = ?",
+            (generation.rows + len(chunks), generation.number),
+        )
+        self._connection.executemany("INSERT OR REPLACE INTO drafts VALUES (?, ?, ?)", drafted)
+
+    def adopt(self, generation: int) -> None:
+        """Let a draft be the generation that is searched, and drop the one before it."""
+        before = self._fact("generation")
+        self._connection.execute(
+            "UPDATE facts SET value = ? WHERE name = 'generation'", (generation,)
+        )
+        self._connection.execute(
+            "UPDATE documents SET truncated = drafts.truncated FROM drafts"
+            " WHERE drafts.document = number AND documents.truncated != drafts.truncated"
+        )
+        for name, counted in (
+            ("chunks", "SELECT count(*) FROM chunks WHERE generation = :generation"),
+            ("truncated", "SELECT count(*) FROM documents WHERE truncated"),
+        ):
+            self._connection.execute(
+                f"UPDATE facts SET value = ({counted}) WHERE name = :name",  # noqa: S608 - ours
+                {"generation": generation, "name": name},
+            )
+        self._drop_generation(before)
+        self._connection.execute("DELETE FROM drafts")
+
+    def _drop_generation(self, generation: int) -> None:
+        for table in ("chunks", "blocks", "generations"):
+            self._connection.execute(f"DELETE FROM {table} WHERE generation = ?", (generation,))  # noqa: S608
+
     def count(self, documents: int = 0, chunks: int = 0, truncated: int = 0) -> None:
         """Add to the counters."""
         self._connection.executemany(
@@ -370,10 +464,10 @@ class Transaction(Snapshot):
         )
 
     def drop_chunks(self, numbers: Iterable[int]) -> None:
-        """Forget the chunks of documents, in every generation."""
-        self._connection.executemany(
-            "DELETE FROM chunks WHERE document = ?", ((number,) for number in numbers)
-        )
+        """Forget the chunks of documents, in every generation, and that they were drafted."""
+        gone = [(number,) for number in numbers]
+        self._connection.executemany("DELETE FROM chunks WHERE document = ?", gone)
+        self._connection.executemany("DELETE FROM drafts WHERE document = ?", gone)
 
     def block(self, generation: int, number: int) -> Block | None:
         """One block of rows, if it exists."""
@@ -491,6 +585,16 @@ class Store:
                     connection.execute("ROLLBACK")
                 raise
 
+    def vacuum(self) -> bool:
+        """Write the store anew without what was deleted; whether nothing of it is left in the log.
+
+        It is left there while a reader is in the middle of a search: call again later.
+        """
+        with _translated(self._path), self._connection() as connection:
+            connection.execute("VACUUM")
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            return not busy
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         if self._closed:
@@ -526,6 +630,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
     connection.execute("PRAGMA synchronous = FULL")  # in WAL mode: fsync at every commit
     connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
     return connection
 
 

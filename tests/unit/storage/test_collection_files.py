@@ -204,3 +204,27 @@ def test_a_reader_follows_another_process(folder: Path) -> None:
         after = collection.search([Query(vector=random_units(1, seed=3)[0], k=999)])[0]
         assert len(after.hits) == 149
         assert after.hits[0].document.id == "other0"
+
+
+def test_compacting_leaves_no_byte_of_a_deleted_text(folder: Path) -> None:
+    """After compact, neither texts, titles, metadata nor vectors of what is gone are on disk."""
+    secret = "Xylophagous quokkas deliberate"
+    with LocalCollection(folder) as collection:
+        gone = random_units(1, seed=42)
+        collection.put(
+            [
+                EmbeddedDocument(
+                    Document(f"s{i}", f"{secret} {i} " * 300, secret, {"note": secret}),
+                    (Chunk(0, 0, 4),),
+                    gone,
+                )
+                for i in range(20)
+            ]
+        )
+        assert collection.delete([f"s{i}" for i in range(20)]) == 20
+        assert collection.compact()
+        held = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+        assert secret.encode() not in held
+        assert gone.tobytes() not in held
+        assert len(collection.search([Query(vector=gone[0], k=999)])[0].hits) == 100
+    assert [path.name for path in (folder / "generations").iterdir()] == ["2"]
