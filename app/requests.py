@@ -14,8 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from app.problems import Problem
 from app.service import Service
 from indexer.config import DEFAULT_COLLECTION
+from indexer.errors import InvalidInput
 
 T = TypeVar("T")
 
@@ -81,9 +83,32 @@ class BoundedRoute(APIRoute):
         answer = super().get_route_handler()
 
         async def answer_bounded(request: Request) -> Response:
+            self._refuse_unread(request)
             return await answer(BoundedRequest(request.scope, request.receive))
 
         return answer_bounded
+
+    def _refuse_unread(self, request: Request) -> None:
+        """Refuse what the route would not look at: parameters, or a body in another format."""
+        if request.query_params and not self.dependant.query_params:
+            name = next(iter(request.query_params))[:80]
+            raise InvalidInput(f"query parameter {name!r} is unknown: this route takes none")
+        if self.body_field and _has_body(request) and not _is_json(request):
+            given = request.headers.get("content-type", "none")[:80]
+            raise Problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                f"content-type: {given}; this route takes 'Content-Type: application/json'",
+            )
+
+
+def _has_body(request: Request) -> bool:
+    headers = request.headers
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
+def _is_json(request: Request) -> bool:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -29,10 +29,10 @@ from indexer.similarity import Measure
 Temperature: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Given(BaseModel):
-    """A request body: strict, frozen, and closed to unknown fields."""
+class Closed(BaseModel):
+    """What a client gives: an unknown field is refused, with the known ones named."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -46,6 +46,12 @@ class Given(BaseModel):
                     {"unknown": repr(unknown[0])[:80], "known": ", ".join(cls.model_fields)},
                 )
         return given
+
+
+class Given(Closed):
+    """A request body: closed to unknown fields, and strict."""
+
+    model_config = ConfigDict(strict=True)
 
 
 class Returned(BaseModel):
@@ -162,10 +168,8 @@ class CollectionBody(Given):
     )
 
 
-class PageParameters(BaseModel):
-    """Which documents to list."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class PageParameters(Closed):
+    """Which documents to list. Not strict: whatever stands in a URL is text."""
 
     filter: str | None = Field(
         None, description="A filter as JSON text.", examples=['{"year": {"$gte": 2020}}']

@@ -94,7 +94,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an HTTP request on, or answer it."""
-        if scope["type"] != "http" or scope["path"] in self._open_paths:
+        if scope["type"] != "http" or _path(scope) in self._open_paths:
             await self.app(scope, receive, send)
             return
         key = key_of(Headers(scope=scope))
@@ -142,6 +142,12 @@ class LoopbackGuard:
                 "of this service may write to it: set BEARING_API_KEYS"
             )
         return None
+
+
+def _path(scope: Scope) -> str:
+    """The path as routes know it, without that under which a proxy serves the service."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "").rstrip("/"))
 
 
 def _host_name(url: str) -> str:

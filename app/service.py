@@ -139,6 +139,11 @@ class Service:
             search_ms=1e3 * (time.perf_counter() - between),
         )
 
+    async def delete(self, name: str) -> None:
+        """Delete a collection; raises NotFound."""
+        await self.writes.run(self.library.delete, name)
+        self._desks.pop(name, None)
+
     def _open(self, name: str) -> tuple[Collection, Embedder]:
         collection = self.library.open(name)
         return collection, self.library.embedder(collection)

@@ -162,12 +162,12 @@ class Settings(BaseSettings):
 
 
 def load_settings(**given: Any) -> Settings:  # noqa: ANN401 -- pydantic checks each
-    """Settings from the environment; what is given by keyword wins.
+    """Settings from the environment; what is given by keyword, and not None, wins.
 
     Raises InvalidInput, which names each wrong variable.
     """
     try:
-        return Settings(**given)
+        return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise InvalidInput("\n".join(_complaints(error))) from error
 

@@ -114,7 +114,7 @@ def _encode(body: SimilarityBody, a: Side, b: Side, samples: Vectors | None) -> 
         "similarity": similarity,
         "distance": 1.0 - similarity,
         "metrics": {
-            metric: pairwise(metric, a.vectors, b.vectors, samples=samples)
+            metric.value: pairwise(metric, a.vectors, b.vectors, samples=samples)
             for metric in dict.fromkeys(body.metrics)
         },
         "truncated": {"a": a.truncated, "b": b.truncated},

@@ -53,7 +53,7 @@ async def create_collection(
 @router.delete("/collections/{collection}", status_code=HTTPStatus.NO_CONTENT)
 async def delete_collection(name: Name, service: ServiceNeeded) -> None:
     """Delete a collection with all that is in it."""
-    await service.writes.run(service.library.delete, name)
+    await service.delete(name)
 
 
 def _describe_all(library: Library) -> list[CollectionView | BrokenView]:

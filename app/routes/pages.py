@@ -35,13 +35,13 @@ th, td { text-align: left; vertical-align: top; padding: .25rem .5rem .25rem 0;
 
 
 class WebPages:
-    """The files of the web page: index.html at ``/``, the others under ``/static``."""
+    """The files of the web page: index.html at ``/``, the others by their names."""
 
     def __init__(self, directory: Path = WEB) -> None:
         self._files = StaticFiles(directory=directory)
         found = (path.relative_to(directory).as_posix() for path in directory.rglob("*.*"))
-        self._names = {f"/static/{name}": name for name in sorted(found)}
-        if self._names.pop("/static/index.html", None):
+        self._names = {f"/{name}": name for name in sorted(found)}
+        if self._names.pop("/index.html", None):
             self._names["/"] = "index.html"
 
     @property

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.requests import BoundedRoute, ServiceNeeded
+from app.requests import ServiceNeeded
 from app.schemas import StatusView
 
-router = APIRouter(tags=["health"], route_class=BoundedRoute)
+router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz")

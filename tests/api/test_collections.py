@@ -1,0 +1,93 @@
+"""Making, describing and deleting collections over REST."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+
+def test_a_service_begins_with_a_default_collection(client: TestClient) -> None:
+    """`default` is there at the start, filled by the service's model."""
+    (only,) = client.get("/collections").json()["collections"]
+    assert (only["name"], only["model"]) == ("default", "hashing-256")
+
+
+def test_making_a_collection_twice_changes_nothing(client: TestClient) -> None:
+    """The first PUT answers 201, later ones 200 with the collection as it is."""
+    assert client.put("/collections/things").status_code == 201
+    client.put("/collections/things/documents", json={"documents": [{"id": "a", "text": "x"}]})
+    again = client.put("/collections/things", json={})
+    assert again.status_code == 200
+    assert again.json()["documents"] == 1
+
+
+def test_a_collection_may_have_a_model_of_its_own(client: TestClient) -> None:
+    """A model given at making decides the dimension."""
+    made = client.put("/collections/small", json={"model": "hashing-32"})
+    assert made.status_code == 201
+    assert (made.json()["model"], made.json()["dimension"]) == ("hashing-32", 32)
+    assert client.put("/collections/small", json={"model": "hashing-32"}).status_code == 200
+
+
+def test_another_model_is_a_conflict_that_names_both(client: TestClient) -> None:
+    """A collection is never opened with another model than the one that filled it."""
+    client.put("/collections/small", json={"model": "hashing-32"})
+    response = client.put("/collections/small", json={"model": "hashing-64"})
+    assert response.status_code == 409
+    assert "hashing-32" in response.json()["detail"]
+    assert "hashing-64" in response.json()["detail"]
+
+
+def test_a_model_that_cannot_be_loaded_is_the_clients_mistake(
+    client: TestClient, tmp_path: Path
+) -> None:
+    """A path without a model is a 422, and no collection is made."""
+    response = client.put("/collections/bad", json={"model": str(tmp_path / "no-model")})
+    assert response.status_code == 422
+    assert client.get("/collections/bad").status_code == 404
+
+
+def test_a_description_counts(client: TestClient) -> None:
+    """Documents, chunks and bytes are counted."""
+    client.put("/documents", json={"documents": [{"id": "a", "text": "x"}]})
+    described = client.get("/collections/default").json()
+    assert (described["documents"], described["chunks"]) == (1, 1)
+    assert described["bytes"] > 0
+    assert described["dimension"] == 256
+    assert described["index"]
+
+
+def test_a_deleted_collection_is_gone_and_its_name_free(client: TestClient) -> None:
+    """After DELETE the collection is not found, and may be made anew, empty."""
+    client.put("/collections/things")
+    client.put("/collections/things/documents", json={"documents": [{"id": "a", "text": "x"}]})
+    assert client.post("/collections/things/search", json={"query": "x"}).json()["hits"]
+    assert client.delete("/collections/things").status_code == 204
+    assert client.get("/collections/things").status_code == 404
+    assert client.delete("/collections/things").status_code == 404
+    assert client.put("/collections/things").status_code == 201
+    assert client.post("/collections/things/search", json={"query": "x"}).json()["hits"] == []
+
+
+@pytest.mark.parametrize("name", ["-a", "a.b", "a%2Fb", "%2E%2E", "a" * 65, "%00", "ü", "a b"])
+def test_a_name_that_cannot_be_is_refused(client: TestClient, name: str) -> None:
+    """Names that could be taken for paths or options make no collection."""
+    response = client.put(f"/collections/{name}")
+    assert response.status_code in (404, 405, 422)
+    assert response.headers["content-type"] == "application/problem+json"
+    (only,) = client.get("/collections").json()["collections"]
+    assert only["name"] == "default"
+
+
+def test_a_broken_collection_is_listed_with_its_error(launch, tmp_path: Path) -> None:
+    """A collection that cannot be opened hides no other, and says why."""
+    with launch() as client:
+        client.put("/collections/broken")
+    (tmp_path / "data" / "broken" / "store.sqlite").write_bytes(b"no database" * 1000)
+    with launch() as client:
+        listed = client.get("/collections").json()["collections"]
+    assert [one["name"] for one in listed] == ["broken", "default"]
+    assert listed[0]["error"]
+    assert listed[1]["documents"] == 0

@@ -1,0 +1,184 @@
+"""Searching over REST, held against cosines computed here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from indexer.embedding import open_embedder
+
+TEXTS = {
+    "north": "a bearing is a direction",
+    "east": "the length of a vector is its magnitude",
+    "south": "documents are kept in a collection",
+    "west": "a direction has no length",
+}
+YEARS = {"north": 2019, "east": 2020, "south": 2021, "west": 2022}
+
+
+@pytest.fixture
+def filled(client: TestClient) -> TestClient:
+    """A client of a service whose default collection holds TEXTS."""
+    documents = [
+        {"id": id, "text": text, "title": id.title(), "metadata": {"year": YEARS[id]}}
+        for id, text in TEXTS.items()
+    ]
+    assert client.put("/documents", json={"documents": documents}).json()["written"] == len(TEXTS)
+    return client
+
+
+def cosines(query: str) -> dict[str, float]:
+    """What each document scores, by a model opened here."""
+    with open_embedder("hashing", cache=Path()) as embedder:
+        contents = [f"{id.title()} {text}" for id, text in TEXTS.items()]
+        documents = embedder.embed(contents).vectors
+        scores = documents @ embedder.embed([query]).vectors[0]
+        return dict(zip(TEXTS, scores.tolist(), strict=True))
+
+
+def ranked(scores: dict[str, float]) -> list[str]:
+    """Ids by falling score."""
+    return sorted(scores, key=scores.__getitem__, reverse=True)
+
+
+def test_hits_are_all_documents_by_falling_cosine(filled: TestClient) -> None:
+    """A search finds k documents if they exist, scored by cosine, negative ones too."""
+    answer = filled.post("/search", json={"query": "a direction"}).json()
+    expected = cosines("a direction")
+    assert [hit["id"] for hit in answer["hits"]] == ranked(expected)
+    for hit in answer["hits"]:
+        assert hit["score"] == pytest.approx(expected[hit["id"]], abs=1e-6)
+        assert hit["distance"] == pytest.approx(1 - hit["score"])
+
+
+def test_a_hit_carries_its_document_and_passage(filled: TestClient) -> None:
+    """A hit holds text, title, metadata, and the passage with its place in the text."""
+    hit = filled.post("/search", json={"query": "a direction has no length", "k": 1}).json()["hits"]
+    assert hit[0]["id"] == "west"
+    assert hit[0]["text"] == TEXTS["west"]
+    assert hit[0]["title"] == "West"
+    assert hit[0]["metadata"] == {"year": 2022}
+    passage = hit[0]["passage"]
+    assert passage["text"] == TEXTS["west"][passage["start"] : passage["end"]]
+
+
+def test_an_answer_says_how_it_came_about(filled: TestClient) -> None:
+    """An answer names its mode, whether it is exact and truncated, and its times."""
+    answer = filled.post("/search", json={"query": "x", "exact": True}).json()
+    assert set(answer) == {"hits", "mode", "exact", "truncated", "took_ms"}
+    assert (answer["mode"], answer["exact"], answer["truncated"]) == ("dense", True, False)
+    assert set(answer["took_ms"]) == {"embed", "search", "total"}
+    assert min(answer["took_ms"].values()) >= 0
+
+
+def test_a_query_over_the_window_is_said_to_be_truncated(filled: TestClient) -> None:
+    """A query of which a part was not read is answered, with truncated true."""
+    answer = filled.post("/search", json={"query": "word " * 5_000}).json()
+    assert answer["truncated"] is True
+
+
+def test_k_bounds_the_hits(filled: TestClient) -> None:
+    """No more than k hits come."""
+    assert len(filled.post("/search", json={"query": "a", "k": 3}).json()["hits"]) == 3
+
+
+def test_a_filter_leaves_k_hits_of_those_that_pass(filled: TestClient) -> None:
+    """A filter is applied before ranking, so it never shortens the answer."""
+    body = {"query": "a direction", "k": 2, "filter": {"year": {"$gte": 2020}}}
+    hits = filled.post("/search", json=body).json()["hits"]
+    scores = {id: score for id, score in cosines("a direction").items() if YEARS[id] >= 2020}
+    assert [hit["id"] for hit in hits] == ranked(scores)[:2]
+
+
+def test_min_score_leaves_out_what_scores_less(filled: TestClient) -> None:
+    """Hits below min_score are left out."""
+    scores = cosines("a direction")
+    bar = sorted(scores.values())[2] - 1e-4
+    hits = filled.post("/search", json={"query": "a direction", "min_score": bar}).json()["hits"]
+    assert [hit["id"] for hit in hits] == ranked(scores)[:2]
+
+
+def test_a_temperature_adds_probabilities(filled: TestClient) -> None:
+    """With a temperature each hit carries softmax(score / temperature) over the hits."""
+    hits = filled.post("/search", json={"query": "a", "temperature": 0.2}).json()["hits"]
+    weights = np.exp(np.array([hit["score"] for hit in hits]) / 0.2)
+    np.testing.assert_allclose([hit["probability"] for hit in hits], weights / weights.sum())
+
+
+def test_without_a_temperature_there_are_no_probabilities(filled: TestClient) -> None:
+    """A probability is there only if it was asked for."""
+    hits = filled.post("/search", json={"query": "a"}).json()["hits"]
+    assert all("probability" not in hit for hit in hits)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e300])
+def test_a_vector_of_any_length_finds_what_its_direction_does(
+    filled: TestClient, scale: float
+) -> None:
+    """A search by vector ranks by direction, whatever the vector's length."""
+    with open_embedder("hashing", cache=Path()) as embedder:
+        vector = embedder.embed(["a direction"]).vectors[0].astype(float) * scale
+    by_vector = filled.post("/search", json={"vector": vector.tolist()}).json()["hits"]
+    by_text = filled.post("/search", json={"query": "a direction"}).json()["hits"]
+    assert [hit["id"] for hit in by_vector] == [hit["id"] for hit in by_text]
+    for one, other in zip(by_vector, by_text, strict=True):
+        assert one["score"] == pytest.approx(other["score"], abs=1e-6)
+
+
+def test_examples_find_others_like_them(filled: TestClient) -> None:
+    """A search by example leaves the examples themselves out."""
+    hits = filled.post("/search", json={"like": ["north"], "unlike": ["south"]}).json()["hits"]
+    assert {hit["id"] for hit in hits} == {"east", "west"}
+
+
+def test_an_example_that_is_not_stored_is_not_found(filled: TestClient) -> None:
+    """An unknown example is a 404 that names it."""
+    response = filled.post("/search", json={"like": ["nowhere"]})
+    assert response.status_code == 404
+    assert "nowhere" in response.json()["detail"]
+
+
+def test_a_batch_answers_as_its_searches_do_alone(filled: TestClient) -> None:
+    """A batch gives each search the hits it would have alone, in order."""
+    searches = [
+        {"query": "a direction", "k": 2},
+        {"like": ["north"]},
+        {"query": "length", "filter": {"year": 2022}},
+        {"query": "length", "temperature": 1.0},
+    ]
+    results = filled.post("/search/batch", json={"searches": searches}).json()["results"]
+    alone = [filled.post("/search", json=search).json() for search in searches]
+    for one, other in zip(results, alone, strict=True):
+        assert [hit["id"] for hit in one["hits"]] == [hit["id"] for hit in other["hits"]]
+        for mine, theirs in zip(one["hits"], other["hits"], strict=True):
+            assert mine["score"] == pytest.approx(theirs["score"], abs=1e-6)
+
+
+def test_a_named_collection_is_searched_by_its_own_route(filled: TestClient) -> None:
+    """Routes without a collection act on `default`; others see nothing of it."""
+    assert filled.put("/collections/other").status_code == 201
+    assert filled.post("/collections/other/search", json={"query": "a"}).json()["hits"] == []
+    default = filled.post("/collections/default/search", json={"query": "a"}).json()["hits"]
+    assert [hit["id"] for hit in default] == [
+        hit["id"] for hit in filled.post("/search", json={"query": "a"}).json()["hits"]
+    ]
+
+
+def test_a_collection_that_is_not_there_is_not_found(filled: TestClient) -> None:
+    """A search of an unknown collection is a 404 that names those that exist."""
+    response = filled.post("/collections/nowhere/search", json={"query": "a"})
+    assert response.status_code == 404
+    assert "'nowhere'" in response.json()["detail"]
+    assert "default" in response.json()["detail"]
+
+
+def test_a_written_document_is_found_at_once(filled: TestClient) -> None:
+    """What a write has answered for is found by the next search."""
+    document = {"id": "new", "text": "entirely different words"}
+    filled.put("/documents", json={"documents": [document]})
+    hits = filled.post("/search", json={"query": document["text"], "k": 1}).json()["hits"]
+    assert hits[0]["id"] == "new"
+    assert hits[0]["score"] == pytest.approx(1.0, abs=1e-6)
