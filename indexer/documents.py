@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -32,6 +33,8 @@ MAX_KEYS: Final = 256
 MAX_KEY_CHARACTERS: Final = 256
 MAX_METADATA_BYTES: Final = 65_536
 UNIT_TOLERANCE: Final = 1e-3
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def _check_id(given: object) -> None:
         raise InvalidDocument(
             f"a document's id must be valid Unicode of at most {MAX_ID_BYTES} bytes: {given[:80]!r}"
         )
-    if any(ord(character) < 32 or ord(character) == 127 for character in given):
+    if _CONTROL.search(given):
         raise InvalidDocument(f"a document's id must not hold control characters: {given[:80]!r}")
 
 
@@ -116,6 +119,8 @@ def _check_metadata(id: str, metadata: object) -> None:
             problem = _scalar_problem(element)
             if problem:
                 raise InvalidDocument(f"document {id!r}: metadata {key!r}: {problem}")
+    if not metadata:
+        return
     size = len(encode_metadata(metadata).encode())
     if size > MAX_METADATA_BYTES:
         raise InvalidDocument(

@@ -28,6 +28,8 @@ from indexer.ranking.probability import softmax
 from indexer.storage.rows import Rows
 from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, StoredChunk
+from indexer.storage.tuning import K
+from indexer.storage.watching import Observation, RecallWatch
 
 FETCH_MORE: Final = 4
 """How many times as many rows are fetched where k rows were of fewer than k documents."""
@@ -45,12 +47,16 @@ class Group:
 
 
 def answer_queries(
-    snapshot: Snapshot, rows: Rows, selections: Selections, queries: Sequence[Query]
+    snapshot: Snapshot,
+    rows: Rows,
+    selections: Selections,
+    queries: Sequence[Query],
+    watch: RecallWatch,
 ) -> list[Answer]:
-    """The k best documents of each query, in order."""
+    """The k best documents of each query, in order; approximate answers are shown to the watch."""
     answers: dict[int, Answer] = {}
     for group in _groups(snapshot, rows, selections, queries):
-        hits = _hits(snapshot, rows, _nearest_documents(rows, group))
+        hits = _hits(snapshot, rows, _nearest_documents(rows, group, watch))
         exact = group.exact or rows.index is None
         for place, query, own in zip(group.places, group.queries, hits, strict=True):
             answers[place] = Answer(_finish(query, own), query.mode, exact)
@@ -119,7 +125,9 @@ def _mean_of_examples(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:
     return unit
 
 
-def _nearest_documents(rows: Rows, group: Group) -> list[list[tuple[float, int]]]:
+def _nearest_documents(
+    rows: Rows, group: Group, watch: RecallWatch
+) -> list[list[tuple[float, int]]]:
     """For each query its k best documents, as the score and row of their best chunk.
 
     Fetches on until k are found, since several of the best rows may be of one document.
@@ -131,6 +139,9 @@ def _nearest_documents(rows: Rows, group: Group) -> list[list[tuple[float, int]]
         scores, nearest = rows.nearest(
             group.vectors[waiting], fetch, group.allowed, exact=group.exact
         )
+        if not group.exact and fetch >= K:
+            query = group.vectors[waiting[0]]
+            watch.offer(Observation(rows, query, group.allowed, scores[0]))
         for index, own_scores, own_rows in zip(waiting, scores, nearest, strict=True):
             found[index] = _by_document(rows, own_scores, own_rows)[: group.queries[index].k]
         if nearest.shape[1] < fetch:

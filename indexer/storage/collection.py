@@ -8,6 +8,7 @@ or another process writes, and never waits for them.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import threading
@@ -48,12 +49,16 @@ from indexer.storage.sealing import IndexChoice, Sealer, seal_rows
 from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, Store, StoredDocument, Transaction
 from indexer.storage.succession import Succession, Workshop, joined_vectors
+from indexer.storage.tuning import Recall
 from indexer.storage.vectors import VectorFile, sync_folder
+from indexer.storage.watching import RecallWatch
 from indexer.storage.writing import NOBODY, RowWriter
 
 _STORE: Final = "store.sqlite"
 _LOCK: Final = "writer.lock"
 _COMPACT_DOCUMENTS: Final = 2_000
+
+_log = logging.getLogger(__name__)
 
 
 class LocalCollection:
@@ -75,6 +80,7 @@ class LocalCollection:
         self._selections = Selections()
         with self._store.reading() as snapshot:
             self._rows = load_rows(folder, snapshot, None)
+        self._watch = RecallWatch(self._try_harder)
         self._sealer = Sealer(choice or IndexChoice(), self._seal)
 
     @classmethod
@@ -133,6 +139,7 @@ class LocalCollection:
 
     def close(self) -> None:
         """Close the store; searches under way, and an index being sealed, finish first."""
+        self._watch.close()
         self._sealer.close()
         self._store.close()
 
@@ -297,7 +304,32 @@ class LocalCollection:
         rows = self._follow_newest()
         if rows.index is None:
             return {"kind": "exact", "rows": len(rows.owners), "recall": 1.0}
-        return {**rows.index.describe(), "late_rows": rows.late}
+        watched = self._watch.estimate()
+        return {
+            **rows.index.describe(),
+            "late_rows": rows.late,
+            "watched_recall": watched and watched.mean,
+            "watched_interval": watched and [watched.low, watched.high],
+            "watched_queries": watched.queries if watched else 0,
+        }
+
+    def _try_harder(self, rows: Rows, recall: Recall) -> None:
+        """Search with more effort from now on, since real queries found too little."""
+        assert rows.index is not None
+        better = sealed.with_more_effort(rows.index)
+        _log.warning(
+            "%s: recall of real queries is %.4f (%.4f to %.4f), below the target of %.4f: %s",
+            self.name,
+            recall.mean,
+            recall.low,
+            recall.high,
+            rows.index.target,
+            f"searching with {better.measured.effort}" if better else "no more effort is left",
+        )
+        if better:
+            with self._following:
+                if self._rows.index is rows.index:
+                    self._rows = replace(self._rows, index=better)
 
     # Reading
 
@@ -341,7 +373,7 @@ class LocalCollection:
     def search(self, queries: Sequence[Query]) -> list[Answer]:
         """The k best documents of each query; see the Protocol."""
         with self._state() as (snapshot, rows):
-            return answer_queries(snapshot, rows, self._selections, queries)
+            return answer_queries(snapshot, rows, self._selections, queries, self._watch)
 
     @contextmanager
     def _state(self) -> Iterator[tuple[Snapshot, Rows]]:

@@ -14,7 +14,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from indexer.documents import Vectors
 from indexer.errors import Damaged, StorageFailed
-from indexer.storage.nearest import Allowed, Compressed, Effort, Kind
+from indexer.storage.nearest import RECIPES, Allowed, Compressed, Effort, Kind
 from indexer.storage.tuning import Measured, Recall, draw_probe, tune
 
 DESCRIPTION: Final = "sealed.json"
@@ -139,6 +139,15 @@ def _sealed(
         f"sealed-{index.rows}-{uuid.uuid4().hex[:12]}.faiss",
         hashlib.sha256(encoded.data).hexdigest(),
     )
+
+
+def with_more_effort(sealed: Sealed) -> Sealed | None:
+    """The same index, to be searched with the next effort of its kind; None after the last."""
+    efforts = RECIPES[sealed.index.kind].efforts
+    place = efforts.index(sealed.measured.effort) + 1
+    if place == len(efforts):
+        return None
+    return replace(sealed, measured=replace(sealed.measured, effort=efforts[place]))
 
 
 def write(folder: Path, sealed: Sealed) -> None:
