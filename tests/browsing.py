@@ -1,0 +1,177 @@
+"""Headless Chromium, and what a reader does with the page in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+DRIVER = "chromedriver"
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+WAIT_SECONDS = 15
+
+
+def find_browser() -> tuple[str, str] | None:
+    """Where Chromium and its driver are on this machine, if both are."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    driver = shutil.which(DRIVER)
+    return (browser, driver) if browser and driver else None
+
+
+@contextmanager
+def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
+    """A browser with an empty profile that logs what it asks for and what goes wrong.
+
+    Both paths are given, so that Selenium neither looks for a browser nor downloads one.
+    """
+    found = find_browser()
+    if found is None:
+        raise RuntimeError(f"{BROWSERS[0]} and {DRIVER} are needed on the PATH")
+    options = webdriver.ChromeOptions()
+    options.binary_location = found[0]
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(found[1]))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+class Page:
+    """The page of a service in a browser, as a reader uses it."""
+
+    def __init__(self, driver: webdriver.Chrome, url: str) -> None:
+        self.driver = driver
+        self.url = url
+        self.expected: set[int] = set()
+        """Statuses of refusals that a test provokes; the browser's console reports each."""
+
+    # Looking
+
+    def all(self, selector: str) -> list[WebElement]:
+        """The elements of a CSS selector, in the order of the page."""
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector: str) -> WebElement:
+        """The first element of a CSS selector."""
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        """The visible text of an element."""
+        return self.one(selector).text
+
+    def contents(self, selector: str) -> list[str]:
+        """All text within each element, seen or not, spaces and line ends as they are."""
+        return [str(each.get_property("textContent")) for each in self.all(selector)]
+
+    def run(self, script: str, *arguments: object) -> Any:
+        """What a script returns in the page."""
+        return self.driver.execute_script(script, *arguments)
+
+    @property
+    def focused(self) -> WebElement:
+        """What has the focus."""
+        return self.driver.switch_to.active_element
+
+    @property
+    def address(self) -> str:
+        """Path, query and fragment of what is shown."""
+        return self.driver.current_url.removeprefix(self.url)
+
+    # Doing
+
+    def open(self, address: str = "/") -> None:
+        """Load an address of the page, and wait until it shows what it has."""
+        self.driver.get("about:blank")
+        self.driver.get(self.url + address)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the page knows the collections and no request is under way."""
+        self.until(
+            lambda: self.run(
+                "return !document.querySelector('#collection').disabled"
+                " && !document.querySelector('[aria-busy=true]')"
+            )
+        )
+
+    def until(self, condition: Callable[[], Any]) -> Any:
+        """What a condition gives, once that is true."""
+        return WebDriverWait(self.driver, WAIT_SECONDS, 0.02).until(lambda _: condition())
+
+    def press(self, *keys: str) -> None:
+        """Keys for whatever has the focus."""
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def write(self, selector: str, text: str) -> None:
+        """Replace what a field holds, as typing does."""
+        field = self.one(selector)
+        field.clear()
+        field.send_keys(text)
+
+    def search(self, query: str) -> None:
+        """Type a query, press its button, wait for the answer."""
+        self.write("#query", query)
+        self.one("#search .primary").click()
+        self.settle()
+
+    def compare(self, texts: str, against: str = "") -> None:
+        """Hold lines against each other, or against other lines."""
+        self.write("#texts", texts)
+        self.write("#against", against)
+        self.one("#compare .primary").click()
+        self.settle()
+
+    def emulate(self, *, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
+        """A screen of this size in CSS pixels, of a reader who prefers this colour scheme."""
+        screen = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": width < 600}
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+    # Judging
+
+    def complaints(self) -> list[str]:
+        """What the console says and no test expects: faults, refusals, breaches of the policy."""
+        refusals = [f"the server responded with a status of {status} " for status in self.expected]
+        messages = self._log("browser")
+        return [one for one in messages if not any(refusal in one for refusal in refusals)]
+
+    def foreign_requests(self) -> list[str]:
+        """Whatever was asked of anyone but the service."""
+        events = [json.loads(message)["message"] for message in self._log("performance")]
+        sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        asked = [event["request"]["url"] for event in sent]
+        return [url for url in asked if not self._is_own(url)]
+
+    def _log(self, name: str) -> list[str]:
+        entries: list[dict[str, str]] = self.driver.get_log(name)  # type: ignore[no-untyped-call]
+        return [entry["message"] for entry in entries]
+
+    def _is_own(self, url: str) -> bool:
+        return url.startswith(f"{self.url}/") or urlsplit(url).scheme in ("data", "about")

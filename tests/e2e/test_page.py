@@ -1,0 +1,526 @@
+"""The page as its readers meet it: a real process, a real browser, and the API as the oracle."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from axe_core_python.selenium import Axe
+from browsing import Page
+from selenium import webdriver
+from selenium.webdriver.common.keys import Keys
+from serving import running_service
+
+LONG = " ".join(f"\N{COMPASS} Leg {i} keeps a course of {i * 7 % 360} degrees." for i in range(400))
+HOSTILE = "<img src=x onerror=alert(1)> & <b>bold</b>"
+DOCUMENTS: list[dict[str, Any]] = [
+    {
+        "id": "json",
+        "title": "Decode JSON",
+        "text": "A decoder parses one JSON document.\n\nParsing stops at its end.",
+        "metadata": {"kind": "class", "year": 2001, "tags": ["text", "web"]},
+    },
+    {
+        "id": "csv",
+        "title": "Read rows",
+        "text": "Reads comma separated rows from a file.",
+        "metadata": {"kind": "function", "year": 1999},
+    },
+    {
+        "id": "heap",
+        "title": "Heap queue",
+        "text": "The smallest item comes first.",
+        "metadata": {"kind": "function", "year": 2010},
+    },
+    {"id": "log", "title": "The log of a long voyage", "text": LONG, "metadata": {"kind": "text"}},
+    {"id": "hostile", "title": HOSTILE, "text": f"{HOSTILE} markup", "metadata": {"kind": HOSTILE}},
+    {"id": "plain", "text": "A document without title or metadata."},
+    {"id": "hebrew", "text": "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd", "metadata": {}},
+]
+TEXTS = ["a decoder of JSON", "JSON decoding", "the sea is calm", "calm sea"]
+HOUR = 3_600
+KEY = "a-key-for-the-page"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service whose default collection holds DOCUMENTS, and whose other one is empty."""
+    data = tmp_path_factory.mktemp("data")
+    with running_service(data, {"MODEL": "hashing"}) as address:
+        fill(address)
+        httpx.put(f"{address}/collections/bare", json={"model": "hashing"}).raise_for_status()
+        yield address
+
+
+def fill(address: str, headers: dict[str, str] | None = None) -> None:
+    """Store DOCUMENTS."""
+    body = {"documents": DOCUMENTS}
+    httpx.put(
+        f"{address}/documents", json=body, headers=headers, timeout=HOUR, trust_env=False
+    ).raise_for_status()
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, url: str) -> Iterator[Page]:
+    """The page, which must have asked no one else and complained of nothing in the end."""
+    page = Page(browser, url)
+    page.emulate()
+    browser.get(f"{url}/favicon.svg")
+    browser.execute_script("sessionStorage.clear(); localStorage.clear()")
+    page.complaints()
+    page.foreign_requests()
+    yield page
+    assert page.complaints() == []
+    assert page.foreign_requests() == []
+
+
+def ask(url: str, **body: object) -> dict[str, Any]:
+    """What the API answers to a search."""
+    answer = httpx.post(f"{url}/search", json=body, trust_env=False).raise_for_status().json()
+    assert isinstance(answer, dict)
+    return answer
+
+
+def shown_ids(page: Page) -> list[str | None]:
+    """The ids of the hits on the page, in order."""
+    return [hit.get_dom_attribute("data-id") for hit in page.all(".hit")]
+
+
+class TestHits:
+    """What a search shows."""
+
+    def test_shows_what_the_api_answers(self, page: Page, url: str) -> None:
+        """The hits are the API's, in its order, with its scores to three decimals."""
+        page.open()
+        page.search("parse a document")
+        hits = ask(url, query="parse a document")["hits"]
+        assert shown_ids(page) == [hit["id"] for hit in hits]
+        shown = [float(text.replace("\u2212", "-")) for text in page.contents(".hit .number")]
+        assert shown == pytest.approx([hit["score"] for hit in hits], abs=5e-4)
+        assert [float(each.get_property("value")) for each in page.all(".hit .number")] == [
+            pytest.approx(hit["score"]) for hit in hits
+        ]
+        assert page.contents(".hit .title") == [hit["title"] or hit["id"] for hit in hits]
+
+    def test_says_how_long_it_took(self, page: Page) -> None:
+        """The summary counts the hits and gives the time and the mode."""
+        page.open()
+        page.search("rows")
+        assert re.fullmatch(
+            rf"{len(DOCUMENTS)} hits in [\d.,]+ ms · dense, exact", page.text("#summary")
+        )
+
+    def test_marks_words_of_the_query(self, page: Page) -> None:
+        """Words that share their stem with one of the query are marked, common words are not."""
+        page.open()
+        page.search("how to parse a JSON document")
+        assert page.contents("[data-id=json] .text mark") == ["parses", "JSON document", "Parsing"]
+        assert page.contents("[data-id=json] .title mark") == ["JSON"]
+
+    def test_shows_the_passage_where_it_stands(self, page: Page, url: str) -> None:
+        """A passage is found in its text by code points, so emoji before it do not shift it."""
+        page.open()
+        page.search("Leg 320 keeps a course of 80 degrees")
+        hit = next(
+            h
+            for h in ask(url, query="Leg 320 keeps a course of 80 degrees")["hits"]
+            if h["id"] == "log"
+        )
+        assert hit["passage"]["start"] > 0
+        assert page.contents("[data-id=log] .passage") == [hit["passage"]["text"]]
+        page.one("[data-id=log] .more").click()
+        assert page.contents("[data-id=log] .text") == [LONG]
+        assert page.contents("[data-id=log] .passage") == [hit["passage"]["text"]]
+
+    def test_bars_are_as_long_as_scores(self, page: Page, url: str) -> None:
+        """Bars share one axis, which runs from -1 to 1 where a score is negative."""
+        page.open()
+        page.search("calm sea")
+        scores = [hit["score"] for hit in ask(url, query="calm sea")["hits"]]
+        assert min(scores) < 0 < max(scores)
+        for bar, score in zip(page.all(".hit .bar"), scores, strict=True):
+            outer, inner = (
+                page.run("return arguments[0].getBoundingClientRect().toJSON()", each)
+                for each in (bar, bar.find_element("css selector", "span"))
+            )
+            middle = outer["left"] + outer["width"] / 2
+            end = inner["left"] if score < 0 else inner["right"]
+            assert end - middle == pytest.approx(score * outer["width"] / 2, abs=1)
+
+    def test_markup_is_text(self, page: Page) -> None:
+        """Markup in a title, a text or metadata is shown as it is written, and does nothing."""
+        page.open()
+        page.search("markup")
+        assert page.contents("[data-id=hostile] .title") == [HOSTILE]
+        assert HOSTILE in page.contents("[data-id=hostile] .text")[0]
+        assert page.contents("[data-id=hostile] .facts .value") == [HOSTILE]
+        assert page.all("main img, main b:not(.summary b, .glance b)") == []
+
+    def test_more_like_a_hit(self, page: Page, url: str) -> None:
+        """A hit leads to its neighbours, by its id."""
+        page.open("/?q=rows&k=3")
+        page.one(f"[data-id={shown_ids(page)[0]}] .like").click()
+        page.settle()
+        assert "like=csv" in page.address
+        assert shown_ids(page) == [hit["id"] for hit in ask(url, like=["csv"], k=3)["hits"]]
+
+
+class TestFilter:
+    """Filters as JSON and as chips."""
+
+    def test_restricts_the_hits(self, page: Page) -> None:
+        """Only documents that pass are found; each condition is a chip that takes itself away."""
+        page.open("/?q=document")
+        page.one("#filter-toggle").click()
+        page.write("#filter", '{"year": {"$gte": 2000, "$lt": 2010}}')
+        page.press(Keys.CONTROL, Keys.ENTER)
+        page.one("#search .primary").click()
+        page.settle()
+        assert shown_ids(page) == ["json"]
+        assert page.contents(".chip span:first-child") == ["year \u2265 2000", "year < 2010"]
+        page.all(".chip")[1].click()
+        page.settle()
+        assert sorted(filter(None, shown_ids(page))) == ["heap", "json"]
+        assert json.loads(str(page.one("#filter").get_property("value"))) == {
+            "year": {"$gte": 2000}
+        }
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("{'kind': 'class'}", "double quotes"),
+            ('{"year": {"$atleast": 2}}', "there is no operator $atleast"),
+            ('{"kind": ["class"]}', '{"$in":'),
+            ('{"kind": "class",}', "comma before a closing bracket"),
+            ("[1]", "an object is needed"),
+        ],
+    )
+    def test_says_what_is_wrong_while_it_is_typed(self, page: Page, text: str, words: str) -> None:
+        """A filter that does not parse is explained beside its field, and not sent."""
+        page.open()
+        page.one("#filter-toggle").click()
+        page.write("#filter", text)
+        assert words in page.text("#filter-problem")
+        page.search("document")
+        assert page.all(".hit") == []
+        assert page.one("#filter").get_dom_attribute("aria-invalid") == "true"
+
+    def test_repeats_what_the_service_refuses(self, page: Page) -> None:
+        """What only the service finds wrong is shown in its own words."""
+        page.expected.add(422)
+        page.open("/?q=document&filter=" + quote('{"year": {"$gt": true}}'))
+        assert "filter.year.$gt: expected a number or a string" in page.text(".notice[role=alert]")
+
+    def test_is_built_from_the_fields_of_the_collection(self, page: Page) -> None:
+        """Field, operator and value make a condition; known fields and values are suggested."""
+        page.open("/?q=document")
+        page.one("#filter-toggle").click()
+        page.until(lambda: page.all("#fields option"))
+        assert {each.get_property("value") for each in page.all("#fields option")} == {
+            "kind",
+            "year",
+            "tags",
+        }
+        page.write("#field", "tags")
+        assert {each.get_property("value") for each in page.all("#values option")} == {
+            "text",
+            "web",
+        }
+        page.write("#value", "web")
+        page.one("#add-condition").click()
+        page.settle()
+        assert shown_ids(page) == ["json"]
+
+    def test_metadata_of_a_hit_filters(self, page: Page) -> None:
+        """A value of a hit's metadata is a button that keeps only documents with it."""
+        page.open("/?q=document")
+        page.one("[data-id=csv] .facts button").click()
+        page.settle()
+        assert sorted(filter(None, shown_ids(page))) == ["csv", "heap"]
+
+    def test_says_why_nothing_is_left(self, page: Page) -> None:
+        """No hits under a filter is told apart from an empty collection."""
+        page.open("/?q=document&filter=" + quote('{"kind": "nothing"}'))
+        assert "No document passes this filter" in page.text("#after")
+
+
+class TestAddress:
+    """Links and history."""
+
+    def test_link_leads_to_the_same_hits(self, page: Page, url: str) -> None:
+        """Query, number of hits, exactness and filter are read from the address."""
+        found = {"year": {"$exists": True}}
+        page.open(f"/?q=rows&k=2&exact=1&filter={quote(json.dumps(found))}")
+        assert shown_ids(page) == [
+            hit["id"] for hit in ask(url, query="rows", k=2, filter=found)["hits"]
+        ]
+        assert page.one("#query").get_property("value") == "rows"
+        assert page.one("#exact").is_selected()
+
+    def test_back_leads_to_the_search_before(self, page: Page) -> None:
+        """Each search is a step in the history."""
+        page.open()
+        page.search("rows")
+        first = shown_ids(page)
+        page.search("smallest item")
+        assert shown_ids(page) != first
+        page.driver.back()
+        page.until(lambda: shown_ids(page) == first)
+        assert page.address == "/?q=rows"
+        page.driver.back()
+        page.until(lambda: not shown_ids(page))
+        assert page.text(".glance").startswith("Find documents in default")
+
+    def test_a_collection_that_is_empty_or_missing_says_so(self, page: Page) -> None:
+        """An empty collection tells how to fill it, a missing one what there is instead."""
+        page.open("/?c=bare")
+        assert "bearing index" in page.text("#about")
+        page.open("/?c=bare&q=rows")
+        assert "Nothing to find yet" in page.text("#after")
+        page.open("/?c=gone")
+        assert "There is no collection gone" in page.text("#about")
+        page.expected.add(404)
+        page.open("/?c=gone&q=rows")
+        assert "'gone'" in page.text(".notice[role=alert]")
+
+    def test_collections_are_chosen(self, page: Page) -> None:
+        """The picker has the collections' names; choosing one asks it the same question."""
+        page.open("/?q=rows")
+        options = page.all("#collection option")
+        assert {option.text for option in options} == {"default", "bare"}
+        next(option for option in options if option.text == "bare").click()
+        page.settle()
+        assert page.address == "/?q=rows&c=bare"
+        assert shown_ids(page) == []
+
+
+class TestKeyboard:
+    """Everything without a mouse."""
+
+    def test_walks_from_the_box_through_the_hits(self, page: Page) -> None:
+        """Slash leads to the box, Enter searches, arrows walk, Enter opens, Escape leads back."""
+        page.open()
+        page.run("document.activeElement.blur()")
+        page.press("/")
+        assert page.focused.get_property("id") == "query"
+        page.press("Leg of a voyage", Keys.ENTER)
+        page.settle()
+        page.press(Keys.ARROW_DOWN)
+        assert page.focused.get_dom_attribute("data-id") == shown_ids(page)[0] == "log"
+        page.press(Keys.ENTER)
+        assert page.one("[data-id=log] .more").get_dom_attribute("aria-expanded") == "true"
+        page.press(Keys.ARROW_DOWN)
+        assert page.focused.get_dom_attribute("data-id") == shown_ids(page)[1]
+        page.press(Keys.END)
+        assert page.focused.get_dom_attribute("data-id") == shown_ids(page)[-1]
+        page.press(Keys.ESCAPE)
+        assert page.focused.get_property("id") == "query"
+
+    def test_tabs_follow_the_arrows(self, page: Page) -> None:
+        """An arrow on a tab shows the other view, whose tab is then the only stop."""
+        page.open()
+        page.one("#tab-search").click()
+        page.press(Keys.ARROW_RIGHT)
+        assert page.focused.get_property("id") == "tab-compare"
+        assert page.one("#view-compare").is_displayed()
+        assert not page.one("#view-search").is_displayed()
+        assert [tab.get_dom_attribute("tabindex") for tab in page.all("[role=tab]")] == ["-1", "0"]
+        assert page.address == "/?view=compare"
+
+
+class TestHeatMap:
+    """Texts held against each other."""
+
+    @staticmethod
+    def matrix(page: Page) -> list[list[float]]:
+        """The exact values behind the cells."""
+        rows = page.all(".heat tbody tr")
+        return [
+            [
+                float(str(cell.get_dom_attribute("data-value")))
+                for cell in row.find_elements("css selector", "td")
+            ]
+            for row in rows
+        ]
+
+    @staticmethod
+    def compare(url: str, **body: object) -> dict[str, Any]:
+        """What the API answers to a comparison."""
+        answer = (
+            httpx.post(f"{url}/admin/similarity", json=body, trust_env=False)
+            .raise_for_status()
+            .json()
+        )
+        assert isinstance(answer, dict)
+        return answer
+
+    def test_shows_the_similarities_of_the_api(self, page: Page, url: str) -> None:
+        """Each cell has the API's cosine, to two decimals; heads repeat the texts."""
+        page.open("/?view=compare")
+        page.compare("\n".join(TEXTS))
+        expected = self.compare(url, a=TEXTS)["similarity"]
+        assert self.matrix(page) == expected
+        shown = [float(text.replace("\u2212", "-")) for text in page.contents(".heat tbody td")]
+        assert shown == pytest.approx(
+            [value for row in expected for value in row], abs=0.005 + 1e-9
+        )
+        assert page.contents(".heat tbody th .label") == TEXTS
+        assert page.text("#matrix-summary").startswith("6 pairs \u00b7 closest 3 and 4")
+
+    def test_holds_two_lists_against_each_other(self, page: Page, url: str) -> None:
+        """Rows are the first list, columns the second; a link brings both."""
+        page.open("/?view=compare")
+        page.compare("\n".join(TEXTS[:3]), TEXTS[3])
+        expected = self.compare(url, a=TEXTS[:3], b=TEXTS[3:])["similarity"]
+        assert self.matrix(page) == expected
+        page.open(page.address)
+        assert self.matrix(page) == expected
+
+    def test_shows_every_measure_that_the_api_has(self, page: Page, url: str) -> None:
+        """The measures are those of the OpenAPI document; each shows its own matrix."""
+        page.open("/?view=compare#texts=" + quote("\n".join(TEXTS)))
+        schemas = httpx.get(f"{url}/openapi.json", trust_env=False).json()["components"]["schemas"]
+        names = [str(option.get_property("value")) for option in page.all("#measure option")]
+        assert names == schemas["Measure"]["enum"]
+        for name in names:
+            next(o for o in page.all("#measure option") if o.get_property("value") == name).click()
+            page.settle()
+            expected = self.compare(url, a=TEXTS, metrics=[name])["metrics"][name]
+            assert [pytest.approx(row, abs=1e-6) for row in expected] == self.matrix(page)
+
+    def test_shows_probabilities(self, page: Page, url: str) -> None:
+        """With a temperature, each row can be seen as the API's probabilities."""
+        page.open("/?view=compare&temperature=0.1#texts=" + quote("\n".join(TEXTS)))
+        page.one("#shown label:nth-of-type(2)").click()
+        expected = self.compare(url, a=TEXTS, temperature=0.1)["probabilities"]
+        assert self.matrix(page) == expected
+        assert [sum(row) for row in self.matrix(page)] == pytest.approx([1] * len(TEXTS))
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_values_can_be_read_on_every_colour(self, page: Page, scheme: str) -> None:
+        """Text and fill of any cell have a contrast of at least 4.5, from -1 to 1."""
+        page.emulate(scheme=scheme)
+        page.open()
+        pairs = page.run(
+            "return import('/colours.js').then(({cellColours}) => [...Array(201).keys()]"
+            ".map(i => cellColours((i - 100) / 100)).map(({fill, text}) => [fill, text]))"
+        )
+        assert len({fill for fill, _ in pairs}) > 100
+        assert min(contrast(fill, text) for fill, text in pairs) >= 4.5
+
+    def test_zero_vector_is_refused_in_words(self, page: Page) -> None:
+        """A comparison that the service refuses is explained where the map would be."""
+        page.expected.add(422)
+        page.open("/?view=compare&temperature=1e-400#texts=" + quote("a\nb"))
+        assert page.all(".heat") == []
+        assert "temperature" in page.text("#heat .notice[role=alert]")
+
+
+class TestGuest:
+    """A service that wants a key."""
+
+    def test_asks_once_and_keeps_the_key_for_the_tab(
+        self, browser: webdriver.Chrome, tmp_path: Path
+    ) -> None:
+        """A wrong key is asked for again; the right one is kept in the tab, and nowhere else."""
+        with running_service(tmp_path, {"MODEL": "hashing", "API_KEYS": KEY}) as url:
+            fill(url, {"Authorization": f"Bearer {KEY}"})
+            page = Page(browser, url)
+            page.emulate()
+            browser.get(f"{url}/?q=rows")
+            page.until(lambda: page.one("#key-dialog").is_displayed())
+            page.press("wrong", Keys.ENTER)
+            page.until(lambda: "refused that key" in page.text("#key-note"))
+            page.press(KEY, Keys.ENTER)
+            page.settle()
+            assert len(shown_ids(page)) == len(DOCUMENTS)
+            page.open("/?q=voyage")
+            assert len(shown_ids(page)) == len(DOCUMENTS)
+            assert page.run(
+                "return [sessionStorage.length, localStorage.length, document.cookie]"
+            ) == [1, 0, ""]
+            assert KEY not in page.driver.page_source
+            page.run("sessionStorage.clear()")
+            browser.get(f"{url}/?q=rows")
+            page.until(lambda: page.one("#key-dialog").is_displayed())
+            page.one("#key-cancel").click()
+            page.until(lambda: "A key is needed" in page.text("#about"))
+
+
+class TestEveryone:
+    """Screens and readers of all kinds."""
+
+    @pytest.mark.parametrize(
+        "address", ["/", "/?q=voyage", "/?view=compare#texts=a%20b%0Ac%20d%0Ae%20f"]
+    )
+    def test_fits_a_phone(self, page: Page, address: str) -> None:
+        """At 360 pixels nothing reaches beyond the edge."""
+        page.emulate(width=360, height=740)
+        page.open(address)
+        assert page.run("return document.documentElement.scrollWidth") <= 360
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "/",
+            "/?q=voyage&filter=%7B%22kind%22%3A%22text%22%7D",
+            "/?view=compare#texts=a%20b%0Ac%20d",
+        ],
+    )
+    def test_axe_finds_nothing(self, page: Page, address: str, scheme: str) -> None:
+        """The checker axe has no complaint, contrast included, in either colour scheme."""
+        page.emulate(scheme=scheme)
+        page.open(address)
+        violations = Axe().run(page.driver)["violations"]
+        found = [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations]
+        assert found == []
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two CSS colours (WCAG 2.2, 1 to 21)."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of ``rgb(r g b)``, ``#000`` or ``#fff`` (WCAG 2.2)."""
+    named = {"#000": (0.0, 0.0, 0.0), "#fff": (255.0, 255.0, 255.0)}
+    channels = named.get(colour) or tuple(float(c) for c in re.findall(r"[\d.]+", colour))
+    r, g, b = (
+        c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4
+        for c in channels
+    )
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def test_finds_by_meaning_with_the_real_model(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    """With the default model a search finds what shares no word with it, and the map agrees."""
+    documents = [
+        {"id": "kitten", "text": "A kitten naps on the couch."},
+        {"id": "market", "text": "Stock prices fell sharply on Monday."},
+        {"id": "engine", "text": "The engine of the car would not start."},
+    ]
+    with running_service(tmp_path, {}) as url:
+        made = httpx.put(f"{url}/collections/default", json={}, timeout=HOUR, trust_env=False)
+        made.raise_for_status()
+        httpx.put(
+            f"{url}/documents", json={"documents": documents}, timeout=HOUR, trust_env=False
+        ).raise_for_status()
+        page = Page(browser, url)
+        page.emulate()
+        page.open()
+        page.search("a sleeping cat")
+        assert shown_ids(page)[0] == "kitten"
+        page.one("#tab-compare").click()
+        page.compare(
+            "a sleeping cat\nA kitten naps on the couch.\nStock prices fell sharply on Monday."
+        )
+        near, far = TestHeatMap.matrix(page)[0][1:]
+        assert near > 0.4 > far

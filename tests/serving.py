@@ -1,0 +1,64 @@
+"""The service as a process of its own, as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+START_SECONDS = 120
+
+
+@contextmanager
+def running_service(data: Path, settings: Mapping[str, str]) -> Iterator[str]:
+    """The address of a service on a directory of collections; it is stopped in the end.
+
+    Settings are those of the README's table without ``BEARING_``; the environment's are not used.
+    Raises RuntimeError with what the process wrote if it ends before it is ready.
+    """
+    port = free_port()
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("BEARING_")}
+    given = {"DATA": str(data), "HOST": "127.0.0.1", "PORT": str(port), **settings}
+    environment = inherited | {f"BEARING_{key}": value for key, value in given.items()}
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "serve"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            if not _is_ready(process, url):
+                log.seek(0)
+                raise RuntimeError(f"the service did not start: {log.read().decode()}")
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=START_SECONDS)
+
+
+def free_port() -> int:
+    """A port that no one listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/readyz", trust_env=False).is_success:
+                return True
+        except httpx.TransportError:
+            time.sleep(0.05)
+    return False
