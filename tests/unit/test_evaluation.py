@@ -400,21 +400,20 @@ class TestEvaluate:
         dataset = Dataset("x", Path("c"), {"q": "wing", "r": "jet"}, {"q": {"d1": 1}, "r": {}})
         witness = Witness(collection)
         evaluate(witness, embedder, dataset, exact=exact, depth=120)
-        assert [[query.text for query in asked] for asked in witness.asked[-4:]] == [
-            *([text] for text in ("wing", "wing", "jet", "jet"))
+        timed_then_deep = [("wing", 10), ("jet", 10), ("wing", 120), ("jet", 120)]
+        assert [[(q.text, q.k) for q in asked] for asked in witness.asked[-4:]] == [
+            [one] for one in timed_then_deep
         ]
-        assert [query.k for asked in witness.asked[-4:] for query in asked] == [10, 120, 10, 120]
         assert {query.exact for asked in witness.asked for query in asked} == {exact}
 
-    def test_progress_counts_queries(
+    def test_progress_counts_searches(
         self, collection: Collection, embedder: Embedder, documents: list[Document]
     ) -> None:
-        """Each query done is told, one by one."""
-        done: list[int] = []
-        evaluate(
-            collection, embedder, judge(embedder, documents)[0], exact=True, on_progress=done.append
-        )
-        assert done == list(range(1, 13))
+        """Each search done is told, one by one, with how many there will be."""
+        told: list[tuple[int, int]] = []
+        dataset, _ = judge(embedder, documents)
+        evaluate(collection, embedder, dataset, on_progress=lambda *pair: told.append(pair))
+        assert told == [(done, 24) for done in range(1, 25)]
 
     def test_figures_are_one_flat_object(
         self, collection: Collection, embedder: Embedder, documents: list[Document]
