@@ -19,8 +19,9 @@ from app.requests import declare_collection
 from app.routes import admin, collections, documents, imports, pages, search, status
 from app.schemas import ProblemView
 from app.security import Envelope, Gate, Keys, LoopbackGuard
-from app.service import Service
+from app.service import OpenLibrary, Service
 from app.settings import Settings, load_settings
+from indexer.config import Library
 
 SUMMARY = "Documents in, ranked answers out: embedding retrieval with exact cosine scores."
 PROBLEM: Mapping[int | str, dict[str, Any]] = {
@@ -31,12 +32,12 @@ PROBLEM: Mapping[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, open_library: OpenLibrary = Library) -> FastAPI:
     """The service for these settings; its library opens and closes with its lifespan."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Service]]:
-        async with Service.opened(settings) as service:
+        async with Service.opened(settings, open_library) as service:
             yield {"service": service}
 
     web = pages.WebPages()

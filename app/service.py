@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, TypeAlias
 
 import anyio
 
 from app.batching import Batcher, Threads
 from app.settings import Settings
 from indexer.collection import Collection
-from indexer.config import DEFAULT_COLLECTION, Library
+from indexer.config import DEFAULT_COLLECTION, Config, Library
 from indexer.documents import Answer, Query, Vector
 from indexer.embedding.embedder import Embedder, Role
 from indexer.errors import BearingError
 from indexer.search import embed_queries, needs_vector
 
 log = logging.getLogger(__name__)
+
+OpenLibrary: TypeAlias = Callable[[Config], Library]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +92,20 @@ class Service:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, settings: Settings) -> AsyncIterator[Self]:
+    async def opened(cls, settings: Settings, open_library: OpenLibrary) -> AsyncIterator[Self]:
         """A service that is ready: collections open, models warm; closed in reverse order."""
-        with Library(settings.config) as library:
+        with open_library(settings.config) as library:
             service = cls(settings, library)
             try:
                 await service._warm()
                 yield service
             finally:
                 await service._close()
+
+    @property
+    def waiting(self) -> int:
+        """How many texts wait for a model, or are being embedded."""
+        return sum(model.queries.waiting + model.texts.waiting for model in self._models.values())
 
     async def collection(self, name: str) -> Collection:
         """An open collection; raises NotFound."""
