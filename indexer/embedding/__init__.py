@@ -50,8 +50,8 @@ def open_embedder(
     checkpoint = find_checkpoint(model, cache)
     if backend is Backend.TORCH or (backend is Backend.AUTO and _has_gpu()):
         return _open_torch(checkpoint, precision, threads)
-    from indexer.embedding.compiled import open_compiled
     from indexer.embedding.conversion import Unconvertible
+    from indexer.embedding.graphs import open_compiled
 
     try:
         return open_compiled(checkpoint, cache, precision, threads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -14,72 +13,17 @@ import numpy as np
 
 from indexer.documents import Vectors
 from indexer.embedding.batching import Batch
-from indexer.embedding.checkpoint import Checkpoint
-from indexer.embedding.conversion import (
-    Entry,
-    Unconvertible,
-    condemn,
-    convert,
-    entry_folder,
-    read_entry,
-)
-from indexer.embedding.embedder import CANARY_COSINE, Precision, Role, Runtime
-from indexer.embedding.engine import EngineEmbedder, assemble
-from indexer.embedding.probes import FAITHFUL_COSINE, worst_cosine
+from indexer.embedding.embedder import Precision, Role, Runtime
 from indexer.embedding.tokenizing import ModelTokenizer, Setup
-from indexer.errors import ModelError
 
 if TYPE_CHECKING:
     import openvino
-
-log = logging.getLogger(__name__)
 
 BUDGET: Final = 2048
 """Tokens of a batch: more do not fit the caches between layers, fewer leave threads idle."""
 
 IN_FLIGHT: Final = 2
 """One batch is computed while the next one waits, so that no thread does."""
-
-
-def open_compiled(
-    checkpoint: Checkpoint, cache: Path, precision: Precision, threads: int
-) -> EngineEmbedder:
-    """The model as an OpenVINO graph; converted first if the cache has none of it.
-
-    Raises Unconvertible if it has no faithful graph, ModelError if it cannot be loaded at all or
-    the precision is not to be had.
-    """
-    folder = entry_folder(checkpoint, cache)
-    entry = read_entry(folder, cache)
-    if entry is None:
-        log.info("converting model %s for OpenVINO, once", checkpoint.name)
-        convert(checkpoint, folder)
-        entry = read_entry(folder, cache)
-    if entry is None:
-        raise ModelError(f"the model cache at {folder} was damaged while it was written")
-    for kind in _precisions(precision):
-        engine = CompiledEngine(entry.graph, entry.setup, kind, threads)
-        embedder = assemble(checkpoint, entry.setup, engine)
-        worst = worst_cosine(embedder, entry.references)
-        floor = CANARY_COSINE if precision is Precision.BF16 else FAITHFUL_COSINE
-        if worst >= floor:
-            return embedder
-    reason = f"its graph gives other vectors (cosine {worst:.5f} on known texts)"
-    if precision is not Precision.BF16:
-        condemn(folder, reason)
-    raise Unconvertible(reason)
-
-
-def _precisions(wanted: Precision) -> list[Precision]:
-    """What to try, fastest first."""
-    import openvino
-
-    able = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    if wanted is Precision.BF16 and not able:
-        raise ModelError("this CPU has neither AMX nor AVX512-BF16: use precision auto or f32")
-    if wanted is Precision.AUTO:
-        return [Precision.BF16, Precision.F32] if able else [Precision.F32]
-    return [wanted]
 
 
 class CompiledEngine:
@@ -175,6 +119,3 @@ def _compile(graph: Path, precision: Precision, threads: int) -> openvino.Compil
             hint.dynamic_quantization_group_size: 0,
         },
     )
-
-
-__all__ = ["CompiledEngine", "Entry", "open_compiled"]

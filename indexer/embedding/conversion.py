@@ -1,194 +1,62 @@
-"""Torch models to OpenVINO graphs, kept on disk: converted once, checked, then trusted.
-
-An entry of the cache is a folder, named by a digest of the model's weights and setup, the
-versions of what converts and this recipe. It holds the graph, the tokenizer and a manifest, so
-that starting from it needs neither torch nor transformers. It appears by one rename: whole or
-not at all, whoever else is converting.
-"""
+"""Torch models to OpenVINO graphs: traced whole, then checked against sentence-transformers."""
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import importlib.metadata
-import json
-import logging
-import os
-import shutil
-import tempfile
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from indexer.documents import Vectors
-from indexer.embedding.checkpoint import Checkpoint, digest_file, sha256_file
-from indexer.embedding.embedder import Role
+from indexer.embedding.checkpoint import Checkpoint
+from indexer.embedding.compiled import CompiledEngine
+from indexer.embedding.embedder import Precision, Role
+from indexer.embedding.engine import assemble
+from indexer.embedding.probes import FAITHFUL_COSINE, worst_cosine
 from indexer.embedding.tokenizing import ModelTokenizer, Setup
-from indexer.errors import ModelError, StorageFailed
+from indexer.errors import ModelError
 
 if TYPE_CHECKING:
     import openvino
     from sentence_transformers import SentenceTransformer
 
-log = logging.getLogger(__name__)
-
-RECIPE: Final = 1
-"""Raise it when what is written here changes: older entries are then not found."""
-
-GRAPH, WEIGHTS, TOKENIZER, MANIFEST = "graph.xml", "graph.bin", "tokenizer.json", "manifest.json"
-UNFINISHED: Final = ".converting-"
-DAY_SECONDS: Final = 86_400
+ATTENTIONS: Final = ("sdpa", "eager")
+"""How attention is written in the graph, faster first. Where a padded row may attend to nothing,
+as with ModernBERT's local layers, the first gives no number in OpenVINO, the second does."""
 
 
 class Unconvertible(ModelError):
     """A model that has no OpenVINO graph, or whose graph gives other vectors; says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A converted model: its graph's file, and what else is needed to run and to check it.
+def convert(checkpoint: Checkpoint, path: Path) -> tuple[Setup, Mapping[Role, Vectors]]:
+    """Write the model's graph to ``path``; its setup, and float32 vectors of PROBES by role.
 
-    ``references`` are sentence-transformers' float32 vectors of PROBES by role.
+    The weights lie beside the graph, with the suffix .bin. Raises Unconvertible, or ModelError if
+    the model does not load.
     """
-
-    graph: Path
-    setup: Setup
-    references: Mapping[Role, Vectors]
-
-
-def entry_folder(checkpoint: Checkpoint, cache: Path) -> Path:
-    """Where the model's entry is, or would be."""
-    versions = [importlib.metadata.version(name) for name in ("openvino", "sentence-transformers")]
-    key = "\n".join([checkpoint.weights, checkpoint.setup, str(RECIPE), *versions])
-    return cache / "models" / hashlib.sha256(key.encode()).hexdigest()[:32]
-
-
-def read_entry(folder: Path, cache: Path) -> Entry | None:
-    """The entry in this folder; None if there is none or it is damaged.
-
-    Raises Unconvertible if the entry says that conversion was tried in vain.
-    """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if reason := manifest.get("unconvertible"):
-            raise Unconvertible(reason)
-        for name, digest in manifest["files"].items():
-            if digest_file(folder / name, cache) != digest:
-                log.warning("the converted model in %s is damaged: converting anew", folder)
-                return None
-        tokenizer = (folder / TOKENIZER).read_text("utf-8")
-        setup = Setup(tokenizer=tokenizer, **manifest["setup"])
-        references = {
-            Role(role): np.asarray(rows, np.float32)
-            for role, rows in manifest["references"].items()
-        }
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        log.warning("the converted model in %s is damaged (%s): converting anew", folder, error)
-        return None
-    return Entry(folder / GRAPH, setup, references)
-
-
-def convert(checkpoint: Checkpoint, folder: Path) -> None:
-    """Convert the model and put its entry into this folder.
-
-    An entry that says so is left for a model that will not convert. Raises ModelError if the
-    model does not load, StorageFailed if the cache cannot be written.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as unfinished:
-            work = Path(unfinished) / "entry"
-            work.mkdir()
-            _write_manifest(work, _fill(checkpoint, work))
-            _publish(work, folder)
-    except OSError as error:
-        raise StorageFailed(
-            f"the model cache {folder.parent} cannot be written ({error}): give another place "
-            "with BEARING_CACHE"
-        ) from error
-
-
-def _fill(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:
-    """Write graph and tokenizer; the manifest of what was written."""
     from indexer.embedding.pytorch import describe, encode_probes, load_model
 
     model = load_model(checkpoint, "cpu")
     setup = describe(model)
     references = encode_probes(model)
-    try:
-        graph = trace(model, setup)
-    except Unconvertible as error:
-        return {"unconvertible": str(error)}
-    save_graph(graph, work / GRAPH)
-    (work / TOKENIZER).write_text(setup.tokenizer, "utf-8")
-    fields = asdict(setup)
-    del fields["tokenizer"]
-    return {
-        "setup": fields,
-        "references": {role.value: rows.tolist() for role, rows in references.items()},
-        "files": {name: sha256_file(work / name) for name in (GRAPH, WEIGHTS, TOKENIZER)},
-    }
+    for attention in ATTENTIONS:
+        _write(_trace(model, setup, attention), path)
+        engine = CompiledEngine(path, setup, Precision.F32, threads=0)
+        worst = worst_cosine(assemble(checkpoint, setup, engine), references)
+        if worst >= FAITHFUL_COSINE:
+            return setup, references
+    raise Unconvertible(f"its graph gives other vectors (cosine {worst:.5f} on known texts)")
 
 
-def save_graph(graph: openvino.Model, path: Path) -> None:
-    """Write a graph with its weights as they are, beside it with the suffix .bin."""
+def _write(graph: openvino.Model, path: Path) -> None:
     import openvino
 
     openvino.save_model(graph, path, compress_to_fp16=False)
 
 
-def _write_manifest(work: Path, manifest: Mapping[str, Any]) -> None:
-    (work / MANIFEST).write_text(json.dumps(manifest))
-    for path in (*work.iterdir(), work):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _publish(work: Path, folder: Path) -> None:
-    """Move the finished entry to its place, over none or a damaged one."""
-    try:
-        work.rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-        # Either another process was faster, or the entry there is damaged: both may go, since
-        # whoever has it open keeps its files.
-        folder.rename(work.parent / "replaced")
-        work.rename(folder)
-    _sync(folder.parent)
-
-
-def _sweep(models: Path) -> None:
-    """Remove what conversions left behind that were killed long ago."""
-    for leftover in models.glob(f"{UNFINISHED}*"):
-        if time.time() - leftover.stat().st_mtime > DAY_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def condemn(folder: Path, reason: str) -> None:
-    """Leave an entry that says why the model is not to be converted."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as unfinished:
-        work = Path(unfinished) / "entry"
-        work.mkdir()
-        _write_manifest(work, {"unconvertible": reason})
-        _publish(work, folder)
-
-
-def trace(model: SentenceTransformer, setup: Setup) -> openvino.Model:
+def _trace(model: SentenceTransformer, setup: Setup, attention: str) -> openvino.Model:
     """The whole model, pooling and normalising included, as a graph of dynamic shape.
 
     Inputs are ``ids`` and ``mask``, (n, length) int32, and ``pooled`` like ``mask`` where prompts
@@ -208,6 +76,8 @@ def trace(model: SentenceTransformer, setup: Setup) -> openvino.Model:
     frontend = openvino.frontend.FrontEndManager().load_by_framework("pytorch")
     try:
         with hushed(), torch.inference_mode():
+            if model.transformers_model is not None:
+                model.transformers_model.set_attn_implementation(attention)
             # The frontend itself, since openvino.convert_model would report to its maker.
             decoder = TorchScriptPythonDecoder(_whole(model, setup), example_input=_example(setup))
             graph = frontend.convert(frontend.load(decoder))

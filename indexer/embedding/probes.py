@@ -9,6 +9,7 @@ import numpy as np
 
 from indexer.documents import Vectors
 from indexer.embedding.embedder import CANARIES, Embedder, Role
+from indexer.errors import InvalidVector
 
 FAITHFUL_COSINE: Final = 0.9999
 """Promise 7: vectors agree with sentence-transformers' float32 ones at least this well."""
@@ -30,8 +31,11 @@ def worst_cosine(embedder: Embedder, reference: Mapping[Role, Vectors]) -> float
 def _worst(embedder: Embedder, role: Role, rows: Vectors) -> float:
     directed = np.flatnonzero(rows.any(axis=1))
     texts = [PROBES[place] for place in directed]
-    together = embedder.embed(texts, role).vectors
-    alone = np.concatenate([embedder.embed([text], role).vectors for text in texts])
+    try:
+        together = embedder.embed(texts, role).vectors
+        alone = np.concatenate([embedder.embed([text], role).vectors for text in texts])
+    except InvalidVector:
+        return -1.0
     return float(min(_cosines(vectors, rows[directed]).min() for vectors in (together, alone)))
 
 

@@ -1,0 +1,200 @@
+"""Converted models on disk: made once, trusted by their digests, opened without torch.
+
+An entry of the cache is a folder, named by a digest of the model's weights and setup, the
+versions of what converts and this recipe. It holds the graph, the tokenizer and a manifest, so
+that starting from it needs neither torch nor transformers. It appears by one rename: whole or
+not at all, whoever else is converting.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from indexer.documents import Vectors
+from indexer.embedding.checkpoint import Checkpoint, digest_file, sha256_file
+from indexer.embedding.compiled import CompiledEngine
+from indexer.embedding.conversion import Unconvertible, convert
+from indexer.embedding.embedder import CANARY_COSINE, Precision, Role
+from indexer.embedding.engine import EngineEmbedder, assemble
+from indexer.embedding.probes import FAITHFUL_COSINE, worst_cosine
+from indexer.embedding.tokenizing import Setup
+from indexer.errors import ModelError, StorageFailed
+
+log = logging.getLogger(__name__)
+
+RECIPE: Final = 1
+"""Raise it when what is written here changes: older entries are then not found."""
+
+GRAPH, WEIGHTS, TOKENIZER, MANIFEST = "graph.xml", "graph.bin", "tokenizer.json", "manifest.json"
+UNFINISHED: Final = ".converting-"
+DAY_SECONDS: Final = 86_400
+
+
+def open_compiled(
+    checkpoint: Checkpoint, cache: Path, precision: Precision, threads: int
+) -> EngineEmbedder:
+    """The model as an OpenVINO graph; converted first if the cache has none of it.
+
+    Raises Unconvertible if it has no faithful graph, ModelError if it cannot be loaded at all or
+    the precision is not to be had.
+    """
+    folder = entry_folder(checkpoint, cache)
+    entry = read_entry(folder, cache)
+    if entry is None:
+        log.info("converting model %s for OpenVINO, once", checkpoint.name)
+        _convert_into(checkpoint, folder)
+        entry = read_entry(folder, cache)
+    if entry is None:
+        raise ModelError(f"the model cache at {folder} was damaged while it was written")
+    for kind in _precisions(precision):
+        engine = CompiledEngine(entry.graph, entry.setup, kind, threads)
+        embedder = assemble(checkpoint, entry.setup, engine)
+        worst = worst_cosine(embedder, entry.references)
+        floor = CANARY_COSINE if precision is Precision.BF16 else FAITHFUL_COSINE
+        if worst >= floor:
+            return embedder
+    reason = f"its graph gives other vectors (cosine {worst:.5f} on known texts)"
+    raise Unconvertible(reason)
+
+
+def _precisions(wanted: Precision) -> list[Precision]:
+    """What to try, fastest first."""
+    import openvino
+
+    able = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if wanted is Precision.BF16 and not able:
+        raise ModelError("this CPU has neither AMX nor AVX512-BF16: use precision auto or f32")
+    if wanted is Precision.AUTO:
+        return [Precision.BF16, Precision.F32] if able else [Precision.F32]
+    return [wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A converted model: its graph's file, and what else is needed to run and to check it.
+
+    ``references`` are sentence-transformers' float32 vectors of PROBES by role.
+    """
+
+    graph: Path
+    setup: Setup
+    references: Mapping[Role, Vectors]
+
+
+def entry_folder(checkpoint: Checkpoint, cache: Path) -> Path:
+    """Where the model's entry is, or would be."""
+    versions = [importlib.metadata.version(name) for name in ("openvino", "sentence-transformers")]
+    key = "\n".join([checkpoint.weights, checkpoint.setup, str(RECIPE), *versions])
+    return cache / "models" / hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def read_entry(folder: Path, cache: Path) -> Entry | None:
+    """The entry in this folder; None if there is none or it is damaged.
+
+    Raises Unconvertible if the entry says that conversion was tried in vain.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        if reason := manifest.get("unconvertible"):
+            raise Unconvertible(reason)
+        for name, digest in manifest["files"].items():
+            if digest_file(folder / name, cache) != digest:
+                log.warning("the converted model in %s is damaged: converting anew", folder)
+                return None
+        tokenizer = (folder / TOKENIZER).read_text("utf-8")
+        setup = Setup(tokenizer=tokenizer, **manifest["setup"])
+        references = {
+            Role(role): np.asarray(rows, np.float32)
+            for role, rows in manifest["references"].items()
+        }
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        log.warning("the converted model in %s is damaged (%s): converting anew", folder, error)
+        return None
+    return Entry(folder / GRAPH, setup, references)
+
+
+def _convert_into(checkpoint: Checkpoint, folder: Path) -> None:
+    """Convert the model, or find that it will not convert; this folder then says which."""
+
+    def fill(work: Path) -> dict[str, Any]:
+        try:
+            setup, references = convert(checkpoint, work / GRAPH)
+        except Unconvertible as problem:
+            return {"unconvertible": str(problem)}
+        (work / TOKENIZER).write_text(setup.tokenizer, "utf-8")
+        fields = asdict(setup)
+        del fields["tokenizer"]
+        return {
+            "setup": fields,
+            "references": {role.value: rows.tolist() for role, rows in references.items()},
+            "files": {name: sha256_file(work / name) for name in (GRAPH, WEIGHTS, TOKENIZER)},
+        }
+
+    _make_entry(folder, fill)
+
+
+def _make_entry(folder: Path, fill: Callable[[Path], Mapping[str, Any]]) -> None:
+    """Put an entry into this folder: what ``fill`` writes, and the manifest that it gives.
+
+    Raises StorageFailed if the cache cannot be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder.parent)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as unfinished:
+            work = Path(unfinished) / "entry"
+            work.mkdir()
+            (work / MANIFEST).write_text(json.dumps(fill(work)))
+            for path in (*work.iterdir(), work):
+                _sync(path)
+            _publish(work, folder)
+    except OSError as error:
+        raise StorageFailed(
+            f"the model cache {folder.parent} cannot be written ({error}): give another place "
+            "with BEARING_CACHE"
+        ) from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _publish(work: Path, folder: Path) -> None:
+    """Move the finished entry to its place, over none or a damaged one."""
+    try:
+        work.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        # Either another process was faster, or the entry there is damaged: both may go, since
+        # whoever has it open keeps its files.
+        folder.rename(work.parent / "replaced")
+        work.rename(folder)
+    _sync(folder.parent)
+
+
+def _sweep(models: Path) -> None:
+    """Remove what conversions left behind that were killed long ago."""
+    for leftover in models.glob(f"{UNFINISHED}*"):
+        if time.time() - leftover.stat().st_mtime > DAY_SECONDS:
+            shutil.rmtree(leftover, ignore_errors=True)
