@@ -23,8 +23,8 @@ from indexer.storage.nearest import RECIPES, Kind, use_threads
 from indexer.storage.rows import Rows
 from indexer.storage.sealed import Sealed
 
-SEAL_ROWS: Final = 10_000
-"""Below so many rows an exact search is as fast as an index, so `auto` builds none."""
+SEAL_ROWS: Final = 20_000
+"""Below so many rows an exact search takes little, so `auto` builds no index."""
 
 LATE_ROWS: Final = 8_192
 """So many late rows, or LATE_SHARE of those held, are sealed."""
