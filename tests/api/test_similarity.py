@@ -81,16 +81,16 @@ def test_a_temperature_adds_row_wise_probabilities(client: TestClient) -> None:
 
 def test_texts_vectors_and_ids_mix_on_either_side(client: TestClient) -> None:
     """Each entry may be of any kind; a text is embedded as a document on both sides."""
-    stored = {"id": "stored", "text": "a stored text"}
-    client.put("/documents", json={"documents": [stored]})
+    documents = [{"id": "one", "text": "a stored text"}, {"id": "two", "text": "another"}]
+    client.put("/documents", json={"documents": documents})
     vector = RANDOM.normal(size=256)
     answer = compare(
         client,
-        a=["hello there", vector.tolist(), {"id": "stored"}],
-        b=[{"id": "stored"}, "hello there"],
+        a=["hello there", {"id": "two"}, vector.tolist(), {"id": "one"}, "good bye"],
+        b=[{"id": "one"}, "hello there"],
     )
-    hello, text = embed("hello there", "a stored text")
-    expected = 1 - cdist([hello, vector, text], [text, hello], "cosine")
+    hello, bye, one, two = embed("hello there", "good bye", "a stored text", "another")
+    expected = 1 - cdist([hello, two, vector, one, bye], [one, hello], "cosine")
     np.testing.assert_allclose(answer["similarity"], expected, atol=1e-6)
 
 
