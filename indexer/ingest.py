@@ -177,14 +177,16 @@ def _embed(embedder: Embedder, prepared: Sequence[Prepared]) -> list[EmbeddedDoc
         if len(prepared) == 1:
             raise InvalidVector(f"document {prepared[0].document.id!r}: {error}") from error
         return [_embed(embedder, [one])[0] for one in prepared]
-    return list(_assemble(prepared, vectors))
+    return list(_assemble(prepared, vectors, embedder.identity.fingerprint))
 
 
-def _assemble(prepared: Sequence[Prepared], vectors: Vectors) -> Iterator[EmbeddedDocument]:
+def _assemble(
+    prepared: Sequence[Prepared], vectors: Vectors, model: str
+) -> Iterator[EmbeddedDocument]:
     start = 0
     for one in prepared:
         end = start + len(one.chunks)
-        yield EmbeddedDocument(one.document, one.chunks, vectors[start:end], one.truncated)
+        yield EmbeddedDocument(one.document, one.chunks, vectors[start:end], one.truncated, model)
         start = end
 
 
