@@ -18,10 +18,13 @@ START_SECONDS = 120
 
 
 @contextmanager
-def running_service(data: Path, settings: Mapping[str, str]) -> Iterator[str]:
+def running_service(
+    data: Path, settings: Mapping[str, str], command: str = "serve", seconds: int = START_SECONDS
+) -> Iterator[str]:
     """The address of a service on a directory of collections; it is stopped in the end.
 
     Settings are those of the README's table without ``BEARING_``; the environment's are not used.
+    It may take so many seconds until it is ready.
     Raises RuntimeError with what the process wrote if it ends before it is ready.
     """
     port = free_port()
@@ -30,14 +33,14 @@ def running_service(data: Path, settings: Mapping[str, str]) -> Iterator[str]:
     environment = inherited | {f"BEARING_{key}": value for key, value in given.items()}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve"],
+            [sys.executable, "-m", "app.cli", command],
             env=environment,
             stdout=log,
             stderr=log,
         )
         try:
             url = f"http://127.0.0.1:{port}"
-            if not _is_ready(process, url):
+            if not _is_ready(process, url, seconds):
                 log.seek(0)
                 raise RuntimeError(f"the service did not start: {log.read().decode()}")
             yield url
@@ -53,8 +56,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
-    deadline = time.monotonic() + START_SECONDS
+def _is_ready(process: subprocess.Popen[bytes], url: str, seconds: int) -> bool:
+    deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:
         try:
             if httpx.get(f"{url}/readyz", trust_env=False).is_success:

@@ -1,9 +1,12 @@
 // The second view: texts held against each other, as a heat map with its values.
 
-import { asCurl, request } from "./api.js";
+import { asCurl, Problem, request } from "./api.js";
 import { cellColours, palette, scaleOf } from "./colours.js";
-import { byId, element, figure, plural } from "./dom.js";
+import { byId, count, element, figure, plural } from "./dom.js";
 import { curlNotice, emptyNotice, problemNotice } from "./notices.js";
+
+/** More table cells than this make browsers stumble. */
+const MAX_CELLS = 40_000;
 
 const EXAMPLE = [
   "How do I open a file?",
@@ -77,8 +80,10 @@ export function compareView(navigate) {
     fillIn(state, measures);
     running?.abort();
     clear();
-    const a = linesOf(state.texts);
-    if (a.length) await run(state, a, linesOf(state.against));
+    const [a, b] = [linesOf(state.texts), linesOf(state.against)];
+    const cells = a.length * (b.length || a.length);
+    if (cells > MAX_CELLS) fail(new Problem("That is too large for a page", `${count(cells)} values, at most ${count(MAX_CELLS)} can be shown; the API gives more.`));
+    else if (a.length) await run(state, a, b);
   }
 
   async function run(state, a, b) {
@@ -221,7 +226,8 @@ function summaryOf(rows, a, b, itself, { closer }) {
   if (!pairs.length) return ["One text has no one to be compared with: add a line."];
   const best = pairs.reduce((x, y) => ((y.value - x.value) * closer > 0 ? y : x));
   const worst = pairs.reduce((x, y) => ((y.value - x.value) * closer < 0 ? y : x));
-  const named = ({ i, j, value }) => [element("b", {}, `${i + 1} and ${j + 1}`), ` (${figure(value, 2)})`];
+  const names = ({ i, j }) => (itself ? `${i + 1} and ${j + 1}` : `row ${i + 1}, column ${j + 1}`);
+  const named = (pair) => [element("b", {}, names(pair)), ` (${figure(pair.value, 2)})`];
   const farthest = pairs.length > 1 ? ["; farthest ", ...named(worst)] : [];
   return [element("strong", {}, plural(pairs.length, "pair")), " \u00b7 closest ", ...named(best), ...farthest];
 }

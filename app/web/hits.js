@@ -67,7 +67,7 @@ function fill(text, hit, keys, context) {
     element("span", { className: "passage" }, ...marked(parts.passage, keys)),
     element("span", { className: "context" }, ...marked(parts.after, keys)),
   );
-  text.dataset.whole = String(parts.whole);
+  text.dataset.whole = String(parts.whole && !hit.text.trim().includes("\n"));
 }
 
 function toggle(item, text, hit, keys) {
@@ -105,7 +105,7 @@ function buttons(hit, { like }) {
 
 const toggleNearest = (event) => event.currentTarget.closest(".hit").dispatchEvent(new Event("toggle-text"));
 
-/** Hides "Whole text" where the whole text is seen; to be called once the items are in the page. */
+/** Hides "Whole text" where the whole text is seen as it is written; to be called once the items are in the page. */
 export function settle(list) {
   for (const text of list.querySelectorAll(".text")) {
     const seen = text.dataset.whole === "true" && text.scrollHeight <= text.clientHeight + 1;

@@ -414,7 +414,14 @@ class TestHeatMap:
         assert len({fill for fill, _ in pairs}) > 100
         assert min(contrast(fill, text) for fill, text in pairs) >= 4.5
 
-    def test_zero_vector_is_refused_in_words(self, page: Page) -> None:
+    def test_refuses_more_than_a_page_can_show(self, page: Page) -> None:
+        """Hundreds of lines are not asked for, and the limit is named."""
+        page.open("/?view=compare")
+        page.run("document.querySelector('#texts').value = 'word\\n'.repeat(300)")
+        page.one("#compare .primary").click()
+        assert "90,000 values, at most 40,000" in page.text("#heat .notice[role=alert]")
+
+    def test_refusal_is_told_in_words(self, page: Page) -> None:
         """A comparison that the service refuses is explained where the map would be."""
         page.expected.add(422)
         page.open("/?view=compare&temperature=1e-400#texts=" + quote("a\nb"))
