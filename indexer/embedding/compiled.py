@@ -14,6 +14,7 @@ import numpy as np
 from indexer.documents import Vectors
 from indexer.embedding.batching import Batch
 from indexer.embedding.embedder import Precision, Role, Runtime
+from indexer.embedding.telemetry import forbid_telemetry
 from indexer.embedding.tokenizing import ModelTokenizer, Setup
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def _cores() -> int:
 
 
 def _compile(graph: Path, precision: Precision, threads: int) -> openvino.CompiledModel:
+    forbid_telemetry()
     import openvino
     from openvino import properties
     from openvino.properties import hint

@@ -14,6 +14,7 @@ from indexer.embedding.compiled import CompiledEngine
 from indexer.embedding.embedder import Precision, Role
 from indexer.embedding.engine import assemble
 from indexer.embedding.probes import FAITHFUL_COSINE, worst_cosine
+from indexer.embedding.telemetry import forbid_telemetry
 from indexer.embedding.tokenizing import ModelTokenizer, Setup
 from indexer.errors import ModelError
 
@@ -62,6 +63,7 @@ def _trace(model: SentenceTransformer, setup: Setup, attention: str) -> openvino
     Inputs are ``ids`` and ``mask``, (n, length) int32, and ``pooled`` like ``mask`` where prompts
     are not pooled; the output is (n, dimension) float32. Raises Unconvertible.
     """
+    forbid_telemetry()
     import openvino.frontend
     import torch
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder

@@ -31,6 +31,7 @@ from indexer.embedding.conversion import Unconvertible, convert
 from indexer.embedding.embedder import CANARY_COSINE, Precision, Role
 from indexer.embedding.engine import EngineEmbedder, assemble
 from indexer.embedding.probes import FAITHFUL_COSINE, worst_cosine
+from indexer.embedding.telemetry import forbid_telemetry
 from indexer.embedding.tokenizing import Setup
 from indexer.errors import ModelError, StorageFailed
 
@@ -73,6 +74,7 @@ def open_compiled(
 
 def _precisions(wanted: Precision) -> list[Precision]:
     """What to try, fastest first."""
+    forbid_telemetry()
     import openvino
 
     able = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
