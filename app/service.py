@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias, TypeVar
 
 import anyio
 
@@ -15,12 +15,18 @@ from app.batching import Batcher, Threads
 from app.settings import Settings
 from indexer.collection import Collection
 from indexer.config import DEFAULT_COLLECTION, Config, Library
-from indexer.documents import Answer, Query, Vector
+from indexer.documents import Answer, Document, Query, Vector
 from indexer.embedding.embedder import Embedder, Role
-from indexer.errors import BearingError
+from indexer.errors import BearingError, ModelChanged
+from indexer.ingest import Stored, store
 from indexer.search import embed_queries, needs_vector
 
 log = logging.getLogger(__name__)
+
+MODEL_CHANGES: Final = 3
+"""How often a request is begun again because the collection's model changed under it."""
+
+Result = TypeVar("Result")
 
 OpenLibrary: TypeAlias = Callable[[Config], Library]
 
@@ -40,6 +46,16 @@ class EmbeddedText:
 
     vector: Vector
     truncated: bool
+
+
+async def _under_one_model(work: Callable[[], Awaitable[Result]]) -> Result:
+    """The result of work that is done again while another model takes the collection over."""
+    for _ in range(MODEL_CHANGES):
+        try:
+            return await work()
+        except ModelChanged as error:
+            log.info("again, under the collection's new model: %s", error)
+    return await work()
 
 
 class Model:
@@ -111,26 +127,32 @@ class Service:
         """An open collection; raises NotFound."""
         return await self.reads.run(self.library.open, name)
 
-    async def written(self, name: str) -> tuple[Collection, Embedder]:
-        """A collection to write to, with its model; only ``default`` is made if it is not there."""
+    async def writable(self, name: str) -> Collection:
+        """A collection to write to; only ``default`` is made if it is not there."""
+        make = name == DEFAULT_COLLECTION
+        return await self.writes.run(self.library.obtain if make else self.library.open, name)
 
-        def open_both() -> tuple[Collection, Embedder]:
-            make = name == DEFAULT_COLLECTION
-            collection = self.library.obtain(name) if make else self.library.open(name)
-            return collection, self.library.embedder(collection)
+    async def store(self, collection: Collection, documents: Sequence[Document]) -> Stored:
+        """Store documents durably; embedded again if another model takes over meanwhile."""
 
-        return await self.writes.run(open_both)
+        def embed_and_store() -> Stored:
+            return store(collection, self.library.embedder(collection), documents)
+
+        return await _under_one_model(lambda: self.writes.run(embed_and_store))
 
     async def desk(self, name: str) -> Desk:
         """An open collection with its model and queues; raises NotFound."""
         collection, embedder = await self.reads.run(self._open, name)
         known = self._desks.get(name)
-        if known is None or known.collection is not collection:
+        if known is None or (known.collection, known.model.embedder) != (collection, embedder):
             known = self._desks[name] = self._new_desk(collection, embedder)
         return known
 
     async def search(self, name: str, queries: Sequence[Query]) -> Searched:
         """The answer to each query, in order; embedded and searched with whatever else waits."""
+        return await _under_one_model(lambda: self._search(name, queries))
+
+    async def _search(self, name: str, queries: Sequence[Query]) -> Searched:
         started = time.perf_counter()
         desk = await self.desk(name)
         waiting = [place for place, query in enumerate(queries) if needs_vector(query)]

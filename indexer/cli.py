@@ -145,7 +145,7 @@ def index(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="JSON Lines, JSON, CSV, TSV, Parquet, text, Markdown, HTML, PDF, "
             "folders of them, or - for JSON Lines on standard input.",
             show_default=False,
@@ -173,11 +173,11 @@ def index(
     it goes on where it was.
     """
     fields = Fields(id=id_field, text=text_field, title=title_field)
-    with open_library(data, model) as library:
-        total = total_bytes(paths)
-        with _standard_input(paths) as stdin:
-            reads = read_paths(paths, fields, stdin=stdin)
-            done = index_reads(library, collection, reads, total, model=model, rejects=rejects)
+    with open_library(data, model) as library, _standard_input(paths) as stdin:
+        own = [library.config.data, *([rejects] if rejects else [])]
+        reads = read_paths(paths, fields, stdin=stdin, skip=own)
+        total = total_bytes(paths, skip=own)
+        done = index_reads(library, collection, reads, total, model=model, rejects=rejects)
     done.show(as_json)
     raise typer.Exit(done.exit_code)
 
@@ -285,7 +285,7 @@ def _terminable() -> Iterator[None]:
 def search(
     query: Annotated[
         list[str] | None,
-        typer.Argument(metavar="QUERY...", help="What to search for; several words are one query."),
+        typer.Argument(metavar="QUERY", help="What to search for; several words are one query."),
     ] = None,
     data: Data = None,
     collection: Name = DEFAULT_COLLECTION,
@@ -427,9 +427,7 @@ def _warn_of_strangers(indexed: Indexed, documents: int) -> None:
 def similarity(
     texts: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[TEXT]...", help="Texts to compare; none: the lines of standard input."
-        ),
+        typer.Argument(metavar="TEXT", help="Texts to compare; none: the lines of standard input."),
     ] = None,
     data: Data = None,
     collection: Name = DEFAULT_COLLECTION,

@@ -10,6 +10,7 @@ import re
 import shutil
 import threading
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
@@ -130,6 +131,7 @@ class Library:
         self._lock = threading.RLock()
         self._collections: dict[str, _Opened] = {}
         self._embedders: dict[str, Embedder] = {}
+        self._loading: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     @property
     def config(self) -> Config:
@@ -169,28 +171,28 @@ class Library:
 
     def create(self, name: str, model: str | None = None) -> Collection:
         """A new collection for a model; raises AlreadyExists."""
+        if self._exists(check_name(name)):
+            raise AlreadyExists(f"collection {name!r} is there already")
+        identity = self.model(model or self._config.model).identity
+        try:
+            self._config.data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageFailed(f"cannot create {self._config.data}: {error.strerror}") from error
         with self._lock:
-            if self._exists(check_name(name)):
-                raise AlreadyExists(f"collection {name!r} is there already")
-            identity = self._model(model or self._config.model).identity
-            try:
-                self._config.data.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StorageFailed(
-                    f"cannot create {self._config.data}: {error.strerror}"
-                ) from error
             _local().create(self._config.data / name, identity).close()
             return self._opened(name)
 
     def obtain(self, name: str, model: str | None = None) -> Collection:
         """A collection, made if there is none; raises ModelMismatch if it is another model's."""
-        with self._lock:
-            if not self._exists(check_name(name)):
+        if not self._exists(check_name(name)):
+            try:
                 return self.create(name, model)
-            collection = self.open(name)
-            if model is not None:
-                collection.identity.require(self._model(model).identity)
-            return collection
+            except AlreadyExists:  # another thread or process was first
+                return self.obtain(name, model)
+        collection = self.open(name)
+        if model is not None:
+            collection.identity.require(self.model(model).identity)
+        return collection
 
     def delete(self, name: str) -> None:
         """Delete a collection with all that is in it; raises NotFound."""
@@ -207,10 +209,10 @@ class Library:
 
     def embedder(self, collection: Collection) -> Embedder:
         """The model that filled a collection; raises ModelMismatch if it has changed since."""
-        with self._lock:
-            embedder = self._model(collection.identity.name)
-            collection.identity.require(embedder.identity)
-            return embedder
+        identity = collection.identity
+        embedder = self.model(identity.name)
+        identity.require(embedder.identity)
+        return embedder
 
     def close(self) -> None:
         """Close all collections, then all models."""
@@ -235,19 +237,22 @@ class Library:
         self._collections[name] = _Opened(collection, self._folder_number(name))
         return collection
 
-    def _model(self, name: str) -> Embedder:
-        """An open model by name; a path is made absolute, so that it means the same elsewhere."""
+    def model(self, name: str) -> Embedder:
+        """An open model by name or path, opened once; a path means the same elsewhere too."""
         if "/" in name and Path(name).expanduser().is_dir():
             name = str(Path(name).expanduser().resolve())
-        if name not in self._embedders:
-            self._embedders[name] = open_embedder(
-                name,
-                cache=self._config.cache,
-                backend=self._config.backend,
-                precision=self._config.precision,
-                threads=self._config.threads,
-            )
-        return self._embedders[name]
+        with self._lock:
+            loading = self._loading[name]
+        with loading:  # of its own, so that opening collections does not wait for models
+            if name not in self._embedders:
+                self._embedders[name] = open_embedder(
+                    name,
+                    cache=self._config.cache,
+                    backend=self._config.backend,
+                    precision=self._config.precision,
+                    threads=self._config.threads,
+                )
+            return self._embedders[name]
 
 
 def _local() -> type[LocalCollection]:

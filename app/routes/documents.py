@@ -21,7 +21,6 @@ from app.schemas import (
 )
 from indexer.errors import InvalidFilter, NotFound
 from indexer.filters import Filter, parse_filter
-from indexer.ingest import store
 
 router = APIRouter(tags=["documents"], route_class=BoundedRoute)
 
@@ -38,8 +37,7 @@ async def put_documents(
     """
     check_documents(body.documents, service.settings)
     documents = [one.to_document() for one in body.documents]
-    collection, embedder = await service.written(name)
-    stored = await service.writes.run(store, collection, embedder, documents)
+    stored = await service.store(await service.writable(name), documents)
     return WrittenView(
         written=stored.written + stored.amended,
         unchanged=stored.unchanged,

@@ -22,9 +22,8 @@ from app.service import Service
 from app.settings import PREFIX, Settings
 from indexer.collection import Collection
 from indexer.documents import Document
-from indexer.embedding.embedder import Embedder
 from indexer.errors import BearingError, TooLarge
-from indexer.ingest import Stored, store
+from indexer.ingest import Stored
 from indexer.readers.reading import Fields
 from indexer.readers.records import document_of, parse_json
 
@@ -62,8 +61,7 @@ async def import_documents(
     `{"event": "done", ...}`, or `{"event": "failed", "problem": {...}}`. Read while you send, else
     both ends may wait for each other. What was called progress stays, whatever comes after.
     """
-    collection, embedder = await service.written(name)
-    intake = Intake(service, collection, embedder)
+    intake = Intake(service, await service.writable(name))
     return Conversation(intake.answer(request.stream(), request.scope))
 
 
@@ -128,10 +126,9 @@ class Count:
 class Intake:
     """One import: lines in, batches stored, reports out. At most a batch is in memory."""
 
-    def __init__(self, service: Service, collection: Collection, embedder: Embedder) -> None:
+    def __init__(self, service: Service, collection: Collection) -> None:
         self._service = service
         self._collection = collection
-        self._embedder = embedder
         self._count = Count()
         self._batch: list[Document] = []
 
@@ -174,9 +171,7 @@ class Intake:
 
     async def _store(self) -> ImportProgress:
         batch, self._batch = self._batch, []
-        self._count.add(
-            await self._service.writes.run(store, self._collection, self._embedder, batch)
-        )
+        self._count.add(await self._service.store(self._collection, batch))
         return self._count.progress()
 
 

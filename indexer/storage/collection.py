@@ -8,6 +8,7 @@ or another process writes, and never waits for them.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -125,7 +126,7 @@ class LocalCollection:
             dimension=self.identity.dimension,
             documents=counts.documents,
             chunks=counts.chunks,
-            bytes=sum(f.stat().st_size for f in self._folder.rglob("*") if f.is_file()),
+            bytes=_bytes_under(self._folder),
             truncated=counts.truncated,
             index=self._describe_index(),
         )
@@ -411,6 +412,15 @@ class LocalCollection:
     def _follow_newest(self) -> Rows:
         with self._state() as (_, rows):
             return rows
+
+
+def _bytes_under(folder: Path) -> int:
+    """The bytes of all files; those that vanish meanwhile count nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def _change(document: Document, old: StoredDocument | None) -> Change:

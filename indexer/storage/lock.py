@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from indexer.errors import CollectionBusy, StorageFailed
+from indexer.errors import CollectionBusy, NotFound, StorageFailed
 
 PATIENCE_SECONDS: Final = 2.0
 """How long a writer waits for another process's short write to end."""
@@ -58,6 +58,8 @@ class WriterLock:
     def _acquire(self, purpose: str) -> None:
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError as error:
+            raise NotFound(f"collection {self._name!r} was deleted") from error
         except OSError as error:
             raise StorageFailed(f"cannot write to {self._path}: {error.strerror}") from error
         deadline = time.monotonic() + PATIENCE_SECONDS

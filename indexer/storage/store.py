@@ -598,7 +598,7 @@ class Store:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         if self._closed:
-            raise StorageFailed(f"{self._path} was closed")
+            raise NotFound(f"collection {self._path.parent.name!r} was closed or deleted")
         try:
             connection = self._idle.get_nowait()
         except queue.Empty:

@@ -16,7 +16,7 @@ import pytest
 from samples import DIMENSION, make_identity, random_units
 
 from indexer.documents import Chunk, Document, EmbeddedDocument, Query, Vectors
-from indexer.errors import AlreadyExists, CollectionBusy, Damaged, NotFound, StorageFailed
+from indexer.errors import AlreadyExists, CollectionBusy, Damaged, NotFound
 from indexer.storage.collection import LocalCollection
 from indexer.storage.vectors import BLOCK_ROWS
 
@@ -136,7 +136,7 @@ def test_a_closed_collection_says_so(folder: Path) -> None:
     """Use after close is a clear error."""
     collection = LocalCollection(folder)
     collection.close()
-    with pytest.raises(StorageFailed, match="closed"):
+    with pytest.raises(NotFound, match="closed"):
         collection.get(["d1"])
 
 
