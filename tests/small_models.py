@@ -10,61 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-WORDS = [
-    "a",
-    "an",
-    "and",
-    "the",
-    "of",
-    "to",
-    "in",
-    "on",
-    "with",
-    "by",
-    "for",
-    "is",
-    "are",
-    "was",
-    "what",
-    "which",
-    "who",
-    "direction",
-    "meaning",
-    "magnitude",
-    "cosine",
-    "vector",
-    "angle",
-    "quick",
-    "brown",
-    "fox",
-    "jumps",
-    "over",
-    "lazy",
-    "dog",
-    "search",
-    "query",
-    "document",
-    "passage",
-    "collection",
-    "index",
-    "nearest",
-    "neighbour",
-    "embedding",
-    "model",
-    "text",
-    "word",
-    "sentence",
-    "0",
-    "1",
-    "2",
-    "3",
-    "4",
-    "5",
-    "6",
-    "7",
-    "8",
-    "9",
-]
+WORDS = (
+    "a the of to in on with is are direction meaning magnitude cosine vector angle quick brown fox",
+    "jumps over lazy dog search query document nearest model text word sentence 0 1 2 3 4 5 6 7 8",
+)
 WIDTH = 32
 WINDOW = 48
 
@@ -76,7 +25,10 @@ def bert_tokenizer() -> Any:
 
     letters = [chr(c) for c in range(33, 127)]
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
-    vocabulary = {piece: place for place, piece in enumerate(dict.fromkeys([*pieces, *WORDS]))}
+    vocabulary = {
+        piece: place
+        for place, piece in enumerate(dict.fromkeys([*pieces, *" ".join(WORDS).split()]))
+    }
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

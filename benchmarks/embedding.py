@@ -1,0 +1,444 @@
+"""How fast texts are embedded, beside sentence-transformers, and whether the vectors agree.
+
+Each peer works in a process of its own; runs alternate, and ratios are medians of the ratios of
+neighbouring runs, so that a machine whose speed changes does not decide who is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+LENGTHS: Final = {"passages": 107, "abstracts": 250, "titles": 14}
+"""Tokens of a text, special tokens included."""
+
+SIZES: Final = {"passages": 256, "abstracts": 96, "titles": 1024}
+QUICK_SIZES: Final = {"passages": 96, "abstracts": 32, "titles": 384}
+QUERIES: Final = (
+    "how do I sort a dictionary by value",
+    "read a file line by line",
+    "what is the cosine of two vectors",
+    "parse arguments of the command line",
+)
+BEARING, REFERENCE, OPENVINO = "bearing", "sentence-transformers", "sentence-transformers-openvino"
+FLOP_PER_TOKEN: Final = 21e6
+"""Of MiniLM-L6: 2 x 10.6 million weights that every token meets; attention's own not counted."""
+
+PROGRAM: Final = ("-m", "benchmarks.embedding")
+PEAK_SHAPE: Final = (2048, 384, 1536)
+ROWS: Final = 5000
+
+
+class Peer(Protocol):
+    """Something that embeds."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n, d) unit rows."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """What runs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a peer's process is started with."""
+
+    peer: str
+    model: str
+    cache: str
+    threads: int
+
+
+class Bearing:
+    """Bearing's embedder of the default model."""
+
+    def __init__(self, job: Job) -> None:
+        from indexer.embedding import DEFAULT_MODEL, open_embedder
+
+        self._embedder = open_embedder(DEFAULT_MODEL, cache=Path(job.cache), threads=job.threads)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n, d) unit rows."""
+        return self._embedder.embed(texts).vectors
+
+    def describe(self) -> dict[str, Any]:
+        """What runs."""
+        return asdict(self._embedder.runtime)
+
+
+class TorchFloat32:
+    """sentence-transformers as its users call it, in float32, batches of 64."""
+
+    backend: Literal["torch", "openvino"] = "torch"
+
+    def __init__(self, job: Job) -> None:
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        torch.set_num_threads(job.threads)
+        self._model = SentenceTransformer(
+            job.model, device="cpu", backend=self.backend, local_files_only=True
+        )
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n, d) unit rows."""
+        vectors: NDArray[np.float32] = self._model.encode(
+            list(texts), batch_size=64, normalize_embeddings=True, show_progress_bar=False
+        )
+        return vectors
+
+    def describe(self) -> dict[str, Any]:
+        """What runs."""
+        return {"backend": self.backend, "precision": "f32"}
+
+
+class ItsOpenVino(TorchFloat32):
+    """sentence-transformers' own OpenVINO backend (needs optimum-intel)."""
+
+    backend: Literal["torch", "openvino"] = "openvino"
+
+
+PEERS: Final[Mapping[str, Callable[[Job], Peer]]] = {
+    BEARING: Bearing,
+    REFERENCE: TorchFloat32,
+    OPENVINO: ItsOpenVino,
+}
+
+
+class Process:
+    """A peer in a process of its own, asked over pipes, a line of JSON each way."""
+
+    def __init__(self, job: Job) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", *PROGRAM, "--serve", json.dumps(asdict(job))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.runtime = self._read()
+
+    def ask(self, task: str, **given: object) -> dict[str, Any]:
+        """The answer to a task."""
+        if self._process.stdin is None:
+            raise RuntimeError("the process has no standard input")
+        print(json.dumps({"task": task, **given}), file=self._process.stdin, flush=True)
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            raise RuntimeError("the peer cannot run here")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+def serve(job: Job) -> None:
+    """Answer tasks on standard input until it ends."""
+    peer = PEERS[job.peer](job)
+    peer.embed(["warm up"])
+    print(json.dumps(peer.describe()), flush=True)
+    for line in sys.stdin:
+        given = json.loads(line)
+        print(json.dumps(TASKS[given.pop("task")](peer, **given)), flush=True)
+
+
+def time_texts(peer: Peer, texts: list[str]) -> dict[str, Any]:
+    """Texts a second."""
+    start = time.perf_counter()
+    peer.embed(texts)
+    return {"rate": len(texts) / (time.perf_counter() - start)}
+
+
+def time_queries(peer: Peer, count: int) -> dict[str, Any]:
+    """Milliseconds of single queries, one after the other."""
+    taken = []
+    for query in itertools.islice(itertools.cycle(QUERIES), count):
+        start = time.perf_counter()
+        peer.embed([query])
+        taken.append((time.perf_counter() - start) * 1000)
+    return {"ms": taken}
+
+
+def list_vectors(peer: Peer, texts: list[str]) -> dict[str, Any]:
+    """The vectors."""
+    return {"vectors": peer.embed(texts).tolist()}
+
+
+def measure_memory(_: Peer) -> dict[str, Any]:
+    """The most memory that the process held, in MB."""
+    return {"mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def measure_peak(_: Peer) -> dict[str, Any]:
+    """The best of many plain bf16 products of the model's own shapes, in FLOP a second."""
+    import torch
+
+    rows, inner, columns = PEAK_SHAPE
+    a = torch.randn(rows, inner).bfloat16()
+    b = torch.randn(inner, columns).bfloat16()
+    best = float("inf")
+    for _round in range(30):
+        start = time.perf_counter()
+        torch.mm(a, b)
+        best = min(best, time.perf_counter() - start)
+    return {"flops": 2 * rows * inner * columns / best}
+
+
+TASKS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
+    "texts": time_texts,
+    "queries": time_queries,
+    "vectors": list_vectors,
+    "memory": measure_memory,
+    "peak": measure_peak,
+}
+
+
+def read_texts(path: Path | None) -> Iterator[str]:
+    """Texts of a file, a line each (JSON objects with ``text``, or plain), or Python's own."""
+    if path is None:
+        from indexer.documents import Document
+        from indexer.readers.standard_library import read_standard_library
+
+        for read in read_standard_library():
+            if isinstance(read.item, Document) and len(read.item.text) > 60:
+                yield " ".join(read.item.text.split())
+        return
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)["text"] if line.startswith("{") else line.strip()
+
+
+def cut_texts(texts: Iterable[str], model: Path, sizes: dict[str, int]) -> dict[str, list[str]]:
+    """Texts of each length, cut from the stream by the model's own tokens."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    stream = " ".join(itertools.islice(texts, 4 * sum(sizes.values())))
+    offsets = tokenizer.encode(stream, add_special_tokens=False).offsets
+    cut: dict[str, list[str]] = {}
+    place = 0
+    for kind, size in sizes.items():
+        length = LENGTHS[kind] - 2
+        cut[kind] = []
+        while len(cut[kind]) < size and place + length < len(offsets):
+            start, end = offsets[place][0], offsets[place + length - 1][1]
+            cut[kind].append(stream[start:end])
+            place += length
+    return cut
+
+
+def measure_first_answer(cache: Path, threads: int, runs: int) -> dict[str, Any]:
+    """Seconds from a process's start to its first answer on ROWS rows, and its memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, *PROGRAM]
+        arguments = [folder, str(cache), str(threads)]
+        subprocess.run([*command, "--fill", *arguments], check=True, stdout=subprocess.DEVNULL)
+        seconds, memory = [], []
+        for _ in range(runs):
+            start = time.perf_counter()
+            done = subprocess.run(
+                [*command, "--first", *arguments], check=True, capture_output=True, text=True
+            )
+            seconds.append(time.perf_counter() - start)
+            memory.append(json.loads(done.stdout)["mb"])
+    return {
+        "first_answer_seconds": statistics.median(seconds),
+        "first_answer_rss_mb": statistics.median(memory),
+    }
+
+
+def _library(folder: str, cache: str, threads: str) -> Any:  # noqa: ANN401 - imported late
+    from indexer.config import Config, Library
+
+    return Library(Config(data=Path(folder), cache=Path(cache), threads=int(threads)))
+
+
+def fill(folder: str, cache: str, threads: str) -> None:
+    """A collection of ROWS rows, whose vectors are drawn."""
+    from indexer.documents import Chunk, Document, EmbeddedDocument
+
+    random = np.random.default_rng(7)
+    with _library(folder, cache, threads) as library:
+        collection = library.obtain("default")
+        dimension = collection.identity.dimension
+        vectors = random.standard_normal((ROWS, dimension)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        chunks = (Chunk(0, 0, 6),)
+        documents = [Document(str(n), f"text {n}") for n in range(ROWS)]
+        pairs = zip(documents, np.split(vectors, ROWS), strict=True)
+        collection.put([EmbeddedDocument(document, chunks, row) for document, row in pairs])
+
+
+def answer_first(folder: str, cache: str, threads: str) -> None:
+    """One search of the collection that :func:`fill` made."""
+    from indexer.documents import Query
+    from indexer.search import search
+
+    with _library(folder, cache, threads) as library:
+        collection = library.open("default")
+        search(collection, library.embedder(collection), [Query(text=QUERIES[0])])
+        print(json.dumps(measure_memory(None)))  # type: ignore[arg-type]
+
+
+def compare(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All measurements, by the names of the JSON object."""
+    from indexer.embedding import DEFAULT_MODEL
+    from indexer.embedding.checkpoint import find_checkpoint
+
+    threads = arguments.threads or len(os.sched_getaffinity(0))
+    model = find_checkpoint(DEFAULT_MODEL, arguments.cache).folder
+    sizes = QUICK_SIZES if arguments.quick else SIZES
+    texts = cut_texts(read_texts(arguments.texts), model, dict(sizes))
+    # Each measured before the peers start, whose idle memory and threads would count against it.
+    first = measure_first_answer(arguments.cache, threads, 3 if arguments.quick else 7)
+    peers = start_peers(arguments, str(model), threads)
+    try:
+        rounds = arguments.rounds or (3 if arguments.quick else 7)
+        result = measure(peers, texts, rounds)
+    finally:
+        for peer in peers.values():
+            peer.__exit__(None, None, None)
+    return {"threads": threads, "texts": {k: len(v) for k, v in texts.items()}, **first, **result}
+
+
+def start_peers(arguments: argparse.Namespace, model: str, threads: int) -> dict[str, Process]:
+    """Those peers that run here."""
+    peers = {}
+    for name in PEERS:
+        try:
+            peers[name] = Process(Job(name, model, str(arguments.cache), threads))
+        except RuntimeError:
+            print(f"{name} does not run here: left out", file=sys.stderr)
+    return peers
+
+
+def measure(peers: dict[str, Process], texts: dict[str, list[str]], rounds: int) -> dict[str, Any]:
+    """Rates, ratios, latencies, cosines and memory of the peers that run."""
+    figures: dict[str, Any] = {name: {"runtime": peer.runtime} for name, peer in peers.items()}
+    result: dict[str, Any] = {"peers": figures}
+    for kind, chosen in texts.items():
+        rates = alternate(peers, rounds, "texts", "rate", texts=chosen)
+        for name, found in rates.items():
+            figures[name][f"{kind}_per_second"] = statistics.median(found)
+        result |= ratios(kind, rates)
+    taken = alternate(peers, rounds, "queries", "ms", count=25)
+    latency = {name: [statistics.median(run) for run in runs] for name, runs in taken.items()}
+    for name, runs in taken.items():
+        figures[name]["query_ms_p50"] = statistics.median(itertools.chain(*runs))
+    result |= ratios("query", latency)
+    result["cosine_min"] = least_cosine(peers, texts)
+    for name, peer in peers.items():
+        figures[name]["memory_mb"] = peer.ask("memory")["mb"]
+    peak = max(peers[REFERENCE].ask("peak")["flops"] for _ in range(3))
+    result["matmul_peak_tflops"] = peak / 1e12
+    used = figures[BEARING]["passages_per_second"] * LENGTHS["passages"] * FLOP_PER_TOKEN
+    result["peak_share"] = used / peak
+    return result
+
+
+def alternate(
+    peers: dict[str, Process], rounds: int, task: str, field: str, **given: object
+) -> dict[str, list[Any]]:
+    """The field of the answers of each peer, asked in turn; a first round is not counted."""
+    found: dict[str, list[Any]] = {name: [] for name in peers}
+    for turn in range(rounds + 1):
+        for name, peer in peers.items():
+            answer = peer.ask(task, **given)[field]
+            if turn:
+                found[name].append(answer)
+    return found
+
+
+def ratios(kind: str, found: dict[str, list[float]]) -> dict[str, float | None]:
+    """Bearing over each peer: the median of the ratios of neighbouring runs."""
+    result: dict[str, float | None] = {}
+    for peer, suffix in ((REFERENCE, ""), (OPENVINO, "_openvino")):
+        pairs = zip(found[BEARING], found.get(peer, ()), strict=peer in found)
+        quotients = [ours / theirs for ours, theirs in pairs]
+        result[f"{kind}_ratio{suffix}"] = statistics.median(quotients) if quotients else None
+    return result
+
+
+def least_cosine(peers: dict[str, Process], texts: dict[str, list[str]]) -> float:
+    """Between Bearing's vectors and sentence-transformers' float32 ones."""
+    sample = [text for chosen in texts.values() for text in chosen[:64]]
+    ours, theirs = (
+        np.asarray(peers[name].ask("vectors", texts=sample)["vectors"])
+        for name in (BEARING, REFERENCE)
+    )
+    return float(np.einsum("ij,ij->i", ours, theirs).min())
+
+
+def show(result: dict[str, Any]) -> None:
+    """The figures for people."""
+    for name, figures in result["peers"].items():
+        print(name)
+        for field, value in figures.items():
+            print(f"  {field:24} {value if isinstance(value, dict) else round(value, 2)}")
+    for field, value in result.items():
+        if isinstance(value, float):
+            print(f"{field:26} {value:.5f}" if "cosine" in field else f"{field:26} {value:.2f}")
+
+
+def main() -> None:
+    """Measure, and print."""
+    import platformdirs
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.embedding", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--quick", action="store_true", help="fewer texts and runs")
+    parser.add_argument("--texts", type=Path, help="lines of text, or of JSON with a field text")
+    parser.add_argument("--rounds", type=int, default=0, help="runs of each peer")
+    parser.add_argument("--threads", type=int, default=0, help="threads of each peer; 0: all cores")
+    cache = Path(os.environ.get("BEARING_CACHE") or platformdirs.user_cache_dir("bearing"))
+    parser.add_argument("--cache", type=Path, default=cache, help="where converted models are")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--fill", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--first", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        serve(Job(**json.loads(arguments.serve)))
+    elif arguments.fill:
+        fill(*arguments.fill)
+    elif arguments.first:
+        answer_first(*arguments.first)
+    else:
+        result = compare(arguments)
+        print(json.dumps(result)) if arguments.json else show(result)
+
+
+if __name__ == "__main__":
+    main()

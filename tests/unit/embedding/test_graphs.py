@@ -1,0 +1,135 @@
+"""The cache of converted models: made once, whole or not at all, never trusted when damaged."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_models import save_bert, save_static
+
+from indexer.embedding import Backend, Embedder, Precision, open_embedder
+from indexer.errors import ModelError, ModelMismatch
+
+TEXTS = ["the quick brown fox", "direction and magnitude"]
+
+Opener = Callable[..., Embedder]
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small BERT."""
+    return save_bert(tmp_path_factory.mktemp("models") / "bert")
+
+
+@pytest.fixture
+def open_bert(bert: Path, tmp_path: Path) -> Opener:
+    """Opens it from this test's cache."""
+
+    def opened(precision: Precision = Precision.F32, **more: object) -> Embedder:
+        return open_embedder(str(bert), cache=tmp_path, precision=precision, **more)  # type: ignore[arg-type]
+
+    return opened
+
+
+def entry(cache: Path) -> Path:
+    """The only converted model of a cache."""
+    (folder,) = (cache / "models").iterdir()
+    return folder
+
+
+def test_a_start_from_the_cache_imports_no_torch(
+    open_bert: Opener, bert: Path, tmp_path: Path
+) -> None:
+    """Another process opens the converted model with openvino and tokenizers alone."""
+    open_bert()
+    code = (
+        "import sys; from pathlib import Path; from indexer.embedding import open_embedder;"
+        f"open_embedder({str(bert)!r}, cache=Path({str(tmp_path)!r})).embed(['a']);"
+        "heavy = ('torch', 'transformers', 'sentence_transformers', 'huggingface_hub', 'scipy');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_it_is_converted_once(open_bert: Opener, tmp_path: Path) -> None:
+    """A second start finds the entry as it was."""
+    first = open_bert().embed(TEXTS).vectors
+    before = {path: path.stat().st_mtime_ns for path in entry(tmp_path).iterdir()}
+    assert (open_bert().embed(TEXTS).vectors == first).all()
+    assert {path: path.stat().st_mtime_ns for path in entry(tmp_path).iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["graph.bin", "graph.xml", "tokenizer.json", "manifest.json"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+def test_a_damaged_entry_is_made_anew(
+    open_bert: Opener, tmp_path: Path, name: str, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever happens to a file of the entry, vectors stay right."""
+    expected = open_bert().embed(TEXTS).vectors
+    file = entry(tmp_path) / name
+    content = bytearray(file.read_bytes())
+    if damage == "gone":
+        file.unlink()
+    elif damage == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    else:
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+        os.utime(file, ns=(1, 1))
+    with caplog.at_level(logging.WARNING):
+        assert (open_bert().embed(TEXTS).vectors == expected).all()
+    assert name == "manifest.json" or file.exists()
+
+
+def test_converting_leaves_nothing_else_behind(open_bert: Opener, tmp_path: Path) -> None:
+    """The cache holds one entry and no unfinished folder."""
+    open_bert()
+    assert sorted(path.name for path in entry(tmp_path).iterdir()) == [
+        "graph.bin", "graph.xml", "manifest.json", "tokenizer.json",
+    ]  # fmt: skip
+
+
+def test_processes_may_convert_at_once(bert: Path, tmp_path: Path) -> None:
+    """Three processes that find no entry all succeed, and one entry is left."""
+    code = (
+        "from pathlib import Path; from indexer.embedding import open_embedder;"
+        f"print(open_embedder({str(bert)!r}, cache=Path({str(tmp_path)!r})).runtime.backend)"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [process.communicate()[0] for process in processes] == ["openvino\n"] * 3
+    entry(tmp_path)
+
+
+def test_what_will_not_convert_runs_on_torch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning says so and why, the runtime says torch; asked for by name, it is refused."""
+    folder = str(save_static(tmp_path / "static"))
+    with caplog.at_level(logging.WARNING):
+        embedder = open_embedder(folder, cache=tmp_path / "cache")
+    assert embedder.runtime.backend == "torch"
+    assert "runs on torch, which is slower" in caplog.text
+    with pytest.raises(ModelError, match="no padded batches"):
+        open_embedder(folder, cache=tmp_path / "cache", backend=Backend.OPENVINO)
+
+
+def test_backends_agree_on_who_the_model_is(open_bert: Opener) -> None:
+    """A collection that one backend filled opens with the other, and with no other model."""
+    compiled, torch = open_bert(), open_bert(backend=Backend.TORCH)
+    compiled.identity.require(torch.identity)
+    torch.identity.require(compiled.identity)
+    with pytest.raises(ModelMismatch):
+        compiled.identity.require(open_bert(backend=Backend.HASHING).identity)
+
+
+def test_int8_is_not_for_torch(open_bert: Opener) -> None:
+    """The error names the backend that has it."""
+    with pytest.raises(ModelError, match="int8 needs the openvino backend"):
+        open_bert(Precision.INT8, backend=Backend.TORCH)
