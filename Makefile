@@ -8,7 +8,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-SOURCES := app indexer tests benchmarks
+SOURCES := app indexer tests benchmarks docs docker
 
 # Where wheels of torch without CUDA are looked for first; empty for the ordinary index only.
 export TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -44,10 +44,10 @@ format: $(VENV)/.development ## put the sources into shape
 	$(BIN)/ruff format $(SOURCES)
 
 bench: $(VENV)/.development ## measure speed on this machine
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.embedding
 
 screenshots: $(VENV)/.development ## take the pictures in docs/images anew (needs Chromium)
-	$(BIN)/pytest -m screenshots $(ARGS)
+	$(BIN)/python docs/screenshots.py
 
 install: $(VENV)/.development ## make .venv with everything in it, and stop there
 
