@@ -44,7 +44,7 @@ format: $(VENV)/.development ## put the sources into shape
 	$(BIN)/ruff format $(SOURCES)
 
 bench: $(VENV)/.development ## measure speed on this machine
-	$(BIN)/python -m benchmarks.embedding
+	$(BIN)/python -m benchmarks
 
 screenshots: $(VENV)/.development ## take the pictures in docs/images anew (needs Chromium)
 	$(BIN)/python docs/screenshots.py
