@@ -1,0 +1,141 @@
+"""``bearing``: the library's commands, and those of the service."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from indexer import console
+from indexer.cli import Data, Json, Model, Name, commands, index_reads, open_library
+from indexer.config import DEFAULT_COLLECTION
+from indexer.readers import read_standard_library, standard_library_bytes
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+PORTS_TRIED: Final = 20
+"""How many ports from the wished one on the demonstration tries."""
+
+
+def main() -> None:
+    """Run the command that the process was called with."""
+    app = commands()
+    app.command()(serve)
+    app.command()(demo)
+    app()
+
+
+Host = Annotated[
+    str | None,
+    typer.Option(
+        help="Address to listen on; other than loopback only with BEARING_API_KEYS, "
+        "or BEARING_INSECURE=1.",
+        show_default="127.0.0.1, or BEARING_HOST",
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        help="Port to listen on; 0 picks a free one.",
+        show_default="8000, or BEARING_PORT",
+    ),
+]
+
+
+def serve(
+    data: Data = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection", "-c", metavar="NAME", help="Make sure that this collection is there."
+        ),
+    ] = None,
+    model: Model = None,
+    host: Host = None,
+    port: Port = None,
+    as_json: Json = False,
+) -> None:
+    """Answer searches over HTTP until interrupted; see /docs there for how to ask."""
+    settings = _settings(data, model, host, port)
+    if collection is not None:
+        with open_library(data, model) as library:
+            library.obtain(collection, model)
+    _serve(settings, {} if as_json else None)
+
+
+def demo(
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    model: Model = None,
+    host: Host = None,
+    port: Port = None,
+    as_json: Json = False,
+) -> None:
+    """Index the documentation of this Python's standard library, and serve it.
+
+    A second time nothing is embedded again.
+    """
+    settings = _settings(data, model, host, port)
+    with open_library(data, model) as library:
+        indexed = index_reads(
+            library, collection, read_standard_library(), standard_library_bytes(), model=model
+        )
+    if not as_json:
+        indexed.show(as_json=False)
+    _serve(_on_a_free_port(settings), indexed.figures() if as_json else None)
+
+
+def _settings(data: Path | None, model: str | None, host: str | None, port: int | None) -> Settings:
+    from app.settings import load_settings
+
+    given = {"data": data, "model": model, "host": host, "port": port}
+    return load_settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def _serve(settings: Settings, figures: console.Figures | None) -> None:
+    """Say where to look, then serve; with ``figures``, as one JSON object."""
+    from app.main import serve as run
+
+    url = _url(settings)
+    if figures is not None:
+        console.say_json({**figures, "url": url})
+    else:
+        console.note(f"Open {url} in a browser, or {url}docs to see the API. Ctrl-C stops it.")
+    run(settings)
+
+
+def _url(settings: Settings) -> str:
+    host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{settings.port}{settings.root_path}/"
+
+
+def _on_a_free_port(settings: Settings) -> Settings:
+    """The settings with the first port from theirs on that no one listens on."""
+    for port in range(settings.port, min(settings.port + PORTS_TRIED, 65_536)):
+        if _is_free(settings.host, port):
+            if port != settings.port:
+                console.note(f"port {settings.port} is taken: using {port}")
+            return settings.model_copy(update={"port": port})
+    return settings
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+if __name__ == "__main__":
+    main()
