@@ -28,7 +28,7 @@ Allowed: TypeAlias = NDArray[np.bool_]
 GATHER_SHARE: Final = 0.05
 """Below this share of allowed rows, gathering them is cheaper than scanning with a bitmap."""
 
-GATHER_ROWS: Final = 4_096
+GATHER_ROWS: Final = 16_384
 """So many allowed rows or fewer are scored exactly: it is as fast as any index, and exact."""
 
 FILTERED_DEPTH: Final = 2

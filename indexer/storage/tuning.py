@@ -61,19 +61,14 @@ class Probe:
 
 
 def draw_probe(vectors: Vectors, allowed: Allowed | None = None, seed: int = 0) -> Probe:
-    """Stored vectors as queries, moved off their place, with their exact nearest rows.
+    """Stored vectors as queries; the nearest of each, itself, is left out of what is to be found.
 
-    A query is a stored vector turned half-way towards another of its ten nearest, so that it
-    lies where vectors are, yet finds none at distance 0.
+    So they ask what a document that is not stored yet would ask.
     """
     rng = np.random.default_rng(seed)
     members = np.arange(len(vectors)) if allowed is None else np.flatnonzero(allowed)
-    drawn = np.array(vectors[np.sort(rng.permutation(members)[:QUERIES])])
-    _, rows = exact_search(drawn, vectors, K, allowed)
-    partners = rows[np.arange(len(drawn)), rng.integers(rows.shape[1], size=len(drawn))]
-    middle = drawn + vectors[partners]
-    queries: Vectors = middle / np.linalg.norm(middle, axis=1, keepdims=True)
-    return Probe(queries, exact_search(queries, vectors, K, allowed)[0])
+    queries: Vectors = np.array(vectors[np.sort(rng.permutation(members)[:QUERIES])])
+    return Probe(queries, exact_search(queries, vectors, K + 1, allowed)[0][:, 1:])
 
 
 def tune(
@@ -97,9 +92,9 @@ def measure(
     shares, times = [], []
     for query, nearest in zip(probe.queries, probe.nearest, strict=True):
         start = time.perf_counter()
-        scores, _ = approximate_search(index, effort, query[None], vectors, K, allowed)
+        scores, _ = approximate_search(index, effort, query[None], vectors, K + 1, allowed)
         times.append(time.perf_counter() - start)
-        shares.append(share_found(scores[0], nearest))
+        shares.append(share_found(scores[0, 1:], nearest))
     recall = estimate_recall(np.array(shares), probe.nearest.shape[1])
     return Measured(effort, recall, float(np.median(times)) * 1e3)
 
