@@ -46,6 +46,7 @@ ENV PATH=/opt/bearing/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOME=/data \
     TMPDIR=/data \
+    TORCHINDUCTOR_CACHE_DIR=/data/.cache/torch \
     BEARING_DATA=/data \
     BEARING_CACHE=/data/.cache \
     BEARING_HOST=0.0.0.0 \
