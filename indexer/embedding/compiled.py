@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,33 +16,33 @@ import numpy as np
 from indexer.documents import Vectors
 from indexer.embedding.batching import Batch
 from indexer.embedding.embedder import Precision, Role, Runtime
-from indexer.embedding.telemetry import forbid_telemetry
 from indexer.embedding.tokenizing import ModelTokenizer, Setup
 
 if TYPE_CHECKING:
     import openvino
 
-BUDGET: Final = 2048
-"""Tokens of a batch: more do not fit the caches between layers, fewer leave threads idle."""
-
-IN_FLIGHT: Final = 2
-"""One batch is computed while the next one waits, so that no thread does."""
+BUDGET: Final = 1024
+"""Tokens of a batch: more spill out of a core's own cache between layers, fewer pay for each start."""
 
 
 class CompiledEngine:
-    """A graph compiled for the CPU; requests are lent to the threads that embed."""
+    """A graph compiled for the CPU, twice: for one batch with all threads, for many with one each.
+
+    Threads that share a short text wait for one another more than they work; a batch to each
+    wastes nothing. The second graph is compiled when many batches first come.
+    """
 
     budget = BUDGET
 
     def __init__(self, graph: Path, setup: Setup, precision: Precision, threads: int) -> None:
         self.pad_id = setup.pad_id
+        self._graph = graph
         self._precision = precision
         self._threads = threads or _cores()
         self._prompt_lengths = _count_prompts(setup)
-        self._compiled = _compile(graph, precision, self._threads)
-        self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
-        for _ in range(IN_FLIGHT):
-            self._idle.put(self._compiled.create_infer_request())
+        self._alone = _Requests(self._compile(streams=1), 1)
+        self._lock = threading.Lock()
+        self._many: _Requests | None = None
 
     @property
     def runtime(self) -> Runtime:
@@ -49,34 +51,36 @@ class CompiledEngine:
 
     def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:
         """Each batch with its vectors, in the order they came."""
+        coming = iter(batches)
+        first = list(itertools.islice(coming, 2))
+        requests = self._alone if len(first) < 2 else self._for_many()
+        return self._run(requests, itertools.chain(first, coming), role)
+
+    def _for_many(self) -> _Requests:
+        with self._lock:
+            if self._many is None:
+                streams = self._threads
+                # Beyond one request a stream, one more waits, so that no stream does.
+                self._many = _Requests(self._compile(streams), streams + 1)
+            return self._many
+
+    def _run(
+        self, requests: _Requests, batches: Iterable[Batch], role: Role
+    ) -> Iterator[tuple[Batch, Vectors]]:
         flying: deque[tuple[Batch, openvino.InferRequest]] = deque()
         try:
             for batch in batches:
                 # Wait for a request of others only while holding none: else two could wait in turn.
-                while (request := self._borrow(wait=not flying)) is None:
-                    yield self._land(flying)
+                while (request := requests.borrow(wait=not flying)) is None:
+                    yield _land(flying, requests)
                 flying.append((batch, request))
                 request.start_async(self._inputs(batch, role), share_inputs=True)
             while flying:
-                yield self._land(flying)
+                yield _land(flying, requests)
         finally:
             for _, request in flying:
                 request.wait()
-                self._idle.put(request)
-
-    def _borrow(self, *, wait: bool) -> openvino.InferRequest | None:
-        try:
-            return self._idle.get(block=wait)
-        except Empty:
-            return None
-
-    def _land(self, flying: deque[tuple[Batch, openvino.InferRequest]]) -> tuple[Batch, Vectors]:
-        batch, request = flying[0]
-        request.wait()
-        vectors: Vectors = request.get_output_tensor().data.copy()
-        flying.popleft()
-        self._idle.put(request)
-        return batch, vectors
+                requests.give_back(request)
 
     def _inputs(self, batch: Batch, role: Role) -> dict[str, np.ndarray]:
         places = np.arange(batch.ids.shape[1], dtype=np.int32)
@@ -86,9 +90,58 @@ class CompiledEngine:
             inputs["pooled"] = mask * (places >= self._prompt_lengths[role])
         return inputs
 
+    def _compile(self, streams: int) -> openvino.CompiledModel:
+        import openvino
+        from openvino import properties
+        from openvino.properties import hint
+
+        core = openvino.Core()
+        bf16 = self._precision is Precision.BF16
+        return core.compile_model(
+            core.read_model(self._graph),
+            "CPU",
+            {
+                hint.inference_precision: openvino.Type.bf16 if bf16 else openvino.Type.f32,
+                hint.dynamic_quantization_group_size: 0,
+                properties.num_streams: streams,
+                properties.inference_num_threads: self._threads,
+            },
+        )
+
     def close(self) -> None:
-        """Drop the compiled graph."""
-        del self._compiled, self._idle
+        """Drop the compiled graphs; calls under way keep what they use."""
+        self._many = None
+        del self._alone
+
+
+class _Requests:
+    """Inference requests of a compiled graph, lent to the threads that embed."""
+
+    def __init__(self, compiled: openvino.CompiledModel, count: int) -> None:
+        self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
+        for _ in range(count):
+            self._idle.put(compiled.create_infer_request())
+
+    def borrow(self, *, wait: bool) -> openvino.InferRequest | None:
+        try:
+            return self._idle.get(block=wait)
+        except Empty:
+            return None
+
+    def give_back(self, request: openvino.InferRequest) -> None:
+        self._idle.put(request)
+
+
+def _land(
+    flying: deque[tuple[Batch, openvino.InferRequest]], requests: _Requests
+) -> tuple[Batch, Vectors]:
+    """The oldest batch, once its vectors are there."""
+    batch, request = flying[0]
+    request.wait()
+    vectors: Vectors = request.get_output_tensor().data.copy()
+    flying.popleft()
+    requests.give_back(request)
+    return batch, vectors
 
 
 def _count_prompts(setup: Setup) -> dict[Role, int] | None:
@@ -101,23 +154,3 @@ def _count_prompts(setup: Setup) -> dict[Role, int] | None:
 def _cores() -> int:
     """The cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _compile(graph: Path, precision: Precision, threads: int) -> openvino.CompiledModel:
-    forbid_telemetry()
-    import openvino
-    from openvino import properties
-    from openvino.properties import hint
-
-    core = openvino.Core()
-    kind = openvino.Type.bf16 if precision is Precision.BF16 else openvino.Type.f32
-    return core.compile_model(
-        core.read_model(graph),
-        "CPU",
-        {
-            hint.inference_precision: kind,
-            properties.num_streams: 1,
-            properties.inference_num_threads: threads,
-            hint.dynamic_quantization_group_size: 0,
-        },
-    )
