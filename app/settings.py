@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from indexer.collection import IndexKind
 from indexer.config import Config
 from indexer.embedding import DEFAULT_MODEL, Backend, Precision
 from indexer.errors import InvalidInput
@@ -54,6 +55,17 @@ class Settings(BaseSettings):
         Precision.AUTO, description=f"Arithmetic of the model: {', '.join(Precision)}."
     )
     threads: int = Field(0, ge=0, description="Threads of the model; 0 means all cores.")
+    index: IndexKind = Field(
+        IndexKind.AUTO,
+        description=f"How nearest vectors are found: {', '.join(IndexKind)}; auto measures, "
+        "and compares every vector while a collection is small.",
+    )
+    target_recall: float = Field(
+        0.99, gt=0, lt=1, description="Recall@10 that an index is tuned to, and watched for."
+    )
+    index_memory_mb: int = Field(
+        0, ge=0, description="Memory of a collection's index in MB, at most; 0 means no bound."
+    )
 
     host: str = Field(
         "127.0.0.1",
@@ -158,6 +170,9 @@ class Settings(BaseSettings):
             backend=self.backend,
             precision=self.precision,
             threads=self.threads,
+            index=self.index,
+            target_recall=self.target_recall,
+            index_memory_mb=self.index_memory_mb,
         )
 
 

@@ -30,6 +30,7 @@ from indexer.errors import BearingError, InvalidInput, NotFound
 from indexer.filters import Filter, parse_filter
 from indexer.ingest import Progress, Summary, ingest
 from indexer.readers import Fields, Read, read_paths, total_bytes
+from indexer.reindexing import reindex as reindex_documents
 from indexer.search import embed_queries
 from indexer.similarity import Measure, cosine, pairwise, softmax
 
@@ -113,7 +114,7 @@ def commands() -> typer.Typer:
         "Settings not given here are taken from BEARING_* variables.",
         epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs were rejected.",
     )
-    for command in (index, search, evaluate, similarity, stats):
+    for command in (index, search, evaluate, similarity, stats, reindex, compact):
         app.command()(command)
     collections = typer.Typer(
         cls=Commands,
@@ -539,6 +540,47 @@ def stats(data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Jso
     shown = figures | {"bytes": console.readable_bytes(figures["bytes"])} | figures["index"]
     del shown["index"]
     console.say(console.facts_table(shown))
+
+
+def reindex(
+    model: Annotated[
+        str, typer.Option("--model", help="The new model: hub name or folder.", show_default=False)
+    ],
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    as_json: Json = False,
+) -> None:
+    """Move a collection to another model; searching and writing go on meanwhile.
+
+    Interrupted, it changes nothing; the same command goes on where it was.
+    """
+    with open_library(data) as library:
+        stored = library.open(collection)
+        before = stored.identity.name
+        moved = reindex_documents(stored, library.model(model), console.moving_line)
+    figures = {**asdict(moved), "collection": collection, "from": before, "to": model}
+    if as_json:
+        console.say_json(figures)
+    else:
+        console.say(f"{collection!r} went over from {before} to {model}: {moved.total:,} documents")
+
+
+def compact(
+    data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False
+) -> None:
+    """Free what deleted and replaced documents take, and leave no byte of them."""
+    with open_library(data) as library:
+        stored = library.open(collection)
+        before = stored.describe().bytes
+        complete = stored.compact()
+        after = stored.describe().bytes
+    if as_json:
+        console.say_json({"bytes_before": before, "bytes_after": after, "complete": complete})
+    else:
+        sizes = f"{console.readable_bytes(before)} before, {console.readable_bytes(after)} now"
+        console.say(f"compacted {collection!r}: {sizes}")
+    if not complete:
+        _fail("a search elsewhere holds on to what was deleted: compact again", ExitCode.FAILED)
 
 
 def list_collections(ctx: typer.Context, data: Data = None, as_json: Json = False) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol, Self, runtime_checkable
 
 from indexer.documents import (
@@ -22,6 +23,7 @@ from indexer.documents import (
     Vectors,
 )
 from indexer.embedding.embedder import Identity
+from indexer.errors import InvalidInput
 from indexer.filters import Filter
 
 
@@ -45,6 +47,34 @@ class StoredVectors:
 
     chunks: tuple[Chunk, ...]
     vectors: Vectors
+
+
+class IndexKind(StrEnum):
+    """How nearest rows are found; AUTO chooses one by measuring."""
+
+    AUTO = "auto"
+    EXACT = "exact"
+    SCAN = "scan"
+    PARTITIONED = "partitioned"
+    GRAPH = "graph"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexChoice:
+    """Which index to keep, within ``memory_bytes`` (None: without bound)."""
+
+    kind: IndexKind = IndexKind.AUTO
+    target_recall: float = 0.99
+    memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target_recall < 1:
+            raise InvalidInput(
+                f"target recall must be above 0 and below 1, got {self.target_recall}: "
+                "for 1 use the kind exact"
+            )
+        if self.memory_bytes is not None and self.memory_bytes <= 0:
+            raise InvalidInput(f"an index's memory must be above 0, got {self.memory_bytes} bytes")
 
 
 class Succession(Protocol):
@@ -148,6 +178,13 @@ class Collection(Protocol):
 
         Every dense query carries its vector or examples. Raises NotFound for an example that
         is not stored, InvalidVector for a vector of another dimension.
+        """
+        ...
+
+    def rebuild(self, choice: IndexChoice | None = None) -> Description:
+        """Build the index anew over all that is stored, and wait for it; searching goes on.
+
+        ``choice`` stays this collection's; None keeps the one it has.
         """
         ...
 

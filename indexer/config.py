@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import platformdirs
 
-from indexer.collection import Collection
+from indexer.collection import Collection, IndexChoice, IndexKind
 from indexer.embedding import DEFAULT_MODEL, Backend, Precision, open_embedder
 from indexer.embedding.embedder import Embedder
 from indexer.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed
@@ -43,6 +43,15 @@ class Config:
     backend: Backend = Backend.AUTO
     precision: Precision = Precision.AUTO
     threads: int = 0
+    index: IndexKind = IndexKind.AUTO
+    target_recall: float = 0.99
+    index_memory_mb: int = 0
+
+    @property
+    def index_choice(self) -> IndexChoice:
+        """Which index collections keep, unless one was chosen for them."""
+        megabytes = self.index_memory_mb
+        return IndexChoice(self.index, self.target_recall, megabytes * 1_000_000 or None)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **given: object) -> Self:
@@ -73,8 +82,22 @@ def _text(_: str, value: str) -> str:
 
 def _count(variable: str, value: str) -> int:
     if not value.isascii() or not value.isdigit() or len(value) > 6:
-        raise InvalidInput(f"{variable} must be a number of threads, 0 for all; got {value!r}")
+        raise InvalidInput(f"{variable} must be a whole number of 1 to 6 digits; got {value!r}")
     return int(value)
+
+
+def _kind(variable: str, value: str) -> IndexKind:
+    return _member(IndexKind, variable, value)
+
+
+def _share(variable: str, value: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise InvalidInput(f"{variable} must be a number above 0 and below 1; got {value!r}")
+    return share
 
 
 def _backend(variable: str, value: str) -> Backend:
@@ -100,6 +123,9 @@ _READERS: Final[Mapping[str, Any]] = {
     "backend": _backend,
     "precision": _precision,
     "threads": _count,
+    "index": _kind,
+    "target_recall": _share,
+    "index_memory_mb": _count,
 }
 assert set(_READERS) == {field.name for field in fields(Config)}
 
@@ -233,7 +259,7 @@ class Library:
             return None
 
     def _opened(self, name: str) -> Collection:
-        collection: Collection = _local()(self._config.data / name)
+        collection: Collection = _local()(self._config.data / name, self._config.index_choice)
         self._collections[name] = _Opened(collection, self._folder_number(name))
         return collection
 

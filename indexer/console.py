@@ -25,6 +25,7 @@ from indexer.documents import Answer, Hit, Mode
 from indexer.errors import StorageFailed
 from indexer.ingest import Progress, Summary
 from indexer.readers.reading import Rejection
+from indexer.reindexing import Moved
 
 Figures: TypeAlias = Mapping[str, Any]
 """A JSON object."""
@@ -55,6 +56,12 @@ def say_json(figures: Figures) -> None:
     """One JSON object, on one line of standard output."""
     sys.stdout.write(json.dumps(figures, ensure_ascii=False, allow_nan=False) + "\n")
     sys.stdout.flush()
+
+
+def moving_line(moved: Moved) -> None:
+    """How far a move to another model is, as a line."""
+    rate = moved.documents / moved.seconds if moved.seconds else 0.0
+    note(f"embedded {moved.documents} of {moved.total} documents, {rate:.1f} documents/s")
 
 
 # Progress

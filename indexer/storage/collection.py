@@ -21,7 +21,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from indexer.collection import Description, StoredVectors
+from indexer.collection import Description, IndexChoice, StoredVectors
 from indexer.documents import (
     Answer,
     Change,
@@ -43,10 +43,11 @@ from indexer.errors import (
 from indexer.filters import Filter
 from indexer.storage import sealed
 from indexer.storage.answering import answer_queries, vectors_of
+from indexer.storage.choice import keep_choice, kept_choice
 from indexer.storage.lock import WriterLock
 from indexer.storage.rows import VECTORS, Rows, generation_folder, load_rows, read_index
 from indexer.storage.sealed import Sealed
-from indexer.storage.sealing import IndexChoice, Sealer, seal_rows
+from indexer.storage.sealing import Sealer, seal_rows
 from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, Store, StoredDocument, Transaction
 from indexer.storage.succession import Succession, Workshop, joined_vectors
@@ -68,7 +69,8 @@ class LocalCollection:
     def __init__(self, folder: Path, choice: IndexChoice | None = None) -> None:
         """Open a collection that exists; raises NotFound or Damaged.
 
-        ``choice`` says which index is kept over its rows; None chooses by measuring.
+        ``choice`` says which index is kept over its rows, unless one was chosen for this
+        collection (see rebuild); None chooses by measuring.
         """
         if not (folder / _STORE).is_file():
             raise NotFound(f"there is no collection in {folder}")
@@ -82,7 +84,7 @@ class LocalCollection:
         with self._store.reading() as snapshot:
             self._rows = load_rows(folder, snapshot, None)
         self._watch = RecallWatch(self._try_harder)
-        self._sealer = Sealer(choice or IndexChoice(), self._seal)
+        self._sealer = Sealer(kept_choice(folder) or choice or IndexChoice(), self._seal)
 
     @classmethod
     def create(cls, folder: Path, identity: Identity) -> Self:
@@ -267,7 +269,13 @@ class LocalCollection:
     # Sealing
 
     def rebuild(self, choice: IndexChoice | None = None) -> Description:
-        """Seal an index over all rows now, and wait for it; ``choice`` stays for later ones."""
+        """Seal an index over all rows now, and wait for it.
+
+        ``choice`` stays this collection's, also when it is opened again.
+        """
+        if choice is not None:
+            with self._lock.held("choose an index"):
+                keep_choice(self._folder, choice)
         self._sealer.run(choice)
         return self.describe()
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final, Self, TypeAlias
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.collection import IndexKind
 from indexer.documents import Vectors
 from indexer.errors import Damaged, InvalidInput
 
@@ -40,15 +40,6 @@ MAX_FETCH_SHARE: Final = 0.25
 _TRAINING_ROWS: Final = 65_536
 _BATCH_ROWS: Final = 65_536
 _SEED: Final = 1
-
-
-class Kind(StrEnum):
-    """How nearest rows are found."""
-
-    EXACT = "exact"
-    SCAN = "scan"
-    PARTITIONED = "partitioned"
-    GRAPH = "graph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +81,14 @@ def _partitioned(dimension: int, rows: int) -> str:
     return f"{prefix}IVF{lists},PQ{codes}x4fs"
 
 
-RECIPES: Final[Mapping[Kind, Recipe]] = {
-    Kind.SCAN: Recipe(
+RECIPES: Final[Mapping[IndexKind, Recipe]] = {
+    IndexKind.SCAN: Recipe(
         _scan,
         lambda dimension: _codes(dimension)[1] / 2,
         tuple(Effort(0, depth) for depth in (50, 100, 200, 400, 800, 1600, 3200)),
         selects=False,
     ),
-    Kind.PARTITIONED: Recipe(
+    IndexKind.PARTITIONED: Recipe(
         _partitioned,
         lambda dimension: _codes(dimension)[1] / 2 + 8,
         tuple(
@@ -109,7 +100,7 @@ RECIPES: Final[Mapping[Kind, Recipe]] = {
         ),
         selects=True,
     ),
-    Kind.GRAPH: Recipe(
+    IndexKind.GRAPH: Recipe(
         lambda _, __: "HNSW32,Flat",
         lambda dimension: dimension * 4 + 272,
         tuple(Effort(probes, 0) for probes in (32, 64, 128, 256, 512, 1024, 2048)),
@@ -121,7 +112,7 @@ RECIPES: Final[Mapping[Kind, Recipe]] = {
 class Compressed:
     """A FAISS index over the first rows of a generation; never changed once it is built."""
 
-    def __init__(self, kind: Kind, index: Any) -> None:  # noqa: ANN401 - FAISS has no types
+    def __init__(self, kind: IndexKind, index: Any) -> None:  # noqa: ANN401 - FAISS has no types
         self.kind = kind
         self._index = index
 
@@ -131,7 +122,7 @@ class Compressed:
         return int(self._index.ntotal)
 
     @classmethod
-    def build(cls, kind: Kind, vectors: Vectors) -> Self:
+    def build(cls, kind: IndexKind, vectors: Vectors) -> Self:
         """An index of this kind over all of these rows, (n, d) float32; reads them in order."""
         if kind not in RECIPES:
             raise InvalidInput(f"kind {kind} has nothing to build; one of {', '.join(RECIPES)}")
@@ -146,7 +137,7 @@ class Compressed:
         return cls(kind, index)
 
     @classmethod
-    def decode(cls, kind: Kind, encoded: NDArray[np.uint8], name: str) -> Self:
+    def decode(cls, kind: IndexKind, encoded: NDArray[np.uint8], name: str) -> Self:
         """The index that :meth:`encode` wrote; its checksum must have been compared before."""
         try:
             return cls(kind, faiss.deserialize_index(encoded))
@@ -184,9 +175,9 @@ class Compressed:
         selector = None
         if bitmap is not None:
             selector = faiss.IDSelectorBitmap(len(bitmap), faiss.swig_ptr(bitmap))
-        if self.kind is Kind.PARTITIONED:
+        if self.kind is IndexKind.PARTITIONED:
             return faiss.SearchParametersIVF(nprobe=probes, sel=selector)
-        if self.kind is Kind.GRAPH:
+        if self.kind is IndexKind.GRAPH:
             return faiss.SearchParametersHNSW(efSearch=probes, sel=selector)
         return None
 

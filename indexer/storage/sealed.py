@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 import uuid
 from collections.abc import Callable
@@ -20,10 +19,12 @@ from typing import Final, Self
 
 import numpy as np
 
+from indexer.collection import IndexKind
 from indexer.documents import Vectors
 from indexer.errors import Damaged, StorageFailed
-from indexer.storage.nearest import RECIPES, Allowed, Compressed, Effort, Kind
+from indexer.storage.nearest import RECIPES, Allowed, Compressed, Effort
 from indexer.storage.tuning import Measured, Recall, draw_probe, tune
+from indexer.storage.vectors import write_durably
 
 DESCRIPTION: Final = "sealed.json"
 FORMAT: Final = 1
@@ -98,7 +99,7 @@ class _Record:
 
 
 def build(
-    kinds: tuple[Kind, ...], vectors: Vectors, allowed: Allowed | None, target: float
+    kinds: tuple[IndexKind, ...], vectors: Vectors, allowed: Allowed | None, target: float
 ) -> Sealed:
     """The fastest index that reaches the target, of these kinds; the one nearest to it if none.
 
@@ -153,9 +154,9 @@ def with_more_effort(sealed: Sealed) -> Sealed | None:
 def write(folder: Path, sealed: Sealed) -> None:
     """Put a sealed index in place of the one there is, durably."""
     try:
-        _write_durably(folder / sealed.file, memoryview(sealed.index.encode().data))
+        write_durably(folder / sealed.file, memoryview(sealed.index.encode().data))
         record = json.dumps(asdict(_Record.of(sealed)), indent=1).encode()
-        _write_durably(folder / DESCRIPTION, memoryview(record))
+        write_durably(folder / DESCRIPTION, record)
         for other in folder.glob("sealed-*.faiss"):
             if other.name != sealed.file:
                 other.unlink(missing_ok=True)
@@ -186,7 +187,7 @@ def _read(folder: Path) -> Sealed:
         raise Damaged(f"{record.file} is not what was written")
     recall = Recall(**record.recall)  # type: ignore[arg-type]
     return Sealed(
-        Compressed.decode(Kind(record.kind), encoded, record.file),
+        Compressed.decode(IndexKind(record.kind), encoded, record.file),
         Measured(Effort(**record.effort), recall, record.query_ms),
         record.target,
         record.trained_rows,
@@ -209,17 +210,3 @@ def stamp(folder: Path) -> int:
         return (folder / DESCRIPTION).stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def _write_durably(path: Path, data: memoryview) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

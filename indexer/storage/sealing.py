@@ -13,13 +13,13 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from indexer.collection import IndexChoice, IndexKind
 from indexer.errors import BearingError, InvalidInput
 from indexer.storage import sealed
-from indexer.storage.nearest import RECIPES, Kind, use_threads
+from indexer.storage.nearest import RECIPES, use_threads
 from indexer.storage.rows import Rows
 from indexer.storage.sealed import Sealed
 
@@ -36,35 +36,25 @@ OUTGROWN: Final = 2
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class IndexChoice:
-    """Which index to keep; a ``kind`` of None is chosen by measuring, within ``memory_bytes``."""
+def kinds_to_try(choice: IndexChoice, rows: int, dimension: int) -> tuple[IndexKind, ...]:
+    """The kinds to try for so many rows, in order; none where rows are compared one by one.
 
-    kind: Kind | None = None
-    target_recall: float = 0.99
-    memory_bytes: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.target_recall < 1:
-            raise InvalidInput(
-                f"target_recall must be above 0 and below 1, got {self.target_recall}: "
-                "for 1 use the kind exact"
-            )
-
-    def kinds(self, rows: int, dimension: int) -> tuple[Kind, ...]:
-        """The kinds to try, in order; none where rows are to be compared one by one."""
-        if self.kind is Kind.EXACT or (self.kind is None and rows < SEAL_ROWS):
-            return ()
-        wanted = (Kind.SCAN, Kind.PARTITIONED) if self.kind is None else (self.kind,)
-        bound = float("inf") if self.memory_bytes is None else self.memory_bytes
-        fitting = tuple(k for k in wanted if RECIPES[k].bytes_per_row(dimension) * rows <= bound)
-        if not fitting:
-            need = min(RECIPES[kind].bytes_per_row(dimension) * rows for kind in wanted)
-            raise InvalidInput(
-                f"an index over {rows} rows needs {need / 1e6:.0f} MB, more than the budget of "
-                f"{bound / 1e6:.0f} MB: raise it, or use the kind exact"
-            )
-        return fitting
+    Raises InvalidInput if none fits the memory.
+    """
+    if choice.kind is IndexKind.EXACT or (choice.kind is IndexKind.AUTO and rows < SEAL_ROWS):
+        return ()
+    wanted = (
+        (IndexKind.SCAN, IndexKind.PARTITIONED) if choice.kind is IndexKind.AUTO else (choice.kind,)
+    )
+    bound = float("inf") if choice.memory_bytes is None else choice.memory_bytes
+    fitting = tuple(k for k in wanted if RECIPES[k].bytes_per_row(dimension) * rows <= bound)
+    if not fitting:
+        need = min(RECIPES[kind].bytes_per_row(dimension) * rows for kind in wanted)
+        raise InvalidInput(
+            f"an index over {rows} rows needs {need / 1e6:.0f} MB, more than the budget of "
+            f"{bound / 1e6:.0f} MB: raise it, or use the kind exact"
+        )
+    return fitting
 
 
 class Sealer:
@@ -87,7 +77,7 @@ class Sealer:
         if self._thread is not None and self._thread.is_alive():
             return False
         total, held = len(rows.owners), len(rows.owners) - rows.late
-        if not self._choice.kinds(total, rows.vectors.shape[1]):
+        if not kinds_to_try(self._choice, total, rows.vectors.shape[1]):
             return False
         return rows.late >= max(LATE_ROWS, LATE_SHARE * held)
 
@@ -124,7 +114,7 @@ def seal_rows(place: Path, rows: Rows, choice: IndexChoice) -> bool:
 
     False if another process is sealing: its index will be noticed.
     """
-    kinds = choice.kinds(len(rows.owners), rows.vectors.shape[1])
+    kinds = kinds_to_try(choice, len(rows.owners), rows.vectors.shape[1])
     if not kinds:
         sealed.remove(place)
         return True
@@ -144,7 +134,7 @@ def seal_rows(place: Path, rows: Rows, choice: IndexChoice) -> bool:
     return True
 
 
-def _extend(rows: Rows, choice: IndexChoice, kinds: tuple[Kind, ...]) -> Sealed | None:
+def _extend(rows: Rows, choice: IndexChoice, kinds: tuple[IndexKind, ...]) -> Sealed | None:
     """The index there is, with the late rows added; None where it is to be trained anew."""
     old = rows.index
     if old is None or old.index.kind not in kinds or old.target != choice.target_recall:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from samples import random_units
 
+from indexer.collection import IndexKind
 from indexer.documents import Vectors, normalise
 from indexer.errors import Damaged, InvalidInput
 from indexer.storage.nearest import (
     RECIPES,
     Compressed,
     Effort,
-    Kind,
     approximate_search,
     exact_search,
 )
@@ -98,18 +98,18 @@ def test_an_extended_copy_leaves_the_original(index: Compressed, vectors: Vector
 
 def test_a_kind_that_takes_no_selector_is_refused_before_faiss(vectors: Vectors) -> None:
     """What FAISS would abort on is an error of ours."""
-    index = Compressed.build(Kind.SCAN, vectors[:1000])
+    index = Compressed.build(IndexKind.SCAN, vectors[:1000])
     with pytest.raises(InvalidInput, match="kind scan takes no set"):
         index.candidates(vectors[:1], 5, 0, np.ones(1000, dtype=np.bool_))
     with pytest.raises(InvalidInput, match="kind exact has nothing to build"):
-        Compressed.build(Kind.EXACT, vectors[:1000])
+        Compressed.build(IndexKind.EXACT, vectors[:1000])
 
 
 @pytest.mark.parametrize("dimension", [10, 33, 64])
 def test_any_dimension_can_be_compressed(dimension: int) -> None:
     """Dimensions that codes do not divide are padded, and answers stay right."""
     vectors = random_units(3000, dimension)
-    for kind in (Kind.SCAN, Kind.PARTITIONED):
+    for kind in (IndexKind.SCAN, IndexKind.PARTITIONED):
         index = Compressed.build(kind, vectors)
         effort = RECIPES[kind].efforts[-1]
         _, rows = approximate_search(index, effort, vectors[:5], vectors, 1, None)

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from samples import make_identity, random_units
 
+from indexer.collection import IndexChoice, IndexKind
 from indexer.documents import Chunk, Document, EmbeddedDocument, Query
 from indexer.storage import sealed
 from indexer.storage.collection import LocalCollection
-from indexer.storage.nearest import Kind
 from indexer.storage.rows import Rows
-from indexer.storage.sealing import IndexChoice
 from indexer.storage.tuning import Recall
 from indexer.storage.watching import LEAST_QUERIES, Observation, RecallWatch
 
@@ -33,7 +32,7 @@ def rows(tmp_path: Path) -> Iterator[Rows]:
                 for i in range(len(VECTORS))
             ]
         )
-        collection.rebuild(IndexChoice(Kind.SCAN, target_recall=0.8))
+        collection.rebuild(IndexChoice(IndexKind.SCAN, target_recall=0.8))
         yield collection._rows
 
 
