@@ -59,6 +59,7 @@ from indexer.storage.writing import NOBODY, RowWriter
 _STORE: Final = "store.sqlite"
 _LOCK: Final = "writer.lock"
 _COMPACT_DOCUMENTS: Final = 2_000
+_SEARCHES_BETWEEN_LOOKS: Final = 64
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class LocalCollection:
         self._following = threading.Lock()
         self._noticing = threading.Lock()
         self._selections = Selections()
+        self._searches = 0
         with self._store.reading() as snapshot:
             self._rows = load_rows(folder, snapshot, None)
         self._watch = RecallWatch(self._try_harder)
@@ -381,6 +383,9 @@ class LocalCollection:
 
     def search(self, queries: Sequence[Query]) -> list[Answer]:
         """The k best documents of each query; see the Protocol."""
+        self._searches += 1  # a lost count does no harm
+        if self._searches % _SEARCHES_BETWEEN_LOOKS == 0:
+            self._consider_sealing()  # whoever wrote may have died before it came to it
         with self._state() as (snapshot, rows):
             return answer_queries(snapshot, rows, self._selections, queries, self._watch)
 

@@ -169,10 +169,10 @@ def read(folder: Path, report: Callable[[str], None]) -> Sealed | None:
 
     One that is damaged is reported and left out: it is derived, and will be built again.
     """
+    if not (folder / DESCRIPTION).exists():
+        return None
     try:
         return _read(folder)
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, TypeError, Damaged) as error:
         report(f"the sealed index in {folder} is damaged ({error}); rows are scanned until rebuilt")
         return None

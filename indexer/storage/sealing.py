@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from indexer.collection import IndexChoice, IndexKind
-from indexer.errors import BearingError, InvalidInput
+from indexer.errors import BearingError, InvalidInput, StorageFailed
 from indexer.storage import sealed
 from indexer.storage.nearest import RECIPES, use_threads
 from indexer.storage.rows import Rows
@@ -66,6 +66,7 @@ class Sealer:
         self._turn = threading.Lock()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._gave_up = False
 
     @property
     def choice(self) -> IndexChoice:
@@ -74,7 +75,7 @@ class Sealer:
 
     def is_due(self, rows: Rows) -> bool:
         """Whether enough rows came late, and none is being sealed."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._gave_up or (self._thread is not None and self._thread.is_alive()):
             return False
         total, held = len(rows.owners), len(rows.owners) - rows.late
         if not kinds_to_try(self._choice, total, rows.vectors.shape[1]):
@@ -106,6 +107,7 @@ class Sealer:
             with self._turn:
                 self._seal(self._choice)
         except BearingError as error:
+            self._gave_up = True  # until it is asked for, or opened again
             _log.warning("no index was sealed, rows are compared one by one: %s", error)
 
 
@@ -147,7 +149,11 @@ def _extend(rows: Rows, choice: IndexChoice, kinds: tuple[IndexKind, ...]) -> Se
 
 @contextmanager
 def _only_process(place: Path) -> Iterator[bool]:
-    with (place / "seal.lock").open("a") as file:
+    try:
+        file = (place / "seal.lock").open("a")
+    except OSError as error:
+        raise StorageFailed(f"cannot write to {place}: {error.strerror}") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
