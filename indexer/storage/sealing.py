@@ -23,6 +23,9 @@ from indexer.storage.nearest import RECIPES, use_threads
 from indexer.storage.rows import Rows
 from indexer.storage.sealed import Sealed
 
+LEAST_ROWS: Final = 1_000
+"""Below so many rows there is too little to train any index on."""
+
 SEAL_ROWS: Final = 20_000
 """Below so many rows an exact search takes little, so `auto` builds no index."""
 
@@ -41,11 +44,10 @@ def kinds_to_try(choice: IndexChoice, rows: int, dimension: int) -> tuple[IndexK
 
     Raises InvalidInput if none fits the memory.
     """
-    if choice.kind is IndexKind.EXACT or (choice.kind is IndexKind.AUTO and rows < SEAL_ROWS):
+    automatic = choice.kind is IndexKind.AUTO
+    if choice.kind is IndexKind.EXACT or rows < (SEAL_ROWS if automatic else LEAST_ROWS):
         return ()
-    wanted = (
-        (IndexKind.SCAN, IndexKind.PARTITIONED) if choice.kind is IndexKind.AUTO else (choice.kind,)
-    )
+    wanted = (IndexKind.SCAN, IndexKind.PARTITIONED) if automatic else (choice.kind,)
     bound = float("inf") if choice.memory_bytes is None else choice.memory_bytes
     fitting = tuple(k for k in wanted if RECIPES[k].bytes_per_row(dimension) * rows <= bound)
     if not fitting:
@@ -80,6 +82,8 @@ class Sealer:
         total, held = len(rows.owners), len(rows.owners) - rows.late
         if not kinds_to_try(self._choice, total, rows.vectors.shape[1]):
             return False
+        if rows.index is None:
+            return True
         return rows.late >= max(LATE_ROWS, LATE_SHARE * held)
 
     def start(self) -> None:

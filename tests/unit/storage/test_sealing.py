@@ -132,7 +132,7 @@ def test_a_damaged_index_is_left_out_and_built_again(
         (place / "sealed.json").write_text('{"format": 99}')
     with LocalCollection(tmp_path / "c") as collection:
         assert index_of(collection)["kind"] == "exact"
-        assert harm == "delete" or "rows are scanned until rebuilt" in caplog.text
+        assert "rows are scanned until rebuilt" in caplog.text
         hits = collection.search([Query(vector=vectors[7], k=3)])[0].hits
         assert hits[0].document.id == "d7"
         assert collection.rebuild().index["kind"] == "scan"
