@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.documents import Vectors
 from indexer.embedding.batching import Batch
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import openvino
 
 BUDGET: Final = 1024
-"""Tokens of a batch: more spill out of a core's own cache between layers, fewer pay for each start."""
+"""Tokens of a batch: more spill out of a core's own cache, fewer pay too often for a start."""
 
 
 class CompiledEngine:
@@ -74,7 +75,7 @@ class CompiledEngine:
                 while (request := requests.borrow(wait=not flying)) is None:
                     yield _land(flying, requests)
                 flying.append((batch, request))
-                request.start_async(self._inputs(batch, role), share_inputs=True)
+                request.start_async(self.inputs(batch, role), share_inputs=True)
             while flying:
                 yield _land(flying, requests)
         finally:
@@ -82,7 +83,8 @@ class CompiledEngine:
                 request.wait()
                 requests.give_back(request)
 
-    def _inputs(self, batch: Batch, role: Role) -> dict[str, np.ndarray]:
+    def inputs(self, batch: Batch, role: Role) -> dict[str, NDArray[np.int32]]:
+        """What the graph takes for a batch, by the names of its inputs."""
         places = np.arange(batch.ids.shape[1], dtype=np.int32)
         mask = (places < batch.lengths[:, None]).astype(np.int32)
         inputs = {"ids": batch.ids, "mask": mask}

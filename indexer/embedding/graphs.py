@@ -19,8 +19,9 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -41,6 +42,12 @@ RECIPE: Final = 1
 """Raise it when what is written here changes: older entries are then not found."""
 
 GRAPH, WEIGHTS, TOKENIZER, MANIFEST = "graph.xml", "graph.bin", "tokenizer.json", "manifest.json"
+Fill: TypeAlias = Callable[[Path], Mapping[str, Any]]
+"""Writes an entry's files into a folder and gives its manifest."""
+
+FLOORS: Final = {Precision.BF16: CANARY_COSINE, Precision.INT8: 0.9}
+"""The least cosine to float32 that a precision must keep, where it was asked for by name."""
+
 UNFINISHED: Final = ".converting-"
 DAY_SECONDS: Final = 86_400
 
@@ -53,23 +60,30 @@ def open_compiled(
     Raises Unconvertible if it has no faithful graph, ModelError if it cannot be loaded at all or
     the precision is not to be had.
     """
-    folder = entry_folder(checkpoint, cache)
-    entry = read_entry(folder, cache)
-    if entry is None:
-        log.info("converting model %s for OpenVINO, once", checkpoint.name)
-        _convert_into(checkpoint, folder)
-        entry = read_entry(folder, cache)
-    if entry is None:
-        raise ModelError(f"the model cache at {folder} was damaged while it was written")
+    entry = _obtain(entry_folder(checkpoint, cache), cache, partial(_fill_converted, checkpoint))
+    if precision is Precision.INT8:
+        folder = entry_folder(checkpoint, cache, "int8")
+        entry = _obtain(folder, cache, partial(_fill_quantised, entry))
     for kind in _precisions(precision):
         engine = CompiledEngine(entry.graph, entry.setup, kind, threads)
         embedder = assemble(checkpoint, entry.setup, engine)
         worst = worst_cosine(embedder, entry.references)
-        floor = CANARY_COSINE if precision is Precision.BF16 else FAITHFUL_COSINE
-        if worst >= floor:
+        if worst >= FLOORS.get(precision, FAITHFUL_COSINE):
             return embedder
-    reason = f"its graph gives other vectors (cosine {worst:.5f} on known texts)"
+    reason = f"its {precision} graph gives other vectors (cosine {worst:.5f} on known texts)"
     raise Unconvertible(reason)
+
+
+def _obtain(folder: Path, cache: Path, fill: Fill) -> Entry:
+    """The entry in this folder, made by ``fill`` if it is missing or damaged."""
+    entry = read_entry(folder, cache)
+    if entry is None:
+        log.info("converting a model for OpenVINO, once, into %s", folder)
+        _make_entry(folder, fill)
+        entry = read_entry(folder, cache)
+    if entry is None:
+        raise ModelError(f"the model cache at {folder} was damaged while it was written")
+    return entry
 
 
 def _precisions(wanted: Precision) -> list[Precision]:
@@ -97,10 +111,10 @@ class Entry:
     references: Mapping[Role, Vectors]
 
 
-def entry_folder(checkpoint: Checkpoint, cache: Path) -> Path:
+def entry_folder(checkpoint: Checkpoint, cache: Path, kind: str = "float") -> Path:
     """Where the model's entry is, or would be."""
     versions = [importlib.metadata.version(name) for name in ("openvino", "sentence-transformers")]
-    key = "\n".join([checkpoint.weights, checkpoint.setup, str(RECIPE), *versions])
+    key = "\n".join([checkpoint.weights, checkpoint.setup, str(RECIPE), kind, *versions])
     return cache / "models" / hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
@@ -131,27 +145,35 @@ def read_entry(folder: Path, cache: Path) -> Entry | None:
     return Entry(folder / GRAPH, setup, references)
 
 
-def _convert_into(checkpoint: Checkpoint, folder: Path) -> None:
-    """Convert the model, or find that it will not convert; this folder then says which."""
-
-    def fill(work: Path) -> dict[str, Any]:
-        try:
-            setup, references = convert(checkpoint, work / GRAPH)
-        except Unconvertible as problem:
-            return {"unconvertible": str(problem)}
-        (work / TOKENIZER).write_text(setup.tokenizer, "utf-8")
-        fields = asdict(setup)
-        del fields["tokenizer"]
-        return {
-            "setup": fields,
-            "references": {role.value: rows.tolist() for role, rows in references.items()},
-            "files": {name: sha256_file(work / name) for name in (GRAPH, WEIGHTS, TOKENIZER)},
-        }
-
-    _make_entry(folder, fill)
+def _fill_converted(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:
+    """The manifest of the model's graph, or of why it has none."""
+    try:
+        setup, references = convert(checkpoint, work / GRAPH)
+    except Unconvertible as problem:
+        return {"unconvertible": str(problem)}
+    return _manifest(setup, references, work)
 
 
-def _make_entry(folder: Path, fill: Callable[[Path], Mapping[str, Any]]) -> None:
+def _fill_quantised(entry: Entry, work: Path) -> dict[str, Any]:
+    """The manifest of the int8 graph of a converted model."""
+    from indexer.embedding.quantising import quantise
+
+    quantise(entry.graph, entry.setup, work / GRAPH)
+    return _manifest(entry.setup, entry.references, work)
+
+
+def _manifest(setup: Setup, references: Mapping[Role, Vectors], work: Path) -> dict[str, Any]:
+    (work / TOKENIZER).write_text(setup.tokenizer, "utf-8")
+    fields = asdict(setup)
+    del fields["tokenizer"]
+    return {
+        "setup": fields,
+        "references": {role.value: rows.tolist() for role, rows in references.items()},
+        "files": {name: sha256_file(work / name) for name in (GRAPH, WEIGHTS, TOKENIZER)},
+    }
+
+
+def _make_entry(folder: Path, fill: Fill) -> None:
     """Put an entry into this folder: what ``fill`` writes, and the manifest that it gives.
 
     Raises StorageFailed if the cache cannot be written.

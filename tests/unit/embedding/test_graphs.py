@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +15,7 @@ import pytest
 from small_models import save_bert, save_static
 
 from indexer.embedding import Backend, Embedder, Precision, open_embedder
-from indexer.errors import ModelError, ModelMismatch
+from indexer.errors import MissingExtra, ModelError, ModelMismatch
 
 TEXTS = ["the quick brown fox", "direction and magnitude"]
 
@@ -26,9 +28,18 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_bert(tmp_path_factory.mktemp("models") / "bert")
 
 
+@pytest.fixture(scope="module")
+def converted(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that holds it, to be copied."""
+    cache = tmp_path_factory.mktemp("cache")
+    open_embedder(str(bert), cache=cache)
+    return cache
+
+
 @pytest.fixture
-def open_bert(bert: Path, tmp_path: Path) -> Opener:
-    """Opens it from this test's cache."""
+def open_bert(bert: Path, converted: Path, tmp_path: Path) -> Opener:
+    """Opens it from this test's own cache."""
+    shutil.copytree(converted / "models", tmp_path / "models")
 
     def opened(precision: Precision = Precision.F32, **more: object) -> Embedder:
         return open_embedder(str(bert), cache=tmp_path, precision=precision, **more)  # type: ignore[arg-type]
@@ -65,8 +76,16 @@ def test_it_is_converted_once(open_bert: Opener, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in entry(tmp_path).iterdir()} == before
 
 
-@pytest.mark.parametrize("name", ["graph.bin", "graph.xml", "tokenizer.json", "manifest.json"])
-@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("graph.bin", "changed"),
+        ("graph.bin", "gone"),
+        ("graph.xml", "cut"),
+        ("tokenizer.json", "changed"),
+        ("manifest.json", "cut"),
+    ],
+)
 def test_a_damaged_entry_is_made_anew(
     open_bert: Opener, tmp_path: Path, name: str, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -96,14 +115,14 @@ def test_converting_leaves_nothing_else_behind(open_bert: Opener, tmp_path: Path
 
 
 def test_processes_may_convert_at_once(bert: Path, tmp_path: Path) -> None:
-    """Three processes that find no entry all succeed, and one entry is left."""
+    """Two processes that find no entry both succeed, and one entry is left."""
     code = (
         "from pathlib import Path; from indexer.embedding import open_embedder;"
         f"print(open_embedder({str(bert)!r}, cache=Path({str(tmp_path)!r})).runtime.backend)"
     )
     command = [sys.executable, "-W", "ignore", "-c", code]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    assert [process.communicate()[0] for process in processes] == ["openvino\n"] * 3
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[0] for process in processes] == ["openvino\n"] * 2
     entry(tmp_path)
 
 
@@ -133,3 +152,18 @@ def test_int8_is_not_for_torch(open_bert: Opener) -> None:
     """The error names the backend that has it."""
     with pytest.raises(ModelError, match="int8 needs the openvino backend"):
         open_bert(Precision.INT8, backend=Backend.TORCH)
+
+
+def test_int8_without_nncf_names_the_extra(open_bert: Opener) -> None:
+    """Where NNCF is not installed, the error says what to install."""
+    if importlib.util.find_spec("nncf"):
+        pytest.skip("NNCF is installed here")
+    with pytest.raises(MissingExtra, match=r"bearing\[int8\]"):
+        open_bert(Precision.INT8)
+
+
+def test_int8_is_faithful_enough_to_rank(open_bert: Opener) -> None:
+    """Vectors of the int8 graph stay near the float32 ones, and differ from them."""
+    pytest.importorskip("nncf")
+    exact, coarse = open_bert().embed(TEXTS).vectors, open_bert(Precision.INT8).embed(TEXTS).vectors
+    assert 0.9 < (exact * coarse).sum(axis=1).min() < 1 - 1e-6
