@@ -13,13 +13,14 @@ value, for filters).
 from __future__ import annotations
 
 import json
+import os
 import queue
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,10 @@ CREATE TABLE facets(
     PRIMARY KEY(field, kind, value, document)) WITHOUT ROWID;
 """
 
+_NO_TEXT: Final = "Could not decode to UTF-8"
+"""How Python says that a text in the store is none."""
+
+_COPY_PAGES: Final = 1_024
 _KINDS: Final = {Kind.NULL: 1, Kind.BOOLEAN: 2, Kind.NUMBER: 3, Kind.STRING: 4}
 _EMPTY_LIST: Final = 0
 _ORDERS: Final = {
@@ -134,7 +139,7 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or _NO_TEXT in str(error):
             raise Damaged(f"{path} is damaged ({error}): restore it from a backup") from error
         raise StorageFailed(f"{path}: {error} ({name or 'SQLite'})") from error
 
@@ -147,8 +152,39 @@ class Snapshot:
         self.sequence = self._fact("sequence")
 
     def _fact(self, name: str) -> int:
-        row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return int(row[0])
+        return int(self._only("SELECT value FROM facts WHERE name = ?", name))
+
+    def _only(self, query: str, parameter: str | int) -> Any:  # noqa: ANN401 - as SQLite has it
+        """The one value that there always is."""
+        row = self._connection.execute(query, (parameter,)).fetchone()
+        if row is None:
+            raise Damaged(f"{self._path} lacks its {parameter!r}: restore it from a backup")
+        return row[0]
+
+    @property
+    def _path(self) -> str:
+        return str(self._connection.execute("PRAGMA database_list").fetchone()[2])
+
+    def select(self, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """Lines of the tables as they are, one by one, for those who check them."""
+        yield from self._connection.execute(query, parameters)
+
+    def copy_to(self, path: Path, tell: Callable[[int, int], None]) -> None:
+        """Write this state to a new file, however much is written meanwhile.
+
+        ``tell`` hears of the pages done and of all pages. The copy is not made durable.
+        """
+        target = sqlite3.connect(path, isolation_level=None)
+        try:
+            target.execute("PRAGMA journal_mode = OFF")
+            target.execute("PRAGMA synchronous = OFF")
+            self._connection.backup(
+                target,
+                pages=_COPY_PAGES,
+                progress=lambda _, left, total: tell(total - left, total),
+            )
+        finally:
+            target.close()
 
     def counts(self) -> Counts:
         """How many documents, chunks, and documents with a truncated text there are."""
@@ -157,17 +193,18 @@ class Snapshot:
     def generation(self) -> Generation:
         """The generation that is searched."""
         number = self._fact("generation")
-        row = self._connection.execute(
-            "SELECT rows FROM generations WHERE generation = ?", (number,)
-        ).fetchone()
-        return Generation(number, int(row[0]))
+        rows = self._only("SELECT rows FROM generations WHERE generation = ?", number)
+        return Generation(number, int(rows))
 
     def identity(self, generation: int) -> Identity:
         """The model of a generation."""
-        row = self._connection.execute(
-            "SELECT identity FROM generations WHERE generation = ?", (generation,)
-        ).fetchone()
-        return Identity.decode(row[0])
+        encoded = self._only("SELECT identity FROM generations WHERE generation = ?", generation)
+        try:
+            return Identity.decode(encoded)
+        except (ValueError, TypeError, KeyError) as error:
+            raise Damaged(
+                f"{self._path} says nothing readable of its model: restore it from a backup"
+            ) from error
 
     def generations(self) -> list[int]:
         """The one that is searched, and one that is being filled."""
@@ -570,7 +607,8 @@ class Store:
             try:
                 yield Snapshot(connection)
             finally:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # some errors have ended it already
+                    connection.execute("ROLLBACK")
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
@@ -614,7 +652,7 @@ class Store:
         self._give_back(connection)
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        if self._closed:
+        if self._closed or isinstance(connection, _Immutable):
             connection.close()
         else:
             self._idle.put(connection)
@@ -624,9 +662,25 @@ class Store:
             return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+class _Immutable(sqlite3.Connection):
+    """A connection that takes no note of what others write: for one transaction only."""
+
+
 def _connect(path: Path) -> sqlite3.Connection:
+    uri, kind = path.absolute().as_uri(), sqlite3.Connection
+    if not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        # the log cannot be shared there; without a log there is nothing to share
+        if path.with_name(f"{path.name}-wal").exists():
+            uri += "?mode=ro"
+        else:
+            uri, kind = f"{uri}?immutable=1", _Immutable
     connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        uri,
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=kind,
     )
     connection.execute("PRAGMA synchronous = FULL")  # in WAL mode: fsync at every commit
     connection.execute("PRAGMA temp_store = MEMORY")
@@ -636,7 +690,12 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _document(row: tuple[int, str, str | None, str, str]) -> Document:
     _, id, title, metadata, text = row
-    return Document.stored(id, text, title, json.loads(metadata))
+    try:
+        return Document.stored(id, text, title, json.loads(metadata))
+    except ValueError as error:
+        raise Damaged(f"the metadata of document {id!r} is not what was stored: see verify") from (
+            error
+        )
 
 
 def _held(value: Scalar) -> str | int | float:
@@ -644,6 +703,15 @@ def _held(value: Scalar) -> str | int | float:
     if value is None:
         return 0
     return int(value) if isinstance(value, bool) else value
+
+
+def facets_of(metadata: Metadata) -> list[tuple[str, int, str | int | float]]:
+    """The name, kind and value of each line that metadata takes among the facets."""
+    return [
+        (name, kind, value)
+        for name, held in metadata.items()
+        for kind, value in dict.fromkeys(_facets(held))
+    ]
 
 
 def _facets(held: Scalar | Sequence[Scalar]) -> list[tuple[int, str | int | float]]:
