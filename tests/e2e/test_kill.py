@@ -1,0 +1,124 @@
+"""Killed while it changes what is there, ``bearing index`` leaves a collection that goes on.
+
+The first version of every document is stored; then a second version is indexed over it and the
+process is killed: at its start, while it writes, or late.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from indexer.collection import Collection
+from indexer.config import Config, Library
+from indexer.documents import Document, Query
+from indexer.embedding.hashing import open_hashing
+
+DOCUMENTS = 4_000
+FEW_KILLS = 6
+MANY_KILLS = 30
+
+
+def version(number: int) -> list[Document]:
+    """All documents as of a version: one in five has only its metadata changed since the last."""
+    return [
+        Document(
+            f"d{n}",
+            f"text {n} " * 40 + f"version {number if n % 5 else 0}",
+            metadata={"version": number},
+        )
+        for n in range(DOCUMENTS)
+    ]
+
+
+def write_version(path: Path, number: int) -> None:
+    """The version as a file to be indexed."""
+    lines = (
+        json.dumps({"id": one.id, "text": one.text, **one.metadata}) for one in version(number)
+    )
+    path.write_text("".join(f"{line}\n" for line in lines))
+
+
+def index(path: Path, data: Path, seconds: float | None) -> int:
+    """Index a file, and kill the process after so long; how many documents it called committed."""
+    inherited = {name: value for name, value in os.environ.items() if "BEARING" not in name}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "indexer", "index", str(path), "--data", str(data)],
+        env=inherited | {"BEARING_MODEL": "hashing"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    timer = threading.Timer(seconds or 0.0, process.kill)
+    if seconds is not None:
+        timer.start()
+    _, told = process.communicate()
+    timer.cancel()
+    assert process.returncode in ((0,) if seconds is None else (0, -9)), told
+    return max(
+        [0, *(int(count) for count in re.findall(r"^committed (\d+) documents", told, re.M))]
+    )
+
+
+def check(collection: Collection, old: list[Document], new: list[Document], committed: int) -> None:
+    """Each document is whole in one version, a committed one in the new, with its own vector."""
+    found = collection.page(limit=DOCUMENTS + 1).documents
+    assert len(found) == DOCUMENTS
+    ids = [document.id for document in new]
+    for place, document in enumerate(collection.get(ids)):
+        assert document in ((new[place],) if place < committed else (old[place], new[place])), place
+    places = [*range(0, DOCUMENTS, DOCUMENTS // 8), max(committed - 1, 0)]
+    texts = [found[place].text for place in places]
+    with open_hashing() as embedder:
+        vectors = embedder.embed(texts).vectors
+    answers = collection.search([Query(vector=vector, k=1) for vector in vectors])
+    for text, answer in zip(texts, answers, strict=True):
+        assert answer.hits[0].document.text == text
+        assert answer.hits[0].score == pytest.approx(1.0, abs=1e-5)
+
+
+def kill_and_check(folder: Path, kills: int, seed: int) -> None:
+    """Kill so many runs at random moments; check after each, and let every third end."""
+    chance = random.Random(seed)
+    data, path = folder / "data", folder / "corpus.jsonl"
+    write_version(path, 0)
+    started = time.monotonic()
+    index(path, data, None)
+    usual = time.monotonic() - started
+    old = new = version(0)
+    midway = 0
+    for kill in range(kills):
+        if kill % 3 == 0:
+            number = kill // 3 + 1
+            old, new = new, version(number)
+            write_version(path, number)
+        committed = index(path, data, chance.uniform(0.1, 1.2) * usual)
+        midway += 0 < committed < DOCUMENTS
+        with Library(Config(data=data, model="hashing")) as library:
+            check(library.open("default"), old, new, committed)
+        if kill % 3 == 2:
+            index(path, data, None)
+            with Library(Config(data=data, model="hashing")) as library:
+                check(library.open("default"), old, new, DOCUMENTS)
+    assert midway, "no run was killed while it wrote: the moments are chosen badly"
+
+
+def test_a_killed_update_keeps_what_was_committed(tmp_path: Path) -> None:
+    """Whatever the moment, each document is there, old or new, and the same command goes on."""
+    kill_and_check(tmp_path, FEW_KILLS, seed=1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_many_killed_updates_keep_what_was_committed(tmp_path: Path) -> None:
+    """The same, at many more moments."""
+    kill_and_check(tmp_path, MANY_KILLS, seed=2)
