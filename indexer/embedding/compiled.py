@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 BUDGET: Final = 1024
 """Tokens of a batch: more spill out of a core's own cache, fewer pay too often for a start."""
 
+MANY: Final = 4
+"""From so many batches a thread on, a graph of their own for them is worth its memory."""
+
 
 class CompiledEngine:
     """A graph compiled for the CPU, twice: for one batch with all threads, for many with one each.
@@ -53,8 +56,8 @@ class CompiledEngine:
     def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:
         """Each batch with its vectors, in the order they came."""
         coming = iter(batches)
-        first = list(itertools.islice(coming, 2))
-        requests = self._alone if len(first) < 2 else self._for_many()
+        first = list(itertools.islice(coming, MANY * self._threads))
+        requests = self._for_many() if len(first) == MANY * self._threads else self._alone
         return self._run(requests, itertools.chain(first, coming), role)
 
     def _for_many(self) -> _Requests:

@@ -25,7 +25,7 @@ def quantise(graph: Path, setup: Setup, path: Path) -> None:
     """
     forbid_telemetry()
     try:
-        import nncf  # type: ignore[import-not-found, unused-ignore]
+        import nncf  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError as error:
         raise MissingExtra("nncf", "int8") from error
     import openvino
