@@ -280,7 +280,7 @@ def _difference(old: Document, new: Document) -> Change:
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """What a window of steps writes: each id once, in its latest state."""
+    """What a window of steps writes: puts, then what is to be amended after them."""
 
     puts: Mapping[str, EmbeddedDocument]
     amends: Mapping[str, Document]
@@ -295,7 +295,7 @@ class Writes:
                 amends.pop(step.embedded.document.id, None)
                 puts[step.embedded.document.id] = step.embedded
             elif step.action is Change.METADATA and isinstance(step.item, Document):
-                _amend(step.item, puts, amends)
+                amends[step.item.id] = step.item
         return cls(puts, amends)
 
     def write(self, collection: Collection, embedder: Embedder) -> None:
@@ -309,15 +309,6 @@ class Writes:
             collection.amend(amended)
         except InvalidInput:  # someone else changed or deleted one of them since it was compared
             collection.put(embed_documents(embedder, amended))
-
-
-def _amend(
-    document: Document, puts: dict[str, EmbeddedDocument], amends: dict[str, Document]
-) -> None:
-    if document.id in puts:
-        puts[document.id] = replace(puts[document.id], document=document)
-    else:
-        amends[document.id] = document
 
 
 def store(collection: Collection, embedder: Embedder, documents: Sequence[Document]) -> Stored:
