@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from contextlib import closing
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -88,7 +87,7 @@ def demo(
         )
     if not as_json:
         indexed.show(as_json=False)
-    _serve(_on_a_free_port(settings), indexed.figures() if as_json else None)
+    _serve(settings, indexed.figures() if as_json else None, tries=PORTS_TRIED)
 
 
 def _settings(data: Path | None, model: str | None, host: str | None, port: int | None) -> Settings:
@@ -98,43 +97,30 @@ def _settings(data: Path | None, model: str | None, host: str | None, port: int 
     return load_settings(**{name: value for name, value in given.items() if value is not None})
 
 
-def _serve(settings: Settings, figures: console.Figures | None) -> None:
-    """Say where to look, then serve; with ``figures``, as one JSON object."""
-    from app.main import serve as run
+def _serve(settings: Settings, figures: console.Figures | None, tries: int = 1) -> None:
+    """Serve, and say where to look once it answers; with ``figures``, as one JSON object."""
+    from app.main import bind, serve
 
-    url = _url(settings)
-    if figures is not None:
-        console.say_json({**figures, "url": url})
-    else:
-        console.note(f"Open {url} in a browser, or {url}docs to see the API. Ctrl-C stops it.")
-    run(settings)
+    with bind(settings.host, settings.port, tries) as listener:
+        port = listener.getsockname()[1]
+        if settings.port not in (0, port):
+            console.note(f"port {settings.port} is taken: using {port}")
+        url = _url(settings, port)
+
+        def say_where() -> None:
+            if figures is not None:
+                console.say_json({**figures, "url": url})
+            else:
+                console.note(f"Open {url} in a browser, or {url}docs for the API. Ctrl-C stops it.")
+
+        with suppress(KeyboardInterrupt):  # by now it has stopped in good order
+            serve(settings, listener, say_where)
 
 
-def _url(settings: Settings) -> str:
+def _url(settings: Settings, port: int) -> str:
     host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{settings.port}{settings.root_path}/"
-
-
-def _on_a_free_port(settings: Settings) -> Settings:
-    """The settings with the first port from theirs on that no one listens on."""
-    for port in range(settings.port, min(settings.port + PORTS_TRIED, 65_536)):
-        if _is_free(settings.host, port):
-            if port != settings.port:
-                console.note(f"port {settings.port} is taken: using {port}")
-            return settings.model_copy(update={"port": port})
-    return settings
-
-
-def _is_free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+    return f"http://{shown}:{port}{settings.root_path}/"
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import AsyncIterator, Mapping
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
 from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.problems import MEDIA_TYPE, add_problems
 from app.requests import declare_collection
@@ -22,6 +25,7 @@ from app.security import Envelope, Gate, Keys, LoopbackGuard
 from app.service import OpenLibrary, Service
 from app.settings import Settings, load_settings
 from indexer.config import Library
+from indexer.errors import BearingError, Conflict
 
 SUMMARY = "Documents in, ranked answers out: embedding retrieval with exact cosine scores."
 PROBLEM: Mapping[int | str, dict[str, Any]] = {
@@ -79,12 +83,82 @@ def _add_routes(app: FastAPI, web: pages.WebPages) -> None:
     pages.add_pages(app, web)
 
 
-def serve(settings: Settings) -> None:
-    """Run the service until SIGINT or SIGTERM; what was accepted is answered first."""
-    uvicorn.Server(uvicorn_config(create_app(settings), settings)).run()
+class Launch:
+    """The app; an error of ours that keeps it from starting is kept, not logged as a fault."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.failure: BearingError | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on, but for the traceback of such an error."""
+
+        async def send_kept(message: Message) -> None:
+            error = sys.exception()
+            if message["type"] == "lifespan.startup.failed" and isinstance(error, BearingError):
+                self.failure = error
+                message = {"type": message["type"]}
+            await send(message)
+
+        await self._app(scope, receive, send_kept if scope["type"] == "lifespan" else send)
 
 
-def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+class Server(uvicorn.Server):
+    """A server that says when it is ready to answer."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open what is served, then listen."""
+        await super().startup(sockets)
+        self._on_ready()
+
+
+def bind(host: str, port: int, tries: int = 1) -> socket.socket:
+    """The first port, of so many from the wished one on, that nobody listens on; raises Conflict.
+
+    It is bound but does not listen yet, so that nobody waits for a service that cannot answer.
+    """
+    for candidate in range(port, min(port + tries, 65_536)):
+        try:
+            return _bound(host.strip("[]"), candidate)
+        except OSError as error:
+            refusal = error
+    raise Conflict(
+        f"cannot listen on {host}, port {port}: {refusal.strerror}; "
+        "choose others with --host and --port, or BEARING_HOST and BEARING_PORT"
+    ) from refusal
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def serve(
+    settings: Settings, listener: socket.socket, on_ready: Callable[[], None] = lambda: None
+) -> None:
+    """Run the service until SIGINT or SIGTERM; what was accepted is answered first.
+
+    Raises the library's error if the data or the model cannot be opened.
+    """
+    launch = Launch(create_app(settings))
+    try:
+        Server(uvicorn_config(launch, settings), on_ready).run(sockets=[listener])
+    except SystemExit as end:
+        # uvicorn's own code for this is 3, which says here that inputs were rejected.
+        raise launch.failure or SystemExit(1) from end
+
+
+def uvicorn_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """How the server listens and stops."""
     return uvicorn.Config(
         app,

@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import IntEnum
@@ -20,6 +20,7 @@ from typing import Annotated, Any, BinaryIO, Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from indexer import console
 from indexer.collection import Collection
@@ -84,23 +85,57 @@ Exact = Annotated[bool, typer.Option("--exact", help="Compare every vector.")]
 
 
 class Commands(TyperGroup):
-    """Commands whose errors become one clear line and an exit code."""
+    """Commands whose errors become one clear line and an exit code.
+
+    With --json they become ``{"error", "exit_code"}`` too, so that standard output always holds
+    one object.
+    """
+
+    def main(self, args: Sequence[str] | None = None, *given: Any, **extra: Any) -> Any:  # noqa: ANN401 - as typer has it
+        """Run the command that the arguments name."""
+        _open_standard_files()
+        words = sys.argv[1:] if args is None else list(args)
+        return super().main(words, *given, obj="--json" in words, **extra)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer names no public type for either
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except TyperException as error:
+            if ctx.parent is None:  # the outermost; typer itself then tells people
+                _tell_program(ctx, error.format_message(), ExitCode.USAGE)
+            raise
         except InvalidInput as error:
-            _fail(str(error), ExitCode.USAGE)
+            _fail(ctx, str(error), ExitCode.USAGE)
         except BearingError as error:
-            _fail(str(error), ExitCode.FAILED)
-        except KeyboardInterrupt:
-            _fail("interrupted", ExitCode.FAILED)
+            _fail(ctx, str(error), ExitCode.FAILED)
+        except KeyboardInterrupt as error:
+            _fail(ctx, str(error) or "interrupted", ExitCode.FAILED)
 
 
-def _fail(message: str, code: ExitCode) -> NoReturn:
+def _fail(ctx: Any, message: str, code: ExitCode) -> NoReturn:  # noqa: ANN401 - as above
     console.note(f"bearing: {message}")
+    _tell_program(ctx, message, code)
     raise typer.Exit(code)
+
+
+def _tell_program(ctx: Any, message: str, code: ExitCode) -> None:  # noqa: ANN401 - as above
+    if ctx.obj:
+        console.say_json({"error": message, "exit_code": int(code)})
+
+
+def _open_standard_files() -> None:
+    """Put /dev/null where a standard file is closed.
+
+    Else the next file that is opened takes its number, and whatever libraries print would be
+    written into a collection.
+    """
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
 
 
 def commands() -> typer.Typer:
@@ -239,7 +274,8 @@ def index_reads(
 ) -> Indexed:
     """Store what is read in a collection, made if need be, with progress on standard error.
 
-    An interrupt, by Ctrl-C or SIGTERM, commits what is embedded, says how to go on, and exits.
+    An interrupt, by Ctrl-C or SIGTERM, commits what is embedded; it goes on as a
+    KeyboardInterrupt that says how to go on.
     """
     console.note(f"indexing into {name!r} in {library.config.data}")
     rejects = rejects or library.config.data / f"{name}.rejects.jsonl"
@@ -261,12 +297,11 @@ def index_reads(
             summary = ingest(
                 collection, embedder, reads, on_progress=follow, on_reject=rejected.add
             )
-    except KeyboardInterrupt:
-        _fail(
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(
             f"interrupted; {progress.committed:,} documents are committed. Run the same command "
-            "again to go on: what is stored is not embedded again",
-            ExitCode.FAILED,
-        )
+            "again to go on: what is stored is not embedded again"
+        ) from interrupt
     return Indexed(name, summary, rejects)
 
 
@@ -580,15 +615,28 @@ def compact(
         sizes = f"{console.readable_bytes(before)} before, {console.readable_bytes(after)} now"
         console.say(f"compacted {collection!r}: {sizes}")
     if not complete:
-        _fail("a search elsewhere holds on to what was deleted: compact again", ExitCode.FAILED)
+        console.note("bearing: a search elsewhere holds on to what was deleted: compact again")
+        raise typer.Exit(ExitCode.FAILED)
 
 
-def list_collections(ctx: typer.Context, data: Data = None, as_json: Json = False) -> None:
+def list_collections(
+    ctx: typer.Context,
+    data: Data = None,
+    collection: Annotated[
+        str | None, typer.Option("--collection", "-c", metavar="NAME", help="Only this one.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """List the collections."""
     if ctx.invoked_subcommand is not None:
+        for name in ctx.params:
+            source = ctx.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                raise InvalidInput(f"give options after {ctx.invoked_subcommand!r}, not before it")
         return
     with open_library(data) as library:
-        descriptions = [library.open(name).describe() for name in library.names()]
+        names = library.names() if collection is None else [collection]
+        descriptions = [library.open(name).describe() for name in names]
     if as_json:
         console.say_json({"collections": [asdict(one) for one in descriptions]})
     elif descriptions:
@@ -621,8 +669,8 @@ def delete_collection(
     """Delete a collection with all its documents."""
     with open_library(data) as library:
         documents = library.open(name).describe().documents
-        if not yes and not _confirmed(f"Delete {name!r} with {documents:,} documents?"):
-            _fail("nothing was deleted", ExitCode.FAILED)
+        if not yes:
+            _confirm(f"Delete {name!r} with {documents:,} documents?")
         library.delete(name)
     if as_json:
         console.say_json({"deleted": name, "documents": documents})
@@ -630,7 +678,7 @@ def delete_collection(
         console.say(f"deleted {name!r} with {documents:,} documents")
 
 
-def _confirmed(question: str) -> bool:
+def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
         raise InvalidInput(f"{question} Say --yes to delete without being asked")
-    return typer.confirm(question, err=True)
+    typer.confirm(question, err=True, abort=True)

@@ -1,0 +1,114 @@
+"""Commands as processes of their own: signals, closed files, and the address of a service."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+
+SECONDS = 60
+
+
+def start(
+    folder: Path, *words: str, closed: Sequence[int] = (), model: str = "hashing"
+) -> subprocess.Popen[str]:
+    """A command on a directory of collections; some of its standard files are closed."""
+    inherited = {name: value for name, value in os.environ.items() if "BEARING" not in name}
+    settings = {"BEARING_DATA": str(folder / "data"), "BEARING_MODEL": model, "PYTHONWARNINGS": ""}
+    shut = " ".join(f"{descriptor}>&-" for descriptor in closed)
+    return subprocess.Popen(
+        ["sh", "-c", f'exec "$0" -m app.cli "$@" {shut}', sys.executable, *words],
+        env=inherited | settings,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_commits_and_says_how_to_go_on(
+    tmp_path: Path, interrupt: signal.Signals
+) -> None:
+    """It ends with 1 and one object; what was embedded is there when the command runs again."""
+    process = start(tmp_path, "index", "-", "--json")
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write('{"id": "a", "text": "a direction"}\n')
+    process.stdin.flush()
+    while "committed 1 documents" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(interrupt)
+    assert process.wait(SECONDS) == 1
+    assert "again to go on" in process.stderr.read()
+    assert process.stdout is not None
+    assert json.loads(process.stdout.read())["exit_code"] == 1
+    process.stdin.close()
+    again = start(tmp_path, "index", "-", "--json")
+    answer, _ = again.communicate('{"id": "a", "text": "a direction"}\n', SECONDS)
+    assert json.loads(answer)["unchanged"] == 1
+    process.stdout.close()
+    process.stderr.close()
+
+
+@pytest.mark.parametrize("closed", [[1], [2], [0, 1, 2]])
+def test_closed_standard_files_are_no_place_for_data(tmp_path: Path, closed: list[int]) -> None:
+    """Documents are stored whichever of them are closed, and no file takes their numbers."""
+    given = tmp_path / "a.txt"
+    given.write_text("a direction")
+    process = start(tmp_path, "index", str(given), closed=closed)
+    _, complaint = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, complaint
+    found, _ = start(tmp_path, "search", "direction", "--json").communicate(timeout=SECONDS)
+    assert len(json.loads(found)["hits"]) == 1
+
+
+def test_a_service_says_where_it_is_once_it_answers(tmp_path: Path) -> None:
+    """Port 0 is any free one, which the address names; Ctrl-C is a good end."""
+    process = start(tmp_path, "serve", "--port", "0", "--json")
+    assert process.stdout is not None
+    url = json.loads(process.stdout.readline())["url"]
+    assert httpx.get(f"{url}readyz", trust_env=False).json() == {"status": "ready"}
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=SECONDS)[0] == ""
+    assert process.returncode == 0
+
+
+def test_a_taken_port_is_an_error_of_one_line(tmp_path: Path) -> None:
+    """It ends with 1, not with the 3 of rejected inputs, before anything is opened."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process = start(tmp_path, "serve", "--port", port, "--json")
+        answer, complaint = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1
+    assert f"port {port}" in json.loads(answer)["error"]
+    assert complaint.startswith("bearing: cannot listen")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_service_that_cannot_open_its_data_says_why(tmp_path: Path) -> None:
+    """It ends with 1 and the library's error, without a traceback and without an address."""
+    (tmp_path / "data").write_text("no directory")
+    process = start(tmp_path, "serve", "--port", "0", "--json")
+    answer, complaint = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1
+    assert "cannot create" in json.loads(answer)["error"]
+    assert "Traceback" not in complaint
+
+
+def test_a_demonstration_takes_another_port_if_its_own_is_taken(tmp_path: Path) -> None:
+    """The address that it prints is the one on which it answers."""
+    from app.main import bind
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with bind("127.0.0.1", port, tries=20) as listener:
+            assert port < listener.getsockname()[1] < port + 20

@@ -1,0 +1,117 @@
+"""How commands are called, how they end, and what they leave on standard output."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from indexer.cli import commands
+
+
+def call(folder: Path, *words: str) -> Result:
+    """The result of a command on a directory of collections, of the hashing model."""
+    settings = {"BEARING_DATA": str(folder / "data"), "BEARING_MODEL": "hashing"}
+    return CliRunner().invoke(commands(), list(words), env=settings)
+
+
+def write_lines(path: Path, *lines: str) -> str:
+    """The path of a file of such lines."""
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return str(path)
+
+
+GOOD = '{"id": "a", "text": "a bearing is a direction"}'
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["search", "x", "--collection", "nowhere"], 1, "there is no collection 'nowhere'"),
+        (["stats", "--collection", "nowhere"], 1, "nowhere"),
+        (["index", "missing.jsonl"], 1, "missing.jsonl"),
+        (["index"], 2, "PATH"),
+        (["search", "x", "--novelty"], 2, "--novelty"),
+        (["search", "x", "-k", "0"], 2, "'-k'"),
+        (["search", "x", "--mode", "silly"], 2, "silly"),
+        (["search", "x", "--filter", "{"], 2, "--filter is not JSON"),
+        (["search"], 2, "give one of"),
+        (["evaluate", "nowhere"], 1, "nowhere"),
+        (["similarity", "a", "b", "--temperature", "0"], 2, "temperature"),
+        (["collections", "create", "a b"], 2, "'a b'"),
+        (["collections", "delete", "nowhere", "--yes"], 1, "nowhere"),
+        (["collections", "paint"], 2, "paint"),
+    ],
+)
+def test_an_error_is_one_object_too(tmp_path: Path, words: list[str], code: int, said: str) -> None:
+    """With --json, standard output holds one object that says what was wrong, and the exit code."""
+    done = call(tmp_path, *words, "--json")
+    answer = json.loads(done.stdout)
+    assert answer.keys() == {"error", "exit_code"}
+    assert said in answer["error"]
+    assert (done.exit_code, answer["exit_code"]) == (code, code)
+    assert done.stderr
+
+
+def test_without_json_an_error_leaves_standard_output_empty(tmp_path: Path) -> None:
+    """People are told on standard error only."""
+    done = call(tmp_path, "search", "x")
+    assert done.stdout == ""
+    assert done.stderr.startswith("bearing: there is no collection")
+
+
+def test_rejected_lines_end_with_3_and_good_ones_are_stored(tmp_path: Path) -> None:
+    """Bad lines are named in the rejects file; the others can be found."""
+    given = write_lines(tmp_path / "a.jsonl", GOOD, "{bad", '{"id": "b"}')
+    done = call(tmp_path, "index", given, "--json")
+    answer = json.loads(done.stdout)
+    assert done.exit_code == 3
+    assert (answer["written"], answer["rejected"]) == (1, 2)
+    rejects = [json.loads(line) for line in Path(answer["rejects"]).read_text().splitlines()]
+    assert [one["place"] for one in rejects] == [f"{given}:2", f"{given}:3"]
+    found = json.loads(call(tmp_path, "search", "direction", "--json").stdout)
+    assert [hit["id"] for hit in found["hits"]] == ["a"]
+
+
+def test_the_same_command_again_embeds_nothing(tmp_path: Path) -> None:
+    """What is stored and unchanged is counted as such, and the exit code is 0."""
+    given = write_lines(tmp_path / "a.jsonl", GOOD)
+    call(tmp_path, "index", given)
+    done = call(tmp_path, "index", given, "--json")
+    answer = json.loads(done.stdout)
+    assert (done.exit_code, answer["written"], answer["unchanged"]) == (0, 0, 1)
+
+
+def test_another_model_is_refused_with_both_names(tmp_path: Path) -> None:
+    """A collection says what filled it, and what was offered instead."""
+    given = write_lines(tmp_path / "a.jsonl", GOOD)
+    call(tmp_path, "index", given)
+    done = call(tmp_path, "index", given, "--model", "hashing-128", "--json")
+    assert done.exit_code == 1
+    assert "'hashing-256'" in json.loads(done.stdout)["error"]
+    assert "'hashing-128'" in json.loads(done.stdout)["error"]
+
+
+def test_an_option_before_a_command_of_collections_is_refused(tmp_path: Path) -> None:
+    """It would be that of ``collections`` itself, and have no effect."""
+    done = call(tmp_path, "collections", "--data", str(tmp_path), "list")
+    assert done.exit_code == 2
+    assert "give options after 'list'" in done.stderr
+
+
+def test_the_environment_reaches_the_commands_of_collections(tmp_path: Path) -> None:
+    """BEARING_DATA is no option before the command."""
+    call(tmp_path, "collections", "create", "one")
+    listed = json.loads(call(tmp_path, "collections", "list", "--json").stdout)
+    assert [one["name"] for one in listed["collections"]] == ["one"]
+
+
+def test_nothing_is_deleted_without_a_yes(tmp_path: Path) -> None:
+    """Where nobody can be asked, --yes is needed."""
+    call(tmp_path, "collections", "create", "one")
+    assert call(tmp_path, "collections", "delete", "one").exit_code == 2
+    assert call(tmp_path, "stats", "--collection", "one").exit_code == 0
+    assert call(tmp_path, "collections", "delete", "one", "--yes").exit_code == 0
+    assert call(tmp_path, "stats", "--collection", "one").exit_code == 1
