@@ -26,27 +26,28 @@ documents = st.builds(
 def test_documents_are_stored_and_counted_as_if_they_came_one_at_a_time(runs):
     """Of each id the last stays, whether it was stored before, is on its way, or comes again."""
     kept: dict[str, Document] = {}
-    with tempfile.TemporaryDirectory() as folder, open_hashing(8) as embedder:
-        with (
-            LocalCollection.create(Path(folder) / "one", embedder.identity) as ingested,
-            LocalCollection.create(Path(folder) / "two", embedder.identity) as stored,
-        ):
-            for run in runs:
-                counts: Counter[str] = Counter()
-                for document in run:
-                    old, kept[document.id] = kept.get(document.id), document
-                    if old == document:
-                        counts["unchanged"] += 1
-                    elif old is not None and old.text == document.text:
-                        counts["amended"] += 1
-                    else:
-                        counts["written"] += 1
-                summary = ingest(ingested, embedder, [Read(one, 0) for one in run])
-                found = store(stored, embedder, run)
-                for name in ("written", "amended", "unchanged"):
-                    assert getattr(summary, name) == getattr(found, name) == counts[name]
-                for collection in (ingested, stored):
-                    assert {one.id: one for one in collection.page().documents} == kept
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_hashing(8) as embedder,
+        LocalCollection.create(Path(folder) / "one", embedder.identity) as ingested,
+        LocalCollection.create(Path(folder) / "two", embedder.identity) as stored,
+    ):
+        for run in runs:
+            counts: Counter[str] = Counter()
+            for document in run:
+                old, kept[document.id] = kept.get(document.id), document
+                if old == document:
+                    counts["unchanged"] += 1
+                elif old is not None and old.text == document.text:
+                    counts["amended"] += 1
+                else:
+                    counts["written"] += 1
+            summary = ingest(ingested, embedder, [Read(one, 0) for one in run])
+            found = store(stored, embedder, run)
+            for name in ("written", "amended", "unchanged"):
+                assert getattr(summary, name) == getattr(found, name) == counts[name]
+            for collection in (ingested, stored):
+                assert {one.id: one for one in collection.page().documents} == kept
 
 
 @given(changes=st.lists(st.tuples(documents, st.booleans()), max_size=12))
