@@ -77,6 +77,58 @@ class IndexChoice:
             raise InvalidInput(f"an index's memory must be above 0, got {self.memory_bytes} bytes")
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it was written: where, what it means, and what to do."""
+
+    place: str
+    problem: str
+    meaning: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a check of everything that a collection keeps has found.
+
+    ``index`` and ``model`` say whether those could be checked, and how it went.
+    """
+
+    collection: str
+    documents: int
+    chunks: int
+    vectors: int
+    index: str
+    model: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One state of a collection in one file."""
+
+    path: str
+    collection: str
+    model: str
+    documents: int
+    chunks: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far long work is: ``done`` of ``total``, in units of the work's own."""
+
+    name: str
+    done: int
+    total: int
+
+
 class Succession(Protocol):
     """The generation that will take a collection over: its documents under another model.
 
