@@ -207,6 +207,7 @@ def remove(folder: Path) -> None:
 def stamp(folder: Path) -> int:
     """A number that changes when another sealed index is put in place; 0 if there is none."""
     try:
-        return (folder / DESCRIPTION).stat().st_mtime_ns
+        found = (folder / DESCRIPTION).stat()
     except OSError:
         return 0
+    return hash((found.st_ino, found.st_size, found.st_mtime_ns)) or 1  # a clock may stand still

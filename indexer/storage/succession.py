@@ -57,7 +57,9 @@ class Succession:
         self._turn = _take_turn(workshop.folder)
         with workshop.transaction() as transaction:
             self._generation = transaction.draft(identity)
-            remove_strays(workshop.folder, transaction)
+        with workshop.store.reading() as snapshot:
+            # only now: were it to die before the commit, a draft would lack what was removed
+            remove_strays(workshop.folder, snapshot)
         place = self._place
         place.mkdir(parents=True, exist_ok=True)
         (place / VECTORS).touch()
@@ -199,7 +201,7 @@ def _take_turn(folder: Path) -> BinaryIO:
 
 
 def remove_strays(folder: Path, snapshot: Snapshot) -> None:
-    """Delete the folders of generations that the store does not know; needs the right to write."""
+    """Delete the folders of generations that the store does not know; only a succession may."""
     known = {str(number) for number in snapshot.generations()}
     for stray in (folder / "generations").iterdir():
         if stray.name not in known:
