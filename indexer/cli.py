@@ -23,7 +23,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from indexer import console
-from indexer.collection import Collection
+from indexer.collection import Collection, IndexChoice, IndexKind
 from indexer.config import DEFAULT_COLLECTION, Config, Library
 from indexer.documents import Mode, Query
 from indexer.embedding import Embedder, open_embedder
@@ -149,8 +149,10 @@ def commands() -> typer.Typer:
         "Settings not given here are taken from BEARING_* variables.",
         epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs were rejected.",
     )
-    for command in (index, search, evaluate, similarity, stats, reindex, compact):
+    for command in (index, search, evaluate, similarity, stats, reindex, rebuild, compact):
         app.command()(command)
+    for upkeep in (verify, backup, restore):
+        app.command()(upkeep)
     collections = typer.Typer(
         cls=Commands,
         invoke_without_command=True,
@@ -617,6 +619,101 @@ def compact(
     if not complete:
         console.note("bearing: a search elsewhere holds on to what was deleted: compact again")
         raise typer.Exit(ExitCode.FAILED)
+
+
+def rebuild(
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    kind: Annotated[
+        IndexKind | None,
+        typer.Option(help="Which index to keep from now on.", show_default="as is"),
+    ] = None,
+    target_recall: Annotated[
+        float | None, typer.Option(help="The recall to reach, above 0 and below 1.")
+    ] = None,
+    memory: Annotated[
+        int | None, typer.Option(min=1, metavar="MB", help="The most memory it may take.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Build the index anew, and measure its recall; searching and writing go on meanwhile.
+
+    What is chosen here stays the collection's choice.
+    """
+    with open_library(data) as library:
+        default = library.config.index_choice
+        chosen = IndexChoice(
+            kind or default.kind,
+            default.target_recall if target_recall is None else target_recall,
+            default.memory_bytes if memory is None else memory * 1_000_000,
+        )
+        keep = kind is None and target_recall is None and memory is None
+        built = library.open(collection).rebuild(None if keep else chosen)
+    if as_json:
+        console.say_json({"collection": collection, "index": dict(built.index)})
+    else:
+        console.say(console.facts_table(built.index))
+
+
+def verify(
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    with_model: Annotated[
+        bool, typer.Option("--model/--no-model", help="Check the model's vectors too.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Check all that a collection keeps: texts, metadata, vectors, index and model.
+
+    It reads, and repairs nothing. Exit code 1 says that something is wrong.
+    """
+    with open_library(data) as library, console.stepping() as tell:
+        found = library.verify(collection, tell, with_model=with_model)
+    if as_json:
+        console.say_json({**asdict(found), "sound": found.sound})
+    else:
+        console.say(console.verification_text(found))
+    raise typer.Exit(ExitCode.DONE if found.sound else ExitCode.FAILED)
+
+
+def backup(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A new file; .tar suits it.", show_default=False),
+    ],
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    as_json: Json = False,
+) -> None:
+    """Write a collection to one file, as it is now; searching and writing go on meanwhile."""
+    with open_library(data) as library, console.stepping() as tell:
+        made = library.back_up(collection, file, tell)
+    if as_json:
+        console.say_json(asdict(made))
+    else:
+        size = console.readable_bytes(made.bytes)
+        console.say(f"backed up {collection!r} to {file}: {made.documents:,} documents, {size}")
+
+
+def restore(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="What backup has written.", show_default=False),
+    ],
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    as_json: Json = False,
+) -> None:
+    """Make a collection of a backup; one that is there is never overwritten.
+
+    A backup that is not what was written is refused, and leaves nothing behind.
+    """
+    with open_library(data) as library, console.stepping() as tell:
+        made = library.restore(file, collection, tell)
+    if as_json:
+        console.say_json({**asdict(made), "collection": collection, "of": made.collection})
+    else:
+        console.say(f"restored {made.documents:,} documents of {made.model} to {collection!r}")
 
 
 def list_collections(

@@ -6,11 +6,11 @@ implementation on one machine's disk; the contract tests run on every implementa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 from indexer.documents import (
     Answer,
@@ -127,6 +127,10 @@ class Step:
     name: str
     done: int
     total: int
+
+
+Tell: TypeAlias = Callable[[Step], None]
+"""Hears how far long work is."""
 
 
 class Succession(Protocol):

@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import platformdirs
 
-from indexer.collection import Collection, IndexChoice, IndexKind
+from indexer.collection import (
+    Backup,
+    Collection,
+    IndexChoice,
+    IndexKind,
+    Tell,
+    Verification,
+)
 from indexer.embedding import DEFAULT_MODEL, Backend, Precision, open_embedder
 from indexer.embedding.embedder import Embedder
 from indexer.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed
@@ -190,9 +197,7 @@ class Library:
                 return known.collection
             if known is not None:  # another process deleted it, and may have made it anew
                 self._collections.pop(name).collection.close()
-            if folder is None:
-                there = ", ".join(self.names()) or "none"
-                raise NotFound(f"there is no collection {name!r} (there are: {there})")
+            self._folder(name)
             return self._opened(name)
 
     def create(self, name: str, model: str | None = None) -> Collection:
@@ -200,10 +205,7 @@ class Library:
         if self._exists(check_name(name)):
             raise AlreadyExists(f"collection {name!r} is there already")
         identity = self.model(model or self._config.model).identity
-        try:
-            self._config.data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageFailed(f"cannot create {self._config.data}: {error.strerror}") from error
+        self._make_data_folder()
         with self._lock:
             _local().create(self._config.data / name, identity).close()
             return self._opened(name)
@@ -233,6 +235,32 @@ class Library:
             self._collections.pop(name).collection.close()
             shutil.rmtree(grave, ignore_errors=True)
 
+    def verify(self, name: str, tell: Tell, *, with_model: bool = True) -> Verification:
+        """What is wrong with a collection, also with one that is too damaged to be opened.
+
+        Without ``with_model`` the model is neither loaded nor checked. Raises NotFound.
+        """
+        from indexer.storage.checking import verify
+
+        return verify(self._folder(name), self.model if with_model else None, tell)
+
+    def back_up(self, name: str, target: Path, tell: Tell) -> Backup:
+        """Write one state of a collection to a new file; writing to it may go on.
+
+        Raises NotFound, AlreadyExists or Damaged.
+        """
+        from indexer.storage.backup import back_up
+
+        return back_up(self._folder(name), target, tell)
+
+    def restore(self, source: Path, name: str, tell: Tell) -> Backup:
+        """Make a new collection of a backup; raises AlreadyExists, NotFound or Damaged."""
+        from indexer.storage.backup import restore
+
+        folder = self._config.data / check_name(name)
+        self._make_data_folder()
+        return restore(source, folder, tell)
+
     def embedder(self, collection: Collection) -> Embedder:
         """The model that filled a collection; raises ModelMismatch if it has changed since."""
         identity = collection.identity
@@ -247,6 +275,19 @@ class Library:
                 self._collections.popitem()[1].collection.close()
             while self._embedders:
                 self._embedders.popitem()[1].close()
+
+    def _make_data_folder(self) -> None:
+        try:
+            self._config.data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageFailed(f"cannot create {self._config.data}: {error.strerror}") from error
+
+    def _folder(self, name: str) -> Path:
+        """The folder of a collection that exists; raises NotFound, which names those that do."""
+        if not self._exists(check_name(name)):
+            there = ", ".join(self.names()) or "none"
+            raise NotFound(f"there is no collection {name!r} (there are: {there})")
+        return self._config.data / name
 
     def _exists(self, name: str) -> bool:
         return self._folder_number(name) is not None

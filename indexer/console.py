@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,12 +16,12 @@ from pathlib import Path
 from typing import Any, Final, Self, TextIO, TypeAlias
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from indexer.collection import Description
+from indexer.collection import Description, Step, Tell, Verification
 from indexer.documents import Answer, Hit, Mode
 from indexer.errors import StorageFailed
 from indexer.ingest import Progress, Summary
@@ -37,6 +38,7 @@ PACE_SECONDS: Final = 30.0
 LINE_SECONDS: Final = 0.5
 """Least time between two lines of progress; a window usually takes longer."""
 
+STEP_SECONDS: Final = 5.0
 BAR_WIDTH: Final = 10
 PASSAGE_CHARACTERS: Final = 240
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
@@ -64,7 +66,49 @@ def moving_line(moved: Moved) -> None:
     note(f"embedded {moved.documents} of {moved.total} documents, {rate:.1f} documents/s")
 
 
+def verification_text(found: Verification) -> str:
+    """What was checked, and each finding with what it means and what to do."""
+    counted = f"{found.documents:,} documents, {found.chunks:,} chunks, {found.vectors:,} vectors"
+    lines = [f"{found.collection}: {counted}", f"index: {found.index}", f"model: {found.model}"]
+    for one in found.findings:
+        lines += ["", f"{one.place}: {one.problem}", f"  means: {one.meaning}"]
+        lines += [f"  do: {one.remedy}"]
+    verdict = "nothing is wrong" if found.sound else f"findings: {len(found.findings)}"
+    return "\n".join([*lines, "", verdict])
+
+
 # Progress
+
+
+@contextmanager
+def stepping() -> Iterator[Tell]:
+    """A bar for each step of long work if standard error is a terminal, a line each if not."""
+    if not sys.stderr.isatty():
+        yield _step_lines()
+        return
+    columns = (TextColumn("{task.description:<20}"), BarColumn(bar_width=30))
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(step: Step) -> None:
+            if step.name not in tasks:
+                tasks[step.name] = bar.add_task(step.name)
+            bar.update(tasks[step.name], completed=step.done, total=step.total)
+
+        yield tell
+
+
+def _step_lines() -> Tell:
+    last = (float("-inf"), "")
+
+    def tell(step: Step) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if step.name != last[1] or now - last[0] >= STEP_SECONDS:
+            last = (now, step.name)
+            note(f"{step.name}: {step.done:,} of {step.total:,}")
+
+    return tell
 
 
 class Pace:

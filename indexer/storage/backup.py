@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, Self
 
-from indexer.collection import Backup, Step
+from indexer.collection import Backup, Step, Tell
 from indexer.errors import (
     AlreadyExists,
     CollectionBusy,
@@ -33,7 +33,7 @@ from indexer.errors import (
     StorageFailed,
 )
 from indexer.storage import sealed
-from indexer.storage.checking import STORE, Tell
+from indexer.storage.checking import STORE
 from indexer.storage.choice import FILE as CHOICE
 from indexer.storage.rows import VECTORS, generation_folder
 from indexer.storage.store import Snapshot, Store

@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.collection import Finding, Step, Verification
+from indexer.collection import Finding, Step, Tell, Verification
 from indexer.documents import UNIT_TOLERANCE, Document, Vectors
 from indexer.embedding.embedder import CANARIES, CANARY_COSINE, Embedder
 from indexer.errors import BearingError, Damaged, ModelMismatch, NotFound, StorageFailed
@@ -44,9 +44,6 @@ _RE_EMBED: Final = (
     "`bearing reindex --model` with the collection's own model"
 )
 _REPLACE: Final = "delete the document and index it again, or restore a backup"
-
-Tell: TypeAlias = Callable[[Step], None]
-"""Hears how far long work is."""
 
 OpenModel: TypeAlias = Callable[[str], Embedder]
 """Opens a model by its name."""
