@@ -1,0 +1,69 @@
+"""Work in a process of its own, asked over pipes, a line of JSON each way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+_LAST_CHARACTERS = 2_000
+
+
+class Process:
+    """``python -m module --serve JOB``; raises RuntimeError, with its last words, if it dies."""
+
+    def __init__(self, module: str, job: Mapping[str, object]) -> None:
+        # a file, since a pipe that no one reads would fill up and stop the process
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", module, "--serve", json.dumps(job)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+        )
+
+    def ask(self, task: str, **given: object) -> dict[str, Any]:
+        """The answer to a task."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # what it said at its end tells why
+            print(json.dumps({"task": task, **given}), file=self._process.stdin, flush=True)
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            self._said.seek(0)
+            raise RuntimeError(self._said.read()[-_LAST_CHARACTERS:].strip() or "it ended")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        self._process.communicate()
+        self._said.close()
+
+
+def serve(tasks: Mapping[str, Callable[..., dict[str, Any]]]) -> None:
+    """Answer tasks on standard input until it ends; what else is printed goes to stderr."""
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answers:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        for line in sys.stdin:
+            given = json.loads(line)
+            print(json.dumps(tasks[given.pop("task")](**given)), file=answers, flush=True)
