@@ -174,10 +174,13 @@ def _complaint(error: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _location(parts: Iterable[object]) -> str:
-    """``("body", "searches", 0, "k")`` as ``body.searches[0].k``."""
+    """``("body", "a", 0, "<id>", "id")`` as ``body.a[0].id``: without the names of alternatives."""
     text = ""
     for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif not str(part).startswith("<"):
+            text += f".{part}"
     return text.removeprefix(".")
 
 

@@ -184,17 +184,20 @@ class Reference(Given):
     id: str
 
 
-def _kind(given: object) -> str:
-    if isinstance(given, str):
-        return "text"
-    return "vector" if isinstance(given, list) else "id"
+def _kind(given: object) -> str | None:
+    kinds: dict[type, str] = {str: "<text>", list: "<vector>", dict: "<id>", Reference: "<id>"}
+    return kinds.get(type(given))
 
 
 Point: TypeAlias = Annotated[
-    Annotated[str, Tag("text")]
-    | Annotated[list[float], Field(min_length=1), Tag("vector")]
-    | Annotated[Reference, Tag("id")],
-    Discriminator(_kind),
+    Annotated[str, Tag("<text>")]
+    | Annotated[list[float], Field(min_length=1), Tag("<vector>")]
+    | Annotated[Reference, Tag("<id>")],
+    Discriminator(
+        _kind,
+        custom_error_type="point",
+        custom_error_message='expected a text, a list of numbers, or {"id": "..."}',
+    ),
 ]
 """A text, a vector, or a stored document."""
 

@@ -192,3 +192,24 @@ def test_texts_over_the_window_are_named(client: TestClient) -> None:
     """The places of texts of which a part was not read are told."""
     answer = client.post("/admin/similarity", json={"a": ["x", "word " * 9_000], "b": ["y"]})
     assert answer.json()["truncated"] == {"a": [1], "b": []}
+
+
+@pytest.mark.parametrize(
+    ("entry", "place", "allowed"),
+    [
+        (5, "body.a[0]", 'a text, a list of numbers, or {"id": "..."}'),
+        (None, "body.a[0]", 'a text, a list of numbers, or {"id": "..."}'),
+        ({"id": "x", "size": 1}, "body.a[0]", "unknown field 'size'"),
+        ({"id": 7}, "body.a[0].id", "valid string"),
+        ([1.0, "x"], "body.a[0][1]", "valid number"),
+    ],
+)
+def test_an_entry_of_no_known_kind_is_refused_with_what_is_allowed(
+    client: TestClient, entry: object, place: str, allowed: str
+) -> None:
+    """The place is the one in the request, and the complaint names all that may stand there."""
+    response = client.post("/admin/similarity", json={"a": [entry]})
+    assert response.status_code == 422
+    (complaint,) = response.json()["errors"]
+    assert complaint["location"] == place
+    assert allowed in complaint["allowed"]
