@@ -48,11 +48,12 @@ def imported_modules(package: str) -> Iterator[str]:
                 yield node.module.split(".")[0]
 
 
-def imported_distributions() -> set[str]:
-    """What must be installed for every import of the sources to work."""
+def imported_distributions(*packages: str) -> set[str]:
+    """What must be installed for every import of these sources to work."""
     distributions = packages_distributions()
-    modules = {*imported_modules("app"), *imported_modules("indexer")} - {"app", "indexer"}
-    foreign = modules - set(sys.stdlib_module_names)
+    modules = {module for package in packages for module in imported_modules(package)}
+    own = {"app", "benchmarks", "indexer", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
+    foreign = modules - own - set(sys.stdlib_module_names)
     owners = (distributions.get(module, [module]) for module in foreign)
     return {canonicalize_name(owner) for group in owners for owner in group}
 
@@ -86,12 +87,18 @@ def test_modules_import_only_what_their_layer_may() -> None:
 
 def test_every_import_is_a_declared_dependency() -> None:
     """Nothing is imported that is installed only because something else needs it."""
-    assert imported_distributions() - declared_distributions() == set()
+    assert imported_distributions("app", "indexer") - declared_distributions() == set()
 
 
 def test_every_dependency_is_used() -> None:
     """Nothing is installed that is not imported."""
-    assert declared_distributions() - imported_distributions() == NOT_IMPORTED
+    assert declared_distributions() - imported_distributions("app", "indexer") == NOT_IMPORTED
+
+
+def test_every_import_of_a_test_is_declared() -> None:
+    """`pip install bearing[dev]` brings all that the tests need."""
+    declared = declared_distributions() | names(project()["optional-dependencies"]["dev"])
+    assert imported_distributions("tests") - declared == set()
 
 
 def test_every_dependency_is_pinned() -> None:
