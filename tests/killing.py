@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import signal
 import time
 import zlib
 from collections import Counter
@@ -22,6 +23,7 @@ from samples import make_identity, random_units
 from indexer.collection import IndexChoice, IndexKind
 from indexer.documents import Chunk, Document, EmbeddedDocument, Query, Vectors
 from indexer.embedding.embedder import Identity
+from indexer.errors import BearingError
 from indexer.filters import parse_filter
 from indexer.storage.backup import back_up, restore
 from indexer.storage.checking import verify
@@ -29,7 +31,8 @@ from indexer.storage.collection import LocalCollection
 
 DIMENSIONS = {"model-a": 16, "model-b": 24}
 BASE_DOCUMENTS = 1_200
-KINDS = ("put", "delete", "delete_matching", "amend", "rebuild", "compact", "move", "backup")
+SHORT_KINDS = ("put", "delete", "delete_matching", "amend", "backup")
+KINDS = (*SHORT_KINDS, "rebuild", "compact", "move")
 WAIT_SECONDS = 60
 
 Open = Callable[[Path], LocalCollection]
@@ -164,15 +167,18 @@ def create(root: Path) -> State:
 def change_until_killed(
     journal: Connection, root: Path, seed: int, kinds: Sequence[str], open_collection: Open
 ) -> None:
-    """Operations of these kinds, each journalled before and after."""
+    """Operations of these kinds, each journalled before and after; an error is journalled too."""
     dice = random.Random(seed)
-    with open_collection(root / "things") as collection:
-        journal.send("ready")
-        while True:
-            operation = Operation(dice.choice(kinds), dice.randrange(2**40))
-            journal.send(operation)
-            operation.perform(collection, root / "backups")
-            journal.send("done")
+    try:
+        with open_collection(root / "things") as collection:
+            journal.send("ready")
+            while True:
+                operation = Operation(dice.choice(kinds), dice.randrange(2**40))
+                journal.send(operation)
+                operation.perform(collection, root / "backups")
+                journal.send("done")
+    except BearingError as error:
+        journal.send(error)
 
 
 @dataclass
@@ -183,7 +189,9 @@ class Journal:
     doing: Operation | None = None
 
     def note(self, message: object) -> None:
-        """Take down a message."""
+        """Take down a message; raises the error that it is."""
+        if isinstance(message, BearingError):
+            raise message
         if isinstance(message, Operation):
             self.doing = message
         elif message == "done":
@@ -193,14 +201,17 @@ class Journal:
 
 
 def kill_while_changing(
-    root: Path, dice: random.Random, open_collection: Open = LocalCollection
+    root: Path,
+    dice: random.Random,
+    favoured: str,
+    open_collection: Open = LocalCollection,
 ) -> Journal:
     """Let a process change the collection, kill it at a random moment, read its journal.
 
-    One kind of operation is favoured each time, so that kills land in the short ones too.
+    One kind of operation is favoured, so that kills land in the short ones too.
     """
     receiver, sender = _PROCESSES.Pipe(duplex=False)
-    kinds = [*KINDS, *[dice.choice(KINDS)] * len(KINDS)]
+    kinds = [*SHORT_KINDS, *[favoured] * 30]
     process = _PROCESSES.Process(
         target=change_until_killed,
         args=(sender, root, dice.randrange(2**40), kinds, open_collection),
@@ -223,7 +234,8 @@ def kill_while_changing(
         except EOFError:
             pass
     process.join()
-    assert process.exitcode == -9, "it ended before it was killed"
+    if process.exitcode != -signal.SIGKILL:
+        raise RuntimeError("it ended before it was killed: its trace is on standard error")
     return journal
 
 
@@ -241,8 +253,9 @@ class Trial:
 
     def kill(self, times: int) -> None:
         """Kill so often; now and then twice before anyone looks."""
-        for _ in range(times):
-            journal = kill_while_changing(self.root, self._dice, self._open)
+        for count in range(times):
+            favoured = KINDS[count % len(KINDS)]
+            journal = kill_while_changing(self.root, self._dice, favoured, self._open)
             self.landed[journal.doing.kind if journal.doing else "between"] += 1
             self.acknowledged += len(journal.done)
             for operation in journal.done:
@@ -275,7 +288,7 @@ class Trial:
             remove(restored)
             path.unlink()
         self._backups.clear()
-        assert not [path for path in (self.root / "backups").glob("*.tar")]
+        assert not list((self.root / "backups").glob("*.tar"))
 
 
 def matching(folder: Path, possible: Iterable[State], dice: random.Random) -> State:

@@ -22,7 +22,7 @@ from indexer.documents import (
     Vectors,
     normalise,
 )
-from indexer.errors import InvalidQuery, InvalidVector, ModelChanged, NotFound
+from indexer.errors import Damaged, InvalidQuery, InvalidVector, ModelChanged, NotFound
 from indexer.filters import Filter
 from indexer.ranking.probability import softmax
 from indexer.storage.rows import Rows
@@ -166,10 +166,13 @@ def _hits(
 ) -> list[list[Hit]]:
     chunks = snapshot.chunks(rows.generation, {row for own in found for _, row in own})
     documents = snapshot.documents({chunk.document for chunk in chunks.values()})
-    return [
-        [_hit(documents[chunks[row].document], chunks[row], score) for score, row in own]
-        for own in found
-    ]
+    try:
+        return [
+            [_hit(documents[chunks[row].document], chunks[row], score) for score, row in own]
+            for own in found
+        ]
+    except KeyError as error:
+        raise Damaged(f"number {error} is of no chunk or document: see `bearing verify`") from error
 
 
 def _hit(document: Document, chunk: StoredChunk, score: float) -> Hit:

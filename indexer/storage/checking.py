@@ -411,6 +411,12 @@ def _wrong_vectors(place: str, problem: str) -> Finding:
     return Finding(place, problem, "documents there are found for the wrong queries", _RE_EMBED)
 
 
+def require_written_vectors(folder: Path, store: Store) -> None:
+    """Raise Damaged, naming the place, unless all vectors are what was written."""
+    for finding in _check_vectors(Case(folder, store, lambda _: None)):
+        raise Damaged(f"{finding.place}: {finding.problem}; {finding.remedy}")
+
+
 def _check_drafts(case: Case, snapshot: Snapshot, searched: int) -> Iterator[Finding]:
     """A generation that is being filled has all the rows that were committed to it."""
     for number, rows in snapshot.select(

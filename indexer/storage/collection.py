@@ -43,6 +43,7 @@ from indexer.errors import (
 from indexer.filters import Filter
 from indexer.storage import sealed
 from indexer.storage.answering import answer_queries, vectors_of
+from indexer.storage.checking import require_written_vectors
 from indexer.storage.choice import keep_choice, kept_choice
 from indexer.storage.lock import WriterLock
 from indexer.storage.rows import VECTORS, Rows, generation_folder, load_rows, read_index
@@ -171,8 +172,7 @@ class LocalCollection:
             generation = transaction.generation()
             identity = self._identity_of(transaction, generation.number)
             vectors = joined_vectors(latest, identity)
-            file = VectorFile(self._place(generation.number) / VECTORS, identity.dimension)
-            file.append(generation.rows, vectors)
+            self._file(generation.number, identity).append(generation.rows, vectors)
             RowWriter(transaction, generation.number, generation.rows).put(latest, vectors)
 
     def amend(self, documents: Sequence[Document]) -> None:
@@ -219,6 +219,9 @@ class LocalCollection:
             RowWriter(transaction, generation.number, generation.rows).remove(stored)
         return len(stored)
 
+    def _file(self, generation: int, identity: Identity) -> VectorFile:
+        return VectorFile(self._place(generation) / VECTORS, identity.dimension)
+
     def _place(self, generation: int) -> Path:
         return generation_folder(self._folder, generation)
 
@@ -237,8 +240,10 @@ class LocalCollection:
         """Write vectors and texts anew without what was deleted, while searching goes on.
 
         Afterwards the bytes of a deleted text are in no file of the collection; False if a
-        search in another process still holds the log open: then call it again.
+        search in another process still holds the log open: then call it again. Raises Damaged
+        rather than give vectors that are not what was written a checksum of their own.
         """
+        require_written_vectors(self._folder, self._store)
         with self.succeed(self.identity) as succession:
             done = False
             while not done:

@@ -167,7 +167,7 @@ class Snapshot:
 
     def select(self, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         """Lines of the tables as they are, one by one, for those who check them."""
-        yield from self._connection.execute(query, parameters)
+        return self._connection.execute(query, parameters)
 
     def copy_to(self, path: Path, tell: Callable[[int, int], None]) -> None:
         """Write this state to a new file, however much is written meanwhile.
@@ -348,7 +348,10 @@ class Snapshot:
             parameters,
         ).fetchone()[0]
         if joined is not None:
-            mask[np.fromstring(joined, dtype=np.int64, sep=" ")] = True
+            numbers = np.fromstring(joined, dtype=np.int64, sep=" ")
+            if numbers.max() >= len(mask):
+                raise Damaged(f"{self._path} has metadata of no document: see `bearing verify`")
+            mask[numbers] = True
 
 
 class Transaction(Snapshot):

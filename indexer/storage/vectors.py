@@ -53,10 +53,19 @@ class VectorFile:
             with self._path.open("r+b", buffering=0) as file:
                 if file.seek(0, os.SEEK_END) != rows * self._row_bytes:
                     self._cut(file.fileno(), rows)
-                _write_all(file.fileno(), data.data.cast("B"), rows * self._row_bytes)
-                os.fsync(file.fileno())
+                self._write(file.fileno(), data.data.cast("B"), rows * self._row_bytes)
+                self._sync(file.fileno())
         except OSError as error:
             raise StorageFailed(f"cannot write {self._path}: {error.strerror}") from error
+
+    def _write(self, descriptor: int, data: memoryview, offset: int) -> None:
+        while data:
+            written = os.pwrite(descriptor, data, offset)
+            data = data[written:]
+            offset += written
+
+    def _sync(self, descriptor: int) -> None:
+        os.fsync(descriptor)
 
     def _cut(self, descriptor: int, rows: int) -> None:
         size = os.fstat(descriptor).st_size
@@ -92,13 +101,6 @@ def write_durably(path: Path, data: bytes | memoryview) -> None:
         os.fsync(file.fileno())
     draft.rename(path)
     sync_folder(path.parent)
-
-
-def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
-    while data:
-        written = os.pwrite(descriptor, data, offset)
-        data = data[written:]
-        offset += written
 
 
 def extend_checksum(checksum: int, vectors: Vectors) -> int:
