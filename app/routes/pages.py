@@ -93,6 +93,7 @@ def render_docs(document: Mapping[str, Any], root: str = "") -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}: routes</title>
+<link rel="icon" href="{escape(root)}/favicon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="{escape(root)}/docs.css">
 </head>
 <body>

@@ -100,3 +100,10 @@ def test_health_is_told(client: TestClient) -> None:
     """A service that answers is alive, and ready because it opens its port only then."""
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready"}
+
+
+def test_the_list_of_routes_names_an_icon_that_is_there(client: TestClient) -> None:
+    """So browsers do not look for /favicon.ico, which is not."""
+    found = re.search(r'<link rel="icon" href="([^"]+)"', client.get("/docs").text)
+    assert found is not None
+    assert client.get(found[1]).headers["content-type"].startswith("image/svg")

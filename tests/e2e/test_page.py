@@ -71,7 +71,7 @@ def page(browser: webdriver.Chrome, url: str) -> Iterator[Page]:
     """The page, which must have asked no one else and complained of nothing in the end."""
     page = Page(browser, url)
     page.emulate()
-    browser.get(f"{url}/favicon.svg")
+    browser.get(f"{url}/docs")  # which names its icon: else /favicon.ico is asked for, some time
     browser.execute_script("sessionStorage.clear(); localStorage.clear()")
     page.complaints()
     page.foreign_requests()
