@@ -68,10 +68,9 @@ class Lance:
         """One call for all queries, whose answers come one below the other."""
         given = queries[0] if len(queries) == 1 else list(queries)
         asked = self._table.search(given, vector_column_name="vector").distance_type("cosine")
-        asked = (
-            asked.nprobes(self._effort)
-        asked = asked.refine_factor(1 + self._effort // _PROBES_PER_REFINE).limit(k).select(["id", "_distance"])
-        )
+        refined = 1 + self._effort // _PROBES_PER_REFINE
+        asked = asked.nprobes(self._effort).refine_factor(refined)
+        asked = asked.limit(k).select(["id", "_distance"])
         if below is not None:
             asked = asked.where(f"place < {below}", prefilter=True)
         found = asked.to_arrow()
