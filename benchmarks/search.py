@@ -174,7 +174,7 @@ class Work:
 
     def _search_until(self, end: float, written: Writes | None = None) -> Iterator[float]:
         number = 0
-        while time.perf_counter() < end or (written is not None and not written.rebuilds):
+        while time.perf_counter() < end or (written and written.is_rebuilding):
             number = (number + 1) % len(self._queries)
             yield from _times(self._peer, self._queries[number : number + 1])
 
@@ -186,15 +186,21 @@ class Writes:
         self._peer = peer
         self._base = base
         self._stop = threading.Event()
+        self._rebuilding = threading.Thread(target=self._rebuild)
         self.documents = 0
         self.rebuilds = 0
         self.seconds = 0.0
+
+    @property
+    def is_rebuilding(self) -> bool:
+        """Whether the index is not there yet."""
+        return self._rebuilding.is_alive()
 
     @contextmanager
     def going_on(self) -> Iterator[None]:
         """Write, and rebuild, in threads of their own."""
         start = time.perf_counter()
-        threads = [threading.Thread(target=work) for work in (self._add, self._rebuild)]
+        threads = [threading.Thread(target=self._add), self._rebuilding]
         for thread in threads:
             thread.start()
         try:

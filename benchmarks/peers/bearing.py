@@ -77,7 +77,7 @@ class Bearing:
 
     def rebuild(self) -> None:
         """Train the index anew, as when rows have doubled; a target that differs asks for it."""
-        target = float(str(self.collection.describe().index["target_recall"]))
+        target = float(str(self.collection.describe().index.get("target_recall", 0.99)))
         self.collection.rebuild(IndexChoice(target_recall=target - 1e-6))
 
 
