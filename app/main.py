@@ -24,6 +24,7 @@ from app.schemas import ProblemView
 from app.security import Envelope, Gate, Keys, LoopbackGuard
 from app.service import OpenLibrary, Service
 from app.settings import Settings, load_settings
+from app.telemetry import Meter, Telemetry
 from indexer.config import Library
 from indexer.errors import BearingError, Conflict
 
@@ -40,10 +41,11 @@ def create_app(settings: Settings, open_library: OpenLibrary = Library) -> FastA
     """The service for these settings; its library opens and closes with its lifespan."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Service]]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         async with Service.opened(settings, open_library) as service:
-            yield {"service": service}
+            yield {"service": service, "telemetry": telemetry}
 
+    telemetry = Telemetry()
     web = pages.WebPages()
     app = FastAPI(
         title="Bearing",
@@ -53,7 +55,7 @@ def create_app(settings: Settings, open_library: OpenLibrary = Library) -> FastA
         docs_url=None,
         redoc_url=None,
         root_path_in_servers=False,
-        middleware=_middleware(settings, web),
+        middleware=_middleware(settings, web, telemetry),
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     add_problems(app)
@@ -61,9 +63,9 @@ def create_app(settings: Settings, open_library: OpenLibrary = Library) -> FastA
     return app
 
 
-def _middleware(settings: Settings, web: pages.WebPages) -> list[Middleware]:
+def _middleware(settings: Settings, web: pages.WebPages, telemetry: Telemetry) -> list[Middleware]:
     """What a request passes before its route, outermost first."""
-    chain = [Middleware(Envelope)]
+    chain = [Middleware(Envelope), Middleware(Meter, telemetry=telemetry)]
     if settings.is_local:
         chain.append(Middleware(LoopbackGuard, host=settings.host))
     if settings.is_guarded:

@@ -13,7 +13,7 @@ import anyio
 
 from app.batching import Batcher, Threads
 from app.settings import Settings
-from indexer.collection import Collection
+from indexer.collection import Collection, Description
 from indexer.config import DEFAULT_COLLECTION, Config, Library
 from indexer.documents import Answer, Document, Query, Vector
 from indexer.embedding.embedder import Embedder, Role
@@ -167,6 +167,16 @@ class Service:
             embed_ms=1e3 * (between - started),
             search_ms=1e3 * (time.perf_counter() - between),
         )
+
+    def describe_all(self) -> list[Description]:
+        """What there is to say of each collection that can be opened."""
+        described = []
+        for name in self.library.names():
+            try:
+                described.append(self.library.open(name).describe())
+            except BearingError as error:
+                log.warning("collection %r cannot be described: %s", name, error)
+        return described
 
     async def delete(self, name: str) -> None:
         """Delete a collection; raises NotFound."""

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
 from app.requests import ServiceNeeded
 from app.schemas import StatusView
+from app.telemetry import MEDIA_TYPE
 
 router = APIRouter(tags=["health"])
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def check_health() -> StatusView:
     """The process lives."""
     return StatusView(status="ok")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz")
 async def check_readiness(_: ServiceNeeded) -> StatusView:
     """Collections are open and models warm; the port is not even open before."""
     return StatusView(status="ready")
+
+
+@router.get("/metrics", response_class=Response)
+async def show_metrics(request: Request, service: ServiceNeeded) -> Response:
+    """Counts, times and sizes, in Prometheus' text format."""
+    descriptions = await service.reads.run(service.describe_all)
+    content = request.state.telemetry.render(descriptions, service.waiting)
+    return Response(content, media_type=MEDIA_TYPE)

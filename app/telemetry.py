@@ -1,0 +1,127 @@
+"""What the service tells of itself, in Prometheus' text format."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from indexer.collection import Description
+
+MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
+BUCKETS_SECONDS: Final = (
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
+)  # fmt: skip
+UNROUTED: Final = "unrouted"
+"""The route of requests that met none, so that strangers cannot make up label values."""
+
+
+class Telemetry:
+    """Counts of one service; each service has a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self._requests = Counter(
+            "bearing_requests", "Requests that were answered.", labels, registry=self._registry
+        )
+        self._seconds = Histogram(
+            "bearing_request_duration_seconds",
+            "Time from a request's first byte to its answer's last.",
+            ("method", "route"),
+            buckets=BUCKETS_SECONDS,
+            registry=self._registry,
+        )
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def render(self, descriptions: list[Description], waiting: int) -> bytes:
+        """Everything there is to tell, now."""
+        state = CollectorRegistry()
+        state.register(_State(descriptions, waiting))
+        return generate_latest(self._registry) + generate_latest(state)
+
+
+class _State(Collector):
+    """What is true of the collections and queues at this moment."""
+
+    def __init__(self, descriptions: list[Description], waiting: int) -> None:
+        self._descriptions = descriptions
+        self._waiting = waiting
+
+    def collect(self) -> Iterator[Metric]:
+        """A gauge for each figure, a sample for each collection."""
+        yield GaugeMetricFamily(
+            "bearing_texts_waiting", "Texts that wait for a model.", value=self._waiting
+        )
+        for name, text in (
+            ("documents", "Documents stored."),
+            ("chunks", "Chunks stored, each with a vector."),
+            ("bytes", "Bytes on disk."),
+            ("truncated", "Documents of which a part is not embedded."),
+        ):
+            yield self._gauge(
+                name, text, {one.name: getattr(one, name) for one in self._descriptions}
+            )
+        for name, text in (
+            ("recall", "Recall@10 measured when the index was built; 1 where search is exact."),
+            ("watched_recall", "Recall@10 of the last real queries that were compared."),
+            ("late_rows", "Rows that came after the index was sealed."),
+        ):
+            yield self._gauge(
+                name, text, {one.name: one.index.get(name) for one in self._descriptions}
+            )
+
+    @staticmethod
+    def _gauge(name: str, text: str, values: dict[str, object]) -> Metric:
+        gauge = GaugeMetricFamily(f"bearing_collection_{name}", text, labels=("collection",))
+        for collection, value in values.items():
+            if isinstance(value, int | float):
+                gauge.add_metric([collection], value)
+        return gauge
+
+
+class Meter:
+    """Middleware that counts each request under its route's pattern."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app = app
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and count it once it is answered or has failed."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            seconds = time.perf_counter() - started
+            self._telemetry.count(_method(scope), _route(scope), status, seconds)
+
+
+def _method(scope: Scope) -> str:
+    known = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
+    return scope["method"] if scope["method"] in known else "other"
+
+
+def _route(scope: Scope) -> str:
+    route = scope.get("route")
+    return getattr(route, "path", UNROUTED) if route is not None else UNROUTED
