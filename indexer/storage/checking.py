@@ -137,7 +137,12 @@ def _check_pages(case: Case) -> Iterator[Finding]:
         for (line,) in snapshot.select(f"PRAGMA integrity_check({MOST_FINDINGS})"):
             if line != "ok":
                 yield Finding(STORE, str(line), "documents may be lost or wrong", _RESTORE)
+        (page_bytes,) = next(snapshot.select("PRAGMA page_size"))
     case.tell(Step("pages of the store", 1, 1))
+    log = case.folder / f"{STORE}-wal"
+    logged = log.stat().st_size if log.exists() else 0
+    if not logged and (case.folder / STORE).stat().st_size % page_bytes:
+        yield Finding(STORE, "it ends within a page: it was cut", "documents are lost", _RESTORE)
 
 
 def _check_counts(case: Case) -> Iterator[Finding]:

@@ -142,6 +142,8 @@ def _translated(path: Path) -> Iterator[None]:
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or _NO_TEXT in str(error):
             raise Damaged(f"{path} is damaged ({error}): restore it from a backup") from error
         raise StorageFailed(f"{path}: {error} ({name or 'SQLite'})") from error
+    except UnicodeDecodeError as error:  # SQLite quotes what it cannot parse, whatever it is
+        raise Damaged(f"{path} is damaged ({error}): restore it from a backup") from error
 
 
 class Snapshot:
