@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from indexer.collection import IndexChoice, IndexKind
-from indexer.errors import Damaged
+from indexer.errors import Damaged, StorageFailed
 from indexer.storage.vectors import write_durably
 
 FILE: Final = "index.json"
@@ -16,7 +16,10 @@ FILE: Final = "index.json"
 
 def keep_choice(folder: Path, choice: IndexChoice) -> None:
     """Make this the choice for the collection in a folder, durably."""
-    write_durably(folder / FILE, json.dumps(asdict(choice)).encode())
+    try:
+        write_durably(folder / FILE, json.dumps(asdict(choice)).encode())
+    except OSError as error:
+        raise StorageFailed(f"cannot write {folder / FILE}: {error.strerror}") from error
 
 
 def kept_choice(folder: Path) -> IndexChoice | None:

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -92,8 +92,9 @@ def _try_lock(descriptor: int) -> bool:
 def _sign(descriptor: int, purpose: str) -> None:
     """Leave a note for whoever finds the lock held; the note itself decides nothing."""
     note = {"pid": os.getpid(), "purpose": purpose, "since": datetime.now(UTC).isoformat()}
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(note).encode(), 0)
+    with suppress(OSError):  # on a full disk, what needs no room must still be possible
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(note).encode(), 0)
 
 
 def _holder(descriptor: int) -> str:

@@ -157,8 +157,8 @@ def write(folder: Path, sealed: Sealed) -> None:
         write_durably(folder / sealed.file, memoryview(sealed.index.encode().data))
         record = json.dumps(asdict(_Record.of(sealed)), indent=1).encode()
         write_durably(folder / DESCRIPTION, record)
-        for other in folder.glob("sealed-*.faiss"):
-            if other.name != sealed.file:
+        for other in (*folder.glob("sealed-*.faiss"), *folder.glob(".sealed*.draft")):
+            if other.name != sealed.file:  # a draft is of a process that died: one seals at a time
                 other.unlink(missing_ok=True)
     except OSError as error:
         raise StorageFailed(f"cannot write {folder / sealed.file}: {error.strerror}") from error

@@ -17,7 +17,7 @@ import os
 import queue
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -176,8 +176,7 @@ class Snapshot:
 
         ``tell`` hears of the pages done and of all pages. The copy is not made durable.
         """
-        target = sqlite3.connect(path, isolation_level=None)
-        try:
+        with _translated(path), closing(sqlite3.connect(path, isolation_level=None)) as target:
             target.execute("PRAGMA journal_mode = OFF")
             target.execute("PRAGMA synchronous = OFF")
             self._connection.backup(
@@ -185,8 +184,6 @@ class Snapshot:
                 pages=_COPY_PAGES,
                 progress=lambda _, left, total: tell(total - left, total),
             )
-        finally:
-            target.close()
 
     def counts(self) -> Counts:
         """How many documents, chunks, and documents with a truncated text there are."""
@@ -674,11 +671,7 @@ class _Immutable(sqlite3.Connection):
 def _connect(path: Path) -> sqlite3.Connection:
     uri, kind = path.absolute().as_uri(), sqlite3.Connection
     if not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        # the log cannot be shared there; without a log there is nothing to share
-        if path.with_name(f"{path.name}-wal").exists():
-            uri += "?mode=ro"
-        else:
-            uri, kind = f"{uri}?immutable=1", _Immutable
+        uri, kind = _read_only(path, uri)
     connection = sqlite3.connect(
         uri,
         uri=True,
@@ -691,6 +684,18 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
     return connection
+
+
+def _read_only(path: Path, uri: str) -> tuple[str, type[sqlite3.Connection]]:
+    """How to open a store in a folder where SQLite cannot put the memory that processes share."""
+    if not path.with_name(f"{path.name}-wal").exists():
+        return f"{uri}?immutable=1", _Immutable
+    if not path.with_name(f"{path.name}-shm").exists():
+        raise StorageFailed(
+            f"{path} was not closed, and its folder cannot be written to: "
+            "open it once where it can be"
+        )
+    return f"{uri}?mode=ro", sqlite3.Connection
 
 
 def _document(row: tuple[int, str, str | None, str, str]) -> Document:

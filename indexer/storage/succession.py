@@ -19,7 +19,7 @@ import numpy as np
 
 from indexer.documents import Document, EmbeddedDocument, Vectors, check_unit
 from indexer.embedding.embedder import Identity
-from indexer.errors import CollectionBusy, InvalidVector, ModelChanged
+from indexer.errors import CollectionBusy, InvalidVector, ModelChanged, StorageFailed
 from indexer.storage.rows import VECTORS, Rows, generation_folder
 from indexer.storage.store import (
     Block,
@@ -54,18 +54,31 @@ class Succession:
     def __init__(self, workshop: Workshop, identity: Identity) -> None:
         self._workshop = workshop
         self._identity = identity
-        self._turn = _take_turn(workshop.folder)
-        with workshop.transaction() as transaction:
-            self._generation = transaction.draft(identity)
-        with workshop.store.reading() as snapshot:
-            # only now: were it to die before the commit, a draft would lack what was removed
-            remove_strays(workshop.folder, snapshot)
-        place = self._place
-        place.mkdir(parents=True, exist_ok=True)
-        (place / VECTORS).touch()
-        for folder in (place, place.parent):
-            sync_folder(folder)
         self._passed = 0
+        self._turn = _take_turn(workshop.folder)
+        try:
+            self._generation = self._begin()
+        except BaseException:
+            self._turn.close()
+            raise
+
+    def _begin(self) -> Generation:
+        """The generation to fill, with a folder of its own."""
+        workshop = self._workshop
+        with workshop.transaction() as transaction:
+            generation = transaction.draft(self._identity)
+        place = generation_folder(workshop.folder, generation.number)
+        try:
+            with workshop.store.reading() as snapshot:
+                # only now: were it to die before the commit, a draft would lack what was removed
+                remove_strays(workshop.folder, snapshot)
+            place.mkdir(parents=True, exist_ok=True)
+            (place / VECTORS).touch()
+            for folder in (place, place.parent):
+                sync_folder(folder)
+        except OSError as error:
+            raise StorageFailed(f"cannot write to {place}: {error.strerror}") from error
+        return generation
 
     def close(self) -> None:
         """Let another succession begin; what is drafted stays for one to the same model."""
@@ -188,7 +201,10 @@ def joined_vectors(documents: Sequence[EmbeddedDocument], identity: Identity) ->
 
 def _take_turn(folder: Path) -> BinaryIO:
     """A file whose lock is held until it is closed: one succession at a time."""
-    file = (folder / "succession.lock").open("ab")
+    try:
+        file = (folder / "succession.lock").open("ab")
+    except OSError as error:
+        raise StorageFailed(f"cannot write to {folder}: {error.strerror}") from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

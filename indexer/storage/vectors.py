@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -53,8 +54,13 @@ class VectorFile:
             with self._path.open("r+b", buffering=0) as file:
                 if file.seek(0, os.SEEK_END) != rows * self._row_bytes:
                     self._cut(file.fileno(), rows)
-                self._write(file.fileno(), data.data.cast("B"), rows * self._row_bytes)
-                self._sync(file.fileno())
+                try:
+                    self._write(file.fileno(), data.data.cast("B"), rows * self._row_bytes)
+                    self._sync(file.fileno())
+                except OSError:
+                    with suppress(OSError):  # a full disk needs the room
+                        self._cut(file.fileno(), rows)
+                    raise
         except OSError as error:
             raise StorageFailed(f"cannot write {self._path}: {error.strerror}") from error
 
@@ -95,11 +101,15 @@ def sync_folder(folder: Path) -> None:
 def write_durably(path: Path, data: bytes | memoryview) -> None:
     """Put a file in place as a whole: written beside it, made durable, then renamed."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 
