@@ -17,7 +17,7 @@ export TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long check lint-docker format bench screenshots clean
+.PHONY: help install demo test test-long test-faults check lint-docker format bench screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: $(VENV)/.development ## run the test suite, all but its long tests
 
 test-long: $(VENV)/.development ## run the tests that take more than a minute each
 	$(BIN)/pytest -m long $(ARGS)
+
+test-faults: $(VENV)/.development ## kill, cut, flip and fill for minutes: the long form of tests/faults
+	$(BIN)/pytest tests/faults $(ARGS)
 
 check: $(VENV)/.development ## lint, types, layers: ruff, mypy --strict, import-linter, hadolint
 	$(BIN)/ruff check $(SOURCES)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import IO, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -371,17 +371,28 @@ def _check_vectors(case: Case) -> Iterator[Finding]:
         place = str(path.relative_to(case.folder))
         try:
             with path.open("rb") as file:
-                told = case.steps("vectors", searched.rows)
-                done = 0
-                for number, checksum, owners in _blocks(snapshot, searched):
-                    data = file.read(len(owners) * dimension * 4)
-                    yield from _check_block(place, number, checksum, owners, data)
-                    done += len(owners)
-                    told(done)
+                yield from _check_blocks(case, snapshot, file, place, dimension * 4)
         except OSError as error:
             if not _was_replaced(case, searched):
                 yield _wrong_vectors(place, f"it cannot be read ({error.strerror})")
         yield from _check_drafts(case, snapshot, searched.number)
+
+
+def _check_blocks(
+    case: Case, snapshot: Snapshot, file: IO[bytes], place: str, row_bytes: int
+) -> Iterator[Finding]:
+    generation = snapshot.generation()
+    told = case.steps("vectors", generation.rows)
+    done = 0
+    for number, checksum, owners in _blocks(snapshot, generation):
+        data = file.read(len(owners) * row_bytes)
+        if len(data) < len(owners) * row_bytes:
+            problem = f"it ends before or within {_rows(number, owners)}: it was cut"
+            yield _wrong_vectors(place, problem)
+            return
+        yield from _check_block(place, number, checksum, owners, data)
+        done += len(owners)
+        told(done)
 
 
 def _was_replaced(case: Case, searched: Generation) -> bool:
@@ -393,12 +404,10 @@ def _was_replaced(case: Case, searched: Generation) -> bool:
 def _check_block(
     place: str, number: int, checksum: int, owners: Owners, data: bytes
 ) -> Iterator[Finding]:
-    rows = f"rows {number * BLOCK_ROWS} to {number * BLOCK_ROWS + len(owners) - 1}"
-    if not len(owners) or len(data) % len(owners) or not data:
-        yield _wrong_vectors(place, f"it ends before or within {rows}: it was cut")
-        return
     if zlib.crc32(data) != checksum:
-        yield _wrong_vectors(place, f"{rows} are not what was written, by their checksum")
+        yield _wrong_vectors(
+            place, f"{_rows(number, owners)} are not what was written, by their checksum"
+        )
     vectors = np.frombuffer(data, "<f4").reshape(len(owners), -1).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         norms = np.linalg.norm(vectors, axis=1)
@@ -410,6 +419,10 @@ def _check_block(
             f"row {number * BLOCK_ROWS + row} has length {norms[row]:.6g}, not 1"
             + (f", and so have {wrong.size - 1} more" if wrong.size > 1 else ""),
         )
+
+
+def _rows(number: int, owners: Owners) -> str:
+    return f"rows {number * BLOCK_ROWS} to {number * BLOCK_ROWS + len(owners) - 1}"
 
 
 def _wrong_vectors(place: str, problem: str) -> Finding:

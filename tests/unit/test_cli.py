@@ -115,3 +115,48 @@ def test_nothing_is_deleted_without_a_yes(tmp_path: Path) -> None:
     assert call(tmp_path, "stats", "--collection", "one").exit_code == 0
     assert call(tmp_path, "collections", "delete", "one", "--yes").exit_code == 0
     assert call(tmp_path, "stats", "--collection", "one").exit_code == 1
+
+
+def test_a_collection_is_verified_backed_up_and_restored(tmp_path: Path) -> None:
+    """The commands say what they did; what is restored is found by a search."""
+    call(tmp_path, "index", write_lines(tmp_path / "a.jsonl", GOOD))
+    file = str(tmp_path / "b.tar")
+    made = json.loads(call(tmp_path, "backup", file, "--json").stdout)
+    assert (made["collection"], made["documents"]) == ("default", 1)
+    again = call(tmp_path, "backup", file, "--json")
+    assert again.exit_code == 1
+    assert "already" in json.loads(again.stdout)["error"]
+    assert call(tmp_path, "restore", file).exit_code == 1
+    assert call(tmp_path, "restore", file, "--collection", "copy").exit_code == 0
+    found = call(tmp_path, "search", "direction", "--collection", "copy", "--json")
+    assert [hit["id"] for hit in json.loads(found.stdout)["hits"]] == ["a"]
+    told = json.loads(call(tmp_path, "verify", "--collection", "copy", "--json").stdout)
+    assert (told["sound"], told["findings"], told["documents"]) == (True, [], 1)
+    assert "hashing-256" in told["model"]
+
+
+def test_verify_ends_with_1_if_anything_is_wrong(tmp_path: Path) -> None:
+    """Also for a collection that is too damaged to be opened; each finding says what to do."""
+    call(tmp_path, "index", write_lines(tmp_path / "a.jsonl", GOOD))
+    (vectors,) = (tmp_path / "data").rglob("vectors.f32")
+    vectors.write_bytes(vectors.read_bytes()[:-1])
+    assert call(tmp_path, "stats").exit_code == 1
+    done = call(tmp_path, "verify")
+    assert done.exit_code == 1
+    assert "generations/1/vectors.f32: it ends before" in done.stdout
+    assert "do: restore the collection from a backup" in done.stdout
+    told = json.loads(call(tmp_path, "verify", "--no-model", "--json").stdout)
+    assert (told["sound"], told["model"], len(told["findings"])) == (False, "not checked", 1)
+
+
+def test_rebuild_chooses_an_index_for_good(tmp_path: Path) -> None:
+    """The kind that was chosen is kept when nothing is chosen later; a wrong recall is refused."""
+    lines = [f'{{"id": "{i}", "text": "number {i} of {i % 9}"}}' for i in range(1500)]
+    call(tmp_path, "index", write_lines(tmp_path / "a.jsonl", *lines))
+    built = call(tmp_path, "rebuild", "--kind", "scan", "--target-recall", "0.9", "--json")
+    index = json.loads(built.stdout)["index"]
+    assert (index["kind"], index["rows"], index["target_recall"]) == ("scan", 1500, 0.9)
+    assert json.loads(call(tmp_path, "rebuild", "--json").stdout)["index"]["kind"] == "scan"
+    assert call(tmp_path, "rebuild", "--kind", "exact").exit_code == 0
+    assert json.loads(call(tmp_path, "stats", "--json").stdout)["index"]["kind"] == "exact"
+    assert call(tmp_path, "rebuild", "--target-recall", "1").exit_code == 2
