@@ -23,7 +23,6 @@ from indexer.documents import (
     normalise,
 )
 from indexer.errors import Damaged, InvalidQuery, InvalidVector, ModelChanged, NotFound
-from indexer.filters import Filter
 from indexer.ranking.probability import softmax
 from indexer.storage.rows import Rows
 from indexer.storage.selection import Selections
@@ -67,20 +66,25 @@ def _groups(
     snapshot: Snapshot, rows: Rows, selections: Selections, queries: Sequence[Query]
 ) -> Iterator[Group]:
     """Queries by the rows that they may return."""
-    order = sorted(range(len(queries)), key=lambda place: repr(_restriction(queries[place])))
-    for restriction, run in groupby(order, key=lambda place: _restriction(queries[place])):
-        condition, examples, exact = restriction
+    restrictions = [_restriction(query) for query in queries]
+    order = sorted(range(len(queries)), key=restrictions.__getitem__)
+    for _, run in groupby(order, key=restrictions.__getitem__):
         places = list(run)
         group = [queries[place] for place in places]
+        first = group[0]
+        examples = (*first.like, *first.unlike)
         vectors = np.stack([_direction(snapshot, rows, query) for query in group])
         without = [old.number for old in snapshot.stored(examples).values()] if examples else []
-        allowed = selections.select(snapshot, rows, condition, without)
-        yield Group(places, group, vectors, allowed, exact)
+        allowed = selections.select(snapshot, rows, first.filter, without)
+        yield Group(places, group, vectors, allowed, first.exact)
 
 
-def _restriction(query: Query) -> tuple[Filter | None, tuple[str, ...], bool]:
-    """What decides the rows that a query may return, and how they are found."""
-    return query.filter, (*query.like, *query.unlike), query.exact
+def _restriction(query: Query) -> tuple[str, tuple[str, ...], bool]:
+    """What decides the rows that a query may return, and how they are found.
+
+    A filter is told by its text: as values, 1 and true are equal in Python, but not to a filter.
+    """
+    return repr(query.filter), (*query.like, *query.unlike), query.exact
 
 
 def _direction(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:

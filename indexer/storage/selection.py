@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from indexer.storage.writing import NOBODY
 
 CACHE_BYTES: Final = 64_000_000
 
+_Key: TypeAlias = tuple[int, int, str]
+"""Sequence, generation, and the filter's text, since 1 equals true in Python but not there."""
+
 
 class Selections:
     """The rows that pass a filter; repeated filters are looked up. Safe to use from threads."""
@@ -24,7 +27,7 @@ class Selections:
         self._capacity_bytes = capacity_bytes
         self._lock = threading.Lock()
         self._bytes = 0
-        self._kept: OrderedDict[tuple[int, int, Filter], NDArray[np.bool_]] = OrderedDict()
+        self._kept: OrderedDict[_Key, NDArray[np.bool_]] = OrderedDict()
 
     def select(
         self, snapshot: Snapshot, rows: Rows, condition: Filter | None, without: list[int]
@@ -40,7 +43,7 @@ class Selections:
         return left if chosen is None else left & chosen
 
     def _passing(self, snapshot: Snapshot, rows: Rows, condition: Filter) -> NDArray[np.bool_]:
-        key = (rows.sequence, rows.generation, condition)
+        key = (rows.sequence, rows.generation, repr(condition))
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -50,7 +53,7 @@ class Selections:
             self._keep(key, passing)
         return passing
 
-    def _keep(self, key: tuple[int, int, Filter], passing: NDArray[np.bool_]) -> None:
+    def _keep(self, key: _Key, passing: NDArray[np.bool_]) -> None:
         if key in self._kept or passing.nbytes > self._capacity_bytes:
             return
         self._kept[key] = passing

@@ -110,6 +110,22 @@ def test_a_filter_never_shortens_the_answer(
     assert ids(answer) == best(vectors, query, passing, 12)
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_filters_that_differ_in_type_only_are_told_apart(
+    collection: Collection, together: bool
+) -> None:
+    """What passes for 1 does not pass for true, in one search or in two that follow."""
+    vectors = random_units(4)
+    held = (0, False, 1, True)
+    collection.put(
+        [embedded(f"d{i}", vectors[i : i + 1], metadata={"v": v}) for i, v in enumerate(held)]
+    )
+    asked = [Query(vector=vectors[0], filter=parse_filter({"v": value})) for value in held]
+    batches = [asked] if together else [[query] for query in asked]
+    answers = [answer for batch in batches for answer in collection.search(batch)]
+    assert [ids(answer) for answer in answers] == [["d0"], ["d1"], ["d2"], ["d3"]]
+
+
 def test_a_document_is_scored_by_its_best_chunk(collection: Collection) -> None:
     """Chunks are grouped: k documents come back, each once, with its best passage."""
     vectors = random_units(400, seed=2)
