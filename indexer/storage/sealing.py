@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -35,6 +38,9 @@ LATE_ROWS: Final = 8_192
 LATE_SHARE: Final = 1 / 50
 OUTGROWN: Final = 2
 """An index is trained anew when it would hold this many times the rows it was trained on."""
+
+NICENESS: Final = 15
+"""Of 0 to 19: on busy cores, a search has about 28 times the share of a thread that seals."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +66,7 @@ def kinds_to_try(choice: IndexChoice, rows: int, dimension: int) -> tuple[IndexK
 
 
 class Sealer:
-    """Runs a collection's sealing, one at a time, in a thread of its own or in the caller's."""
+    """Runs a collection's sealing, one at a time, in threads that give way to searches."""
 
     def __init__(self, choice: IndexChoice, seal: Callable[[IndexChoice], None]) -> None:
         self._choice = choice
@@ -94,10 +100,11 @@ class Sealer:
                 self._thread.start()
 
     def run(self, choice: IndexChoice | None) -> None:
-        """Seal now, in this thread and on all cores; ``choice`` stays for later ones."""
+        """Seal now and wait for it, on all cores; ``choice`` stays for later ones."""
         self._choice = choice or self._choice
-        with self._turn:
-            self._seal(self._choice)
+        # a thread of its own, since one that has given way cannot take back its priority
+        with self._turn, ThreadPoolExecutor(1, "seal", _give_way) as alone:
+            alone.submit(self._seal, self._choice).result()
 
     def close(self) -> None:
         """Wait for what is under way."""
@@ -106,6 +113,7 @@ class Sealer:
                 self._thread.join()
 
     def _run_quietly(self) -> None:
+        _give_way()
         use_threads(1)
         try:
             with self._turn:
@@ -113,6 +121,14 @@ class Sealer:
         except BearingError as error:
             self._gave_up = True  # until it is asked for, or opened again
             _log.warning("no index was sealed, rows are compared one by one: %s", error)
+
+
+def _give_way() -> None:
+    """Let searches have the processors first; threads that this one starts do so too."""
+    if sys.platform == "linux":  # elsewhere a priority is of the whole process
+        thread = threading.get_native_id()
+        nice = max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread))
+        os.setpriority(os.PRIO_PROCESS, thread, nice)
 
 
 def seal_rows(place: Path, rows: Rows, choice: IndexChoice) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -15,7 +17,7 @@ from indexer.documents import Chunk, Document, EmbeddedDocument, Query, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.filters import parse_filter
 from indexer.storage.collection import LocalCollection
-from indexer.storage.sealing import LATE_ROWS
+from indexer.storage.sealing import LATE_ROWS, NICENESS, Sealer
 
 SCAN = IndexChoice(IndexKind.SCAN, target_recall=0.9)
 
@@ -187,3 +189,20 @@ def test_searches_go_on_while_an_index_is_rebuilt(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
     assert set(counts) == {20}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
+def test_sealing_gives_way_and_the_caller_keeps_its_priority() -> None:
+    """Whoever seals, asked for or in the background, does so with less priority than others."""
+    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    found: list[int] = []
+
+    def seal(choice: IndexChoice) -> None:
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    sealer = Sealer(SCAN, seal)
+    sealer.run(None)
+    sealer.start()
+    sealer.close()
+    assert found == [max(mine, NICENESS)] * 2
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine
