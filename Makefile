@@ -16,6 +16,9 @@ export TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # Arguments for pytest, as in `make test ARGS="-k filter -x"`.
 ARGS ?=
 
+# Processes that run the suite; 0 runs it in pytest's own, as a debugger needs.
+JOBS ?= 2
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-long test-faults check lint-docker format bench screenshots clean
 
@@ -26,7 +29,7 @@ demo: $(VENV)/.runtime ## index the documentation of this Python, serve it, say 
 	$(BIN)/bearing demo
 
 test: $(VENV)/.development ## run the test suite, all but its long tests
-	$(BIN)/pytest -m "not long" $(ARGS)
+	$(BIN)/pytest -m "not long" --numprocesses $(JOBS) $(ARGS)
 
 test-long: $(VENV)/.development ## run the tests that take more than a minute each
 	$(BIN)/pytest -m long $(ARGS)
