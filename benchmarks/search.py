@@ -34,6 +34,9 @@ BATCH: Final = 256
 ADDED: Final = 64
 """Documents of a write while searches go on."""
 
+ADDED_PER_SECOND: Final = 1_000
+"""About as many titles as two cores embed; with no pace, writing alone would fill a core."""
+
 TURN_SECONDS: Final = 4.0
 """A peer that takes longer for its queries is asked no more of them in a turn."""
 
@@ -191,7 +194,7 @@ class Work:
 
 
 class Writes:
-    """Documents added without a pause, and the index rebuilt meanwhile."""
+    """Documents added steadily, and the index rebuilt meanwhile."""
 
     def __init__(self, peer: Any, base: Vectors) -> None:  # noqa: ANN401 - imported late
         self._peer = peer
@@ -225,7 +228,7 @@ class Writes:
     def _add(self) -> None:
         from benchmarks.peers.bearing import embedded
 
-        first = len(self._base)
+        first, start = len(self._base), time.perf_counter()
         while not self._stop.is_set():
             at = self.documents % (len(self._base) - ADDED)
             part = np.asarray(self._base[at : at + ADDED])
@@ -233,6 +236,8 @@ class Writes:
                 [embedded(first + self.documents + i, 0, row) for i, row in enumerate(part)]
             )
             self.documents += ADDED
+            due = start + self.documents / ADDED_PER_SECOND
+            self._stop.wait(max(0.0, due - time.perf_counter()))
 
     def _rebuild(self) -> None:
         self._peer.rebuild()
