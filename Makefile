@@ -41,7 +41,7 @@ check: $(VENV)/.development ## lint, types, layers: ruff, mypy --strict, import-
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-cache --no-logo
 	@if [ -x $(BIN)/hadolint ]; then echo $(BIN)/hadolint Dockerfile; $(BIN)/hadolint Dockerfile; \
 	else echo "hadolint has no wheel for this machine: the Dockerfile was not checked"; fi
 
