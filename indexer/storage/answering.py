@@ -23,7 +23,7 @@ from indexer.documents import (
     normalise,
 )
 from indexer.errors import Damaged, InvalidQuery, InvalidVector, ModelChanged, NotFound
-from indexer.ranking.probability import softmax
+from indexer.similarity import softmax
 from indexer.storage.rows import Rows
 from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, StoredChunk
@@ -187,7 +187,7 @@ def _hit(document: Document, chunk: StoredChunk, score: float) -> Hit:
 def _finish(query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
     """Probabilities over the k hits, then the cut by score."""
     if query.temperature is not None and hits:
-        shares = softmax(np.array([hit.score for hit in hits]), query.temperature)
+        shares = softmax([[hit.score for hit in hits]], query.temperature)[0]
         hits = [
             replace(hit, probability=float(share)) for hit, share in zip(hits, shares, strict=True)
         ]

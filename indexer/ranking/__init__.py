@@ -1,1 +1,0 @@
-"""Pure functions on ids and scores: fusion, diversity, calibration."""
