@@ -37,6 +37,15 @@ FILTERED_DEPTH: Final = 2
 MAX_FETCH_SHARE: Final = 0.25
 """Where more than this share of the rows would be fetched, all are scored exactly instead."""
 
+MATRIX_QUERIES: Final = 8
+"""So many queries or more are compared with all rows by NumPy's matrix product.
+
+FAISS's own took 9 s for 256 queries and 1,000,000 rows, where NumPy's took 1.4 s (two cores).
+"""
+
+_PRODUCT_ROWS: Final = 512
+_PRODUCT_COLUMNS: Final = 16_384
+_FEW: Final = 4
 _TRAINING_ROWS: Final = 65_536
 _BATCH_ROWS: Final = 65_536
 _SEED: Final = 1
@@ -285,6 +294,9 @@ def exact_search(
 def _compare(
     queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
 ) -> tuple[Scores, Rows]:
+    if len(queries) >= MATRIX_QUERIES:
+        parts = [_multiply(part, vectors, k, allowed) for part in batches(queries, _PRODUCT_ROWS)]
+        return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
     scores, rows = _empty(len(queries), k)
     selector = None
     if allowed is not None:
@@ -302,6 +314,52 @@ def _compare(
         selector,
     )
     return scores, rows
+
+
+def _multiply(
+    queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
+) -> tuple[Scores, Rows]:
+    """The k best of the allowed rows, found by matrix products of bounded size.
+
+    Scores are then computed row by row: a product's rounding depends on where in it a row is,
+    but equal rows are to have equal scores.
+    """
+    scores, rows = _empty(len(queries), 0)
+    for start in range(0, len(vectors), _PRODUCT_COLUMNS):
+        part = vectors[start : start + _PRODUCT_COLUMNS]
+        members = np.arange(start, start + len(part))
+        if allowed is not None:
+            members = members[allowed[start : start + len(part)]]
+            part = vectors[members]
+        if len(members):
+            products = queries @ part.T
+            line, place = np.nonzero(products >= _bar(scores, products, k)[:, None])
+            scores, rows = _joined(scores, rows, line, products[line, place], members[place], k)
+    return score_rows(queries, vectors, rows, k)
+
+
+def _bar(scores: Scores, products: Scores, k: int) -> Scores:
+    """What a product must reach to be among the k best, (q,): ties go to the earlier rows."""
+    width = products.shape[1]
+    bar = np.full(len(products), -np.inf, dtype=np.float32)
+    if scores.shape[1] == k:
+        bar = np.nextafter(scores[:, -1], np.float32(np.inf))
+    if width > k and np.count_nonzero(products >= bar[:, None]) > _FEW * products.shape[0] * k:
+        bar = np.maximum(bar, np.partition(products, width - k, axis=1)[:, width - k])
+    return bar
+
+
+def _joined(
+    scores: Scores, rows: Rows, line: Rows, new_scores: Scores, new_rows: Rows, k: int
+) -> tuple[Scores, Rows]:
+    """The k best of each line and what is new to it; every line ends up equally long."""
+    lines = np.concatenate([np.repeat(np.arange(len(scores)), scores.shape[1]), line])
+    all_scores = np.concatenate([scores.ravel(), new_scores])
+    all_rows = np.concatenate([rows.ravel(), new_rows])
+    order = np.lexsort((all_rows, -all_scores, lines))
+    starts = np.searchsorted(lines[order], np.arange(len(scores)))
+    kept = order[np.arange(len(order)) - starts[lines[order]] < k]
+    return all_scores[kept].reshape(len(scores), -1), all_rows[kept].reshape(len(scores), -1)
 
 
 def _empty(queries: int, k: int) -> tuple[Scores, Rows]:

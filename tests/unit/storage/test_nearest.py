@@ -36,6 +36,30 @@ def test_equal_scores_come_in_order_of_rows() -> None:
     assert scores.max() <= 1.0
 
 
+@pytest.mark.parametrize("share", [None, 0.5])
+def test_a_batch_answers_as_its_queries_alone(share: float | None) -> None:
+    """Over several blocks, rows are those of single queries, and scores but for rounding."""
+    vectors = random_units(60_000, dimension=16)
+    asked = np.concatenate([random_units(30, seed=1, dimension=16), vectors[5:600:20]])
+    allowed = None if share is None else np.random.default_rng(2).random(60_000) < share
+    alone = [exact_search(query[None], vectors, 10, allowed) for query in asked]
+    scores, rows = exact_search(asked, vectors, 10, allowed)
+    np.testing.assert_array_equal(rows, np.concatenate([one[1] for one in alone]))
+    np.testing.assert_allclose(scores, np.concatenate([one[0] for one in alone]), atol=1e-6)
+
+
+def test_a_batch_keeps_the_earlier_of_equal_rows() -> None:
+    """Where the k-th ties with rows that came later, in its block or another, those are left."""
+    vectors = np.tile(np.repeat(random_units(10_000, dimension=16), 2, axis=0), (3, 1))
+    asked = random_units(30, seed=1, dimension=16)
+    _, rows = exact_search(asked, vectors, 9)
+    products = asked @ vectors[:20_000:2].T
+    best = np.argsort(-products, axis=1)[:, :2] * 2
+    expected = [[a, a + 1, a + 20_000, a + 20_001, a + 40_000, a + 40_001] for a, _ in best]
+    assert rows[:, :6].tolist() == expected
+    assert rows[:, 6:].tolist() == [[b, b + 1, b + 20_000] for _, b in best]
+
+
 def test_nothing_allowed_finds_nothing() -> None:
     """An empty set of rows gives an empty answer of the right shape."""
     scores, rows = exact_search(random_units(2), random_units(9), 5, np.zeros(9, dtype=np.bool_))
