@@ -213,6 +213,8 @@ def approximate_search(
     queries = np.ascontiguousarray(queries, dtype=np.float32)
     chosen = _propose(index, effort.probes, queries, depth, fetch, allowed)
     found = score_rows(queries, vectors, chosen, k)
+    if held == len(vectors):
+        return found
     late = exact_search(queries, vectors[held:], k, None if allowed is None else allowed[held:])
     return _merged([found, (late[0], late[1] + held)], k)
 
