@@ -7,6 +7,7 @@ from typing import Any
 
 import chromadb
 import numpy as np
+from chromadb.api.shared_system_client import SharedSystemClient
 from chromadb.config import Settings
 from numpy.typing import NDArray
 
@@ -52,11 +53,13 @@ class Chroma:
 
     def open(self) -> None:
         """A new client."""
+        SharedSystemClient.clear_system_cache()
         self._collection = self._client().get_collection(_NAME)
 
     def use(self, effort: int) -> None:
-        """Changed in the collection's configuration."""
+        """Changed in the collection's configuration, which counts from the next opening on."""
         self._collection.modify(configuration={"hnsw": {"ef_search": effort}})
+        self.open()
 
     def search(self, queries: Vectors, k: int, below: int | None = None) -> Rows:
         """One call."""
