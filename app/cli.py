@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from indexer import console
-from indexer.cli import Data, Json, Model, Name, commands, index_reads, open_library
+from indexer.cli import commands
 from indexer.config import DEFAULT_COLLECTION
+from indexer.indexing import index_reads
+from indexer.options import Data, Json, Model, Name, open_library
 from indexer.readers import read_standard_library, standard_library_bytes
 
 if TYPE_CHECKING:

@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from enum import IntEnum
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final, NoReturn
 
@@ -24,64 +22,29 @@ from typer.exceptions import TyperException
 
 from indexer import console
 from indexer.collection import Collection, IndexChoice, IndexKind
-from indexer.config import DEFAULT_COLLECTION, Config, Library
+from indexer.config import DEFAULT_COLLECTION, Library
 from indexer.documents import Mode, Query
 from indexer.embedding import Embedder, open_embedder
 from indexer.errors import BearingError, InvalidInput, NotFound
 from indexer.filters import Filter, parse_filter
-from indexer.ingest import Progress, Summary, ingest
-from indexer.readers import Fields, Read, read_paths, total_bytes
+from indexer.indexing import Indexed, index_reads
+from indexer.options import (
+    Data,
+    Exact,
+    ExitCode,
+    Json,
+    Model,
+    ModeOption,
+    Name,
+    open_library,
+)
+from indexer.readers import Fields, read_paths, total_bytes
 from indexer.reindexing import reindex as reindex_documents
 from indexer.search import embed_queries
 from indexer.similarity import Measure, cosine, pairwise, softmax
 
 COVARIANCE_SAMPLES: Final = 10_000
 """How many stored vectors mahalanobis takes its covariance from, at most."""
-
-
-class ExitCode(IntEnum):
-    """How a command ended."""
-
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    REJECTED = 3
-
-
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        envvar="BEARING_DATA",
-        help="Directory of the collections.",
-        show_default="./data",
-        metavar="DIR",
-    ),
-]
-Name = Annotated[
-    str,
-    typer.Option(
-        "--collection",
-        "-c",
-        envvar="BEARING_COLLECTION",
-        help="Which collection.",
-        metavar="NAME",
-    ),
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output, and no more.")
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        help="A sentence-transformers model by hub name or folder. It is chosen when a collection "
-        "is made; given again, it must be the same.",
-        show_default="all-MiniLM-L6-v2, or BEARING_MODEL",
-    ),
-]
-ModeOption = Annotated[Mode, typer.Option(help="How queries are held against documents.")]
-Exact = Annotated[bool, typer.Option("--exact", help="Compare every vector.")]
 
 
 class Commands(TyperGroup):
@@ -171,11 +134,6 @@ def main() -> None:
     commands()()
 
 
-def open_library(data: Path | None, model: str | None = None) -> Library:
-    """The data directory, with what else the environment says."""
-    return Library(Config.from_environment(os.environ, data=data, model=model))
-
-
 # index
 
 
@@ -231,90 +189,6 @@ def _standard_input(paths: Iterable[str]) -> Iterator[BinaryIO | None]:
         return
     stdin = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     yield stdin  # left open for the same reason
-
-
-@dataclass(frozen=True, slots=True)
-class Indexed:
-    """What indexing did, and where its rejects are."""
-
-    collection: str
-    summary: Summary
-    rejects: Path
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """Done, or done with rejects."""
-        return ExitCode.REJECTED if self.summary.rejected else ExitCode.DONE
-
-    def figures(self) -> dict[str, Any]:
-        """All of it as a JSON object."""
-        rejects = str(self.rejects) if self.summary.rejected else None
-        return {
-            "collection": self.collection,
-            **console.summary_figures(self.summary),
-            "rejects": rejects,
-        }
-
-    def show(self, as_json: bool) -> None:
-        """Print it; where the rejects are is said on standard error too."""
-        if self.summary.rejected:
-            console.note(f"{self.summary.rejected:,} inputs were rejected: see {self.rejects}")
-        if as_json:
-            console.say_json(self.figures())
-        else:
-            console.say(console.summary_text(self.summary, self.collection))
-
-
-def index_reads(
-    library: Library,
-    name: str,
-    reads: Iterable[Read],
-    total: int | None,
-    *,
-    model: str | None = None,
-    rejects: Path | None = None,
-) -> Indexed:
-    """Store what is read in a collection, made if need be, with progress on standard error.
-
-    An interrupt, by Ctrl-C or SIGTERM, commits what is embedded; it goes on as a
-    KeyboardInterrupt that says how to go on.
-    """
-    console.note(f"indexing into {name!r} in {library.config.data}")
-    rejects = rejects or library.config.data / f"{name}.rejects.jsonl"
-    collection = library.obtain(name, model)
-    progress = Progress()
-    try:
-        with (
-            _terminable(),
-            console.RejectsFile(rejects) as rejected,
-            console.reporting(total) as report,
-        ):
-
-            def follow(now: Progress) -> None:
-                nonlocal progress
-                progress = now
-                report(now)
-
-            embedder = library.embedder(collection)
-            summary = ingest(
-                collection, embedder, reads, on_progress=follow, on_reject=rejected.add
-            )
-    except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(
-            f"interrupted; {progress.committed:,} documents are committed. Run the same command "
-            "again to go on: what is stored is not embedded again"
-        ) from interrupt
-    return Indexed(name, summary, rejects)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM asks as politely as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 # search
