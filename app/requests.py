@@ -17,7 +17,8 @@ from starlette.responses import Response
 from app.problems import Problem
 from app.service import Service
 from indexer.config import DEFAULT_COLLECTION
-from indexer.errors import InvalidInput
+from indexer.errors import InvalidInput, Unreadable
+from indexer.readers.records import check_exact
 
 T = TypeVar("T")
 
@@ -47,7 +48,8 @@ CollectionName = Annotated[str, Depends(collection_name)]
 class BoundedRequest(Request):
     """A request whose body is at most ``max_body_bytes`` long and whose JSON is strict.
 
-    Strict: no NaN or infinity, no lone surrogates, valid UTF-8, no bottomless nesting.
+    Strict: no NaN or infinity, no lone surrogates, valid UTF-8, no bottomless nesting, no field
+    twice, no integer that would be rounded.
     """
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
@@ -62,7 +64,13 @@ class BoundedRequest(Request):
 
     async def json(self) -> Any:  # noqa: ANN401 -- the framework's signature
         """The body as JSON; orjson's error is the standard library's, as the framework expects."""
-        return orjson.loads(await self.body())
+        body = await self.body()
+        value = orjson.loads(body)
+        try:
+            check_exact(body, value)
+        except Unreadable as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, f"body: {error}") from error
+        return value
 
     def _refuse_over(self, limit: int, length: int) -> None:
         if length > limit:

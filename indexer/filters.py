@@ -34,6 +34,7 @@ Metadata: TypeAlias = Mapping[str, Scalar | Sequence[Scalar]]
 MAX_DEPTH: Final = 16
 MAX_CONDITIONS: Final = 1_000
 MAX_LIST: Final = 10_000
+MAX_VALUES: Final = 100_000
 MAX_INTEGER: Final = 2**63 - 1
 
 
@@ -166,15 +167,19 @@ def _ordered(element: Scalar, op: Operator, value: Scalar) -> bool:
 
 
 class _Budget:
-    """Counts conditions over the whole filter."""
+    """Counts conditions, and values in lists, over the whole filter."""
 
     def __init__(self) -> None:
-        self.left = MAX_CONDITIONS
+        self.conditions = MAX_CONDITIONS
+        self.values = MAX_VALUES
 
-    def take(self) -> None:
-        self.left -= 1
-        if self.left < 0:
+    def take(self, values: int = 1) -> None:
+        self.conditions -= 1
+        if self.conditions < 0:
             raise InvalidFilter(f"filter: more than {MAX_CONDITIONS} conditions")
+        self.values -= values
+        if self.values < 0:
+            raise InvalidFilter(f"filter: more than {MAX_VALUES} values in all lists")
 
 
 def _parse_object(given: object, place: str, depth: int, budget: _Budget) -> Filter:
@@ -182,6 +187,8 @@ def _parse_object(given: object, place: str, depth: int, budget: _Budget) -> Fil
         raise InvalidFilter(f"{place}: nested deeper than {MAX_DEPTH}")
     if not isinstance(given, Mapping):
         raise InvalidFilter(f"{place}: expected an object, got {_shown(given)}")
+    if not given:
+        budget.take()  # no condition stands in it, yet it is evaluated as one
     parts = [_parse_entry(key, value, place, depth, budget) for key, value in given.items()]
     return parts[0] if len(parts) == 1 else Every(tuple(parts))
 
@@ -223,7 +230,7 @@ def _parse_field(
                 raise InvalidFilter(f"{here}.$not: expected an object of operators")
             parts.append(Not(_parse_field(key, operand, f"{here}.$not", depth + 1, budget)))
             continue
-        budget.take()
+        budget.take(len(operand) if isinstance(operand, list) else 1)
         parts.append(_parse_condition(key, name, operand, here))
     return parts[0] if len(parts) == 1 else Every(tuple(parts))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Path, Query
 
 from app.limits import check_documents, check_ids, check_page
@@ -19,8 +18,9 @@ from app.schemas import (
     PageView,
     WrittenView,
 )
-from indexer.errors import InvalidFilter, NotFound
+from indexer.errors import InvalidFilter, NotFound, Unreadable
 from indexer.filters import Filter, parse_filter
+from indexer.readers import parse_json
 
 router = APIRouter(tags=["documents"], route_class=BoundedRoute)
 
@@ -94,8 +94,8 @@ def _parse_filter_text(text: str | None) -> Filter | None:
     if text is None:
         return None
     try:
-        return parse_filter(orjson.loads(text))
-    except orjson.JSONDecodeError as error:
+        return parse_filter(parse_json(text.encode("utf-8", "surrogatepass")))
+    except Unreadable as error:
         raise InvalidFilter(
             f"filter: expected a JSON object as text, got {text[:80]!r}: {error}"
         ) from error

@@ -46,6 +46,9 @@ Record: TypeAlias = Mapping[str, Any]
 
 _NESTED = frozenset((dict, list))
 _KEY = re.compile(rb'"\s*:')
+_LONG_NUMBER = re.compile(rb"(?:^|[\[:,\s])-?[0-9]{19}")
+_EXACT: Final = range(-(2**63), 2**64)
+"""The integers that orjson reads as such; it makes floats of others."""
 
 
 def parse_record(record: object, fields: Fields, place: str, default_id: str | None) -> Document:
@@ -93,19 +96,25 @@ def _apart(record: Record) -> tuple[Record, Record]:
 def parse_json(data: bytes) -> object:
     """The value that a JSON text means.
 
-    Stricter than most parsers: a field that is there twice, NaN and Infinity, lone surrogates,
-    bytes that are not UTF-8, and nesting deeper than 1,024 raise Unreadable.
+    Stricter than most parsers: a field that is there twice, an integer beyond 64 bits (which
+    others round), NaN and Infinity, lone surrogates, bytes that are not UTF-8, and nesting deeper
+    than 1,024 raise Unreadable.
     """
     try:
         value: object = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         where = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
         raise Unreadable(f"not JSON: {error.msg} at {where}") from error
+    check_exact(data, value)
+    return value
+
+
+def check_exact(data: bytes, value: object) -> None:
+    """Raise Unreadable unless ``value``, which orjson read, holds all that the text says."""
     # Each field has a quote before its colon. As many such pairs as fields: none is there twice.
     # More may stand inside strings, so look closely then (rare, and slower).
-    if sum(1 for _ in _KEY.finditer(data)) > _count_fields(value):
-        _check_unique_keys(data)
-    return value
+    if _LONG_NUMBER.search(data) or sum(1 for _ in _KEY.finditer(data)) > _count_fields(value):
+        _check_closely(data)
 
 
 def _count_fields(value: object) -> int:
@@ -122,11 +131,21 @@ def _count_fields(value: object) -> int:
     return count
 
 
-def _check_unique_keys(data: bytes) -> None:
+def _check_closely(data: bytes) -> None:
     try:
-        json.loads(data, object_pairs_hook=_unique)
+        json.loads(data, object_pairs_hook=_unique, parse_int=_exact)
     except RecursionError as error:
         raise Unreadable("not JSON that can be read: nested too deeply") from error
+
+
+def _exact(digits: str) -> int:
+    # So many digits are over in any case, and Python takes long to read millions of them.
+    if len(digits) > 21 or int(digits) not in _EXACT:
+        raise Unreadable(
+            f"the integer {digits[:24]}{'…' * (len(digits) > 24)} does not fit 64 bits, and would "
+            "be rounded: write it as a string, or with a decimal point"
+        )
+    return int(digits)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

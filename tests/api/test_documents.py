@@ -151,7 +151,7 @@ def test_a_delete_that_says_not_what_is_refused(client: TestClient, body: object
         ({"id": "a", "text": None}, "text"),
         ({"id": "a", "text": "x", "metadata": {"a": {"b": 1}}}, "metadata"),
         ({"id": "a", "text": "x", "metadata": {"$a": 1}}, "$"),
-        ({"id": "a", "text": "x", "metadata": {"a": 2**70}}, "metadata"),
+        ({"id": "a", "text": "x", "metadata": {"a": 2**70}}, "64 bits"),
         ({"id": "a", "text": "x", "metadata": []}, "metadata"),
         ({"id": "a", "text": "x", "meta": {}}, "meta"),
     ],
@@ -161,11 +161,7 @@ def test_one_wrong_document_keeps_all_out(
 ) -> None:
     """A write is all or nothing, and the refusal names what is wrong."""
     response = client.put("/documents", json={"documents": [document("good"), wrong]})
-    if wrong.get("metadata") == {"a": 2**70}:
-        # JSON numbers beyond 64 bits arrive as floats.
-        assert response.status_code == 200
-        return
-    assert response.status_code == 422
+    assert response.status_code in (400, 422)
     assert word in response.json()["detail"]
     assert client.get("/documents").json()["documents"] == []
 

@@ -60,6 +60,8 @@ HOSTILE = {
     "k of 0": b'{"query": "x", "k": 0}',
     "k below 0": b'{"query": "x", "k": -1}',
     "k of 70 bits": b'{"query": "x", "k": 1180591620717411303424}',
+    "a filter by an integer of 70 bits": b'{"query": "x", "filter": {"n": 1180591620717411303424}}',
+    "a field twice": b'{"query": "x", "k": 1, "k": 2}',
     "k of 5,000 digits": b'{"query": "x", "k": ' + b"9" * 5_000 + b"}",
     "k over the limit": b'{"query": "x", "k": 1001}',
     "a query over the limit": json.dumps({"query": "x" * 32_769}).encode(),

@@ -14,6 +14,7 @@ from indexer.filters import (
     MAX_DEPTH,
     MAX_INTEGER,
     MAX_LIST,
+    MAX_VALUES,
     Condition,
     Every,
     Operator,
@@ -182,6 +183,13 @@ def test_more_than_the_bounds_is_refused() -> None:
     half = {"$or": [{"a": 1}] * (MAX_CONDITIONS // 2 + 1)}
     with pytest.raises(InvalidFilter, match=f"more than {MAX_CONDITIONS} conditions"):
         parse_filter({"$and": [half, half]})
+    for empty in ({}, {"$not": {}}):
+        with pytest.raises(InvalidFilter, match=f"more than {MAX_CONDITIONS} conditions"):
+            parse_filter({"$and": [empty] * (MAX_CONDITIONS + 1)})
+    lists = [{"a": {"$in": [0] * MAX_LIST}}] * (MAX_VALUES // MAX_LIST)
+    parse_filter({"$or": lists})
+    with pytest.raises(InvalidFilter, match=f"more than {MAX_VALUES} values"):
+        parse_filter({"$or": [*lists, {"a": 1, "b": {"$eq": 1}}]})
     with pytest.raises(InvalidFilter, match=f"nested deeper than {MAX_DEPTH}"):
         parse_filter(nested(MAX_DEPTH + 1))
     inside: dict[str, Any] = {"$eq": 1}

@@ -175,6 +175,10 @@ def test_nesting_is_bounded() -> None:
         (b'{"a": 1, "b": {"c": 1, "c" : 2}}', "the field 'c' is there twice"),
         (b'{"\\u0061": 1, "a"\t: 2}', "the field 'a' is there twice"),
         (b'[{"a": 1, "a": 1}]', "the field 'a' is there twice"),
+        (b'{"a": 18446744073709551616}', "18446744073709551616 does not fit 64 bits"),
+        (b'{"a": [-9223372036854775809]}', "does not fit 64 bits"),
+        (b"99999999999999999999", "does not fit 64 bits"),
+        (b'{"a":' + b"9" * 300 + b"}", "does not fit 64 bits"),
     ],
 )
 def test_strict_json(line: bytes, reason: str) -> None:
@@ -188,6 +192,20 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=20,
 )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"a": 18446744073709551615}',
+        b'{"a": -9223372036854775808}',
+        b'{"a": "99999999999999999999"}',
+        b'{"a": [0.1234567890123456789012, 99999999999999999999.0, 1e20]}',
+    ],
+)
+def test_long_numbers_that_lose_nothing_are_read(line: bytes) -> None:
+    """Integers of 64 bits, and digits of strings and of fractions, are no reason to refuse."""
+    assert parse_json(line) == json.loads(line)
 
 
 @given(JSON, st.booleans())
