@@ -12,6 +12,7 @@ from typing import Final, Self, TypeAlias, TypeVar
 import anyio
 
 from app.batching import Batcher, Threads
+from app.cache import VectorCache
 from app.settings import Settings
 from indexer.collection import Collection, Description
 from indexer.config import DEFAULT_COLLECTION, Config, Library
@@ -48,6 +49,16 @@ class EmbeddedText:
     truncated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy the models are: texts that wait or are being embedded; query vectors kept."""
+
+    waiting: int
+    cache_bytes: int
+    cache_hits: int
+    cache_misses: int
+
+
 async def _under_one_model(work: Callable[[], Awaitable[Result]]) -> Result:
     """The result of work that is done again while another model takes the collection over."""
     for _ in range(MODEL_CHANGES):
@@ -59,7 +70,10 @@ async def _under_one_model(work: Callable[[], Awaitable[Result]]) -> Result:
 
 
 class Model:
-    """An open model with the queues in front of it: one forward pass at a time."""
+    """An open model with the queues in front of it: one forward pass at a time.
+
+    ``vectors`` keeps those of recent query texts, so that a search asked again waits for nothing.
+    """
 
     def __init__(self, embedder: Embedder, settings: Settings) -> None:
         self.embedder = embedder
@@ -67,9 +81,27 @@ class Model:
         batch, queue = settings.batch_texts, settings.queue_texts
         self.queries = Batcher(self._embed_queries, batch=batch, queue=queue, limiter=turn)
         self.texts = Batcher(self._embed_texts, batch=batch, queue=queue, limiter=turn)
+        self.vectors = VectorCache(settings.query_cache_mb * 1_000_000)
+
+    async def embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
+        """Text queries with their vectors, and whether each text was truncated; in order."""
+        known = [self.vectors.get(query.text or "") for query in queries]
+        missing = [query for query, kept in zip(queries, known, strict=True) if kept is None]
+        embedded = iter(await self.queries.submit(missing))
+        fingerprint = self.embedder.identity.fingerprint
+        return [
+            next(embedded)
+            if kept is None
+            else (replace(query, vector=kept.vector, model=fingerprint), kept.truncated)
+            for query, kept in zip(queries, known, strict=True)
+        ]
 
     def _embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
-        return list(zip(*embed_queries(self.embedder, queries), strict=True))
+        embedded = list(zip(*embed_queries(self.embedder, queries), strict=True))
+        for query, truncated in embedded:
+            assert query.text is not None and query.vector is not None
+            self.vectors.keep(query.text, query.vector, truncated=truncated)
+        return embedded
 
     def _embed_texts(self, texts: Sequence[str]) -> list[EmbeddedText]:
         embedded = self.embedder.embed(texts, Role.DOCUMENT)
@@ -119,9 +151,15 @@ class Service:
                 await service._close()
 
     @property
-    def waiting(self) -> int:
-        """How many texts wait for a model, or are being embedded."""
-        return sum(model.queries.waiting + model.texts.waiting for model in self._models.values())
+    def load(self) -> Load:
+        """What waits, and what the caches of query vectors hold and have answered."""
+        models = list(self._models.values())
+        return Load(
+            waiting=sum(model.queries.waiting + model.texts.waiting for model in models),
+            cache_bytes=sum(model.vectors.bytes for model in models),
+            cache_hits=sum(model.vectors.hits for model in models),
+            cache_misses=sum(model.vectors.misses for model in models),
+        )
 
     async def collection(self, name: str) -> Collection:
         """An open collection; raises NotFound."""
@@ -156,7 +194,7 @@ class Service:
         started = time.perf_counter()
         desk = await self.desk(name)
         waiting = [place for place, query in enumerate(queries) if needs_vector(query)]
-        embedded = await desk.model.queries.submit([queries[place] for place in waiting])
+        embedded = await desk.model.embed_queries([queries[place] for place in waiting])
         ready, truncated = list(queries), [False] * len(queries)
         for place, (query, cut) in zip(waiting, embedded, strict=True):
             ready[place], truncated[place] = query, cut

@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     queue_texts: int = Field(
         4_096, ge=1, description="Most queries that wait for the model; more are answered 503."
     )
+    query_cache_mb: int = Field(
+        64, ge=0, description="Memory for vectors of recent queries, a model, in MB; 0: none."
+    )
     workers: int = Field(16, ge=1, description="Threads that read from collections.")
     writers: int = Field(4, ge=1, description="Threads that write to collections.")
     queue_requests: int = Field(

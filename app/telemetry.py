@@ -8,10 +8,11 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.service import Load
 from indexer.collection import Description
 
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
@@ -44,25 +45,32 @@ class Telemetry:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
-    def render(self, descriptions: list[Description], waiting: int) -> bytes:
+    def render(self, descriptions: list[Description], load: Load) -> bytes:
         """Everything there is to tell, now."""
         state = CollectorRegistry()
-        state.register(_State(descriptions, waiting))
+        state.register(_State(descriptions, load))
         return generate_latest(self._registry) + generate_latest(state)
 
 
 class _State(Collector):
     """What is true of the collections and queues at this moment."""
 
-    def __init__(self, descriptions: list[Description], waiting: int) -> None:
+    def __init__(self, descriptions: list[Description], load: Load) -> None:
         self._descriptions = descriptions
-        self._waiting = waiting
+        self._load = load
 
     def collect(self) -> Iterator[Metric]:
         """A gauge for each figure, a sample for each collection."""
         yield GaugeMetricFamily(
-            "bearing_texts_waiting", "Texts that wait for a model.", value=self._waiting
+            "bearing_texts_waiting", "Texts that wait for a model.", value=self._load.waiting
         )
+        yield GaugeMetricFamily(
+            "bearing_query_cache_bytes", "Memory of query vectors.", value=self._load.cache_bytes
+        )
+        for name, count in (("hits", self._load.cache_hits), ("misses", self._load.cache_misses)):
+            yield CounterMetricFamily(
+                f"bearing_query_cache_{name}", f"Query texts: cache {name}.", value=count
+            )
         for name, text in (
             ("documents", "Documents stored."),
             ("chunks", "Chunks stored, each with a vector."),

@@ -1,8 +1,10 @@
-"""Vectors and models made up for tests."""
+"""Vectors and models made up for tests, and what a service under test tells of itself."""
 
 from __future__ import annotations
 
 import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
 
 from indexer.documents import Vectors, normalise
 from indexer.embedding.embedder import CANARIES, Identity
@@ -19,3 +21,15 @@ def make_identity(dimension: int = DIMENSION, name: str = "test-model") -> Ident
 def random_units(count: int, dimension: int = DIMENSION, seed: int = 0) -> Vectors:
     """(count, dimension) float32 rows of unit length, in random directions."""
     return normalise(np.random.default_rng(seed).normal(size=(count, dimension)))
+
+
+def read_metrics(client: TestClient) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Every sample by its name and labels."""
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    return {
+        (one.name, tuple(sorted(one.labels.items()))): one.value
+        for family in text_string_to_metric_families(answer.text)
+        for one in family.samples
+    }

@@ -124,7 +124,7 @@ class Busy:
 
     def waiting(self) -> int:
         """How many texts the model's queue holds."""
-        return self.client.app_state["service"].waiting
+        return self.client.app_state["service"].load.waiting
 
     def until_waiting(self, count: int) -> None:
         """Return when so many texts wait or are worked on."""

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from prometheus_client.parser import text_string_to_metric_families
+from samples import read_metrics
 from starlette.testclient import TestClient
-
-
-def samples(client: TestClient) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """Every sample by its name and labels."""
-    answer = client.get("/metrics")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/plain")
-    return {
-        (one.name, tuple(sorted(one.labels.items()))): one.value
-        for family in text_string_to_metric_families(answer.text)
-        for one in family.samples
-    }
 
 
 def test_requests_are_counted_under_their_route(client: TestClient) -> None:
@@ -26,7 +14,7 @@ def test_requests_are_counted_under_their_route(client: TestClient) -> None:
     client.post("/search", json={"nonsense": 1})
     client.get("/no/such/path/1")
     client.get("/no/such/path/2")
-    found = samples(client)
+    found = read_metrics(client)
 
     def count(method: str, route: str, status: int) -> float:
         labels = (("method", method), ("route", route), ("status", str(status)))
@@ -45,7 +33,7 @@ def test_collections_are_told_by_size_and_recall(client: TestClient) -> None:
     texts = [{"id": str(i), "text": f"text {i}"} for i in range(7)]
     client.put("/documents", json={"documents": texts})
     client.put("/collections/other", json={})
-    found = samples(client)
+    found = read_metrics(client)
     default, other = (("collection", "default"),), (("collection", "other"),)
     assert found["bearing_collection_documents", default] == 7
     assert found["bearing_collection_documents", other] == 0
