@@ -207,5 +207,8 @@ def vectors_of(snapshot: Snapshot, rows: Rows, ids: Iterable[str]) -> dict[str, 
 
 
 def _gather(rows: Rows, chunks: list[StoredChunk]) -> StoredVectors:
-    vectors = np.array(rows.vectors[[chunk.row for chunk in chunks]])
+    numbers = [chunk.row for chunk in chunks]
+    if min(numbers) < 0 or max(numbers) >= len(rows.vectors):
+        raise Damaged(f"a chunk is of a row among {numbers[:9]} that is none: see `bearing verify`")
+    vectors = np.array(rows.vectors[numbers])
     return StoredVectors(tuple(chunk.chunk for chunk in chunks), vectors)

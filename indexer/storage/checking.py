@@ -11,7 +11,7 @@ import json
 import zlib
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import IO, Final, TypeAlias
@@ -25,7 +25,7 @@ from indexer.embedding.embedder import CANARIES, CANARY_COSINE, Embedder
 from indexer.errors import BearingError, Damaged, ModelMismatch, NotFound, StorageFailed
 from indexer.storage import sealed
 from indexer.storage.rows import VECTORS, generation_folder
-from indexer.storage.store import Generation, Owners, Snapshot, Store, facets_of
+from indexer.storage.store import Generation, Owners, Snapshot, Store, checksum_of, facets_of
 from indexer.storage.vectors import BLOCK_ROWS, VectorFile
 from indexer.storage.writing import NOBODY
 
@@ -233,7 +233,7 @@ class _Line:
     """A document as the store has it."""
 
     number: int
-    id: bytes
+    id: bytes | None
     title: bytes | None
     metadata: bytes
     text: bytes
@@ -242,6 +242,8 @@ class _Line:
     @property
     def place(self) -> str:
         """How a finding calls it."""
+        if self.id is None:
+            return f"document number {self.number}"
         return f"document {self.id.decode(errors='replace')!r}"
 
 
@@ -270,9 +272,7 @@ def _lines(snapshot: Snapshot) -> Iterator[_Line]:
         yield _Line(*values)
 
 
-def _check_document(
-    line: _Line, chunks: list[tuple[int, int, int]], facets: array[int]
-) -> Iterator[Finding]:
+def _check_document(line: _Line, chunks: list[_ChunkLine], facets: array[int]) -> Iterator[Finding]:
     try:
         title = None if line.title is None else line.title.decode()
         text, metadata = line.text.decode(), json.loads(line.metadata)
@@ -283,11 +283,13 @@ def _check_document(
         return
     if Document.stored("", text, title, metadata).content_hash != line.hash:
         yield _wrong_document(line, "its text or title is not what was stored")
-    positions = [position for position, _, _ in chunks]
+    positions = [chunk.position for chunk in chunks]
     if sorted(positions) != list(range(len(chunks))) or not chunks:
         yield _wrong_document(line, f"its chunks are numbered {positions[:10]}")
-    if any(not 0 <= start <= end <= len(text) for _, start, end in chunks):
+    if any(not 0 <= chunk.start <= chunk.end <= len(text) for chunk in chunks):
         yield _wrong_document(line, "a chunk of it lies outside its text")
+    if not all(chunk.is_whole for chunk in chunks):
+        yield _wrong_document(line, "a chunk of it is not what was written, by its checksum")
 
 
 def _wrong_document(line: _Line, problem: str) -> Finding:
@@ -318,26 +320,44 @@ def _check_facets(snapshot: Snapshot, facets: array[int]) -> Iterator[Finding]:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _ChunkLine:
+    """A chunk as the store has it."""
+
+    generation: int
+    row: int
+    document: int
+    position: int
+    start: int
+    end: int
+    checksum: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is what was written."""
+        return checksum_of(astuple(self)[:-1]) == self.checksum
+
+
 class _Chunks:
     """The chunks of a generation, document by document, in order of their numbers."""
 
     def __init__(self, snapshot: Snapshot, generation: Generation) -> None:
         lines = snapshot.select(
-            'SELECT document, position, "start", "end" FROM chunks'
+            'SELECT generation, row, document, position, "start", "end", checksum FROM chunks'
             " WHERE +generation = ? ORDER BY document, row",  # + leaves it the other index
             (generation.number,),
         )
-        self._groups = groupby(lines, key=lambda line: int(line[0]))
-        self._ahead: tuple[int, list[tuple[int, int, int]]] | None = None
+        self._groups = groupby(lines, key=lambda line: int(line[2]))
+        self._ahead: tuple[int, list[_ChunkLine]] | None = None
         self._orphans: list[int] = []
         self._advance()
 
     def _advance(self) -> None:
         found = next(self._groups, None)
-        self._ahead = found and (found[0], [tuple(line[1:]) for line in found[1]])
+        self._ahead = found and (found[0], [_ChunkLine(*line) for line in found[1]])
 
-    def of(self, document: int) -> list[tuple[int, int, int]]:
-        """Position, start and end of its chunks; asked for in rising order."""
+    def of(self, document: int) -> list[_ChunkLine]:
+        """Its chunks; asked for in rising order."""
         while self._ahead and self._ahead[0] < document:
             self._orphans.append(self._ahead[0])
             self._advance()

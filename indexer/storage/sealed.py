@@ -65,7 +65,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """The description on disk."""
+    """The description on disk; it has a checksum of its own, since it says how to search."""
 
     format: int
     kind: str
@@ -96,6 +96,26 @@ class _Record:
             sealed.bytes,
             sealed.build_seconds,
         )
+
+    @classmethod
+    def decode(cls, encoded: str) -> Self:
+        """What :meth:`encode` gave; raises Damaged, ValueError or TypeError for all else."""
+        fields = dict(json.loads(encoded))
+        if fields.get("format") != FORMAT:
+            raise Damaged(f"format {fields.get('format')}, not {FORMAT}")
+        digest = fields.pop("digest", None)
+        if _digest(fields) != digest:
+            raise Damaged(f"{DESCRIPTION} is not what was written")
+        return cls(**fields)
+
+    def encode(self) -> str:
+        """As JSON, with the SHA-256 of the other fields as the last."""
+        fields = asdict(self)
+        return json.dumps({**fields, "digest": _digest(fields)}, indent=1)
+
+
+def _digest(fields: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
 
 
 def build(
@@ -155,8 +175,7 @@ def write(folder: Path, sealed: Sealed) -> None:
     """Put a sealed index in place of the one there is, durably."""
     try:
         write_durably(folder / sealed.file, memoryview(sealed.index.encode().data))
-        record = json.dumps(asdict(_Record.of(sealed)), indent=1).encode()
-        write_durably(folder / DESCRIPTION, record)
+        write_durably(folder / DESCRIPTION, _Record.of(sealed).encode().encode())
         for other in (*folder.glob("sealed-*.faiss"), *folder.glob(".sealed*.draft")):
             if other.name != sealed.file:  # a draft is of a process that died: one seals at a time
                 other.unlink(missing_ok=True)
@@ -179,9 +198,7 @@ def read(folder: Path, report: Callable[[str], None]) -> Sealed | None:
 
 
 def _read(folder: Path) -> Sealed:
-    record = _Record(**json.loads((folder / DESCRIPTION).read_bytes()))
-    if record.format != FORMAT:
-        raise Damaged(f"format {record.format}, not {FORMAT}")
+    record = _Record.decode((folder / DESCRIPTION).read_text())
     encoded = np.fromfile(folder / Path(record.file).name, dtype=np.uint8)
     if hashlib.sha256(encoded.data).hexdigest() != record.sha256:
         raise Damaged(f"{record.file} is not what was written")

@@ -5,9 +5,9 @@ A reader works in one read transaction (:class:`Snapshot`), a writer in one writ
 the sequence that changed it last, so that whoever keeps rows in memory reads only what changed.
 
 Tables: ``facts`` (counters), ``generations`` (a model and its committed rows), ``documents``,
-``chunks`` (row -> document and characters), ``blocks`` (4096 rows each: the owner of every row,
--1 for none, and the checksum of their vectors), ``fields`` and ``facets`` (metadata, one line a
-value, for filters).
+``chunks`` (row -> document and characters, with a checksum, since nothing else would tell a wrong
+one), ``blocks`` (4096 rows each: the owner of every row, -1 for none, and the checksum of their
+vectors), ``fields`` and ``facets`` (metadata, one line a value, for filters).
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ import json
 import os
 import queue
 import sqlite3
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,7 +59,7 @@ CREATE TABLE documents(
 CREATE TABLE chunks(
     generation INTEGER NOT NULL, row INTEGER NOT NULL, document INTEGER NOT NULL,
     position INTEGER NOT NULL, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL,
-    PRIMARY KEY(generation, row)) WITHOUT ROWID;
+    checksum INTEGER NOT NULL, PRIMARY KEY(generation, row)) WITHOUT ROWID;
 CREATE INDEX chunks_of_document ON chunks(document, generation, row);
 CREATE TABLE blocks(
     generation INTEGER NOT NULL, block INTEGER NOT NULL, sequence INTEGER NOT NULL,
@@ -122,6 +125,26 @@ class StoredChunk:
     row: int
     document: int
     chunk: Chunk
+
+
+_CHUNK: Final = struct.Struct("<6q")
+
+
+def checksum_of(line: Sequence[int]) -> int:
+    """The CRC-32 of a chunk: its generation, row, document, position, start and end."""
+    return zlib.crc32(_CHUNK.pack(*line))
+
+
+def _chunk(row: int, document: int, position: int, start: int, end: int) -> StoredChunk:
+    fields = (row, document, position, start, end)
+    if not all(isinstance(field, int) for field in fields):
+        raise Damaged(f"the chunk of row {row} is not what was stored: see `bearing verify`")
+    return StoredChunk(row, document, Chunk(position, start, end))
+
+
+def _line(generation: int, stored: StoredChunk) -> tuple[int, ...]:
+    chunk = stored.chunk
+    return generation, stored.row, stored.document, chunk.position, chunk.start, chunk.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +301,7 @@ class Snapshot:
             " WHERE generation = ? AND row IN (SELECT value FROM json_each(?))",
             (generation, json.dumps(list(rows))),
         )
-        return {r: StoredChunk(r, d, Chunk(p, s, e)) for r, d, p, s, e in found}
+        return {line[0]: _chunk(*line) for line in found}
 
     def chunks_of(self, generation: int, numbers: Iterable[int]) -> list[StoredChunk]:
         """The chunks of these documents, by document and row."""
@@ -288,7 +311,7 @@ class Snapshot:
             " ORDER BY document, row",
             (json.dumps(list(numbers)), generation),
         )
-        return [StoredChunk(r, d, Chunk(p, s, e)) for r, d, p, s, e in found]
+        return [_chunk(*line) for line in found]
 
     def matching(self, condition: Filter, size: int) -> NDArray[np.bool_]:
         """(size,) bool by document number: whether the document passes.
@@ -496,11 +519,8 @@ class Transaction(Snapshot):
     def add_chunks(self, generation: int, chunks: Iterable[StoredChunk]) -> None:
         """Record the chunks of rows."""
         self._connection.executemany(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                (generation, c.row, c.document, c.chunk.position, c.chunk.start, c.chunk.end)
-                for c in chunks
-            ),
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(*line, checksum_of(line)) for line in map(partial(_line, generation), chunks)],
         )
 
     def drop_chunks(self, numbers: Iterable[int]) -> None:
@@ -702,10 +722,12 @@ def _read_only(path: Path, uri: str) -> tuple[str, type[sqlite3.Connection]]:
 
 
 def _document(row: tuple[int, str, str | None, str, str]) -> Document:
-    _, id, title, metadata, text = row
+    number, id, title, metadata, text = row
+    if not isinstance(id, str) or not isinstance(text, str):
+        raise Damaged(f"document number {number} is not what was stored: see `bearing verify`")
     try:
         return Document.stored(id, text, title, json.loads(metadata))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise Damaged(f"the metadata of document {id!r} is not what was stored: see verify") from (
             error
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import subprocess
@@ -53,17 +54,17 @@ def make_varied(folder: Path) -> None:
         collection.delete([f"d{i}" for i in range(40, 60)])
 
 
-def without_offsets(stored: StoredVectors | None) -> object:
-    """A document's vectors, without where in its text the chunks begin and end."""
-    return stored and (len(stored.chunks), stored.vectors.tobytes())
+def readable(stored: StoredVectors | None) -> object:
+    """A document's chunks and vectors, to be compared."""
+    return stored and (stored.chunks, stored.vectors.tobytes())
 
 
 def content(folder: Path) -> object:
-    """All that can be read of a collection, except where in a text its chunks lie."""
+    """All that can be read of a collection."""
     conditions = ({"n": 3}, {"tags": "a"}, {"x": {"$gt": 20.5}}, {"yes": True}, {"none": None})
     with LocalCollection(folder) as collection:
         documents = dict(all_documents(collection))
-        vectors = [without_offsets(one) for one in collection.vectors(list(documents))]
+        vectors = [readable(one) for one in collection.vectors(list(documents))]
         passing = [
             [one.id for one in collection.page(parse_filter(c), limit=1000).documents]
             for c in conditions
@@ -82,8 +83,7 @@ def content(folder: Path) -> object:
 def test_a_flipped_bit_of_the_store_is_found_or_changes_nothing(tmp_path: Path) -> None:
     """Whatever one flipped bit changes in what can be read, verify finds it.
 
-    Chunks' characters within their text have no checksum, and are left out. Reading such a store
-    answers, or raises an error of ours; verify always answers.
+    Reading such a store answers, or raises an error of ours; verify always answers.
     """
     folder, dice = tmp_path / "things", random.Random(3)
     make_varied(folder)
@@ -171,6 +171,34 @@ def test_a_damaged_index_is_told_and_built_again(
         assert collection.describe().index["kind"] == "scan"
     state.documents["new"] = document
     matching(folder, [state], random.Random(0))
+
+
+def test_a_flipped_bit_of_an_index_or_its_description_is_found(tmp_path: Path) -> None:
+    """Each bit of the index counts, and each of its description that is not lost in reading it.
+
+    A description that reads the same (a space for another) says what was written.
+    """
+    sealed_collection(tmp_path)
+    folder, dice = tmp_path / "things", random.Random(6)
+    place = folder / "generations" / "1"
+    for pattern, least in (("sealed-*.faiss", 20), ("sealed.json", 15)):
+        (path,) = place.glob(pattern)
+        whole, found = path.read_bytes(), 0
+        for _ in range(20):
+            flipped = bytearray(whole)
+            flipped[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
+            path.write_bytes(flipped)
+            told = checked(folder)
+            assert all(one.startswith("sealed.json: ") for one in told)
+            assert told or same_description(flipped, whole)
+            found += bool(told)
+        path.write_bytes(whole)
+        assert found >= least
+
+
+def same_description(one: bytes, other: bytes) -> bool:
+    """Whether two descriptions say the same."""
+    return bool(json.loads(one) == json.loads(other))
 
 
 def test_an_index_over_other_vectors_is_found(tmp_path: Path) -> None:
