@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from app.schemas import DocumentBody, PageParameters, Point, SearchBody, SimilarityBody
+from app.schemas import (
+    DocumentBody,
+    ExampleBody,
+    ExamplePoint,
+    PageParameters,
+    Point,
+    SearchBody,
+    SimilarityBody,
+)
 from app.settings import PREFIX, Settings
 from indexer.errors import InvalidQuery, TooLarge
 
@@ -23,8 +31,20 @@ def check_searches(bodies: Sequence[SearchBody], settings: Settings) -> None:
             raise InvalidQuery(f"k: {body.k}, at most {settings.max_k} ({PREFIX}MAX_K)")
         _require("characters of query", len(body.query or ""), settings, "max_query_characters")
         _require("numbers in vector", len(body.vector or ()), settings, "max_dimension")
-        _require("examples", len(body.like) + len(body.unlike), settings, "max_texts")
+        _check_examples((*body.like, *body.unlike), settings)
+    texts = sum(isinstance(one, ExampleBody) for body in bodies for one in body.like + body.unlike)
+    _require("example texts of all searches", texts, settings, "max_texts")
     _require("hits of all searches", sum(body.k for body in bodies), settings, "max_hits")
+
+
+def _check_examples(examples: Sequence[ExamplePoint], settings: Settings) -> None:
+    _require("examples", len(examples), settings, "max_texts")
+    for example in examples:
+        if isinstance(example, ExampleBody):
+            length = len(example.text)
+            _require("characters of an example", length, settings, "max_characters")
+        elif isinstance(example, list):
+            _require("numbers in an example", len(example), settings, "max_dimension")
 
 
 def check_documents(bodies: Sequence[DocumentBody], settings: Settings) -> None:

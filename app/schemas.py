@@ -22,7 +22,18 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from indexer.collection import Description
-from indexer.documents import Answer, Document, Hit, Mode, Query, Vector, normalise
+from indexer.documents import (
+    Answer,
+    Document,
+    Example,
+    ExampleText,
+    Hit,
+    Mode,
+    Query,
+    Strategy,
+    Vector,
+    normalise,
+)
 from indexer.filters import parse_filter
 from indexer.similarity import Measure
 
@@ -60,6 +71,36 @@ class Returned(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class ExampleBody(Given):
+    """A text as an example."""
+
+    text: str
+
+
+def _example_kind(given: object) -> str | None:
+    kinds: dict[type, str] = {str: "<id>", list: "<vector>", dict: "<text>", ExampleBody: "<text>"}
+    return kinds.get(type(given))
+
+
+ExamplePoint: TypeAlias = Annotated[
+    Annotated[str, Tag("<id>")]
+    | Annotated[list[float], Field(min_length=1), Tag("<vector>")]
+    | Annotated[ExampleBody, Tag("<text>")],
+    Discriminator(
+        _example_kind,
+        custom_error_type="example",
+        custom_error_message='expected the id of a document, {"text": "..."}, or a list of numbers',
+    ),
+]
+"""A stored document by its id, a text, or a vector."""
+
+
+def _to_example(given: str | list[float] | ExampleBody) -> Example:
+    if isinstance(given, str):
+        return given
+    return ExampleText(given.text) if isinstance(given, ExampleBody) else _direction(given)
+
+
 class SearchBody(Given):
     """One search: by a text, by a vector, or by examples; exactly one of these."""
 
@@ -67,8 +108,17 @@ class SearchBody(Given):
     vector: list[float] | None = Field(
         None, min_length=1, description="A vector of the collection's dimension, of any length."
     )
-    like: list[str] = Field([], description="Ids of documents to find more of.")
-    unlike: list[str] = Field([], description="Ids of documents to stay away from.")
+    like: list[ExamplePoint] = Field(
+        [],
+        description='What to be near to: ids of documents, `{"text": "..."}`, or vectors. '
+        "Documents that are examples are no hits.",
+        examples=[["an-id", {"text": "a text"}]],
+    )
+    unlike: list[ExamplePoint] = Field([], description="What to stay away from; as `like`.")
+    strategy: Annotated[Strategy, Field(strict=False)] = Field(
+        Strategy.MEAN,
+        description="How examples rank: by the direction of their mean, or by the best of them.",
+    )
     k: int = Field(10, ge=1, description="How many documents; as many come if they exist.")
     filter: dict[str, JsonValue] | None = Field(
         None,
@@ -98,8 +148,9 @@ class SearchBody(Given):
         return Query(
             text=self.query,
             vector=None if self.vector is None else _direction(self.vector),
-            like=tuple(self.like),
-            unlike=tuple(self.unlike),
+            like=tuple(_to_example(one) for one in self.like),
+            unlike=tuple(_to_example(one) for one in self.unlike),
+            strategy=self.strategy,
             k=self.k,
             filter=parse_filter(self.filter),
             mode=self.mode,

@@ -85,7 +85,7 @@ class Model:
 
     async def embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
         """Text queries with their vectors, and whether each text was truncated; in order."""
-        known = [self.vectors.get(query.text or "") for query in queries]
+        known = [None if one.text is None else self.vectors.get(one.text) for one in queries]
         missing = [query for query, kept in zip(queries, known, strict=True) if kept is None]
         embedded = iter(await self.queries.submit(missing))
         fingerprint = self.embedder.identity.fingerprint
@@ -99,8 +99,8 @@ class Model:
     def _embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
         embedded = list(zip(*embed_queries(self.embedder, queries), strict=True))
         for query, truncated in embedded:
-            assert query.text is not None and query.vector is not None
-            self.vectors.keep(query.text, query.vector, truncated=truncated)
+            if query.text is not None and query.vector is not None:  # else it is by examples
+                self.vectors.keep(query.text, query.vector, truncated=truncated)
         return embedded
 
     def _embed_texts(self, texts: Sequence[str]) -> list[EmbeddedText]:

@@ -23,7 +23,7 @@ from typer.exceptions import TyperException
 from indexer import console
 from indexer.collection import Collection, IndexChoice, IndexKind
 from indexer.config import DEFAULT_COLLECTION, Library
-from indexer.documents import Mode, Query
+from indexer.documents import ExampleText, Mode, Query, Strategy
 from indexer.embedding import Embedder, open_embedder
 from indexer.errors import BearingError, InvalidInput, NotFound
 from indexer.filters import Filter, parse_filter
@@ -213,18 +213,27 @@ def search(
         float | None, typer.Option(help="Give probabilities: softmax(score / temperature).")
     ] = None,
     like: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Instead of a query: be close to it.")
+        list[str] | None,
+        typer.Option(metavar="ID", help="Instead of a query: near this document; repeatable."),
     ] = None,
     unlike: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="And far from it; may be repeated.")
+        list[str] | None, typer.Option(metavar="ID", help="And away from it; repeatable.")
     ] = None,
+    like_text: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="The same with a text of your own.")
+    ] = None,
+    unlike_text: Annotated[list[str] | None, typer.Option(metavar="TEXT")] = None,
+    strategy: Annotated[
+        Strategy, typer.Option(help="Rank by the mean of the examples, or by the best of them.")
+    ] = Strategy.MEAN,
     as_json: Json = False,
 ) -> None:
     """Find the documents closest in meaning to a query, or to other documents."""
     asked = Query(
         text=" ".join(query) if query else None,
-        like=tuple(like or ()),
-        unlike=tuple(unlike or ()),
+        like=(*(like or ()), *map(ExampleText, like_text or ())),
+        unlike=(*(unlike or ()), *map(ExampleText, unlike_text or ())),
+        strategy=strategy,
         k=k,
         filter=_parse_filter(condition),
         mode=mode,

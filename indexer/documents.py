@@ -192,19 +192,39 @@ class Mode(StrEnum):
     HYBRID = "hybrid"
 
 
+class Strategy(StrEnum):
+    """How several examples make one ranking: see indexer.ranking.examples."""
+
+    MEAN = "mean"
+    BEST = "best"
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleText:
+    """A text to be near to, or away from, as if it were a document."""
+
+    text: str
+
+
+Example: TypeAlias = str | ExampleText | Vector
+"""The id of a stored document, a text, or a vector, (d,), of any length but zero."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What is searched for: a text, a vector, or example documents (``like`` less ``unlike``).
+    """What is searched for: a text, a vector, or examples (near ``like``, away from ``unlike``).
 
     A text that is to be searched densely must have its vector beside it by the time a collection
-    sees it (see indexer.search); vectors need not have unit length. ``model`` is the fingerprint
-    of the model that computed the vector, if one did, as in EmbeddedDocument.
+    sees it, and a text as an example must be its vector (see indexer.search); vectors need not
+    have unit length. ``model`` is the fingerprint of the model that computed these vectors, if one
+    did, as in EmbeddedDocument. Documents that are examples by their ids are never hits.
     """
 
     text: str | None = None
     vector: Vector | None = None
-    like: tuple[str, ...] = ()
-    unlike: tuple[str, ...] = ()
+    like: tuple[Example, ...] = ()
+    unlike: tuple[Example, ...] = ()
+    strategy: Strategy = Strategy.MEAN
     k: int = 10
     filter: Filter | None = None
     mode: Mode = Mode.DENSE
@@ -220,13 +240,28 @@ class Query:
             raise InvalidQuery(f"temperature must be above 0, got {self.temperature}")
         if self.min_score is not None and not np.isfinite(self.min_score):
             raise InvalidQuery(f"min_score must be finite, got {self.min_score}")
-        if self.text is not None and not is_encodable(self.text):
-            raise InvalidQuery("the query holds a lone surrogate, which is not valid Unicode")
-        examples = bool(self.like or self.unlike)
-        if examples == (self.text is not None or self.vector is not None):
+        for text in (self.text or "", *self.example_texts):
+            if not is_encodable(text):
+                raise InvalidQuery("the query holds a lone surrogate, which is not valid Unicode")
+        if bool(self.examples) == (self.text is not None or self.vector is not None):
             raise InvalidQuery("give one of: a text (query), a vector, or examples (like, unlike)")
         if self.mode is not Mode.DENSE and self.text is None:
             raise InvalidQuery(f"mode {self.mode} needs a text (query)")
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """All examples, the liked ones first."""
+        return (*self.like, *self.unlike)
+
+    @property
+    def example_ids(self) -> tuple[str, ...]:
+        """The examples that are stored documents."""
+        return tuple(one for one in self.examples if isinstance(one, str))
+
+    @property
+    def example_texts(self) -> tuple[str, ...]:
+        """The examples that are texts without a vector."""
+        return tuple(one.text for one in self.examples if isinstance(one, ExampleText))
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +339,8 @@ __all__ = [
     "Chunk",
     "Document",
     "EmbeddedDocument",
+    "Example",
+    "ExampleText",
     "Hit",
     "Metadata",
     "Mode",
@@ -311,6 +348,7 @@ __all__ = [
     "Passage",
     "Query",
     "Scalar",
+    "Strategy",
     "Vector",
     "Vectors",
     "check_unit",

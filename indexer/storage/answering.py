@@ -18,12 +18,14 @@ from indexer.documents import (
     Mode,
     Passage,
     Query,
+    Strategy,
     Vector,
     Vectors,
-    normalise,
 )
-from indexer.errors import Damaged, InvalidQuery, InvalidVector, ModelChanged, NotFound
+from indexer.errors import Damaged, InvalidQuery, ModelChanged
+from indexer.ranking.examples import mean_direction
 from indexer.similarity import softmax
+from indexer.storage.examples import Examples, best_by_example, examples_of, unit_vector
 from indexer.storage.rows import Rows
 from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, StoredChunk
@@ -36,13 +38,17 @@ FETCH_MORE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Queries that may return the same rows, so that one pass answers them."""
+    """Queries that may return the same rows, so that one pass answers them.
+
+    ``best`` are the examples of the only query, if it is ranked by the best of them.
+    """
 
     places: list[int]
     queries: list[Query]
     vectors: Vectors
     allowed: NDArray[np.bool_] | None
     exact: bool
+    best: Examples | None = None
 
 
 def answer_queries(
@@ -72,19 +78,29 @@ def _groups(
         places = list(run)
         group = [queries[place] for place in places]
         first = group[0]
-        examples = (*first.like, *first.unlike)
-        vectors = np.stack([_direction(snapshot, rows, query) for query in group])
-        without = [old.number for old in snapshot.stored(examples).values()] if examples else []
+        ids = first.example_ids
+        without = [old.number for old in snapshot.stored(ids).values()] if ids else []
         allowed = selections.select(snapshot, rows, first.filter, without)
+        if _is_by_best(first):
+            none = np.empty((0, rows.vectors.shape[1]), np.float32)
+            best = _examples(snapshot, rows, first)
+            yield Group(places, group, none, allowed, first.exact, best)
+            continue
+        vectors = np.stack([_direction(snapshot, rows, query) for query in group])
         yield Group(places, group, vectors, allowed, first.exact)
 
 
-def _restriction(query: Query) -> tuple[str, tuple[str, ...], bool]:
+def _restriction(query: Query) -> tuple[str, tuple[str, ...], bool, int]:
     """What decides the rows that a query may return, and how they are found.
 
     A filter is told by its text: as values, 1 and true are equal in Python, but not to a filter.
     """
-    return repr(query.filter), (*query.like, *query.unlike), query.exact
+    alone = id(query) if _is_by_best(query) else 0
+    return repr(query.filter), query.example_ids, query.exact, alone
+
+
+def _is_by_best(query: Query) -> bool:
+    return bool(query.examples) and query.strategy is Strategy.BEST
 
 
 def _direction(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:
@@ -93,16 +109,11 @@ def _direction(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:
         raise InvalidQuery(f"mode {query.mode} is not offered by this collection: use dense")
     if query.vector is not None:
         check_model(rows, query.model, "the query's vector")
-        given, dimension = np.asarray(query.vector), rows.vectors.shape[1]
-        if given.shape != (dimension,):
-            raise InvalidVector(
-                f"the query's vector has {given.size} components; the collection's have {dimension}"
-            )
-        unit: Vector = normalise(given[None, :], "query vector")[0]
-        return unit
+        return unit_vector(query.vector, rows.vectors.shape[1], "the query's vector")
     if query.text is not None:
         raise InvalidQuery("a text query needs its vector beside it: use indexer.search")
-    return _mean_of_examples(snapshot, rows, query)
+    examples = _examples(snapshot, rows, query)
+    return mean_direction(examples.liked, examples.unliked)
 
 
 def check_model(rows: Rows, model: str | None, what: str) -> None:
@@ -114,19 +125,11 @@ def check_model(rows: Rows, model: str | None, what: str) -> None:
         )
 
 
-def _mean_of_examples(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:
-    """The direction from the mean of ``unlike`` (or the origin) to the mean of ``like``."""
-    found = vectors_of(snapshot, rows, (*query.like, *query.unlike))
-    missing = [id for id in (*query.like, *query.unlike) if id not in found]
-    if missing:
-        raise NotFound(f"example {missing[0]!r} is not a document of this collection")
-    total = np.zeros(rows.vectors.shape[1], dtype=np.float64)
-    for sign, ids in ((1.0, query.like), (-1.0, query.unlike)):
-        for id in ids:
-            mean = normalise(found[id].vectors.mean(axis=0, keepdims=True), f"mean of {id!r}")[0]
-            total += sign * mean / len(ids)
-    unit: Vector = normalise(total[None, :], "the examples' mean")[0]
-    return unit
+def _examples(snapshot: Snapshot, rows: Rows, query: Query) -> Examples:
+    """The directions of a query's examples."""
+    check_model(rows, query.model, "an example's vector")
+    stored = vectors_of(snapshot, rows, query.example_ids)
+    return examples_of(stored, rows.vectors.shape[1], query.like, query.unlike)
 
 
 def _nearest_documents(
@@ -136,6 +139,9 @@ def _nearest_documents(
 
     Fetches on until k are found, since several of the best rows may be of one document.
     """
+    if group.best is not None:
+        k = group.queries[0].k
+        return [best_by_example(rows, group.best, k, group.allowed, exact=group.exact)]
     found: list[list[tuple[float, int]]] = [[] for _ in group.queries]
     waiting = list(range(len(group.queries)))
     fetch = max(query.k for query in group.queries)
@@ -147,22 +153,12 @@ def _nearest_documents(
             query = group.vectors[waiting[0]]
             watch.offer(Observation(rows, query, group.allowed, scores[0]))
         for index, own_scores, own_rows in zip(waiting, scores, nearest, strict=True):
-            found[index] = _by_document(rows, own_scores, own_rows)[: group.queries[index].k]
+            found[index] = rows.by_document(own_scores, own_rows)[: group.queries[index].k]
         if nearest.shape[1] < fetch:
             return found  # that was every row there is
         waiting = [i for i in waiting if len(found[i]) < group.queries[i].k]
         fetch *= FETCH_MORE
     return found
-
-
-def _by_document(
-    rows: Rows, scores: NDArray[np.float32], nearest: NDArray[np.int64]
-) -> list[tuple[float, int]]:
-    """The first row of each document, best first."""
-    count = int(np.count_nonzero(nearest >= 0))
-    _, first = np.unique(rows.owners[nearest[:count]], return_index=True)
-    first.sort()
-    return list(zip(scores[first].tolist(), nearest[first].tolist(), strict=True))
 
 
 def _hits(

@@ -60,6 +60,13 @@ class Rows:
             self.index.index, self.index.measured.effort, queries, self.vectors, k, allowed
         )
 
+    def by_document(self, scores: Scores, nearest: RowNumbers) -> list[tuple[float, int]]:
+        """Each document's first row of (m,) sorted ones, with its score; -1 ends the rows."""
+        count = int(np.count_nonzero(nearest >= 0))
+        _, first = np.unique(self.owners[nearest[:count]], return_index=True)
+        first.sort()
+        return list(zip(scores[first].tolist(), nearest[first].tolist(), strict=True))
+
 
 VECTORS: Final = "vectors.f32"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,50 @@ def test_examples_find_others_like_them(filled: TestClient) -> None:
     """A search by example leaves the examples themselves out."""
     hits = filled.post("/search", json={"like": ["north"], "unlike": ["south"]}).json()["hits"]
     assert {hit["id"] for hit in hits} == {"east", "west"}
+
+
+def test_examples_may_be_texts_and_vectors(filled: TestClient) -> None:
+    """A text as an example is near what an equal document is near; so is its vector."""
+    with open_embedder("hashing", cache=Path()) as embedder:
+        vector = embedder.embed(["a direction"]).vectors[0].tolist()
+    expected = ranked(cosines("a direction"))
+    for example in ({"text": "a direction"}, vector):
+        hits = filled.post("/search", json={"like": [example]}).json()["hits"]
+        assert [hit["id"] for hit in hits] == expected
+    mixed = {"like": [{"text": "a direction"}, "south"], "unlike": [vector], "strategy": "best"}
+    hits = filled.post("/search", json=mixed).json()["hits"]
+    assert {hit["id"] for hit in hits} == {"north", "east", "west"}
+
+
+def test_by_the_best_example_what_is_nearer_to_the_unliked_comes_last(filled: TestClient) -> None:
+    """A document that is nearer to something unliked scores at most -1, and is still a hit."""
+    body = {"like": [{"text": "a direction"}], "unlike": [{"text": TEXTS["north"]}], "k": 9}
+    hits = filled.post("/search", json=body | {"strategy": "best"}).json()["hits"]
+    assert len(hits) == len(TEXTS)
+    assert hits[-1]["id"] == "north" and hits[-1]["score"] <= -1
+
+
+@pytest.mark.parametrize("example", [1, None, {"id": "north"}, {"text": 1}, [], ["a"], True])
+def test_what_is_no_example_is_refused(filled: TestClient, example: object) -> None:
+    """The error says where it is and what an example may be."""
+    response = filled.post("/search", json={"like": ["north", example]})
+    assert response.status_code == 422
+    assert "like" in response.text
+
+
+def test_examples_are_bounded(connect: Callable[..., TestClient]) -> None:
+    """More examples, or longer ones, than the settings allow are refused with the setting named."""
+    client = connect(max_texts=2, max_characters=5, max_dimension=3)
+    for like, setting in (
+        (["a", "b", "c"], "BEARING_MAX_TEXTS"),
+        ([{"text": "longer"}], "BEARING_MAX_CHARACTERS"),
+        ([[1.0] * 4], "BEARING_MAX_DIMENSION"),
+    ):
+        response = client.post("/search", json={"like": like})
+        assert response.status_code == 413 and setting in response.json()["detail"]
+    searches = [{"like": [{"text": "a"}, {"text": "b"}]}, {"like": [{"text": "a"}]}]
+    response = client.post("/search/batch", json={"searches": searches})
+    assert response.status_code == 413 and "example texts" in response.json()["detail"]
 
 
 def test_an_example_that_is_not_stored_is_not_found(filled: TestClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from indexer.documents import (
     Chunk,
     Document,
     EmbeddedDocument,
+    ExampleText,
     Mode,
     Query,
+    Strategy,
     Vectors,
     normalise,
 )
@@ -244,6 +247,67 @@ def test_examples_find_their_like_and_are_left_out(collection: Collection) -> No
         collection.search([Query(like=("nope",))])
 
 
+def test_examples_may_be_vectors(collection: Collection) -> None:
+    """A vector of any length is an example as a document of its direction is, and hides none."""
+    vectors = random_units(200)
+    fill(collection, vectors)
+    mixed = Query(like=("d1", vectors[2] * 9), unlike=(vectors[3],), k=199)
+    direction = normalise(((vectors[1] + vectors[2]) / 2 - vectors[3])[None])[0]
+    found = ids(collection.search([mixed])[0])
+    assert found == best(vectors, direction, [i for i in range(200) if i != 1], 199)
+    with pytest.raises(InvalidVector, match=f"have {DIMENSION}"):
+        collection.search([Query(like=(np.ones(DIMENSION - 1),))])
+    with pytest.raises(InvalidVector, match="an example's vector 0 is zero"):
+        collection.search([Query(unlike=(np.zeros(DIMENSION),))])
+    with pytest.raises(InvalidQuery, match=r"indexer\.search"):
+        collection.search([Query(like=(ExampleText("words"),))])
+
+
+@pytest.mark.parametrize(
+    ("liked", "unliked"), [((1,), ()), ((1, 2, 3), (4, 5)), ((), (6, 7)), ((8,), (8, 9))]
+)
+@pytest.mark.parametrize("k", [5, 400])
+def test_by_the_best_example_all_documents_are_ranked_by_the_rule(
+    collection: Collection, liked: tuple[int, ...], unliked: tuple[int, ...], k: int
+) -> None:
+    """The nearest liked example counts, but for what is nearer to an unliked one: that is last."""
+    vectors = random_units(400, seed=3)
+    fill(collection, vectors)
+    query = Query(
+        like=tuple(f"d{i}" for i in liked),
+        unlike=tuple(f"d{i}" for i in unliked),
+        strategy=Strategy.BEST,
+        k=k,
+    )
+    cosines = vectors.astype(np.float64) @ vectors.T
+    others = [i for i in range(400) if i not in liked + unliked]
+
+    def score(i: int) -> float:
+        near = max((cosines[i, j] for j in liked), default=-np.inf)
+        away = max((cosines[i, j] for j in unliked), default=-np.inf)
+        return -away if not liked else near if near > away + 1e-6 else -2 - away
+
+    hits = collection.search([query])[0].hits
+    assert [hit.document.id for hit in hits] == [
+        f"d{i}" for i in sorted(others, key=score, reverse=True)[:k]
+    ]
+    for hit in hits:
+        assert hit.score == pytest.approx(score(int(hit.document.id[1:])), abs=1e-6)
+
+
+def test_by_the_best_example_a_document_counts_by_its_best_chunk(collection: Collection) -> None:
+    """Chunks are grouped, filters hold, and k documents come."""
+    vectors = random_units(400, seed=2)
+    collection.put(
+        [embedded(f"d{i}", vectors[i * 20 : i * 20 + 20], metadata={"n": i}) for i in range(20)]
+    )
+    likes = random_units(3, seed=8)
+    query = Query(like=tuple(likes), strategy=Strategy.BEST, filter=parse_filter({"n": {"$ne": 4}}))
+    answer = collection.search([replace(query, k=19)])[0]
+    scores = (vectors.astype(np.float64) @ likes.T).max(axis=1).reshape(20, 20).max(axis=1)
+    assert ids(answer) == [f"d{i}" for i in np.argsort(-scores) if i != 4]
+
+
 def test_queries_of_one_call_are_answered_each_by_itself(collection: Collection) -> None:
     """Many queries with different k and filters give what they give one by one."""
     fill(collection, random_units(500))
@@ -256,6 +320,11 @@ def test_queries_of_one_call_are_answered_each_by_itself(collection: Collection)
         )
         for i, vector in enumerate(random_units(25, seed=8))
     ]
+    for strategy in Strategy:
+        queries += [
+            Query(like=("d1",), strategy=strategy),
+            Query(unlike=("d1",), strategy=strategy),
+        ]
     together = collection.search(queries)
     for query, answer in zip(queries, together, strict=True):
         assert ids(answer) == ids(collection.search([query])[0])
