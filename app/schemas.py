@@ -7,6 +7,7 @@ is NaN or infinite. How much may be asked at once depends on the settings: see a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
@@ -30,6 +31,7 @@ from indexer.documents import (
     Hit,
     Mode,
     Query,
+    Scores,
     Strategy,
     Vector,
     normalise,
@@ -300,11 +302,28 @@ class PassageView(Returned):
     end: int
 
 
+class ScoresView(Returned):
+    """What a hit's score is made of; only what is known."""
+
+    dense: float | None = Field(None, description="The cosine of its best chunk.")
+    lexical: float | None = Field(None, description="Its BM25 score.")
+    dense_rank: int | None = Field(None, description="Its place, from 1, by cosine.")
+    lexical_rank: int | None = Field(None, description="Its place, from 1, by BM25.")
+    fused: float | None = Field(None, description="What a hybrid search makes of both.")
+    reranked: float | None = Field(None, description="The cross-encoder's score.")
+
+    @classmethod
+    def of(cls, scores: Scores) -> Self:
+        """Those of the scores that are known."""
+        return cls(**{name: value for name, value in asdict(scores).items() if value is not None})
+
+
 class HitView(DocumentView):
-    """A document that answers a search; a larger score is closer, distance is 1 - score."""
+    """A document that answers a search; a larger score is closer."""
 
     score: float
-    distance: float
+    distance: float | None = Field(description="1 - cosine; null where no cosine is known.")
+    scores: ScoresView
     passage: PassageView
     probability: float | None = Field(None, description="Only if a temperature was given.")
 
@@ -317,6 +336,7 @@ class HitView(DocumentView):
             id=document.id,
             score=hit.score,
             distance=hit.distance,
+            scores=ScoresView.of(hit.scores),
             text=document.text,
             title=document.title,
             metadata=dict(document.metadata),

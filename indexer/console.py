@@ -296,6 +296,7 @@ def _hit_figures(hit: Hit) -> dict[str, Any]:
         "metadata": dict(document.metadata),
         "score": hit.score,
         "distance": hit.distance,
+        "scores": {name: value for name, value in asdict(hit.scores).items() if value is not None},
         "passage": asdict(hit.passage),
     }
     if hit.probability is not None:

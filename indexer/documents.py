@@ -210,6 +210,13 @@ Example: TypeAlias = str | ExampleText | Vector
 """The id of a stored document, a text, or a vector, (d,), of any length but zero."""
 
 
+class Fusion(StrEnum):
+    """How the two rankings of a hybrid search become one; see indexer.ranking.fusion."""
+
+    CONVEX = "convex"
+    RECIPROCAL_RANK = "reciprocal_rank"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """What is searched for: a text, a vector, or examples (near ``like``, away from ``unlike``).
@@ -218,6 +225,8 @@ class Query:
     sees it, and a text as an example must be its vector (see indexer.search); vectors need not
     have unit length. ``model`` is the fingerprint of the model that computed these vectors, if one
     did, as in EmbeddedDocument. Documents that are examples by their ids are never hits.
+    ``candidates`` is how many of the best by meaning, and of the best by words, a hybrid search
+    fuses; None takes enough for k.
     """
 
     text: str | None = None
@@ -228,6 +237,8 @@ class Query:
     k: int = 10
     filter: Filter | None = None
     mode: Mode = Mode.DENSE
+    fusion: Fusion = Fusion.CONVEX
+    candidates: int | None = None
     min_score: float | None = None
     exact: bool = False
     temperature: float | None = None
@@ -236,6 +247,8 @@ class Query:
     def __post_init__(self) -> None:
         if self.k < 1:
             raise InvalidQuery(f"k must be at least 1, got {self.k}")
+        if self.candidates is not None and self.candidates < 1:
+            raise InvalidQuery(f"candidates must be at least 1, got {self.candidates}")
         if self.temperature is not None and not 0 < self.temperature < float("inf"):
             raise InvalidQuery(f"temperature must be above 0, got {self.temperature}")
         if self.min_score is not None and not np.isfinite(self.min_score):
@@ -274,28 +287,58 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """What a hit's score is made of; None for what was not asked for or is not known.
+
+    ``dense`` is the cosine of its best chunk, ``lexical`` its BM25 score, 0 where none of its
+    words is asked for; the ranks, from 1, are its places among the candidates of either part,
+    None where it was not one of them. ``fused`` is what a hybrid search makes of both, and
+    ``reranked`` the score of a cross-encoder.
+    """
+
+    dense: float | None = None
+    lexical: float | None = None
+    dense_rank: int | None = None
+    lexical_rank: int | None = None
+    fused: float | None = None
+    reranked: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
-    """A document that answers a query. A score is larger when closer; for dense a cosine."""
+    """A document that answers a query, by the score that hits are ordered by: larger is better.
+
+    It is a cosine in mode dense, BM25 in mode lexical, the fused score in mode hybrid.
+    """
 
     document: Document
     score: float
     passage: Passage
     probability: float | None = None
+    scores: Scores = Scores()
 
     @property
-    def distance(self) -> float:
-        """1 - score: for a cosine in [0, 2]."""
-        return 1.0 - self.score
+    def distance(self) -> float | None:
+        """1 - cosine, in [0, 2]; None where the cosine is not known."""
+        return None if self.scores.dense is None else 1.0 - self.scores.dense
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The hits of one query, best first; ties by the order in which documents came."""
+    """The hits of one query, best first; ties by the order in which documents came.
+
+    ``total`` is how many documents could be hits in all, None where that is not known; ``cursor``
+    where the next page begins, None where there is none; ``candidates`` how many hits the
+    probabilities were taken over.
+    """
 
     hits: tuple[Hit, ...]
     mode: Mode
     exact: bool
     truncated: bool = False
+    total: int | None = None
+    cursor: str | None = None
+    candidates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +384,7 @@ __all__ = [
     "EmbeddedDocument",
     "Example",
     "ExampleText",
+    "Fusion",
     "Hit",
     "Metadata",
     "Mode",
@@ -348,6 +392,7 @@ __all__ = [
     "Passage",
     "Query",
     "Scalar",
+    "Scores",
     "Strategy",
     "Vector",
     "Vectors",

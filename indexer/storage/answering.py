@@ -18,6 +18,7 @@ from indexer.documents import (
     Mode,
     Passage,
     Query,
+    Scores,
     Strategy,
     Vector,
     Vectors,
@@ -64,7 +65,7 @@ def answer_queries(
         hits = _hits(snapshot, rows, _nearest_documents(rows, group, watch))
         exact = group.exact or rows.index is None
         for place, query, own in zip(group.places, group.queries, hits, strict=True):
-            answers[place] = Answer(_finish(query, own), query.mode, exact)
+            answers[place] = Answer(_finish(query, own), query.mode, exact, candidates=len(own))
     return [answers[place] for place in range(len(queries))]
 
 
@@ -168,16 +169,20 @@ def _hits(
     documents = snapshot.documents({chunk.document for chunk in chunks.values()})
     try:
         return [
-            [_hit(documents[chunks[row].document], chunks[row], score) for score, row in own]
+            [
+                _hit(documents[chunks[row].document], chunks[row], score, rank)
+                for rank, (score, row) in enumerate(own, start=1)
+            ]
             for own in found
         ]
     except KeyError as error:
         raise Damaged(f"number {error} is of no chunk or document: see `bearing verify`") from error
 
 
-def _hit(document: Document, chunk: StoredChunk, score: float) -> Hit:
+def _hit(document: Document, chunk: StoredChunk, score: float, rank: int) -> Hit:
     start, end = chunk.chunk.start, chunk.chunk.end
-    return Hit(document, score, Passage(document.text[start:end], start, end))
+    passage = Passage(document.text[start:end], start, end)
+    return Hit(document, score, passage, scores=Scores(dense=score, dense_rank=rank))
 
 
 def _finish(query: Query, hits: list[Hit]) -> tuple[Hit, ...]:

@@ -25,6 +25,7 @@ from indexer.documents import (
     Mode,
     Passage,
     Query,
+    Scores,
     check_unit,
     encode_metadata,
     normalise,
@@ -221,6 +222,7 @@ class TestQuery:
             ({"text": "x", "temperature": math.nan}, "temperature must be above 0"),
             ({"text": "x", "temperature": math.inf}, "temperature must be above 0"),
             ({"text": "x", "min_score": math.nan}, "min_score must be finite"),
+            ({"text": "x", "candidates": 0}, "candidates must be at least 1"),
             ({"text": "\ud800"}, "lone surrogate"),
             ({"vector": np.ones(2), "mode": Mode.LEXICAL}, "mode lexical needs a text"),
             ({"like": ("a",), "mode": Mode.HYBRID}, "mode hybrid needs a text"),
@@ -232,10 +234,17 @@ class TestQuery:
             Query(**given)
 
 
-def test_distance_is_one_less_score() -> None:
-    """A hit's distance is in [0, 2] as its score is in [-1, 1]."""
+def test_distance_is_one_less_cosine() -> None:
+    """A hit's distance is in [0, 2] as its cosine is in [-1, 1], whatever it is ordered by."""
     document, passage = Document("1", "x"), Passage("x", 0, 1)
-    assert [Hit(document, score, passage).distance for score in (1.0, 0.0, -1.0)] == [0, 1, 2]
+    hits = [Hit(document, 7.0, passage, scores=Scores(dense=one)) for one in (1.0, 0.0, -1.0)]
+    assert [hit.distance for hit in hits] == [0, 1, 2]
+
+
+def test_without_a_cosine_there_is_no_distance() -> None:
+    """A hit that was found by its words alone says nothing of a direction."""
+    hit = Hit(Document("1", "x"), 7.0, Passage("x", 0, 1), scores=Scores(lexical=7.0))
+    assert hit.distance is None
 
 
 class TestNormalise:
