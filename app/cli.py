@@ -49,6 +49,17 @@ Port = Annotated[
 ]
 
 
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=64,
+        help="Processes that answer, each with a model of its own.",
+        show_default="1, or BEARING_WORKERS",
+    ),
+]
+
+
 def serve(
     data: Data = None,
     collection: Annotated[
@@ -60,10 +71,11 @@ def serve(
     model: Model = None,
     host: Host = None,
     port: Port = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Answer searches over HTTP until interrupted; see /docs there for how to ask."""
-    settings = _settings(data, model, host, port)
+    settings = _settings(data, model, host, port, workers)
     if collection is not None:
         with open_library(data, model) as library:
             library.obtain(collection, model)
@@ -92,17 +104,25 @@ def demo(
     _serve(settings, indexed.figures() if as_json else None, tries=PORTS_TRIED)
 
 
-def _settings(data: Path | None, model: str | None, host: str | None, port: int | None) -> Settings:
+def _settings(
+    data: Path | None,
+    model: str | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None = None,
+) -> Settings:
     from app.settings import load_settings
 
-    given = {"data": data, "model": model, "host": host, "port": port}
+    given = {"data": data, "model": model, "host": host, "port": port, "workers": workers}
     return load_settings(**{name: value for name, value in given.items() if value is not None})
 
 
 def _serve(settings: Settings, figures: console.Figures | None, tries: int = 1) -> None:
     """Serve, and say where to look once it answers; with ``figures``, as one JSON object."""
     from app.main import bind, serve
+    from app.workers import run_workers
 
+    run = serve if settings.workers == 1 else run_workers
     with bind(settings.host, settings.port, tries) as listener:
         port = listener.getsockname()[1]
         if settings.port not in (0, port):
@@ -116,7 +136,7 @@ def _serve(settings: Settings, figures: console.Figures | None, tries: int = 1) 
                 console.note(f"Open {url} in a browser, or {url}docs for the API. Ctrl-C stops it.")
 
         with suppress(KeyboardInterrupt):  # by now it has stopped in good order
-            serve(settings, listener, say_where)
+            run(settings, listener, say_where)
 
 
 def _url(settings: Settings, port: int) -> str:

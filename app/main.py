@@ -160,8 +160,8 @@ def serve(
         raise launch.failure or SystemExit(1) from end
 
 
-def uvicorn_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
-    """How the server listens and stops."""
+def uvicorn_config(app: ASGIApp | str, settings: Settings) -> uvicorn.Config:
+    """How the server listens and stops; the app, or where a worker process finds it."""
     return uvicorn.Config(
         app,
         host=settings.host,

@@ -132,7 +132,7 @@ class Service:
     def __init__(self, settings: Settings, library: Library) -> None:
         self.settings = settings
         self.library = library
-        self.reads = Threads(settings.workers, settings.queue_requests)
+        self.reads = Threads(settings.readers, settings.queue_requests)
         # Of their own, so that searches find a thread however many writes are waiting.
         self.writes = Threads(settings.writers, settings.queue_requests)
         self._desks: dict[str, Desk] = {}

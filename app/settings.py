@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -112,7 +113,10 @@ class Settings(BaseSettings):
     query_cache_mb: int = Field(
         64, ge=0, description="Memory for vectors of recent queries, a model, in MB; 0: none."
     )
-    workers: int = Field(16, ge=1, description="Threads that read from collections.")
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes that answer, each with a model of its own."
+    )
+    readers: int = Field(16, ge=1, description="Threads that read from collections.")
     writers: int = Field(4, ge=1, description="Threads that write to collections.")
     queue_requests: int = Field(
         512, ge=1, description="Most requests that wait for such a thread; more are answered 503."
@@ -163,16 +167,30 @@ class Settings(BaseSettings):
         """Whether nothing but listening on loopback keeps strangers out."""
         return not self.is_guarded and not self.insecure
 
+    def as_environment(self) -> dict[str, str]:
+        """What was set by the environment or by keyword, as variables, but for secrets.
+
+        Secrets are never given by keyword, so that a process that inherits the environment and
+        these has the same settings.
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return {
+            f"{PREFIX}{name.upper()}": str(int(value) if isinstance(value, bool) else value)
+            for name, value in given.items()
+            if isinstance(value, bool | int | float | str | Path)
+        }
+
     @property
     def config(self) -> Config:
-        """What the library is told."""
+        """What the library is told; several workers share the cores."""
+        shared = max(1, (os.cpu_count() or 1) // self.workers) if self.workers > 1 else 0
         return Config(
             data=self.data,
             cache=self.cache,
             model=self.model,
             backend=self.backend,
             precision=self.precision,
-            threads=self.threads,
+            threads=self.threads or shared,
             index=self.index,
             target_recall=self.target_recall,
             index_memory_mb=self.index_memory_mb,

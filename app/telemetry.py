@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,6 +21,9 @@ MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
 BUCKETS_SECONDS: Final = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
 )  # fmt: skip
+METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that says where prometheus-client adds up the counts of several workers."""
+
 UNROUTED: Final = "unrouted"
 """The route of requests that met none, so that strangers cannot make up label values."""
 
@@ -40,37 +45,52 @@ class Telemetry:
             registry=self._registry,
         )
 
+        self._waiting = self._gauge("bearing_texts_waiting", "Texts that wait for a model.")
+        self._cache_bytes = self._gauge("bearing_query_cache_bytes", "Memory of query vectors.")
+        self._cache_hits = self._counter("bearing_query_cache_hits", "Query texts: cache hits.")
+        self._cache_misses = self._counter(
+            "bearing_query_cache_misses", "Query texts: cache misses."
+        )
+        self._noted = Load(0, 0, 0, 0)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        # Of several workers the sum is told, less those that ended.
+        return Gauge(name, text, multiprocess_mode="livesum", registry=self._registry)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(name, text, registry=self._registry)
+
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
-    def render(self, descriptions: list[Description], load: Load) -> bytes:
-        """Everything there is to tell, now."""
-        state = CollectorRegistry()
-        state.register(_State(descriptions, load))
-        return generate_latest(self._registry) + generate_latest(state)
+    def note(self, load: Load) -> None:
+        """Take in how busy the models are now."""
+        self._waiting.set(load.waiting)
+        self._cache_bytes.set(load.cache_bytes)
+        self._cache_hits.inc(load.cache_hits - self._noted.cache_hits)
+        self._cache_misses.inc(load.cache_misses - self._noted.cache_misses)
+        self._noted = load
+
+    def render(self, descriptions: list[Description]) -> bytes:
+        """Everything there is to tell, now; of all workers where there are several."""
+        counted, state = self._registry, CollectorRegistry()
+        if METRICS_FOLDER in os.environ:
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+        state.register(_State(descriptions))
+        return generate_latest(counted) + generate_latest(state)
 
 
 class _State(Collector):
-    """What is true of the collections and queues at this moment."""
+    """What is true of the collections at this moment."""
 
-    def __init__(self, descriptions: list[Description], load: Load) -> None:
+    def __init__(self, descriptions: list[Description]) -> None:
         self._descriptions = descriptions
-        self._load = load
 
     def collect(self) -> Iterator[Metric]:
         """A gauge for each figure, a sample for each collection."""
-        yield GaugeMetricFamily(
-            "bearing_texts_waiting", "Texts that wait for a model.", value=self._load.waiting
-        )
-        yield GaugeMetricFamily(
-            "bearing_query_cache_bytes", "Memory of query vectors.", value=self._load.cache_bytes
-        )
-        for name, count in (("hits", self._load.cache_hits), ("misses", self._load.cache_misses)):
-            yield CounterMetricFamily(
-                f"bearing_query_cache_{name}", f"Query texts: cache {name}.", value=count
-            )
         for name, text in (
             ("documents", "Documents stored."),
             ("chunks", "Chunks stored, each with a vector."),
@@ -122,6 +142,8 @@ class Meter:
             await self._app(scope, receive, watch)
         finally:
             seconds = time.perf_counter() - started
+            if service := scope["state"].get("service"):
+                self._telemetry.note(service.load)
             self._telemetry.count(_method(scope), _route(scope), status, seconds)
 
 

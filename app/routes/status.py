@@ -29,5 +29,5 @@ async def check_readiness(_: ServiceNeeded) -> StatusView:
 async def show_metrics(request: Request, service: ServiceNeeded) -> Response:
     """Counts, times and sizes, in Prometheus' text format."""
     descriptions = await service.reads.run(service.describe_all)
-    content = request.state.telemetry.render(descriptions, service.load)
+    content = request.state.telemetry.render(descriptions)
     return Response(content, media_type=MEDIA_TYPE)
