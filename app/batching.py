@@ -91,7 +91,9 @@ class Batcher(Generic[Item, Result]):
 
     ``call`` gives one result for each item, in order. A batch has at most ``batch`` items, and
     every caller in turn gets a share of it: a long request never delays a short one by more
-    than the call under way. Batchers that share a ``limiter`` of one take turns.
+    than the call under way. Where items differ in what they cost, a share ends before it costs
+    more than the caller's part of ``budget``, as ``weigh`` has it, but is never empty. Batchers
+    that share a ``limiter`` of one take turns.
     """
 
     def __init__(
@@ -101,8 +103,12 @@ class Batcher(Generic[Item, Result]):
         batch: int,
         queue: int,
         limiter: anyio.CapacityLimiter | None = None,
+        weigh: Callable[[Item], int] | None = None,
+        budget: int = 0,
     ) -> None:
         self._call = call
+        self._weigh = weigh
+        self._budget = budget
         self._batch = batch
         self._queue = queue
         self._limiter = limiter or anyio.CapacityLimiter(1)
@@ -153,14 +159,28 @@ class Batcher(Generic[Item, Result]):
         """
         self._jobs = deque(job for job in self._jobs if not job.future.done())
         turn = [self._jobs.popleft() for _ in range(min(self._batch, len(self._jobs)))]
-        room, parts = self._batch, []
+        room, budget, parts = self._batch, self._budget, []
         # The shortest first, so that what they leave of their share goes to the longer ones.
         for place, job in enumerate(sorted(turn, key=lambda job: job.left)):
-            items = job.next(room // (len(turn) - place))
+            sharers = len(turn) - place
+            items, cost = self._within(job.next(room // sharers), budget // sharers)
             parts.append(_Part(job, items))
             room -= len(items)
+            budget -= min(cost, budget)
         self._jobs.extend(turn)
         return parts
+
+    def _within(self, items: Sequence[Item], budget: int) -> tuple[Sequence[Item], int]:
+        """The first of these items, one at least, that cost no more than this; and what they do."""
+        if self._weigh is None:
+            return items, 0
+        total = 0
+        for count, item in enumerate(items):
+            cost = self._weigh(item)
+            if count and total + cost > budget:
+                return items[:count], total
+            total += cost
+        return items, total
 
     async def _work(self, parts: Sequence[_Part[Item, Result]]) -> None:
         items = [item for part in parts for item in part.items]

@@ -123,6 +123,38 @@ def test_a_short_request_waits_for_one_call_behind_a_long_one() -> None:
     run(scenario())
 
 
+def test_dear_items_make_smaller_batches() -> None:
+    """A batch costs no more than its budget, but for a single item that does by itself."""
+
+    async def scenario() -> None:
+        call = Double()
+        batcher = Batcher(call, batch=64, queue=5_000, weigh=lambda number: number, budget=10)
+        numbers = [4, 4, 4, 25, 1, 9, 1]
+        assert await batcher.submit(numbers) == [2 * number for number in numbers]
+        assert call.batches == [[4, 4], [4], [25], [1, 9], [1]]
+
+    run(scenario())
+
+
+def test_a_dear_request_leaves_room_for_others() -> None:
+    """Each caller gets a part of the budget, one item at least; order and results are kept."""
+
+    async def scenario() -> None:
+        call = Double()
+        batcher = Batcher(call, batch=64, queue=5_000, weigh=lambda number: number, budget=12)
+        first = await occupy(batcher, call)
+        dear = asyncio.create_task(batcher.submit([6, 6, 6, 6]))
+        cheap = asyncio.create_task(batcher.submit([1, 2]))
+        await until(lambda: batcher.waiting == 7)
+        call.let.set()
+        assert await cheap == [2, 4]
+        assert await dear == [12, 12, 12, 12]
+        assert await first == [0]
+        assert call.batches == [[0], [1, 2, 6], [6, 6], [6]]
+
+    run(scenario())
+
+
 def test_more_callers_than_a_batch_holds_are_all_served_in_turn() -> None:
     """With more callers than room, those who wait longest come first, and nobody starves."""
 
