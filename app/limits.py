@@ -15,6 +15,7 @@ from app.schemas import (
 )
 from app.settings import PREFIX, Settings
 from indexer.errors import InvalidQuery, TooLarge
+from indexer.paging import depth
 
 
 def _require(what: str, given: int, settings: Settings, setting: str) -> None:
@@ -31,6 +32,9 @@ def check_searches(bodies: Sequence[SearchBody], settings: Settings) -> None:
             raise InvalidQuery(f"k: {body.k}, at most {settings.max_k} ({PREFIX}MAX_K)")
         _require("characters of query", len(body.query or ""), settings, "max_query_characters")
         _require("numbers in vector", len(body.vector or ()), settings, "max_dimension")
+        if body.cursor is not None:
+            documents = depth(body.cursor) + body.k
+            _require("documents on all pages", documents, settings, "max_paged")
         _check_examples((*body.like, *body.unlike), settings)
     texts = sum(isinstance(one, ExampleBody) for body in bodies for one in body.like + body.unlike)
     _require("example texts of all searches", texts, settings, "max_texts")

@@ -136,6 +136,10 @@ class SearchBody(Given):
         None, description="Adds to each hit its probability: softmax(score / temperature)."
     )
 
+    cursor: str | None = Field(
+        None, description="Where the page before said to go on; other fields as they were."
+    )
+
     @model_validator(mode="after")
     def _check_one_subject(self) -> Self:
         subjects = (self.query is not None, self.vector is not None, bool(self.like or self.unlike))
@@ -159,6 +163,7 @@ class SearchBody(Given):
             min_score=self.min_score,
             exact=self.exact,
             temperature=self.temperature,
+            cursor=self.cursor,
         )
 
 
@@ -360,6 +365,10 @@ class SearchView(Returned):
     mode: Mode
     exact: bool = Field(description="Whether every vector was compared.")
     truncated: bool = Field(description="Whether the query was longer than the model's window.")
+    total: int | None = Field(
+        description="How many documents could be hits, on all pages; null where it is not known."
+    )
+    cursor: str | None = Field(description="Where the next page begins; null where there is none.")
     took_ms: Took
 
     @classmethod
@@ -370,6 +379,8 @@ class SearchView(Returned):
             mode=answer.mode,
             exact=answer.exact,
             truncated=answer.truncated,
+            total=answer.total,
+            cursor=answer.cursor,
             took_ms=took,
         )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import anyio
 
@@ -20,7 +20,8 @@ from indexer.documents import Answer, Document, Query, Vector
 from indexer.embedding.embedder import Embedder, Role
 from indexer.errors import BearingError, ModelChanged
 from indexer.ingest import Stored, store
-from indexer.search import embed_queries, needs_vector
+from indexer.search import Searched, embed_queries, staged
+from indexer.stages import Searches, Work
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +34,6 @@ BATCH_CHARACTERS: Final = 16_384
 Result = TypeVar("Result")
 
 OpenLibrary: TypeAlias = Callable[[Config], Library]
-
-
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """The answers of one request, and how long it waited for them, in milliseconds."""
-
-    answers: tuple[Answer, ...]
-    embed_ms: float
-    search_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,20 +193,19 @@ class Service:
         return await _under_one_model(lambda: self._search(name, queries))
 
     async def _search(self, name: str, queries: Sequence[Query]) -> Searched:
-        started = time.perf_counter()
         desk = await self.desk(name)
-        waiting = [place for place, query in enumerate(queries) if needs_vector(query)]
-        embedded = await desk.model.embed_queries([queries[place] for place in waiting])
-        ready, truncated = list(queries), [False] * len(queries)
-        for place, (query, cut) in zip(waiting, embedded, strict=True):
-            ready[place], truncated[place] = query, cut
-        between = time.perf_counter()
-        answers = await desk.searches.submit(ready)
-        return Searched(
-            tuple(replace(one, truncated=cut) for one, cut in zip(answers, truncated, strict=True)),
-            embed_ms=1e3 * (between - started),
-            search_ms=1e3 * (time.perf_counter() - between),
-        )
+        work: Mapping[Work, Callable[[Sequence[Any]], Awaitable[Iterable[Any]]]] = {
+            Work.EMBED: desk.model.embed_queries,
+            Work.FIND: desk.searches.submit,
+            Work.VECTORS: lambda ids: self.reads.run(desk.collection.vectors, ids),
+        }
+        searches = Searches(staged(query, desk.collection.name) for query in queries)
+        spent: dict[Work, float] = {}
+        while need := searches.need:
+            started = time.perf_counter()
+            searches.give(await work[need.work](need.items))
+            spent[need.work] = spent.get(need.work, 0.0) + 1e3 * (time.perf_counter() - started)
+        return Searched(tuple(searches.answers), spent)
 
     def describe_all(self) -> list[Description]:
         """What there is to say of each collection that can be opened."""

@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     max_query_characters: int = Field(32_768, ge=1, description="Longest query.")
     max_k: int = Field(1_000, ge=1, description="Most hits of one search.")
     max_hits: int = Field(100_000, ge=1, description="Most hits of all searches of one request.")
+    max_paged: int = Field(
+        10_000, ge=1, description="Most documents of one search on all its pages together."
+    )
     max_page: int = Field(1_000, ge=1, description="Most documents on one page.")
     max_dimension: int = Field(8_192, ge=1, description="Longest vector.")
     max_cells: int = Field(

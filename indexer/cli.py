@@ -9,7 +9,6 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -40,7 +39,7 @@ from indexer.options import (
 )
 from indexer.readers import Fields, read_paths, total_bytes
 from indexer.reindexing import reindex as reindex_documents
-from indexer.search import embed_queries
+from indexer.search import search_timed
 from indexer.similarity import Measure, cosine, pairwise, softmax
 
 COVARIANCE_SAMPLES: Final = 10_000
@@ -226,6 +225,10 @@ def search(
     strategy: Annotated[
         Strategy, typer.Option(help="Rank by the mean of the examples, or by the best of them.")
     ] = Strategy.MEAN,
+    cursor: Annotated[
+        str | None,
+        typer.Option(help="Go on where an answer's cursor says (see --json), all else as it was."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Find the documents closest in meaning to a query, or to other documents."""
@@ -240,20 +243,16 @@ def search(
         min_score=min_score,
         exact=exact,
         temperature=temperature,
+        cursor=cursor,
     )
     with open_library(data) as library:
         opened = library.open(collection)
-        embedder = library.embedder(opened)
-        started = time.perf_counter()
-        (ready,), (truncated,) = embed_queries(embedder, [asked])
-        between = time.perf_counter()
-        (answer,) = opened.search([ready])
-        ended = time.perf_counter()
-    if truncated:
+        done = search_timed(opened, library.embedder(opened), [asked])
+    (answer,) = done.answers
+    if answer.truncated:
         console.note("the query is longer than the model's window: its end was not searched for")
     if as_json:
-        times = (1e3 * (between - started), 1e3 * (ended - between))
-        console.say_json(console.answer_figures(answer, *times) | {"truncated": truncated})
+        console.say_json(console.answer_figures(answer, done.embed_ms, done.search_ms))
     elif answer.hits:
         console.say(console.answer_table(answer, query or []))
     else:

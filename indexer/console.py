@@ -283,6 +283,8 @@ def answer_figures(answer: Answer, embed_ms: float, search_ms: float) -> dict[st
         "mode": str(answer.mode),
         "exact": answer.exact,
         "truncated": answer.truncated,
+        "total": answer.total,
+        "cursor": answer.cursor,
         "took_ms": {"embed": embed_ms, "search": search_ms, "total": embed_ms + search_ms},
     }
 

@@ -217,6 +217,18 @@ class Fusion(StrEnum):
     RECIPROCAL_RANK = "reciprocal_rank"
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Documents that a search leaves out because of the pages before: see indexer.paging.
+
+    These are all with a number above ``last``, which came after the first page, and those whose
+    ``numbers`` it has given already.
+    """
+
+    last: int
+    numbers: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """What is searched for: a text, a vector, or examples (near ``like``, away from ``unlike``).
@@ -227,6 +239,8 @@ class Query:
     did, as in EmbeddedDocument. Documents that are examples by their ids are never hits.
     ``candidates`` is how many of the best by meaning, and of the best by words, a hybrid search
     fuses; None takes enough for k.
+    ``cursor`` is what the answer before gave to go on; by the time a collection sees the query,
+    ``seen`` says what that stands for.
     """
 
     text: str | None = None
@@ -242,7 +256,9 @@ class Query:
     min_score: float | None = None
     exact: bool = False
     temperature: float | None = None
+    cursor: str | None = None
     model: str | None = None
+    seen: Seen | None = None
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -308,7 +324,8 @@ class Scores:
 class Hit:
     """A document that answers a query, by the score that hits are ordered by: larger is better.
 
-    It is a cosine in mode dense, BM25 in mode lexical, the fused score in mode hybrid.
+    It is a cosine in mode dense, BM25 in mode lexical, the fused score in mode hybrid. ``number``
+    is the collection's own for the document, by the order in which documents came.
     """
 
     document: Document
@@ -316,6 +333,7 @@ class Hit:
     passage: Passage
     probability: float | None = None
     scores: Scores = Scores()
+    number: int = 0
 
     @property
     def distance(self) -> float | None:
@@ -329,7 +347,8 @@ class Answer:
 
     ``total`` is how many documents could be hits in all, None where that is not known; ``cursor``
     where the next page begins, None where there is none; ``candidates`` how many hits the
-    probabilities were taken over.
+    probabilities were taken over. ``last`` is the largest number that a document had at the first
+    page.
     """
 
     hits: tuple[Hit, ...]
@@ -339,6 +358,7 @@ class Answer:
     total: int | None = None
     cursor: str | None = None
     candidates: int = 0
+    last: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +413,7 @@ __all__ = [
     "Query",
     "Scalar",
     "Scores",
+    "Seen",
     "Strategy",
     "Vector",
     "Vectors",

@@ -1,13 +1,17 @@
-"""Text queries to ranked answers: the queries' texts are embedded, then a collection answers."""
+"""Queries to ranked answers: the stages of a search, from its texts to its hits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from indexer.collection import Collection
 from indexer.documents import Answer, ExampleText, Mode, Query, Vector
 from indexer.embedding.embedder import Embedder, Role
+from indexer.paging import resumed, with_cursor
+from indexer.stages import Need, Searches, Staged, Work
 
 
 def needs_vector(query: Query) -> bool:
@@ -69,8 +73,60 @@ def _with_vectors(
     return replace(query, like=like, unlike=unlike), any(cut for _, cut in found)
 
 
+def staged(query: Query, collection: str) -> Staged[Answer]:
+    """One search of a collection of this name: its stages, in order."""
+    ready, truncated = yield from _embed(resumed(query, collection))
+    (answer,) = yield from _find([ready])
+    return replace(with_cursor(query, collection, answer), truncated=truncated)
+
+
+def _embed(query: Query) -> Staged[tuple[Query, bool]]:
+    """The query with the vectors of its texts, and whether one of them was truncated."""
+    if not needs_vector(query):
+        return query, False
+    ((ready, truncated),) = yield Need(Work.EMBED, [query])
+    return ready, truncated
+
+
+def _find(queries: Sequence[Query]) -> Staged[Sequence[Answer]]:
+    """The first ranking of each query."""
+    return (yield Need(Work.FIND, queries))
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The answers of searches made together, and the time that each kind of work took."""
+
+    answers: tuple[Answer, ...]
+    milliseconds: Mapping[Work, float]
+
+    @property
+    def embed_ms(self) -> float:
+        """What embedding the queries took."""
+        return self.milliseconds.get(Work.EMBED, 0.0)
+
+    @property
+    def search_ms(self) -> float:
+        """What everything else took."""
+        return sum(self.milliseconds.values()) - self.embed_ms
+
+
+def search_timed(collection: Collection, embedder: Embedder, queries: Sequence[Query]) -> Searched:
+    """The answer to each query, in order, and how long that took."""
+    work: Mapping[Work, Callable[[Sequence[Any]], Iterable[Any]]] = {
+        Work.EMBED: lambda queries: zip(*embed_queries(embedder, queries), strict=True),
+        Work.FIND: collection.search,
+        Work.VECTORS: collection.vectors,
+    }
+    searches = Searches(staged(query, collection.name) for query in queries)
+    spent: dict[Work, float] = {}
+    while need := searches.need:
+        started = time.perf_counter()
+        searches.give(work[need.work](need.items))
+        spent[need.work] = spent.get(need.work, 0.0) + 1e3 * (time.perf_counter() - started)
+    return Searched(tuple(searches.answers), spent)
+
+
 def search(collection: Collection, embedder: Embedder, queries: Sequence[Query]) -> list[Answer]:
     """The answer to each query, in order."""
-    ready, truncated = embed_queries(embedder, queries)
-    answers = collection.search(ready)
-    return [replace(answer, truncated=cut) for answer, cut in zip(answers, truncated, strict=True)]
+    return list(search_timed(collection, embedder, queries).answers)

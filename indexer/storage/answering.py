@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +41,16 @@ FETCH_MORE: Final = 4
 class Group:
     """Queries that may return the same rows, so that one pass answers them.
 
-    ``best`` are the examples of the only query, if it is ranked by the best of them.
+    ``total`` is of how many documents the rows are, pages before included, none of them above
+    ``last``. ``best`` are the examples of the only query, if it is ranked by the best of them.
     """
 
     places: list[int]
     queries: list[Query]
     vectors: Vectors
     allowed: NDArray[np.bool_] | None
+    total: int
+    last: int
     exact: bool
     best: Examples | None = None
 
@@ -64,8 +67,15 @@ def answer_queries(
     for group in _groups(snapshot, rows, selections, queries):
         hits = _hits(snapshot, rows, _nearest_documents(rows, group, watch))
         exact = group.exact or rows.index is None
-        for place, query, own in zip(group.places, group.queries, hits, strict=True):
-            answers[place] = Answer(_finish(query, own), query.mode, exact, candidates=len(own))
+        for index, (place, query) in enumerate(zip(group.places, group.queries, strict=True)):
+            answers[place] = Answer(
+                _finish(query, hits[index]),
+                query.mode,
+                exact,
+                total=_total(rows, group, index),
+                candidates=len(hits[index]),
+                last=group.last,
+            )
     return [answers[place] for place in range(len(queries))]
 
 
@@ -81,23 +91,29 @@ def _groups(
         first = group[0]
         ids = first.example_ids
         without = [old.number for old in snapshot.stored(ids).values()] if ids else []
-        allowed = selections.select(snapshot, rows, first.filter, without)
+        chosen = selections.select(snapshot, rows, first.filter, without, first.seen)
+        last = first.seen.last if first.seen else snapshot.last_number()
         if _is_by_best(first):
-            none = np.empty((0, rows.vectors.shape[1]), np.float32)
-            best = _examples(snapshot, rows, first)
-            yield Group(places, group, none, allowed, first.exact, best)
-            continue
-        vectors = np.stack([_direction(snapshot, rows, query) for query in group])
-        yield Group(places, group, vectors, allowed, first.exact)
+            vectors, best = np.empty((0, 0), np.float32), _examples(snapshot, rows, first)
+        else:
+            vectors = np.stack([_direction(snapshot, rows, query) for query in group])
+            best = None
+        yield Group(places, group, vectors, chosen.rows, chosen.total, last, first.exact, best)
 
 
-def _restriction(query: Query) -> tuple[str, tuple[str, ...], bool, int]:
+_Restriction: TypeAlias = tuple[str, tuple[str, ...], bool, tuple[int, ...], int]
+
+
+def _restriction(query: Query) -> _Restriction:
     """What decides the rows that a query may return, and how they are found.
 
     A filter is told by its text: as values, 1 and true are equal in Python, but not to a filter.
     """
+    if query.cursor is not None and query.seen is None:
+        raise InvalidQuery("a cursor needs what it stands for beside it: use indexer.search")
+    seen = (query.seen.last, *query.seen.numbers) if query.seen else ()
     alone = id(query) if _is_by_best(query) else 0
-    return repr(query.filter), query.example_ids, query.exact, alone
+    return repr(query.filter), query.example_ids, query.exact, seen, alone
 
 
 def _is_by_best(query: Query) -> bool:
@@ -182,7 +198,9 @@ def _hits(
 def _hit(document: Document, chunk: StoredChunk, score: float, rank: int) -> Hit:
     start, end = chunk.chunk.start, chunk.chunk.end
     passage = Passage(document.text[start:end], start, end)
-    return Hit(document, score, passage, scores=Scores(dense=score, dense_rank=rank))
+    cosine = score if score >= -1.0 else None  # by the best example, it may be less
+    scores = Scores(dense=cosine, dense_rank=rank)
+    return Hit(document, score, passage, scores=scores, number=chunk.document)
 
 
 def _finish(query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
@@ -195,6 +213,19 @@ def _finish(query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
     if query.min_score is None:
         return tuple(hits)
     return tuple(hit for hit in hits if hit.score >= query.min_score)
+
+
+def _total(rows: Rows, group: Group, index: int) -> int | None:
+    """How many documents could be hits of one of these queries; None if that is not known."""
+    least = group.queries[index].min_score
+    if least is None:
+        return group.total
+    if group.best is not None or not (group.exact or rows.index is None):
+        return None
+    given = group.queries[index].seen
+    return rows.count_near(group.vectors[index], least, group.allowed) + (
+        len(given.numbers) if given else 0
+    )
 
 
 def vectors_of(snapshot: Snapshot, rows: Rows, ids: Iterable[str]) -> dict[str, StoredVectors]:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.documents import Vectors
+from indexer.documents import Vector, Vectors
 from indexer.embedding.embedder import Identity
 from indexer.storage import sealed
 from indexer.storage.nearest import Rows as RowNumbers
@@ -60,6 +60,15 @@ class Rows:
             self.index.index, self.index.measured.effort, queries, self.vectors, k, allowed
         )
 
+    def count_near(self, query: Vector, least: float, allowed: NDArray[np.bool_] | None) -> int:
+        """How many documents have an allowed row whose cosine to the query is ``least`` or more."""
+        near = np.zeros(self.last_number + 1, dtype=np.bool_)
+        for start in range(0, len(self.owners), _BLOCK_ROWS):
+            part = slice(start, start + _BLOCK_ROWS)
+            close = self.vectors[part] @ query >= least
+            near[self.owners[part][close if allowed is None else close & allowed[part]]] = True
+        return int(np.count_nonzero(near))
+
     def by_document(self, scores: Scores, nearest: RowNumbers) -> list[tuple[float, int]]:
         """Each document's first row of (m,) sorted ones, with its score; -1 ends the rows."""
         count = int(np.count_nonzero(nearest >= 0))
@@ -68,6 +77,7 @@ class Rows:
         return list(zip(scores[first].tolist(), nearest[first].tolist(), strict=True))
 
 
+_BLOCK_ROWS: Final = 65_536
 VECTORS: Final = "vectors.f32"
 
 

@@ -1,14 +1,20 @@
-"""Filters as sets of rows, kept as long as the collection does not change."""
+"""Which rows a search may return, and how many documents these are.
+
+Filters are kept as sets of rows as long as the collection does not change.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.documents import Seen
 from indexer.filters import Filter
 from indexer.storage.rows import Rows
 from indexer.storage.store import Snapshot
@@ -20,6 +26,30 @@ _Key: TypeAlias = tuple[int, int, str]
 """Sequence, generation, and the filter's text, since 1 equals true in Python but not there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """What passes a filter: ``rows`` (rows,) bool, ``documents`` (numbers,) bool by number."""
+
+    rows: NDArray[np.bool_]
+    documents: NDArray[np.bool_]
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes."""
+        return self.rows.nbytes + self.documents.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """``rows`` (rows,) bool that a search may return, None for all; not to be written to.
+
+    ``total`` is how many documents these are, and the pages before have given.
+    """
+
+    rows: NDArray[np.bool_] | None
+    total: int
+
+
 class Selections:
     """The rows that pass a filter; repeated filters are looked up. Safe to use from threads."""
 
@@ -27,22 +57,28 @@ class Selections:
         self._capacity_bytes = capacity_bytes
         self._lock = threading.Lock()
         self._bytes = 0
-        self._kept: OrderedDict[_Key, NDArray[np.bool_]] = OrderedDict()
+        self._kept: OrderedDict[_Key, Passing] = OrderedDict()
 
     def select(
-        self, snapshot: Snapshot, rows: Rows, condition: Filter | None, without: list[int]
-    ) -> NDArray[np.bool_] | None:
-        """(rows,) bool: owned rows of documents that pass, ``without`` some; None for all rows.
+        self,
+        snapshot: Snapshot,
+        rows: Rows,
+        condition: Filter | None,
+        without: Sequence[int] = (),
+        seen: Seen | None = None,
+    ) -> Selection:
+        """The rows of documents that pass a filter, ``without`` some and those seen before."""
+        passing = None if condition is None else self._passing(snapshot, rows, condition)
+        newest = snapshot.last_number()
+        last = newest if seen is None else min(seen.last, newest)
+        chosen = rows.live if passing is None else passing.rows
+        hidden = [*without, *(seen.numbers if seen else ())]
+        if hidden or last < newest:
+            chosen = _narrowed(rows, chosen, hidden, last)
+        left = _count(snapshot, passing, hidden, last, newest)
+        return Selection(chosen, left + (len(seen.numbers) if seen else 0))
 
-        Not to be written to.
-        """
-        chosen = rows.live if condition is None else self._passing(snapshot, rows, condition)
-        if not without:
-            return chosen
-        left = ~np.isin(rows.owners, without)
-        return left if chosen is None else left & chosen
-
-    def _passing(self, snapshot: Snapshot, rows: Rows, condition: Filter) -> NDArray[np.bool_]:
+    def _passing(self, snapshot: Snapshot, rows: Rows, condition: Filter) -> Passing:
         key = (rows.sequence, rows.generation, repr(condition))
         with self._lock:
             if key in self._kept:
@@ -53,7 +89,7 @@ class Selections:
             self._keep(key, passing)
         return passing
 
-    def _keep(self, key: _Key, passing: NDArray[np.bool_]) -> None:
+    def _keep(self, key: _Key, passing: Passing) -> None:
         if key in self._kept or passing.nbytes > self._capacity_bytes:
             return
         self._kept[key] = passing
@@ -62,8 +98,34 @@ class Selections:
             self._bytes -= self._kept.popitem(last=False)[1].nbytes
 
 
-def _evaluate(snapshot: Snapshot, rows: Rows, condition: Filter) -> NDArray[np.bool_]:
+def _evaluate(snapshot: Snapshot, rows: Rows, condition: Filter) -> Passing:
     size = max(rows.last_number, snapshot.last_number()) + 2  # the last stands for no document
     documents = snapshot.matching(condition, size)
-    documents[NOBODY] = False
-    return documents[rows.owners]
+    owned = np.zeros(size, dtype=np.bool_)
+    owned[rows.owners] = True
+    owned[NOBODY] = False
+    documents &= owned
+    return Passing(documents[rows.owners], documents)
+
+
+def _narrowed(
+    rows: Rows, chosen: NDArray[np.bool_] | None, hidden: Sequence[int], last: int
+) -> NDArray[np.bool_]:
+    """The chosen rows, less those of hidden documents and of those that came after the last."""
+    numbers = np.array(hidden, dtype=np.int64)
+    shown = np.ones(max(rows.last_number, last, *hidden, 0) + 2, dtype=np.bool_)
+    shown[numbers] = False
+    shown[last + 1 :] = False  # the last of them stands for no document
+    left: NDArray[np.bool_] = shown[rows.owners]
+    return left if chosen is None else left & chosen
+
+
+def _count(
+    snapshot: Snapshot, passing: Passing | None, hidden: Sequence[int], last: int, newest: int
+) -> int:
+    """How many documents up to the last pass, less those that are hidden."""
+    out = np.unique(np.array([number for number in hidden if number <= last], dtype=np.int64))
+    if passing is not None:
+        return int(np.count_nonzero(passing.documents[: last + 1]) - passing.documents[out].sum())
+    later = snapshot.count_after(last) if last < newest else 0
+    return snapshot.counts().documents - later - snapshot.count_of(out.tolist())

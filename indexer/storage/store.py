@@ -259,6 +259,21 @@ class Snapshot:
         row = self._connection.execute("SELECT max(number) FROM documents").fetchone()
         return int(row[0] or 0)
 
+    def count_after(self, number: int) -> int:
+        """How many documents have a larger number."""
+        row = self._connection.execute("SELECT count(*) FROM documents WHERE number > ?", (number,))
+        return int(row.fetchone()[0])
+
+    def count_of(self, numbers: Sequence[int]) -> int:
+        """How many of these different numbers are of documents."""
+        if not numbers:
+            return 0
+        row = self._connection.execute(
+            "SELECT count(*) FROM documents WHERE number IN (SELECT value FROM json_each(?))",
+            (json.dumps(numbers),),
+        )
+        return int(row.fetchone()[0])
+
     def blocks(self, generation: int, since: int = -1) -> list[Block]:
         """The blocks of rows that changed after a sequence."""
         rows = self._connection.execute(

@@ -69,7 +69,8 @@ def test_a_hit_carries_its_document_and_passage(filled: TestClient) -> None:
 def test_an_answer_says_how_it_came_about(filled: TestClient) -> None:
     """An answer names its mode, whether it is exact and truncated, and its times."""
     answer = filled.post("/search", json={"query": "x", "exact": True}).json()
-    assert set(answer) == {"hits", "mode", "exact", "truncated", "took_ms"}
+    known = {"hits", "mode", "exact", "truncated", "total", "cursor", "took_ms"}
+    assert set(answer) == known
     assert (answer["mode"], answer["exact"], answer["truncated"]) == ("dense", True, False)
     assert set(answer["took_ms"]) == {"embed", "search", "total"}
     assert min(answer["took_ms"].values()) >= 0
@@ -84,6 +85,43 @@ def test_a_query_over_the_window_is_said_to_be_truncated(filled: TestClient) -> 
 def test_k_bounds_the_hits(filled: TestClient) -> None:
     """No more than k hits come."""
     assert len(filled.post("/search", json={"query": "a", "k": 3}).json()["hits"]) == 3
+
+
+def test_pages_follow_a_cursor_to_the_end(filled: TestClient) -> None:
+    """Each page says where the next begins and how many hits there are in all; the last, null."""
+    body, found = {"query": "a direction", "k": 3}, []
+    while True:
+        answer = filled.post("/search", json=body).json()
+        found += [hit["id"] for hit in answer["hits"]]
+        assert answer["total"] == len(TEXTS)
+        if answer["cursor"] is None:
+            break
+        filled.put("/documents", json={"documents": [{"id": f"n{len(found)}", "text": "a"}]})
+        body["cursor"] = answer["cursor"]
+    assert found == ranked(cosines("a direction"))
+
+
+def test_a_cursor_of_another_search_is_refused(filled: TestClient) -> None:
+    """So is one that was never given, and both are the client's fault."""
+    cursor = filled.post("/search", json={"query": "a", "k": 1}).json()["cursor"]
+    for body, reason in (
+        ({"query": "b", "cursor": cursor}, "another search"),
+        ({"query": "a", "cursor": "x"}, "not one that an answer gave"),
+    ):
+        response = filled.post("/search", json=body)
+        assert response.status_code == 422 and reason in response.json()["detail"]
+
+
+def test_pages_go_no_deeper_than_the_settings_allow(connect: Callable[..., TestClient]) -> None:
+    """What goes deeper is refused with the setting named."""
+    client = connect(max_paged=3)
+    documents = [{"id": str(n), "text": f"text {n}"} for n in range(5)]
+    client.put("/documents", json={"documents": documents})
+    body = {"query": "text", "k": 2}
+    cursor = client.post("/search", json=body).json()["cursor"]
+    assert len(client.post("/search", json=body | {"cursor": cursor, "k": 1}).json()["hits"]) == 1
+    response = client.post("/search", json=body | {"cursor": cursor})
+    assert response.status_code == 413 and "BEARING_MAX_PAGED" in response.json()["detail"]
 
 
 def test_a_filter_leaves_k_hits_of_those_that_pass(filled: TestClient) -> None:

@@ -308,6 +308,38 @@ def test_by_the_best_example_a_document_counts_by_its_best_chunk(collection: Col
     assert ids(answer) == [f"d{i}" for i in np.argsort(-scores) if i != 4]
 
 
+def test_totals_are_counted_where_they_are_known(collection: Collection) -> None:
+    """Documents, not chunks, that pass the filter, are no examples, and score enough."""
+    vectors = random_units(600, seed=4)
+    collection.put(
+        [
+            embedded(f"d{i}", vectors[i * 2 : i * 2 + 2], metadata={"odd": i % 2 == 1})
+            for i in range(300)
+        ]
+    )
+    collection.delete([f"d{i}" for i in range(30)])
+    query, odd = Query(vector=vectors[90], k=3), parse_filter({"odd": True})
+    scores = (vectors.astype(np.float64) @ vectors[90]).reshape(300, 2).max(axis=1)[30:]
+    for asked, expected in (
+        (query, 270),
+        (replace(query, filter=odd), 135),
+        (replace(query, min_score=0.2), np.count_nonzero(scores >= 0.2)),
+        (replace(query, min_score=0.2, filter=odd), np.count_nonzero(scores[1::2] >= 0.2)),
+        (replace(query, min_score=2), 0),
+        (Query(like=("d33", "d34"), unlike=("d35", "d35")), 267),
+        (Query(like=("d33", "d34"), filter=odd), 134),
+        (Query(like=("d33",), strategy=Strategy.BEST), 269),
+        (Query(like=("d33",), strategy=Strategy.BEST, min_score=0.1), None),
+    ):
+        assert collection.search([asked])[0].total == expected, asked
+
+
+def test_a_cursor_needs_what_it_stands_for(collection: Collection) -> None:
+    """A collection reads no cursors itself, and says who does."""
+    with pytest.raises(InvalidQuery, match=r"indexer\.search"):
+        collection.search([Query(vector=np.ones(DIMENSION), cursor="x")])
+
+
 def test_queries_of_one_call_are_answered_each_by_itself(collection: Collection) -> None:
     """Many queries with different k and filters give what they give one by one."""
     fill(collection, random_units(500))

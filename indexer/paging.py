@@ -1,0 +1,117 @@
+"""Paging through the hits of a search: what a cursor holds, and the search that it stands for.
+
+A cursor is opaque to its reader. It holds the largest number of a document at the first page, the
+numbers of the documents that were given since, and a digest of the search. The next page is the
+same search without these documents, and without those that came later: so no document comes twice,
+none is skipped that was there at the first page, and none comes that was not, whatever is added,
+changed or deleted meanwhile. A document that is replaced keeps its number; one that is deleted and
+added again gets a new one, which counts as later. Ranks are those of the moment of each page.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+import zlib
+from dataclasses import dataclass, fields, replace
+from hashlib import blake2b
+from typing import Final
+
+import numpy as np
+
+from indexer.documents import Answer, Query, Seen
+from indexer.errors import InvalidQuery
+
+DEEPEST: Final = 1_000_000
+"""How many documents a cursor can hold."""
+
+FREE: Final = frozenset({"cursor", "seen", "k", "model", "temperature"})
+"""Fields of a query that may differ from page to page."""
+
+_HEAD: Final = struct.Struct("<B16sII")
+_VERSION: Final = 1
+_UNREADABLE: Final = "the cursor is not one that an answer gave, or was cut: search without one"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place between two pages; ``search`` is the digest of the search they are of."""
+
+    search: bytes
+    seen: Seen
+
+    def encode(self) -> str:
+        """The cursor as URL-safe text, of some three characters a document."""
+        numbers = np.diff(np.sort(np.array(self.seen.numbers, dtype=np.int64)), prepend=0)
+        head = _HEAD.pack(_VERSION, self.search, self.seen.last, len(numbers))
+        packed = zlib.compress(head + numbers.astype("<u4").tobytes(), 9)
+        return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, encoded: str) -> Cursor:
+        """The cursor that :meth:`encode` wrote; raises InvalidQuery."""
+        try:
+            packed = base64.urlsafe_b64decode(encoded.encode("ascii") + b"==")
+            inflater = zlib.decompressobj()
+            content = inflater.decompress(packed, _HEAD.size + 4 * DEEPEST)
+            version, search, last, count = _HEAD.unpack_from(content)
+            steps = np.frombuffer(content, "<u4", count, offset=_HEAD.size)
+        except (UnicodeEncodeError, binascii.Error, zlib.error, struct.error, ValueError) as error:
+            raise InvalidQuery(_UNREADABLE) from error
+        numbers = np.cumsum(steps, dtype=np.int64)
+        if not inflater.eof or version != _VERSION or (numbers > last).any():
+            raise InvalidQuery(_UNREADABLE)
+        return cls(search, Seen(last, tuple(numbers.tolist())))
+
+
+def depth(cursor: str) -> int:
+    """How many documents a cursor's pages have given; raises InvalidQuery."""
+    return len(Cursor.decode(cursor).seen.numbers)
+
+
+def resumed(query: Query, collection: str) -> Query:
+    """The query that goes on where its cursor says; the query itself if it has none.
+
+    Raises InvalidQuery for a cursor of another search, or of another collection.
+    """
+    if query.cursor is None:
+        return query
+    cursor = Cursor.decode(query.cursor)
+    if cursor.search != _digest(query, collection):
+        raise InvalidQuery(
+            "the cursor is of another search: give it with the query, collection and options that "
+            "it came from (k may differ), or search without one"
+        )
+    return replace(query, seen=cursor.seen)
+
+
+def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
+    """The answer with the cursor of the page after it, if one may come: if it has k hits.
+
+    ``query`` is as it was asked.
+    """
+    before = Cursor.decode(query.cursor).seen.numbers if query.cursor else ()
+    numbers = (*before, *(hit.number for hit in answer.hits))
+    if len(answer.hits) < query.k or len(numbers) == answer.total:
+        return answer
+    cursor = Cursor(_digest(query, collection), Seen(answer.last, numbers))
+    return replace(answer, cursor=cursor.encode())
+
+
+def _digest(query: Query, collection: str) -> bytes:
+    """16 bytes that tell the search from any other; a text's vector does not matter."""
+    digest = blake2b(repr(collection).encode(), digest_size=16)
+    for field in fields(query):
+        if field.name in FREE or (field.name == "vector" and query.text is not None):
+            continue
+        value = getattr(query, field.name)
+        for part in value if isinstance(value, tuple) else (value,):
+            digest.update(b"\0" + field.name.encode() + b"\0" + _bytes_of(part))
+    return digest.digest()
+
+
+def _bytes_of(value: object) -> bytes:
+    if isinstance(value, np.ndarray):
+        return np.asarray(value, dtype=np.float32).tobytes()
+    return repr(value).encode()
