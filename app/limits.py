@@ -59,6 +59,16 @@ def check_documents(bodies: Sequence[DocumentBody], settings: Settings) -> None:
         _require(f"characters of document {body.id[:80]!r}", length, settings, "max_characters")
 
 
+def check_count(what: str, count: int, settings: Settings) -> None:
+    """Raise TooLarge unless so many may be given in one request."""
+    _require(what, count, settings, "max_texts")
+
+
+def check_characters(what: str, text: str, settings: Settings) -> None:
+    """Raise TooLarge unless a text may be so long."""
+    _require(f"characters of {what}", len(text), settings, "max_characters")
+
+
 def check_ids(ids: Sequence[str], settings: Settings) -> None:
     """Raise TooLarge unless so many ids may be given in one request."""
     _require("ids", len(ids), settings, "max_texts")

@@ -14,9 +14,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from app.batching import Overloaded
+from app.dialects import dialect_of
 from indexer import errors
 
 log = logging.getLogger(__name__)
@@ -87,33 +88,43 @@ def describe(scope: Scope, error: Exception) -> dict[str, object]:
     return problem_document(scope, status, str(error), type_=URN + _kebab(type(error).__name__))
 
 
-def fault_document(scope: Scope) -> dict[str, object]:
-    """The problem of a fault in the service; it tells nothing of the inside."""
-    request_id = scope["state"]["request_id"]
-    detail = f"a fault in the service, not in the request; its log tells more under {request_id}"
-    return problem_document(scope, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+class ProblemResponse(Response):
+    """A problem document; on the routes of a tool, told in the shape that the tool knows."""
+
+    def __init__(self, document: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        # Surrogates may come from a path or an input that is complained of; orjson refuses them.
+        self._document = _encodable(document)
+        super().__init__(
+            orjson.dumps(self._document), document["status"], headers, media_type=MEDIA_TYPE
+        )
+        self._given = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; only here it is known on which route."""
+        dialect = dialect_of(scope)
+        if dialect is None:
+            await super().__call__(scope, receive, send)
+            return
+        reply = dialect(self._document)
+        content = None if reply.body is None else orjson.dumps(reply.body)
+        response = Response(content, reply.status, self._given, media_type="application/json")
+        await response(scope, receive, send)
 
 
 def respond(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     """A problem document as a response."""
-    # Surrogates may come from a path or an input that is complained of; orjson refuses them.
-    clean = _encodable(document)
-    return Response(
-        orjson.dumps(clean),
-        status_code=document["status"],
-        media_type=MEDIA_TYPE,
-        headers=dict(headers or {}),
-    )
+    return ProblemResponse(document, headers or {})
 
 
 def add_problems(app: FastAPI) -> None:
-    """Make every error of a route a problem document, but for faults (see app.security)."""
+    """Make every error that leaves a route a problem document."""
     for kind in (errors.BearingError, Overloaded):
         app.add_exception_handler(kind, _answer_library_error)
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    app.add_exception_handler(Exception, _answer_fault)
 
 
 async def _answer_library_error(request: Request, error: Exception) -> Response:
@@ -192,6 +203,17 @@ def _location(parts: Iterable[object]) -> str:
 
 async def _answer_nobody(_: Request, _error: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+async def _answer_fault(request: Request, error: Exception) -> Response:
+    # The exception itself is logged with its traceback by the server, which it reaches next.
+    request_id = request.scope.get("state", {}).get("request_id")
+    detail = f"a fault in the service, not in the request; its log tells more under {request_id}"
+    log.error("request %s failed: %s", request_id, type(error).__name__)
+    return respond(
+        problem_document(request.scope, HTTPStatus.INTERNAL_SERVER_ERROR, detail),
+        {"x-request-id": str(request_id)},
+    )
 
 
 def shown(value: object) -> str:

@@ -10,15 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import anyio
+import numpy as np
 
 from app.batching import Batcher, Threads
 from app.cache import VectorCache
 from app.settings import Settings
 from indexer.collection import Collection, Description
 from indexer.config import DEFAULT_COLLECTION, Config, Library
-from indexer.documents import Answer, Document, Query, Vector
-from indexer.embedding.embedder import Embedder, Role
-from indexer.errors import BearingError, ModelChanged
+from indexer.documents import Answer, Document, Query, Vector, Vectors
+from indexer.embedding import HUB_ORGANISATION
+from indexer.embedding.embedder import Embedder, Input, Role
+from indexer.errors import BearingError, ModelChanged, NotFound
 from indexer.ingest import Stored, store
 from indexer.search import Searched, embed_queries, staged
 from indexer.stages import Searches, Work
@@ -31,6 +33,9 @@ MODEL_CHANGES: Final = 3
 BATCH_CHARACTERS: Final = 16_384
 """Of texts in one forward pass: a query waits for about so many, a tenth of a second's work."""
 
+TOKEN_CHARACTERS: Final = 4
+"""About as many characters an English token has."""
+
 Result = TypeVar("Result")
 
 OpenLibrary: TypeAlias = Callable[[Config], Library]
@@ -42,6 +47,15 @@ class EmbeddedText:
 
     vector: Vector
     truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedTexts:
+    """Texts' unit vectors, (n, d), the places of those that were cut, and tokens embedded."""
+
+    vectors: Vectors
+    truncated: tuple[int, ...]
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,11 @@ async def _under_one_model(work: Callable[[], Awaitable[Result]]) -> Result:
     return await work()
 
 
+def _weigh(given: Input) -> int:
+    """The characters of a text, about as many as it had if it is in tokens already."""
+    return len(given) if isinstance(given, str) else TOKEN_CHARACTERS * len(given.ids)
+
+
 class Model:
     """An open model with the queues in front of it: one forward pass at a time.
 
@@ -75,15 +94,29 @@ class Model:
         turn = anyio.CapacityLimiter(1)
         batch, queue = settings.batch_texts, settings.queue_texts
         self.queries = Batcher(self._embed_queries, batch=batch, queue=queue, limiter=turn)
-        self.texts = Batcher(
-            self._embed_texts,
-            batch=batch,
-            queue=queue,
+        self.texts = self._batcher(self._embed_documents, settings, turn)
+        self.questions = self._batcher(self._embed_questions, settings, turn)
+        self.vectors = VectorCache(settings.query_cache_mb * 1_000_000)
+
+    @staticmethod
+    def _batcher(
+        call: Callable[[Sequence[Input]], list[EmbeddedText]],
+        settings: Settings,
+        turn: anyio.CapacityLimiter,
+    ) -> Batcher[Input, EmbeddedText]:
+        return Batcher(
+            call,
+            batch=settings.batch_texts,
+            queue=settings.queue_texts,
             limiter=turn,
-            weigh=len,
+            weigh=_weigh,
             budget=BATCH_CHARACTERS,
         )
-        self.vectors = VectorCache(settings.query_cache_mb * 1_000_000)
+
+    @property
+    def name(self) -> str:
+        """The model's name: that of the hub without sentence-transformers/, or a path."""
+        return self.embedder.identity.name
 
     async def embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
         """Text queries with their vectors, and whether each text was truncated; in order."""
@@ -105,8 +138,14 @@ class Model:
                 self.vectors.keep(query.text, query.vector, truncated=truncated)
         return embedded
 
-    def _embed_texts(self, texts: Sequence[str]) -> list[EmbeddedText]:
-        embedded = self.embedder.embed(texts, Role.DOCUMENT)
+    def _embed_documents(self, inputs: Sequence[Input]) -> list[EmbeddedText]:
+        return self._embed(inputs, Role.DOCUMENT)
+
+    def _embed_questions(self, inputs: Sequence[Input]) -> list[EmbeddedText]:
+        return self._embed(inputs, Role.QUERY)
+
+    def _embed(self, inputs: Sequence[Input], role: Role) -> list[EmbeddedText]:
+        embedded = self.embedder.embed(inputs, role)
         truncated = frozenset(embedded.truncated)
         return [
             EmbeddedText(vector, index in truncated)
@@ -117,6 +156,12 @@ class Model:
         """Let go of whoever still waits."""
         await self.queries.close()
         await self.texts.close()
+        await self.questions.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many texts wait, or are being embedded."""
+        return self.queries.waiting + self.texts.waiting + self.questions.waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +202,7 @@ class Service:
         """What waits, and what the caches of query vectors hold and have answered."""
         models = list(self._models.values())
         return Load(
-            waiting=sum(model.queries.waiting + model.texts.waiting for model in models),
+            waiting=sum(model.waiting for model in models),
             cache_bytes=sum(model.vectors.bytes for model in models),
             cache_hits=sum(model.vectors.hits for model in models),
             cache_misses=sum(model.vectors.misses for model in models),
@@ -206,6 +251,44 @@ class Service:
             searches.give(await work[need.work](need.items))
             spent[need.work] = spent.get(need.work, 0.0) + 1e3 * (time.perf_counter() - started)
         return Searched(tuple(searches.answers), spent)
+
+    async def embed(
+        self, model: Model, texts: Sequence[str], role: Role = Role.DOCUMENT
+    ) -> EmbeddedTexts:
+        """The vectors of any number of texts; of more than max_texts a part at a time."""
+        batcher = model.questions if role is Role.QUERY else model.texts
+        embedded: list[EmbeddedText] = []
+        tokens = 0
+        for start in range(0, len(texts), self.settings.max_texts):
+            part = texts[start : start + self.settings.max_texts]
+            tokenised = await self.reads.run(model.embedder.tokenize, part, role)
+            tokens += sum(len(one.ids) for one in tokenised)
+            embedded += await batcher.submit(tokenised)
+        cut = tuple(place for place, one in enumerate(embedded) if one.truncated)
+        return EmbeddedTexts(np.stack([one.vector for one in embedded]), cut, tokens)
+
+    async def models(self) -> dict[str, Model]:
+        """The models of the collections that can be opened, by name."""
+        found: dict[str, Model] = {}
+        for name in await self.reads.run(self.library.names):
+            try:
+                model = (await self.desk(name)).model
+            except BearingError as error:
+                log.warning("collection %r cannot be opened: %s", name, error)
+            else:
+                found[model.name] = model
+        return found
+
+    async def model(self, name: str) -> Model:
+        """A served model, by its name with or without its organisation; raises NotFound."""
+        short = name.removeprefix(f"{HUB_ORGANISATION}/")
+        opened = {model.name: model for model in self._models.values()}
+        if name not in opened and short not in opened:
+            opened = await self.models()
+        found = opened.get(name) or opened.get(short)
+        if found is None:
+            raise NotFound(f"no model {name[:200]!r} is served here; served: {', '.join(opened)}")
+        return found
 
     def describe_all(self) -> list[Description]:
         """What there is to say of each collection that can be opened."""

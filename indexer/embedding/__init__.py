@@ -10,7 +10,12 @@ import re
 from pathlib import Path
 from typing import Final
 
-from indexer.embedding.checkpoint import DEFAULT_MODEL, Checkpoint, find_checkpoint
+from indexer.embedding.checkpoint import (
+    DEFAULT_MODEL,
+    HUB_ORGANISATION,
+    Checkpoint,
+    find_checkpoint,
+)
 from indexer.embedding.embedder import (
     CANARIES,
     Backend,
@@ -80,6 +85,7 @@ def _has_gpu() -> bool:
 __all__ = [
     "CANARIES",
     "DEFAULT_MODEL",
+    "HUB_ORGANISATION",
     "Backend",
     "Embedder",
     "Embeddings",

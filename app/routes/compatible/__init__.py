@@ -1,0 +1,9 @@
+"""Routes that other services' clients know; a file for each service whose clients they serve."""
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from app.routes.compatible import openai
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (openai.router,)

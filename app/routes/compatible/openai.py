@@ -1,0 +1,218 @@
+"""OpenAI's embeddings and models, for its clients and for whatever speaks to them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import orjson
+from fastapi import APIRouter, Request
+from pydantic import Discriminator, Field, Tag
+from starlette.responses import Response
+
+from app.limits import check_count
+from app.requests import BoundedRoute, ServiceNeeded, while_connected
+from app.routes.compatible.vectors import check_dimension, check_texts, cut
+from app.schemas import Given, Returned
+from app.service import EmbeddedTexts, Model, Service
+from app.vocabulary import Vocabulary
+from indexer.documents import Vectors
+from indexer.embedding.embedder import Role
+from indexer.errors import InvalidInput
+
+
+class ErrorView(Returned):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class RefusalView(Returned):
+    """An error, as OpenAI's clients read it."""
+
+    error: ErrorView
+
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["OpenAI"],
+    route_class=BoundedRoute,
+    responses={"default": {"model": RefusalView, "description": "What went wrong."}},
+)
+
+OWNER: Final = "bearing"
+
+
+class Encoding(StrEnum):
+    """How a vector travels."""
+
+    FLOAT = "float"
+    BASE64 = "base64"
+
+
+def _kind(given: object) -> str | None:
+    if isinstance(given, str):
+        return "<text>"
+    if not isinstance(given, list):
+        return None
+    kinds: dict[type, str] = {int: "<ids>", list: "<lists of ids>"}
+    return kinds.get(type(given[0]), "<texts>") if given else "<texts>"
+
+
+TokenId: TypeAlias = Annotated[int, Field(ge=0)]
+Input: TypeAlias = Annotated[
+    Annotated[str, Tag("<text>")]
+    | Annotated[list[str], Field(min_length=1), Tag("<texts>")]
+    | Annotated[list[TokenId], Tag("<ids>")]
+    | Annotated[list[Annotated[list[TokenId], Field(min_length=1)]], Tag("<lists of ids>")],
+    Discriminator(
+        _kind,
+        custom_error_type="input",
+        custom_error_message="expected a text, a list of texts, or token ids",
+    ),
+]
+"""A text, texts, or what stands for them in the vocabulary of a client."""
+
+
+class EmbeddingsBody(Given):
+    """Texts to embed."""
+
+    input: Input = Field(
+        description="A text or texts. Token ids are decoded where BEARING_TOKEN_VOCABULARY says "
+        "how, and refused elsewhere."
+    )
+    model: str = Field(description="A model that is served here, as /v1/models lists them.")
+    encoding_format: Annotated[Encoding, Field(strict=False)] | None = Field(
+        Encoding.FLOAT, description="Numbers, or little-endian float32 in base64."
+    )
+    dimensions: int | None = Field(
+        None, ge=1, description="Cut vectors to this, where the model was trained for it."
+    )
+    input_type: Annotated[Role, Field(strict=False)] = Field(
+        Role.DOCUMENT,
+        description="Which side of a search the texts are on, for models with a prompt for each; "
+        "an addition to OpenAI's fields.",
+    )
+    user: str | None = Field(None, description="Accepted, and not looked at.")
+
+
+class EmbeddingView(Returned):
+    """One text's vector, of unit length."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class UsageView(Returned):
+    """Tokens that were embedded, special ones and prompts included."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingsView(Returned):
+    """Vectors in the order of the texts."""
+
+    object: Literal["list"]
+    data: list[EmbeddingView]
+    model: str
+    usage: UsageView
+    truncated: list[int] = Field(
+        description="Places of texts that were longer than the model's window, whose ends are not "
+        "embedded; an addition to OpenAI's fields."
+    )
+
+
+class ModelView(Returned):
+    """A model that embeds here."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(description="When the service started, in seconds since 1970.")
+    owned_by: str = OWNER
+
+
+class ModelsView(Returned):
+    """All models that embed here."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelView]
+
+
+@router.post("/embeddings", response_model=EmbeddingsView)
+async def embed(body: EmbeddingsBody, service: ServiceNeeded, request: Request) -> Response:
+    """A unit vector for each text, by the model that is named, as OpenAI's service answers."""
+    texts = _texts(body.input, request.state.vocabulary)
+    check_count("texts of input", len(texts), service.settings)
+    check_texts("input", texts, service)
+    return await while_connected(request, _embed(texts, body, service))
+
+
+async def _embed(texts: Sequence[str], body: EmbeddingsBody, service: Service) -> Response:
+    model = await service.model(body.model)
+    await check_dimension(body.dimensions, model, service)
+    embedded = await service.embed(model, texts, body.input_type)
+    content = await service.reads.run(_encode, embedded, body, model)
+    return Response(content, media_type="application/json")
+
+
+def _texts(given: Any, vocabulary: Vocabulary | None) -> Sequence[str]:  # noqa: ANN401 -- Input
+    """The texts of an input; raises InvalidInput for token ids that cannot be decoded."""
+    is_one = isinstance(given, str) or isinstance(given[0], int)
+    return [_text(one, vocabulary) for one in ([given] if is_one else given)]
+
+
+def _text(given: str | Sequence[int], vocabulary: Vocabulary | None) -> str:
+    if isinstance(given, str):
+        return given
+    if vocabulary is None:
+        raise InvalidInput(
+            "input: got token ids, whose vocabulary is not the model's: send texts (in "
+            "langchain-openai: check_embedding_ctx_length=False), or let the service decode "
+            "OpenAI's ids with BEARING_TOKEN_VOCABULARY"
+        )
+    return vocabulary.decode(given)
+
+
+def _encode(embedded: EmbeddedTexts, body: EmbeddingsBody, model: Model) -> bytes:
+    vectors = cut(embedded.vectors, body.dimensions)
+    encode = _base64 if body.encoding_format is Encoding.BASE64 else _numbers
+    answer = {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": index, "embedding": encoded}
+            for index, encoded in enumerate(encode(vectors))
+        ],
+        "model": model.name,
+        "usage": {"prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens},
+        "truncated": embedded.truncated,
+    }
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _numbers(vectors: Vectors) -> Sequence[Any]:
+    return list(vectors)
+
+
+def _base64(vectors: Vectors) -> Sequence[str]:
+    return [base64.b64encode(vector.astype("<f4").tobytes()).decode() for vector in vectors]
+
+
+@router.get("/models")
+async def list_models(service: ServiceNeeded, request: Request) -> ModelsView:
+    """The models of all collections."""
+    started = request.state.started
+    return ModelsView(data=[ModelView(id=id, created=started) for id in await service.models()])
+
+
+@router.get("/models/{id:path}")
+async def get_model(id: str, service: ServiceNeeded, request: Request) -> ModelView:
+    """A model, by its name with or without `sentence-transformers/`."""
+    model = await service.model(id)
+    return ModelView(id=model.name, created=request.state.started)
