@@ -4,6 +4,6 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from app.routes.compatible import openai
+from app.routes.compatible import cohere, inference, openai
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (openai.router,)
+ROUTERS: Final[tuple[APIRouter, ...]] = (openai.router, inference.router, cohere.router)

@@ -1,0 +1,308 @@
+"""The routes of text-embeddings-inference, for its clients."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated, Any, Final, Self, TypeAlias
+
+import orjson
+from fastapi import APIRouter, Request
+from pydantic import Discriminator, Field, Tag
+from starlette.responses import Response
+
+from app.problems import Problem
+from app.requests import BoundedRoute, ServiceNeeded, while_connected
+from app.routes.compatible.ranking import Ranking, rank_by_cosine
+from app.routes.compatible.vectors import Fit, check_dimension, check_texts, cut
+from app.schemas import Given, Returned
+from app.service import EmbeddedTexts, Model, Service
+from indexer.config import DEFAULT_COLLECTION
+from indexer.embedding.embedder import Role
+from indexer.errors import InvalidInput
+
+MAX_PLACES_SHOWN: Final = 100
+
+
+class RefusalView(Returned):
+    """An error, as clients of text-embeddings-inference read it."""
+
+    error: str
+    error_type: str
+
+
+router = APIRouter(
+    tags=["text-embeddings-inference"],
+    route_class=BoundedRoute,
+    responses={"default": {"model": RefusalView, "description": "What went wrong."}},
+)
+
+
+class Direction(StrEnum):
+    """The end of a long text that is left out."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return {"Left": cls.LEFT, "Right": cls.RIGHT}.get(str(value))
+
+
+def _kind(given: object) -> str | None:
+    kinds: dict[type, str] = {str: "<text>", list: "<texts>"}
+    return kinds.get(type(given))
+
+
+Inputs: TypeAlias = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[list[str], Tag("<texts>")],
+    Discriminator(
+        _kind,
+        custom_error_type="inputs",
+        custom_error_message="expected a text or a list of texts (token ids are not taken)",
+    ),
+]
+
+
+class Cutting(Given):
+    """What to do with texts that are longer than the model's window."""
+
+    truncate: bool | None = Field(None, description="false refuses a text that is too long.")
+    truncation_direction: Annotated[Direction, Field(strict=False)] = Field(
+        Direction.RIGHT, description="The end that is left out."
+    )
+
+    def fit(self, role: Role = Role.DOCUMENT) -> Fit:
+        """The same, for texts on one side of a search."""
+        keep_end = self.truncation_direction is Direction.LEFT
+        return Fit(role, keep_end=keep_end, refuse=self.truncate is False)
+
+
+class Preparation(Cutting):
+    """How texts are prepared for the model."""
+
+    prompt_name: Annotated[Role, Field(strict=False)] | None = Field(
+        None, description="Which side of a search the texts are on; document if null."
+    )
+
+    def prepared(self) -> Fit:
+        """What is kept of texts on their side."""
+        return self.fit(self.prompt_name or Role.DOCUMENT)
+
+
+class EmbedBody(Preparation):
+    """Texts to embed."""
+
+    inputs: Inputs
+    normalize: bool = Field(True, description="Vectors have unit length; false is refused.")
+    dimensions: int | None = Field(
+        None, ge=1, description="Cut vectors to this, where the model was trained for it."
+    )
+
+
+class Sentences(Given):
+    """A text, and those to compare it with."""
+
+    source_sentence: str
+    sentences: list[str]
+
+
+class SimilarityBody(Given):
+    """A comparison of one text with others."""
+
+    inputs: Sentences
+    parameters: Preparation | None = None
+
+
+class RerankBody(Cutting):
+    """A query, and texts to hold against it."""
+
+    query: str
+    texts: list[str]
+    raw_scores: bool = Field(False, description="Scores as the model gives them.")
+    return_text: bool = Field(False, description="Add each text.")
+
+
+class RankView(Returned):
+    """A text's place among those that were given, and its score: in [0, 1] unless raw."""
+
+    index: int
+    score: float
+    text: str | None = None
+
+
+class EmbeddingTypeView(Returned):
+    """What kind of model this is."""
+
+    embedding: dict[str, str]
+
+
+class RankerView(Returned):
+    """What ranks for /rerank, and by what."""
+
+    model_id: str
+    method: str
+
+
+class InfoView(Returned):
+    """The model of the collection `default`, and what may be asked of it."""
+
+    model_id: str
+    model_sha: str = Field(description="SHA-256 of its weights.")
+    model_dtype: str
+    served_model_name: str
+    model_type: EmbeddingTypeView
+    max_concurrent_requests: int
+    max_input_length: int = Field(description="Tokens; longer texts are truncated.")
+    max_batch_tokens: int
+    max_batch_requests: int
+    max_client_batch_size: int = Field(description="More are taken, and split.")
+    auto_truncate: bool = True
+    tokenization_workers: int
+    version: str
+    sha: str | None = None
+    docker_label: str | None = None
+    reranker: RankerView = Field(description="An addition to text-embeddings-inference's fields.")
+
+
+@router.post("/embed", response_model=list[list[float]])
+async def embed(body: EmbedBody, service: ServiceNeeded, request: Request) -> Response:
+    """A unit vector for each text, by the model of the collection `default`.
+
+    The header `x-truncated` has the places of texts whose ends were left out.
+    """
+    texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+    _refuse_empty("inputs", texts)
+    check_texts("inputs", texts, service)
+    if not body.normalize:
+        raise InvalidInput("normalize: false, but vectors here always have unit length")
+    return await while_connected(request, _embed(texts, body, service))
+
+
+async def _embed(texts: Sequence[str], body: EmbedBody, service: Service) -> Response:
+    started = time.perf_counter()
+    model = await _default_model(service)
+    await check_dimension(body.dimensions, model, service)
+    embedded = await _embed_within("inputs", texts, body.prepared(), model, service)
+    vectors = cut(embedded.vectors, body.dimensions)
+    content = await service.reads.run(_encode, list(vectors))
+    return _respond(content, texts, embedded, model, started)
+
+
+@router.post("/similarity", response_model=list[float])
+async def compare(body: SimilarityBody, service: ServiceNeeded, request: Request) -> Response:
+    """The cosine of a text with each of the others, in order."""
+    given = body.inputs
+    _refuse_empty("inputs.sentences", given.sentences)
+    check_texts("inputs.sentences", [*given.sentences, given.source_sentence], service)
+    return await while_connected(request, _compare(body, service))
+
+
+async def _compare(body: SimilarityBody, service: Service) -> Response:
+    started = time.perf_counter()
+    model = await _default_model(service)
+    texts = [*body.inputs.sentences, body.inputs.source_sentence]
+    fit = body.parameters.prepared() if body.parameters else Fit()
+    embedded = await _embed_within("inputs.sentences", texts, fit, model, service)
+    cosines = embedded.vectors[:-1] @ embedded.vectors[-1]
+    return _respond(_encode(cosines), texts, embedded, model, started)
+
+
+@router.post("/rerank", response_model=list[RankView], response_model_exclude_unset=True)
+async def rerank(
+    body: RerankBody, service: ServiceNeeded, request: Request, response: Response
+) -> list[RankView]:
+    """Texts by how well they answer a query, the best first.
+
+    Ranked by the cosine of the embedding model's vectors, which `raw_scores` gives; the score is
+    (1 + cosine) / 2. The header `x-ranked-by` says so.
+    """
+    _refuse_empty("texts", body.texts)
+    check_texts("texts", [*body.texts, body.query], service)
+    ranking = await while_connected(request, _rank(body, service))
+    response.headers["x-ranked-by"] = f"{ranking.method}; model={ranking.model}"
+    query = ",query" if ranking.query_truncated else ""
+    response.headers["x-truncated"] = (_places(ranking.truncated) + query).removeprefix(",")
+    scores = ranking.scores if body.raw_scores else ranking.relevance
+    return [
+        RankView(
+            index=place,
+            score=scores[place],
+            **({"text": body.texts[place]} if body.return_text else {}),
+        )
+        for place in ranking.best()
+    ]
+
+
+async def _rank(body: RerankBody, service: Service) -> Ranking:
+    model = await _default_model(service)
+    fitted = await body.fit().apply("texts", body.texts, model, service)
+    return await rank_by_cosine(body.query, fitted, model, service)
+
+
+@router.get("/info")
+async def show_info(service: ServiceNeeded) -> InfoView:
+    """The model of the collection `default`, and what may be asked of it."""
+    model = await _default_model(service)
+    identity, settings = model.embedder.identity, service.settings
+    return InfoView(
+        model_id=model.name,
+        model_sha=identity.weights,
+        model_dtype=model.embedder.runtime.precision,
+        served_model_name=model.name,
+        model_type=EmbeddingTypeView(embedding={"pooling": identity.pooling}),
+        max_concurrent_requests=settings.queue_requests,
+        max_input_length=identity.window,
+        max_batch_tokens=settings.batch_texts * identity.window,
+        max_batch_requests=settings.batch_texts,
+        max_client_batch_size=settings.max_texts,
+        tokenization_workers=settings.workers,
+        version=importlib.metadata.version("bearing"),
+        reranker=RankerView(model_id=model.name, method="cosine"),
+    )
+
+
+async def _default_model(service: Service) -> Model:
+    return (await service.desk(DEFAULT_COLLECTION)).model
+
+
+async def _embed_within(
+    name: str, texts: Sequence[str], fit: Fit, model: Model, service: Service
+) -> EmbeddedTexts:
+    """The vectors of texts that are cut as was asked for, or refused."""
+    fitted = await fit.apply(name, texts, model, service)
+    embedded = await service.embed(model, fitted.texts, fit.role)
+    return replace(embedded, truncated=tuple(sorted({*fitted.cut, *embedded.truncated})))
+
+
+def _refuse_empty(name: str, texts: Sequence[str]) -> None:
+    if not texts:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"{name} must not be empty")
+
+
+def _encode(answer: Any) -> bytes:  # noqa: ANN401 -- any JSON
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _respond(
+    content: bytes, texts: Sequence[str], embedded: EmbeddedTexts, model: Model, started: float
+) -> Response:
+    milliseconds = str(round(1e3 * (time.perf_counter() - started)))
+    headers = {
+        "x-compute-type": model.embedder.runtime.device,
+        "x-compute-time": milliseconds,
+        "x-total-time": milliseconds,
+        "x-compute-characters": str(sum(map(len, texts))),
+        "x-compute-tokens": str(embedded.tokens),
+        "x-truncated": _places(embedded.truncated),
+    }
+    return Response(content, headers=headers, media_type="application/json")
+
+
+def _places(places: Sequence[int]) -> str:
+    shown = ",".join(str(place) for place in places[:MAX_PLACES_SHOWN])
+    return shown + (",..." if len(places) > MAX_PLACES_SHOWN else "")
