@@ -14,8 +14,10 @@ from app.schemas import (
     SimilarityBody,
 )
 from app.settings import PREFIX, Settings
+from indexer.documents import Query
 from indexer.errors import InvalidQuery, TooLarge
 from indexer.paging import depth
+from indexer.refining import first_ranking
 
 
 def _require(what: str, given: int, settings: Settings, setting: str) -> None:
@@ -38,7 +40,15 @@ def check_searches(bodies: Sequence[SearchBody], settings: Settings) -> None:
         _check_examples((*body.like, *body.unlike), settings)
     texts = sum(isinstance(one, ExampleBody) for body in bodies for one in body.like + body.unlike)
     _require("example texts of all searches", texts, settings, "max_texts")
-    _require("hits of all searches", sum(body.k for body in bodies), settings, "max_hits")
+
+
+def check_depths(queries: Sequence[Query], settings: Settings) -> None:
+    """Raise TooLarge if these searches together look at too many hits, or one at too many."""
+    firsts = [first_ranking(query) for query in queries]
+    for query, first in zip(queries, firsts, strict=True):
+        looked_at = max(query.candidates or 0, first.k if first.k > query.k else 0)
+        _require("candidates", looked_at, settings, "max_candidates")
+    _require("hits of all searches", sum(first.k for first in firsts), settings, "max_hits")
 
 
 def _check_examples(examples: Sequence[ExamplePoint], settings: Settings) -> None:

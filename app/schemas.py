@@ -132,6 +132,19 @@ class SearchBody(Given):
     )
     min_score: float | None = Field(None, description="Leave out hits that score less.")
     exact: bool = Field(False, description="Compare with every vector, whatever the index.")
+    candidates: int | None = Field(
+        None,
+        ge=1,
+        description="How many hits the stages after the first ranking choose from; null takes "
+        "enough for k.",
+    )
+    diversity: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Chooses hits that are unlike each other too, by maximal marginal relevance: "
+        "0 looks at the score only, 1 at being unlike those before.",
+    )
     temperature: Temperature | None = Field(
         None, description="Adds to each hit its probability: softmax(score / temperature)."
     )
@@ -162,6 +175,8 @@ class SearchBody(Given):
             mode=self.mode,
             min_score=self.min_score,
             exact=self.exact,
+            candidates=self.candidates,
+            diversity=self.diversity,
             temperature=self.temperature,
             cursor=self.cursor,
         )

@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     max_query_characters: int = Field(32_768, ge=1, description="Longest query.")
     max_k: int = Field(1_000, ge=1, description="Most hits of one search.")
     max_hits: int = Field(100_000, ge=1, description="Most hits of all searches of one request.")
+    max_candidates: int = Field(
+        10_000, ge=1, description="Most hits that the stages of one search choose from."
+    )
     max_paged: int = Field(
         10_000, ge=1, description="Most documents of one search on all its pages together."
     )

@@ -225,6 +225,13 @@ def search(
     strategy: Annotated[
         Strategy, typer.Option(help="Rank by the mean of the examples, or by the best of them.")
     ] = Strategy.MEAN,
+    diversity: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Choose hits unlike each other: 0 not at all, 1 only so."),
+    ] = None,
+    candidates: Annotated[
+        int | None, typer.Option(min=1, help="How many hits later stages choose from.")
+    ] = None,
     cursor: Annotated[
         str | None,
         typer.Option(help="Go on where an answer's cursor says (see --json), all else as it was."),
@@ -242,6 +249,8 @@ def search(
         mode=mode,
         min_score=min_score,
         exact=exact,
+        candidates=candidates,
+        diversity=diversity,
         temperature=temperature,
         cursor=cursor,
     )

@@ -239,8 +239,9 @@ class Query:
     did, as in EmbeddedDocument. Documents that are examples by their ids are never hits.
     ``candidates`` is how many of the best by meaning, and of the best by words, a hybrid search
     fuses; None takes enough for k.
-    ``cursor`` is what the answer before gave to go on; by the time a collection sees the query,
-    ``seen`` says what that stands for.
+    ``diversity``, from 0 to 1, weighs being unlike the hits before against the score: see
+    indexer.ranking.diversity. ``cursor`` is what the answer before gave to go on; by the time a
+    collection sees the query, ``seen`` says what that stands for.
     """
 
     text: str | None = None
@@ -255,6 +256,7 @@ class Query:
     candidates: int | None = None
     min_score: float | None = None
     exact: bool = False
+    diversity: float | None = None
     temperature: float | None = None
     cursor: str | None = None
     model: str | None = None
@@ -267,6 +269,8 @@ class Query:
             raise InvalidQuery(f"candidates must be at least 1, got {self.candidates}")
         if self.temperature is not None and not 0 < self.temperature < float("inf"):
             raise InvalidQuery(f"temperature must be above 0, got {self.temperature}")
+        if self.diversity is not None and not 0 <= self.diversity <= 1:
+            raise InvalidQuery(f"diversity must be from 0 to 1, got {self.diversity}")
         if self.min_score is not None and not np.isfinite(self.min_score):
             raise InvalidQuery(f"min_score must be finite, got {self.min_score}")
         for text in (self.text or "", *self.example_texts):

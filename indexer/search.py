@@ -11,6 +11,7 @@ from indexer.collection import Collection
 from indexer.documents import Answer, ExampleText, Mode, Query, Vector
 from indexer.embedding.embedder import Embedder, Role
 from indexer.paging import resumed, with_cursor
+from indexer.refining import diversified, first_ranking
 from indexer.stages import Need, Searches, Staged, Work
 
 
@@ -76,8 +77,10 @@ def _with_vectors(
 def staged(query: Query, collection: str) -> Staged[Answer]:
     """One search of a collection of this name: its stages, in order."""
     ready, truncated = yield from _embed(resumed(query, collection))
-    (answer,) = yield from _find([ready])
-    return replace(with_cursor(query, collection, answer), truncated=truncated)
+    (answer,) = yield from _find([first_ranking(ready)])
+    hits = yield from diversified(ready, answer.hits)
+    answer = replace(answer, hits=tuple(hits[: query.k]), truncated=truncated)
+    return with_cursor(query, collection, answer)
 
 
 def _embed(query: Query) -> Staged[tuple[Query, bool]]:

@@ -6,7 +6,7 @@ import time
 
 from fastapi import APIRouter, Request
 
-from app.limits import check_searches
+from app.limits import check_depths, check_searches
 from app.requests import BoundedRoute, CollectionName, ServiceNeeded, while_connected
 from app.schemas import BatchBody, BatchView, SearchBody, SearchView, Took
 
@@ -40,6 +40,7 @@ async def _search(
     started = time.perf_counter()
     check_searches(body.searches, service.settings)
     queries = [one.to_query() for one in body.searches]
+    check_depths(queries, service.settings)
     searched = await while_connected(request, service.search(name, queries))
     total = 1e3 * (time.perf_counter() - started)
     took = Took(

@@ -124,6 +124,32 @@ def test_pages_go_no_deeper_than_the_settings_allow(connect: Callable[..., TestC
     assert response.status_code == 413 and "BEARING_MAX_PAGED" in response.json()["detail"]
 
 
+def test_diverse_hits_are_unlike_each_other(filled: TestClient) -> None:
+    """A copy of the best hit comes last, though it scores as high."""
+    copy = {"id": "copy", "text": TEXTS["north"], "title": "North"}
+    filled.put("/documents", json={"documents": [copy]})
+    body = {"query": "a direction", "k": 5}
+    plain = [hit["id"] for hit in filled.post("/search", json=body).json()["hits"]]
+    assert plain.index("copy") == plain.index("north") + 1
+    answer = filled.post("/search", json=body | {"diversity": 0.9}).json()
+    assert [hit["id"] for hit in answer["hits"]][-1] == "copy"
+
+
+def test_candidates_are_bounded(connect: Callable[..., TestClient]) -> None:
+    """What looks at more hits than the settings allow is refused with the setting named."""
+    client = connect(max_candidates=60, max_hits=100)
+    for body, setting in (
+        ({"query": "a", "candidates": 61}, "BEARING_MAX_CANDIDATES"),
+        ({"query": "a", "k": 20, "diversity": 0.5}, "BEARING_MAX_CANDIDATES"),
+    ):
+        response = client.post("/search", json=body)
+        assert response.status_code == 413 and setting in response.json()["detail"]
+    searches = [{"query": "a", "diversity": 0.5}] * 3
+    response = client.post("/search/batch", json={"searches": searches})
+    assert response.status_code == 413 and "BEARING_MAX_HITS" in response.json()["detail"]
+    assert client.post("/search", json=searches[0]).status_code == 200
+
+
 def test_a_filter_leaves_k_hits_of_those_that_pass(filled: TestClient) -> None:
     """A filter is applied before ranking, so it never shortens the answer."""
     body = {"query": "a direction", "k": 2, "filter": {"year": {"$gte": 2020}}}

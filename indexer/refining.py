@@ -1,0 +1,57 @@
+"""The stages of a search after its first ranking.
+
+Each takes a query and the hits so far, best first, and gives hits; what it needs done it yields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from indexer.collection import StoredVectors
+from indexer.documents import Hit, Mode, Query, Vector, normalise
+from indexer.ranking.diversity import diversify, rescaled
+from indexer.stages import Need, Staged, Work
+
+LEAST_CANDIDATES: Final = 50
+CANDIDATES_PER_HIT: Final = 5
+"""How many hits diverse ones are chosen from, for each that is asked for."""
+
+
+def first_ranking(query: Query) -> Query:
+    """What a collection is asked, so that the stages after it have candidates to choose from."""
+    if not query.diversity:
+        return query
+    depth = query.candidates or max(LEAST_CANDIDATES, CANDIDATES_PER_HIT * query.k)
+    return replace(query, k=max(query.k, depth))
+
+
+def diversified(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
+    """The k hits by maximal marginal relevance, in the order in which they are chosen.
+
+    Relevance is the score, rescaled to [0, 1] over the candidates unless it is a cosine. What was
+    deleted since it was found is left out.
+    """
+    if not query.diversity:
+        return hits
+    stored = yield Need(Work.VECTORS, [hit.document.id for hit in hits])
+    found = [(hit, one) for hit, one in zip(hits, stored, strict=True) if one is not None]
+    if not found:
+        return ()
+    scores = np.array([hit.score for hit, _ in found])
+    relevance = scores if query.mode is Mode.DENSE else rescaled(scores)
+    vectors = np.stack([_vector_of(hit, one) for hit, one in found])
+    return [found[i][0] for i in diversify(relevance, vectors, query.k, query.diversity)]
+
+
+def _vector_of(hit: Hit, stored: StoredVectors) -> Vector:
+    """The vector of a hit's passage, or the mean of all if the document was changed since."""
+    for chunk, vector in zip(stored.chunks, stored.vectors, strict=True):
+        if (chunk.start, chunk.end) == (hit.passage.start, hit.passage.end):
+            found: Vector = vector
+            return found
+    mean: Vector = normalise(stored.vectors.mean(axis=0, keepdims=True))[0]
+    return mean

@@ -1,0 +1,130 @@
+"""The stages after the first ranking, driven by hand and through a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from samples import DIMENSION, make_identity, random_units
+
+from indexer.collection import Collection, StoredVectors
+from indexer.documents import (
+    Answer,
+    Chunk,
+    Document,
+    EmbeddedDocument,
+    Hit,
+    Mode,
+    Passage,
+    Query,
+)
+from indexer.embedding.hashing import open_hashing
+from indexer.errors import InvalidQuery
+from indexer.ranking.diversity import diversify
+from indexer.refining import diversified
+from indexer.search import search
+from indexer.stages import Staged
+from indexer.storage.collection import LocalCollection
+
+DOCUMENTS = 120
+VECTORS = random_units(2 * DOCUMENTS, seed=21)
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Iterator[Collection]:
+    """A collection of DOCUMENTS documents of two chunks each, in VECTORS."""
+    with LocalCollection.create(tmp_path / "things", make_identity()) as collection:
+        collection.put(
+            [
+                EmbeddedDocument(
+                    Document(f"d{i}", "ab"),
+                    (Chunk(0, 0, 1), Chunk(1, 1, 2)),
+                    VECTORS[2 * i : 2 * i + 2],
+                )
+                for i in range(DOCUMENTS)
+            ]
+        )
+        yield collection
+
+
+def ask(collection: Collection, query: Query) -> Answer:
+    """The answer to one query."""
+    with open_hashing(DIMENSION) as embedder:
+        return search(collection, embedder, [query])[0]
+
+
+def drive(staged: Staged[Any], results: Sequence[Any]) -> Any:
+    """What a stage makes of the results of its one need."""
+    next(staged)
+    with pytest.raises(StopIteration) as end:
+        staged.send(results)
+    return end.value.value
+
+
+def passages(collection: Collection, query: Query) -> list[int]:
+    """The rows of VECTORS of a search's best passages."""
+    return [2 * int(h.document.id[1:]) + h.passage.start for h in ask(collection, query).hits]
+
+
+@pytest.mark.parametrize(
+    ("k", "candidates", "looked_at"), [(4, None, 50), (15, None, 75), (3, 7, 7)]
+)
+def test_diverse_hits_are_chosen_among_the_candidates_by_their_passages(
+    collection: Collection, k: int, candidates: int | None, looked_at: int
+) -> None:
+    """What is compared are the passages that hits show; scores stay as they were."""
+    vector = random_units(1, seed=5)[0]
+    rows = passages(collection, Query(vector=vector, k=looked_at))
+    scores = VECTORS[rows] @ vector
+    chosen = diversify(scores, VECTORS[rows], k, 0.4)
+    query = Query(vector=vector, k=k, diversity=0.4, candidates=candidates)
+    assert passages(collection, query) == [rows[i] for i in chosen]
+    hits = ask(collection, query).hits
+    np.testing.assert_allclose([hit.score for hit in hits], scores[chosen], atol=1e-6)
+
+
+def test_no_diversity_is_the_order_of_scores(collection: Collection) -> None:
+    """At 0 nothing changes, and as many hits come as exist."""
+    vector = random_units(1, seed=5)[0]
+    for k in (7, 500):
+        plain = passages(collection, Query(vector=vector, k=k))
+        assert passages(collection, Query(vector=vector, k=k, diversity=0.0)) == plain
+        assert len(ask(collection, Query(vector=vector, k=k, diversity=0.5)).hits) == len(plain)
+
+
+def test_diversity_out_of_bounds_is_refused() -> None:
+    """It is a share."""
+    for diversity in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InvalidQuery, match="from 0 to 1"):
+            Query(text="a", diversity=diversity)
+
+
+def test_what_was_deleted_or_changed_meanwhile_is_no_fault() -> None:
+    """A deleted hit is left out; a changed one is compared by the mean of what it is now."""
+    x, y = np.eye(2, dtype=np.float32)
+    hits = [Hit(Document(id, "ab"), 0.5, Passage("a", 0, 1)) for id in ("x", "gone", "x2", "y")]
+    stored = [
+        StoredVectors((Chunk(0, 0, 1), Chunk(1, 1, 2)), np.stack([x, y])),
+        None,
+        StoredVectors((Chunk(0, 0, 1),), x[None]),
+        StoredVectors((Chunk(0, 0, 2),), y[None]),
+    ]
+    query = Query(vector=x, k=3, diversity=0.5)
+    chosen = drive(diversified(query, hits), stored)
+    assert [hit.document.id for hit in chosen] == ["x", "y", "x2"]
+    assert drive(diversified(query, hits[1:2]), [None]) == ()
+
+
+def test_scores_that_are_no_cosines_are_rescaled() -> None:
+    """The order does not change if all scores are multiplied."""
+    vectors = random_units(6, 2, seed=3)
+    stored = [StoredVectors((Chunk(0, 0, 1),), vectors[i : i + 1]) for i in range(6)]
+    orders = []
+    for scale in (1e-3, 1.0, 50.0):
+        hits = [Hit(Document(f"d{i}", "a"), (6 - i) * scale, Passage("a", 0, 1)) for i in range(6)]
+        query = Query(text="a", mode=Mode.LEXICAL, k=6, diversity=0.6)
+        orders.append([hit.document.id for hit in drive(diversified(query, hits), stored)])
+    assert orders[0] == orders[1] == orders[2] != [f"d{i}" for i in range(6)]
