@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from app.roles import Role
 from indexer import console
 from indexer.cli import commands
 from indexer.config import DEFAULT_COLLECTION
@@ -27,6 +28,7 @@ def main() -> None:
     app = commands()
     app.command()(serve)
     app.command()(demo)
+    app.command()(key)
     app()
 
 
@@ -102,6 +104,28 @@ def demo(
     if not as_json:
         indexed.show(as_json=False)
     _serve(settings, indexed.figures() if as_json else None, tries=PORTS_TRIED)
+
+
+def key(
+    name: Annotated[str, typer.Option(help="What the audit log calls it.", metavar="NAME")] = "",
+    role: Annotated[
+        Role, typer.Option(help="What it may do; each may do what those before it may.")
+    ] = Role.SEARCH,
+    as_json: Json = False,
+) -> None:
+    """Make a key, and the line that lets it in, which does not tell the key.
+
+    The key is shown once: give it to its user. The line goes into BEARING_API_KEYS or the file
+    that BEARING_API_KEYS_FILE names.
+    """
+    from app.keys import make_secret, write_entry
+
+    secret = make_secret()
+    entry = write_entry(secret, role, name)
+    if as_json:
+        console.say_json({"key": secret, "entry": entry, "role": role.value})
+    else:
+        typer.echo(f"key   {secret}\nline  {entry}")
 
 
 def _settings(

@@ -9,17 +9,23 @@ import importlib.metadata
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, closing
+from functools import partial
 from typing import Any
 
 import uvicorn
 from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.audit import AuditLog, Auditor
+from app.connections import BoundedProtocol
+from app.keys import KeyFile, Keyring, KeysBroken
+from app.logs import logging_config
 from app.problems import MEDIA_TYPE, add_problems
-from app.requests import declare_collection
+from app.requests import COLLECTION_PREFIX, SECURITY_SCHEMES, declare_collection
 from app.routes import (
     admin,
     collections,
@@ -31,13 +37,13 @@ from app.routes import (
     status,
 )
 from app.schemas import ProblemView
-from app.security import Envelope, Gate, Keys, LoopbackGuard
+from app.security import Envelope, Gate, HeadBounds, LoopbackGuard, OriginGuard, Throttle
 from app.service import OpenLibrary, Service
 from app.settings import Settings, load_settings
 from app.telemetry import Meter, Telemetry
 from app.vocabulary import Vocabulary
 from indexer.config import Library
-from indexer.errors import BearingError, Conflict
+from indexer.errors import BearingError, Conflict, InvalidInput, StorageFailed
 
 SUMMARY = "Documents in, ranked answers out: embedding retrieval with exact cosine scores."
 PROBLEM: Mapping[int | str, dict[str, Any]] = {
@@ -48,24 +54,50 @@ PROBLEM: Mapping[int | str, dict[str, Any]] = {
 }
 
 
+class Api(FastAPI):
+    """FastAPI whose document says where a key is needed, and how it is given."""
+
+    needs_no_key: Collection[str] | None = None
+    """The paths that need none; None where none does."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            for path, methods in document["paths"].items():
+                if self.needs_no_key is None or path in self.needs_no_key:
+                    for operation in methods.values():
+                        operation.pop("security", None)
+            if self.needs_no_key is not None:
+                document["components"]["securitySchemes"] = SECURITY_SCHEMES
+        return self.openapi_schema or {}
+
+
 def create_app(settings: Settings, open_library: OpenLibrary = Library) -> FastAPI:
-    """The service for these settings; its library opens and closes with its lifespan."""
+    """The service for these settings; its library opens and closes with its lifespan.
+
+    Raises InvalidInput if the file of keys holds none, StorageFailed if the audit log's cannot
+    be written.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
-        async with Service.opened(settings, open_library) as service:
-            yield {
-                "service": service,
-                "telemetry": telemetry,
-                "vocabulary": vocabulary,
-                "started": int(time.time()),
-            }
+        with closing(audit_log):
+            async with Service.opened(settings, open_library) as service:
+                yield {
+                    "service": service,
+                    "telemetry": telemetry,
+                    "vocabulary": vocabulary,
+                    "started": int(time.time()),
+                }
 
-    telemetry = Telemetry()
+    keys = open_keys(settings)
+    audit_log = _open_audit_log(settings)
+    telemetry = Telemetry(keys)
     path = settings.token_vocabulary
     vocabulary = Vocabulary.read(path) if path else None
     web = pages.WebPages()
-    app = FastAPI(
+    app = Api(
         title="Bearing",
         summary=SUMMARY,
         version=importlib.metadata.version("bearing"),
@@ -73,30 +105,77 @@ def create_app(settings: Settings, open_library: OpenLibrary = Library) -> FastA
         docs_url=None,
         redoc_url=None,
         root_path_in_servers=False,
-        middleware=_middleware(settings, web, telemetry),
+        middleware=_middleware(settings, web, telemetry, keys, audit_log),
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    app.needs_no_key = pages.OPEN_PATHS if settings.is_guarded else None
     add_problems(app)
     _add_routes(app, web)
     return app
 
 
-def _middleware(settings: Settings, web: pages.WebPages, telemetry: Telemetry) -> list[Middleware]:
+def open_keys(settings: Settings) -> Keyring:
+    """The keys of the environment and of the file; raises InvalidInput."""
+    path = settings.api_keys_file
+    try:
+        return Keyring(settings.keys, KeyFile(path) if path else None)
+    except KeysBroken as error:
+        raise InvalidInput(f"BEARING_API_KEYS_FILE: {path}: {error}") from error
+    except OSError as error:
+        raise InvalidInput(f"BEARING_API_KEYS_FILE: {path}: {error.strerror}") from error
+
+
+def _open_audit_log(settings: Settings) -> AuditLog:
+    try:
+        return AuditLog(settings.audit_log)
+    except OSError as error:
+        raise StorageFailed(f"BEARING_AUDIT_LOG: {error.filename}: {error.strerror}") from error
+
+
+def _middleware(
+    settings: Settings,
+    web: pages.WebPages,
+    telemetry: Telemetry,
+    keys: Keyring,
+    audit_log: AuditLog,
+) -> list[Middleware]:
     """What a request passes before its route, outermost first."""
-    chain = [Middleware(Envelope), Middleware(Meter, telemetry=telemetry)]
+    open_paths = web.paths | pages.OPEN_PATHS
+    chain = [
+        Middleware(Envelope),
+        Middleware(Meter, telemetry=telemetry),
+        Middleware(Auditor, log=audit_log),
+        Middleware(HeadBounds, settings=settings),
+    ]
     if settings.is_local:
         chain.append(Middleware(LoopbackGuard, host=settings.host))
+    if settings.cors_origins:
+        chain.append(Middleware(CORSMiddleware, **_cross_origin(settings)))
     if settings.is_guarded:
-        keys = Keys(key.get_secret_value() for key in settings.api_keys)
-        chain.append(Middleware(Gate, keys=keys, open_paths=web.paths | pages.OPEN_PATHS))
+        chain.append(Middleware(Gate, keys=keys, open_paths=open_paths))
+    else:
+        chain.append(Middleware(OriginGuard, origins=settings.cors_origins))
+    chain.append(Middleware(Throttle, rate=settings.rate, open_paths=open_paths))
     return chain
+
+
+def _cross_origin(settings: Settings) -> dict[str, Any]:
+    """What pages of the named origins may do; no cookies, as there are none."""
+    return {
+        "allow_origins": settings.cors_origins,
+        "allow_methods": ("GET", "POST", "PUT", "DELETE"),
+        "allow_headers": ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID"),
+        "expose_headers": ("X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"),
+        "max_age": 600,
+    }
 
 
 def _add_routes(app: FastAPI, web: pages.WebPages) -> None:
     for router in (search.router, imports.router, documents.router):
         named = [Depends(declare_collection)]
-        prefix = "/collections/{collection}"
-        app.include_router(router, prefix=prefix, dependencies=named, responses=dict(PROBLEM))
+        app.include_router(
+            router, prefix=COLLECTION_PREFIX, dependencies=named, responses=dict(PROBLEM)
+        )
         app.include_router(router, responses=dict(PROBLEM))
     for router in (collections.router, admin.router, status.router):
         app.include_router(router, responses=dict(PROBLEM))
@@ -182,13 +261,19 @@ def serve(
 
 def uvicorn_config(app: ASGIApp | str, settings: Settings) -> uvicorn.Config:
     """How the server listens and stops; the app, or where a worker process finds it."""
+    protocol = partial(
+        BoundedProtocol,
+        head_seconds=settings.head_seconds,
+        max_head_bytes=settings.max_head_bytes,
+    )
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         root_path=settings.root_path,
         loop="uvloop",
-        http="httptools",
+        http=protocol,  # type: ignore[arg-type] # what makes one is as good as its class
+        log_config=logging_config(settings),
         ws="none",
         lifespan="on",
         log_level=settings.log_level.value,

@@ -88,6 +88,13 @@ def describe(scope: Scope, error: Exception) -> dict[str, object]:
     return problem_document(scope, status, str(error), type_=URN + _kebab(type(error).__name__))
 
 
+def fault_document(scope: Scope) -> dict[str, object]:
+    """The problem of a fault in the service; it tells nothing of the inside."""
+    request_id = scope["state"]["request_id"]
+    detail = f"a fault in the service, not in the request; its log tells more under {request_id}"
+    return problem_document(scope, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+
 class ProblemResponse(Response):
     """A problem document; on the routes of a tool, told in the shape that the tool knows."""
 
@@ -117,14 +124,13 @@ def respond(document: Mapping[str, Any], headers: Mapping[str, str] | None = Non
 
 
 def add_problems(app: FastAPI) -> None:
-    """Make every error that leaves a route a problem document."""
+    """Make every error of a route a problem document, but for faults (see app.security)."""
     for kind in (errors.BearingError, Overloaded):
         app.add_exception_handler(kind, _answer_library_error)
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
-    app.add_exception_handler(Exception, _answer_fault)
 
 
 async def _answer_library_error(request: Request, error: Exception) -> Response:
@@ -203,17 +209,6 @@ def _location(parts: Iterable[object]) -> str:
 
 async def _answer_nobody(_: Request, _error: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
-
-
-async def _answer_fault(request: Request, error: Exception) -> Response:
-    # The exception itself is logged with its traceback by the server, which it reaches next.
-    request_id = request.scope.get("state", {}).get("request_id")
-    detail = f"a fault in the service, not in the request; its log tells more under {request_id}"
-    log.error("request %s failed: %s", request_id, type(error).__name__)
-    return respond(
-        problem_document(request.scope, HTTPStatus.INTERNAL_SERVER_ERROR, detail),
-        {"x-request-id": str(request_id)},
-    )
 
 
 def shown(value: object) -> str:

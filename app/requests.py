@@ -1,11 +1,11 @@
-"""How a request reaches a route: a bounded body, strict JSON, and the service it is for."""
+"""How a request reaches a route: a key that may, a bounded body, strict JSON, and the service."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import orjson
 from fastapi import Depends, Path, Request
@@ -15,12 +15,25 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app.problems import Problem
+from app.roles import Role
+from app.security import SAFE_METHODS, caller_of
 from app.service import Service
 from indexer.config import DEFAULT_COLLECTION
 from indexer.errors import InvalidInput, Unreadable
 from indexer.readers.records import check_exact
 
 T = TypeVar("T")
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+SECURITY_SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+"""How a key is given, as the OpenAPI document has it."""
+
+COLLECTION_PREFIX: Final = "/collections/{collection}"
+
+_ROLE: Final = "__role_needed__"
 
 
 def service_of(request: Request) -> Service:
@@ -45,6 +58,71 @@ def collection_name(request: Request) -> str:
 CollectionName = Annotated[str, Depends(collection_name)]
 
 
+def needs(role: Role) -> Callable[[Endpoint], Endpoint]:
+    """Decorates an endpoint: only keys of this role or a higher one may call it.
+
+    Without it, methods that change nothing need ``search``, and others ``admin``.
+    """
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _ROLE, role)
+        return endpoint
+
+    return mark
+
+
+class GuardedRoute(APIRoute):
+    """A route for keys of a role, which is asked for before the body is read."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:  # noqa: ANN401 -- the framework's
+        extra = given.pop("openapi_extra", None) or {}
+        role = _role_needed(endpoint, given.get("methods"))
+        security = [{scheme: [role.value]} for scheme in SECURITY_SCHEMES]
+        super().__init__(path, endpoint, openapi_extra={"security": security} | extra, **given)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, behind the question for the role."""
+        answer = self.unguarded_handler()
+        role = _role_needed(self.endpoint, self.methods)
+        has_collection = any(one.call is collection_name for one in self.dependant.dependencies)
+        usual = DEFAULT_COLLECTION if has_collection else None
+
+        async def answer_guarded(request: Request) -> Response:
+            request.scope["state"] |= {
+                "role_needed": role,
+                "route": _template(request),
+                "collection": request.path_params.get("collection", usual),
+            }
+            caller = caller_of(request.scope)
+            if not caller.role.covers(role):
+                raise Problem(
+                    HTTPStatus.FORBIDDEN,
+                    f"the key {caller.name!r} may {caller.role}; this route needs a key that may "
+                    f"{role}",
+                )
+            return await answer(request)
+
+        return answer_guarded
+
+    def unguarded_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers those who may call."""
+        return super().get_route_handler()
+
+
+def _template(request: Request) -> str:
+    """The pattern of a request's path, with the prefix that its router was included under."""
+    pattern: str = request.scope["route"].path
+    if "collection" in request.path_params and "{collection}" not in pattern:
+        return COLLECTION_PREFIX + pattern
+    return pattern
+
+
+def _role_needed(endpoint: Callable[..., Any], methods: Iterable[str] | None) -> Role:
+    changes = not SAFE_METHODS.issuperset(methods or {"GET"})
+    role: Role = getattr(endpoint, _ROLE, Role.ADMIN if changes else Role.SEARCH)
+    return role
+
+
 class BoundedRequest(Request):
     """A request whose body is at most ``max_body_bytes`` long and whose JSON is strict.
 
@@ -53,11 +131,16 @@ class BoundedRequest(Request):
     """
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body in pieces; raises HTTPException (413) as soon as it is known to be too long."""
-        limit = service_of(self).settings.max_body_bytes
+        """The body in pieces.
+
+        Raises HTTPException as soon as it is known to be too long (413), or takes too long (408).
+        """
+        settings = service_of(self).settings
+        limit = settings.max_body_bytes
         self._refuse_over(limit, int(self.headers.get("content-length", 0)))
         length = 0
-        async for piece in super().stream():
+        deadline = asyncio.get_running_loop().time() + settings.body_seconds
+        async for piece in pieces_before(super().stream(), settings.body_seconds, deadline):
             length += len(piece)
             self._refuse_over(limit, length)
             yield piece
@@ -83,12 +166,35 @@ class BoundedRequest(Request):
             )
 
 
-class BoundedRoute(APIRoute):
-    """A route whose requests are BoundedRequests."""
+async def pieces_before(
+    body: AsyncGenerator[bytes, None], seconds: float, deadline: float | None = None
+) -> AsyncGenerator[bytes, None]:
+    """The pieces of a body; HTTPException (408) for one that comes after the deadline.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    Without a deadline each piece may take so many seconds from when it is asked for.
+    """
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            async with asyncio.timeout_at(loop.time() + seconds if deadline is None else deadline):
+                piece = await anext(body)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise HTTPException(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"the body did not come within {seconds} s (BEARING_BODY_SECONDS)",
+                headers={"connection": "close"},
+            ) from error
+        yield piece
+
+
+class BoundedRoute(GuardedRoute):
+    """A guarded route whose requests are BoundedRequests."""
+
+    def unguarded_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, given bounded requests."""
-        answer = super().get_route_handler()
+        answer = super().unguarded_handler()
 
         async def answer_bounded(request: Request) -> Response:
             self._refuse_unread(request)

@@ -1,11 +1,16 @@
-"""Who may come in: API keys, the guard of an unkeyed loopback, and the headers of every answer."""
+"""Who may come in: by a key at its rate, or by the guards of a service that needs none.
+
+Also the headers of every answer. What a key may do is asked in :mod:`app.requests`, where the
+route is known.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import logging
+import re
 import uuid
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,8 +18,14 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.problems import problem_document, respond
-from app.settings import is_loopback
+from app.keys import Keyring
+from app.logs import REQUEST_ID
+from app.problems import fault_document, problem_document, respond
+from app.rates import Counter, Rate
+from app.roles import Role
+from app.settings import PREFIX, Settings, is_loopback
+
+log = logging.getLogger(__name__)
 
 CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -23,32 +34,36 @@ CONTENT_POLICY: Final = (
 SECURITY_HEADERS: Final = {
     "content-security-policy": CONTENT_POLICY,
     "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), "
+    "payment=(), usb=()",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CHALLENGE: Final = {"www-authenticate": 'Bearer realm="bearing"'}
 
-
-class Keys:
-    """The keys that let a client in; only their digests are kept."""
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._digests = tuple(_digest(key) for key in keys)
-
-    def __bool__(self) -> bool:
-        return bool(self._digests)
-
-    def admit(self, key: str) -> bool:
-        """Whether a key is one of these, in a time that does not tell how nearly."""
-        given = _digest(key)
-        # Not any(): it would stop at the first match.
-        return sum(hmac.compare_digest(given, digest) for digest in self._digests) > 0
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request; ``rate`` is None for the usual one."""
+
+    name: str
+    role: Role
+    rate: Rate | None = None
+
+
+ANYONE: Final = Caller("anyone", Role.ADMIN)
+"""Whoever reaches a service that needs no key."""
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Who makes a request, as the Gate found."""
+    caller: Caller = scope["state"].get("caller", ANYONE)
+    return caller
 
 
 def key_of(headers: Headers) -> str | None:
@@ -60,58 +75,187 @@ def key_of(headers: Headers) -> str | None:
 
 
 class Envelope:
-    """Gives every request an id and every answer the security headers."""
+    """Gives every request an id and every answer the security headers, also after a fault.
+
+    The id is that of the client's X-Request-ID where it is one that a log can take as it is.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an HTTP request on, or answer it."""
+        """Pass an HTTP request on; what it fails with is answered here, and raised again."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = uuid.uuid4().hex
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        REQUEST_ID.set(request_id)
+        started = False
 
         async def send_enveloped(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
             await send(message)
 
-        await self.app(scope, receive, send_enveloped)
+        try:
+            await self.app(scope, receive, send_enveloped)
+        except Exception as error:
+            log.error("request %s failed: %s", request_id, type(error).__name__)  # noqa: TRY400 -- the server logs its traceback
+            if not started:
+                await respond(fault_document(scope))(scope, receive, send_enveloped)
+            raise
+
+
+class HeadBounds:
+    """Refuses a request with more or longer headers than allowed (RFC 6585)."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an HTTP request on, or answer it."""
+        complaint = self._complaint(scope) if scope["type"] == "http" else None
+        if complaint is None:
+            await self.app(scope, receive, send)
+            return
+        document = problem_document(scope, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, complaint)
+        await respond(document, {"connection": "close"})(scope, receive, send)
+
+    def _complaint(self, scope: Scope) -> str | None:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        most, longest = self._settings.max_headers, self._settings.max_head_bytes
+        if len(headers) > most:
+            return f"{len(headers)} headers, at most {most} ({PREFIX}MAX_HEADERS)"
+        url = len(scope.get("raw_path") or scope["path"]) + len(scope.get("query_string", b""))
+        length = url + sum(len(name) + len(value) for name, value in headers)
+        if length > longest:
+            return f"URL and headers of {length} bytes, at most {longest} ({PREFIX}MAX_HEAD_BYTES)"
+        return None
 
 
 class Gate:
     """Lets in requests for open paths, and others only with a key, before their body is read."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, open_paths: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, keys: Keyring, open_paths: Collection[str]) -> None:
         self.app = app
         self._keys = keys
         self._open_paths = frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an HTTP request on, or answer it."""
-        if scope["type"] != "http" or _path(scope) in self._open_paths:
+        if scope["type"] != "http" or path_of(scope) in self._open_paths:
             await self.app(scope, receive, send)
             return
-        key = key_of(Headers(scope=scope))
-        if key is not None and self._keys.admit(key):
+        given = key_of(Headers(scope=scope))
+        key = None if given is None else self._keys.find(given)
+        if key is not None:
+            scope["state"]["caller"] = Caller(key.name, key.role, key.rate)
             await self.app(scope, receive, send)
             return
-        given = "no key was given" if key is None else "the key that was given is not known"
-        detail = f"{given}: send one as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
+        reason = "no key was given" if given is None else "the key that was given is not known"
+        detail = f"{reason}: send one as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
         document = problem_document(scope, HTTPStatus.UNAUTHORIZED, detail)
         await respond(document, CHALLENGE)(scope, receive, send)
 
 
-class LoopbackGuard:
-    """Keeps web pages of other sites out of a service that needs no key on this machine.
+class Throttle:
+    """Refuses what is over the rate of a key, or of an address where no key is needed.
 
-    A page may reach loopback through a name of its own that resolves to it (DNS rebinding), and
-    may post to it blindly; the first shows in the Host header, the second in Origin.
+    Each answer to a client with a rate says how it stands.
+    """
+
+    def __init__(self, app: ASGIApp, rate: Rate, open_paths: Collection[str]) -> None:
+        self.app = app
+        self._rate = rate
+        self._open_paths = frozenset(open_paths)
+        self._counter = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an HTTP request on, or answer it."""
+        if scope["type"] != "http" or path_of(scope) in self._open_paths:
+            await self.app(scope, receive, send)
+            return
+        caller = caller_of(scope)
+        rate = self._rate if caller.rate is None else caller.rate
+        standing = await self._counter.count(_client(caller, scope), rate)
+        if standing is None:
+            await self.app(scope, receive, send)
+            return
+
+        async def send_standing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in standing.headers():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        if standing.admitted:
+            await self.app(scope, receive, send_standing)
+            return
+        detail = (
+            f"more than {standing.limit} requests in {standing.window_seconds} s, which is the "
+            f"rate of {caller.name!r}: try again in {standing.reset_seconds} s"
+        )
+        document = problem_document(scope, HTTPStatus.TOO_MANY_REQUESTS, detail)
+        await respond(document)(scope, receive, send_standing)
+
+
+def _client(caller: Caller, scope: Scope) -> str:
+    """Whom requests are counted for: no address is a key's name, which holds no slash."""
+    if caller is not ANYONE:
+        return caller.name
+    address = scope.get("client")
+    return f"/{address[0]}" if address else "/"
+
+
+class OriginGuard:
+    """Keeps web pages of other sites from writing to a service that needs no key.
+
+    A page may post to any address blindly. A browser says where it comes from in Sec-Fetch-Site,
+    which holds behind a proxy too, or else in Origin; other clients send neither.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:
+        self.app = app
+        self._origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an HTTP request on, or answer it."""
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS or self._is_ours(scope):
+            await self.app(scope, receive, send)
+            return
+        origin = Headers(scope=scope).get("origin", "another site")
+        detail = (
+            f"the request comes from a page of {origin[:200]!r}, and without keys only pages of "
+            "this service may write to it: set BEARING_API_KEYS, or BEARING_CORS_ORIGINS to let "
+            "pages of that origin in"
+        )
+        document = problem_document(scope, HTTPStatus.FORBIDDEN, detail)
+        await respond(document)(scope, receive, send)
+
+    def _is_ours(self, scope: Scope) -> bool:
+        headers = Headers(scope=scope)
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if origin in self._origins:
+            return True
+        if site is not None:
+            return site in ("same-origin", "none")
+        return not origin or _authority(origin) == headers.get("host", "")
+
+
+class LoopbackGuard:
+    """Keeps pages of other sites out of a service that needs no key on this machine.
+
+    A page may reach loopback through a name of its own that resolves to it (DNS rebinding); that
+    shows in the Host header.
     """
 
     def __init__(self, app: ASGIApp, host: str) -> None:
@@ -128,23 +272,17 @@ class LoopbackGuard:
         await respond(document)(scope, receive, send)
 
     def _complaint(self, scope: Scope) -> str | None:
-        headers = Headers(scope=scope)
-        host, origin = headers.get("host", ""), headers.get("origin")
+        host = Headers(scope=scope).get("host", "")
         name = _host_name(f"//{host}")
-        if name != self._host and not is_loopback(name):
-            return (
-                f"the request is for host {host[:200]!r}, but without keys only loopback names "
-                "are served (localhost, 127.0.0.1, [::1]): set BEARING_API_KEYS"
-            )
-        if scope["method"] not in SAFE_METHODS and origin and _authority(origin) != host:
-            return (
-                f"the request comes from a page of {origin[:200]!r}, and without keys only pages "
-                "of this service may write to it: set BEARING_API_KEYS"
-            )
-        return None
+        if name == self._host or is_loopback(name):
+            return None
+        return (
+            f"the request is for host {host[:200]!r}, but without keys only loopback names "
+            "are served (localhost, 127.0.0.1, [::1]): set BEARING_API_KEYS"
+        )
 
 
-def _path(scope: Scope) -> str:
+def path_of(scope: Scope) -> str:
     """The path as routes know it, without that under which a proxy serves the service."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "").rstrip("/"))

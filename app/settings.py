@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     Field,
@@ -22,12 +23,18 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.keys import Key, parse_keys
+from app.rates import Rate, parse_rate
 from indexer.collection import IndexKind
 from indexer.config import Config
 from indexer.embedding import DEFAULT_MODEL, Backend, Precision
 from indexer.errors import InvalidInput
 
 PREFIX = "BEARING_"
+
+_ORIGIN: Final = re.compile(
+    r"[a-z][a-z0-9+.-]*://[a-z0-9.-]+(:[0-9]+)?|[a-z]+://\[[0-9a-f:]+\](:[0-9]+)?"
+)
 
 
 class LogLevel(StrEnum):
@@ -37,6 +44,13 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How a line of the log is written."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class Settings(BaseSettings):
@@ -94,10 +108,33 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     root_path: str = Field("", description="Path under which a proxy serves the service.")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        (), description="Keys that let a client in, separated by commas; none: anyone on loopback."
+        (),
+        description="Keys that let a client in, separated by commas, each `[[NAME:]ROLE:]KEY`; "
+        "none: anyone on loopback.",
+    )
+    api_keys_file: Path | None = Field(
+        None, description="File of more such keys, one a line; read again when it changes."
+    )
+    rate_limit: str = Field(
+        "",
+        description="Requests that each key may make, such as `20/second;5000/hour`; without "
+        "keys, each address.",
     )
     insecure: bool = Field(
         False, description="1 allows to listen beyond loopback without keys: anyone may write."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Origins whose pages may use the service, separated by commas, such as "
+        "`https://shop.example`; `*`, with keys only, means all.",
+    )
+    log_format: LogFormat = Field(
+        LogFormat.TEXT, description=f"How a line of the log is written: {', '.join(LogFormat)}."
+    )
+    audit_log: str = Field(
+        "-",
+        description="File that gets a line for each write and admin call; `-` means standard "
+        "error, `off` none.",
     )
     log_level: LogLevel = Field(
         LogLevel.INFO, description=f"Least severity that is logged: {', '.join(LogLevel)}."
@@ -106,6 +143,16 @@ class Settings(BaseSettings):
         30, ge=0, description="Time to answer what was accepted after a signal to stop."
     )
 
+    max_headers: int = Field(100, ge=1, description="Most headers of a request.")
+    max_head_bytes: int = Field(
+        65_536, ge=1_024, description="Longest head of a request: its URL and headers."
+    )
+    head_seconds: int = Field(
+        20, ge=1, description="Time to send a request's head, from the connection or the answer on."
+    )
+    body_seconds: int = Field(
+        60, ge=1, description="Time to send a JSON body, or the next piece of an import."
+    )
     max_body_bytes: int = Field(
         33_554_432, ge=1, description="Largest JSON body; an import may be of any length."
     )
@@ -147,26 +194,46 @@ class Settings(BaseSettings):
         512, ge=1, description="Most requests that wait for such a thread; more are answered 503."
     )
 
-    @field_validator("data", "cache")
+    @field_validator("data", "cache", "api_keys_file")
     @classmethod
-    def _expand(cls, path: Path) -> Path:
-        return path.expanduser()
+    def _expand(cls, path: Path | None) -> Path | None:
+        return path.expanduser() if path else None
 
-    @field_validator("api_keys", "matryoshka_dimensions", mode="before")
+    @field_validator("api_keys", "cors_origins", "matryoshka_dimensions", mode="before")
     @classmethod
     def _split(cls, given: object) -> object:
-        if isinstance(given, str):
-            return tuple(one.strip() for one in given.split(",") if one.strip())
-        return given
+        if not isinstance(given, str):
+            return given
+        parts = tuple(part.strip() for part in given.split(",") if part.strip())
+        if given and not parts:
+            # An empty variable is none; a comma was meant to be something.
+            raise ValueError(f"{given!r} names nothing: leave it out, or give at least one")
+        return parts
 
     @field_validator("api_keys")
     @classmethod
     def _check_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for key in keys:
-            text = key.get_secret_value()
-            if not (text.isascii() and text.isprintable() and " " not in text and text):
-                raise ValueError("a key must be of printable ASCII characters without spaces")
+        if keys:
+            parse_keys(key.get_secret_value() for key in keys)
         return keys
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _check_rate(cls, text: str) -> str:
+        if text:
+            parse_rate(text)
+        return text
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin[:200]!r} is no origin: give scheme, host and port as browsers do, "
+                    "in lower case and without a path, such as https://shop.example"
+                )
+        return origins
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -174,6 +241,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"host {self.host!r} is reachable from other machines, and no key is set: set "
                 "BEARING_API_KEYS, or BEARING_INSECURE=1 to let anyone in, or listen on 127.0.0.1"
+            )
+        if "*" in self.cors_origins and not self.is_guarded:
+            raise ValueError(
+                "cors_origins: * would let every page on the web read and write what needs no "
+                "key: set BEARING_API_KEYS, or name the origins"
             )
         if self.queue_texts < self.max_texts:
             raise ValueError(
@@ -185,7 +257,7 @@ class Settings(BaseSettings):
     @property
     def is_guarded(self) -> bool:
         """Whether a key is needed."""
-        return bool(self.api_keys)
+        return bool(self.api_keys) or self.api_keys_file is not None
 
     @property
     def is_local(self) -> bool:
@@ -204,6 +276,16 @@ class Settings(BaseSettings):
             for name, value in given.items()
             if isinstance(value, bool | int | float | str | Path)
         }
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The keys of the environment."""
+        return parse_keys(key.get_secret_value() for key in self.api_keys) if self.api_keys else ()
+
+    @property
+    def rate(self) -> Rate:
+        """How many requests each key may make, unless it has a rate of its own."""
+        return parse_rate(self.rate_limit) if self.rate_limit else ()
 
     @property
     def config(self) -> Config:
@@ -260,7 +342,7 @@ def _default(name: str) -> str:
     field = Settings.model_fields[name]
     if isinstance(field.json_schema_extra, dict):
         return str(field.json_schema_extra["default"])
-    if field.default == () or field.default == "":
+    if field.default in ((), "", None):
         return "none"
     shown = str(int(field.default)) if isinstance(field.default, bool) else str(field.default)
     return f"`{shown}`"

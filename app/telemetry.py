@@ -14,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.keys import Keyring
 from app.service import Load
 from indexer.collection import Description
 
@@ -31,8 +32,9 @@ UNROUTED: Final = "unrouted"
 class Telemetry:
     """Counts of one service; each service has a registry of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Keyring) -> None:
         self._registry = CollectorRegistry()
+        self._keys = keys
         labels = ("method", "route", "status")
         self._requests = Counter(
             "bearing_requests", "Requests that were answered.", labels, registry=self._registry
@@ -79,18 +81,24 @@ class Telemetry:
         if METRICS_FOLDER in os.environ:
             counted = CollectorRegistry()
             MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
-        state.register(_State(descriptions))
+        state.register(_State(descriptions, self._keys))
         return generate_latest(counted) + generate_latest(state)
 
 
 class _State(Collector):
     """What is true of the collections at this moment."""
 
-    def __init__(self, descriptions: list[Description]) -> None:
+    def __init__(self, descriptions: list[Description], keys: Keyring) -> None:
         self._descriptions = descriptions
+        self._keys = keys
 
     def collect(self) -> Iterator[Metric]:
         """A gauge for each figure, a sample for each collection."""
+        yield GaugeMetricFamily(
+            "bearing_keys_file_broken",
+            "1 if the file of keys cannot be read, and the keys that it held last are valid.",
+            value=self._keys.problem is not None,
+        )
         for name, text in (
             ("documents", "Documents stored."),
             ("chunks", "Chunks stored, each with a vector."),

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
-from app.main import Launch, create_app, uvicorn_config
+from app.main import Launch, create_app, open_keys, uvicorn_config
 from app.settings import Settings, load_settings
 from app.telemetry import METRICS_FOLDER
 
@@ -86,8 +86,10 @@ def run_workers(
 ) -> None:
     """Serve from several processes until SIGINT or SIGTERM; what was accepted is answered first.
 
-    Raises SystemExit (1) if they cannot start; the first has said why by then.
+    Raises SystemExit (1) if they cannot start; the first has said why by then. Raises InvalidInput
+    if the keys are wrong.
     """
+    open_keys(settings)
     with tempfile.TemporaryDirectory(prefix="bearing-metrics-") as folder:
         os.environ |= settings.as_environment() | {METRICS_FOLDER: folder}
         workers = Workers(settings, listener, on_ready)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 
+from app.audit import note_counts
 from app.limits import check_documents, check_ids, check_page
-from app.requests import BoundedRoute, CollectionName, ServiceNeeded
+from app.requests import BoundedRoute, CollectionName, ServiceNeeded, needs
+from app.roles import Role
 from app.schemas import (
     DeleteBody,
     DeletedView,
@@ -28,8 +30,9 @@ Id = Annotated[str, Path(alias="id", description="A document's id; it may hold s
 
 
 @router.put("/documents")
+@needs(Role.WRITE)
 async def put_documents(
-    body: DocumentsBody, name: CollectionName, service: ServiceNeeded
+    body: DocumentsBody, name: CollectionName, service: ServiceNeeded, request: Request
 ) -> WrittenView:
     """Add or replace documents; they are durable and searchable when this answers.
 
@@ -38,16 +41,19 @@ async def put_documents(
     check_documents(body.documents, service.settings)
     documents = [one.to_document() for one in body.documents]
     stored = await service.store(await service.writable(name), documents)
+    changed = stored.written + stored.amended
+    note_counts(request.scope, written=changed, unchanged=stored.unchanged)
     return WrittenView(
-        written=stored.written + stored.amended,
+        written=changed,
         unchanged=stored.unchanged,
         truncated=list(stored.truncated),
     )
 
 
 @router.post("/documents/delete")
+@needs(Role.WRITE)
 async def delete_documents(
-    body: DeleteBody, name: CollectionName, service: ServiceNeeded
+    body: DeleteBody, name: CollectionName, service: ServiceNeeded, request: Request
 ) -> DeletedView:
     """Delete documents by ids or by a filter; ids that are not there are not counted."""
     check_ids(body.ids or (), service.settings)
@@ -57,6 +63,7 @@ async def delete_documents(
         deleted = await service.writes.run(collection.delete, body.ids or [])
     else:
         deleted = await service.writes.run(collection.delete_matching, condition)
+    note_counts(request.scope, deleted=deleted)
     return DeletedView(deleted=deleted)
 
 
@@ -83,6 +90,7 @@ async def get_document(id: Id, name: CollectionName, service: ServiceNeeded) -> 
 
 
 @router.delete("/documents/{id:path}", status_code=HTTPStatus.NO_CONTENT)
+@needs(Role.WRITE)
 async def delete_document(id: Id, name: CollectionName, service: ServiceNeeded) -> None:
     """Delete a document."""
     collection = await service.collection(name)

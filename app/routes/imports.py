@@ -10,13 +10,16 @@ from typing import Final
 import orjson
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.audit import note_counts
 from app.batching import Overloaded
-from app.problems import describe
-from app.requests import CollectionName, ServiceNeeded
+from app.problems import describe, problem_document
+from app.requests import CollectionName, GuardedRoute, ServiceNeeded, needs, pieces_before
+from app.roles import Role
 from app.schemas import ImportProgress, ImportRejection, ImportSummary
 from app.service import Service
 from app.settings import PREFIX, Settings
@@ -27,7 +30,7 @@ from indexer.ingest import Stored
 from indexer.readers.reading import Fields
 from indexer.readers.records import document_of, parse_json
 
-router = APIRouter(tags=["documents"])
+router = APIRouter(tags=["documents"], route_class=GuardedRoute)
 
 NDJSON: Final = "application/x-ndjson"
 BATCH_DOCUMENTS: Final = 256
@@ -51,6 +54,7 @@ BATCH_CHARACTERS: Final = 4_000_000
         }
     },
 )
+@needs(Role.WRITE)
 async def import_documents(
     name: CollectionName, service: ServiceNeeded, request: Request
 ) -> Response:
@@ -62,7 +66,8 @@ async def import_documents(
     both ends may wait for each other. What was called progress stays, whatever comes after.
     """
     intake = Intake(service, await service.writable(name))
-    return Conversation(intake.answer(request.stream(), request.scope))
+    body = pieces_before(request.stream(), service.settings.body_seconds)
+    return Conversation(intake.answer(body, request.scope))
 
 
 class Conversation(Response):
@@ -103,6 +108,11 @@ class Count:
         self.unchanged += stored.unchanged
         self.truncated.extend(stored.truncated)
 
+    def tell(self, scope: Scope) -> None:
+        """Leave for the audit log what was done."""
+        counts = {"written": self.written, "unchanged": self.unchanged, "rejected": self.rejected}
+        note_counts(scope, **counts)
+
     def progress(self) -> ImportProgress:
         """What is durable by now."""
         return ImportProgress(
@@ -140,7 +150,11 @@ class Intake:
         except ClientDisconnect:
             return
         except (BearingError, Overloaded) as error:
-            yield orjson.dumps({"event": "failed", "problem": describe(scope, error)}) + b"\n"
+            yield _failure(describe(scope, error))
+        except HTTPException as error:
+            yield _failure(problem_document(scope, error.status_code, error.detail))
+        finally:
+            self._count.tell(scope)
 
     async def _reports(self, body: AsyncIterable[bytes]) -> AsyncIterator[BaseModel]:
         async for line in split_lines(body, self._service.settings.max_line_bytes):
@@ -213,6 +227,10 @@ def _whole(held: bytearray, length: int, end: bytes, limit: int) -> bytes | TooL
     if total > limit:
         return TooLarge(f"{total} bytes, at most {limit} are allowed ({PREFIX}MAX_LINE_BYTES)")
     return bytes(held) + end
+
+
+def _failure(problem: dict[str, object]) -> bytes:
+    return orjson.dumps({"event": "failed", "problem": problem}) + b"\n"
 
 
 def _line(report: BaseModel) -> bytes:

@@ -7,13 +7,15 @@ import time
 from fastapi import APIRouter, Request
 
 from app.limits import check_depths, check_searches
-from app.requests import BoundedRoute, CollectionName, ServiceNeeded, while_connected
+from app.requests import BoundedRoute, CollectionName, ServiceNeeded, needs, while_connected
+from app.roles import Role
 from app.schemas import BatchBody, BatchView, SearchBody, SearchView, Took
 
 router = APIRouter(tags=["search"], route_class=BoundedRoute)
 
 
 @router.post("/search", response_model_exclude_unset=True)
+@needs(Role.SEARCH)
 async def search(
     body: SearchBody, name: CollectionName, service: ServiceNeeded, request: Request
 ) -> SearchView:
@@ -27,6 +29,7 @@ async def search(
 
 
 @router.post("/search/batch", response_model_exclude_unset=True)
+@needs(Role.SEARCH)
 async def search_batch(
     body: BatchBody, name: CollectionName, service: ServiceNeeded, request: Request
 ) -> BatchView:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from app.requests import ServiceNeeded
+from app.requests import GuardedRoute, ServiceNeeded
 from app.schemas import StatusView
 from app.telemetry import MEDIA_TYPE
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
 
 @router.head("/healthz", include_in_schema=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
+from indexer.errors import InvalidInput
+
 KEYS = "first-key, second-key"
 GUARDED = [
     ("POST", "/search"),
@@ -132,6 +134,83 @@ def test_the_services_own_page_may_write(client: TestClient) -> None:
     assert client.post("/search", json={"query": "x"}, headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "https://search.example", "sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": "https://search.example", "sec-fetch-site": "same-origin"}, 200),
+        ({"origin": "http://search.example"}, 200),
+        ({"origin": "https://friend.example", "sec-fetch-site": "cross-site"}, 200),
+        ({}, 200),
+    ],
+)
+def test_pages_of_others_may_not_write_to_an_insecure_service_either(
+    connect, headers, status
+) -> None:
+    """Whoever opens the service to all machines does not open it to all pages of the web.
+
+    Behind a proxy the Host header is another than the page's, and Sec-Fetch-Site tells.
+    """
+    client = connect(host="0.0.0.0", insecure="1", cors_origins="https://friend.example")
+    headers = {"host": "search.example"} | headers
+    documents = {"documents": [{"id": "a", "text": "x"}]}
+    assert client.put("/documents", json=documents, headers=headers).status_code == status
+    assert client.get("/documents/a", headers=headers).status_code == (
+        404 if status == 403 else 200
+    )
+
+
+def test_pages_of_other_origins_may_not_read(client: TestClient) -> None:
+    """No answer allows another origin, unless it is named; preflights neither."""
+    headers = {"origin": "https://shop.example"}
+    answer = client.get("/collections", headers=headers)
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+    ask = headers | {"access-control-request-method": "POST"}
+    assert client.options("/search", headers=ask).status_code == 405
+
+
+def test_pages_of_named_origins_may_read_and_write_with_a_key(connect) -> None:
+    """Preflights need no key, answers name the origin, refusals too; other origins get nothing."""
+    client = connect(api_keys=KEYS, cors_origins="https://shop.example, http://localhost:3000")
+    origin = {"origin": "https://shop.example"}
+    preflight = origin | {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization, content-type",
+    }
+    allowed = client.options("/search", headers=preflight)
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
+    assert "authorization" in allowed.headers["access-control-allow-headers"].lower()
+    assert "access-control-allow-credentials" not in allowed.headers
+    for headers, status in ((origin, 401), (origin | {"x-api-key": "first-key"}, 200)):
+        answer = client.post("/search", json={"query": "x"}, headers=headers)
+        assert answer.status_code == status
+        assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+        assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
+    other = client.options("/search", headers=preflight | {"origin": "https://evil.example"})
+    assert other.status_code == 400
+    assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.parametrize(
+    "origins", ["shop.example", "https://shop.example/", "HTTPS://x", "null", ","]
+)
+def test_what_is_no_origin_is_refused_at_the_start(settings, origins) -> None:
+    """An origin that no browser sends would never match."""
+    with pytest.raises(InvalidInput, match="BEARING_CORS_ORIGINS"):
+        settings(cors_origins=origins)
+
+
+def test_all_origins_are_allowed_with_keys_only(settings) -> None:
+    """Else every page on the web could write to a service on its reader's machine."""
+    with pytest.raises(InvalidInput, match="BEARING_API_KEYS"):
+        settings(cors_origins="*")
+    assert settings(cors_origins="*", api_keys="key").cors_origins == ("*",)
+
+
 def test_with_keys_names_and_origins_do_not_matter(connect) -> None:
     """Where a key is needed, a proxy may use any name."""
     headers = {"host": "search.example", "origin": "https://x.example", "x-api-key": "first-key"}
@@ -148,9 +227,41 @@ def test_every_answer_carries_the_strict_policy(client: TestClient, path: str) -
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "microphone=()" in headers["permissions-policy"]
+
+
+def test_a_fault_carries_the_policy_too(client: TestClient) -> None:
+    """What no handler foresaw is answered like everything else."""
+
+    async def fail() -> None:
+        raise RuntimeError
+
+    client.app.add_api_route("/fault", fail)
+    answer = client.get("/fault", headers={"x-request-id": "mine"})
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == "mine"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 def test_each_request_has_an_id_of_its_own(client: TestClient) -> None:
     """Two answers never share an id."""
     ids = {client.get("/healthz").headers["x-request-id"] for _ in range(5)}
     assert len(ids) == 5
+
+
+@pytest.mark.parametrize(
+    "given", ["a", "0af7651916cd43dd-8448eb211c80319c", "A.b_c:d-" + "9" * 100]
+)
+def test_the_clients_request_id_is_kept(client: TestClient, given: str) -> None:
+    """So that one id leads through all services that a request passes."""
+    answer = client.get("/nowhere", headers={"x-request-id": given})
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129, '"}', "é", "a;b"])
+def test_a_request_id_that_a_log_cannot_take_is_replaced(client: TestClient, given: str) -> None:
+    """Nobody writes into the log what is no id."""
+    answer = client.get("/healthz", headers={"x-request-id": given.encode()})
+    assert answer.headers["x-request-id"] != given
+    assert len(answer.headers["x-request-id"]) == 32

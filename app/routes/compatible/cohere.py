@@ -7,7 +7,8 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from app.requests import BoundedRoute, ServiceNeeded, while_connected
+from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
+from app.roles import Role
 from app.routes.compatible.ranking import Ranking, rank_by_cosine
 from app.routes.compatible.vectors import Fit, check_texts
 from app.schemas import Given, Returned
@@ -71,6 +72,7 @@ class RerankView(Returned):
 
 
 @router.post("/rerank")
+@needs(Role.SEARCH)
 async def rerank(body: RerankBody, service: ServiceNeeded, request: Request) -> RerankView:
     """Texts by how well they answer a query, as Cohere's service answers.
 

@@ -16,13 +16,14 @@ from pydantic import Discriminator, Field, Tag
 from starlette.responses import Response
 
 from app.problems import Problem
-from app.requests import BoundedRoute, ServiceNeeded, while_connected
+from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
+from app.roles import Role
 from app.routes.compatible.ranking import Ranking, rank_by_cosine
 from app.routes.compatible.vectors import Fit, check_dimension, check_texts, cut
 from app.schemas import Given, Returned
 from app.service import EmbeddedTexts, Model, Service
 from indexer.config import DEFAULT_COLLECTION
-from indexer.embedding.embedder import Role
+from indexer.embedding.embedder import Role as Side
 from indexer.errors import InvalidInput
 
 MAX_PLACES_SHOWN: Final = 100
@@ -76,7 +77,7 @@ class Cutting(Given):
         Direction.RIGHT, description="The end that is left out."
     )
 
-    def fit(self, role: Role = Role.DOCUMENT) -> Fit:
+    def fit(self, role: Side = Side.DOCUMENT) -> Fit:
         """The same, for texts on one side of a search."""
         keep_end = self.truncation_direction is Direction.LEFT
         return Fit(role, keep_end=keep_end, refuse=self.truncate is False)
@@ -85,13 +86,13 @@ class Cutting(Given):
 class Preparation(Cutting):
     """How texts are prepared for the model."""
 
-    prompt_name: Annotated[Role, Field(strict=False)] | None = Field(
+    prompt_name: Annotated[Side, Field(strict=False)] | None = Field(
         None, description="Which side of a search the texts are on; document if null."
     )
 
     def prepared(self) -> Fit:
         """What is kept of texts on their side."""
-        return self.fit(self.prompt_name or Role.DOCUMENT)
+        return self.fit(self.prompt_name or Side.DOCUMENT)
 
 
 class EmbedBody(Preparation):
@@ -170,6 +171,7 @@ class InfoView(Returned):
 
 
 @router.post("/embed", response_model=list[list[float]])
+@needs(Role.SEARCH)
 async def embed(body: EmbedBody, service: ServiceNeeded, request: Request) -> Response:
     """A unit vector for each text, by the model of the collection `default`.
 
@@ -194,6 +196,7 @@ async def _embed(texts: Sequence[str], body: EmbedBody, service: Service) -> Res
 
 
 @router.post("/similarity", response_model=list[float])
+@needs(Role.SEARCH)
 async def compare(body: SimilarityBody, service: ServiceNeeded, request: Request) -> Response:
     """The cosine of a text with each of the others, in order."""
     given = body.inputs
@@ -213,6 +216,7 @@ async def _compare(body: SimilarityBody, service: Service) -> Response:
 
 
 @router.post("/rerank", response_model=list[RankView], response_model_exclude_unset=True)
+@needs(Role.SEARCH)
 async def rerank(
     body: RerankBody, service: ServiceNeeded, request: Request, response: Response
 ) -> list[RankView]:

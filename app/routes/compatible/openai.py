@@ -13,13 +13,14 @@ from pydantic import Discriminator, Field, Tag
 from starlette.responses import Response
 
 from app.limits import check_count
-from app.requests import BoundedRoute, ServiceNeeded, while_connected
+from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
+from app.roles import Role
 from app.routes.compatible.vectors import check_dimension, check_texts, cut
 from app.schemas import Given, Returned
 from app.service import EmbeddedTexts, Model, Service
 from app.vocabulary import Vocabulary
 from indexer.documents import Vectors
-from indexer.embedding.embedder import Role
+from indexer.embedding.embedder import Role as Side
 from indexer.errors import InvalidInput
 
 
@@ -93,8 +94,8 @@ class EmbeddingsBody(Given):
     dimensions: int | None = Field(
         None, ge=1, description="Cut vectors to this, where the model was trained for it."
     )
-    input_type: Annotated[Role, Field(strict=False)] = Field(
-        Role.DOCUMENT,
+    input_type: Annotated[Side, Field(strict=False)] = Field(
+        Side.DOCUMENT,
         description="Which side of a search the texts are on, for models with a prompt for each; "
         "an addition to OpenAI's fields.",
     )
@@ -146,6 +147,7 @@ class ModelsView(Returned):
 
 
 @router.post("/embeddings", response_model=EmbeddingsView)
+@needs(Role.SEARCH)
 async def embed(body: EmbeddingsBody, service: ServiceNeeded, request: Request) -> Response:
     """A unit vector for each text, by the model that is named, as OpenAI's service answers."""
     texts = _texts(body.input, request.state.vocabulary)

@@ -1,0 +1,88 @@
+"""Rates: how many requests a client may make in how long. Whom they hold for is elsewhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from limits import RateLimitItem, parse_many
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+Rate: TypeAlias = tuple[RateLimitItem, ...]
+"""All of them hold at once; none means no bound."""
+
+
+def parse_rate(text: str) -> Rate:
+    """``20/second; 5000/hour`` as a Rate; raises ValueError, which says what is allowed."""
+    try:
+        rate = tuple(parse_many(text))
+    except ValueError:
+        rate = ()
+    if not rate or any(one.amount < 1 or one.get_expiry() < 1 for one in rate):
+        raise ValueError(
+            f"{text[:80]!r} is no rate: give one such as 20/second, or several such as "
+            "20/second;5000/hour (second, minute, hour, day, month, year)"
+        )
+    return rate
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a client stands with the limit that is closest to being used up."""
+
+    admitted: bool
+    limit: int
+    remaining: int
+    reset_seconds: int
+    window_seconds: int
+
+    def headers(self) -> Iterator[tuple[str, str]]:
+        """As draft-ietf-httpapi-ratelimit-headers has it, and as its early versions had it."""
+        yield "ratelimit-policy", f'"key";q={self.limit};w={self.window_seconds}'
+        yield "ratelimit", f'"key";r={self.remaining};t={self.reset_seconds}'
+        yield "ratelimit-limit", str(self.limit)
+        yield "ratelimit-remaining", str(self.remaining)
+        yield "ratelimit-reset", str(self.reset_seconds)
+        if not self.admitted:
+            yield "retry-after", str(self.reset_seconds)
+
+
+class Counter:
+    """Counts the requests of each client in sliding windows, in this process's memory.
+
+    The count of the window before weighs in by the part of it that the last window's length
+    still covers: so nobody makes twice as many requests around the end of a window, and a client
+    costs two numbers, however many requests it makes.
+    """
+
+    def __init__(self) -> None:
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    async def count(self, client: str, rate: Rate) -> Standing | None:
+        """How the client stands after one more request; None if nothing bounds it.
+
+        A request that is over one of the limits is not counted against those after it.
+        """
+        for one in rate:
+            if not await self._limiter.hit(one, client):
+                return await self._standing(client, one, admitted=False)
+        standings = [await self._standing(client, one, admitted=True) for one in rate]
+        return _closest(standings)
+
+    async def _standing(self, client: str, limit: RateLimitItem, *, admitted: bool) -> Standing:
+        stats = await self._limiter.get_window_stats(limit, client)
+        return Standing(
+            admitted,
+            limit.amount,
+            stats.remaining if admitted else 0,
+            max(1, math.ceil(stats.reset_time - time.time())),
+            limit.get_expiry(),
+        )
+
+
+def _closest(standings: Sequence[Standing]) -> Standing | None:
+    return min(standings, key=lambda one: one.remaining / one.limit, default=None)

@@ -1,0 +1,18 @@
+"""What a client may do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a key may do; each role may do what those before it may."""
+
+    SEARCH = "search"
+    WRITE = "write"
+    ADMIN = "admin"
+
+    def covers(self, needed: Role) -> bool:
+        """Whether this role may do what needs that one."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
