@@ -17,7 +17,7 @@ from app.keys import Keyring, KeysBroken, digest_of, make_secret, parse_keys, pa
 from app.main import create_app
 from app.requests import GuardedRoute
 from app.roles import Role
-from app.routes import admin, collections, documents, imports, pages, search, status
+from app.routes import admin, collections, compatible, documents, imports, pages, search, status
 from app.settings import load_settings
 from indexer.errors import InvalidInput
 
@@ -71,12 +71,17 @@ def test_a_key_that_may_not_is_refused_before_the_body_is_read(connect) -> None:
         assert answer.status_code == 403
 
 
-ROUTERS = (search, imports, documents, collections, admin, status)
+ROUTERS = (
+    *(module.router for module in (search, imports, documents, collections, admin, status)),
+    *compatible.ROUTERS,
+)
+READING = {"/v1/embeddings", "/embed", "/similarity", "/rerank", "/v2/rerank"}
+"""Routes of other services' clients that are asked by POST, and change nothing."""
 
 
 def test_every_route_but_the_pages_asks_for_a_role(settings) -> None:
     """No route is open by oversight: each asks for a role, or is a page on the list."""
-    for router in (module.router for module in ROUTERS):
+    for router in ROUTERS:
         assert all(isinstance(route, GuardedRoute) for route in router.routes)
     document = create_app(settings(api_keys=KEYS)).openapi()
     assert document["components"]["securitySchemes"].keys() == {"bearer", "header"}
@@ -86,7 +91,8 @@ def test_every_route_but_the_pages_asks_for_a_role(settings) -> None:
                 assert "security" not in operation
                 continue
             (role,) = operation["security"][0]["bearer"]
-            changes = method not in ("get", "head") and not path.endswith(("/search", "/batch"))
+            reads = path.endswith(("/search", "/batch")) or path in READING
+            changes = method not in ("get", "head") and not reads
             assert Role(role).covers(Role.WRITE) or not changes, (method, path)
     assert {
         "/", "/healthz", "/readyz", "/docs", "/docs.css", "/openapi.json",
