@@ -181,11 +181,9 @@ class LocalCollection:
         with self._transaction() as transaction:
             stored = transaction.stored(latest)
             for document in latest.values():
-                old = stored.get(document.id)
-                if _change(document, old) in (Change.NEW, Change.CONTENT):
+                if _change(document, stored.get(document.id)) in (Change.NEW, Change.CONTENT):
                     raise InvalidInput(f"document {document.id!r} is not stored with this content")
-                assert old is not None
-                transaction.amend(old, document.metadata)
+            transaction.amend([(stored[id], one.metadata) for id, one in latest.items()])
             generation = transaction.generation()
             transaction.advance(generation.number, generation.rows)
 

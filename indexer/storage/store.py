@@ -484,52 +484,54 @@ class Transaction(Snapshot):
             [(documents, "documents"), (chunks, "chunks"), (truncated, "truncated")],
         )
 
-    def insert(self, document: Document, truncated: bool) -> int:
-        """A new document's number."""
-        cursor = self._connection.execute(
-            "INSERT INTO documents(id, hash, truncated, title, metadata, text)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                document.id,
-                document.content_hash,
-                truncated,
-                document.title,
-                encode_metadata(document.metadata),
-                document.text,
-            ),
+    def insert(self, documents: Sequence[tuple[Document, bool]]) -> list[int]:
+        """The numbers of new documents, each given with whether its text was truncated."""
+        first = 1 + max(self._last_given(), self.last_number())
+        numbers = list(range(first, first + len(documents)))
+        self._connection.executemany(
+            "INSERT INTO documents(hash, truncated, title, metadata, text, number, id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (*_columns(document, truncated), number, document.id)
+                for number, (document, truncated) in zip(numbers, documents, strict=True)
+            ],
         )
-        assert cursor.lastrowid is not None
-        self._add_facets(cursor.lastrowid, document.metadata)
-        return cursor.lastrowid
+        self._add_facets(zip(numbers, (one.metadata for one, _ in documents), strict=True))
+        return numbers
 
-    def replace(self, old: StoredDocument, document: Document, truncated: bool) -> None:
-        """Put a document in place of the one that has its id."""
-        self._connection.execute(
+    def _last_given(self) -> int:
+        """The largest number that a document ever had."""
+        row = self._connection.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'documents'"
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def replace(self, documents: Sequence[tuple[StoredDocument, Document, bool]]) -> None:
+        """Put documents in place of those that have their ids."""
+        self._connection.executemany(
             "UPDATE documents SET hash = ?, truncated = ?, title = ?, metadata = ?, text = ?"
             " WHERE number = ?",
-            (
-                document.content_hash,
-                truncated,
-                document.title,
-                encode_metadata(document.metadata),
-                document.text,
-                old.number,
-            ),
+            [
+                (*_columns(document, truncated), old.number)
+                for old, document, truncated in documents
+            ],
         )
-        self._replace_facets(old, document.metadata)
+        self._replace_facets((old, document.metadata) for old, document, _ in documents)
 
-    def amend(self, old: StoredDocument, metadata: Metadata) -> None:
-        """Put metadata in place of a document's."""
-        self._connection.execute(
+    def amend(self, documents: Sequence[tuple[StoredDocument, Metadata]]) -> None:
+        """Put metadata in place of documents' metadata."""
+        self._connection.executemany(
             "UPDATE documents SET metadata = ? WHERE number = ?",
-            (encode_metadata(metadata), old.number),
+            [(encode_metadata(metadata), old.number) for old, metadata in documents],
         )
-        self._replace_facets(old, metadata)
+        self._replace_facets(documents)
 
-    def remove(self, old: StoredDocument) -> None:
-        """Delete a document, without its chunks."""
-        self._connection.execute("DELETE FROM documents WHERE number = ?", (old.number,))
-        self._drop_facets(old)
+    def remove(self, documents: Sequence[StoredDocument]) -> None:
+        """Delete documents, without their chunks."""
+        self._connection.executemany(
+            "DELETE FROM documents WHERE number = ?", [(old.number,) for old in documents]
+        )
+        self._drop_facets(documents)
 
     def add_chunks(self, generation: int, chunks: Iterable[StoredChunk]) -> None:
         """Record the chunks of rows."""
@@ -574,30 +576,36 @@ class Transaction(Snapshot):
             self._fields[name] = row[0]
         return self._fields[name]
 
-    def _add_facets(self, number: int, metadata: Metadata) -> None:
+    def _add_facets(self, documents: Iterable[tuple[int, Metadata]]) -> None:
         self._connection.executemany(
             "INSERT OR IGNORE INTO facets VALUES (?, ?, ?, ?)",
             [
                 (self._field(name), kind, value, number)
+                for number, metadata in documents
                 for name, held in metadata.items()
                 for kind, value in _facets(held)
             ],
         )
 
-    def _drop_facets(self, old: StoredDocument) -> None:
+    def _drop_facets(self, documents: Iterable[StoredDocument]) -> None:
         self._connection.executemany(
             "DELETE FROM facets WHERE field = ? AND kind = ? AND value = ? AND document = ?",
             [
                 (self._field(name), kind, value, old.number)
+                for old in documents
                 for name, held in json.loads(old.metadata).items()
                 for kind, value in _facets(held)
             ],
         )
 
-    def _replace_facets(self, old: StoredDocument, metadata: Metadata) -> None:
-        if old.metadata != encode_metadata(metadata):
-            self._drop_facets(old)
-            self._add_facets(old.number, metadata)
+    def _replace_facets(self, documents: Iterable[tuple[StoredDocument, Metadata]]) -> None:
+        changed = [
+            (old, metadata)
+            for old, metadata in documents
+            if old.metadata != encode_metadata(metadata)
+        ]
+        self._drop_facets(old for old, _ in changed)
+        self._add_facets((old.number, metadata) for old, metadata in changed)
 
 
 class Store:
@@ -734,6 +742,12 @@ def _read_only(path: Path, uri: str) -> tuple[str, type[sqlite3.Connection]]:
             "open it once where it can be"
         )
     return f"{uri}?mode=ro", sqlite3.Connection
+
+
+def _columns(document: Document, truncated: bool) -> tuple[object, ...]:
+    """What a line of ``documents`` holds beside number and id."""
+    metadata = encode_metadata(document.metadata)
+    return document.content_hash, truncated, document.title, metadata, document.text
 
 
 def _document(row: tuple[int, str, str | None, str, str]) -> Document:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Final
@@ -31,31 +31,36 @@ class RowWriter:
         stored = self._transaction.stored(one.document.id for one in documents)
         self._transaction.advance(self._generation, self._rows + len(vectors))
         self._free(stored.values())
-        chunks: list[StoredChunk] = []
-        for one in documents:
-            number = self._record(one, stored.get(one.document.id))
-            first = self._rows + len(chunks)
-            chunks += [StoredChunk(first + i, number, c) for i, c in enumerate(one.chunks)]
-        self._transaction.add_chunks(self._generation, chunks)
-        self._append(np.array([chunk.document for chunk in chunks], dtype=np.int32), vectors)
-        self._transaction.count(len(documents) - len(stored), len(chunks))
+        numbers = self._record(documents, stored)
+        owners = [numbers[one.document.id] for one in documents for _ in one.chunks]
+        chunks = (chunk for one in documents for chunk in one.chunks)
+        rows = range(self._rows, self._rows + len(vectors))
+        self._transaction.add_chunks(self._generation, map(StoredChunk, rows, owners, chunks))
+        self._append(np.array(owners, dtype=np.int32), vectors)
+        truncated = sum(one.truncated for one in documents)
+        truncated -= sum(old.truncated for old in stored.values())
+        self._transaction.count(len(documents) - len(stored), len(owners), truncated)
 
     def remove(self, stored: Sequence[StoredDocument]) -> None:
         """Delete documents, their chunks, and their claim to rows."""
         self._transaction.advance(self._generation, self._rows)
         self._free(stored)
-        for old in stored:
-            self._transaction.remove(old)
+        self._transaction.remove(stored)
         truncated = sum(old.truncated for old in stored)
         self._transaction.count(documents=-len(stored), truncated=-truncated)
 
-    def _record(self, one: EmbeddedDocument, old: StoredDocument | None) -> int:
-        before = old is not None and old.truncated
-        self._transaction.count(truncated=int(one.truncated) - int(before))
-        if old is None:
-            return self._transaction.insert(one.document, one.truncated)
-        self._transaction.replace(old, one.document, one.truncated)
-        return old.number
+    def _record(
+        self, documents: Sequence[EmbeddedDocument], stored: Mapping[str, StoredDocument]
+    ) -> dict[str, int]:
+        """The numbers of these documents by id, after their texts and metadata were recorded."""
+        old = [one for one in documents if one.document.id in stored]
+        new = [one for one in documents if one.document.id not in stored]
+        self._transaction.replace(
+            [(stored[one.document.id], one.document, one.truncated) for one in old]
+        )
+        given = self._transaction.insert([(one.document, one.truncated) for one in new])
+        numbers = {one.document.id: stored[one.document.id].number for one in old}
+        return numbers | {one.document.id: n for one, n in zip(new, given, strict=True)}
 
     def _free(self, stored: Iterable[StoredDocument]) -> None:
         """Take the rows of documents away from them."""
