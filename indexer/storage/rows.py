@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,11 @@ from indexer.storage import sealed
 from indexer.storage.nearest import Rows as RowNumbers
 from indexer.storage.nearest import Scores, approximate_search, exact_search
 from indexer.storage.sealed import Sealed
-from indexer.storage.store import Snapshot
+from indexer.storage.store import Block, Generation, Owners, Snapshot
 from indexer.storage.vectors import BLOCK_ROWS, VectorFile
 from indexer.storage.writing import NOBODY
+
+_Item = TypeVar("_Item", bound=np.generic)
 
 _log = logging.getLogger(__name__)
 
@@ -93,35 +96,86 @@ def load_rows(folder: Path, snapshot: Snapshot, known: Rows | None) -> Rows:
         known = None
     identity = known.identity if known else snapshot.identity(generation.number)
     place = generation_folder(folder, generation.number)
-    owners = _owners(snapshot, generation.number, generation.rows, known)
-    live = owners != NOBODY
+    owners, live = _owners(snapshot, generation, known)
     index, stamp = (known.index, known.stamp) if known else read_index(place)
     if index is not None and index.index.rows > generation.rows:
         _log.warning("the sealed index in %s holds rows that do not exist: left out", place)
         index = None
+    file = VectorFile(place / VECTORS, identity.dimension)
     return Rows(
         snapshot.sequence,
         generation.number,
         identity,
         owners,
-        VectorFile(place / VECTORS, identity.dimension).view(generation.rows),
-        None if live.all() else live,
+        file.view(generation.rows, known.vectors if known else None),
+        live,
         index,
         stamp,
     )
 
 
 def _owners(
-    snapshot: Snapshot, generation: int, rows: int, known: Rows | None
-) -> NDArray[np.int32]:
-    owners = np.full(rows, NOBODY, dtype=np.int32)
-    if known is not None:
-        owners[: len(known.owners)] = known.owners
-    for block in snapshot.blocks(generation, known.sequence if known else -1):
+    snapshot: Snapshot, generation: Generation, known: Rows | None
+) -> tuple[Owners, NDArray[np.bool_] | None]:
+    """The owner of each row, and which rows are owned.
+
+    Where rows only came, those that are known are not copied: a million of them take longer than
+    a search may.
+    """
+    blocks = snapshot.blocks(generation.number, known.sequence if known else -1)
+    held = np.empty(0, dtype=np.int32) if known is None else known.owners
+    if known is None or any(_differs(block, held) for block in blocks):
+        owners = _with_room(held, generation.rows)
+        _put_blocks(owners, blocks, 0)
+        live = owners != NOBODY
+        return owners, None if live.all() else live
+    owners = _extended(held, generation.rows)
+    _put_blocks(owners, blocks, len(held))
+    return owners, _live(owners, len(held), known.live)
+
+
+def _differs(block: Block, held: Owners) -> bool:
+    """Whether a row that is known has another owner now."""
+    known = held[block.number * BLOCK_ROWS :][: len(block.owners)]
+    return not np.array_equal(known, block.owners[: len(known)])
+
+
+def _put_blocks(owners: Owners, blocks: Iterable[Block], first: int) -> None:
+    """Write the owners of rows from ``first`` on."""
+    for block in blocks:
         start = block.number * BLOCK_ROWS
-        owners[start : start + len(block.owners)] = block.owners
-    owners.flags.writeable = False
-    return owners
+        new = max(first - start, 0)
+        owners[start + new : start + len(block.owners)] = block.owners[new:]
+
+
+def _live(
+    owners: Owners, known_rows: int, known: NDArray[np.bool_] | None
+) -> NDArray[np.bool_] | None:
+    """Which rows are owned, given which of the first rows are; None for all."""
+    new = owners[known_rows:] != NOBODY
+    if known is None and new.all():
+        return None
+    live = _extended(np.ones(known_rows, np.bool_) if known is None else known, len(owners))
+    live[known_rows:] = new
+    return live
+
+
+def _extended(held: NDArray[_Item], size: int) -> NDArray[_Item]:
+    """``held`` with more behind it, in the same memory if there is room.
+
+    What was held before stays as it is; only the last state may be extended.
+    """
+    room = held.base
+    if isinstance(room, np.ndarray) and len(room) >= size:
+        return room[:size]
+    return _with_room(held, size)
+
+
+def _with_room(held: NDArray[_Item], size: int) -> NDArray[_Item]:
+    """A copy with more behind it, and room for an eighth more."""
+    room = np.empty(size + max(size // 8, BLOCK_ROWS), held.dtype)
+    room[: len(held)] = held
+    return room[:size]
 
 
 def read_index(place: Path) -> tuple[Sealed | None, int]:
