@@ -391,6 +391,11 @@ def batches(vectors: Vectors, size: int) -> Iterator[Vectors]:
         yield vectors[start : start + size]
 
 
+def threads_to_use() -> int:
+    """How many threads FAISS uses for what the calling thread asks of it."""
+    return int(faiss.omp_get_max_threads())
+
+
 def use_threads(count: int) -> None:
     """Let FAISS use so many threads for what the calling thread asks of it."""
     faiss.omp_set_num_threads(count)

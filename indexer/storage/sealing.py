@@ -1,4 +1,4 @@
-"""When an index is sealed, over what, and in which thread.
+"""When an index is sealed, over what, and in which thread or process.
 
 A collection scans its late rows, those that came after the index was sealed, one by one. Once
 they are many, the index is extended by them beside the old one, or trained anew when it has
@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import os
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Any, Final
 
 from indexer.collection import IndexChoice, IndexKind
-from indexer.errors import BearingError, InvalidInput, StorageFailed
+from indexer.documents import Vectors
+from indexer.errors import BearingError, Damaged, InvalidInput, StorageFailed
 from indexer.storage import sealed
-from indexer.storage.nearest import RECIPES, use_threads
+from indexer.storage.nearest import RECIPES, Allowed, threads_to_use, use_threads
 from indexer.storage.rows import Rows
 from indexer.storage.sealed import Sealed
+from indexer.storage.sealing_process import Job, give_way, run_apart
 
 LEAST_ROWS: Final = 1_000
 """Below so many rows there is too little to train any index on."""
@@ -39,8 +39,12 @@ LATE_SHARE: Final = 1 / 50
 OUTGROWN: Final = 2
 """An index is trained anew when it would hold this many times the rows it was trained on."""
 
-NICENESS: Final = 15
-"""Of 0 to 19: on busy cores, a search has about 28 times the share of a thread that seals."""
+APART_ROWS: Final = 20_000
+"""From so many rows on, sealing takes longer than starting a process for it."""
+
+_ERRORS: Final[Mapping[str, type[BearingError]]] = {
+    kind.__name__: kind for kind in (Damaged, InvalidInput, StorageFailed)
+}
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +70,7 @@ def kinds_to_try(choice: IndexChoice, rows: int, dimension: int) -> tuple[IndexK
 
 
 class Sealer:
-    """Runs a collection's sealing, one at a time, in threads that give way to searches."""
+    """Runs a collection's sealing, one at a time."""
 
     def __init__(self, choice: IndexChoice, seal: Callable[[IndexChoice], None]) -> None:
         self._choice = choice
@@ -102,9 +106,8 @@ class Sealer:
     def run(self, choice: IndexChoice | None) -> None:
         """Seal now and wait for it, on all cores; ``choice`` stays for later ones."""
         self._choice = choice or self._choice
-        # a thread of its own, since one that has given way cannot take back its priority
-        with self._turn, ThreadPoolExecutor(1, "seal", _give_way) as alone:
-            alone.submit(self._seal, self._choice).result()
+        with self._turn:
+            self._seal(self._choice)
 
     def close(self) -> None:
         """Wait for what is under way."""
@@ -113,7 +116,6 @@ class Sealer:
                 self._thread.join()
 
     def _run_quietly(self) -> None:
-        _give_way()
         use_threads(1)
         try:
             with self._turn:
@@ -123,52 +125,90 @@ class Sealer:
             _log.warning("no index was sealed, rows are compared one by one: %s", error)
 
 
-def _give_way() -> None:
-    """Let searches have the processors first; threads that this one starts do so too."""
-    if sys.platform == "linux":  # elsewhere a priority is of the whole process
-        thread = threading.get_native_id()
-        nice = max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread))
-        os.setpriority(os.PRIO_PROCESS, thread, nice)
-
-
 def seal_rows(place: Path, rows: Rows, choice: IndexChoice) -> bool:
     """Seal an index over these rows and put it on disk, or take it away if none is wanted.
 
     False if another process is sealing: its index will be noticed.
     """
-    kinds = kinds_to_try(choice, len(rows.owners), rows.vectors.shape[1])
-    if not kinds:
+    if not kinds_to_try(choice, len(rows.owners), rows.vectors.shape[1]):
         sealed.remove(place)
         return True
-    with _only_process(place) as alone:
-        if not alone:
+    with _only_process(place) as lock:
+        if lock is None:
             return False
-        made = _extend(rows, choice, kinds)
-        if made is None:
-            made = sealed.build(kinds, rows.vectors, rows.live, choice.target_recall)
-        sealed.write(place, made)
-    measured = made.measured
+        made = _sealed_apart(place, rows, choice, lock) if len(rows.owners) >= APART_ROWS else None
+        made = made or _sealed_here(place, rows, choice)
     _log.info(
         "sealed %d rows as %s: recall %.4f (%.4f to %.4f), %.2f ms a query, in %.1f s",
-        made.index.rows, made.index.kind, measured.recall.mean, measured.recall.low,
-        measured.recall.high, measured.query_ms, made.build_seconds,
+        made["rows"], made["kind"], made["recall"], *made["recall_interval"],
+        made["query_ms"], made["build_seconds"],
     )  # fmt: skip
     return True
 
 
-def _extend(rows: Rows, choice: IndexChoice, kinds: tuple[IndexKind, ...]) -> Sealed | None:
-    """The index there is, with the late rows added; None where it is to be trained anew."""
-    old = rows.index
-    if old is None or old.index.kind not in kinds or old.target != choice.target_recall:
+def _sealed_apart(
+    place: Path, rows: Rows, choice: IndexChoice, lock: IO[str]
+) -> Mapping[str, Any] | None:
+    """What an index that another process has sealed says of itself; None if there can be none.
+
+    Raises the error that there was.
+    """
+    count, dimension = rows.vectors.shape
+    job = Job(
+        str(place.absolute()), count, dimension,
+        str(choice.kind), choice.target_recall, choice.memory_bytes, threads_to_use(),
+    )  # fmt: skip
+    try:
+        outcome = run_apart(job, rows.live, lock.fileno())
+    except OSError as error:
+        _log.warning("no process could be started to seal in, searches may wait: %s", error)
         return None
-    if not rows.late or len(rows.owners) >= OUTGROWN * old.trained_rows:
+    if outcome.sealed is None:
+        raise _ERRORS.get(outcome.error, StorageFailed)(outcome.message)
+    return outcome.sealed
+
+
+def _sealed_here(place: Path, rows: Rows, choice: IndexChoice) -> dict[str, Any]:
+    """What an index that a thread of this process has sealed says of itself.
+
+    It is a thread of its own, since one that has given way cannot take back its priority.
+    """
+    threads = threads_to_use()
+    with ThreadPoolExecutor(1, "seal", give_way) as alone:
+        alone.submit(use_threads, threads)
+        return alone.submit(seal, place, rows.vectors, rows.live, rows.index, choice).result()
+
+
+def seal(
+    place: Path, vectors: Vectors, live: Allowed | None, old: Sealed | None, choice: IndexChoice
+) -> dict[str, Any]:
+    """Seal an index over all these rows and put it on disk; what it says of itself.
+
+    ``old`` is extended by the rows it lacks, where that is as good as one that is trained anew.
+    """
+    kinds = kinds_to_try(choice, *vectors.shape)
+    made = _extend(old, vectors, live, choice) if old and old.index.kind in kinds else None
+    if made is None:
+        made = sealed.build(kinds, vectors, live, choice.target_recall)
+    sealed.write(place, made)
+    return made.describe()
+
+
+def _extend(
+    old: Sealed, vectors: Vectors, live: Allowed | None, choice: IndexChoice
+) -> Sealed | None:
+    """An index with the late rows added; None where it is to be trained anew."""
+    if old.target != choice.target_recall:
         return None
-    made = sealed.extend(old, rows.vectors, rows.live)
+    if not old.index.rows < len(vectors) < OUTGROWN * old.trained_rows:
+        return None
+    made = sealed.extend(old, vectors, live)
     return made if made.measured.recall.low >= choice.target_recall else None
 
 
 @contextmanager
-def _only_process(place: Path) -> Iterator[bool]:
+def _only_process(place: Path) -> Iterator[IO[str] | None]:
+    """The file whose lock is held; None if another process holds it."""
     try:
         file = (place / "seal.lock").open("a")
     except OSError as error:
@@ -177,6 +217,6 @@ def _only_process(place: Path) -> Iterator[bool]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            yield None
             return
-        yield True
+        yield file

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +20,10 @@ from indexer.collection import IndexChoice, IndexKind
 from indexer.documents import Chunk, Document, EmbeddedDocument, Query, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.filters import parse_filter
+from indexer.storage import sealing_process
 from indexer.storage.collection import LocalCollection
-from indexer.storage.sealing import LATE_ROWS, NICENESS, Sealer
+from indexer.storage.sealing import APART_ROWS, LATE_ROWS, LEAST_ROWS
+from indexer.storage.sealing_process import NICENESS, Job
 
 SCAN = IndexChoice(IndexKind.SCAN, target_recall=0.9)
 
@@ -191,18 +197,84 @@ def test_searches_go_on_while_an_index_is_rebuilt(tmp_path: Path) -> None:
     assert set(counts) == {20}
 
 
+def niceness_of_all() -> list[int]:
+    """The priorities of all threads of this process and of those that it started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            process, parent, nice = int(stat.parts[2]), int(fields[1]), int(fields[16])
+            if os.getpid() in (process, parent):
+                found.append(nice)
+    return found
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
-def test_sealing_gives_way_and_the_caller_keeps_its_priority() -> None:
-    """Whoever seals, asked for or in the background, does so with less priority than others."""
+@pytest.mark.parametrize("rows", [LEAST_ROWS, APART_ROWS])
+def test_sealing_gives_way_and_the_caller_keeps_its_priority(tmp_path: Path, rows: int) -> None:
+    """Few rows or many, whoever seals them has less priority than others while it does."""
     mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    found: list[int] = []
+    seen: set[int] = set()
+    done = threading.Event()
 
-    def seal(choice: IndexChoice) -> None:
-        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    def look() -> None:
+        while not done.is_set():
+            seen.update(niceness_of_all())
 
-    sealer = Sealer(SCAN, seal)
-    sealer.run(None)
-    sealer.start()
-    sealer.close()
-    assert found == [max(mine, NICENESS)] * 2
+    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+        put(collection, random_units(rows))
+        looking = threading.Thread(target=look)
+        looking.start()
+        collection.rebuild(IndexChoice(IndexKind.GRAPH, 0.9))
+        done.set()
+        looking.join()
+        assert index_of(collection)["rows"] == rows
+    assert max(seen) == max(mine, NICENESS)
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine
+
+
+def test_many_rows_are_sealed_in_a_process_of_their_own(tmp_path: Path) -> None:
+    """It answers as one that was sealed here; where no process can be started, that is said."""
+    vectors = random_units(APART_ROWS)
+    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+        put(collection, vectors)
+        collection.delete(["d3"])
+        assert collection.rebuild(SCAN).index["kind"] == "scan"
+        first = [hit.document.id for hit in collection.search([Query(vector=vectors[4])])[0].hits]
+        collection.rebuild(IndexChoice(IndexKind.EXACT))
+        exact = [hit.document.id for hit in collection.search([Query(vector=vectors[4])])[0].hits]
+    assert len(set(first) & set(exact)) >= 8
+    assert first[0] == exact[0] == "d4"
+
+
+def test_without_a_process_many_rows_are_sealed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no process can be started, a thread seals, and the log says so."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no such program"))
+    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+        put(collection, random_units(APART_ROWS))
+        assert collection.rebuild(SCAN).index["rows"] == APART_ROWS
+    assert "no process could be started to seal in" in caplog.text
+
+
+def test_an_error_of_the_process_that_seals_is_raised_here(tmp_path: Path) -> None:
+    """What keeps it from sealing comes back as the error that it is."""
+    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+        put(collection, random_units(APART_ROWS))
+        with (tmp_path / "c" / "generations" / "1" / "vectors.f32").open("r+b") as file:
+            file.truncate(1_000)
+        with pytest.raises(Damaged, match=r"vectors\.f32 .* the file was cut"):
+            collection.rebuild(SCAN)
+
+
+def test_the_process_that_seals_ends_with_who_started_it(tmp_path: Path) -> None:
+    """Once its standard input ends, it is gone before it has sealed anything."""
+    job = Job(str(tmp_path), 8, 4, "scan", 0.9, None, 1)
+    command = [sys.executable, sealing_process.__file__, json.dumps(asdict(job))]
+    (tmp_path / "vectors.f32").write_bytes(bytes(8 * 4 * 4))
+    os.mkfifo(tmp_path / "sealed.json")  # so that it waits where it looks for an index
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        said = process.communicate(b"\xff", timeout=60)
+    assert (process.returncode, *said) == (1, b"", b"")
