@@ -145,6 +145,12 @@ class SearchBody(Given):
         description="Chooses hits that are unlike each other too, by maximal marginal relevance: "
         "0 looks at the score only, 1 at being unlike those before.",
     )
+    group_by: str | None = Field(
+        None,
+        min_length=1,
+        description="A metadata field: k groups of hits that have its value in common.",
+    )
+    group_size: int = Field(1, ge=1, description="How many hits of each group at most.")
     temperature: Temperature | None = Field(
         None, description="Adds to each hit its probability: softmax(score / temperature)."
     )
@@ -177,6 +183,8 @@ class SearchBody(Given):
             exact=self.exact,
             candidates=self.candidates,
             diversity=self.diversity,
+            group_by=self.group_by,
+            group_size=self.group_size,
             temperature=self.temperature,
             cursor=self.cursor,
         )
@@ -346,12 +354,17 @@ class HitView(DocumentView):
     scores: ScoresView
     passage: PassageView
     probability: float | None = Field(None, description="Only if a temperature was given.")
+    group: str | int | float | bool | None = Field(
+        None, description="Only if hits are grouped: the group's value, null if it has none."
+    )
 
     @classmethod
-    def of_hit(cls, hit: Hit) -> Self:
+    def of_hit(cls, hit: Hit, *, grouped: bool = False) -> Self:
         """The hit as it travels."""
         document, passage = hit.document, hit.passage
-        extra = {} if hit.probability is None else {"probability": hit.probability}
+        extra: dict[str, Any] = {"group": hit.group} if grouped else {}
+        if hit.probability is not None:
+            extra["probability"] = hit.probability
         return cls(
             id=document.id,
             score=hit.score,
@@ -387,10 +400,10 @@ class SearchView(Returned):
     took_ms: Took
 
     @classmethod
-    def of(cls, answer: Answer, took: Took) -> Self:
+    def of(cls, answer: Answer, took: Took, *, grouped: bool = False) -> Self:
         """The answer as it travels."""
         return cls(
-            hits=[HitView.of_hit(hit) for hit in answer.hits],
+            hits=[HitView.of_hit(hit, grouped=grouped) for hit in answer.hits],
             mode=answer.mode,
             exact=answer.exact,
             truncated=answer.truncated,

@@ -232,6 +232,11 @@ def search(
     candidates: Annotated[
         int | None, typer.Option(min=1, help="How many hits later stages choose from.")
     ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD", help="Give k groups of hits, by a field of the metadata."),
+    ] = None,
+    group_size: Annotated[int, typer.Option(min=1, help="How many hits of each group.")] = 1,
     cursor: Annotated[
         str | None,
         typer.Option(help="Go on where an answer's cursor says (see --json), all else as it was."),
@@ -251,6 +256,8 @@ def search(
         exact=exact,
         candidates=candidates,
         diversity=diversity,
+        group_by=group_by,
+        group_size=group_size,
         temperature=temperature,
         cursor=cursor,
     )
@@ -261,9 +268,9 @@ def search(
     if answer.truncated:
         console.note("the query is longer than the model's window: its end was not searched for")
     if as_json:
-        console.say_json(console.answer_figures(answer, done.embed_ms, done.search_ms))
+        console.say_json(console.answer_figures(asked, answer, done.embed_ms, done.search_ms))
     elif answer.hits:
-        console.say(console.answer_table(answer, query or []))
+        console.say(console.answer_table(asked, answer))
     else:
         console.note("nothing found")
 

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from indexer.collection import Description, Step, Tell, Verification
-from indexer.documents import Answer, Hit, Mode
+from indexer.documents import Answer, Hit, Mode, Query
 from indexer.errors import StorageFailed
 from indexer.ingest import Progress, Summary
 from indexer.readers.reading import Rejection
@@ -276,10 +276,15 @@ def summary_text(summary: Summary, collection: str) -> str:
     return "\n".join(lines)
 
 
-def answer_figures(answer: Answer, embed_ms: float, search_ms: float) -> dict[str, Any]:
+def answer_figures(
+    query: Query, answer: Answer, embed_ms: float, search_ms: float
+) -> dict[str, Any]:
     """An answer in the shape in which the service gives it."""
     return {
-        "hits": [_hit_figures(hit) for hit in answer.hits],
+        "hits": [
+            _hit_figures(hit) | ({} if query.group_by is None else {"group": hit.group})
+            for hit in answer.hits
+        ],
         "mode": str(answer.mode),
         "exact": answer.exact,
         "truncated": answer.truncated,
@@ -306,14 +311,23 @@ def _hit_figures(hit: Hit) -> dict[str, Any]:
     return figures
 
 
-def answer_table(answer: Answer, words: Sequence[str]) -> Table:
-    """The hits with their scores as bars, and their best passages with the query's words marked."""
+def answer_table(query: Query, answer: Answer) -> Table:
+    """The hits with their scores as bars, and their best passages with the query's words marked.
+
+    Groups have their value above them.
+    """
+    words = (query.text or "").split()
     table = Table(box=None, padding=(0, 1, 1, 0), show_header=False)
     table.add_column(justify="right", style="dim")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", ratio=1)
     scale = 1.0 if answer.mode is Mode.DENSE else max((hit.score for hit in answer.hits), default=1)
+    groups = [(str(type(hit.group)), hit.group) for hit in answer.hits]
     for rank, hit in enumerate(answer.hits, start=1):
+        opens = rank == 1 or groups[rank - 1] != groups[rank - 2]
+        if query.group_by is not None and hit.group is not None and opens:
+            named = f"{query.group_by}: {hit.group}"
+            table.add_row("", "", Text(_shown(named), style="bold underline"))
         table.add_row(str(rank), _score_cell(hit, scale), _hit_cell(hit, words))
     return table
 

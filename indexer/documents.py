@@ -240,8 +240,9 @@ class Query:
     ``candidates`` is how many of the best by meaning, and of the best by words, a hybrid search
     fuses; None takes enough for k.
     ``diversity``, from 0 to 1, weighs being unlike the hits before against the score: see
-    indexer.ranking.diversity. ``cursor`` is what the answer before gave to go on; by the time a
-    collection sees the query, ``seen`` says what that stands for.
+    indexer.ranking.diversity. With ``group_by``, a field of the metadata, k groups of at most
+    ``group_size`` hits are asked for: see indexer.grouping. ``cursor`` is what the answer before
+    gave to go on; by the time a collection sees the query, ``seen`` says what that stands for.
     """
 
     text: str | None = None
@@ -257,6 +258,8 @@ class Query:
     min_score: float | None = None
     exact: bool = False
     diversity: float | None = None
+    group_by: str | None = None
+    group_size: int = 1
     temperature: float | None = None
     cursor: str | None = None
     model: str | None = None
@@ -269,6 +272,10 @@ class Query:
             raise InvalidQuery(f"candidates must be at least 1, got {self.candidates}")
         if self.temperature is not None and not 0 < self.temperature < float("inf"):
             raise InvalidQuery(f"temperature must be above 0, got {self.temperature}")
+        if self.group_size < 1:
+            raise InvalidQuery(f"group_size must be at least 1, got {self.group_size}")
+        if self.group_size > 1 and self.group_by is None:
+            raise InvalidQuery("group_size needs the field to group by (group_by)")
         if self.diversity is not None and not 0 <= self.diversity <= 1:
             raise InvalidQuery(f"diversity must be from 0 to 1, got {self.diversity}")
         if self.min_score is not None and not np.isfinite(self.min_score):
@@ -329,7 +336,8 @@ class Hit:
     """A document that answers a query, by the score that hits are ordered by: larger is better.
 
     It is a cosine in mode dense, BM25 in mode lexical, the fused score in mode hybrid. ``number``
-    is the collection's own for the document, by the order in which documents came.
+    is the collection's own for the document, by the order in which documents came; ``group`` the
+    value that its group has in common, None if it is a group of its own.
     """
 
     document: Document
@@ -338,6 +346,7 @@ class Hit:
     probability: float | None = None
     scores: Scores = Scores()
     number: int = 0
+    group: Scalar = None
 
     @property
     def distance(self) -> float | None:

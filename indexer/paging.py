@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import struct
 import zlib
 from dataclasses import dataclass, fields, replace
@@ -22,9 +23,11 @@ import numpy as np
 
 from indexer.documents import Answer, Query, Seen
 from indexer.errors import InvalidQuery
+from indexer.filters import Scalar, kind_of
+from indexer.grouping import without_groups
 
-DEEPEST: Final = 1_000_000
-"""How many documents a cursor can hold."""
+LARGEST_BYTES: Final = 16_000_000
+"""What a cursor can hold, unpacked."""
 
 FREE: Final = frozenset({"cursor", "seen", "k", "model", "temperature"})
 """Fields of a query that may differ from page to page."""
@@ -36,16 +39,21 @@ _UNREADABLE: Final = "the cursor is not one that an answer gave, or was cut: sea
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place between two pages; ``search`` is the digest of the search they are of."""
+    """A place between two pages; ``search`` is the digest of the search they are of.
+
+    ``groups`` are the values of those that were given, if the search groups its hits.
+    """
 
     search: bytes
     seen: Seen
+    groups: tuple[Scalar, ...] = ()
 
     def encode(self) -> str:
         """The cursor as URL-safe text, of some three characters a document."""
         numbers = np.diff(np.sort(np.array(self.seen.numbers, dtype=np.int64)), prepend=0)
         head = _HEAD.pack(_VERSION, self.search, self.seen.last, len(numbers))
-        packed = zlib.compress(head + numbers.astype("<u4").tobytes(), 9)
+        groups = json.dumps(self.groups).encode()
+        packed = zlib.compress(head + numbers.astype("<u4").tobytes() + groups, 9)
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
     @classmethod
@@ -54,15 +62,21 @@ class Cursor:
         try:
             packed = base64.urlsafe_b64decode(encoded.encode("ascii") + b"==")
             inflater = zlib.decompressobj()
-            content = inflater.decompress(packed, _HEAD.size + 4 * DEEPEST)
+            content = inflater.decompress(packed, LARGEST_BYTES)
             version, search, last, count = _HEAD.unpack_from(content)
             steps = np.frombuffer(content, "<u4", count, offset=_HEAD.size)
-        except (UnicodeEncodeError, binascii.Error, zlib.error, struct.error, ValueError) as error:
+            groups = json.loads(content[_HEAD.size + steps.nbytes :])
+        except (binascii.Error, zlib.error, struct.error, ValueError) as error:
             raise InvalidQuery(_UNREADABLE) from error
         numbers = np.cumsum(steps, dtype=np.int64)
-        if not inflater.eof or version != _VERSION or (numbers > last).any():
+        if (
+            not inflater.eof
+            or version != _VERSION
+            or (numbers > last).any()
+            or not isinstance(groups, list)
+        ):
             raise InvalidQuery(_UNREADABLE)
-        return cls(search, Seen(last, tuple(numbers.tolist())))
+        return cls(search, Seen(last, tuple(numbers.tolist())), tuple(groups))
 
 
 def depth(cursor: str) -> int:
@@ -83,19 +97,24 @@ def resumed(query: Query, collection: str) -> Query:
             "the cursor is of another search: give it with the query, collection and options that "
             "it came from (k may differ), or search without one"
         )
-    return replace(query, seen=cursor.seen)
+    keys = [(kind_of(value), value) for value in cursor.groups]
+    condition = without_groups(query.filter, query.group_by or "", keys)
+    return replace(query, seen=cursor.seen, filter=condition)
 
 
 def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
-    """The answer with the cursor of the page after it, if one may come: if it has k hits.
+    """The answer with the cursor of the page after it, if one may come: if this one is full.
 
     ``query`` is as it was asked.
     """
-    before = Cursor.decode(query.cursor).seen.numbers if query.cursor else ()
-    numbers = (*before, *(hit.number for hit in answer.hits))
-    if len(answer.hits) < query.k or len(numbers) == answer.total:
+    before = Cursor.decode(query.cursor) if query.cursor else Cursor(b"", Seen(0))
+    numbers = (*before.seen.numbers, *(hit.number for hit in answer.hits))
+    keys = {(kind_of(hit.group), hit.group) for hit in answer.hits if hit.group is not None}
+    alone = sum(hit.group is None for hit in answer.hits)
+    if len(keys) + alone < query.k or len(numbers) == answer.total:
         return answer
-    cursor = Cursor(_digest(query, collection), Seen(answer.last, numbers))
+    groups = (*before.groups, *(value for _, value in keys))
+    cursor = Cursor(_digest(query, collection), Seen(answer.last, numbers), groups)
     return replace(answer, cursor=cursor.encode())
 
 

@@ -23,28 +23,30 @@ CANDIDATES_PER_HIT: Final = 5
 
 def first_ranking(query: Query) -> Query:
     """What a collection is asked, so that the stages after it have candidates to choose from."""
-    if not query.diversity:
+    if not (query.diversity or query.group_by):
         return query
     depth = query.candidates or max(LEAST_CANDIDATES, CANDIDATES_PER_HIT * query.k)
-    return replace(query, k=max(query.k, depth))
+    return replace(query, k=max(query.k * query.group_size, depth))
 
 
 def diversified(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
     """The k hits by maximal marginal relevance, in the order in which they are chosen.
 
     Relevance is the score, rescaled to [0, 1] over the candidates unless it is a cosine. What was
-    deleted since it was found is left out.
+    deleted since it was found comes last: nothing is known of its vector.
     """
     if not query.diversity:
         return hits
     stored = yield Need(Work.VECTORS, [hit.document.id for hit in hits])
-    found = [(hit, one) for hit, one in zip(hits, stored, strict=True) if one is not None]
-    if not found:
-        return ()
-    scores = np.array([hit.score for hit, _ in found])
+    there = [(hit, one) for hit, one in zip(hits, stored, strict=True) if one is not None]
+    gone = [hit for hit, one in zip(hits, stored, strict=True) if one is None]
+    if not there:
+        return gone
+    scores = np.array([hit.score for hit, _ in there])
     relevance = scores if query.mode is Mode.DENSE else rescaled(scores)
-    vectors = np.stack([_vector_of(hit, one) for hit, one in found])
-    return [found[i][0] for i in diversify(relevance, vectors, query.k, query.diversity)]
+    vectors = np.stack([_vector_of(hit, one) for hit, one in there])
+    chosen = diversify(relevance, vectors, query.k, query.diversity)
+    return [*(there[i][0] for i in chosen), *gone][: query.k]
 
 
 def _vector_of(hit: Hit, stored: StoredVectors) -> Vector:

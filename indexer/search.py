@@ -10,6 +10,7 @@ from typing import Any
 from indexer.collection import Collection
 from indexer.documents import Answer, ExampleText, Mode, Query, Vector
 from indexer.embedding.embedder import Embedder, Role
+from indexer.grouping import grouped
 from indexer.paging import resumed, with_cursor
 from indexer.refining import diversified, first_ranking
 from indexer.stages import Need, Searches, Staged, Work
@@ -77,10 +78,11 @@ def _with_vectors(
 def staged(query: Query, collection: str) -> Staged[Answer]:
     """One search of a collection of this name: its stages, in order."""
     ready, truncated = yield from _embed(resumed(query, collection))
-    (answer,) = yield from _find([first_ranking(ready)])
-    hits = yield from diversified(ready, answer.hits)
-    answer = replace(answer, hits=tuple(hits[: query.k]), truncated=truncated)
-    return with_cursor(query, collection, answer)
+    if ready.group_by is None:
+        (answer,) = yield from _rank([ready])
+    else:
+        answer = yield from grouped(ready, _rank_all, first_ranking(ready).k)
+    return with_cursor(query, collection, replace(answer, truncated=truncated))
 
 
 def _embed(query: Query) -> Staged[tuple[Query, bool]]:
@@ -91,9 +93,19 @@ def _embed(query: Query) -> Staged[tuple[Query, bool]]:
     return ready, truncated
 
 
-def _find(queries: Sequence[Query]) -> Staged[Sequence[Answer]]:
-    """The first ranking of each query."""
-    return (yield Need(Work.FIND, queries))
+def _rank(queries: Sequence[Query]) -> Staged[list[Answer]]:
+    """The k best hits of each query, ungrouped."""
+    answers = yield Need(Work.FIND, [first_ranking(query) for query in queries])
+    ranked = []
+    for query, answer in zip(queries, answers, strict=True):
+        hits = yield from diversified(query, answer.hits)
+        ranked.append(replace(answer, hits=tuple(hits[: query.k])))
+    return ranked
+
+
+def _rank_all(queries: Sequence[Query]) -> Staged[list[Answer]]:
+    """The same for queries that are to be grouped, whose k is how many hits to look at."""
+    return (yield from _rank([replace(query, group_by=None, group_size=1) for query in queries]))
 
 
 @dataclass(frozen=True, slots=True)

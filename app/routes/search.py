@@ -51,4 +51,9 @@ async def _search(
         search=round(searched.search_ms, 3),
         total=round(total, 3),
     )
-    return BatchView(results=[SearchView.of(answer, took) for answer in searched.answers])
+    return BatchView(
+        results=[
+            SearchView.of(answer, took, grouped=query.group_by is not None)
+            for query, answer in zip(queries, searched.answers, strict=True)
+        ]
+    )

@@ -150,6 +150,24 @@ def test_candidates_are_bounded(connect: Callable[..., TestClient]) -> None:
     assert client.post("/search", json=searches[0]).status_code == 200
 
 
+def test_hits_are_grouped_by_a_field(filled: TestClient) -> None:
+    """Each group comes with its value, its hits together; what lacks the field stands alone."""
+    documents = [
+        {"id": f"more{n}", "text": f"a direction {n}", "metadata": {"year": 2019}} for n in range(3)
+    ] + [{"id": "lone", "text": "nothing of all that"}]
+    filled.put("/documents", json={"documents": documents})
+    body = {"query": "a direction", "group_by": "year", "group_size": 2, "k": 9}
+    answer = filled.post("/search", json=body).json()
+    groups = [hit["group"] for hit in answer["hits"]]
+    assert sorted(groups, key=str) == [2019, 2019, 2020, 2021, 2022, None]
+    assert abs(groups.index(2019) - (len(groups) - 1 - groups[::-1].index(2019))) == 1
+    assert (answer["total"], answer["cursor"]) == (None, None)
+    plain = filled.post("/search", json={"query": "a direction"}).json()["hits"]
+    assert all("group" not in hit for hit in plain)
+    response = filled.post("/search", json={"query": "a", "group_size": 2})
+    assert response.status_code == 422 and "group_by" in response.json()["detail"]
+
+
 def test_a_filter_leaves_k_hits_of_those_that_pass(filled: TestClient) -> None:
     """A filter is applied before ranking, so it never shortens the answer."""
     body = {"query": "a direction", "k": 2, "filter": {"year": {"$gte": 2020}}}

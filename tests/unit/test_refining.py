@@ -103,7 +103,7 @@ def test_diversity_out_of_bounds_is_refused() -> None:
 
 
 def test_what_was_deleted_or_changed_meanwhile_is_no_fault() -> None:
-    """A deleted hit is left out; a changed one is compared by the mean of what it is now."""
+    """A deleted hit comes last; a changed one is compared by the mean of what it is now."""
     x, y = np.eye(2, dtype=np.float32)
     hits = [Hit(Document(id, "ab"), 0.5, Passage("a", 0, 1)) for id in ("x", "gone", "x2", "y")]
     stored = [
@@ -112,10 +112,10 @@ def test_what_was_deleted_or_changed_meanwhile_is_no_fault() -> None:
         StoredVectors((Chunk(0, 0, 1),), x[None]),
         StoredVectors((Chunk(0, 0, 2),), y[None]),
     ]
-    query = Query(vector=x, k=3, diversity=0.5)
+    query = Query(vector=x, k=4, diversity=0.5)
     chosen = drive(diversified(query, hits), stored)
-    assert [hit.document.id for hit in chosen] == ["x", "y", "x2"]
-    assert drive(diversified(query, hits[1:2]), [None]) == ()
+    assert [hit.document.id for hit in chosen] == ["x", "y", "x2", "gone"]
+    assert drive(diversified(query, hits[1:2]), [None]) == hits[1:2]
 
 
 def test_scores_that_are_no_cosines_are_rescaled() -> None:
