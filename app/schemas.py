@@ -357,14 +357,25 @@ class HitView(DocumentView):
     group: str | int | float | bool | None = Field(
         None, description="Only if hits are grouped: the group's value, null if it has none."
     )
+    significance: float | None = Field(
+        None,
+        description="How often the best of as many unrelated documents would score as high.",
+    )
+    relevance: float | None = Field(
+        None, description="How often a hit like this was judged relevant; only if calibrated."
+    )
 
     @classmethod
     def of_hit(cls, hit: Hit, *, grouped: bool = False) -> Self:
         """The hit as it travels."""
         document, passage = hit.document, hit.passage
         extra: dict[str, Any] = {"group": hit.group} if grouped else {}
-        if hit.probability is not None:
-            extra["probability"] = hit.probability
+        meanings = {
+            "probability": hit.probability,
+            "significance": hit.significance,
+            "relevance": hit.relevance,
+        }
+        extra |= {name: value for name, value in meanings.items() if value is not None}
         return cls(
             id=document.id,
             score=hit.score,
@@ -392,6 +403,7 @@ class SearchView(Returned):
     hits: list[HitView]
     mode: Mode
     exact: bool = Field(description="Whether every vector was compared.")
+    candidates: int = Field(description="How many documents probabilities were taken over.")
     truncated: bool = Field(description="Whether the query was longer than the model's window.")
     total: int | None = Field(
         description="How many documents could be hits, on all pages; null where it is not known."
@@ -406,6 +418,7 @@ class SearchView(Returned):
             hits=[HitView.of_hit(hit, grouped=grouped) for hit in answer.hits],
             mode=answer.mode,
             exact=answer.exact,
+            candidates=answer.candidates,
             truncated=answer.truncated,
             total=answer.total,
             cursor=answer.cursor,

@@ -25,6 +25,7 @@ from indexer.documents import (
 from indexer.embedding.embedder import Identity
 from indexer.errors import InvalidInput
 from indexer.filters import Filter
+from indexer.ranking.significance import Background
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +228,13 @@ class Collection(Protocol):
 
     def sample(self, count: int, seed: int = 0) -> Vectors:
         """At most ``count`` stored vectors, drawn without replacement."""
+        ...
+
+    def background(self) -> Background | None:
+        """What unrelated texts score here, by a sample that is drawn anew as the collection grows.
+
+        None while there are too few documents to say, or while it is being made.
+        """
         ...
 
     def search(self, queries: Sequence[Query]) -> list[Answer]:

@@ -287,6 +287,7 @@ def answer_figures(
         ],
         "mode": str(answer.mode),
         "exact": answer.exact,
+        "candidates": answer.candidates,
         "truncated": answer.truncated,
         "total": answer.total,
         "cursor": answer.cursor,
@@ -306,8 +307,10 @@ def _hit_figures(hit: Hit) -> dict[str, Any]:
         "scores": {name: value for name, value in asdict(hit.scores).items() if value is not None},
         "passage": asdict(hit.passage),
     }
-    if hit.probability is not None:
-        figures["probability"] = hit.probability
+    for name in ("probability", "significance", "relevance"):
+        value = getattr(hit, name)
+        if value is not None:
+            figures[name] = value
     return figures
 
 
@@ -334,8 +337,10 @@ def answer_table(query: Query, answer: Answer) -> Table:
 
 def _score_cell(hit: Hit, scale: float) -> Text:
     cell = Text(f"{score_bar(hit.score / (scale or 1.0))} {hit.score:6.4f}")
-    if hit.probability is not None:
-        cell.append(f"\np = {hit.probability:.3f}", style="dim")
+    for name in ("relevance", "significance", "probability"):
+        value = getattr(hit, name)
+        if value is not None:
+            cell.append(f"\n{name:<12} {value:.2g}", style="dim")
     return cell
 
 

@@ -338,6 +338,8 @@ class Hit:
     It is a cosine in mode dense, BM25 in mode lexical, the fused score in mode hybrid. ``number``
     is the collection's own for the document, by the order in which documents came; ``group`` the
     value that its group has in common, None if it is a group of its own.
+    ``significance`` is how often the best of as many unrelated documents would score as high, and
+    ``relevance`` how often a hit like this was judged relevant; None where that is not known.
     """
 
     document: Document
@@ -347,6 +349,8 @@ class Hit:
     scores: Scores = Scores()
     number: int = 0
     group: Scalar = None
+    significance: float | None = None
+    relevance: float | None = None
 
     @property
     def distance(self) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, TypeAlias
 
@@ -25,7 +25,8 @@ from indexer.documents import (
 )
 from indexer.errors import Damaged, InvalidQuery, ModelChanged
 from indexer.ranking.examples import mean_direction
-from indexer.similarity import softmax
+from indexer.ranking.meaning import with_probability, with_significance
+from indexer.ranking.significance import Background
 from indexer.storage.examples import Examples, best_by_example, examples_of, unit_vector
 from indexer.storage.rows import Rows
 from indexer.storage.selection import Selections
@@ -61,12 +62,22 @@ def answer_queries(
     selections: Selections,
     queries: Sequence[Query],
     watch: RecallWatch,
+    background: Background | None = None,
 ) -> list[Answer]:
-    """The k best documents of each query, in order; approximate answers are shown to the watch."""
+    """The k best documents of each query, in order; approximate answers are shown to the watch.
+
+    By the background, hits by one direction get their significance.
+    """
     answers: dict[int, Answer] = {}
+    count = snapshot.counts().chunks
     for group in _groups(snapshot, rows, selections, queries):
         hits = _hits(snapshot, rows, _nearest_documents(rows, group, watch))
         exact = group.exact or rows.index is None
+        if group.best is None:
+            hits = [
+                with_significance(own, direction, background, count)
+                for own, direction in zip(hits, group.vectors, strict=True)
+            ]
         for index, (place, query) in enumerate(zip(group.places, group.queries, strict=True)):
             answers[place] = Answer(
                 _finish(query, hits[index]),
@@ -206,10 +217,7 @@ def _hit(document: Document, chunk: StoredChunk, score: float, rank: int) -> Hit
 def _finish(query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
     """Probabilities over the k hits, then the cut by score."""
     if query.temperature is not None and hits:
-        shares = softmax([[hit.score for hit in hits]], query.temperature)[0]
-        hits = [
-            replace(hit, probability=float(share)) for hit, share in zip(hits, shares, strict=True)
-        ]
+        hits = with_probability(hits, query.temperature)
     if query.min_score is None:
         return tuple(hits)
     return tuple(hit for hit in hits if hit.score >= query.min_score)

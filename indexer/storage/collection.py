@@ -41,8 +41,10 @@ from indexer.errors import (
     StorageFailed,
 )
 from indexer.filters import Filter
+from indexer.ranking.significance import Background
 from indexer.storage import sealed
 from indexer.storage.answering import answer_queries, vectors_of
+from indexer.storage.background import Backgrounds
 from indexer.storage.checking import require_written_vectors
 from indexer.storage.choice import keep_choice, kept_choice
 from indexer.storage.lock import WriterLock
@@ -86,6 +88,7 @@ class LocalCollection:
         self._searches = 0
         with self._store.reading() as snapshot:
             self._rows = load_rows(folder, snapshot, None)
+        self._backgrounds = Backgrounds()
         self._watch = RecallWatch(self._try_harder)
         self._sealer = Sealer(kept_choice(folder) or choice or IndexChoice(), self._seal)
 
@@ -147,6 +150,7 @@ class LocalCollection:
         """Close the store; searches under way, and an index being sealed, finish first."""
         self._watch.close()
         self._sealer.close()
+        self._backgrounds.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -296,6 +300,7 @@ class LocalCollection:
         place = self._place(rows.generation)
         if seal_rows(place, rows, choice):
             self._install(rows.generation, *read_index(place))
+        self._backgrounds.make(place, rows)
 
     def _notice_index(self) -> None:
         """Read the index that another process has sealed, beside the searches."""
@@ -384,13 +389,23 @@ class LocalCollection:
             drawn: Vectors = np.array(rows.vectors[np.sort(members[chosen])])
             return drawn
 
+    def background(self) -> Background | None:
+        """What unrelated texts score here; see the Protocol."""
+        return self._background_of(self._follow_newest())
+
+    def _background_of(self, rows: Rows) -> Background | None:
+        return self._backgrounds.of(self._place(rows.generation), rows)
+
     def search(self, queries: Sequence[Query]) -> list[Answer]:
         """The k best documents of each query; see the Protocol."""
         self._searches += 1  # a lost count does no harm
         if self._searches % _SEARCHES_BETWEEN_LOOKS == 0:
             self._consider_sealing()  # whoever wrote may have died before it came to it
         with self._state() as (snapshot, rows):
-            return answer_queries(snapshot, rows, self._selections, queries, self._watch)
+            background = self._background_of(rows)
+            return answer_queries(
+                snapshot, rows, self._selections, queries, self._watch, background
+            )
 
     @contextmanager
     def _state(self) -> Iterator[tuple[Snapshot, Rows]]:

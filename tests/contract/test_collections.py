@@ -25,6 +25,7 @@ from indexer.documents import (
 )
 from indexer.errors import InvalidInput, InvalidQuery, InvalidVector, NotFound
 from indexer.filters import matches, parse_filter
+from indexer.ranking.significance import kolmogorov_smirnov
 
 
 def embedded(
@@ -468,3 +469,29 @@ def test_odd_texts_and_keys_survive(collection: Collection) -> None:
             [Query(vector=np.ones(DIMENSION), filter=parse_filter(condition))]
         )
         assert ids(found[0]) == [document.id]
+
+
+def test_hits_say_how_rarely_unrelated_documents_score_as_high(collection: Collection) -> None:
+    """Uniform for unrelated queries or safer; tiny for a document that is asked for itself."""
+    vectors = random_units(3_000, seed=21)
+    fill(collection, vectors)
+    background = collection.background()
+    assert background is not None
+    queries = random_units(200, seed=22)
+    answers = collection.search([Query(vector=query, k=1) for query in queries])
+    best = np.array([answer.hits[0].significance for answer in answers])
+    assert (best < 0.05).mean() < 0.1
+    cosines = np.einsum("nd,nd->n", queries, vectors[:200], dtype=np.float64)
+    chances = background.chances(queries, cosines[:, None])[:, 0]
+    assert kolmogorov_smirnov(chances)[1] > 0.01
+    (itself,) = collection.search([Query(vector=vectors[7], k=2)])
+    assert itself.hits[0].significance < itself.hits[1].significance
+
+
+def test_hits_by_the_best_of_examples_have_no_significance(collection: Collection) -> None:
+    """Their score is not the cosine with one direction."""
+    fill(collection, random_units(100))
+    (answer,) = collection.search([Query(like=("d1", "d2"), strategy=Strategy.BEST)])
+    assert {hit.significance for hit in answer.hits} == {None}
+    (answer,) = collection.search([Query(like=("d1", "d2"))])
+    assert None not in {hit.significance for hit in answer.hits}
