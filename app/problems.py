@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from app.batching import Overloaded
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 URN: Final = "urn:bearing:problem:"
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CLIENT_CLOSED_REQUEST: Final = 499
 """What nginx logs for a client that left; nobody is there to receive it."""
 
@@ -152,19 +154,34 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = error.detail
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # The framework names those of one route, and several may share a path.
+        headers["allow"] = ", ".join(_allowed(request))
     if detail == _title(error.status_code):
-        detail = _explain(request, error)
-    return respond(problem_document(request.scope, error.status_code, detail), error.headers)
+        detail = _explain(request, error, headers)
+    return respond(problem_document(request.scope, error.status_code, detail), headers)
 
 
-def _explain(request: Request, error: HTTPException) -> str:
+def _allowed(request: Request) -> list[str]:
+    """The methods for which there is a route at this path."""
+    routes = request.app.router.routes
+
+    def is_there(method: str) -> bool:
+        asked = {"type": "http", "method": method, "headers": []}
+        asked |= {name: request.scope[name] for name in ("path", "root_path")}
+        return any(route.matches(dict(asked))[0] is Match.FULL for route in routes)
+
+    return [method for method in METHODS if is_there(method)]
+
+
+def _explain(request: Request, error: HTTPException, headers: Mapping[str, str]) -> str:
     """What the framework's own refusals mean here."""
     given = f"{request.method} {request.url.path}"
     if error.status_code == HTTPStatus.NOT_FOUND:
         return f"{given}: no such route; the routes are listed at /docs"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "others")
-        return f"{given}: method not allowed; allowed are {allowed}"
+        return f"{given}: method not allowed; allowed are {headers['allow']}"
     return f"{given}: {error.detail}"
 
 

@@ -48,7 +48,7 @@ BATCH_CHARACTERS: Final = 4_000_000
     },
     openapi_extra={
         "requestBody": {
-            "required": True,
+            "required": False,
             "content": {NDJSON: {"schema": {"type": "string"}}},
             "description": "A document as JSON on each line: id, text, title?, metadata?.",
         }
