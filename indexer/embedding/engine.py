@@ -41,6 +41,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def lanes(self) -> int:
+        """How many batches run at once."""
+        ...
+
+    @property
     def pad_id(self) -> int:
         """The token that fills a batch up."""
         ...
@@ -143,7 +148,11 @@ class EngineEmbedder:
         for start, prepared in self._windows(inputs, role):
             fresh = work.admit(start, prepared)
             yield from plan_batches(
-                list(fresh.values()), list(fresh), self._engine.budget, self._engine.pad_id
+                list(fresh.values()),
+                list(fresh),
+                self._engine.budget,
+                self._engine.pad_id,
+                self._engine.lanes,
             )
 
     def _windows(

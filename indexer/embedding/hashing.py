@@ -82,6 +82,7 @@ class HashingEngine:
 
     pad_id = PAD_ID
     budget = 65_536
+    lanes = 1
 
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension

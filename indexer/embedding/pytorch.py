@@ -188,6 +188,8 @@ def encode_probes(model: SentenceTransformer) -> dict[Role, Vectors]:
 class TorchEngine:
     """A sentence-transformers model that takes tokens."""
 
+    lanes = 1
+
     def __init__(self, model: SentenceTransformer, setup: Setup) -> None:
         self._model = model
         self._dimension = setup.dimension
