@@ -26,23 +26,40 @@ BUDGET: Final = 1024
 """Tokens of a batch: more spill out of a core's own cache, fewer pay too often for a start."""
 
 MANY: Final = 4
-"""From so many batches a thread on, a graph of their own for them is worth its memory."""
+"""From so many batches a thread on, a graph of their own for them is worth its memory.
+
+Once it is there, one batch a thread is enough to take it."""
+
+
+UNFUSED: Final = {"SNIPPETS_MODE": "DISABLE"}
+"""What keeps OpenVINO from generating code; it has no documented name for it."""
 
 
 class CompiledEngine:
     """A graph compiled for the CPU, twice: for one batch with all threads, for many with one each.
 
     Threads that share a short text wait for one another more than they work; a batch to each
-    wastes nothing. The second graph is compiled when many batches first come.
+    wastes nothing. The second graph is compiled when many batches first come. ``fused`` lets
+    OpenVINO generate code for whole attentions, else it runs their products and softmax singly.
     """
 
     budget = BUDGET
 
-    def __init__(self, graph: Path, setup: Setup, precision: Precision, threads: int) -> None:
+    def __init__(
+        self,
+        graph: Path,
+        setup: Setup,
+        precision: Precision,
+        threads: int,
+        *,
+        fused: bool = True,
+    ) -> None:
         self.pad_id = setup.pad_id
         self._graph = graph
         self._precision = precision
+        self._fused = fused
         self._threads = threads or _cores()
+        self.lanes = self._threads
         self._prompt_lengths = _count_prompts(setup)
         self._alone = _Requests(self._compile(streams=1), 1)
         self._lock = threading.Lock()
@@ -56,8 +73,9 @@ class CompiledEngine:
     def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:
         """Each batch with its vectors, in the order they came."""
         coming = iter(batches)
-        first = list(itertools.islice(coming, MANY * self._threads))
-        requests = self._for_many() if len(first) == MANY * self._threads else self._alone
+        many = self._threads * (MANY if self._many is None else 1)
+        first = list(itertools.islice(coming, many))
+        requests = self._for_many() if len(first) == many else self._alone
         return self._run(requests, itertools.chain(first, coming), role)
 
     def _for_many(self) -> _Requests:
@@ -110,6 +128,7 @@ class CompiledEngine:
                 hint.dynamic_quantization_group_size: 0,
                 properties.num_streams: streams,
                 properties.inference_num_threads: self._threads,
+                **({} if self._fused else UNFUSED),
             },
         )
 

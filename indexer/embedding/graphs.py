@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -34,11 +35,12 @@ from indexer.embedding.engine import EngineEmbedder, assemble
 from indexer.embedding.probes import FAITHFUL_COSINE, worst_cosine
 from indexer.embedding.telemetry import forbid_telemetry
 from indexer.embedding.tokenizing import Setup
+from indexer.embedding.trials import fusing_pays
 from indexer.errors import ModelError, StorageFailed
 
 log = logging.getLogger(__name__)
 
-RECIPE: Final = 1
+RECIPE: Final = 2
 """Raise it when what is written here changes: older entries are then not found."""
 
 GRAPH, WEIGHTS, TOKENIZER, MANIFEST = "graph.xml", "graph.bin", "tokenizer.json", "manifest.json"
@@ -64,8 +66,9 @@ def open_compiled(
     if precision is Precision.INT8:
         folder = entry_folder(checkpoint, cache, "int8")
         entry = _obtain(folder, cache, partial(_fill_quantised, entry))
-    for kind in _precisions(precision):
-        engine = CompiledEngine(entry.graph, entry.setup, kind, threads)
+    ways = product(_precisions(precision), dict.fromkeys((entry.fused, True)))
+    for kind, fused in ways:
+        engine = CompiledEngine(entry.graph, entry.setup, kind, threads, fused=fused)
         embedder = assemble(checkpoint, entry.setup, engine)
         worst = worst_cosine(embedder, entry.references)
         if worst >= FLOORS.get(precision, FAITHFUL_COSINE):
@@ -103,12 +106,14 @@ def _precisions(wanted: Precision) -> list[Precision]:
 class Entry:
     """A converted model: its graph's file, and what else is needed to run and to check it.
 
-    ``references`` are sentence-transformers' float32 vectors of PROBES by role.
+    ``references`` are sentence-transformers' float32 vectors of PROBES by role, ``fused`` says
+    which way to run the graph was the faster one here.
     """
 
     graph: Path
     setup: Setup
     references: Mapping[Role, Vectors]
+    fused: bool
 
 
 def entry_folder(checkpoint: Checkpoint, cache: Path, kind: str = "float") -> Path:
@@ -142,7 +147,7 @@ def read_entry(folder: Path, cache: Path) -> Entry | None:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         log.warning("the converted model in %s is damaged (%s): converting anew", folder, error)
         return None
-    return Entry(folder / GRAPH, setup, references)
+    return Entry(folder / GRAPH, setup, references, bool(manifest["fused"]))
 
 
 def _fill_converted(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:
@@ -151,7 +156,7 @@ def _fill_converted(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:
         setup, references = convert(checkpoint, work / GRAPH)
     except Unconvertible as problem:
         return {"unconvertible": str(problem)}
-    return _manifest(setup, references, work)
+    return _manifest(setup, references, work, _precisions(Precision.AUTO)[0])
 
 
 def _fill_quantised(entry: Entry, work: Path) -> dict[str, Any]:
@@ -159,16 +164,19 @@ def _fill_quantised(entry: Entry, work: Path) -> dict[str, Any]:
     from indexer.embedding.quantising import quantise
 
     quantise(entry.graph, entry.setup, work / GRAPH)
-    return _manifest(entry.setup, entry.references, work)
+    return _manifest(entry.setup, entry.references, work, Precision.INT8)
 
 
-def _manifest(setup: Setup, references: Mapping[Role, Vectors], work: Path) -> dict[str, Any]:
+def _manifest(
+    setup: Setup, references: Mapping[Role, Vectors], work: Path, precision: Precision
+) -> dict[str, Any]:
     (work / TOKENIZER).write_text(setup.tokenizer, "utf-8")
     fields = asdict(setup)
     del fields["tokenizer"]
     return {
         "setup": fields,
         "references": {role.value: rows.tolist() for role, rows in references.items()},
+        "fused": fusing_pays(work / GRAPH, setup, precision),
         "files": {name: sha256_file(work / name) for name in (GRAPH, WEIGHTS, TOKENIZER)},
     }
 
