@@ -50,6 +50,30 @@ class StoredVectors:
     vectors: Vectors
 
 
+class Language(StrEnum):
+    """The language by whose rules words are stemmed; NONE leaves them as they are."""
+
+    NONE = "none"
+    ARABIC = "arabic"
+    DANISH = "danish"
+    DUTCH = "dutch"
+    ENGLISH = "english"
+    FINNISH = "finnish"
+    FRENCH = "french"
+    GERMAN = "german"
+    GREEK = "greek"
+    HUNGARIAN = "hungarian"
+    ITALIAN = "italian"
+    NORWEGIAN = "norwegian"
+    PORTUGUESE = "portuguese"
+    ROMANIAN = "romanian"
+    RUSSIAN = "russian"
+    SPANISH = "spanish"
+    SWEDISH = "swedish"
+    TAMIL = "tamil"
+    TURKISH = "turkish"
+
+
 class IndexKind(StrEnum):
     """How nearest rows are found; AUTO chooses one by measuring."""
 

@@ -21,7 +21,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from indexer.collection import Description, IndexChoice, StoredVectors
+from indexer.collection import Description, IndexChoice, Language, StoredVectors
 from indexer.documents import (
     Answer,
     Change,
@@ -93,7 +93,9 @@ class LocalCollection:
         self._sealer = Sealer(kept_choice(folder) or choice or IndexChoice(), self._seal)
 
     @classmethod
-    def create(cls, folder: Path, identity: Identity) -> Self:
+    def create(
+        cls, folder: Path, identity: Identity, language: Language = Language.ENGLISH
+    ) -> Self:
         """Make and open an empty collection, durably; raises AlreadyExists."""
         if folder.exists():
             raise AlreadyExists(f"collection {folder.name!r} is there already")
@@ -102,7 +104,7 @@ class LocalCollection:
             shutil.rmtree(draft, ignore_errors=True)
             (draft / "generations" / "1").mkdir(parents=True)
             (draft / "generations" / "1" / VECTORS).touch()
-            Store.create(draft / _STORE, identity)
+            Store.create(draft / _STORE, identity, language)
             for path in (draft / "generations" / "1", draft / "generations", draft):
                 sync_folder(path)
             draft.rename(folder)

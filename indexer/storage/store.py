@@ -4,9 +4,11 @@ A reader works in one read transaction (:class:`Snapshot`), a writer in one writ
 (:class:`Transaction`); each commit raises the sequence by one, and every block of rows carries
 the sequence that changed it last, so that whoever keeps rows in memory reads only what changed.
 
-Tables: ``facts`` (counters), ``generations`` (a model and its committed rows), ``documents``,
-``chunks`` (row -> document and characters, with a checksum, since nothing else would tell a wrong
-one), ``blocks`` (4096 rows each: the owner of every row, -1 for none, and the checksum of their
+Tables: ``facts`` (counters), ``traits`` (what stays as it was made), ``generations`` (a model and
+its committed rows), ``documents`` (each with the sequence that changed its content last),
+``deletions`` (the numbers of those that are gone, so that what is derived can follow), ``chunks``
+(row -> document and characters, with a checksum, since nothing else would tell a wrong one),
+``blocks`` (4096 rows each: the owner of every row, -1 for none, and the checksum of their
 vectors), ``fields`` and ``facets`` (metadata, one line a value, for filters).
 """
 
@@ -17,6 +19,7 @@ import os
 import queue
 import sqlite3
 import struct
+import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -28,6 +31,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.collection import Language
 from indexer.documents import Chunk, Document, encode_metadata
 from indexer.embedding.embedder import Identity
 from indexer.errors import BearingError, Damaged, NotFound, StorageFailed
@@ -45,17 +49,22 @@ from indexer.filters import (
     kind_of,
 )
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 BUSY_SECONDS: Final = 30.0
 MAPPED_BYTES: Final = 2**31
 
 _SCHEMA: Final = """
 CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE traits(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE generations(
     generation INTEGER PRIMARY KEY, identity TEXT NOT NULL, rows INTEGER NOT NULL);
 CREATE TABLE documents(
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, hash BLOB NOT NULL,
-    truncated INTEGER NOT NULL, title TEXT, metadata TEXT NOT NULL, text TEXT NOT NULL);
+    truncated INTEGER NOT NULL, changed INTEGER NOT NULL,
+    title TEXT, metadata TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX documents_by_change ON documents(changed);
+CREATE TABLE deletions(document INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);
+CREATE INDEX deletions_by_sequence ON deletions(sequence);
 CREATE TABLE chunks(
     generation INTEGER NOT NULL, row INTEGER NOT NULL, document INTEGER NOT NULL,
     position INTEGER NOT NULL, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL,
@@ -228,6 +237,60 @@ class Snapshot:
             raise Damaged(
                 f"{self._path} says nothing readable of its model: restore it from a backup"
             ) from error
+
+    @property
+    def instance(self) -> str:
+        """What tells this store from all others."""
+        return str(self._only("SELECT value FROM traits WHERE name = ?", "instance"))
+
+    @property
+    def language(self) -> Language:
+        """The language of its documents' words."""
+        name = self._only("SELECT value FROM traits WHERE name = ?", "language")
+        try:
+            return Language(name)
+        except ValueError as error:
+            raise Damaged(
+                f"{self._path} names a language {name!r} that is none: restore it from a backup"
+            ) from error
+
+    @property
+    def forgotten(self) -> int:
+        """The sequence up to which nothing is known any more of deleted documents."""
+        return self._fact("forgotten")
+
+    def changed_after(self, sequence: int) -> list[tuple[int, int]]:
+        """Number and sequence of the documents whose content changed after a sequence."""
+        return self._connection.execute(
+            "SELECT number, changed FROM documents WHERE changed > ?", (sequence,)
+        ).fetchall()
+
+    def next_changed(
+        self, sequence: int, number: int, limit: int
+    ) -> list[tuple[int, int, Document]]:
+        """The next changed documents in order of sequence and number, after such a pair."""
+        rows = self._connection.execute(
+            "SELECT number, id, title, metadata, text, changed FROM documents"
+            " WHERE (changed, number) > (?, ?) ORDER BY changed, number LIMIT ?",
+            (sequence, number, limit),
+        )
+        return [(row[5], row[0], _document(row[:5])) for row in rows]
+
+    def deleted_after(self, sequence: int) -> list[int]:
+        """The numbers of the documents that were deleted after a sequence."""
+        rows = self._connection.execute(
+            "SELECT document FROM deletions WHERE sequence > ?", (sequence,)
+        )
+        return [row[0] for row in rows]
+
+    def count_late(self, sequence: int, most: int) -> int:
+        """How many documents changed or were deleted after a sequence, counted up to a bound."""
+        row = self._connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM documents WHERE changed > :sequence"
+            " UNION ALL SELECT 1 FROM deletions WHERE sequence > :sequence LIMIT :most)",
+            {"sequence": sequence, "most": most},
+        ).fetchone()
+        return int(row[0])
 
     def generations(self) -> list[int]:
         """The one that is searched, and one that is being filled."""
@@ -489,10 +552,10 @@ class Transaction(Snapshot):
         first = 1 + max(self._last_given(), self.last_number())
         numbers = list(range(first, first + len(documents)))
         self._connection.executemany(
-            "INSERT INTO documents(hash, truncated, title, metadata, text, number, id)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents(hash, truncated, title, metadata, text, changed, number, id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (*_columns(document, truncated), number, document.id)
+                (*_columns(document, truncated), self.sequence, number, document.id)
                 for number, (document, truncated) in zip(numbers, documents, strict=True)
             ],
         )
@@ -509,10 +572,10 @@ class Transaction(Snapshot):
     def replace(self, documents: Sequence[tuple[StoredDocument, Document, bool]]) -> None:
         """Put documents in place of those that have their ids."""
         self._connection.executemany(
-            "UPDATE documents SET hash = ?, truncated = ?, title = ?, metadata = ?, text = ?"
-            " WHERE number = ?",
+            "UPDATE documents SET hash = ?, truncated = ?, title = ?, metadata = ?, text = ?,"
+            " changed = ? WHERE number = ?",
             [
-                (*_columns(document, truncated), old.number)
+                (*_columns(document, truncated), self.sequence, old.number)
                 for old, document, truncated in documents
             ],
         )
@@ -531,7 +594,18 @@ class Transaction(Snapshot):
         self._connection.executemany(
             "DELETE FROM documents WHERE number = ?", [(old.number,) for old in documents]
         )
+        self._connection.executemany(
+            "INSERT INTO deletions VALUES (?, ?)",
+            [(old.number, self.sequence) for old in documents],
+        )
         self._drop_facets(documents)
+
+    def forget_deletions(self, sequence: int) -> None:
+        """Keep no number of a document that was deleted up to a sequence."""
+        self._connection.execute("DELETE FROM deletions WHERE sequence <= ?", (sequence,))
+        self._connection.execute(
+            "UPDATE facts SET value = max(value, ?) WHERE name = 'forgotten'", (sequence,)
+        )
 
     def add_chunks(self, generation: int, chunks: Iterable[StoredChunk]) -> None:
         """Record the chunks of rows."""
@@ -623,7 +697,7 @@ class Store:
             raise Damaged(f"{path} has format {version}; this version of Bearing reads {FORMAT}")
 
     @classmethod
-    def create(cls, path: Path, identity: Identity) -> None:
+    def create(cls, path: Path, identity: Identity, language: Language) -> None:
         """Make a store without documents, durably."""
         with _translated(path):
             connection = _connect(path)
@@ -631,9 +705,11 @@ class Store:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
                 connection.execute("BEGIN")
-                counters = ("sequence", "documents", "chunks", "truncated")
+                counters = ("sequence", "documents", "chunks", "truncated", "forgotten")
                 facts = [("generation", 1), *((name, 0) for name in counters)]
                 connection.executemany("INSERT INTO facts VALUES (?, ?)", facts)
+                traits = [("instance", uuid.uuid4().hex), ("language", str(language))]
+                connection.executemany("INSERT INTO traits VALUES (?, ?)", traits)
                 connection.execute("INSERT INTO generations VALUES (1, ?, 0)", (identity.encode(),))
                 connection.execute("COMMIT")
             finally:
