@@ -15,7 +15,7 @@ import pytest
 from serving import running_service
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["compatible-apis.md"]
+PAGES = ["client.md", "compatible-apis.md"]
 SHOWN_ADDRESS = "localhost:8000"
 PROGRAMS = {
     "sh": ["bash", "-euo", "pipefail", "-c"],
@@ -55,7 +55,7 @@ def run(language: str, code: str, address: str, folder: Path) -> str:
         capture_output=True,
         text=True,
         cwd=folder,
-        env=inherited | {"no_proxy": "*"},
+        env=inherited | {"no_proxy": "*", "PYTHONPATH": str(DOCS.parent)},
         timeout=100,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,202 @@
+"""The client for asyncio and trio: the methods of Client, to be awaited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Self, TypeVar, Unpack
+
+import anyio
+import httpx2
+import numpy as np
+
+from app.client import calls
+from app.client.calls import (
+    Call,
+    Filter,
+    Given,
+    Imported,
+    Parts,
+    Point,
+    Ranked,
+    SearchHow,
+    SearchOptions,
+)
+from app.client.errors import Busy, Unreachable
+from app.client.sending import Manner, read, unreachable
+from app.schemas import (
+    BrokenView,
+    CollectionView,
+    DocumentView,
+    PageView,
+    SearchView,
+    SimilarityView,
+    WrittenView,
+)
+from indexer.documents import Vectors
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """A service, asked about one collection; as :class:`Client` does, but asynchronously."""
+
+    def __init__(
+        self,
+        url: str = "http://localhost:8000",
+        *,
+        api_key: str | None = None,
+        collection: str = "default",
+        timeout_seconds: float = 60.0,
+        retries: int = 4,
+        http: httpx2.AsyncClient | None = None,
+    ) -> None:
+        self.name = collection
+        self._url = url.rstrip("/")
+        self._manner = Manner(api_key, retries)
+        self._own = None if http else httpx2.AsyncClient(timeout=timeout_seconds)
+        opened = http or self._own
+        assert opened is not None
+        self._http = opened
+
+    def collection(self, name: str) -> AsyncClient:
+        """The same service, asked about another collection over the same connections."""
+        other = object.__new__(type(self))
+        other.name, other._url, other._manner = name, self._url, self._manner
+        other._own, other._http = None, self._http
+        return other
+
+    async def search(self, query: str | None = None, **how: Unpack[SearchHow]) -> SearchView:
+        """The k documents that answer best: by a text, a ``vector``, or examples (``like``)."""
+        return await self._do(calls.search(self.name, {"query": query, **how}))
+
+    async def search_many(self, searches: Sequence[SearchOptions]) -> Sequence[SearchView]:
+        """The answer to each search, in order; made together."""
+        return await self._do(calls.search_many(self.name, searches))
+
+    async def put(self, documents: Iterable[Given]) -> WrittenView:
+        """Add or replace documents; they are durable and searchable when this returns."""
+        return await self._do(calls.put(self.name, documents))
+
+    async def import_documents(
+        self, documents: Iterable[Given], tell: Callable[[Imported], object] = lambda _: None
+    ) -> Imported:
+        """Add or replace any number of documents, a part at a time; ``tell`` hears how far it is.
+
+        One that is rejected stops nothing. If a part fails, those before it are stored.
+        """
+        done, sent, parts = Imported(), 0, Parts()
+        for document in documents:
+            if part := parts.add(document):
+                done, sent = done.plus(await self._import(part), sent), sent + len(part)
+                tell(done)
+        if rest := parts.rest():
+            done = done.plus(await self._import(rest), sent)
+            tell(done)
+        return done
+
+    async def _import(self, part: Sequence[Given]) -> Imported:
+        return await self._do(calls.import_part(self.name, part))
+
+    async def delete(self, ids: Iterable[str]) -> int:
+        """Delete those of these documents that exist; how many did."""
+        return await self._do(calls.delete(self.name, ids))
+
+    async def delete_matching(self, filter: Filter) -> int:
+        """Delete the documents that pass a filter; how many did."""
+        return await self._do(calls.delete_matching(self.name, filter))
+
+    async def get(self, id: str) -> DocumentView:
+        """A document; raises NotFound."""
+        return await self._do(calls.get(self.name, id))
+
+    async def remove(self, id: str) -> None:
+        """Delete a document; raises NotFound."""
+        return await self._do(calls.remove(self.name, id))
+
+    async def page(
+        self, filter: Filter | None = None, cursor: str | None = None, limit: int = 100
+    ) -> PageView:
+        """Some documents that pass a filter, in the order they came, and where to go on."""
+        return await self._do(calls.page(self.name, filter, cursor, limit))
+
+    async def documents(self, filter: Filter | None = None) -> AsyncIterator[DocumentView]:
+        """All documents that pass a filter, in the order they came."""
+        cursor, more = None, True
+        while more:
+            page = await self.page(filter, cursor)
+            for document in page.documents:
+                yield document
+            cursor, more = page.cursor, page.cursor is not None
+
+    async def describe(self) -> CollectionView:
+        """The collection at a glance; raises NotFound."""
+        return await self._do(calls.describe(self.name))
+
+    async def create(self, model: str | None = None) -> CollectionView:
+        """Make the collection, for this model or the service's own; made already, it stays."""
+        return await self._do(calls.create(self.name, model))
+
+    async def drop(self) -> None:
+        """Delete the collection with all that is in it; raises NotFound."""
+        return await self._do(calls.drop(self.name))
+
+    async def collections(self) -> Sequence[CollectionView | BrokenView]:
+        """All collections of the service."""
+        return await self._do(calls.collections())
+
+    async def similarity(
+        self,
+        a: Sequence[Point],
+        b: Sequence[Point] | None = None,
+        *,
+        metrics: Sequence[str] = (),
+        temperature: float | None = None,
+    ) -> SimilarityView:
+        """Each text, vector or stored document of ``a`` compared with each of ``b``."""
+        return await self._do(calls.similarity(self.name, a, b, metrics, temperature))
+
+    async def embed(self, texts: Sequence[str], side: str | None = None) -> Vectors:
+        """(n, d) float32 unit rows, by the model of the collection ``default``.
+
+        ``side`` is ``query`` or ``document`` (None), for models with a prompt for each.
+        """
+        return np.asarray(await self._do(calls.embed(texts, side)), dtype=np.float32)
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[Ranked]:
+        """Texts by how well they answer a query, the best first."""
+        return await self._do(calls.rerank(query, texts))
+
+    async def is_ready(self) -> bool:
+        """Whether the service can answer."""
+        try:
+            await self._do(calls.ready())
+        except (Busy, Unreachable):
+            return False
+        return True
+
+    async def _do(self, call: Call[T]) -> T:
+        attempt = 0
+        while True:
+            try:
+                return read(call, await self._send(call))
+            except Busy as error:
+                await anyio.sleep(self._manner.wait_seconds(error, attempt))
+            attempt += 1
+
+    async def _send(self, call: Call[T]) -> httpx2.Response:
+        try:
+            options = self._manner.options(call)
+            return await self._http.request(call.method, self._url + call.path, **options)
+        except httpx2.TransportError as error:
+            raise unreachable(call, error) from error
+
+    async def aclose(self) -> None:
+        """Close the connections that it has opened."""
+        if self._own is not None:
+            await self._own.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()

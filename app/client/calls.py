@@ -1,0 +1,297 @@
+"""What a client asks, and how it reads the answers; how it is sent is not here.
+
+Requests are made of plain values and answers are the views that the service itself sends, so
+both follow the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar
+from urllib.parse import quote
+
+import httpx2
+import orjson
+from pydantic import BaseModel, TypeAdapter
+
+from app.client.errors import refusal
+from app.schemas import (
+    BatchView,
+    BrokenView,
+    CollectionsView,
+    CollectionView,
+    DeletedView,
+    DocumentView,
+    ImportRejection,
+    PageView,
+    ProblemView,
+    SearchView,
+    SimilarityView,
+    WrittenView,
+)
+from indexer.documents import Document
+
+T = TypeVar("T")
+View = TypeVar("View", bound=BaseModel)
+
+Filter: TypeAlias = Mapping[str, Any]
+Point: TypeAlias = str | Sequence[float] | Mapping[Literal["id"], str]
+Given: TypeAlias = Document | Mapping[str, Any]
+"""A document, or an object with its fields."""
+
+PART_DOCUMENTS: Final = 1_000
+"""Of an import in one request: what it answers must fit the buffers of a connection."""
+PART_CHARACTERS: Final = 8_000_000
+
+
+class SearchHow(TypedDict, total=False):
+    """How to search, and for what if not for a text; see ``POST /search``."""
+
+    vector: Sequence[float] | None
+    like: Sequence[Any]
+    unlike: Sequence[Any]
+    strategy: str
+    k: int
+    filter: Filter | None
+    mode: str
+    min_score: float | None
+    exact: bool
+    candidates: int | None
+    diversity: float | None
+    temperature: float | None
+    cursor: str | None
+
+
+class SearchOptions(SearchHow, total=False):
+    """A search, as the service's contract has it."""
+
+    query: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A request, and how its answer is read."""
+
+    method: str
+    path: str
+    read: Callable[[httpx2.Response], T]
+    body: bytes | None = None
+    media_type: str = "application/json"
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A text's place among those that were ranked, and its relevance in [0, 1]."""
+
+    index: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did; ``rejected`` has the lines, from 1, that held no document, and why."""
+
+    written: int = 0
+    unchanged: int = 0
+    truncated: tuple[str, ...] = ()
+    rejected: tuple[ImportRejection, ...] = ()
+
+    def plus(self, other: Imported, offset: int) -> Imported:
+        """Both together, where the other's lines begin after so many."""
+        moved = (one.model_copy(update={"line": one.line + offset}) for one in other.rejected)
+        return Imported(
+            self.written + other.written,
+            self.unchanged + other.unchanged,
+            self.truncated + other.truncated,
+            (*self.rejected, *moved),
+        )
+
+
+def _json(value: object) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    raise TypeError(f"cannot be sent as JSON: {type(value).__name__}")
+
+
+def _view(view: type[View]) -> Callable[[httpx2.Response], View]:
+    return lambda response: view.model_validate_json(response.content)
+
+
+def _nothing(_: httpx2.Response) -> None:
+    return None
+
+
+def _at(collection: str, *parts: str) -> str:
+    return "/".join(("", "collections", quote(collection, safe=""), *parts))
+
+
+def _document(collection: str, id: str) -> str:
+    return _at(collection, "documents", quote(id, safe=""))
+
+
+def _given(document: Given) -> Mapping[str, Any]:
+    if not isinstance(document, Document):
+        return document
+    return {one.name: getattr(document, one.name) for one in fields(document)}
+
+
+def search(collection: str, options: SearchOptions) -> Call[SearchView]:
+    """One search."""
+    return Call("POST", _at(collection, "search"), _view(SearchView), _json(options))
+
+
+def search_many(collection: str, searches: Sequence[SearchOptions]) -> Call[Sequence[SearchView]]:
+    """Several searches."""
+    body = _json({"searches": list(searches)})
+    read = _view(BatchView)
+    return Call("POST", _at(collection, "search", "batch"), lambda r: read(r).results, body)
+
+
+def put(collection: str, documents: Iterable[Given]) -> Call[WrittenView]:
+    """A write."""
+    body = _json({"documents": [_given(one) for one in documents]})
+    return Call("PUT", _at(collection, "documents"), _view(WrittenView), body)
+
+
+def delete(collection: str, ids: Iterable[str]) -> Call[int]:
+    """A deletion by ids."""
+    return _deletion(collection, {"ids": list(ids)})
+
+
+def delete_matching(collection: str, filter: Filter) -> Call[int]:
+    """A deletion by a filter."""
+    return _deletion(collection, {"filter": filter})
+
+
+def _deletion(collection: str, which: Mapping[str, object]) -> Call[int]:
+    read = _view(DeletedView)
+    path = _at(collection, "documents", "delete")
+    return Call("POST", path, lambda response: read(response).deleted, _json(which))
+
+
+def get(collection: str, id: str) -> Call[DocumentView]:
+    """A document."""
+    return Call("GET", _document(collection, id), _view(DocumentView))
+
+
+def remove(collection: str, id: str) -> Call[None]:
+    """A deletion of a document that must be there."""
+    return Call("DELETE", _document(collection, id), _nothing)
+
+
+def page(collection: str, filter: Filter | None, cursor: str | None, limit: int) -> Call[PageView]:
+    """Some documents."""
+    given = {"filter": _json(filter).decode() if filter else None, "cursor": cursor}
+    parameters = {name: value for name, value in given.items() if value is not None}
+    parameters["limit"] = str(limit)
+    path = _at(collection, "documents")
+    return Call("GET", path, _view(PageView), parameters=parameters)
+
+
+def collections() -> Call[Sequence[CollectionView | BrokenView]]:
+    """All collections."""
+    read = _view(CollectionsView)
+    return Call("GET", "/collections", lambda response: read(response).collections)
+
+
+def describe(collection: str) -> Call[CollectionView]:
+    """A collection."""
+    return Call("GET", _at(collection), _view(CollectionView))
+
+
+def create(collection: str, model: str | None) -> Call[CollectionView]:
+    """A new collection, or the one there is."""
+    return Call("PUT", _at(collection), _view(CollectionView), _json({"model": model}))
+
+
+def drop(collection: str) -> Call[None]:
+    """The deletion of a collection."""
+    return Call("DELETE", _at(collection), _nothing)
+
+
+def similarity(
+    collection: str,
+    a: Sequence[Point],
+    b: Sequence[Point] | None,
+    metrics: Sequence[str],
+    temperature: float | None,
+) -> Call[SimilarityView]:
+    """A comparison."""
+    body = {
+        "a": a,
+        "b": b,
+        "metrics": metrics,
+        "temperature": temperature,
+        "collection": collection,
+    }
+    return Call("POST", "/admin/similarity", _view(SimilarityView), _json(body))
+
+
+def embed(texts: Sequence[str], side: str | None) -> Call[list[list[float]]]:
+    """Vectors of texts."""
+    read = TypeAdapter(list[list[float]])
+    body = _json({"inputs": list(texts), "prompt_name": side})
+    return Call("POST", "/embed", lambda response: read.validate_json(response.content), body)
+
+
+def rerank(query: str, texts: Sequence[str]) -> Call[list[Ranked]]:
+    """Texts by how well they answer a query."""
+    read = TypeAdapter(list[Ranked])
+    body = _json({"query": query, "texts": list(texts)})
+    return Call("POST", "/rerank", lambda response: read.validate_json(response.content), body)
+
+
+def ready() -> Call[None]:
+    """Whether the service can answer."""
+    return Call("GET", "/readyz", _nothing)
+
+
+def import_part(collection: str, documents: Sequence[Given]) -> Call[Imported]:
+    """A part of an import."""
+    body = b"\n".join(_json(_given(one)) for one in documents)
+    path = _at(collection, "documents", "import")
+    return Call("POST", path, _read_import, body, media_type="application/x-ndjson")
+
+
+def _read_import(response: httpx2.Response) -> Imported:
+    """What was done; raises Refused for an import that failed on its way."""
+    rejected = []
+    for line in response.content.splitlines():
+        report = orjson.loads(line)
+        if report["event"] == "rejected":
+            rejected.append(ImportRejection.model_validate(report))
+        elif report["event"] == "failed":
+            problem = ProblemView.model_validate(report["problem"])
+            raise refusal(problem.status, problem.detail, problem)
+        elif report["event"] == "done":
+            written, unchanged = report["written"], report["unchanged"]
+            return Imported(written, unchanged, tuple(report["truncated"]), tuple(rejected))
+    raise refusal(response.status_code, "the import ended without a summary", None)
+
+
+class Parts:
+    """Gathers documents into parts of an import."""
+
+    def __init__(self) -> None:
+        self._part: list[Given] = []
+        self._characters = 0
+
+    def add(self, document: Given) -> Sequence[Given]:
+        """A part that is full now, or nothing."""
+        self._part.append(document)
+        self._characters += len(str(_given(document).get("text", "")))
+        is_full = len(self._part) >= PART_DOCUMENTS or self._characters >= PART_CHARACTERS
+        return self.rest() if is_full else ()
+
+    def rest(self) -> Sequence[Given]:
+        """What is gathered; a new part begins."""
+        part, self._part, self._characters = self._part, [], 0
+        return part

@@ -1,0 +1,56 @@
+"""Settings that both clients share, and what is tried again and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import httpx2
+
+from app.client.calls import Call
+from app.client.errors import Busy, Unreachable, refusal_of
+
+T = TypeVar("T")
+
+FIRST_WAIT_SECONDS: Final = 0.2
+LONGEST_WAIT_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a service is asked: with which key, and how often again."""
+
+    api_key: str | None
+    retries: int
+
+    def options(self, call: Call[Any]) -> Mapping[str, Any]:
+        """What a request carries."""
+        headers = {"authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        if call.body is not None:
+            headers["content-type"] = call.media_type
+        return {
+            "content": call.body,
+            "headers": headers,
+            "params": call.parameters or None,
+        }
+
+    def wait_seconds(self, error: Busy, attempt: int) -> float:
+        """How long to wait before the next attempt; raises the error if there is none left."""
+        if attempt >= self.retries:
+            raise error
+        usual = FIRST_WAIT_SECONDS * 2.0**attempt
+        after = error.retry_after_seconds
+        return min(usual if after is None else after, LONGEST_WAIT_SECONDS)
+
+
+def read(call: Call[T], response: httpx2.Response) -> T:
+    """What an answer says; raises Refused."""
+    if not response.is_success:
+        raise refusal_of(response)
+    return call.read(response)
+
+
+def unreachable(call: Call[Any], error: httpx2.TransportError) -> Unreachable:
+    """The error of a request that was not answered."""
+    return Unreachable(f"{call.method} {call.path}: {type(error).__name__}: {error}")

@@ -1,0 +1,208 @@
+"""The client that waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Self, TypeVar, Unpack
+
+import httpx2
+import numpy as np
+
+from app.client import calls
+from app.client.calls import (
+    Call,
+    Filter,
+    Given,
+    Imported,
+    Parts,
+    Point,
+    Ranked,
+    SearchHow,
+    SearchOptions,
+)
+from app.client.errors import Busy, Unreachable
+from app.client.sending import Manner, read, unreachable
+from app.schemas import (
+    BrokenView,
+    CollectionView,
+    DocumentView,
+    PageView,
+    SearchView,
+    SimilarityView,
+    WrittenView,
+)
+from indexer.documents import Vectors
+
+T = TypeVar("T")
+
+
+class Client:
+    """A service, asked about one collection; others by :meth:`collection`.
+
+    Whatever the service refuses is raised as a :class:`Refused`, and as an :class:`Unreachable`
+    what it does not answer within ``timeout_seconds``. What it has no room for (503) or may not be
+    asked so often (429) is tried again, ``retries`` times at most, when it says. Safe to use from
+    several threads. A context manager; an ``http`` client that was given keeps its own
+    timeouts, and is left open.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://localhost:8000",
+        *,
+        api_key: str | None = None,
+        collection: str = "default",
+        timeout_seconds: float = 60.0,
+        retries: int = 4,
+        http: httpx2.Client | None = None,
+    ) -> None:
+        self.name = collection
+        self._url = url.rstrip("/")
+        self._manner = Manner(api_key, retries)
+        self._own = None if http else httpx2.Client(timeout=timeout_seconds)
+        opened = http or self._own
+        assert opened is not None
+        self._http = opened
+
+    def collection(self, name: str) -> Client:
+        """The same service, asked about another collection over the same connections."""
+        other = object.__new__(type(self))
+        other.name, other._url, other._manner = name, self._url, self._manner
+        other._own, other._http = None, self._http
+        return other
+
+    def search(self, query: str | None = None, **how: Unpack[SearchHow]) -> SearchView:
+        """The k documents that answer best: by a text, a ``vector``, or examples (``like``)."""
+        return self._do(calls.search(self.name, {"query": query, **how}))
+
+    def search_many(self, searches: Sequence[SearchOptions]) -> Sequence[SearchView]:
+        """The answer to each search, in order; made together."""
+        return self._do(calls.search_many(self.name, searches))
+
+    def put(self, documents: Iterable[Given]) -> WrittenView:
+        """Add or replace documents; they are durable and searchable when this returns."""
+        return self._do(calls.put(self.name, documents))
+
+    def import_documents(
+        self, documents: Iterable[Given], tell: Callable[[Imported], object] = lambda _: None
+    ) -> Imported:
+        """Add or replace any number of documents, a part at a time; ``tell`` hears how far it is.
+
+        One that is rejected stops nothing. If a part fails, those before it are stored.
+        """
+        done, sent, parts = Imported(), 0, Parts()
+        for document in documents:
+            if part := parts.add(document):
+                done, sent = done.plus(self._import(part), sent), sent + len(part)
+                tell(done)
+        if rest := parts.rest():
+            done = done.plus(self._import(rest), sent)
+            tell(done)
+        return done
+
+    def _import(self, part: Sequence[Given]) -> Imported:
+        return self._do(calls.import_part(self.name, part))
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete those of these documents that exist; how many did."""
+        return self._do(calls.delete(self.name, ids))
+
+    def delete_matching(self, filter: Filter) -> int:
+        """Delete the documents that pass a filter; how many did."""
+        return self._do(calls.delete_matching(self.name, filter))
+
+    def get(self, id: str) -> DocumentView:
+        """A document; raises NotFound."""
+        return self._do(calls.get(self.name, id))
+
+    def remove(self, id: str) -> None:
+        """Delete a document; raises NotFound."""
+        return self._do(calls.remove(self.name, id))
+
+    def page(
+        self, filter: Filter | None = None, cursor: str | None = None, limit: int = 100
+    ) -> PageView:
+        """Some documents that pass a filter, in the order they came, and where to go on."""
+        return self._do(calls.page(self.name, filter, cursor, limit))
+
+    def documents(self, filter: Filter | None = None) -> Iterator[DocumentView]:
+        """All documents that pass a filter, in the order they came."""
+        page = self.page(filter)
+        yield from page.documents
+        while page.cursor is not None:
+            page = self.page(filter, page.cursor)
+            yield from page.documents
+
+    def describe(self) -> CollectionView:
+        """The collection at a glance; raises NotFound."""
+        return self._do(calls.describe(self.name))
+
+    def create(self, model: str | None = None) -> CollectionView:
+        """Make the collection, for this model or the service's own; made already, it stays."""
+        return self._do(calls.create(self.name, model))
+
+    def drop(self) -> None:
+        """Delete the collection with all that is in it; raises NotFound."""
+        return self._do(calls.drop(self.name))
+
+    def collections(self) -> Sequence[CollectionView | BrokenView]:
+        """All collections of the service."""
+        return self._do(calls.collections())
+
+    def similarity(
+        self,
+        a: Sequence[Point],
+        b: Sequence[Point] | None = None,
+        *,
+        metrics: Sequence[str] = (),
+        temperature: float | None = None,
+    ) -> SimilarityView:
+        """Each text, vector or stored document of ``a`` compared with each of ``b``."""
+        return self._do(calls.similarity(self.name, a, b, metrics, temperature))
+
+    def embed(self, texts: Sequence[str], side: str | None = None) -> Vectors:
+        """(n, d) float32 unit rows, by the model of the collection ``default``.
+
+        ``side`` is ``query`` or ``document`` (None), for models with a prompt for each.
+        """
+        return np.asarray(self._do(calls.embed(texts, side)), dtype=np.float32)
+
+    def rerank(self, query: str, texts: Sequence[str]) -> Sequence[Ranked]:
+        """Texts by how well they answer a query, the best first."""
+        return self._do(calls.rerank(query, texts))
+
+    def is_ready(self) -> bool:
+        """Whether the service can answer."""
+        try:
+            self._do(calls.ready())
+        except (Busy, Unreachable):
+            return False
+        return True
+
+    def _do(self, call: Call[T]) -> T:
+        attempt = 0
+        while True:
+            try:
+                return read(call, self._send(call))
+            except Busy as error:
+                time.sleep(self._manner.wait_seconds(error, attempt))
+            attempt += 1
+
+    def _send(self, call: Call[T]) -> httpx2.Response:
+        try:
+            options = self._manner.options(call)
+            return self._http.request(call.method, self._url + call.path, **options)
+        except httpx2.TransportError as error:
+            raise unreachable(call, error) from error
+
+    def close(self) -> None:
+        """Close the connections that it has opened."""
+        if self._own is not None:
+            self._own.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
