@@ -23,11 +23,12 @@ import numpy as np
 
 from indexer.documents import Answer, Query, Seen
 from indexer.errors import InvalidQuery
-from indexer.filters import Scalar, kind_of
+from indexer.filters import Scalar, kind_of, scalar_problem
 from indexer.grouping import without_groups
 
-LARGEST_BYTES: Final = 16_000_000
-"""What a cursor can hold, unpacked."""
+LARGEST_COUNT: Final = 4_000_000
+LARGEST_GROUPS: Final = 4_000_000
+"""Documents, and bytes of groups, that a cursor can hold: one may be forged, and unpack to more."""
 
 FREE: Final = frozenset({"cursor", "seen", "k", "model", "temperature"})
 """Fields of a query that may differ from page to page."""
@@ -59,29 +60,50 @@ class Cursor:
     @classmethod
     def decode(cls, encoded: str) -> Cursor:
         """The cursor that :meth:`encode` wrote; raises InvalidQuery."""
+        packed, (search, last, count) = _open(encoded)
+        inflater, size = zlib.decompressobj(), _HEAD.size + 4 * count
         try:
-            packed = base64.urlsafe_b64decode(encoded.encode("ascii") + b"==")
-            inflater = zlib.decompressobj()
-            content = inflater.decompress(packed, LARGEST_BYTES)
-            version, search, last, count = _HEAD.unpack_from(content)
+            content = inflater.decompress(packed, size + LARGEST_GROUPS)
             steps = np.frombuffer(content, "<u4", count, offset=_HEAD.size)
-            groups = json.loads(content[_HEAD.size + steps.nbytes :])
-        except (binascii.Error, zlib.error, struct.error, ValueError) as error:
+            groups = json.loads(content[size:])
+        except (zlib.error, ValueError, RecursionError) as error:
             raise InvalidQuery(_UNREADABLE) from error
         numbers = np.cumsum(steps, dtype=np.int64)
         if (
             not inflater.eof
-            or version != _VERSION
             or (numbers > last).any()
             or not isinstance(groups, list)
+            or len(groups) > count
+            or not all(map(_is_scalar, groups))
         ):
             raise InvalidQuery(_UNREADABLE)
         return cls(search, Seen(last, tuple(numbers.tolist())), tuple(groups))
 
 
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, str | int | float | None) and not scalar_problem(value)
+
+
+def _open(encoded: str) -> tuple[bytes, tuple[bytes, int, int]]:
+    """A cursor's bytes, still packed, and its head: search, last, count."""
+    try:
+        packed = base64.urlsafe_b64decode(encoded.encode("ascii") + b"==")
+        head = zlib.decompressobj().decompress(packed, _HEAD.size)
+        version, search, last, count = _HEAD.unpack(head)
+    except (binascii.Error, zlib.error, struct.error, ValueError) as error:
+        raise InvalidQuery(_UNREADABLE) from error
+    if version != _VERSION or count > LARGEST_COUNT:
+        raise InvalidQuery(_UNREADABLE)
+    return packed, (search, last, count)
+
+
 def depth(cursor: str) -> int:
-    """How many documents a cursor's pages have given; raises InvalidQuery."""
-    return len(Cursor.decode(cursor).seen.numbers)
+    """How many documents a cursor's pages have given; raises InvalidQuery.
+
+    Its head alone is unpacked: the rest may be a thousand times as long as the cursor.
+    """
+    _, (_, _, count) = _open(cursor)
+    return count
 
 
 def resumed(query: Query, collection: str) -> Query:

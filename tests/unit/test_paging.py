@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 import zlib
 from dataclasses import replace
 
@@ -35,6 +36,13 @@ def page(*numbers: int, total: int | None = None, last: int = 99) -> Answer:
     return Answer(tuple(hits), Mode.DENSE, True, total=total, last=last)
 
 
+def forged(count: int, groups: bytes) -> str:
+    """A cursor that says it holds so many documents, each numbered 1, and these groups."""
+    steps = np.zeros(min(count, 3_000_000), "<u4").tobytes()
+    content = struct.pack("<B16sII", 1, b"s" * 16, 1, count) + steps + groups
+    return base64.urlsafe_b64encode(zlib.compress(content)).decode()
+
+
 @given(NUMBERS)
 def test_a_cursor_is_read_as_it_was_written(numbers: set[int]) -> None:
     """The documents given, in any order, and the largest number come back."""
@@ -62,12 +70,25 @@ def test_a_cursor_takes_some_three_characters_a_document() -> None:
         base64.urlsafe_b64encode(zlib.compress(bytes(10_000_000))).decode(),
         Cursor(b"s" * 16, Seen(5, (1, 2, 3))).encode()[:-4],
         Cursor(b"s" * 16, Seen(2, (1, 3))).encode(),
+        forged(1, b"[" * 100_000),
+        forged(1, b"[[1]]"),
+        forged(1, b"[NaN]"),
+        forged(1, b'["\\ud800"]'),
+        forged(1, b"[1, 2]"),
+        forged(1, b"{}"),
+        forged(2**32 - 1, b"[]"),
+        forged(0, b" " * 10_000_000 + b"[]"),
     ],
 )
 def test_what_is_no_cursor_is_refused(cursor: str) -> None:
     """Damaged, cut and invented cursors are one clear error."""
     with pytest.raises(InvalidQuery, match="not one that an answer gave"):
-        depth(cursor)
+        Cursor.decode(cursor)
+
+
+def test_the_depth_of_a_cursor_is_told_without_unpacking_it() -> None:
+    """A short cursor may unpack to megabytes, so it is asked first how many documents it says."""
+    assert depth(forged(3_000_000, b"anything")) == 3_000_000
 
 
 def test_a_full_page_has_a_cursor_and_a_short_one_none() -> None:
