@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,8 +24,9 @@ from indexer.config import DEFAULT_COLLECTION, Library
 from indexer.documents import ExampleText, Mode, Query, Strategy
 from indexer.embedding import Embedder, open_embedder
 from indexer.errors import BearingError, InvalidInput, NotFound
+from indexer.evaluating import evaluate
 from indexer.filters import Filter, parse_filter
-from indexer.indexing import Indexed, index_reads
+from indexer.indexing import index_reads
 from indexer.options import (
     Data,
     Exact,
@@ -282,79 +282,6 @@ def _parse_filter(given: str | None) -> Filter | None:
         return parse_filter(json.loads(given))
     except (json.JSONDecodeError, RecursionError) as error:
         raise InvalidInput(f"--filter is not JSON ({error}): {given[:80]!r}") from error
-
-
-# evaluate
-
-
-def evaluate(
-    dataset: Annotated[
-        Path,
-        typer.Argument(
-            help="Folder with corpus.jsonl, queries.jsonl and qrels/test.tsv, as BEIR has them.",
-            show_default=False,
-        ),
-    ],
-    data: Data = None,
-    collection: Annotated[
-        str | None,
-        typer.Option(
-            "--collection",
-            "-c",
-            metavar="NAME",
-            help="Which collection; the corpus is indexed into it.",
-            show_default="evaluate-<folder>, so that default is left alone",
-        ),
-    ] = None,
-    model: Model = None,
-    mode: ModeOption = Mode.DENSE,
-    exact: Exact = False,
-    split: Annotated[str, typer.Option(help="Which qrels: train, dev or test.")] = "test",
-    ignore_identical_ids: Annotated[
-        bool,
-        typer.Option("--ignore-identical-ids", help="Drop a hit whose id is the query's own."),
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Measure how well judged queries are answered: nDCG, recall, MRR, MAP, and times."""
-    from indexer.evaluation import evaluate as measure
-    from indexer.evaluation import read_dataset
-
-    judged = read_dataset(dataset, split)
-    name = collection or _evaluation_name(judged.name)
-    paths = [str(judged.corpus_path)]
-    with open_library(data, model) as library:
-        indexed = index_reads(library, name, read_paths(paths), total_bytes(paths), model=model)
-        opened = library.open(name)
-        report = measure(
-            opened,
-            library.embedder(opened),
-            judged,
-            mode=mode,
-            exact=exact,
-            ignore_identical_ids=ignore_identical_ids,
-        )
-    _warn_of_strangers(indexed, report.documents)
-    figures = {**report.figures(), "collection": name, "rejected": indexed.summary.rejected}
-    if as_json:
-        console.say_json(figures)
-    else:
-        console.say(console.facts_table(figures))
-    raise typer.Exit(indexed.exit_code)
-
-
-def _evaluation_name(folder: str) -> str:
-    return f"evaluate-{re.sub(r'[^A-Za-z0-9_-]+', '-', folder)}"[:64]
-
-
-def _warn_of_strangers(indexed: Indexed, documents: int) -> None:
-    summary = indexed.summary
-    corpus = summary.written + summary.amended + summary.unchanged
-    if documents > corpus:
-        console.note(
-            f"collection {indexed.collection!r} holds {documents - corpus:,} documents that are "
-            "not in this corpus; they compete in every answer"
-        )
 
 
 # similarity

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Self, TextIO, TypeAlias
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -49,7 +49,7 @@ def note(message: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(message)
 
 
-def say(message: str | Table) -> None:
+def say(message: str | RenderableType) -> None:
     """A line or table on standard output."""
     Console(soft_wrap=isinstance(message, str), highlight=False, markup=False).print(message)
 

@@ -18,6 +18,7 @@
     │   └── ModelChanged               another model took over meanwhile: embed again
     ├── ModelError                     a model that cannot be loaded or trusted
     ├── MissingExtra                   an optional dependency is not installed
+    ├── ServiceFailed                  a service that was asked did not answer, or refused
     ├── Damaged                        a file of a collection is not what was written
     └── StorageFailed                  the disk is full, read-only, or failing
 
@@ -91,6 +92,10 @@ class MissingExtra(BearingError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed: pip install 'bearing[{extra}]'")
+
+
+class ServiceFailed(BearingError):
+    """A service that was asked did not answer, or refused; the message says which and why."""
 
 
 class Damaged(BearingError):

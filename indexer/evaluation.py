@@ -1,5 +1,6 @@
-"""How well a collection answers judged queries: datasets in BEIR's layout, and their measures.
+"""How well judged queries are answered: datasets in BEIR's layout, and their measures.
 
+What answers is a System: a collection in this process, or one of a service (indexer.remote).
 The measures come from ir_measures (pytrec_eval and the MS MARCO script), not from here. A query
 counts in every mean even if nothing was found for it, or nothing is relevant to it: then as 0.
 """
@@ -10,11 +11,10 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from indexer.documents import Answer, Mode, Query
 from indexer.embedding.embedder import Embedder
 from indexer.errors import InvalidInput, Unreadable
 from indexer.filters import is_encodable
+from indexer.ranking.paired import Values, bootstrap_interval
 from indexer.search import embed_queries, search
 
 Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
@@ -30,6 +31,9 @@ Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
 
 Run: TypeAlias = Mapping[str, Sequence[str]]
 """Query id -> ids of the documents found, best first."""
+
+Settings: TypeAlias = Mapping[str, object]
+"""Fields of Query that say how is searched, and not for what."""
 
 AT_TEN: Final[Mapping[str, str]] = MappingProxyType({"ndcg@10": "nDCG@10", "mrr@10": "RR@10"})
 """Our names of the measures of an ordinary answer, with those of ir_measures."""
@@ -39,6 +43,12 @@ DEEP: Final[Mapping[str, str]] = MappingProxyType({"recall@100": "R@100", "map":
 
 MEASURES: Final[Mapping[str, str]] = MappingProxyType({**AT_TEN, **DEEP})
 """All measures: nDCG with linear gains, reciprocal rank, recall, average precision."""
+
+WARMING: Final = "warm"
+"""Asked once, untimed: the first query also pays for what is loaded lazily.
+
+It is no query of a dataset, whose vector a service might keep.
+"""
 
 ORDINARY_K: Final = 10
 LEAST_DEPTH: Final = 100
@@ -57,39 +67,185 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """The ids of the documents that answer a query, best first, as Answer has them."""
+
+    ids: tuple[str, ...]
+    exact: bool
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is evaluated; ``url`` is that of a service, None for a collection here."""
+
+    collection: str
+    model: str
+    documents: int
+    index: str
+    settings: Settings
+    url: str | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """All of it but the settings, as a JSON object."""
+        figures = {"collection": self.collection, "model": self.model, "index": self.index}
+        return figures | ({"url": self.url} if self.url else {})
+
+
+class System(Protocol):
+    """What answers queries and is judged by its answers."""
+
+    @property
+    def name(self) -> str:
+        """The name of its collection."""
+        ...
+
+    def describe(self) -> Facts:
+        """What it is."""
+        ...
+
+    def missing(self, ids: Sequence[str]) -> list[str]:
+        """Those of these documents that are not there to be found."""
+        ...
+
+    def filling(self, corpus: Path) -> str:
+        """What to do so that the documents of a corpus are there."""
+        ...
+
+    def ask(self, text: str, k: int) -> Found:
+        """The k best for a query, found as users find them: this is what is timed."""
+        ...
+
+    def ask_all(self, texts: Sequence[str], k: int) -> Iterator[Found]:
+        """The k best for each query, in order, found in whatever way is quickest."""
+        ...
+
+
+class LocalSystem:
+    """A collection with its model, in this process."""
+
+    def __init__(
+        self, collection: Collection, embedder: Embedder, settings: Settings | None = None
+    ) -> None:
+        self._collection = collection
+        self._embedder = embedder
+        self._settings = {"mode": Mode.DENSE, "exact": False, **(settings or {})}
+        self._ready: dict[str, Query] = {}
+
+    @property
+    def name(self) -> str:
+        """The name of the collection."""
+        return self._collection.name
+
+    def describe(self) -> Facts:
+        """The collection, and how it is searched."""
+        told = self._collection.describe()
+        kind = str(told.index.get("kind", ""))
+        return Facts(told.name, told.model, told.documents, kind, self._settings)
+
+    def missing(self, ids: Sequence[str]) -> list[str]:
+        """Those of these documents that are not stored."""
+        return [
+            id
+            for start in range(0, len(ids), 256)
+            for id, document in _pair(ids[start : start + 256], self._collection.get)
+            if document is None
+        ]
+
+    def filling(self, corpus: Path) -> str:
+        """Which file to index."""
+        return f"index {corpus} first"
+
+    def ask(self, text: str, k: int) -> Found:
+        """Embed the query, and search."""
+        (query,), (cut,) = embed_queries(self._embedder, [self._query(text, k)])
+        (answer,) = search(self._collection, self._embedder, [query])
+        self._ready[text] = query
+        return _found(answer, cut)
+
+    def ask_all(self, texts: Sequence[str], k: int) -> Iterator[Found]:
+        """Search for each; what was asked before is not embedded again."""
+        for text in texts:
+            query = self._ready.get(text, self._query(text, k))
+            (answer,) = search(self._collection, self._embedder, [replace(query, k=k)])
+            yield _found(answer, answer.truncated)
+
+    def _query(self, text: str, k: int) -> Query:
+        settings: dict[str, Any] = dict(self._settings)
+        return Query(text=text, k=k, **settings)
+
+
+def _pair(
+    ids: Sequence[str], get: Callable[[Sequence[str]], Sequence[object]]
+) -> Iterator[tuple[str, object]]:
+    return zip(ids, get(ids), strict=True)
+
+
+def _found(answer: Answer, truncated: bool) -> Found:
+    return Found(tuple(hit.document.id for hit in answer.hits), answer.exact, truncated)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What an evaluation found.
 
-    ``measures`` has the keys of MEASURES. ``documents`` were searched, ``missing`` are relevant
-    but not in the collection, ``truncated`` queries were longer than the model's window. The
-    times are of embedding one query and searching its 10 best, in milliseconds.
+    ``values`` has the measures, those of MEASURES first; each holds one value for each query of
+    ``texts``, in its order. ``missing`` documents are relevant but not there, ``truncated``
+    queries were longer than the model's window. The times are those of one query's 10 best, from
+    its text on, in milliseconds.
     """
 
-    mode: Mode
+    facts: Facts
     exact: bool
-    measures: Mapping[str, float]
+    texts: Mapping[str, str]
+    values: Mapping[str, Values]
     depth: int
-    queries: int
-    documents: int
     missing: int
     truncated: int
     query_ms_p50: float
     query_ms_p99: float
 
-    def figures(self) -> dict[str, float | int | str | bool]:
-        """All of it in one flat JSON object, the measures by their names."""
+    @property
+    def measures(self) -> dict[str, float]:
+        """The mean of each measure over the queries."""
+        return {name: float(values.mean()) for name, values in self.values.items()}
+
+    @property
+    def queries(self) -> int:
+        """How many queries were asked."""
+        return len(self.texts)
+
+    @property
+    def documents(self) -> int:
+        """How many documents were searched."""
+        return self.facts.documents
+
+    def intervals(self) -> dict[str, list[float]]:
+        """The 95 % interval of each mean, by drawing queries with replacement."""
+        found = {name: bootstrap_interval(values) for name, values in self.values.items()}
+        return {name: [interval.low, interval.high] for name, interval in found.items()}
+
+    def figures(self) -> dict[str, Any]:
+        """Means, counts, times and settings as one JSON object, the measures by their names."""
+        settings = {name: _json(value) for name, value in self.facts.settings.items()}
         return {
             **self.measures,
             "queries": self.queries,
             "documents": self.documents,
             "query_ms_p50": self.query_ms_p50,
             "query_ms_p99": self.query_ms_p99,
-            "mode": str(self.mode),
+            **settings,
             "exact": self.exact,
             "depth": self.depth,
             "missing": self.missing,
             "truncated": self.truncated,
+            "intervals": self.intervals(),
+            **self.facts.figures(),
         }
+
+
+def _json(value: object) -> object:
+    return str(value) if isinstance(value, str) else value
 
 
 def read_dataset(folder: Path, split: str = "test") -> Dataset:
@@ -112,8 +268,50 @@ def read_dataset(folder: Path, split: str = "test") -> Dataset:
     return Dataset(folder.resolve().name, corpus, {id: texts[id] for id in qrels}, qrels)
 
 
+def parse_measures(names: Sequence[str]) -> dict[str, str]:
+    """MEASURES and these, which are named as ir_measures does: nDCG@20, P@5, Success@1, Rprec.
+
+    Raises InvalidInput for a name that is unknown, or of what is no mean over queries.
+    """
+    parsed = dict(MEASURES)
+    for name in names:
+        theirs = _parse_measure(name)
+        if theirs not in MEASURES.values():
+            parsed[theirs] = theirs
+    return parsed
+
+
+def _parse_measure(name: str) -> str:
+    """The measure's own way to write its name."""
+    import ir_measures
+    from ir_measures.measures.base import MeanAgg
+
+    pipeline: Any = ir_measures.DefaultPipeline
+    try:
+        parsed: Any = ir_measures.parse_measure(name)
+        parsed.validate_params()
+    except (NameError, ValueError, AssertionError, SyntaxError) as error:
+        raise InvalidInput(
+            f"{name!r} is no measure: name one as ir_measures does, as in nDCG@20, P@5, "
+            "Success@1, Rprec or AP(rel=2); all are at https://ir-measur.es"
+        ) from error
+    if not pipeline.supports(parsed):
+        raise InvalidInput(f"measure {name!r} needs a program that is not there: choose another")
+    if not isinstance(parsed.aggregator(), MeanAgg):
+        raise InvalidInput(f"measure {name!r} is no mean over queries: choose another")
+    return str(parsed)
+
+
 def measure(run: Run, qrels: Qrels, measures: Mapping[str, str] = MEASURES) -> dict[str, float]:
-    """The mean of each measure over the queries of ``qrels``, by our names.
+    """The mean of each measure over the queries of ``qrels``, by our names."""
+    values = measure_each(run, qrels, measures)
+    return {name: float(each.mean()) for name, each in values.items()}
+
+
+def measure_each(
+    run: Run, qrels: Qrels, measures: Mapping[str, str] = MEASURES
+) -> dict[str, Values]:
+    """Each measure of each query of ``qrels``, in its order, by our names.
 
     The order of the run is what counts: documents get strictly falling scores, because trec_eval
     orders by score and breaks ties by document id.
@@ -124,53 +322,50 @@ def measure(run: Run, qrels: Qrels, measures: Mapping[str, str] = MEASURES) -> d
         query: {document: float(len(found) - rank) for rank, document in enumerate(found)}
         for query, found in run.items()
     }
-    parsed = {name: ir_measures.parse_measure(theirs) for name, theirs in measures.items()}
-    means = ir_measures.calc_aggregate(
-        list(parsed.values()), {query: dict(judged) for query, judged in qrels.items()}, scored
-    )
-    return {name: float(means[theirs]) for name, theirs in parsed.items()}
+    names = {ir_measures.parse_measure(theirs): name for name, theirs in measures.items()}
+    places = {query: place for place, query in enumerate(qrels)}
+    values = {name: np.zeros(len(places)) for name in measures}
+    judged = {query: dict(grades) for query, grades in qrels.items()}
+    for metric in ir_measures.iter_calc(list(names), judged, scored):
+        if metric.query_id in places:
+            values[names[metric.measure]][places[metric.query_id]] = metric.value
+    return values
 
 
 def evaluate(
-    collection: Collection,
-    embedder: Embedder,
+    system: System,
     dataset: Dataset,
     *,
-    mode: Mode = Mode.DENSE,
-    exact: bool = False,
     ignore_identical_ids: bool = False,
     depth: int = DEFAULT_DEPTH,
+    measures: Mapping[str, str] = MEASURES,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """How well the collection answers the dataset's queries, each searched by itself.
+    """How well a system answers the dataset's queries, each asked by itself.
 
-    Each query is searched for its 10 best, which is timed and gives nDCG and MRR as users get
-    them, and then, when all are timed, for its ``depth`` best, which gives recall and MAP.
+    Each query is asked for its 10 best, which is timed and gives the measures down to rank 10 as
+    users get them, and then, when all are timed, for its ``depth`` best, which gives the others.
     ``ignore_identical_ids`` drops the document whose id is the query's own, as BEIR does for
     ArguAna and Quora. ``on_progress`` gets the searches done and their total. Raises InvalidInput
-    if the collection has none of the relevant documents.
+    if none of the relevant documents is there.
     """
-    if depth < LEAST_DEPTH:
-        raise InvalidInput(f"depth must be at least {LEAST_DEPTH} for recall@100, got {depth}")
-    missing = _count_missing(collection, dataset)
-    trial = _Trial(collection, embedder, mode, exact, ignore_identical_ids, depth)
-    trial.warm_up(dataset)
+    top, deep = _by_depth(measures, depth)
+    missing = _count_missing(system, dataset)
+    trial = _Trial(system, dataset.queries, ignore_identical_ids)
+    total = 2 * len(dataset.queries)
     # All timed searches come first: a deep one in between would leave them a cold cache.
-    steps = [partial(trial.ask, *query) for query in dataset.queries.items()]
-    steps += [partial(trial.deepen, id) for id in dataset.queries]
-    for done, step in enumerate(steps, start=1):
-        step()
+    for done, _ in enumerate(trial.steps(depth), start=1):
         if on_progress:
-            on_progress(done, len(steps))
+            on_progress(done, total)
+    values = measure_each(trial.top, dataset.qrels, top)
+    values |= measure_each(trial.deep, dataset.qrels, deep)
     p50, p99 = np.percentile(trial.milliseconds, [50, 99])
     return Report(
-        mode=mode,
+        facts=system.describe(),
         exact=trial.all_exact,
-        measures=measure(trial.top, dataset.qrels, AT_TEN)
-        | measure(trial.deep, dataset.qrels, DEEP),
+        texts={id: dataset.queries[id] for id in dataset.qrels},
+        values={name: values[name] for name in measures},
         depth=depth,
-        queries=len(dataset.queries),
-        documents=collection.describe().documents,
         missing=missing,
         truncated=trial.truncated,
         query_ms_p50=float(p50),
@@ -178,71 +373,72 @@ def evaluate(
     )
 
 
-@dataclass(slots=True)
 class _Trial:
     """Two passes over the queries, and what they have found so far."""
 
-    collection: Collection
-    embedder: Embedder
-    mode: Mode
-    exact: bool
-    ignore_identical_ids: bool
-    depth: int
-    ready: dict[str, Query] = field(default_factory=dict)
-    top: dict[str, list[str]] = field(default_factory=dict)
-    deep: dict[str, list[str]] = field(default_factory=dict)
-    milliseconds: list[float] = field(default_factory=list)
-    truncated: int = 0
-    all_exact: bool = True
+    def __init__(self, system: System, queries: Mapping[str, str], ignore_own: bool) -> None:
+        self._system = system
+        self._queries = queries
+        self._ignore_own = ignore_own
+        self.top: dict[str, list[str]] = {}
+        self.deep: dict[str, list[str]] = {}
+        self.milliseconds: list[float] = []
+        self.truncated = 0
+        self.all_exact = True
 
-    def warm_up(self, dataset: Dataset) -> None:
-        """Search once untimed: the first query also pays for what is loaded lazily."""
-        text = next(iter(dataset.queries.values()))
-        search(self.collection, self.embedder, [self._query(text, ORDINARY_K)])
+    def steps(self, depth: int) -> Iterator[None]:
+        """Ask everything; each step is one search."""
+        self._system.ask(WARMING, ORDINARY_K)
+        for id, text in self._queries.items():
+            self._ask(id, text)
+            yield
+        texts = list(self._queries.values())
+        found = self._system.ask_all(texts, self._k(depth))
+        for id, one in zip(self._queries, found, strict=True):
+            self._keep(self.deep, id, one, depth)
+            yield
 
-    def ask(self, id: str, text: str) -> None:
-        """Search one query as users do, timed."""
+    def _ask(self, id: str, text: str) -> None:
         started = time.perf_counter()
-        (query,), (cut,) = embed_queries(self.embedder, [self._query(text, ORDINARY_K)])
-        (answer,) = search(self.collection, self.embedder, [query])
+        found = self._system.ask(text, self._k(ORDINARY_K))
         self.milliseconds.append((time.perf_counter() - started) * 1e3)
-        self.ready[id] = query
-        self.top[id] = self._keep(id, answer, ORDINARY_K)
-        self.truncated += cut
-        self.all_exact = self.all_exact and answer.exact
-
-    def deepen(self, id: str) -> None:
-        """Search a query deep that was embedded before."""
-        query = replace(self.ready.pop(id), k=self._k(self.depth))
-        (answer,) = search(self.collection, self.embedder, [query])
-        self.deep[id] = self._keep(id, answer, self.depth)
-
-    def _query(self, text: str, k: int) -> Query:
-        return Query(text=text, k=self._k(k), mode=self.mode, exact=self.exact)
+        self.truncated += found.truncated
+        self.all_exact = self.all_exact and found.exact
+        self._keep(self.top, id, found, ORDINARY_K)
 
     def _k(self, wanted: int) -> int:
-        return wanted + self.ignore_identical_ids  # one more, should the query itself be found
+        return wanted + self._ignore_own  # one more, should the query itself be found
 
-    def _keep(self, id: str, answer: Answer, k: int) -> list[str]:
-        found = [hit.document.id for hit in answer.hits]
-        if self.ignore_identical_ids:
-            found = [document for document in found if document != id]
-        return found[:k]
+    def _keep(self, run: dict[str, list[str]], id: str, found: Found, k: int) -> None:
+        kept = [each for each in found.ids if not (self._ignore_own and each == id)]
+        run[id] = kept[:k]
 
 
-def _count_missing(collection: Collection, dataset: Dataset) -> int:
+def _by_depth(measures: Mapping[str, str], depth: int) -> tuple[dict[str, str], dict[str, str]]:
+    """The measures that an ordinary answer gives, and those that need a deep one."""
+    import ir_measures
+
+    if depth < LEAST_DEPTH:
+        raise InvalidInput(f"depth must be at least {LEAST_DEPTH} for recall@100, got {depth}")
+    top: dict[str, str] = {}
+    deep: dict[str, str] = {}
+    for name, theirs in measures.items():
+        cutoff = ir_measures.parse_measure(theirs).params.get("cutoff", depth)
+        if not 1 <= cutoff <= depth:
+            raise InvalidInput(f"{name}: ranks go from 1 to {depth}, which is the depth searched")
+        (top if cutoff <= ORDINARY_K else deep)[name] = theirs
+    return top, deep
+
+
+def _count_missing(system: System, dataset: Dataset) -> int:
     relevant = sorted(
         {id for judged in dataset.qrels.values() for id, grade in judged.items() if grade > 0}
     )
-    missing = sum(
-        document is None
-        for start in range(0, len(relevant), 256)
-        for document in collection.get(relevant[start : start + 256])
-    )
+    missing = len(system.missing(relevant))
     if relevant and missing == len(relevant):
         raise InvalidInput(
-            f"collection {collection.name!r} has none of the {len(relevant)} relevant documents "
-            f"of {dataset.name}: index {dataset.corpus_path} first"
+            f"collection {system.name!r} has none of the {missing} relevant "
+            f"documents of {dataset.name}: {system.filling(dataset.corpus_path)}"
         )
     return missing
 

@@ -18,7 +18,15 @@ from indexer.documents import Answer, Document, Mode, Query
 from indexer.embedding import open_embedder
 from indexer.embedding.embedder import Embedder, Role
 from indexer.errors import InvalidInput, Unreadable
-from indexer.evaluation import DEEP, MEASURES, Dataset, evaluate, measure, read_dataset
+from indexer.evaluation import (
+    DEEP,
+    MEASURES,
+    Dataset,
+    LocalSystem,
+    evaluate,
+    measure,
+    read_dataset,
+)
 from indexer.ingest import store
 from indexer.storage.collection import LocalCollection
 
@@ -316,7 +324,7 @@ class TestEvaluate:
     ) -> None:
         """What is reported is what exact search and the formulas give."""
         dataset, run = judge(embedder, documents)
-        report = evaluate(collection, embedder, dataset)
+        report = evaluate(LocalSystem(collection, embedder), dataset)
         expected = expected_measures(run, dataset.qrels)
         assert report.measures == pytest.approx(expected, abs=1e-9)
         assert all(0 < figure < 1 for figure in expected.values())
@@ -327,7 +335,7 @@ class TestEvaluate:
             0,
         )
         assert report.exact
-        assert report.mode is Mode.DENSE
+        assert report.facts.settings["mode"] is Mode.DENSE
 
     def test_a_query_that_is_a_document_can_be_left_out(
         self, collection: Collection, embedder: Embedder, documents: list[Document]
@@ -343,8 +351,8 @@ class TestEvaluate:
                 qrels[document.id] = {id: 1 for id, s in tied if s == ranking.scores[10]}
         assert len(queries) >= 10
         dataset = Dataset("self", Path("corpus.jsonl"), queries, qrels)
-        assert evaluate(collection, embedder, dataset).measures["mrr@10"] == 0.0
-        dropped = evaluate(collection, embedder, dataset, ignore_identical_ids=True)
+        assert evaluate(LocalSystem(collection, embedder), dataset).measures["mrr@10"] == 0.0
+        dropped = evaluate(LocalSystem(collection, embedder), dataset, ignore_identical_ids=True)
         assert dropped.measures["mrr@10"] == pytest.approx(0.1)
 
     def test_map_is_taken_over_the_depth(
@@ -352,15 +360,17 @@ class TestEvaluate:
     ) -> None:
         """What lies deeper than the depth counts as not found."""
         dataset, _ = judge(embedder, documents)
-        deep = evaluate(collection, embedder, dataset).measures
-        shallow = evaluate(collection, embedder, dataset, depth=100).measures
+        deep = evaluate(LocalSystem(collection, embedder), dataset).measures
+        shallow = evaluate(LocalSystem(collection, embedder), dataset, depth=100).measures
         assert shallow["map"] < deep["map"]
         assert {**shallow, "map": deep["map"]} == deep
         # The spare hit that ignore_identical_ids asks for is no deeper look.
-        spare = evaluate(collection, embedder, dataset, depth=100, ignore_identical_ids=True)
+        spare = evaluate(
+            LocalSystem(collection, embedder), dataset, depth=100, ignore_identical_ids=True
+        )
         assert spare.measures == shallow
         with pytest.raises(InvalidInput, match="depth must be at least 100 for recall@100, got 99"):
-            evaluate(collection, embedder, dataset, depth=99)
+            evaluate(LocalSystem(collection, embedder), dataset, depth=99)
 
     def test_relevant_documents_that_are_not_stored_are_counted(
         self, collection: Collection, embedder: Embedder
@@ -368,7 +378,9 @@ class TestEvaluate:
         """Missing relevant documents are reported; judged irrelevant ones do not matter."""
         queries = {"q": "wing", "r": "nothing relevant"}
         qrels = {"q": {"d1": 1, "gone": 1, "lost": 0, "away": 2}, "r": {"d2": 0}}
-        report = evaluate(collection, embedder, Dataset("x", Path("c"), queries, qrels))
+        report = evaluate(
+            LocalSystem(collection, embedder), Dataset("x", Path("c"), queries, qrels)
+        )
         assert report.missing == 2
         assert report.queries == 2
 
@@ -380,7 +392,7 @@ class TestEvaluate:
         with pytest.raises(
             InvalidInput, match=r"none of the 1 relevant .*index beir/corpus\.jsonl"
         ):
-            evaluate(collection, embedder, dataset)
+            evaluate(LocalSystem(collection, embedder), dataset)
 
     def test_truncated_queries_are_counted(
         self, collection: Collection, embedder: Embedder
@@ -389,7 +401,10 @@ class TestEvaluate:
         queries = {"long": "wing " * 1_000, "short": "wing"}
         qrels = {id: {"d1": 1} for id in queries}
         assert (
-            evaluate(collection, embedder, Dataset("x", Path("c"), queries, qrels)).truncated == 1
+            evaluate(
+                LocalSystem(collection, embedder), Dataset("x", Path("c"), queries, qrels)
+            ).truncated
+            == 1
         )
 
     @pytest.mark.parametrize("exact", [True, False])
@@ -399,7 +414,7 @@ class TestEvaluate:
         """A query is asked as users ask it, then deep; only one is asked at a time."""
         dataset = Dataset("x", Path("c"), {"q": "wing", "r": "jet"}, {"q": {"d1": 1}, "r": {}})
         witness = Witness(collection)
-        evaluate(witness, embedder, dataset, exact=exact, depth=120)
+        evaluate(LocalSystem(witness, embedder, {"exact": exact}), dataset, depth=120)
         timed_then_deep = [("wing", 10), ("jet", 10), ("wing", 120), ("jet", 120)]
         assert [[(q.text, q.k) for q in asked] for asked in witness.asked[-4:]] == [
             [one] for one in timed_then_deep
@@ -412,14 +427,16 @@ class TestEvaluate:
         """Each search done is told, one by one, with how many there will be."""
         told: list[tuple[int, int]] = []
         dataset, _ = judge(embedder, documents)
-        evaluate(collection, embedder, dataset, on_progress=lambda *pair: told.append(pair))
+        evaluate(
+            LocalSystem(collection, embedder), dataset, on_progress=lambda *pair: told.append(pair)
+        )
         assert told == [(done, 24) for done in range(1, 25)]
 
     def test_figures_are_one_flat_object(
         self, collection: Collection, embedder: Embedder, documents: list[Document]
     ) -> None:
         """The report survives JSON with the names of the contract and plausible times."""
-        report = evaluate(collection, embedder, judge(embedder, documents)[0])
+        report = evaluate(LocalSystem(collection, embedder), judge(embedder, documents)[0])
         figures = json.loads(json.dumps(report.figures()))
         assert set(figures) >= {
             *("ndcg@10", "recall@100", "mrr@10", "map"),
