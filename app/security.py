@@ -44,6 +44,7 @@ SECURITY_HEADERS: Final = {
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CHALLENGE: Final = {"www-authenticate": 'Bearer realm="bearing"'}
 
+_RAW_HEADERS: Final = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -98,10 +99,8 @@ class Envelope:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                for name, value in SECURITY_HEADERS.items():
-                    headers[name] = value
+                own = (b"x-request-id", request_id.encode())
+                message["headers"] = [*message.get("headers", ()), own, *_RAW_HEADERS]
             await send(message)
 
         try:
@@ -185,7 +184,7 @@ class Throttle:
             return
         caller = caller_of(scope)
         rate = self._rate if caller.rate is None else caller.rate
-        standing = await self._counter.count(_client(caller, scope), rate)
+        standing = await self._counter.count(_client(caller, scope), rate) if rate else None
         if standing is None:
             await self.app(scope, receive, send)
             return

@@ -190,13 +190,15 @@ def test_a_body_over_the_limit_is_refused_by_name(connect) -> None:
         ("max_dimension", "/search", {"vector": [1.0] * 301}),
         ("max_query_characters", "/search", {"query": "x" * 51}),
         ("max_k", "/search", {"query": "x", "k": 21}),
+        ("max_cells", "/admin/similarity", {"a": ["x"] * 4, "metrics": ["dot", "cosine"]}),
+        ("max_page", "/documents?limit=31", None),
     ],
 )
 def test_each_limit_is_named_when_it_is_passed(connect, setting, path, body) -> None:
     """A request over a limit is refused with the setting that would allow it."""
     limits = {"max_texts": 4, "max_hits": 25, "max_characters": 100, "max_dimension": 300}
-    client = connect(**limits, max_query_characters=50, max_k=20)
-    document = problem(client.post(path, json=body))
+    client = connect(**limits, max_query_characters=50, max_k=20, max_cells=60, max_page=30)
+    document = problem(client.request("POST" if body else "GET", path, json=body))
     assert document["status"] in (413, 422)
     assert f"BEARING_{setting.upper()}" in document["detail"]
 
