@@ -12,6 +12,7 @@ from app.roles import Role
 from indexer import console
 from indexer.cli import commands
 from indexer.config import DEFAULT_COLLECTION
+from indexer.errors import MissingExtra
 from indexer.indexing import index_reads
 from indexer.options import Data, Json, Model, Name, open_library
 from indexer.readers import read_standard_library, standard_library_bytes
@@ -29,6 +30,7 @@ def main() -> None:
     app.command()(serve)
     app.command()(demo)
     app.command()(key)
+    app.command()(mcp)
     app()
 
 
@@ -126,6 +128,16 @@ def key(
         console.say_json({"key": secret, "entry": entry, "role": role.value})
     else:
         typer.echo(f"key   {secret}\nline  {entry}")
+
+
+def mcp(data: Data = None, model: Model = None) -> None:
+    """Let an assistant search, over standard input and output (Model Context Protocol)."""
+    try:
+        from app.mcp import serve_stdio
+    except ModuleNotFoundError as error:
+        raise MissingExtra("mcp", "mcp") from error
+    with suppress(KeyboardInterrupt):
+        serve_stdio(_settings(data, model, None, None))
 
 
 def _settings(

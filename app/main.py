@@ -28,6 +28,7 @@ from app.problems import MEDIA_TYPE, add_problems
 from app.requests import COLLECTION_PREFIX, SECURITY_SCHEMES, declare_collection
 from app.routes import (
     admin,
+    assistants,
     collections,
     compatible,
     documents,
@@ -179,7 +180,7 @@ def _add_routes(app: FastAPI, web: pages.WebPages) -> None:
         app.include_router(router, responses=dict(PROBLEM))
     for router in (collections.router, admin.router, status.router):
         app.include_router(router, responses=dict(PROBLEM))
-    for router in compatible.ROUTERS:
+    for router in (*compatible.ROUTERS, assistants.router):
         app.include_router(router)
     pages.add_pages(app, web)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from app.cli import demo, key, serve
+from app.cli import demo, key, mcp, serve
 from app.settings import PREFIX, Settings, settings_table
 from indexer.cli import commands
 
@@ -115,6 +115,7 @@ def test_shown_bearing_commands_exist() -> None:
     bearing.command()(serve)
     bearing.command()(demo)
     bearing.command()(key)
+    bearing.command()(mcp)
     group = typer.main.get_command(bearing)
     assert shown_commands("bearing")
     for _, name, *words in shown_commands("bearing"):

@@ -1,0 +1,309 @@
+"""The same collections for assistants: a server of the Model Context Protocol.
+
+Its tools only read. They are offered over HTTP by a route of the service, and over standard input
+and output by ``bearing mcp``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import anyio
+from mcp import types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.exceptions import MCPError
+from pydantic import BaseModel, Field, JsonValue, ValidationError
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.batching import Overloaded
+from app.limits import check_page, check_searches
+from app.schemas import DocumentView, Given, PageParameters, Returned, SearchBody
+from app.service import Service
+from app.settings import Settings
+from indexer.config import DEFAULT_COLLECTION, Library
+from indexer.documents import Document, Hit
+from indexer.errors import BearingError, NotFound
+from indexer.filters import parse_filter
+
+INSTRUCTIONS: Final = (
+    "Searches collections of documents by meaning. Begin with list_collections if you do not know "
+    "what there is; search with a question or a description in plain words; get_document gives the "
+    "whole text of a hit."
+)
+FILTER: Final = (
+    "Only documents whose metadata passes, with the operators $eq $ne $gt $gte $lt $lte $in $nin "
+    '$exists $and $or $not: {"year": {"$gte": 2020}}.'
+)
+READ_ONLY: Final = types.ToolAnnotations(
+    read_only_hint=True, idempotent_hint=True, open_world_hint=False
+)
+
+# One line for each request, at a level that operators look at for what matters to them.
+logging.getLogger("mcp.server.streamable_http_manager").setLevel(logging.WARNING)
+
+
+class SearchInput(Given):
+    """What to search for."""
+
+    query: str = Field(description="A question, a description or a phrase, in plain words.")
+    collection: str = Field(DEFAULT_COLLECTION, description="As list_collections names it.")
+    k: int = Field(5, ge=1, le=100, description="How many documents.")
+    filter: dict[str, JsonValue] | None = Field(None, description=FILTER)
+
+
+class GetInput(Given):
+    """Which document to read."""
+
+    id: str = Field(description="As a hit or list_documents names it.")
+    collection: str = Field(DEFAULT_COLLECTION, description="As list_collections names it.")
+
+
+class ListInput(Given):
+    """Which documents to list."""
+
+    collection: str = Field(DEFAULT_COLLECTION, description="As list_collections names it.")
+    filter: dict[str, JsonValue] | None = Field(None, description=FILTER)
+    cursor: str | None = Field(None, description="Where the page before said to go on.")
+    limit: int = Field(20, ge=1, le=100, description="How many documents.")
+
+
+class NoInput(Given):
+    """Nothing is to be said."""
+
+
+class FoundView(Returned):
+    """A document that answers; a larger score is closer."""
+
+    id: str
+    title: str | None
+    score: float = Field(description="The cosine with the query, in [-1, 1].")
+    passage: str = Field(description="The part of its text that answers best.")
+    metadata: dict[str, Any]
+
+    @classmethod
+    def of(cls, hit: Hit) -> FoundView:
+        """The hit as it is told."""
+        document = hit.document
+        return cls(
+            id=document.id,
+            title=document.title,
+            score=round(hit.score, 4),
+            passage=hit.passage.text,
+            metadata=dict(document.metadata),
+        )
+
+
+class FoundsView(Returned):
+    """Hits, best first."""
+
+    hits: list[FoundView]
+    truncated: bool = Field(description="Whether the end of the query was left out.")
+
+
+class OutlineView(Returned):
+    """A document without its text."""
+
+    id: str
+    title: str | None
+    characters: int
+    metadata: dict[str, Any]
+
+    @classmethod
+    def of(cls, document: Document) -> OutlineView:
+        """The document as it is listed."""
+        return cls(
+            id=document.id,
+            title=document.title,
+            characters=len(document.text),
+            metadata=dict(document.metadata),
+        )
+
+
+class OutlinesView(Returned):
+    """Some documents, in the order they came."""
+
+    documents: list[OutlineView]
+    cursor: str | None = Field(description="Where to go on; null at the end.")
+
+
+class ShelfView(Returned):
+    """A collection."""
+
+    name: str
+    documents: int
+    model: str
+
+
+class ShelvesView(Returned):
+    """All collections that can be searched."""
+
+    collections: list[ShelfView]
+
+
+async def search(given: SearchInput, service: Service) -> FoundsView:
+    """The documents that answer best, each with its best passage."""
+    body = SearchBody(query=given.query, k=given.k, filter=given.filter)  # type: ignore[call-arg]
+    check_searches([body], service.settings)
+    (answer,) = (await service.search(given.collection, [body.to_query()])).answers
+    return FoundsView(hits=[FoundView.of(hit) for hit in answer.hits], truncated=answer.truncated)
+
+
+async def get_document(given: GetInput, service: Service) -> DocumentView:
+    """A document with its whole text."""
+    collection = await service.collection(given.collection)
+    (document,) = await service.reads.run(collection.get, [given.id])
+    if document is None:
+        raise NotFound(f"there is no document {given.id!r} in {given.collection!r}")
+    return DocumentView.of(document)
+
+
+async def list_documents(given: ListInput, service: Service) -> OutlinesView:
+    """Documents without their texts, a page at a time."""
+    check_page(PageParameters(limit=given.limit), service.settings)  # type: ignore[call-arg]
+    collection = await service.collection(given.collection)
+    condition = parse_filter(given.filter)
+    page = await service.reads.run(collection.page, condition, given.cursor, given.limit)
+    return OutlinesView(
+        documents=[OutlineView.of(one) for one in page.documents], cursor=page.cursor
+    )
+
+
+async def list_collections(_: NoInput, service: Service) -> ShelvesView:
+    """The collections there are, with their sizes."""
+    described = await service.reads.run(service.describe_all)
+    return ShelvesView(
+        collections=[
+            ShelfView(name=one.name, documents=one.documents, model=one.model) for one in described
+        ]
+    )
+
+
+Answer: TypeAlias = Callable[[Any, Service], Awaitable[BaseModel]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool: what it takes, what it gives, and what answers."""
+
+    title: str
+    given: type[BaseModel]
+    returned: type[BaseModel]
+    answer: Answer
+
+    @property
+    def name(self) -> str:
+        """As assistants call it."""
+        return self.answer.__name__
+
+    def describe(self) -> types.Tool:
+        """The tool as assistants see it."""
+        return types.Tool(
+            name=self.name,
+            title=self.title,
+            description=self.answer.__doc__,
+            input_schema=self.given.model_json_schema(),
+            output_schema=self.returned.model_json_schema(),
+            annotations=READ_ONLY,
+        )
+
+
+TOOLS: Final[Sequence[Tool]] = (
+    Tool("Search", SearchInput, FoundsView, search),
+    Tool("Read a document", GetInput, DocumentView, get_document),
+    Tool("List documents", ListInput, OutlinesView, list_documents),
+    Tool("List collections", NoInput, ShelvesView, list_collections),
+)
+
+
+def create_server(service: Service) -> Server[Any]:
+    """The tools over a service."""
+    tools = {tool.name: tool for tool in TOOLS}
+
+    async def list_tools(
+        _: ServerRequestContext[Any], _page: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=[tool.describe() for tool in TOOLS])
+
+    async def call_tool(
+        _: ServerRequestContext[Any], called: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        if called.name not in tools:
+            known = ", ".join(tools)
+            raise MCPError(types.INVALID_PARAMS, f"no tool {called.name[:80]!r}; known: {known}")
+        return await _call(tools[called.name], called.arguments or {}, service)
+
+    return Server(
+        "bearing",
+        title="Bearing",
+        version=importlib.metadata.version("bearing"),
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+async def _call(tool: Tool, given: Mapping[str, Any], service: Service) -> types.CallToolResult:
+    """What a tool answers; an error that the assistant can mend is an answer too."""
+    try:
+        view = await tool.answer(tool.given.model_validate(given), service)
+    except ValidationError as error:
+        return _refusal("; ".join(_complaint(one) for one in error.errors()))
+    except (BearingError, Overloaded) as error:
+        return _refusal(str(error))
+    text = types.TextContent(type="text", text=view.model_dump_json())
+    return types.CallToolResult(content=[text], structured_content=view.model_dump(mode="json"))
+
+
+def _complaint(error: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in error["loc"]) or "arguments"
+    return f"{place}: {error['msg']}"
+
+
+def _refusal(message: str) -> types.CallToolResult:
+    text = types.TextContent(type="text", text=message)
+    return types.CallToolResult(content=[text], is_error=True)
+
+
+class Handover(Response):
+    """A request of the protocol over HTTP, which its own library answers.
+
+    No session is kept, as no tool needs one, so any process may answer any request.
+    """
+
+    def __init__(self, service: Service) -> None:
+        super().__init__()
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer it."""
+        manager = StreamableHTTPSessionManager(
+            create_server(self._service),
+            json_response=True,
+            stateless=True,
+            max_request_body_size=self._service.settings.max_body_bytes,
+        )
+        async with manager.run():
+            await manager.handle_request(scope, receive, send)
+
+
+def serve_stdio(settings: Settings) -> None:
+    """Answer an assistant on standard input and output until it leaves.
+
+    Raises the library's error if the data or the model cannot be opened.
+    """
+    anyio.run(_serve_stdio, settings)
+
+
+async def _serve_stdio(settings: Settings) -> None:
+    async with Service.opened(settings, Library) as service:
+        server = create_server(service)
+        async with stdio_server() as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())
