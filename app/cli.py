@@ -14,7 +14,7 @@ from indexer.cli import commands
 from indexer.config import DEFAULT_COLLECTION
 from indexer.errors import MissingExtra
 from indexer.indexing import index_reads
-from indexer.options import Data, Json, Model, Name, open_library
+from indexer.options import Data, Json, Model, Name, Reranker, open_library
 from indexer.readers import read_standard_library, standard_library_bytes
 
 if TYPE_CHECKING:
@@ -73,13 +73,14 @@ def serve(
         ),
     ] = None,
     model: Model = None,
+    reranker: Reranker = None,
     host: Host = None,
     port: Port = None,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Answer searches over HTTP until interrupted; see /docs there for how to ask."""
-    settings = _settings(data, model, host, port, workers)
+    settings = _settings(data, model, host, port, workers=workers, reranker=reranker)
     if collection is not None:
         with open_library(data, model) as library:
             library.obtain(collection, model)
@@ -145,12 +146,11 @@ def _settings(
     model: str | None,
     host: str | None,
     port: int | None,
-    workers: int | None = None,
+    **others: object,
 ) -> Settings:
     from app.settings import load_settings
 
-    given = {"data": data, "model": model, "host": host, "port": port, "workers": workers}
-    return load_settings(**{name: value for name, value in given.items() if value is not None})
+    return load_settings(data=data, model=model, host=host, port=port, **others)
 
 
 def _serve(settings: Settings, figures: console.Figures | None, tries: int = 1) -> None:

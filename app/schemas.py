@@ -37,6 +37,7 @@ from indexer.documents import (
     normalise,
 )
 from indexer.filters import parse_filter
+from indexer.refining import DEFAULT_RERANK
 from indexer.similarity import Measure
 
 Temperature: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -138,6 +139,11 @@ class SearchBody(Given):
         description="How many hits the stages after the first ranking choose from; null takes "
         "enough for k.",
     )
+    rerank: Annotated[int, Field(ge=1)] | bool | None = Field(
+        None,
+        description="How many of the best a cross-encoder scores anew, true for "
+        f"{DEFAULT_RERANK}; needs a text, and a service with BEARING_RERANKER.",
+    )
     diversity: float | None = Field(
         None,
         ge=0,
@@ -182,6 +188,7 @@ class SearchBody(Given):
             min_score=self.min_score,
             exact=self.exact,
             candidates=self.candidates,
+            rerank=DEFAULT_RERANK if self.rerank is True else self.rerank or None,
             diversity=self.diversity,
             group_by=self.group_by,
             group_size=self.group_size,

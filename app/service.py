@@ -20,9 +20,10 @@ from indexer.config import DEFAULT_COLLECTION, Config, Library
 from indexer.documents import Answer, Document, Query, Vector, Vectors
 from indexer.embedding import HUB_ORGANISATION
 from indexer.embedding.embedder import Embedder, Input, Role
+from indexer.embedding.reranking import Pair
 from indexer.errors import BearingError, ModelChanged, NotFound
 from indexer.ingest import Stored, store
-from indexer.search import Searched, embed_queries, staged
+from indexer.search import Searched, embed_queries, required, staged
 from indexer.stages import Searches, Work
 
 log = logging.getLogger(__name__)
@@ -184,6 +185,7 @@ class Service:
         self.writes = Threads(settings.writers, settings.queue_requests)
         self._desks: dict[str, Desk] = {}
         self._models: dict[Embedder, Model] = {}
+        self._judge: Batcher[Pair, float] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -242,6 +244,7 @@ class Service:
         work: Mapping[Work, Callable[[Sequence[Any]], Awaitable[Iterable[Any]]]] = {
             Work.EMBED: desk.model.embed_queries,
             Work.FIND: desk.searches.submit,
+            Work.SCORE: self._score,
             Work.VECTORS: lambda ids: self.reads.run(desk.collection.vectors, ids),
         }
         searches = Searches(staged(query, desk.collection.name) for query in queries)
@@ -290,6 +293,17 @@ class Service:
             raise NotFound(f"no model {name[:200]!r} is served here; served: {', '.join(opened)}")
         return found
 
+    async def _score(self, pairs: Sequence[Pair]) -> list[float]:
+        """How well passages answer, by the cross-encoder, with whatever other pairs wait."""
+        if self._judge is None:
+            reranker = required(await self.reads.run(self.library.reranker))
+            batch, queue = self.settings.batch_texts, self.settings.queue_texts
+            judge: Batcher[Pair, float] = Batcher(
+                lambda pairs: reranker.score(pairs).tolist(), batch=batch, queue=queue
+            )
+            self._judge = self._judge or judge  # another may have been first while this one waited
+        return await self._judge.submit(pairs)
+
     def describe_all(self) -> list[Description]:
         """What there is to say of each collection that can be opened."""
         described = []
@@ -317,6 +331,8 @@ class Service:
         return Desk(collection, self._models[embedder], searches)
 
     async def _warm(self) -> None:
+        if self.settings.reranker:
+            await self._score([("warm", "warm")])
         await self.writes.run(self.library.obtain, DEFAULT_COLLECTION)
         for name in await self.reads.run(self.library.names):
             try:
@@ -333,3 +349,5 @@ class Service:
             await desk.searches.close()
         for model in self._models.values():
             await model.close()
+        if self._judge is not None:
+            await self._judge.close()

@@ -100,6 +100,10 @@ class Settings(BaseSettings):
         "/v1/embeddings; without one they are refused.",
         json_schema_extra={"default": "none"},
     )
+    reranker: str = Field(
+        "",
+        description="Cross-encoder that searches may rerank by (`rerank`): hub name or path.",
+    )
 
     host: str = Field(
         "127.0.0.1",
@@ -169,6 +173,7 @@ class Settings(BaseSettings):
     max_candidates: int = Field(
         10_000, ge=1, description="Most hits that the stages of one search choose from."
     )
+    max_reranked: int = Field(2_048, ge=1, description="Most hits that one request has reranked.")
     max_paged: int = Field(
         10_000, ge=1, description="Most documents of one search on all its pages together."
     )
@@ -301,6 +306,7 @@ class Settings(BaseSettings):
             index=self.index,
             target_recall=self.target_recall,
             index_memory_mb=self.index_memory_mb,
+            reranker=self.reranker,
         )
 
 

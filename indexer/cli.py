@@ -35,9 +35,11 @@ from indexer.options import (
     Model,
     ModeOption,
     Name,
+    Reranker,
     open_library,
 )
 from indexer.readers import Fields, read_paths, total_bytes
+from indexer.refining import DEFAULT_RERANK
 from indexer.reindexing import reindex as reindex_documents
 from indexer.search import search_timed
 from indexer.similarity import Measure, cosine, pairwise, softmax
@@ -225,6 +227,16 @@ def search(
     strategy: Annotated[
         Strategy, typer.Option(help="Rank by the mean of the examples, or by the best of them.")
     ] = Strategy.MEAN,
+    reranker: Reranker = None,
+    rerank: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="DEPTH",
+            help="How many of the best hits are scored anew.",
+            show_default=f"{DEFAULT_RERANK} with --reranker, else none",
+        ),
+    ] = None,
     diversity: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Choose hits unlike each other: 0 not at all, 1 only so."),
@@ -255,15 +267,17 @@ def search(
         min_score=min_score,
         exact=exact,
         candidates=candidates,
+        rerank=rerank or (DEFAULT_RERANK if reranker else None),
         diversity=diversity,
         group_by=group_by,
         group_size=group_size,
         temperature=temperature,
         cursor=cursor,
     )
-    with open_library(data) as library:
+    with open_library(data, reranker=reranker) as library:
         opened = library.open(collection)
-        done = search_timed(opened, library.embedder(opened), [asked])
+        judge = library.reranker() if asked.rerank else None
+        done = search_timed(opened, library.embedder(opened), [asked], judge)
     (answer,) = done.answers
     if answer.truncated:
         console.note("the query is longer than the model's window: its end was not searched for")

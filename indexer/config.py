@@ -29,6 +29,7 @@ from indexer.collection import (
 )
 from indexer.embedding import DEFAULT_MODEL, Backend, Precision, open_embedder
 from indexer.embedding.embedder import Embedder
+from indexer.embedding.reranking import Reranker, open_reranker
 from indexer.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Config:
     index: IndexKind = IndexKind.AUTO
     target_recall: float = 0.99
     index_memory_mb: int = 0
+    reranker: str = ""
 
     @property
     def index_choice(self) -> IndexChoice:
@@ -133,6 +135,7 @@ _READERS: Final[Mapping[str, Any]] = {
     "index": _kind,
     "target_recall": _share,
     "index_memory_mb": _count,
+    "reranker": _text,
 }
 assert set(_READERS) == {field.name for field in fields(Config)}
 
@@ -164,6 +167,7 @@ class Library:
         self._lock = threading.RLock()
         self._collections: dict[str, _Opened] = {}
         self._embedders: dict[str, Embedder] = {}
+        self._reranker: Reranker | None = None
         self._loading: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     @property
@@ -275,6 +279,9 @@ class Library:
                 self._collections.popitem()[1].collection.close()
             while self._embedders:
                 self._embedders.popitem()[1].close()
+            if self._reranker is not None:
+                self._reranker.close()
+                self._reranker = None
 
     def _make_data_folder(self) -> None:
         try:
@@ -303,6 +310,24 @@ class Library:
         collection: Collection = _local()(self._config.data / name, self._config.index_choice)
         self._collections[name] = _Opened(collection, self._folder_number(name))
         return collection
+
+    def reranker(self) -> Reranker | None:
+        """The cross-encoder that the settings name, opened once; None if they name none."""
+        config = self._config
+        if not config.reranker:
+            return None
+        with self._lock:
+            loading = self._loading[f"reranker {config.reranker}"]
+        with loading:
+            if self._reranker is None:
+                self._reranker = open_reranker(
+                    config.reranker,
+                    cache=config.cache,
+                    backend=config.backend,
+                    precision=config.precision,
+                    threads=config.threads,
+                )
+            return self._reranker
 
     def model(self, name: str) -> Embedder:
         """An open model by name or path, opened once; a path means the same elsewhere too."""

@@ -239,7 +239,8 @@ class Query:
     did, as in EmbeddedDocument. Documents that are examples by their ids are never hits.
     ``candidates`` is how many of the best by meaning, and of the best by words, a hybrid search
     fuses; None takes enough for k.
-    ``diversity``, from 0 to 1, weighs being unlike the hits before against the score: see
+    ``rerank`` is how many of the best a cross-encoder scores anew; then ``min_score`` bounds its
+    scores. ``diversity``, from 0 to 1, weighs being unlike the hits before against the score: see
     indexer.ranking.diversity. With ``group_by``, a field of the metadata, k groups of at most
     ``group_size`` hits are asked for: see indexer.grouping. ``cursor`` is what the answer before
     gave to go on; by the time a collection sees the query, ``seen`` says what that stands for.
@@ -257,6 +258,7 @@ class Query:
     candidates: int | None = None
     min_score: float | None = None
     exact: bool = False
+    rerank: int | None = None
     diversity: float | None = None
     group_by: str | None = None
     group_size: int = 1
@@ -272,6 +274,10 @@ class Query:
             raise InvalidQuery(f"candidates must be at least 1, got {self.candidates}")
         if self.temperature is not None and not 0 < self.temperature < float("inf"):
             raise InvalidQuery(f"temperature must be above 0, got {self.temperature}")
+        if self.rerank is not None and self.rerank < 1:
+            raise InvalidQuery(f"rerank must be at least 1, got {self.rerank}")
+        if self.rerank is not None and self.text is None:
+            raise InvalidQuery("rerank needs a text (query): a cross-encoder reads it")
         if self.group_size < 1:
             raise InvalidQuery(f"group_size must be at least 1, got {self.group_size}")
         if self.group_size > 1 and self.group_by is None:
@@ -287,6 +293,10 @@ class Query:
             raise InvalidQuery("give one of: a text (query), a vector, or examples (like, unlike)")
         if self.mode is not Mode.DENSE and self.text is None:
             raise InvalidQuery(f"mode {self.mode} needs a text (query)")
+
+    def admits(self, hit: Hit) -> bool:
+        """Whether a hit scores enough."""
+        return self.min_score is None or hit.score >= self.min_score
 
     @property
     def examples(self) -> tuple[Example, ...]:

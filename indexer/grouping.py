@@ -72,7 +72,7 @@ def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
         (answer,) = yield from rank([asked])
         first = first or answer
         complete = len(answer.hits) < depth
-        groups.add(answer.hits, complete=complete)
+        groups.add(filter(query.admits, answer.hits), complete=complete)
         if complete or len(groups.all) >= query.k:
             break
         numbers += tuple(hit.number for hit in answer.hits)
@@ -80,6 +80,8 @@ def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
         asked = replace(asked, filter=condition, seen=Seen(answer.last, numbers))
     best = groups.all[: query.k]
     yield from _fill(query, rank, groups, [group for group in best if _may_lack(group, query)])
+    if query.rerank is not None and not query.diversity:  # a later look may have found a better one
+        best.sort(key=lambda group: -group.hits[0].score)
     hits = [hit for group in best for hit in group.hits[: query.group_size]]
     return replace(first, hits=tuple(hits), total=None)
 
@@ -98,13 +100,15 @@ def _fill(query: Query, rank: Rank, groups: Groups, lacking: Sequence[Group]) ->
             replace(
                 query,
                 k=query.group_size,
+                rerank=query.rerank and query.group_size,
                 filter=_within(query.filter, groups.by, group.key, keys[: keys.index(group.key)]),
             )
             for group in lacking
         ]
     )
     for group, answer in zip(lacking, answers, strict=True):
-        group.hits = [replace(hit, group=group.key[1]) for hit in answer.hits] or group.hits
+        hits = filter(query.admits, answer.hits)
+        group.hits = [replace(hit, group=group.key[1]) for hit in hits] or group.hits
 
 
 def without_groups(condition: Filter | None, name: str, keys: Sequence[Key]) -> Filter | None:

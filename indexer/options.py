@@ -54,10 +54,21 @@ Model = Annotated[
         show_default="all-MiniLM-L6-v2, or BEARING_MODEL",
     ),
 ]
+Reranker = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="A cross-encoder to score the best hits anew by: hub name or folder.",
+        show_default="none, or BEARING_RERANKER",
+    ),
+]
 ModeOption = Annotated[Mode, typer.Option(help="How queries are held against documents.")]
 Exact = Annotated[bool, typer.Option("--exact", help="Compare every vector.")]
 
 
-def open_library(data: Path | None, model: str | None = None) -> Library:
+def open_library(
+    data: Path | None, model: str | None = None, reranker: str | None = None
+) -> Library:
     """The data directory, with what else the environment says."""
-    return Library(Config.from_environment(os.environ, data=data, model=model))
+    given = {"data": data, "model": model, "reranker": reranker}
+    return Library(Config.from_environment(os.environ, **given))

@@ -21,12 +21,36 @@ CANDIDATES_PER_HIT: Final = 5
 """How many hits diverse ones are chosen from, for each that is asked for."""
 
 
+DEFAULT_RERANK: Final = 50
+"""How many hits are reranked where only that is asked for."""
+
+
 def first_ranking(query: Query) -> Query:
     """What a collection is asked, so that the stages after it have candidates to choose from."""
-    if not (query.diversity or query.group_by):
-        return query
-    depth = query.candidates or max(LEAST_CANDIDATES, CANDIDATES_PER_HIT * query.k)
-    return replace(query, k=max(query.k * query.group_size, depth))
+    depth = query.k * query.group_size
+    if query.rerank is not None:
+        return replace(query, k=max(depth, query.rerank), min_score=None)
+    if query.diversity or query.group_by:
+        enough = max(LEAST_CANDIDATES, CANDIDATES_PER_HIT * query.k)
+        depth = max(depth, query.candidates or enough)
+    return replace(query, k=depth) if depth > query.k else query
+
+
+def reranked(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
+    """All hits by the cross-encoder's score; they keep what else they were scored.
+
+    It reads the query's text, and the best passage of a hit behind the document's title. Of
+    equals the better one of the first ranking comes first.
+    """
+    if query.rerank is None:
+        return hits
+    pairs = [(query.text, hit.document.prefix + hit.passage.text) for hit in hits]
+    scores = yield Need(Work.SCORE, pairs)
+    judged = [
+        replace(hit, score=float(score), scores=replace(hit.scores, reranked=float(score)))
+        for hit, score in zip(hits, scores, strict=True)
+    ]
+    return sorted(judged, key=lambda hit: -hit.score)
 
 
 def diversified(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
@@ -43,7 +67,8 @@ def diversified(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
     if not there:
         return gone
     scores = np.array([hit.score for hit, _ in there])
-    relevance = scores if query.mode is Mode.DENSE else rescaled(scores)
+    cosines = query.mode is Mode.DENSE and query.rerank is None
+    relevance = scores if cosines else rescaled(scores)
     vectors = np.stack([_vector_of(hit, one) for hit, one in there])
     chosen = diversify(relevance, vectors, query.k, query.diversity)
     return [*(there[i][0] for i in chosen), *gone][: query.k]

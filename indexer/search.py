@@ -10,9 +10,11 @@ from typing import Any
 from indexer.collection import Collection
 from indexer.documents import Answer, ExampleText, Mode, Query, Vector
 from indexer.embedding.embedder import Embedder, Role
+from indexer.embedding.reranking import Reranker
+from indexer.errors import InvalidQuery
 from indexer.grouping import grouped
 from indexer.paging import resumed, with_cursor
-from indexer.refining import diversified, first_ranking
+from indexer.refining import diversified, first_ranking, reranked
 from indexer.stages import Need, Searches, Staged, Work
 
 
@@ -80,6 +82,7 @@ def staged(query: Query, collection: str) -> Staged[Answer]:
     ready, truncated = yield from _embed(resumed(query, collection))
     if ready.group_by is None:
         (answer,) = yield from _rank([ready])
+        answer = _bounded(ready, answer)
     else:
         answer = yield from grouped(ready, _rank_all, first_ranking(ready).k)
     return with_cursor(query, collection, replace(answer, truncated=truncated))
@@ -98,9 +101,17 @@ def _rank(queries: Sequence[Query]) -> Staged[list[Answer]]:
     answers = yield Need(Work.FIND, [first_ranking(query) for query in queries])
     ranked = []
     for query, answer in zip(queries, answers, strict=True):
-        hits = yield from diversified(query, answer.hits)
+        hits = yield from reranked(query, answer.hits)
+        hits = yield from diversified(query, hits)
         ranked.append(replace(answer, hits=tuple(hits[: query.k])))
     return ranked
+
+
+def _bounded(query: Query, answer: Answer) -> Answer:
+    """The answer without hits that score too little; a collection has bounded its own scores."""
+    if query.rerank is None or query.min_score is None:
+        return answer
+    return replace(answer, hits=tuple(filter(query.admits, answer.hits)), total=None)
 
 
 def _rank_all(queries: Sequence[Query]) -> Staged[list[Answer]]:
@@ -126,11 +137,17 @@ class Searched:
         return sum(self.milliseconds.values()) - self.embed_ms
 
 
-def search_timed(collection: Collection, embedder: Embedder, queries: Sequence[Query]) -> Searched:
+def search_timed(
+    collection: Collection,
+    embedder: Embedder,
+    queries: Sequence[Query],
+    reranker: Reranker | None = None,
+) -> Searched:
     """The answer to each query, in order, and how long that took."""
     work: Mapping[Work, Callable[[Sequence[Any]], Iterable[Any]]] = {
         Work.EMBED: lambda queries: zip(*embed_queries(embedder, queries), strict=True),
         Work.FIND: collection.search,
+        Work.SCORE: lambda pairs: required(reranker).score(pairs),
         Work.VECTORS: collection.vectors,
     }
     searches = Searches(staged(query, collection.name) for query in queries)
@@ -142,6 +159,24 @@ def search_timed(collection: Collection, embedder: Embedder, queries: Sequence[Q
     return Searched(tuple(searches.answers), spent)
 
 
-def search(collection: Collection, embedder: Embedder, queries: Sequence[Query]) -> list[Answer]:
-    """The answer to each query, in order."""
-    return list(search_timed(collection, embedder, queries).answers)
+def search(
+    collection: Collection,
+    embedder: Embedder,
+    queries: Sequence[Query],
+    reranker: Reranker | None = None,
+) -> list[Answer]:
+    """The answer to each query, in order.
+
+    Raises InvalidQuery for one that is to be reranked where there is no reranker.
+    """
+    return list(search_timed(collection, embedder, queries, reranker).answers)
+
+
+def required(reranker: Reranker | None) -> Reranker:
+    """The reranker; raises InvalidQuery if there is none."""
+    if reranker is None:
+        raise InvalidQuery(
+            "rerank needs a cross-encoder, and none was named: say --reranker MODEL, or set "
+            "BEARING_RERANKER (a service: before it starts)"
+        )
+    return reranker

@@ -27,13 +27,15 @@ class Work(IntEnum):
     ===========  ============================  ====================================
     EMBED        a Query with texts            it with vectors; whether one was cut
     FIND         a Query                       its first Answer
+    SCORE        a text and a passage          how well the passage answers, a float
     VECTORS      a document's id               its StoredVectors, or None
     ===========  ============================  ====================================
     """
 
     EMBED = 1
     FIND = 2
-    VECTORS = 3
+    SCORE = 3
+    VECTORS = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,62 @@ def save_static(folder: Path) -> Path:
     return folder
 
 
+def _save_cross(folder: Path, config: Any, tokenizer: Any) -> Path:
+    """Save a cross-encoder of this configuration."""
+    import torch
+    from sentence_transformers import CrossEncoder
+    from transformers import AutoModelForSequenceClassification
+
+    torch.manual_seed(7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain = folder.with_name(folder.name + "-plain")
+        AutoModelForSequenceClassification.from_config(config).float().save_pretrained(plain)
+        tokenizer.save_pretrained(plain)
+        model = CrossEncoder(str(plain), device="cpu", local_files_only=True)
+        model.save(str(folder), create_model_card=False)
+    return folder
+
+
+def save_cross_bert(folder: Path, labels: int = 1) -> Path:
+    """A BERT that tells the two texts of a pair apart by types of tokens; sigmoid scores."""
+    from tokenizers import processors
+    from transformers import BertConfig
+
+    tokenizer = bert_tokenizer()
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    shape = _shape(tokenizer, max_position_embeddings=64, num_labels=labels)
+    return _save_cross(folder, BertConfig(**shape), tokenizer)
+
+
+def save_cross_roberta(folder: Path) -> Path:
+    """A RoBERTa, without types of tokens; its scores are logits, as its configuration says."""
+    from tokenizers import processors
+    from transformers import RobertaConfig
+
+    tokenizer = byte_tokenizer("<s>", "</s>")
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    activation = {"activation_fn": "torch.nn.modules.linear.Identity"}
+    shape = _shape(tokenizer, max_position_embeddings=64, num_labels=1)
+    config = RobertaConfig(**shape, sentence_transformers=activation)
+    return _save_cross(folder, config, tokenizer)
+
+
+CROSS_ENCODERS: Mapping[str, Callable[[Path], Path]] = {
+    "bert": save_cross_bert,
+    "roberta": save_cross_roberta,
+}
+"""What reranks, by architecture."""
+
 CONVERTIBLE: Mapping[str, Callable[[Path], Path]] = {
     "bert": save_bert,
     "roberta": save_roberta,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from indexer.errors import ModelError
 
 if TYPE_CHECKING:
     import openvino
-    from sentence_transformers import SentenceTransformer
+    import torch
+    from sentence_transformers import CrossEncoder, SentenceTransformer
 
 ATTENTIONS: Final = ("sdpa", "eager")
 """How attention is written in the graph, faster first. Where a padded row may attend to nothing,
@@ -43,7 +44,7 @@ def convert(checkpoint: Checkpoint, path: Path) -> tuple[Setup, Mapping[Role, Ve
     setup = describe(model)
     references = encode_probes(model)
     for attention in ATTENTIONS:
-        _write(_trace(model, setup, attention), path)
+        write_graph(_trace(model, setup, attention), path)
         engine = CompiledEngine(path, setup, Precision.F32, threads=0)
         worst = worst_cosine(assemble(checkpoint, setup, engine), references)
         if worst >= FAITHFUL_COSINE:
@@ -51,7 +52,8 @@ def convert(checkpoint: Checkpoint, path: Path) -> tuple[Setup, Mapping[Role, Ve
     raise Unconvertible(f"its graph gives other vectors (cosine {worst:.5f} on known texts)")
 
 
-def _write(graph: openvino.Model, path: Path) -> None:
+def write_graph(graph: openvino.Model, path: Path) -> None:
+    """Write a graph to ``path``, and its weights beside it."""
     import openvino
 
     openvino.save_model(graph, path, compress_to_fp16=False)
@@ -63,25 +65,39 @@ def _trace(model: SentenceTransformer, setup: Setup, attention: str) -> openvino
     Inputs are ``ids`` and ``mask``, (n, length) int32, and ``pooled`` like ``mask`` where prompts
     are not pooled; the output is (n, dimension) float32. Raises Unconvertible.
     """
-    forbid_telemetry()
-    import openvino.frontend
-    import torch
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
     from sentence_transformers.base.modules import Router
-
-    from indexer.embedding.pytorch import hushed
 
     if any(isinstance(module, Router) for module in model.modules()):
         raise Unconvertible("it routes queries and documents through different modules")
     if not hasattr(model.tokenizer, "pad_token_id"):
         raise Unconvertible("its first module takes no padded batches of tokens")
+    return trace(model, _whole(model, setup), _example(setup), attention)
+
+
+def trace(
+    model: SentenceTransformer | CrossEncoder,
+    whole: torch.nn.Module,
+    example: Mapping[str, torch.Tensor],
+    attention: str,
+) -> openvino.Model:
+    """A model, made into a module from tensors to one, as a graph of dynamic shape.
+
+    ``example`` has the module's inputs by name. Raises Unconvertible.
+    """
+    forbid_telemetry()
+    import openvino.frontend
+    import torch
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    from indexer.embedding.pytorch import hushed
+
     frontend = openvino.frontend.FrontEndManager().load_by_framework("pytorch")
     try:
         with hushed(), torch.inference_mode():
             if model.transformers_model is not None:
                 model.transformers_model.set_attn_implementation(attention)
             # The frontend itself, since openvino.convert_model would report to its maker.
-            decoder = TorchScriptPythonDecoder(_whole(model, setup), example_input=_example(setup))
+            decoder = TorchScriptPythonDecoder(whole, example_input=dict(example))
             graph = frontend.convert(frontend.load(decoder))
     except (ArithmeticError, AttributeError, LookupError) as error:
         raise Unconvertible(_first_line(error)) from error
@@ -94,7 +110,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def _example(setup: Setup) -> dict[str, Any]:
+def _example(setup: Setup) -> dict[str, torch.Tensor]:
     """Two texts of unequal length, so that no dimension is taken for a constant."""
     import torch
 
@@ -111,7 +127,7 @@ def _example(setup: Setup) -> dict[str, Any]:
     return example if setup.poolable_prompt else {**example, "pooled": example["mask"].clone()}
 
 
-def _whole(model: SentenceTransformer, setup: Setup) -> Any:  # noqa: ANN401 - torch has no types here
+def _whole(model: SentenceTransformer, setup: Setup) -> torch.nn.Module:
     """The model as a module from tensors to unit vectors."""
     import torch
 

@@ -66,7 +66,7 @@ def open_compiled(
     if precision is Precision.INT8:
         folder = entry_folder(checkpoint, cache, "int8")
         entry = _obtain(folder, cache, partial(_fill_quantised, entry))
-    ways = product(_precisions(precision), dict.fromkeys((entry.fused, True)))
+    ways = product(precisions(precision), dict.fromkeys((entry.fused, True)))
     for kind, fused in ways:
         engine = CompiledEngine(entry.graph, entry.setup, kind, threads, fused=fused)
         embedder = assemble(checkpoint, entry.setup, engine)
@@ -82,14 +82,14 @@ def _obtain(folder: Path, cache: Path, fill: Fill) -> Entry:
     entry = read_entry(folder, cache)
     if entry is None:
         log.info("converting a model for OpenVINO, once, into %s", folder)
-        _make_entry(folder, fill)
+        make_entry(folder, fill)
         entry = read_entry(folder, cache)
     if entry is None:
         raise ModelError(f"the model cache at {folder} was damaged while it was written")
     return entry
 
 
-def _precisions(wanted: Precision) -> list[Precision]:
+def precisions(wanted: Precision) -> list[Precision]:
     """What to try, fastest first."""
     forbid_telemetry()
     import openvino
@@ -132,10 +132,8 @@ def read_entry(folder: Path, cache: Path) -> Entry | None:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         if reason := manifest.get("unconvertible"):
             raise Unconvertible(reason)
-        for name, digest in manifest["files"].items():
-            if digest_file(folder / name, cache) != digest:
-                log.warning("the converted model in %s is damaged: converting anew", folder)
-                return None
+        if not is_intact(folder, manifest["files"], cache):
+            return None
         tokenizer = (folder / TOKENIZER).read_text("utf-8")
         setup = Setup(tokenizer=tokenizer, **manifest["setup"])
         references = {
@@ -150,13 +148,21 @@ def read_entry(folder: Path, cache: Path) -> Entry | None:
     return Entry(folder / GRAPH, setup, references, bool(manifest["fused"]))
 
 
+def is_intact(folder: Path, files: Mapping[str, str], cache: Path) -> bool:
+    """Whether these files of an entry have these digests; a warning says if one has not."""
+    intact = all(digest_file(folder / name, cache) == digest for name, digest in files.items())
+    if not intact:
+        log.warning("the converted model in %s is damaged: converting anew", folder)
+    return intact
+
+
 def _fill_converted(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:
     """The manifest of the model's graph, or of why it has none."""
     try:
         setup, references = convert(checkpoint, work / GRAPH)
     except Unconvertible as problem:
         return {"unconvertible": str(problem)}
-    return _manifest(setup, references, work, _precisions(Precision.AUTO)[0])
+    return _manifest(setup, references, work, precisions(Precision.AUTO)[0])
 
 
 def _fill_quantised(entry: Entry, work: Path) -> dict[str, Any]:
@@ -181,7 +187,7 @@ def _manifest(
     }
 
 
-def _make_entry(folder: Path, fill: Fill) -> None:
+def make_entry(folder: Path, fill: Fill) -> None:
     """Put an entry into this folder: what ``fill`` writes, and the manifest that it gives.
 
     Raises StorageFailed if the cache cannot be written.

@@ -26,7 +26,7 @@ from indexer.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import CrossEncoder, SentenceTransformer
 
 UNBOUNDED: Final = 8192
 """The window of a model that names none."""
@@ -113,13 +113,14 @@ def load_model(checkpoint: Checkpoint, device: str | None = None) -> SentenceTra
                 model_kwargs={"use_safetensors": True, "dtype": torch.float32},
             )
     except (ArithmeticError, AttributeError, ImportError, LookupError, OSError) as error:
-        raise _unloadable(checkpoint, error) from error
+        raise unloadable(checkpoint, error) from error
     except (RuntimeError, TypeError, ValueError) as error:
-        raise _unloadable(checkpoint, error) from error
+        raise unloadable(checkpoint, error) from error
     return model.float().eval()
 
 
-def _unloadable(checkpoint: Checkpoint, error: Exception) -> ModelError:
+def unloadable(checkpoint: Checkpoint, error: Exception) -> ModelError:
+    """The error that says that, and why, a model was not loaded."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return ModelError(
         f"sentence-transformers cannot load model {checkpoint.name!r} from {checkpoint.folder} "
@@ -133,7 +134,7 @@ def describe(model: SentenceTransformer) -> Setup:
     modes = getattr(pooling, "pooling_mode", "none")
     window = model.max_seq_length
     return Setup(
-        tokenizer=_tokenizer_json(model),
+        tokenizer=tokenizer_json(model),
         prompts=_prompts(model),
         window=int(window) if window and 0 < window <= 1 << 20 else UNBOUNDED,
         dimension=int(model.get_embedding_dimension() or 0),
@@ -149,7 +150,8 @@ def _pooling(model: SentenceTransformer) -> torch.nn.Module | None:
     return next((module for module in model.modules() if isinstance(module, Pooling)), None)
 
 
-def _tokenizer_json(model: SentenceTransformer) -> str:
+def tokenizer_json(model: SentenceTransformer | CrossEncoder) -> str:
+    """The model's tokenizer as JSON of the tokenizers library; raises ModelError if it has none."""
     import tokenizers
 
     tokenizer = model.tokenizer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from indexer.documents import (
 from indexer.embedding.hashing import open_hashing
 from indexer.errors import InvalidQuery
 from indexer.ranking.diversity import diversify
-from indexer.refining import diversified
+from indexer.refining import diversified, reranked
 from indexer.search import search
 from indexer.stages import Staged
 from indexer.storage.collection import LocalCollection
@@ -116,6 +117,98 @@ def test_what_was_deleted_or_changed_meanwhile_is_no_fault() -> None:
     chosen = drive(diversified(query, hits), stored)
     assert [hit.document.id for hit in chosen] == ["x", "y", "x2", "gone"]
     assert drive(diversified(query, hits[1:2]), [None]) == hits[1:2]
+
+
+def test_reranked_hits_are_ordered_by_the_new_score_and_keep_the_old(
+    collection: Collection,
+) -> None:
+    """All that lie within the depth are scored anew, and all k hits however small the depth."""
+    vector = random_units(1, seed=5)[0]
+
+    def rerank(**asked: Any) -> Answer:
+        query = Query(text="a b", vector=vector, **asked)
+        with open_hashing(DIMENSION) as embedder:
+            return search(collection, embedder, [query], Backwards())[0]
+
+    plain = ask(collection, Query(vector=vector, k=30)).hits
+    for k, depth, looked_at in ((5, 30, 30), (30, 5, 30), (30, 30, 30)):
+        hits = rerank(k=k, rerank=depth).hits
+        assert [hit.document.id for hit in hits] == [
+            hit.document.id for hit in plain[:looked_at][::-1][:k]
+        ]
+        for hit in hits:
+            before = next(one for one in plain if one.document.id == hit.document.id)
+            assert hit.scores.reranked == hit.score != before.score
+            assert (hit.scores.dense, hit.scores.dense_rank) == (
+                before.score,
+                before.scores.dense_rank,
+            )
+            assert hit.distance == before.distance
+
+
+class Backwards:
+    """A reranker that turns every order around; it is asked once for all."""
+
+    name = "backwards"
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """The place of each pair."""
+        self.calls += 1
+        assert self.calls == 1 and {query for query, _ in pairs} == {"a b"}
+        return np.arange(len(pairs), dtype=np.float32)
+
+
+def test_a_cross_encoder_reads_the_title_and_the_best_passage() -> None:
+    """Of equal scores the better hit of the first ranking comes first; others are cut by score."""
+    hits = [
+        Hit(Document("x", "one two", "Title"), 0.9, Passage("one", 0, 3)),
+        Hit(Document("y", "three"), 0.8, Passage("three", 0, 5)),
+        Hit(Document("z", "four"), 0.7, Passage("four", 0, 4)),
+    ]
+    staged = reranked(Query(text="q", rerank=3), hits)
+    assert next(staged).items == [("q", "Title one"), ("q", "three"), ("q", "four")]
+    with pytest.raises(StopIteration) as end:
+        staged.send([0.25, 0.5, 0.5])
+    assert [(hit.document.id, hit.score) for hit in end.value.value] == [
+        ("y", 0.5),
+        ("z", 0.5),
+        ("x", 0.25),
+    ]
+
+
+def test_min_score_bounds_the_score_that_hits_are_ordered_by(collection: Collection) -> None:
+    """A hit that the first ranking scores low may be one that the cross-encoder scores high."""
+    query = Query(text="a", vector=VECTORS[0], k=9, rerank=9, min_score=6)
+    with open_hashing(DIMENSION) as embedder:
+        (answer,) = search(collection, embedder, [replace(query, text="a b")], Backwards())
+    assert [hit.score for hit in answer.hits] == [8, 7, 6]
+    assert answer.total is None
+
+
+def test_groups_and_diversity_follow_the_reranked_order(collection: Collection) -> None:
+    """A group is where the best of its hits is by the new score."""
+    query = Query(text="a b", vector=VECTORS[0], k=7, rerank=40)
+    with open_hashing(DIMENSION) as embedder:
+        (plain,) = search(collection, embedder, [query], Backwards())
+        grouped = replace(query, group_by="nothing has it")
+        (alone,) = search(collection, embedder, [grouped], Backwards())
+        (diverse,) = search(collection, embedder, [replace(query, diversity=0.5)], Backwards())
+    assert [hit.document.id for hit in alone.hits] == [hit.document.id for hit in plain.hits]
+    assert diverse.hits[0] == plain.hits[0] and diverse.hits != plain.hits
+    assert all(hit.scores.reranked is not None for hit in diverse.hits)
+
+
+def test_reranking_without_a_cross_encoder_says_how_to_have_one(collection: Collection) -> None:
+    """It names the option and the variable; what has no text to read is refused at once."""
+    with pytest.raises(InvalidQuery, match=r"--reranker.*BEARING_RERANKER"):
+        ask(collection, Query(text="a", vector=VECTORS[0], rerank=5))
+    with pytest.raises(InvalidQuery, match="needs a text"):
+        Query(vector=VECTORS[0], rerank=5)
+    with pytest.raises(InvalidQuery, match="at least 1"):
+        Query(text="a", rerank=0)
 
 
 def test_scores_that_are_no_cosines_are_rescaled() -> None:
