@@ -25,6 +25,7 @@ from indexer.documents import (
 from indexer.embedding.embedder import Identity
 from indexer.errors import InvalidInput
 from indexer.filters import Filter
+from indexer.ranking.calibration import Calibration
 from indexer.ranking.significance import Background
 
 
@@ -252,6 +253,17 @@ class Collection(Protocol):
 
     def sample(self, count: int, seed: int = 0) -> Vectors:
         """At most ``count`` stored vectors, drawn without replacement."""
+        ...
+
+    def calibrations(self) -> Mapping[str, Calibration]:
+        """What was learned from judged queries for its present model, by kind of ranking."""
+        ...
+
+    def keep_calibration(self, calibration: Calibration) -> None:
+        """Use this from now on for its kind of ranking; durable.
+
+        Raises ModelChanged if it is of another model than the collection's.
+        """
         ...
 
     def background(self) -> Background | None:

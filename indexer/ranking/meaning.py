@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.documents import Hit, Vector
+from indexer.documents import Hit, Mode, Query, Vector
+from indexer.ranking.calibration import Calibration
 from indexer.ranking.significance import Background
 from indexer.similarity import softmax
 
@@ -50,3 +51,26 @@ def _cosines(hits: Sequence[Hit]) -> tuple[list[int], NDArray[np.float64]]:
         (place, hit.scores.dense) for place, hit in enumerate(hits) if hit.scores.dense is not None
     ]
     return [place for place, _ in known], np.array([cosine for _, cosine in known], np.float64)
+
+
+def ranking_of(query: Query) -> str:
+    """The kind of ranking that a query asks for: scores of one kind mean the same."""
+    return f"{query.mode}/{query.fusion}" if query.mode is Mode.HYBRID else str(query.mode)
+
+
+def with_relevance(
+    query: Query, hits: Sequence[Hit], calibrations: Mapping[str, Calibration]
+) -> list[Hit]:
+    """The hits of a query, best first, with the relevance that their ranking is calibrated to.
+
+    What was learned from queries says nothing of examples.
+    """
+    calibration = calibrations.get(ranking_of(query))
+    if calibration is None or query.examples or not hits:
+        return list(hits)
+    first = 1 + (len(query.seen.numbers) if query.seen else 0)
+    scores = np.array([hit.score for hit in hits], dtype=np.float64)
+    relevance = calibration.curve(scores, np.arange(first, first + len(hits)))
+    return [
+        replace(hit, relevance=value) for hit, value in zip(hits, relevance.tolist(), strict=True)
+    ]

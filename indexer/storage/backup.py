@@ -33,6 +33,7 @@ from indexer.errors import (
     StorageFailed,
 )
 from indexer.storage import sealed
+from indexer.storage.calibrations import FILE as CALIBRATIONS
 from indexer.storage.checking import STORE
 from indexer.storage.choice import FILE as CHOICE
 from indexer.storage.rows import VECTORS, generation_folder
@@ -43,7 +44,7 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 MOST_MANIFEST_BYTES: Final = 1_000_000
 _MEMBER: Final = re.compile(
-    r"store\.sqlite|index\.json|"
+    r"store\.sqlite|index\.json|calibration\.json|"
     r"generations/[1-9][0-9]{0,8}/(vectors\.f32|sealed\.json|sealed-[0-9a-f-]+\.faiss)"
 )
 _PART_BYTES: Final = 1 << 20
@@ -232,8 +233,9 @@ def _sources(snapshot: Snapshot, folder: Path, files: ExitStack) -> Iterator[_So
         else:
             yield _Source(name, size, partial(_parts, file, size))
     yield from _index_sources(snapshot, folder, files)
-    if (folder / CHOICE).exists():
-        yield _small(CHOICE, (folder / CHOICE).read_bytes())
+    for kept in (CHOICE, CALIBRATIONS):
+        if (folder / kept).exists():
+            yield _small(kept, (folder / kept).read_bytes())
 
 
 def _blocks(snapshot: Snapshot, generation: int) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -41,10 +41,13 @@ from indexer.errors import (
     StorageFailed,
 )
 from indexer.filters import Filter
+from indexer.ranking.calibration import Calibration
+from indexer.ranking.meaning import with_relevance
 from indexer.ranking.significance import Background
 from indexer.storage import sealed
-from indexer.storage.answering import answer_queries, vectors_of
+from indexer.storage.answering import answer_queries, check_model, vectors_of
 from indexer.storage.background import Backgrounds
+from indexer.storage.calibrations import Calibrations
 from indexer.storage.checking import require_written_vectors
 from indexer.storage.choice import keep_choice, kept_choice
 from indexer.storage.lock import WriterLock
@@ -89,6 +92,7 @@ class LocalCollection:
         with self._store.reading() as snapshot:
             self._rows = load_rows(folder, snapshot, None)
         self._backgrounds = Backgrounds()
+        self._calibrations = Calibrations(folder)
         self._watch = RecallWatch(self._try_harder)
         self._sealer = Sealer(kept_choice(folder) or choice or IndexChoice(), self._seal)
 
@@ -391,6 +395,17 @@ class LocalCollection:
             drawn: Vectors = np.array(rows.vectors[np.sort(members[chosen])])
             return drawn
 
+    def calibrations(self) -> Mapping[str, Calibration]:
+        """What was learned from judged queries; see the Protocol."""
+        return self._calibrations.of(self.identity.fingerprint)
+
+    def keep_calibration(self, calibration: Calibration) -> None:
+        """Use this from now on; see the Protocol."""
+        with self._lock.held("calibrate"):
+            rows = self._follow_newest()
+            check_model(rows, calibration.model, "the calibration")
+            self._calibrations.keep(calibration)
+
     def background(self) -> Background | None:
         """What unrelated texts score here; see the Protocol."""
         return self._background_of(self._follow_newest())
@@ -405,9 +420,14 @@ class LocalCollection:
             self._consider_sealing()  # whoever wrote may have died before it came to it
         with self._state() as (snapshot, rows):
             background = self._background_of(rows)
-            return answer_queries(
+            answers = answer_queries(
                 snapshot, rows, self._selections, queries, self._watch, background
             )
+        calibrations = self._calibrations.of(rows.identity.fingerprint)
+        return [
+            replace(answer, hits=tuple(with_relevance(query, answer.hits, calibrations)))
+            for query, answer in zip(queries, answers, strict=True)
+        ]
 
     @contextmanager
     def _state(self) -> Iterator[tuple[Snapshot, Rows]]:
