@@ -47,7 +47,12 @@ def reranked(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
     pairs = [(query.text, hit.document.prefix + hit.passage.text) for hit in hits]
     scores = yield Need(Work.SCORE, pairs)
     judged = [
-        replace(hit, score=float(score), scores=replace(hit.scores, reranked=float(score)))
+        replace(
+            hit,
+            score=float(score),
+            scores=replace(hit.scores, reranked=float(score)),
+            relevance=None,  # it was learned from the first ranking's scores and places
+        )
         for hit, score in zip(hits, scores, strict=True)
     ]
     return sorted(judged, key=lambda hit: -hit.score)
