@@ -36,7 +36,10 @@ COLLECTION_PREFIX: Final = "/collections/{collection}"
 _ROLE: Final = "__role_needed__"
 
 
-def service_of(request: Request) -> Service:
+# Dependencies are coroutines: the framework would send plain functions to a thread each.
+
+
+async def service_of(request: Request) -> Service:
     """The service that the lifespan opened."""
     service: Service = request.state.service
     return service
@@ -45,11 +48,11 @@ def service_of(request: Request) -> Service:
 ServiceNeeded = Annotated[Service, Depends(service_of)]
 
 
-def declare_collection(collection: Annotated[str, Path(description="A collection.")]) -> None:
+async def declare_collection(collection: Annotated[str, Path(description="A collection.")]) -> None:
     """Put the path parameter of ``/collections/{collection}/...`` into the OpenAPI document."""
 
 
-def collection_name(request: Request) -> str:
+async def collection_name(request: Request) -> str:
     """The collection in the path; ``default`` for routes without one."""
     name: str = request.path_params.get("collection", DEFAULT_COLLECTION)
     return name
@@ -135,7 +138,7 @@ class BoundedRequest(Request):
 
         Raises HTTPException as soon as it is known to be too long (413), or takes too long (408).
         """
-        settings = service_of(self).settings
+        settings = self.state.service.settings
         limit = settings.max_body_bytes
         self._refuse_over(limit, int(self.headers.get("content-length", 0)))
         length = 0

@@ -7,7 +7,6 @@ is NaN or infinite. How much may be asked at once depends on the settings: see a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
@@ -350,7 +349,8 @@ class ScoresView(Returned):
     @classmethod
     def of(cls, scores: Scores) -> Self:
         """Those of the scores that are known."""
-        return cls(**{name: value for name, value in asdict(scores).items() if value is not None})
+        values = ((name, getattr(scores, name)) for name in cls.model_fields)
+        return cls(**{name: value for name, value in values if value is not None})
 
 
 class HitView(DocumentView):
