@@ -27,6 +27,7 @@ from indexer.documents import (
     Document,
     Example,
     ExampleText,
+    Explanation,
     Hit,
     Mode,
     Query,
@@ -35,6 +36,7 @@ from indexer.documents import (
     Vector,
     normalise,
 )
+from indexer.explaining import DEFAULT_EXPLAIN
 from indexer.filters import parse_filter
 from indexer.refining import DEFAULT_RERANK
 from indexer.similarity import Measure
@@ -156,6 +158,11 @@ class SearchBody(Given):
         description="A metadata field: k groups of hits that have its value in common.",
     )
     group_size: int = Field(1, ge=1, description="How many hits of each group at most.")
+    explain: Annotated[int, Field(ge=0)] | bool = Field(
+        False,
+        description="Says of the first hits why they are: their best passages, and the words that "
+        f"carry the score; true for the first {DEFAULT_EXPLAIN}, or how many.",
+    )
     temperature: Temperature | None = Field(
         None, description="Adds to each hit its probability: softmax(score / temperature)."
     )
@@ -191,6 +198,7 @@ class SearchBody(Given):
             diversity=self.diversity,
             group_by=self.group_by,
             group_size=self.group_size,
+            explain=DEFAULT_EXPLAIN if self.explain is True else int(self.explain),
             temperature=self.temperature,
             cursor=self.cursor,
         )
@@ -336,6 +344,44 @@ class PassageView(Returned):
     end: int
 
 
+class ScoredPassageView(PassageView):
+    """A passage with its cosine, null where that is not known."""
+
+    score: float | None
+
+
+class WordView(Returned):
+    """A word of the best passage: by how much the cosine falls without it."""
+
+    text: str
+    effect: float
+    spans: list[tuple[int, int]] = Field(description="Where it stands in the document's text.")
+
+
+class ExplanationView(Returned):
+    """Why a document is a hit."""
+
+    passages: list[ScoredPassageView] = Field(description="Its best passages, best first.")
+    words: list[WordView] = Field(
+        description="The words of the best passage, by falling effect on the cosine."
+    )
+    words_left_out: int = Field(description="How many more words there are, not tried.")
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> Self:
+        """The explanation as it travels."""
+        passages = [
+            ScoredPassageView(text=p.text, start=p.start, end=p.end, score=one.score)
+            for one in explanation.passages
+            for p in (one.passage,)
+        ]
+        words = [
+            WordView(text=word.text, effect=word.effect, spans=list(word.spans))
+            for word in explanation.words
+        ]
+        return cls(passages=passages, words=words, words_left_out=explanation.words_left_out)
+
+
 class ScoresView(Returned):
     """What a hit's score is made of; only what is known."""
 
@@ -371,12 +417,17 @@ class HitView(DocumentView):
     relevance: float | None = Field(
         None, description="How often a hit like this was judged relevant; only if calibrated."
     )
+    explanation: ExplanationView | None = Field(
+        None, description="Only of the hits that `explain` asks for."
+    )
 
     @classmethod
     def of_hit(cls, hit: Hit, *, grouped: bool = False) -> Self:
         """The hit as it travels."""
         document, passage = hit.document, hit.passage
         extra: dict[str, Any] = {"group": hit.group} if grouped else {}
+        if hit.explanation is not None:
+            extra["explanation"] = ExplanationView.of(hit.explanation)
         meanings = {
             "probability": hit.probability,
             "significance": hit.significance,

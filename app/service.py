@@ -132,6 +132,10 @@ class Model:
             for query, kept in zip(queries, known, strict=True)
         ]
 
+    async def embed_documents(self, texts: Sequence[str]) -> list[Vector]:
+        """The vectors of texts as of documents, in order."""
+        return [embedded.vector for embedded in await self.texts.submit(texts)]
+
     def _embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
         embedded = list(zip(*embed_queries(self.embedder, queries), strict=True))
         for query, truncated in embedded:
@@ -245,6 +249,7 @@ class Service:
             Work.EMBED: desk.model.embed_queries,
             Work.FIND: desk.searches.submit,
             Work.SCORE: self._score,
+            Work.TEXTS: desk.model.embed_documents,
             Work.VECTORS: lambda ids: self.reads.run(desk.collection.vectors, ids),
         }
         searches = Searches(staged(query, desk.collection.name) for query in queries)

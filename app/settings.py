@@ -174,6 +174,11 @@ class Settings(BaseSettings):
         10_000, ge=1, description="Most hits that the stages of one search choose from."
     )
     max_reranked: int = Field(2_048, ge=1, description="Most hits that one request has reranked.")
+    max_explained: int = Field(
+        10,
+        ge=1,
+        description="Most hits that one request has explained; each costs up to 49 texts to embed.",
+    )
     max_paged: int = Field(
         10_000, ge=1, description="Most documents of one search on all its pages together."
     )

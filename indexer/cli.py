@@ -26,6 +26,7 @@ from indexer.documents import ExampleText, Mode, Query, Strategy
 from indexer.embedding import Embedder, open_embedder
 from indexer.errors import BearingError, InvalidInput, NotFound
 from indexer.evaluating import evaluate
+from indexer.explaining import DEFAULT_EXPLAIN
 from indexer.filters import Filter, parse_filter
 from indexer.indexing import index_reads
 from indexer.options import (
@@ -252,6 +253,9 @@ def search(
         typer.Option(metavar="FIELD", help="Give k groups of hits, by a field of the metadata."),
     ] = None,
     group_size: Annotated[int, typer.Option(min=1, help="How many hits of each group.")] = 1,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which words of the best hits carry the score.")
+    ] = False,
     cursor: Annotated[
         str | None,
         typer.Option(help="Go on where an answer's cursor says (see --json), all else as it was."),
@@ -274,6 +278,7 @@ def search(
         diversity=diversity,
         group_by=group_by,
         group_size=group_size,
+        explain=DEFAULT_EXPLAIN if explain else 0,
         temperature=temperature,
         cursor=cursor,
     )

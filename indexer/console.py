@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from indexer.collection import Description, Step, Tell, Verification
-from indexer.documents import Answer, Hit, Mode, Query
+from indexer.documents import Answer, Explanation, Hit, Mode, Query
 from indexer.errors import StorageFailed
 from indexer.ingest import Progress, Summary
 from indexer.readers.reading import Rejection
@@ -41,6 +41,7 @@ LINE_SECONDS: Final = 0.5
 STEP_SECONDS: Final = 5.0
 BAR_WIDTH: Final = 10
 PASSAGE_CHARACTERS: Final = 240
+WORDS_SHOWN: Final = 5
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
 
@@ -311,7 +312,17 @@ def _hit_figures(hit: Hit) -> dict[str, Any]:
         value = getattr(hit, name)
         if value is not None:
             figures[name] = value
+    if hit.explanation is not None:
+        figures["explanation"] = _explanation_figures(hit.explanation)
     return figures
+
+
+def _explanation_figures(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "passages": [{**asdict(one.passage), "score": one.score} for one in explanation.passages],
+        "words": [asdict(word) for word in explanation.words],
+        "words_left_out": explanation.words_left_out,
+    }
 
 
 def answer_table(query: Query, answer: Answer) -> Table:
@@ -324,7 +335,8 @@ def answer_table(query: Query, answer: Answer) -> Table:
     table.add_column(justify="right", style="dim")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", ratio=1)
-    scale = 1.0 if answer.mode is Mode.DENSE else max((hit.score for hit in answer.hits), default=1)
+    cosines = answer.mode is Mode.DENSE and query.rerank is None
+    scale = 1.0 if cosines else max((hit.score for hit in answer.hits), default=1)
     groups = [(str(type(hit.group)), hit.group) for hit in answer.hits]
     for rank, hit in enumerate(answer.hits, start=1):
         opens = rank == 1 or groups[rank - 1] != groups[rank - 2]
@@ -361,7 +373,17 @@ def _hit_cell(hit: Hit, words: Sequence[str]) -> Text:
         passage = passage[: PASSAGE_CHARACTERS - 1].rstrip() + "…"
     body = Text(_shown(passage), style="not bold")
     body.highlight_words([word for word in words if len(word) > 2], "green", case_sensitive=False)
-    return cell.append("\n").append(body) if passage else cell
+    if passage:
+        cell.append("\n").append(body)
+    if hit.explanation is not None and hit.explanation.words:
+        cell.append("\n").append(_shown(_words_line(hit.explanation)), style="dim not bold")
+    return cell
+
+
+def _words_line(explanation: Explanation) -> str:
+    """The words that carry a hit, with their effects on the cosine."""
+    told = [f"{word.text} {word.effect:+.3f}" for word in explanation.words[:WORDS_SHOWN]]
+    return f"the score hangs on: {', '.join(told)}"
 
 
 def _shown(text: str) -> str:

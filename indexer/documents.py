@@ -242,8 +242,9 @@ class Query:
     ``rerank`` is how many of the best a cross-encoder scores anew; then ``min_score`` bounds its
     scores. ``diversity``, from 0 to 1, weighs being unlike the hits before against the score: see
     indexer.ranking.diversity. With ``group_by``, a field of the metadata, k groups of at most
-    ``group_size`` hits are asked for: see indexer.grouping. ``cursor`` is what the answer before
-    gave to go on; by the time a collection sees the query, ``seen`` says what that stands for.
+    ``group_size`` hits are asked for: see indexer.grouping. The first ``explain`` hits are
+    explained. ``cursor`` is what the answer before gave to go on; by the time a collection sees the
+    query, ``seen`` says what that stands for.
     """
 
     text: str | None = None
@@ -262,6 +263,7 @@ class Query:
     diversity: float | None = None
     group_by: str | None = None
     group_size: int = 1
+    explain: int = 0
     temperature: float | None = None
     cursor: str | None = None
     model: str | None = None
@@ -278,6 +280,8 @@ class Query:
             raise InvalidQuery(f"rerank must be at least 1, got {self.rerank}")
         if self.rerank is not None and self.text is None:
             raise InvalidQuery("rerank needs a text (query): a cross-encoder reads it")
+        if self.explain < 0:
+            raise InvalidQuery(f"explain must be 0 or more hits, got {self.explain}")
         if self.group_size < 1:
             raise InvalidQuery(f"group_size must be at least 1, got {self.group_size}")
         if self.group_size > 1 and self.group_by is None:
@@ -342,6 +346,39 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoredPassage:
+    """A passage of a hit and its cosine, None where that is not known."""
+
+    passage: Passage
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a hit's best passage: by how much the cosine falls without it, and where it stands.
+
+    ``spans`` are characters (start, end) of the document's text.
+    """
+
+    text: str
+    effect: float
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a document is a hit: see indexer.explaining.
+
+    ``passages`` are its best, ``words`` those of its best passage by falling effect;
+    ``words_left_out`` is how many more there are, which were not tried.
+    """
+
+    passages: tuple[ScoredPassage, ...]
+    words: tuple[Word, ...] = ()
+    words_left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A document that answers a query, by the score that hits are ordered by: larger is better.
 
@@ -361,6 +398,7 @@ class Hit:
     group: Scalar = None
     significance: float | None = None
     relevance: float | None = None
+    explanation: Explanation | None = None
 
     @property
     def distance(self) -> float | None:
@@ -431,6 +469,7 @@ __all__ = [
     "EmbeddedDocument",
     "Example",
     "ExampleText",
+    "Explanation",
     "Fusion",
     "Hit",
     "Metadata",
@@ -439,11 +478,13 @@ __all__ = [
     "Passage",
     "Query",
     "Scalar",
+    "ScoredPassage",
     "Scores",
     "Seen",
     "Strategy",
     "Vector",
     "Vectors",
+    "Word",
     "check_unit",
     "encode_metadata",
     "normalise",

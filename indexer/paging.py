@@ -30,7 +30,7 @@ LARGEST_COUNT: Final = 4_000_000
 LARGEST_GROUPS: Final = 4_000_000
 """Documents, and bytes of groups, that a cursor can hold: one may be forged, and unpack to more."""
 
-FREE: Final = frozenset({"cursor", "seen", "k", "model", "temperature"})
+FREE: Final = frozenset({"cursor", "seen", "k", "model", "temperature", "explain"})
 """Fields of a query that may differ from page to page."""
 
 _HEAD: Final = struct.Struct("<B16sII")

@@ -12,6 +12,7 @@ from indexer.documents import Answer, ExampleText, Mode, Query, Vector
 from indexer.embedding.embedder import Embedder, Role
 from indexer.embedding.reranking import Reranker
 from indexer.errors import InvalidQuery
+from indexer.explaining import explained
 from indexer.grouping import grouped
 from indexer.paging import resumed, with_cursor
 from indexer.refining import diversified, first_ranking, reranked
@@ -85,7 +86,9 @@ def staged(query: Query, collection: str) -> Staged[Answer]:
         answer = _bounded(ready, answer)
     else:
         answer = yield from grouped(ready, _rank_all, first_ranking(ready).k)
-    return with_cursor(query, collection, replace(answer, truncated=truncated))
+    hits = yield from explained(ready, answer.hits)
+    answer = replace(answer, hits=tuple(hits), truncated=truncated)
+    return with_cursor(query, collection, answer)
 
 
 def _embed(query: Query) -> Staged[tuple[Query, bool]]:
@@ -149,6 +152,7 @@ def search_timed(
         Work.FIND: collection.search,
         Work.SCORE: lambda pairs: required(reranker).score(pairs),
         Work.VECTORS: collection.vectors,
+        Work.TEXTS: lambda texts: embedder.embed(texts, Role.DOCUMENT).vectors,
     }
     searches = Searches(staged(query, collection.name) for query in queries)
     spent: dict[Work, float] = {}

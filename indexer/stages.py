@@ -29,6 +29,7 @@ class Work(IntEnum):
     FIND         a Query                       its first Answer
     SCORE        a text and a passage          how well the passage answers, a float
     VECTORS      a document's id               its StoredVectors, or None
+    TEXTS        a text, as of a document      its unit vector, (d,)
     ===========  ============================  ====================================
     """
 
@@ -36,6 +37,7 @@ class Work(IntEnum):
     FIND = 2
     SCORE = 3
     VECTORS = 4
+    TEXTS = 5
 
 
 @dataclass(frozen=True, slots=True)

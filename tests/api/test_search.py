@@ -168,6 +168,25 @@ def test_hits_are_grouped_by_a_field(filled: TestClient) -> None:
     assert response.status_code == 422 and "group_by" in response.json()["detail"]
 
 
+def test_hits_are_explained_where_it_is_asked_for(connect: Callable[..., TestClient]) -> None:
+    """The first ones tell their passages and words, as many as the settings allow."""
+    client = connect(max_explained=3)
+    documents = [{"id": id, "text": text} for id, text in TEXTS.items()]
+    client.put("/documents", json={"documents": documents})
+    body = {"query": "a direction has no length"}
+    for asked, count in ((True, 3), (2, 2), (0, 0), (False, 0)):
+        hits = client.post("/search", json=body | {"explain": asked}).json()["hits"]
+        assert ["explanation" in hit for hit in hits] == [place < count for place in range(4)]
+    best = client.post("/search", json=body | {"explain": 1}).json()["hits"][0]
+    passages = best["explanation"]["passages"]
+    assert passages == [best["passage"] | {"score": pytest.approx(best["score"])}]
+    word = best["explanation"]["words"][0]
+    assert word["effect"] > 0
+    assert all(best["text"][start:end] == word["text"] for start, end in word["spans"])
+    response = client.post("/search", json=body | {"explain": 4})
+    assert response.status_code == 413 and "BEARING_MAX_EXPLAINED" in response.json()["detail"]
+
+
 def test_a_filter_leaves_k_hits_of_those_that_pass(filled: TestClient) -> None:
     """A filter is applied before ranking, so it never shortens the answer."""
     body = {"query": "a direction", "k": 2, "filter": {"year": {"$gte": 2020}}}
