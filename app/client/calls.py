@@ -58,7 +58,10 @@ class SearchHow(TypedDict, total=False):
     min_score: float | None
     exact: bool
     candidates: int | None
+    rerank: int | bool | None
     diversity: float | None
+    group_by: str | None
+    group_size: int
     temperature: float | None
     cursor: str | None
 
