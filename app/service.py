@@ -248,7 +248,7 @@ class Service:
         work: Mapping[Work, Callable[[Sequence[Any]], Awaitable[Iterable[Any]]]] = {
             Work.EMBED: desk.model.embed_queries,
             Work.FIND: desk.searches.submit,
-            Work.SCORE: self._score,
+            Work.SCORE: self.score,
             Work.TEXTS: desk.model.embed_documents,
             Work.VECTORS: lambda ids: self.reads.run(desk.collection.vectors, ids),
         }
@@ -287,6 +287,10 @@ class Service:
                 found[model.name] = model
         return found
 
+    async def default_model(self) -> Model:
+        """The model of the collection ``default``."""
+        return (await self.desk(DEFAULT_COLLECTION)).model
+
     async def model(self, name: str) -> Model:
         """A served model, by its name with or without its organisation; raises NotFound."""
         short = name.removeprefix(f"{HUB_ORGANISATION}/")
@@ -298,7 +302,7 @@ class Service:
             raise NotFound(f"no model {name[:200]!r} is served here; served: {', '.join(opened)}")
         return found
 
-    async def _score(self, pairs: Sequence[Pair]) -> list[float]:
+    async def score(self, pairs: Sequence[Pair]) -> list[float]:
         """How well passages answer, by the cross-encoder, with whatever other pairs wait."""
         if self._judge is None:
             reranker = required(await self.reads.run(self.library.reranker))
@@ -337,7 +341,7 @@ class Service:
 
     async def _warm(self) -> None:
         if self.settings.reranker:
-            await self._score([("warm", "warm")])
+            await self.score([("warm", "warm")])
         await self.writes.run(self.library.obtain, DEFAULT_COLLECTION)
         for name in await self.reads.run(self.library.names):
             try:

@@ -87,3 +87,12 @@ def test_other_errors_have_the_classes_that_the_client_knows(ask) -> None:
     stranger = ask("wrong", api_keys="right")
     with pytest.raises(cohere.UnauthorizedError, match="key"):
         stranger.rerank(model=MODEL, query="x", documents=["x"])
+
+
+def test_the_cross_encoder_ranks_if_it_is_named(ask) -> None:
+    """Its name ranks by it, an embedding model's by cosine; the answer says which."""
+    client = ask(reranker="overlap")
+    for model, method in (("overlap", "cross-encoder"), (MODEL, "cosine")):
+        answer = client.rerank(model=model, query="a cat", documents=DOCUMENTS)
+        assert answer.meta.warnings == [f"ranked by {method} of {model}"]
+        assert answer.results[0].relevance_score == pytest.approx(1.0)

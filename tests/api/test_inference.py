@@ -160,3 +160,17 @@ def test_hugging_faces_client_is_answered(listen) -> None:
     client = InferenceClient(model=f"{root}/similarity")
     given = client.sentence_similarity("a cat", other_sentences=["a cat", "the moon"])
     np.testing.assert_allclose(given, embed("a cat", "the moon") @ embed("a cat")[0], atol=1e-6)
+
+
+def test_a_cross_encoder_ranks_where_there_is_one(connect) -> None:
+    """With a reranker its scores rank, and the answer and /info say so."""
+    client = connect(reranker="overlap")
+    texts = ["the moon", "a cat on the moon", "a cat"]
+    response = ask(client, "/rerank", query="a cat here", texts=texts)
+    assert [one["index"] for one in response.json()] == [1, 2, 0]
+    given = [one["score"] for one in response.json()]
+    np.testing.assert_allclose(given, [2 / 3, 2 / 3, 0], atol=1e-6)
+    assert response.headers["x-ranked-by"] == "cross-encoder; model=overlap"
+    assert client.get("/info").json()["reranker"] == {
+        "model_id": "overlap", "method": "cross-encoder",
+    }  # fmt: skip

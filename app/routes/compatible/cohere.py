@@ -9,7 +9,7 @@ from pydantic import Field
 
 from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
 from app.roles import Role
-from app.routes.compatible.ranking import Ranking, rank_by_cosine
+from app.routes.compatible.ranking import Ranking, rank_by_cosine, rank_by_reading
 from app.routes.compatible.vectors import Fit, check_texts
 from app.schemas import Given, Returned
 from app.service import Service
@@ -33,7 +33,10 @@ router = APIRouter(
 class RerankBody(Given):
     """A query, and texts to hold against it."""
 
-    model: str = Field(description="The model that ranks, as /v1/models and /info name it.")
+    model: str = Field(
+        description="The model that ranks: the cross-encoder, as /info names it, or an embedding "
+        "model, as /v1/models does."
+    )
     query: str
     documents: list[str] = Field(min_length=1)
     top_n: int | None = Field(None, ge=1, description="Only so many of the best.")
@@ -76,8 +79,8 @@ class RerankView(Returned):
 async def rerank(body: RerankBody, service: ServiceNeeded, request: Request) -> RerankView:
     """Texts by how well they answer a query, as Cohere's service answers.
 
-    Ranked by the cosine of the embedding model's vectors; relevance is (1 + cosine) / 2. The
-    answer says so in `meta.warnings`.
+    Ranked by the cross-encoder if that is the model named, else by the cosine of an embedding
+    model's vectors, where relevance is (1 + cosine) / 2. `meta.warnings` says which.
     """
     check_texts("documents", [*body.documents, body.query], service)
     ranking = await while_connected(request, _rank(body, service))
@@ -92,7 +95,11 @@ async def rerank(body: RerankBody, service: ServiceNeeded, request: Request) -> 
 
 
 async def _rank(body: RerankBody, service: Service) -> Ranking:
-    model = await service.model(body.model)
+    reranker = service.settings.reranker
+    is_judge = bool(reranker) and body.model == reranker
+    model = await (service.default_model() if is_judge else service.model(body.model))
     fit = Fit(tokens=body.max_tokens_per_doc)
     fitted = await fit.apply("documents", body.documents, model, service)
+    if is_judge:
+        return await rank_by_reading(body.query, fitted, service)
     return await rank_by_cosine(body.query, fitted, model, service)

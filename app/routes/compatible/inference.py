@@ -18,11 +18,10 @@ from starlette.responses import Response
 from app.problems import Problem
 from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
 from app.roles import Role
-from app.routes.compatible.ranking import Ranking, rank_by_cosine
+from app.routes.compatible.ranking import Ranking, rank
 from app.routes.compatible.vectors import Fit, check_dimension, check_texts, cut
 from app.schemas import Given, Returned
 from app.service import EmbeddedTexts, Model, Service
-from indexer.config import DEFAULT_COLLECTION
 from indexer.embedding.embedder import Role as Side
 from indexer.errors import InvalidInput
 
@@ -187,7 +186,7 @@ async def embed(body: EmbedBody, service: ServiceNeeded, request: Request) -> Re
 
 async def _embed(texts: Sequence[str], body: EmbedBody, service: Service) -> Response:
     started = time.perf_counter()
-    model = await _default_model(service)
+    model = await service.default_model()
     await check_dimension(body.dimensions, model, service)
     embedded = await _embed_within("inputs", texts, body.prepared(), model, service)
     vectors = cut(embedded.vectors, body.dimensions)
@@ -207,7 +206,7 @@ async def compare(body: SimilarityBody, service: ServiceNeeded, request: Request
 
 async def _compare(body: SimilarityBody, service: Service) -> Response:
     started = time.perf_counter()
-    model = await _default_model(service)
+    model = await service.default_model()
     texts = [*body.inputs.sentences, body.inputs.source_sentence]
     fit = body.parameters.prepared() if body.parameters else Fit()
     embedded = await _embed_within("inputs.sentences", texts, fit, model, service)
@@ -222,8 +221,8 @@ async def rerank(
 ) -> list[RankView]:
     """Texts by how well they answer a query, the best first.
 
-    Ranked by the cosine of the embedding model's vectors, which `raw_scores` gives; the score is
-    (1 + cosine) / 2. The header `x-ranked-by` says so.
+    Ranked by the cross-encoder if there is one, else by the cosine of the embedding model's
+    vectors, where the score is (1 + cosine) / 2. The header `x-ranked-by` says which.
     """
     _refuse_empty("texts", body.texts)
     check_texts("texts", [*body.texts, body.query], service)
@@ -243,15 +242,15 @@ async def rerank(
 
 
 async def _rank(body: RerankBody, service: Service) -> Ranking:
-    model = await _default_model(service)
+    model = await service.default_model()
     fitted = await body.fit().apply("texts", body.texts, model, service)
-    return await rank_by_cosine(body.query, fitted, model, service)
+    return await rank(body.query, fitted, model, service)
 
 
 @router.get("/info")
 async def show_info(service: ServiceNeeded) -> InfoView:
     """The model of the collection `default`, and what may be asked of it."""
-    model = await _default_model(service)
+    model = await service.default_model()
     identity, settings = model.embedder.identity, service.settings
     return InfoView(
         model_id=model.name,
@@ -266,12 +265,11 @@ async def show_info(service: ServiceNeeded) -> InfoView:
         max_client_batch_size=settings.max_texts,
         tokenization_workers=settings.workers,
         version=importlib.metadata.version("bearing"),
-        reranker=RankerView(model_id=model.name, method="cosine"),
+        reranker=RankerView(
+            model_id=settings.reranker or model.name,
+            method="cross-encoder" if settings.reranker else "cosine",
+        ),
     )
-
-
-async def _default_model(service: Service) -> Model:
-    return (await service.desk(DEFAULT_COLLECTION)).model
 
 
 async def _embed_within(

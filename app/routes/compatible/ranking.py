@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,6 @@ class Ranking:
     relevance: NDArray[np.float64]
     model: str
     method: str
-    tokens: int
     truncated: tuple[int, ...]
     query_truncated: bool
 
@@ -43,6 +43,43 @@ class Ranking:
         return remarks
 
 
+PROBES: Final = (
+    ("what is the capital of France", "Paris is the capital of France."),
+    ("what is the capital of France", "The cake needs forty minutes."),
+)
+"""A passage that answers and one that does not: they show on what scale a cross-encoder scores."""
+
+
+async def rank(query: str, fitted: Fitted, model: Model, service: Service) -> Ranking:
+    """Texts ranked by the cross-encoder if the service has one, else by cosine."""
+    if service.settings.reranker:
+        return await rank_by_reading(query, fitted, service)
+    return await rank_by_cosine(query, fitted, model, service)
+
+
+async def rank_by_reading(query: str, fitted: Fitted, service: Service) -> Ranking:
+    """Texts ranked by the cross-encoder, which reads each of them together with the query.
+
+    It leaves out what exceeds its window. Relevance is the score of a model that gives
+    probabilities, and the sigmoid of one that gives logits.
+    """
+    pairs = [(query, text) for text in fitted.texts] + list(PROBES)
+    given: list[float] = []
+    for start in range(0, len(pairs), service.settings.max_texts):
+        given += await service.score(pairs[start : start + service.settings.max_texts])
+    scores = np.asarray(given, dtype=np.float64)
+    is_bounded = bool(((scores >= 0.0) & (scores <= 1.0)).all())
+    relevance = scores if is_bounded else 1.0 / (1.0 + np.exp(-np.clip(scores, -500.0, 500.0)))
+    return Ranking(
+        scores=scores[: -len(PROBES)],
+        relevance=relevance[: -len(PROBES)],
+        model=service.settings.reranker,
+        method="cross-encoder",
+        truncated=fitted.cut,
+        query_truncated=False,
+    )
+
+
 async def rank_by_cosine(query: str, fitted: Fitted, model: Model, service: Service) -> Ranking:
     """Texts ranked by the cosine of their vectors with the query's; relevance is (1 + cosine) / 2.
 
@@ -57,7 +94,6 @@ async def rank_by_cosine(query: str, fitted: Fitted, model: Model, service: Serv
         relevance=np.clip((1.0 + cosines) / 2.0, 0.0, 1.0),
         model=model.name,
         method="cosine",
-        tokens=asked.tokens + held.tokens,
         truncated=tuple(sorted({*fitted.cut, *held.truncated})),
         query_truncated=bool(asked.truncated),
     )
