@@ -119,4 +119,4 @@ def test_every_answer_is_as_documented(settings: Settings) -> None:
 @pytest.mark.timeout(1800)
 def test_every_answer_is_as_documented_for_many_requests(settings: Settings) -> None:
     """The same with many more requests."""
-    hold_against_document(settings, examples=200)
+    hold_against_document(settings, examples=100)
