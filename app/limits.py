@@ -48,7 +48,7 @@ def check_depths(queries: Sequence[Query], settings: Settings) -> None:
     for query, first in zip(queries, firsts, strict=True):
         looked_at = max(query.candidates or 0, first.k if first.k > query.k else 0)
         _require("candidates", looked_at, settings, "max_candidates")
-    pairs = sum(first.k for first in firsts if first.rerank is not None)
+    pairs = sum(query.rerank or 0 for query in queries)
     explained = sum(query.explain for query in queries)
     _require("hits to explain", explained, settings, "max_explained")
     _require("hits to rerank", pairs, settings, "max_reranked")

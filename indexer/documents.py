@@ -299,8 +299,11 @@ class Query:
             raise InvalidQuery(f"mode {self.mode} needs a text (query)")
 
     def admits(self, hit: Hit) -> bool:
-        """Whether a hit scores enough."""
-        return self.min_score is None or hit.score >= self.min_score
+        """Whether a hit scores enough; what was to be reranked and was not has no such score."""
+        if self.min_score is None:
+            return True
+        judged = self.rerank is None or hit.scores.reranked is not None
+        return judged and hit.score >= self.min_score
 
     @property
     def examples(self) -> tuple[Example, ...]:

@@ -26,9 +26,19 @@ from indexer.evaluation import (
 )
 from indexer.evaluation import evaluate as measure_system
 from indexer.indexing import Indexed, index_reads
-from indexer.options import Data, Exact, ExitCode, Json, Model, ModeOption, open_library
+from indexer.options import (
+    Data,
+    Exact,
+    ExitCode,
+    Json,
+    Model,
+    ModeOption,
+    Reranker,
+    open_library,
+)
 from indexer.plotting import check_figure, save_figure
 from indexer.readers import read_paths, total_bytes
+from indexer.refining import DEFAULT_RERANK
 from indexer.remote import RemoteSystem, connect
 from indexer.scoreboard import scoreboard, write_per_query
 from indexer.variation import Side, read_settings, slug
@@ -56,6 +66,7 @@ def evaluate(
     model: Model = None,
     mode: ModeOption = Mode.DENSE,
     exact: Exact = False,
+    reranker: Reranker = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -115,14 +126,16 @@ def evaluate(
     """
     if plot:
         check_figure(plot)
-    search = {"mode": mode, "exact": exact}
+    search: dict[str, object] = {"mode": mode, "exact": exact}
+    if reranker:
+        search["rerank"] = DEFAULT_RERANK
     side = Side(search, url=url, collection=collection, model=model)
     a = side.changed("--set", read_settings("--set", settings or ()))
     changed = read_settings("--against", against or ())
     sides = {"A": a, "B": a.changed("--against", changed)} if changed else {"": a}
     judged = read_dataset(dataset, split)
     trial = _Trial(judged, parse_measures(measures or ()), depth, ignore_identical_ids)
-    with open_library(data, model) as library, ExitStack() as stack:
+    with open_library(data, model, reranker) as library, ExitStack() as stack:
         opener = _Opener(library, judged, api_key, stack)
         systems = {label: opener.open(one, label) for label, one in sides.items()}
         reports = [trial.run(system, label) for label, system in systems.items()]
@@ -202,7 +215,8 @@ class _Opener:
         if label == "B" and name not in self._indexed:
             console.note(f"B has a collection of its own, {name!r}")
         collection = self._fill(side, name)
-        return LocalSystem(collection, self._library.embedder(collection), side.search)
+        reranker = self._library.reranker() if side.search.get("rerank") else None
+        return LocalSystem(collection, self._library.embedder(collection), side.search, reranker)
 
     @property
     def _default(self) -> str:

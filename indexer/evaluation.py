@@ -21,6 +21,7 @@ import numpy as np
 from indexer.collection import Collection
 from indexer.documents import Answer, Mode, Query
 from indexer.embedding.embedder import Embedder
+from indexer.embedding.reranking import Reranker
 from indexer.errors import InvalidInput, Unreadable
 from indexer.filters import is_encodable
 from indexer.ranking.paired import Values, bootstrap_interval
@@ -125,10 +126,15 @@ class LocalSystem:
     """A collection with its model, in this process."""
 
     def __init__(
-        self, collection: Collection, embedder: Embedder, settings: Settings | None = None
+        self,
+        collection: Collection,
+        embedder: Embedder,
+        settings: Settings | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self._collection = collection
         self._embedder = embedder
+        self._reranker = reranker
         self._settings = {"mode": Mode.DENSE, "exact": False, **(settings or {})}
         self._ready: dict[str, Query] = {}
 
@@ -159,7 +165,7 @@ class LocalSystem:
     def ask(self, text: str, k: int) -> Found:
         """Embed the query, and search."""
         (query,), (cut,) = embed_queries(self._embedder, [self._query(text, k)])
-        (answer,) = search(self._collection, self._embedder, [query])
+        (answer,) = search(self._collection, self._embedder, [query], self._reranker)
         self._ready[text] = query
         return _found(answer, cut)
 
@@ -167,7 +173,8 @@ class LocalSystem:
         """Search for each; what was asked before is not embedded again."""
         for text in texts:
             query = self._ready.get(text, self._query(text, k))
-            (answer,) = search(self._collection, self._embedder, [replace(query, k=k)])
+            deeper = replace(query, k=k)
+            (answer,) = search(self._collection, self._embedder, [deeper], self._reranker)
             yield _found(answer, answer.truncated)
 
     def _query(self, text: str, k: int) -> Query:

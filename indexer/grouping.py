@@ -7,6 +7,7 @@ come twice. A document without the field, or with null, is a group of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
@@ -81,9 +82,13 @@ def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
     best = groups.all[: query.k]
     yield from _fill(query, rank, groups, [group for group in best if _may_lack(group, query)])
     if query.rerank is not None and not query.diversity:  # a later look may have found a better one
-        best.sort(key=lambda group: -group.hits[0].score)
+        best.sort(key=lambda group: -_reranked(group.hits[0]))
     hits = [hit for group in best for hit in group.hits[: query.group_size]]
     return replace(first, hits=tuple(hits), total=None)
+
+
+def _reranked(hit: Hit) -> float:
+    return -math.inf if hit.scores.reranked is None else hit.scores.reranked
 
 
 def _may_lack(group: Group, query: Query) -> bool:

@@ -37,25 +37,21 @@ def first_ranking(query: Query) -> Query:
 
 
 def reranked(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
-    """All hits by the cross-encoder's score; they keep what else they were scored.
+    """The best hits by the cross-encoder's score, then those deeper than it looks, as they were.
 
-    It reads the query's text, and the best passage of a hit behind the document's title. Of
-    equals the better one of the first ranking comes first.
+    It reads the query's text, and the best passage of a hit behind the document's title. Hits
+    keep what else they were scored; of equals the better one of the first ranking comes first.
     """
     if query.rerank is None:
         return hits
-    pairs = [(query.text, hit.document.prefix + hit.passage.text) for hit in hits]
+    best = hits[: query.rerank]
+    pairs = [(query.text, hit.document.prefix + hit.passage.text) for hit in best]
     scores = yield Need(Work.SCORE, pairs)
     judged = [
-        replace(
-            hit,
-            score=float(score),
-            scores=replace(hit.scores, reranked=float(score)),
-            relevance=None,  # it was learned from the first ranking's scores and places
-        )
-        for hit, score in zip(hits, scores, strict=True)
+        replace(hit, score=float(score), scores=replace(hit.scores, reranked=float(score)))
+        for hit, score in zip(best, scores, strict=True)
     ]
-    return sorted(judged, key=lambda hit: -hit.score)
+    return [*sorted(judged, key=lambda hit: -hit.score), *hits[query.rerank :]]
 
 
 def diversified(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
@@ -66,17 +62,21 @@ def diversified(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
     """
     if not query.diversity:
         return hits
+    if query.rerank is not None:  # what is deeper has no score to be weighed beside the others
+        hits, deeper = hits[: query.rerank], hits[query.rerank :]
+    else:
+        deeper = ()
     stored = yield Need(Work.VECTORS, [hit.document.id for hit in hits])
     there = [(hit, one) for hit, one in zip(hits, stored, strict=True) if one is not None]
     gone = [hit for hit, one in zip(hits, stored, strict=True) if one is None]
     if not there:
-        return gone
+        return [*gone, *deeper]
     scores = np.array([hit.score for hit, _ in there])
     cosines = query.mode is Mode.DENSE and query.rerank is None
     relevance = scores if cosines else rescaled(scores)
     vectors = np.stack([_vector_of(hit, one) for hit, one in there])
     chosen = diversify(relevance, vectors, query.k, query.diversity)
-    return [*(there[i][0] for i in chosen), *gone][: query.k]
+    return [*(there[i][0] for i in chosen), *gone, *deeper][: query.k]
 
 
 def _vector_of(hit: Hit, stored: StoredVectors) -> Vector:

@@ -38,6 +38,9 @@ GOOD = '{"id": "a", "text": "a bearing is a direction"}'
         (["search", "x", "--mode", "silly"], 2, "silly"),
         (["search", "x", "--filter", "{"], 2, "--filter is not JSON"),
         (["search"], 2, "give one of"),
+        (["search", "x", "--rerank", "0"], 2, "'--rerank'"),
+        (["search", "x", "--diversity", "2"], 2, "'--diversity'"),
+        (["search", "--like", "a", "--reranker", "overlap"], 2, "needs a text"),
         (["evaluate", "nowhere"], 1, "nowhere"),
         (["similarity", "a", "b", "--temperature", "0"], 2, "temperature"),
         (["collections", "create", "a b"], 2, "'a b'"),
@@ -73,6 +76,32 @@ def test_rejected_lines_end_with_3_and_good_ones_are_stored(tmp_path: Path) -> N
     assert [one["place"] for one in rejects] == [f"{given}:2", f"{given}:3"]
     found = json.loads(call(tmp_path, "search", "direction", "--json").stdout)
     assert [hit["id"] for hit in found["hits"]] == ["a"]
+
+
+def test_the_stages_of_a_search_have_options(tmp_path: Path) -> None:
+    """What a query can ask for, the command line can; what cannot be done says what is missing."""
+    texts = {"a": "fox fox fox", "b": "fox and direction", "c": "direction", "d": "none of it"}
+    lines = [json.dumps({"id": id, "text": text, "of": text[0]}) for id, text in texts.items()]
+    call(tmp_path, "index", write_lines(tmp_path / "a.jsonl", *lines))
+
+    def hits(*words: str) -> list[dict[str, object]]:
+        return json.loads(call(tmp_path, "search", *words, "--json").stdout)["hits"]
+
+    assert [hit["id"] for hit in hits("fox direction", "--reranker", "overlap", "-k", "1")] == ["b"]
+    like = hits("--like-text", "fox fox fox", "--strategy", "best")
+    assert like[0]["id"] == "a"
+    grouped = hits("fox", "--group-by", "of", "--group-size", "2")
+    assert len({hit["group"] for hit in grouped}) == 3 and len(grouped) == 4
+    assert len(hits("fox", "--diversity", "0.5", "--candidates", "3", "-k", "2")) == 2
+    told = hits("fox direction", "--explain")
+    assert ["explanation" in hit for hit in told] == [True, True, True, False]
+    shown = call(tmp_path, "search", "direction", "--explain", "--group-by", "of").stdout
+    assert "the score hangs on: direction" in shown and "of: d" in shown
+    one = json.loads(call(tmp_path, "search", "fox", "-k", "1", "--json").stdout)
+    (other,) = hits("fox", "-k", "1", "--cursor", one["cursor"])
+    assert one["total"] == 4 and other["id"] != one["hits"][0]["id"]
+    refused = call(tmp_path, "search", "fox", "--rerank", "5")
+    assert refused.exit_code == 2 and "BEARING_RERANKER" in refused.stderr
 
 
 def test_the_same_command_again_embeds_nothing(tmp_path: Path) -> None:

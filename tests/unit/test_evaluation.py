@@ -17,6 +17,7 @@ from indexer.collection import Collection
 from indexer.documents import Answer, Document, Mode, Query
 from indexer.embedding import open_embedder
 from indexer.embedding.embedder import Embedder, Role
+from indexer.embedding.reranking import OverlapReranker
 from indexer.errors import InvalidInput, Unreadable
 from indexer.evaluation import (
     DEEP,
@@ -354,6 +355,18 @@ class TestEvaluate:
         assert evaluate(LocalSystem(collection, embedder), dataset).measures["mrr@10"] == 0.0
         dropped = evaluate(LocalSystem(collection, embedder), dataset, ignore_identical_ids=True)
         assert dropped.measures["mrr@10"] == pytest.approx(0.1)
+
+    def test_hits_are_reranked_where_the_settings_say_so(
+        self, collection: Collection, embedder: Embedder, documents: list[Document]
+    ) -> None:
+        """A cross-encoder's order is what is measured, as deep as it looks."""
+        dataset, _ = judge(embedder, documents)
+        plain = evaluate(LocalSystem(collection, embedder), dataset).measures
+        settings = {"rerank": 20}
+        system = LocalSystem(collection, embedder, settings, OverlapReranker())
+        reranked = evaluate(system, dataset).measures
+        assert reranked["ndcg@10"] != plain["ndcg@10"]
+        assert reranked["recall@100"] == plain["recall@100"]
 
     def test_map_is_taken_over_the_depth(
         self, collection: Collection, embedder: Embedder, documents: list[Document]
