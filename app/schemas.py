@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from indexer.collection import Description
+from indexer.diagnostics import Verdict
 from indexer.documents import (
     Answer,
     Document,
@@ -549,6 +550,29 @@ class CollectionsView(Returned):
     """All collections."""
 
     collections: list[CollectionView | BrokenView]
+
+
+class DiagnosticView(Returned):
+    """A figure of a collection, what it means, and what to do if it asks for something."""
+
+    name: str
+    value: float | int | None = Field(description="Null where it cannot be said of so few.")
+    verdict: Verdict = Field(description="Whether it asks for something.")
+    meaning: str
+    remedy: str | None
+    details: dict[str, Any]
+
+
+class DiagnosticsView(Returned):
+    """What a collection's vectors are like."""
+
+    collection: str
+    model: str
+    documents: int
+    chunks: int
+    sampled: int = Field(description="Chunks that were looked at for what needs pairs.")
+    seconds: float
+    diagnostics: list[DiagnosticView]
 
 
 class SimilarityView(Returned):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from indexer import console
 from indexer.collection import Step
+from indexer.config import DEFAULT_COLLECTION
+from indexer.diagnostics import Diagnostic, Verdict, explain, report
 from indexer.documents import Mode
 from indexer.indexing import index_reads
-from indexer.options import Data, Json, Model, ModeOption, open_library
+from indexer.options import Data, Json, Model, ModeOption, Name, open_library
 from indexer.ranking.calibration import Calibration
 from indexer.readers import read_paths, total_bytes
 
@@ -90,3 +95,65 @@ def _figures(made: Calibration) -> dict[str, Any]:
         "queries": made.queries,
         "hits": made.hits,
     }
+
+
+def diagnose(
+    data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False
+) -> None:
+    """Say what is worth knowing of a collection's vectors: duplicates, hubs, spread, truncation.
+
+    It reads, and changes nothing; pairs are looked at by samples, which take seconds.
+    """
+    with open_library(data) as library:
+        opened = library.open(collection)
+        with console.stepping() as tell:
+            figures = opened.diagnose(tell)
+    if as_json:
+        console.say_json(report(figures))
+        return
+    console.say(
+        f"{collection}: {figures.documents:,} documents, {figures.chunks:,} chunks of "
+        f"{figures.model}; {figures.sampled:,} sampled, {figures.seconds:.1f} s"
+    )
+    console.say(diagnostics_table(explain(figures)))
+
+
+def diagnostics_table(found: Sequence[Diagnostic]) -> Table:
+    """Figures with their meaning, and what to do where one asks for something."""
+    table = Table(box=None, padding=(0, 2, 1, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(overflow="fold", ratio=1)
+    marks = {
+        Verdict.FINE: ("✓", "green"),
+        Verdict.LOOK: ("!", "yellow"),
+        Verdict.UNKNOWN: ("·", "dim"),
+    }
+    for one in found:
+        mark, style = marks[one.verdict]
+        text = Text(one.meaning, style="dim")
+        for line in _told(one):
+            text.append(f"\n{line}", style="not dim")
+        if one.remedy:
+            text.append(f"\n→ {one.remedy}", style="not dim yellow")
+        name = Text.assemble((f"{mark} ", style), one.name.replace("_", " "))
+        table.add_row(name, Text(_shown(one.value), style="bold"), text)
+    return table
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+
+
+def _told(one: Diagnostic) -> Iterator[str]:
+    """What a person wants to see of the details: who it is about, and how the fit is."""
+    details = one.details
+    for hub in details.get("hubs", []):
+        yield f"{hub['id']}: {hub['occurrences']} times"
+    for first, second, *cosine in details.get("examples", []):
+        yield f"{first} and {second}" + (f": {cosine[0]:.4f}" if cosine else "")
+    if "quantiles" in details:
+        pairs = (f"{one['expected']:g}: {one['observed']:.2g}" for one in details["quantiles"])
+        yield f"p = {details['p']:.2g}; expected and observed tail: {', '.join(pairs)}"

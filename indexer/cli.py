@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from indexer import console
-from indexer.assessing import calibrate
+from indexer.assessing import calibrate, diagnose
 from indexer.collection import Collection, IndexChoice, IndexKind
 from indexer.config import DEFAULT_COLLECTION, Library
 from indexer.documents import ExampleText, Mode, Query, Strategy
@@ -117,7 +117,7 @@ def commands() -> typer.Typer:
     )
     for command in (index, search, evaluate, similarity, stats, reindex, rebuild, compact):
         app.command()(command)
-    for assessment in (calibrate,):
+    for assessment in (calibrate, diagnose):
         app.command()(assessment)
     for upkeep in (verify, backup, restore):
         app.command()(upkeep)

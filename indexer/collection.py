@@ -155,6 +155,63 @@ class Step:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Rows that have a near duplicate: one of another document with a cosine above ``least``.
+
+    Of ``looked`` rows that were compared with all, ``near`` have one, ``equal`` one of the same
+    vector. ``examples`` are pairs of ids with their cosine.
+    """
+
+    least: float
+    looked: int
+    near: int
+    equal: int
+    examples: tuple[tuple[str, str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A document that is often among the nearest of others."""
+
+    id: str
+    occurrences: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What the vectors of a collection are like; None for what cannot be said of so few.
+
+    ``sampled`` vectors were looked at for what needs pairs; ``indexer.ranking.geometry`` defines
+    the figures, ``indexer.diagnostics`` says what they mean. ``copies`` are documents whose title
+    and text another has too, ``copied`` some pairs of them by id.
+    """
+
+    collection: str
+    model: str
+    documents: int
+    chunks: int
+    truncated: int
+    dimension: int
+    sampled: int
+    shortest: float
+    longest: float
+    mean_cosine: float | None
+    uniformity: float | None
+    alignment: float | None
+    aligned_pairs: int
+    participation_ratio: float
+    effective_rank: float
+    copies: int
+    copied: tuple[Sequence[str], ...]
+    near: Neighbours
+    hub_k: int
+    hub_skewness: float
+    hubs: tuple[Hub, ...]
+    background: Background | None
+    seconds: float
+
+
 Tell: TypeAlias = Callable[[Step], None]
 """Hears how far long work is."""
 
@@ -264,6 +321,10 @@ class Collection(Protocol):
 
         Raises ModelChanged if it is of another model than the collection's.
         """
+        ...
+
+    def diagnose(self, tell: Tell) -> Diagnosis:
+        """What its vectors are like, by samples where pairs are looked at; seconds of work."""
         ...
 
     def background(self) -> Background | None:

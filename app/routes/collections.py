@@ -8,8 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path, Response
 
 from app.requests import BoundedRoute, ServiceNeeded
-from app.schemas import BrokenView, CollectionBody, CollectionsView, CollectionView
+from app.schemas import BrokenView, CollectionBody, CollectionsView, CollectionView, DiagnosticsView
+from indexer.collection import Step
 from indexer.config import Library
+from indexer.diagnostics import report
 from indexer.errors import AlreadyExists, BearingError, InvalidInput, ModelError
 
 router = APIRouter(tags=["collections"], route_class=BoundedRoute)
@@ -28,6 +30,18 @@ async def describe_collection(name: Name, service: ServiceNeeded) -> CollectionV
     """A collection at a glance."""
     collection = await service.collection(name)
     return CollectionView.of(await service.reads.run(collection.describe))
+
+
+@router.get("/collections/{collection}/diagnostics")
+async def diagnose_collection(name: Name, service: ServiceNeeded) -> DiagnosticsView:
+    """What its vectors are like, and what to do about it; takes seconds, by samples.
+
+    Duplicates, alignment and uniformity, effective dimension, hubs, truncated documents, and how
+    well the distribution behind `significance` fits.
+    """
+    collection = await service.collection(name)
+    figures = await service.writes.run(collection.diagnose, _hear_nothing)
+    return DiagnosticsView.model_validate(report(figures))
 
 
 @router.put(
@@ -54,6 +68,10 @@ async def create_collection(
 async def delete_collection(name: Name, service: ServiceNeeded) -> None:
     """Delete a collection with all that is in it."""
     await service.delete(name)
+
+
+def _hear_nothing(_: Step) -> None:
+    """Progress is for terminals."""
 
 
 def _describe_all(library: Library) -> list[CollectionView | BrokenView]:

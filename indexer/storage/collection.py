@@ -21,7 +21,14 @@ from typing import Final, Self
 
 import numpy as np
 
-from indexer.collection import Description, IndexChoice, Language, StoredVectors
+from indexer.collection import (
+    Description,
+    Diagnosis,
+    IndexChoice,
+    Language,
+    StoredVectors,
+    Tell,
+)
 from indexer.documents import (
     Answer,
     Change,
@@ -50,6 +57,7 @@ from indexer.storage.background import Backgrounds
 from indexer.storage.calibrations import Calibrations
 from indexer.storage.checking import require_written_vectors
 from indexer.storage.choice import keep_choice, kept_choice
+from indexer.storage.diagnosing import diagnose
 from indexer.storage.lock import WriterLock
 from indexer.storage.rows import VECTORS, Rows, generation_folder, load_rows, read_index
 from indexer.storage.sealed import Sealed
@@ -405,6 +413,12 @@ class LocalCollection:
             rows = self._follow_newest()
             check_model(rows, calibration.model, "the calibration")
             self._calibrations.keep(calibration)
+
+    def diagnose(self, tell: Tell) -> Diagnosis:
+        """What its vectors are like; see the Protocol."""
+        with self._state() as (snapshot, rows):
+            self._backgrounds.make(self._place(rows.generation), rows)
+            return diagnose(self.name, snapshot, rows, self._background_of(rows), tell)
 
     def background(self) -> Background | None:
         """What unrelated texts score here; see the Protocol."""

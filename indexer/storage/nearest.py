@@ -51,6 +51,7 @@ FAISS's own took 9 s for 256 queries and 1,000,000 rows, where NumPy's took 1.4 
 
 _PRODUCT_ROWS: Final = 512
 _PRODUCT_COLUMNS: Final = 16_384
+_RANGE_QUERIES: Final = 256
 _FEW: Final = 4
 _TRAINING_ROWS: Final = 65_536
 _BATCH_ROWS: Final = 65_536
@@ -405,3 +406,33 @@ def threads_to_use() -> int:
 def use_threads(count: int) -> None:
     """Let FAISS use so many threads for what the calling thread asks of it."""
     faiss.omp_set_num_threads(count)
+
+
+def near_rows(
+    queries: Vectors, vectors: Vectors, least: float
+) -> Iterator[tuple[Rows, Rows, Scores]]:
+    """All pairs of a query's place and a row whose cosine is above ``least``, part by part.
+
+    ``queries`` is (q, d) and ``vectors`` (n, d), float32 unit rows. However many pairs there are,
+    memory is bounded: each part is of a block of rows.
+    """
+    for first in range(0, len(queries), _RANGE_QUERIES):
+        part = np.ascontiguousarray(queries[first : first + _RANGE_QUERIES], dtype=np.float32)
+        for start in range(0, len(vectors), _PRODUCT_COLUMNS):
+            rows = np.ascontiguousarray(vectors[start : start + _PRODUCT_COLUMNS])
+            found = faiss.RangeSearchResult(len(part))
+            faiss.range_search_inner_product(
+                faiss.swig_ptr(part),
+                faiss.swig_ptr(rows),
+                rows.shape[1],
+                len(part),
+                len(rows),
+                least,
+                found,
+            )
+            ends = np.array(faiss.rev_swig_ptr(found.lims, len(part) + 1)).astype(np.int64)
+            total = int(ends[-1])
+            if total:
+                places = np.repeat(np.arange(first, first + len(part)), np.diff(ends))
+                labels = np.array(faiss.rev_swig_ptr(found.labels, total))
+                yield places, labels + start, np.array(faiss.rev_swig_ptr(found.distances, total))

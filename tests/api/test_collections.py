@@ -91,3 +91,19 @@ def test_a_broken_collection_is_listed_with_its_error(launch, tmp_path: Path) ->
     assert [one["name"] for one in listed] == ["broken", "default"]
     assert listed[0]["error"]
     assert listed[1]["documents"] == 0
+
+
+def test_a_collection_is_diagnosed(client: TestClient) -> None:
+    """Every figure comes with what it means; one that asks for something says what to do."""
+    texts = [f"word{i} and word{i * 7 % 61}" for i in range(60)]
+    documents = [{"id": f"n{i}", "text": text} for i, text in enumerate([*texts, texts[0]])]
+    assert client.put("/documents", json={"documents": documents}).status_code == 200
+    told = client.get("/collections/default/diagnostics").json()
+    assert told["documents"] == 61
+    found = {one["name"]: one for one in told["diagnostics"]}
+    assert found["exact_duplicates"]["value"] == 1
+    assert found["exact_duplicates"]["verdict"] == "look"
+    assert set(found["exact_duplicates"]["details"]["examples"][0]) == {"n0", "n60"}
+    assert found["exact_duplicates"]["remedy"]
+    assert found["significance_fit"]["value"] < 1
+    assert client.get("/collections/nowhere/diagnostics").status_code == 404

@@ -79,3 +79,16 @@ def test_without_enough_judged_queries_nothing_is_learned(tmp_path: Path, datase
     done = call(tmp_path, "calibrate", str(few), "--json")
     assert done.exit_code == 2
     assert "1 judged queries" in json.loads(done.stdout)["error"]
+
+
+def test_a_diagnosis_is_a_table_or_one_object(tmp_path: Path, dataset: Path) -> None:
+    """Each figure with what it means; examples by their ids."""
+    assert call(tmp_path, "index", str(dataset / "corpus.jsonl")).exit_code == 0
+    shown = call(tmp_path, "diagnose")
+    assert shown.exit_code == 0, shown.stderr
+    assert "effective rank" in shown.stdout
+    figures = json.loads(call(tmp_path, "diagnose", "--json").stdout)
+    assert figures["documents"] == 120
+    names = [one["name"] for one in figures["diagnostics"]]
+    assert len(set(names)) == len(names) == 11
+    assert {"alignment", "uniformity", "hubness", "near_duplicates"} < set(names)

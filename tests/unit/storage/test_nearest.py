@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from samples import random_units
 
-from indexer.storage.nearest import exact_search
+from indexer.storage.nearest import exact_search, near_rows
 
 
 @pytest.mark.parametrize("share", [None, 0.001, 0.04, 0.5, 1.0])
@@ -64,3 +64,20 @@ def test_nothing_allowed_finds_nothing() -> None:
     """An empty set of rows gives an empty answer of the right shape."""
     scores, rows = exact_search(random_units(2), random_units(9), 5, np.zeros(9, dtype=np.bool_))
     assert scores.shape == rows.shape == (2, 0)
+
+
+@pytest.mark.parametrize(("queries", "rows"), [(3, 50), (300, 700), (2, 40_000), (0, 5)])
+def test_near_rows_are_all_pairs_above_a_cosine(queries: int, rows: int) -> None:
+    """Each once, with its cosine, also where queries and rows are looked at part by part."""
+    asked, vectors = random_units(queries, seed=1), random_units(rows)
+    products = asked.astype(np.float64) @ vectors.astype(np.float64).T
+    found = {
+        (int(place), int(row)): float(score)
+        for part in near_rows(asked, vectors, 0.6)
+        for place, row, score in zip(*part, strict=True)
+    }
+    expected = {(int(p), int(r)) for p, r in np.argwhere(products > 0.6)}
+    assert set(found) == expected
+    assert sum(len(part[0]) for part in near_rows(asked, vectors, 0.6)) == len(expected)
+    for pair, score in found.items():
+        assert score == pytest.approx(products[pair], abs=1e-6)
