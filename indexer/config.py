@@ -28,7 +28,7 @@ from indexer.collection import (
     Verification,
 )
 from indexer.embedding import DEFAULT_MODEL, Backend, Precision, open_embedder
-from indexer.embedding.embedder import Embedder
+from indexer.embedding.embedder import Embedder, Identity
 from indexer.embedding.reranking import Reranker, open_reranker
 from indexer.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed
 
@@ -224,6 +224,19 @@ class Library:
         collection = self.open(name)
         if model is not None:
             collection.identity.require(self.model(model).identity)
+        return collection
+
+    def adopt(self, name: str, identity: Identity) -> Collection:
+        """A collection for vectors of a model that is not opened here, made if there is none.
+
+        Raises ModelMismatch if another model filled it.
+        """
+        if not self._exists(check_name(name)):
+            self._make_data_folder()
+            with self._lock:
+                _local().create(self._config.data / name, identity).close()
+        collection = self.open(name)
+        collection.identity.require(identity)
         return collection
 
     def delete(self, name: str) -> None:

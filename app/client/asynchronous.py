@@ -21,7 +21,7 @@ from app.client.calls import (
     SearchHow,
     SearchOptions,
 )
-from app.client.errors import Busy, Unreachable
+from app.client.errors import Busy, NotFound, Unreachable
 from app.client.sending import Manner, read, unreachable
 from app.schemas import (
     BrokenView,
@@ -108,6 +108,15 @@ class AsyncClient:
     async def get(self, id: str) -> DocumentView:
         """A document; raises NotFound."""
         return await self._do(calls.get(self.name, id))
+
+    async def find(self, id: str) -> DocumentView | None:
+        """A document, None if there is none of this id."""
+        try:
+            return await self.get(id)
+        except NotFound as refusal:
+            if refusal.problem is not None and refusal.problem.type.endswith(":not-found"):
+                return None
+            raise
 
     async def remove(self, id: str) -> None:
         """Delete a document; raises NotFound."""

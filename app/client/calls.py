@@ -63,6 +63,7 @@ class SearchHow(TypedDict, total=False):
     group_by: str | None
     group_size: int
     temperature: float | None
+    explain: int | bool
     cursor: str | None
 
 

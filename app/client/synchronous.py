@@ -21,7 +21,7 @@ from app.client.calls import (
     SearchHow,
     SearchOptions,
 )
-from app.client.errors import Busy, Unreachable
+from app.client.errors import Busy, NotFound, Unreachable
 from app.client.sending import Manner, read, unreachable
 from app.schemas import (
     BrokenView,
@@ -115,6 +115,15 @@ class Client:
     def get(self, id: str) -> DocumentView:
         """A document; raises NotFound."""
         return self._do(calls.get(self.name, id))
+
+    def find(self, id: str) -> DocumentView | None:
+        """A document, None if there is none of this id."""
+        try:
+            return self.get(id)
+        except NotFound as refusal:
+            if refusal.problem is not None and refusal.problem.type.endswith(":not-found"):
+                return None
+            raise
 
     def remove(self, id: str) -> None:
         """Delete a document; raises NotFound."""

@@ -15,7 +15,7 @@ import pytest
 from serving import running_service
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["client.md", "compatible-apis.md"]
+PAGES = ["client.md", "compatible-apis.md", "integrations.md"]
 SHOWN_ADDRESS = "localhost:8000"
 PROGRAMS = {
     "sh": ["bash", "-euo", "pipefail", "-c"],
