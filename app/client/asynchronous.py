@@ -26,6 +26,7 @@ from app.client.sending import Manner, read, unreachable
 from app.schemas import (
     BrokenView,
     CollectionView,
+    DiagnosticsView,
     DocumentView,
     PageView,
     SearchView,
@@ -140,6 +141,10 @@ class AsyncClient:
     async def describe(self) -> CollectionView:
         """The collection at a glance; raises NotFound."""
         return await self._do(calls.describe(self.name))
+
+    async def diagnose(self) -> DiagnosticsView:
+        """Duplicates, spread, hubs and truncation, and what to do about them; takes seconds."""
+        return await self._do(calls.diagnose(self.name))
 
     async def create(self, model: str | None = None) -> CollectionView:
         """Make the collection, for this model or the service's own; made already, it stays."""

@@ -22,6 +22,7 @@ from app.schemas import (
     CollectionsView,
     CollectionView,
     DeletedView,
+    DiagnosticsView,
     DocumentView,
     ImportRejection,
     PageView,
@@ -209,6 +210,11 @@ def collections() -> Call[Sequence[CollectionView | BrokenView]]:
 def describe(collection: str) -> Call[CollectionView]:
     """A collection."""
     return Call("GET", _at(collection), _view(CollectionView))
+
+
+def diagnose(collection: str) -> Call[DiagnosticsView]:
+    """What a collection's vectors are like."""
+    return Call("GET", f"{_at(collection)}/diagnostics", _view(DiagnosticsView))
 
 
 def create(collection: str, model: str | None) -> Call[CollectionView]:

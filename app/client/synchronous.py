@@ -26,6 +26,7 @@ from app.client.sending import Manner, read, unreachable
 from app.schemas import (
     BrokenView,
     CollectionView,
+    DiagnosticsView,
     DocumentView,
     PageView,
     SearchView,
@@ -146,6 +147,10 @@ class Client:
     def describe(self) -> CollectionView:
         """The collection at a glance; raises NotFound."""
         return self._do(calls.describe(self.name))
+
+    def diagnose(self) -> DiagnosticsView:
+        """Duplicates, spread, hubs and truncation, and what to do about them; takes seconds."""
+        return self._do(calls.diagnose(self.name))
 
     def create(self, model: str | None = None) -> CollectionView:
         """Make the collection, for this model or the service's own; made already, it stays."""

@@ -49,12 +49,21 @@ function hitItem(hit, index, keys, axis, actions) {
   return item;
 }
 
-function scoreOf({ score }, { negative, largest, cosine }) {
+/** What a score is worth, in words: shown where the pointer rests on it. */
+function worthOf({ significance, relevance }) {
+  const parts = [];
+  if (relevance !== undefined) parts.push(`Relevance ${relevance.toFixed(2)}: of hits like this, so many were judged relevant`);
+  if (significance !== undefined) parts.push(`Significance ${significance.toPrecision(2)}: how often the best of as many unrelated documents scores as high`);
+  return parts.join("\n") || null;
+}
+
+function scoreOf(hit, { negative, largest, cosine }) {
+  const { score } = hit;
   const share = Math.min(1, Math.abs(score) / largest);
   return element(
     "div",
     { className: negative ? "score signed" : "score", dataset: { sign: score < 0 ? "negative" : "positive" }, "--share": share },
-    element("data", { value: String(score), className: "number" }, figure(score)),
+    element("data", { value: String(score), className: "number", title: worthOf(hit) }, figure(score)),
     cosine && element("span", { className: "angle", title: "The angle between the two vectors" }, `${angleOf(score).toFixed(0)}\u00b0`),
     element("span", { className: "bar", "aria-hidden": "true" }, element("span")),
   );

@@ -88,6 +88,7 @@ def call_everything(client: Client) -> None:
     client.remove("a")
     client.delete(["c"])
     client.describe()
+    client.diagnose()
     client.collections()
     client.similarity(["a"])
     client.embed(["a"])
