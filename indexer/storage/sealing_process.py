@@ -61,7 +61,9 @@ def run_apart(job: Job, live: NDArray[np.bool_] | None, lock: int) -> Outcome:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         pass_fds=(lock,),
-        start_new_session=True,  # so that Ctrl-C reaches only the process that knows what to do
+        # not reached by Ctrl-C; of the same session, since Linux may share processors by session
+        process_group=0,
+        env={**os.environ, "OMP_WAIT_POLICY": "passive"},  # to wait is to give way, too
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
