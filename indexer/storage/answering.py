@@ -192,21 +192,17 @@ def _nearest_documents(
 def _hits(
     snapshot: Snapshot, rows: Rows, found: Sequence[Sequence[tuple[float, int]]]
 ) -> list[list[Hit]]:
-    chunks = snapshot.chunks(rows.generation, {row for own in found for _, row in own})
-    documents = snapshot.documents({chunk.document for chunk in chunks.values()})
+    passages = snapshot.passages(rows.generation, {row for own in found for _, row in own})
     try:
         return [
-            [
-                _hit(documents[chunks[row].document], chunks[row], score, rank)
-                for rank, (score, row) in enumerate(own, start=1)
-            ]
+            [_hit(*passages[row], score, rank) for rank, (score, row) in enumerate(own, start=1)]
             for own in found
         ]
     except KeyError as error:
-        raise Damaged(f"number {error} is of no chunk or document: see `bearing verify`") from error
+        raise Damaged(f"row {error} is of no chunk or document: see `bearing verify`") from error
 
 
-def _hit(document: Document, chunk: StoredChunk, score: float, rank: int) -> Hit:
+def _hit(chunk: StoredChunk, document: Document, score: float, rank: int) -> Hit:
     start, end = chunk.chunk.start, chunk.chunk.end
     passage = Passage(document.text[start:end], start, end)
     cosine = score if score >= -1.0 else None  # by the best example, it may be less

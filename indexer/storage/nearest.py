@@ -386,10 +386,8 @@ def _merged(parts: list[tuple[Scores, Rows]], k: int) -> tuple[Scores, Rows]:
 def _ordered(scores: Scores, rows: Rows) -> tuple[Scores, Rows]:
     """Both sorted by score, ties by row, no row (-1) last; scores clipped to cosines."""
     order = np.lexsort((rows, np.where(rows < 0, np.inf, -scores)))
-    return (
-        np.clip(np.take_along_axis(scores, order, axis=1), -1.0, 1.0),
-        np.take_along_axis(rows, order, axis=1),
-    )
+    line = np.arange(len(order))[:, None]
+    return scores[line, order].clip(-1.0, 1.0), rows[line, order]
 
 
 def batches(vectors: Vectors, size: int) -> Iterator[Vectors]:

@@ -74,10 +74,13 @@ class Rows:
 
     def by_document(self, scores: Scores, nearest: RowNumbers) -> list[tuple[float, int]]:
         """Each document's first row of (m,) sorted ones, with its score; -1 ends the rows."""
-        count = int(np.count_nonzero(nearest >= 0))
-        _, first = np.unique(self.owners[nearest[:count]], return_index=True)
-        first.sort()
-        return list(zip(scores[first].tolist(), nearest[first].tolist(), strict=True))
+        rows = nearest[nearest >= 0]
+        first: dict[int, tuple[float, int]] = {}
+        for owner, score, row in zip(
+            self.owners[rows].tolist(), scores.tolist(), rows.tolist(), strict=False
+        ):
+            first.setdefault(owner, (score, row))
+        return list(first.values())
 
 
 _BLOCK_ROWS: Final = 65_536
@@ -86,7 +89,7 @@ VECTORS: Final = "vectors.f32"
 
 def generation_folder(folder: Path, generation: int) -> Path:
     """Where a generation's vectors and index are."""
-    return folder / "generations" / str(generation)
+    return folder / f"generations/{generation}"
 
 
 def load_rows(folder: Path, snapshot: Snapshot, known: Rows | None) -> Rows:

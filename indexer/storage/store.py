@@ -146,7 +146,7 @@ def checksum_of(line: Sequence[int]) -> int:
 
 def _chunk(row: int, document: int, position: int, start: int, end: int) -> StoredChunk:
     fields = (row, document, position, start, end)
-    if not all(isinstance(field, int) for field in fields):
+    if set(map(type, fields)) != {int}:
         raise Damaged(f"the chunk of row {row} is not what was stored: see `bearing verify`")
     return StoredChunk(row, document, Chunk(position, start, end))
 
@@ -372,14 +372,17 @@ class Snapshot:
         )
         return [(row[0], _document(row)) for row in rows]
 
-    def chunks(self, generation: int, rows: Iterable[int]) -> dict[int, StoredChunk]:
-        """The chunks of these rows that exist."""
+    def passages(
+        self, generation: int, rows: Iterable[int]
+    ) -> dict[int, tuple[StoredChunk, Document]]:
+        """The chunks of those of these rows that exist, each with its document."""
         found = self._connection.execute(
-            'SELECT row, document, position, "start", "end" FROM chunks'
+            'SELECT row, document, position, "start", "end", number, id, title, metadata, text'
+            " FROM chunks JOIN documents ON number = document"
             " WHERE generation = ? AND row IN (SELECT value FROM json_each(?))",
             (generation, json.dumps(list(rows))),
         )
-        return {line[0]: _chunk(*line) for line in found}
+        return {line[0]: (_chunk(*line[:5]), _document(line[5:])) for line in found}
 
     def chunks_of(self, generation: int, numbers: Iterable[int]) -> list[StoredChunk]:
         """The chunks of these documents, by document and row."""
