@@ -19,7 +19,7 @@ COPY docker/install-torch docker/
 RUN TORCH_INDEX="$TORCH_INDEX" docker/install-torch /opt/bearing/bin/python constraints.txt
 RUN python -c "import tomllib; \
 project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-print(*project['dependencies'], 'setuptools', sep='\n')" > requirements.txt \
+print(*project['dependencies'], *project['optional-dependencies']['mcp'], 'setuptools', sep='\n')" > requirements.txt \
  && /opt/bearing/bin/pip install --constraint constraints.txt --requirement requirements.txt
 
 COPY README.md LICENSE ./

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.dialects import route_path
 from app.keys import Keyring
 from app.logs import REQUEST_ID
 from app.problems import fault_document, problem_document, respond
@@ -150,7 +151,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an HTTP request on, or answer it."""
-        if scope["type"] != "http" or path_of(scope) in self._open_paths:
+        if scope["type"] != "http" or route_path(scope) in self._open_paths:
             await self.app(scope, receive, send)
             return
         given = key_of(Headers(scope=scope))
@@ -179,7 +180,7 @@ class Throttle:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an HTTP request on, or answer it."""
-        if scope["type"] != "http" or path_of(scope) in self._open_paths:
+        if scope["type"] != "http" or route_path(scope) in self._open_paths:
             await self.app(scope, receive, send)
             return
         caller = caller_of(scope)
@@ -279,12 +280,6 @@ class LoopbackGuard:
             f"the request is for host {host[:200]!r}, but without keys only loopback names "
             "are served (localhost, 127.0.0.1, [::1]): set BEARING_API_KEYS"
         )
-
-
-def path_of(scope: Scope) -> str:
-    """The path as routes know it, without that under which a proxy serves the service."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "").rstrip("/"))
 
 
 def _host_name(url: str) -> str:
