@@ -27,6 +27,9 @@ SAMPLE_ROWS: Final = 8_192
 PAIRS: Final = 2**27
 """So many pairs are looked at for near duplicates: every pair of 11,585 rows."""
 
+LEAST_LOOKED: Final = 256
+"""So many chunks are looked at however many there are to compare them with."""
+
 HUB_K: Final = 10
 SHOWN: Final = 5
 EQUAL: Final = 1.0 - 1e-6
@@ -137,7 +140,7 @@ def _aligned(rows: Rows) -> tuple[Vectors, Vectors]:
 def _near_duplicates(snapshot: Snapshot, rows: Rows, least: float, tell: Tell) -> Neighbours:
     """How many of the rows looked at have a near duplicate in another document."""
     total = len(rows.owners)
-    looked = sample_rows(rows, min(max(PAIRS // max(total, 1), 1), total))
+    looked = sample_rows(rows, min(max(PAIRS // max(total, 1), LEAST_LOOKED), total))
     near, equal = np.zeros(len(looked), dtype=np.bool_), np.zeros(len(looked), dtype=np.bool_)
     examples: dict[tuple[int, int], float] = {}
     for start in range(0, len(looked), _QUERIES):
