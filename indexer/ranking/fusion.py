@@ -1,0 +1,65 @@
+"""Two rankings made one: by ranks, or by scores that were put on one scale.
+
+Candidates are the union of both rankings' best, so arrays are (n,), one value a candidate.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+"""(n,) float64, one a candidate."""
+
+RANK_OFFSET: Final = 60
+"""The k of reciprocal rank fusion, as its authors set it."""
+
+DENSE_WEIGHT: Final = 0.65
+"""The share of the cosine in a convex combination: see docs/performance.md for how it was set."""
+
+SPAN: Final = 8.0
+"""How many standard deviations a score can be worth, from the worst to the best of the pool."""
+
+
+def reciprocal_ranks(*rankings: NDArray[np.int64]) -> Values:
+    """The sum of 1 / (60 + rank) over rankings; ranks count from 1, 0 stands for unranked.
+
+    Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet and individual
+    rank learning methods", SIGIR 2009.
+    """
+    total = np.zeros(len(rankings[0]), dtype=np.float64)
+    for ranks in rankings:
+        total += np.where(ranks > 0, 1.0 / (RANK_OFFSET + np.maximum(ranks, 1)), 0.0)
+    return total
+
+
+def standardised(scores: Values, pool: NDArray[np.bool_]) -> Values:
+    """Scores less the pool's mean, in units of its standard deviation; 0 where all are equal.
+
+    The unit is at least an eighth of the pool's range: a single document that holds a rare word
+    among many without it would else outweigh whatever the other ranking says. Within the pool,
+    the best is thus worth at most SPAN more than the worst.
+    """
+    held = scores[pool]
+    if not len(held):
+        return np.zeros_like(scores)
+    unit = max(float(held.std()), float(np.ptp(held)) / SPAN)
+    if unit <= np.finfo(np.float64).tiny:
+        return np.zeros_like(scores)
+    moved: Values = (scores - held.mean()) / unit
+    return moved
+
+
+def convex(
+    dense: Values, lexical: Values, pool: NDArray[np.bool_], weight: float = DENSE_WEIGHT
+) -> Values:
+    """``weight`` times the cosines and 1 - ``weight`` times the BM25 scores, both standardised.
+
+    Bruch, Gai and Ingber, "An analysis of fusion functions for hybrid retrieval", TOIS 2023,
+    where a convex combination beats reciprocal ranks because it keeps how far apart scores are;
+    their scales are minima and maxima, ours standard deviations over ``pool``, which are less
+    at the mercy of a single document.
+    """
+    return weight * standardised(dense, pool) + (1.0 - weight) * standardised(lexical, pool)
