@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from indexer.collection import Description
+from indexer.collection import Description, Language
 from indexer.diagnostics import Verdict
 from indexer.documents import (
     Answer,
@@ -29,6 +29,7 @@ from indexer.documents import (
     Example,
     ExampleText,
     Explanation,
+    Fusion,
     Hit,
     Mode,
     Query,
@@ -133,13 +134,16 @@ class SearchBody(Given):
     mode: Annotated[Mode, Field(strict=False)] = Field(
         Mode.DENSE, description="How the query is held against documents."
     )
+    fusion: Annotated[Fusion, Field(strict=False)] = Field(
+        Fusion.CONVEX, description="How a hybrid search makes one ranking of two."
+    )
     min_score: float | None = Field(None, description="Leave out hits that score less.")
     exact: bool = Field(False, description="Compare with every vector, whatever the index.")
     candidates: int | None = Field(
         None,
         ge=1,
-        description="How many hits the stages after the first ranking choose from; null takes "
-        "enough for k.",
+        description="How many hits the stages after the first ranking choose from, and a hybrid "
+        "search of either of its rankings; null takes enough for k.",
     )
     rerank: Annotated[int, Field(ge=1)] | bool | None = Field(
         None,
@@ -192,6 +196,7 @@ class SearchBody(Given):
             k=self.k,
             filter=parse_filter(self.filter),
             mode=self.mode,
+            fusion=self.fusion,
             min_score=self.min_score,
             exact=self.exact,
             candidates=self.candidates,
@@ -261,6 +266,9 @@ class CollectionBody(Given):
 
     model: str | None = Field(
         None, min_length=1, description="A sentence-transformers model; the service's own if null."
+    )
+    language: Annotated[Language, Field(strict=False)] | None = Field(
+        None, description="By whose rules words are stemmed; the service's own if null."
     )
 
 

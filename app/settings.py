@@ -25,7 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.keys import Key, parse_keys
 from app.rates import Rate, parse_rate
-from indexer.collection import IndexKind
+from indexer.collection import IndexKind, Language
 from indexer.config import Config
 from indexer.embedding import DEFAULT_MODEL, Backend, Precision
 from indexer.errors import InvalidInput
@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     )
     index_memory_mb: int = Field(
         0, ge=0, description="Memory of a collection's index in MB, at most; 0 means no bound."
+    )
+    language: Language = Field(
+        Language.ENGLISH,
+        description=f"By whose rules words of new collections are stemmed: {', '.join(Language)}.",
     )
 
     matryoshka_dimensions: Annotated[tuple[PositiveInt, ...], NoDecode] = Field(
@@ -311,6 +315,7 @@ class Settings(BaseSettings):
             index=self.index,
             target_recall=self.target_recall,
             index_memory_mb=self.index_memory_mb,
+            language=self.language,
             reranker=self.reranker,
         )
 

@@ -22,7 +22,7 @@ from indexer import console
 from indexer.assessing import calibrate, diagnose
 from indexer.collection import Collection, IndexChoice, IndexKind
 from indexer.config import DEFAULT_COLLECTION, Library
-from indexer.documents import ExampleText, Mode, Query, Strategy
+from indexer.documents import ExampleText, Fusion, Mode, Query, Strategy
 from indexer.embedding import Embedder, open_embedder
 from indexer.errors import BearingError, InvalidInput, NotFound
 from indexer.evaluating import evaluate
@@ -34,6 +34,7 @@ from indexer.options import (
     Exact,
     ExitCode,
     Json,
+    LanguageOption,
     Model,
     ModeOption,
     Name,
@@ -155,6 +156,7 @@ def index(
     data: Data = None,
     collection: Name = DEFAULT_COLLECTION,
     model: Model = None,
+    language: LanguageOption = None,
     id_field: Annotated[str | None, typer.Option(help="Field of the id.")] = None,
     text_field: Annotated[str | None, typer.Option(help="Field of the text.")] = None,
     title_field: Annotated[str | None, typer.Option(help="Field of the title.")] = None,
@@ -178,7 +180,9 @@ def index(
         own = [library.config.data, *([rejects] if rejects else [])]
         reads = read_paths(paths, fields, stdin=stdin, skip=own)
         total = total_bytes(paths, skip=own)
-        done = index_reads(library, collection, reads, total, model=model, rejects=rejects)
+        done = index_reads(
+            library, collection, reads, total, model=model, language=language, rejects=rejects
+        )
     done.show(as_json)
     raise typer.Exit(done.exit_code)
 
@@ -212,6 +216,9 @@ def search(
         typer.Option("--filter", metavar="JSON", help='As {"year": {"$gte": 2020}}.'),
     ] = None,
     mode: ModeOption = Mode.DENSE,
+    fusion: Annotated[
+        Fusion, typer.Option(help="How a hybrid search makes one ranking of two.")
+    ] = Fusion.CONVEX,
     exact: Exact = False,
     min_score: Annotated[float | None, typer.Option(help="Leave out hits that score less.")] = None,
     temperature: Annotated[
@@ -246,7 +253,7 @@ def search(
         typer.Option(min=0, max=1, help="Choose hits unlike each other: 0 not at all, 1 only so."),
     ] = None,
     candidates: Annotated[
-        int | None, typer.Option(min=1, help="How many hits later stages choose from.")
+        int | None, typer.Option(min=1, help="How many hits later stages, and fusion, choose from.")
     ] = None,
     group_by: Annotated[
         str | None,
@@ -271,6 +278,7 @@ def search(
         k=k,
         filter=_parse_filter(condition),
         mode=mode,
+        fusion=fusion,
         min_score=min_score,
         exact=exact,
         candidates=candidates,
@@ -593,11 +601,15 @@ NewName = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_d
 
 
 def create_collection(
-    name: NewName, data: Data = None, model: Model = None, as_json: Json = False
+    name: NewName,
+    data: Data = None,
+    model: Model = None,
+    language: LanguageOption = None,
+    as_json: Json = False,
 ) -> None:
     """Make an empty collection for a model."""
     with open_library(data, model) as library:
-        figures = asdict(library.create(name, model).describe())
+        figures = asdict(library.create(name, model, language).describe())
     if as_json:
         console.say_json(figures)
     else:

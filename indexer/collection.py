@@ -117,7 +117,7 @@ class Finding:
 class Verification:
     """What a check of everything that a collection keeps has found.
 
-    ``index`` and ``model`` say whether those could be checked, and how it went.
+    ``index``, ``model`` and ``words`` say whether those could be checked, and how it went.
     """
 
     collection: str
@@ -127,6 +127,7 @@ class Verification:
     index: str
     model: str
     findings: tuple[Finding, ...]
+    words: str = "not checked"
 
     @property
     def sound(self) -> bool:
@@ -257,6 +258,11 @@ class Collection(Protocol):
     @property
     def identity(self) -> Identity:
         """The model that filled it."""
+        ...
+
+    @property
+    def language(self) -> Language:
+        """The language by whose rules its words are stemmed."""
         ...
 
     def describe(self) -> Description:

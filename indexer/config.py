@@ -24,6 +24,7 @@ from indexer.collection import (
     Collection,
     IndexChoice,
     IndexKind,
+    Language,
     Tell,
     Verification,
 )
@@ -54,6 +55,7 @@ class Config:
     index: IndexKind = IndexKind.AUTO
     target_recall: float = 0.99
     index_memory_mb: int = 0
+    language: Language = Language.ENGLISH
     reranker: str = ""
 
     @property
@@ -99,6 +101,10 @@ def _kind(variable: str, value: str) -> IndexKind:
     return _member(IndexKind, variable, value)
 
 
+def _language(variable: str, value: str) -> Language:
+    return _member(Language, variable, value)
+
+
 def _share(variable: str, value: str) -> float:
     try:
         share = float(value)
@@ -135,6 +141,7 @@ _READERS: Final[Mapping[str, Any]] = {
     "index": _kind,
     "target_recall": _share,
     "index_memory_mb": _count,
+    "language": _language,
     "reranker": _text,
 }
 assert set(_READERS) == {field.name for field in fields(Config)}
@@ -204,26 +211,39 @@ class Library:
             self._folder(name)
             return self._opened(name)
 
-    def create(self, name: str, model: str | None = None) -> Collection:
-        """A new collection for a model; raises AlreadyExists."""
+    def create(
+        self, name: str, model: str | None = None, language: Language | None = None
+    ) -> Collection:
+        """A new collection for a model and a language; raises AlreadyExists."""
         if self._exists(check_name(name)):
             raise AlreadyExists(f"collection {name!r} is there already")
         identity = self.model(model or self._config.model).identity
         self._make_data_folder()
         with self._lock:
-            _local().create(self._config.data / name, identity).close()
+            chosen = language or self._config.language
+            _local().create(self._config.data / name, identity, chosen).close()
             return self._opened(name)
 
-    def obtain(self, name: str, model: str | None = None) -> Collection:
-        """A collection, made if there is none; raises ModelMismatch if it is another model's."""
+    def obtain(
+        self, name: str, model: str | None = None, language: Language | None = None
+    ) -> Collection:
+        """A collection, made if there is none.
+
+        Raises ModelMismatch if it is another model's, InvalidInput if it has another language.
+        """
         if not self._exists(check_name(name)):
             try:
-                return self.create(name, model)
+                return self.create(name, model, language)
             except AlreadyExists:  # another thread or process was first
-                return self.obtain(name, model)
+                return self.obtain(name, model, language)
         collection = self.open(name)
         if model is not None:
             collection.identity.require(self.model(model).identity)
+        if language is not None and collection.language is not language:
+            raise InvalidInput(
+                f"collection {name!r} was made for the language {collection.language}, not "
+                f"{language}: index into a new collection"
+            )
         return collection
 
     def adopt(self, name: str, identity: Identity) -> Collection:

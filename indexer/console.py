@@ -71,6 +71,7 @@ def verification_text(found: Verification) -> str:
     """What was checked, and each finding with what it means and what to do."""
     counted = f"{found.documents:,} documents, {found.chunks:,} chunks, {found.vectors:,} vectors"
     lines = [f"{found.collection}: {counted}", f"index: {found.index}", f"model: {found.model}"]
+    lines.append(f"words: {found.words}")
     for one in found.findings:
         lines += ["", f"{one.place}: {one.problem}", f"  means: {one.meaning}"]
         lines += [f"  do: {one.remedy}"]

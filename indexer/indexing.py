@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer import console
+from indexer.collection import Language
 from indexer.config import Library
 from indexer.ingest import Progress, Summary, ingest
 from indexer.options import ExitCode
@@ -55,6 +56,7 @@ def index_reads(
     total: int | None,
     *,
     model: str | None = None,
+    language: Language | None = None,
     rejects: Path | None = None,
 ) -> Indexed:
     """Store what is read in a collection, made if need be, with progress on standard error.
@@ -64,7 +66,7 @@ def index_reads(
     """
     console.note(f"indexing into {name!r} in {library.config.data}")
     rejects = rejects or library.config.data / f"{name}.rejects.jsonl"
-    collection = library.obtain(name, model)
+    collection = library.obtain(name, model, language)
     progress = Progress()
     try:
         with (

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from indexer.collection import Language
 from indexer.config import Config, Library
 from indexer.documents import Mode
 
@@ -52,6 +53,14 @@ Model = Annotated[
         help="A sentence-transformers model by hub name or folder. It is chosen when a collection "
         "is made; given again, it must be the same.",
         show_default="all-MiniLM-L6-v2, or BEARING_MODEL",
+    ),
+]
+LanguageOption = Annotated[
+    Language | None,
+    typer.Option(
+        help="The language by whose rules words are stemmed, for the modes lexical and hybrid. It "
+        "is chosen when a collection is made; given again, it must be the same.",
+        show_default="english, or BEARING_LANGUAGE",
     ),
 ]
 Reranker = Annotated[

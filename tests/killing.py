@@ -21,7 +21,7 @@ import numpy as np
 from samples import make_identity, random_units
 
 from indexer.collection import IndexChoice, IndexKind
-from indexer.documents import Chunk, Document, EmbeddedDocument, Query, Vectors
+from indexer.documents import Chunk, Document, EmbeddedDocument, Mode, Query, Vectors
 from indexer.embedding.embedder import Identity
 from indexer.errors import BearingError
 from indexer.filters import parse_filter
@@ -305,6 +305,7 @@ def matching(folder: Path, possible: Iterable[State], dice: random.Random) -> St
             assert own is not None and own.chunks == expected.chunks
             np.testing.assert_array_equal(own.vectors, expected.vectors)
         find_itself(collection, found, dice)
+        find_by_words(collection, found, dice)
     report = verify(folder, None, lambda _: None)
     assert report.sound, report.findings
     return found
@@ -319,6 +320,15 @@ def find_itself(collection: LocalCollection, state: State, dice: random.Random) 
         assert abs(answer.hits[0].score - 1) < 1e-5
         assert document.id in [hit.document.id for hit in answer.hits if hit.score > 1 - 1e-5]
         assert len(answer.hits) == min(60, len(state.documents))
+
+
+def find_by_words(collection: LocalCollection, state: State, dice: random.Random) -> None:
+    """A document is found by the words of its text, and nothing that is gone is."""
+    document = dice.choice(sorted(state.documents.values(), key=lambda one: one.id))
+    query = Query(text=document.text, mode=Mode.LEXICAL, k=len(state.documents) + 1)
+    found = [hit.document for hit in collection.search([query])[0].hits]
+    assert document in found
+    assert all(one == state.documents[one.id] for one in found)
 
 
 def all_documents(collection: LocalCollection) -> Iterable[tuple[str, Document]]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Path, Response
 
 from app.requests import BoundedRoute, ServiceNeeded
 from app.schemas import BrokenView, CollectionBody, CollectionsView, CollectionView, DiagnosticsView
-from indexer.collection import Step
+from indexer.collection import Language, Step
 from indexer.config import Library
 from indexer.diagnostics import report
 from indexer.errors import AlreadyExists, BearingError, InvalidInput, ModelError
@@ -56,10 +56,10 @@ async def create_collection(
 ) -> CollectionView:
     """Make a collection, filled by one model for ever; made already, it stays as it is.
 
-    Another model than the collection's is refused (409).
+    Another model than the collection's is refused (409), and so is another language (422).
     """
-    model = body.model if body else None
-    view, created = await service.writes.run(_create, service.library, name, model)
+    model, language = (body.model, body.language) if body else (None, None)
+    view, created = await service.writes.run(_create, service.library, name, model, language)
     response.status_code = HTTPStatus.CREATED if created else HTTPStatus.OK
     return view
 
@@ -85,12 +85,14 @@ def _describe(library: Library, name: str) -> CollectionView | BrokenView:
         return BrokenView(name=name, error=str(error))
 
 
-def _create(library: Library, name: str, model: str | None) -> tuple[CollectionView, bool]:
+def _create(
+    library: Library, name: str, model: str | None, language: Language | None
+) -> tuple[CollectionView, bool]:
     try:
         try:
-            collection, created = library.create(name, model), True
+            collection, created = library.create(name, model, language), True
         except AlreadyExists:
-            collection, created = library.obtain(name, model), False
+            collection, created = library.obtain(name, model, language), False
     except ModelError as error:
         # The client chose the model, so here it is at fault and not the service.
         raise InvalidInput(f"model: {error}") from error

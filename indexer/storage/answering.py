@@ -27,12 +27,14 @@ from indexer.errors import Damaged, InvalidQuery, ModelChanged
 from indexer.ranking.examples import mean_direction
 from indexer.ranking.meaning import with_probability, with_significance
 from indexer.ranking.significance import Background
+from indexer.storage.blending import Found, by_both, by_words, depth_of
 from indexer.storage.examples import Examples, best_by_example, examples_of, unit_vector
 from indexer.storage.rows import Rows
 from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, StoredChunk
 from indexer.storage.tuning import K
 from indexer.storage.watching import Observation, RecallWatch
+from indexer.storage.words import Words
 
 FETCH_MORE: Final = 4
 """How many times as many rows are fetched where k rows were of fewer than k documents."""
@@ -55,6 +57,17 @@ class Group:
     exact: bool
     best: Examples | None = None
 
+    @property
+    def mode(self) -> Mode:
+        """How all of them are held against documents."""
+        return self.queries[0].mode
+
+    @property
+    def depths(self) -> list[int]:
+        """How many of the nearest documents each needs."""
+        hybrid = self.mode is Mode.HYBRID
+        return [depth_of(query) if hybrid else query.k for query in self.queries]
+
 
 def answer_queries(
     snapshot: Snapshot,
@@ -63,17 +76,19 @@ def answer_queries(
     queries: Sequence[Query],
     watch: RecallWatch,
     background: Background | None = None,
+    words: Words | None = None,
 ) -> list[Answer]:
     """The k best documents of each query, in order; approximate answers are shown to the watch.
 
-    By the background, hits by one direction get their significance.
+    By the background, hits by one direction get their significance. ``words`` must be given if a
+    query's mode is not dense.
     """
     answers: dict[int, Answer] = {}
     count = snapshot.counts().chunks
     for group in _groups(snapshot, rows, selections, queries):
-        hits = _hits(snapshot, rows, _nearest_documents(rows, group, watch))
-        exact = group.exact or rows.index is None
-        if group.best is None:
+        hits = _hits(snapshot, rows, _find(snapshot, rows, words, group, watch))
+        exact = group.exact or rows.index is None or group.mode is Mode.LEXICAL
+        if len(group.vectors):
             hits = [
                 with_significance(own, direction, background, count)
                 for own, direction in zip(hits, group.vectors, strict=True)
@@ -88,6 +103,30 @@ def answer_queries(
                 last=group.last,
             )
     return [answers[place] for place in range(len(queries))]
+
+
+def _find(
+    snapshot: Snapshot, rows: Rows, words: Words | None, group: Group, watch: RecallWatch
+) -> list[list[Found]]:
+    """The k best documents of each query, by its mode."""
+    if group.mode is Mode.DENSE:
+        return [_by_meaning(own) for own in _nearest_documents(rows, group, watch)]
+    assert words is not None
+    if group.mode is Mode.LEXICAL:
+        return [by_words(snapshot, rows, words, one, group.allowed) for one in group.queries]
+    nearest = _nearest_documents(rows, group, watch)
+    return [
+        by_both(snapshot, rows, words, query, own, direction, group.allowed)
+        for query, own, direction in zip(group.queries, nearest, group.vectors, strict=True)
+    ]
+
+
+def _by_meaning(nearest: Sequence[tuple[float, int]]) -> list[Found]:
+    found = []
+    for rank, (score, row) in enumerate(nearest, start=1):
+        cosine = score if score >= -1.0 else None  # by the best example, it may be less
+        found.append(Found(row, score, Scores(dense=cosine, dense_rank=rank)))
+    return found
 
 
 def _groups(
@@ -106,13 +145,15 @@ def _groups(
         last = first.seen.last if first.seen else snapshot.last_number()
         if _is_by_best(first):
             vectors, best = np.empty((0, 0), np.float32), _examples(snapshot, rows, first)
+        elif first.mode is Mode.LEXICAL:
+            vectors, best = np.empty((0, 0), np.float32), None
         else:
             vectors = np.stack([_direction(snapshot, rows, query) for query in group])
             best = None
         yield Group(places, group, vectors, chosen.rows, chosen.total, last, first.exact, best)
 
 
-_Restriction: TypeAlias = tuple[str, tuple[str, ...], bool, tuple[int, ...], int]
+_Restriction: TypeAlias = tuple[str, str, tuple[str, ...], bool, tuple[int, ...], int]
 
 
 def _restriction(query: Query) -> _Restriction:
@@ -124,7 +165,7 @@ def _restriction(query: Query) -> _Restriction:
         raise InvalidQuery("a cursor needs what it stands for beside it: use indexer.search")
     seen = (query.seen.last, *query.seen.numbers) if query.seen else ()
     alone = id(query) if _is_by_best(query) else 0
-    return repr(query.filter), query.example_ids, query.exact, seen, alone
+    return query.mode, repr(query.filter), query.example_ids, query.exact, seen, alone
 
 
 def _is_by_best(query: Query) -> bool:
@@ -133,8 +174,6 @@ def _is_by_best(query: Query) -> bool:
 
 def _direction(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:
     """The direction of a query, (d,) float32 of unit length."""
-    if query.mode is not Mode.DENSE:
-        raise InvalidQuery(f"mode {query.mode} is not offered by this collection: use dense")
     if query.vector is not None:
         check_model(rows, query.model, "the query's vector")
         return unit_vector(query.vector, rows.vectors.shape[1], "the query's vector")
@@ -172,7 +211,8 @@ def _nearest_documents(
         return [best_by_example(rows, group.best, k, group.allowed, exact=group.exact)]
     found: list[list[tuple[float, int]]] = [[] for _ in group.queries]
     waiting = list(range(len(group.queries)))
-    fetch = max(query.k for query in group.queries)
+    depths = group.depths
+    fetch = max(depths)
     while waiting:
         scores, nearest = rows.nearest(
             group.vectors[waiting], fetch, group.allowed, exact=group.exact
@@ -181,33 +221,26 @@ def _nearest_documents(
             query = group.vectors[waiting[0]]
             watch.offer(Observation(rows, query, group.allowed, scores[0]))
         for index, own_scores, own_rows in zip(waiting, scores, nearest, strict=True):
-            found[index] = rows.by_document(own_scores, own_rows)[: group.queries[index].k]
+            found[index] = rows.by_document(own_scores, own_rows)[: depths[index]]
         if nearest.shape[1] < fetch:
             return found  # that was every row there is
-        waiting = [i for i in waiting if len(found[i]) < group.queries[i].k]
+        waiting = [i for i in waiting if len(found[i]) < depths[i]]
         fetch *= FETCH_MORE
     return found
 
 
-def _hits(
-    snapshot: Snapshot, rows: Rows, found: Sequence[Sequence[tuple[float, int]]]
-) -> list[list[Hit]]:
-    passages = snapshot.passages(rows.generation, {row for own in found for _, row in own})
+def _hits(snapshot: Snapshot, rows: Rows, found: Sequence[Sequence[Found]]) -> list[list[Hit]]:
+    passages = snapshot.passages(rows.generation, {one.row for own in found for one in own})
     try:
-        return [
-            [_hit(*passages[row], score, rank) for rank, (score, row) in enumerate(own, start=1)]
-            for own in found
-        ]
+        return [[_hit(*passages[one.row], one) for one in own] for own in found]
     except KeyError as error:
         raise Damaged(f"row {error} is of no chunk or document: see `bearing verify`") from error
 
 
-def _hit(chunk: StoredChunk, document: Document, score: float, rank: int) -> Hit:
+def _hit(chunk: StoredChunk, document: Document, found: Found) -> Hit:
     start, end = chunk.chunk.start, chunk.chunk.end
     passage = Passage(document.text[start:end], start, end)
-    cosine = score if score >= -1.0 else None  # by the best example, it may be less
-    scores = Scores(dense=cosine, dense_rank=rank)
-    return Hit(document, score, passage, scores=scores, number=chunk.document)
+    return Hit(document, found.score, passage, scores=found.scores, number=chunk.document)
 
 
 def _finish(query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
@@ -222,8 +255,12 @@ def _finish(query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
 def _total(rows: Rows, group: Group, index: int) -> int | None:
     """How many documents could be hits of one of these queries; None if that is not known."""
     least = group.queries[index].min_score
+    if group.mode is Mode.LEXICAL:
+        return None  # it is not known how many hold a word
     if least is None:
         return group.total
+    if group.mode is Mode.HYBRID:
+        return None
     if group.best is not None or not (group.exact or rows.index is None):
         return None
     given = group.queries[index].seen

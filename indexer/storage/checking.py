@@ -23,7 +23,7 @@ from indexer.collection import Finding, Step, Tell, Verification
 from indexer.documents import UNIT_TOLERANCE, Document, Vectors
 from indexer.embedding.embedder import CANARIES, CANARY_COSINE, Embedder
 from indexer.errors import BearingError, Damaged, ModelMismatch, NotFound, StorageFailed
-from indexer.storage import sealed
+from indexer.storage import lexicon, sealed
 from indexer.storage.rows import VECTORS, generation_folder
 from indexer.storage.store import Generation, Owners, Snapshot, Store, checksum_of, facets_of
 from indexer.storage.vectors import BLOCK_ROWS, VectorFile
@@ -94,7 +94,11 @@ def _verify(case: Case, open_model: OpenModel | None, nothing: Verification) -> 
     findings += wrong
     model, wrong = _check_model(case, open_model)
     findings += wrong
-    told = replace(nothing, index=index, model=model, findings=tuple(dict.fromkeys(findings)))
+    words, wrong = _check_words(case)
+    findings += wrong
+    told = replace(
+        nothing, index=index, model=model, words=words, findings=tuple(dict.fromkeys(findings))
+    )
     try:
         with case.store.reading() as snapshot:
             counts, rows = snapshot.counts(), snapshot.generation().rows
@@ -511,6 +515,26 @@ def _share_found(index: sealed.Sealed, vectors: Vectors, live: NDArray[np.intp])
         rows = rows[(rows >= 0) & (rows < len(vectors))]
         found += bool((vectors[rows] @ query >= 1 - _CLOSE).any())
     return found / len(drawn)
+
+
+def _check_words(case: Case) -> tuple[str, list[Finding]]:
+    """The index of words: its checksums, its count, and whether it finds documents."""
+    case.tell(Step("words", 0, 1))
+    try:
+        told, problems = lexicon.examine(case.folder, case.store)
+    except (Damaged, StorageFailed) as error:
+        return f"not checked: {error}", []  # the store's fault, told there
+    case.tell(Step("words", 1, 1))
+    return told, [_wrong_words(problem) for problem in problems]
+
+
+def _wrong_words(problem: str) -> Finding:
+    return Finding(
+        f"{lexicon.FOLDER}/{lexicon.STATE}",
+        problem,
+        "searches for words may miss documents; nothing is lost, the index is derived",
+        "make it anew: `bearing rebuild`",
+    )
 
 
 def _wrong_index(problem: str) -> Finding:

@@ -8,7 +8,6 @@ or another process writes, and never waits for them.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import shutil
@@ -34,6 +33,7 @@ from indexer.documents import (
     Change,
     Document,
     EmbeddedDocument,
+    Mode,
     Page,
     Query,
     Vectors,
@@ -58,6 +58,7 @@ from indexer.storage.calibrations import Calibrations
 from indexer.storage.checking import require_written_vectors
 from indexer.storage.choice import keep_choice, kept_choice
 from indexer.storage.diagnosing import diagnose
+from indexer.storage.lexicon import Lexicon, bytes_under
 from indexer.storage.lock import WriterLock
 from indexer.storage.rows import VECTORS, Rows, generation_folder, load_rows, read_index
 from indexer.storage.sealed import Sealed
@@ -68,6 +69,7 @@ from indexer.storage.succession import Succession, Workshop, joined_vectors
 from indexer.storage.tuning import Recall
 from indexer.storage.vectors import VectorFile, sync_folder
 from indexer.storage.watching import RecallWatch
+from indexer.storage.words import Words
 from indexer.storage.writing import NOBODY, RowWriter
 
 _STORE: Final = "store.sqlite"
@@ -91,6 +93,8 @@ class LocalCollection:
             raise NotFound(f"there is no collection in {folder}")
         self._folder = folder
         self._store = Store(folder / _STORE)
+        self._lexicon = Lexicon(folder, self._store)
+        self._wrote = False
         self._lock = WriterLock(folder / _LOCK, folder.name)
         self._transactions = threading.Lock()
         self._following = threading.Lock()
@@ -138,6 +142,12 @@ class LocalCollection:
         """The model that filled it."""
         return self._rows.identity
 
+    @property
+    def language(self) -> Language:
+        """The language by whose rules its words are stemmed."""
+        with self._store.reading() as snapshot:
+            return snapshot.language
+
     def describe(self) -> Description:
         """Counts, sizes and how it searches."""
         with self._store.reading() as snapshot:
@@ -148,9 +158,13 @@ class LocalCollection:
             dimension=self.identity.dimension,
             documents=counts.documents,
             chunks=counts.chunks,
-            bytes=_bytes_under(self._folder),
+            bytes=bytes_under(self._folder),
             truncated=counts.truncated,
-            index=self._describe_index(),
+            index={
+                **self._describe_index(),
+                "modes": [str(mode) for mode in Mode],
+                "lexical": self._lexicon.describe(),
+            },
         )
 
     @contextmanager
@@ -161,7 +175,13 @@ class LocalCollection:
         self._consider_sealing()
 
     def close(self) -> None:
-        """Close the store; searches under way, and an index being sealed, finish first."""
+        """Close the store; searches under way, and an index being sealed, finish first.
+
+        What was written is put into the index of words, unless it is little.
+        """
+        if self._wrote and (self._folder / _STORE).is_file():
+            self._lexicon.finish()
+        self._lexicon.close()
         self._watch.close()
         self._sealer.close()
         self._backgrounds.close()
@@ -223,6 +243,7 @@ class LocalCollection:
     def _transaction(self) -> Iterator[Transaction]:
         with self._lock.held("write"), self._transactions, self._store.writing() as transaction:
             yield transaction
+        self._wrote = True
         self._consider_sealing()
 
     def _identity_of(self, snapshot: Snapshot, generation: int) -> Identity:
@@ -266,6 +287,9 @@ class LocalCollection:
                 while documents := succession.pending(_COMPACT_DOCUMENTS):
                     succession.put(self._as_stored(documents))
                 done = succession.finish()
+        sequence = self._lexicon.rebuild()  # the words of a deleted text are in no file then
+        with self._transaction() as transaction:
+            transaction.forget_deletions(sequence)
         return self._store.vacuum()
 
     def _as_stored(self, documents: Sequence[Document]) -> list[EmbeddedDocument]:
@@ -300,10 +324,13 @@ class LocalCollection:
             with self._lock.held("choose an index"):
                 keep_choice(self._folder, choice)
         self._sealer.run(choice)
+        self._lexicon.rebuild()
         return self.describe()
 
     def _consider_sealing(self) -> None:
         """Begin to seal in the background if enough rows came since, and no bulk write is on."""
+        if self._lexicon.is_due():
+            self._lexicon.start()
         if self._lock.is_held or not self._sealer.is_due(self._follow_newest()):
             return
         self._sealer.start()
@@ -432,16 +459,36 @@ class LocalCollection:
         self._searches += 1  # a lost count does no harm
         if self._searches % _SEARCHES_BETWEEN_LOOKS == 0:
             self._consider_sealing()  # whoever wrote may have died before it came to it
-        with self._state() as (snapshot, rows):
-            background = self._background_of(rows)
-            answers = answer_queries(
-                snapshot, rows, self._selections, queries, self._watch, background
-            )
+        if all(query.mode is Mode.DENSE for query in queries):
+            with self._state() as (snapshot, rows):
+                return self._answer(snapshot, rows, queries, None)
+        with self._state_with_words() as (snapshot, rows, words):
+            return self._answer(snapshot, rows, queries, words)
+
+    def _answer(
+        self, snapshot: Snapshot, rows: Rows, queries: Sequence[Query], words: Words | None
+    ) -> list[Answer]:
+        background = self._background_of(rows)
+        answers = answer_queries(
+            snapshot, rows, self._selections, queries, self._watch, background, words
+        )
         calibrations = self._calibrations.of(rows.identity.fingerprint)
         return [
             replace(answer, hits=tuple(with_relevance(query, answer.hits, calibrations)))
             for query, answer in zip(queries, answers, strict=True)
         ]
+
+    @contextmanager
+    def _state_with_words(self) -> Iterator[tuple[Snapshot, Rows, Words]]:
+        """A state of the store, with its rows and its words."""
+        while True:
+            view = self._lexicon.view()  # before the snapshot, so that it stands for no later state
+            with self._state() as (snapshot, rows):
+                words = self._lexicon.words(view, snapshot)
+                if words is not None:
+                    yield snapshot, rows, words
+                    return
+            self._lexicon.catch_up()
 
     @contextmanager
     def _state(self) -> Iterator[tuple[Snapshot, Rows]]:
@@ -479,15 +526,6 @@ class LocalCollection:
     def _follow_newest(self) -> Rows:
         with self._state() as (_, rows):
             return rows
-
-
-def _bytes_under(folder: Path) -> int:
-    """The bytes of all files; those that vanish meanwhile count nothing."""
-    total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size if path.is_file() else 0
-    return total
 
 
 def _change(document: Document, old: StoredDocument | None) -> Change:

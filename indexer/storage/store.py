@@ -265,6 +265,11 @@ class Snapshot:
             "SELECT number, changed FROM documents WHERE changed > ?", (sequence,)
         ).fetchall()
 
+    def count_changed(self, sequence: int) -> int:
+        """How many documents' content changed after a sequence."""
+        counted = "SELECT count(*) FROM documents WHERE changed > ?"
+        return int(self._connection.execute(counted, (sequence,)).fetchone()[0])
+
     def next_changed(
         self, sequence: int, number: int, limit: int
     ) -> list[tuple[int, int, Document]]:

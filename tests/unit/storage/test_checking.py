@@ -264,7 +264,7 @@ def test_progress_is_told_step_by_step(folder: Path) -> None:
     steps: list[Step] = []
     verify(folder, None, steps.append)
     last = {step.name: step for step in steps}
-    assert last.keys() == {"pages of the store", "rows", "documents", "vectors"}
+    assert last.keys() == {"pages of the store", "rows", "documents", "vectors", "words"}
     assert all(step.done == step.total for step in last.values())
 
 

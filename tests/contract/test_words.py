@@ -1,0 +1,245 @@
+"""What every collection promises of words, against BM25 written here from its formula."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+from samples import random_units
+
+from indexer.collection import Collection
+from indexer.documents import (
+    Chunk,
+    Document,
+    EmbeddedDocument,
+    Fusion,
+    Hit,
+    Mode,
+    Query,
+    Vectors,
+)
+from indexer.filters import matches, parse_filter
+
+WORDS = [f"w{i}" for i in range(60)]  # stems of themselves
+ODD = [
+    *("", " ", "the of and", "😀🦆", '"', "NOT (", 'title:"x" AND', "a*b?~2^3", "\x00", "\u202e"),
+    " ".join(f"word{i}" for i in range(10_000)),
+    "w1 " * 10_000,
+]
+
+
+def make_texts(count: int, seed: int = 0) -> dict[str, str]:
+    """Texts of 1 to 30 words, a few of which are in most of them."""
+    dice = random.Random(seed)
+    return {
+        f"d{i}": " ".join(
+            WORDS[min(int(dice.expovariate(0.12)), 59)] for _ in range(dice.randint(1, 30))
+        )
+        for i in range(count)
+    }
+
+
+def fill(
+    collection: Collection, texts: Mapping[str, str], metadata: Callable[[str], dict] | None = None
+) -> Vectors:
+    """Documents of one chunk each, in two batches; their vectors."""
+    vectors = random_units(len(texts))
+    embedded = [
+        EmbeddedDocument(
+            Document(id, text, None, metadata(id) if metadata else {}),
+            (Chunk(0, 0, len(text)),),
+            vectors[i : i + 1],
+        )
+        for i, (id, text) in enumerate(texts.items())
+    ]
+    half = len(embedded) // 2
+    for part in (embedded[:half], embedded[half:]):
+        collection.put(part)
+    return vectors
+
+
+def bm25(texts: Mapping[str, str], query: str) -> dict[str, float]:
+    """The score of each text that holds a word: Lucene's formula, k1 = 1.2, b = 0.75."""
+    counts = {id: Counter(text.split()) for id, text in texts.items()}
+    mean = sum(one.total() for one in counts.values()) / len(counts)
+    scores: dict[str, float] = {}
+    for word, times in Counter(query.split()).items():
+        holding = [id for id, one in counts.items() if word in one]
+        idf = math.log(1 + (len(texts) - len(holding) + 0.5) / (len(holding) + 0.5))
+        for id in holding:
+            frequency, length = counts[id][word], counts[id].total()
+            part = frequency / (frequency + 1.2 * (0.25 + 0.75 * length / mean))
+            scores[id] = scores.get(id, 0.0) + times * idf * 2.2 * part
+    return scores
+
+
+def search(collection: Collection, text: str, **given: object) -> tuple[Hit, ...]:
+    """The hits of one search for words."""
+    return collection.search([Query(text=text, **({"mode": Mode.LEXICAL} | given))])[0].hits
+
+
+def agree(hits: tuple[Hit, ...], scores: Mapping[str, float], k: int) -> None:
+    """The k best scores, each with its own document."""
+    expected = sorted(scores.values(), reverse=True)[:k]
+    assert [hit.score for hit in hits] == pytest.approx(expected, rel=1e-5)
+    for rank, hit in enumerate(hits, start=1):
+        assert hit.score == pytest.approx(scores[hit.document.id], rel=1e-5)
+        assert (hit.scores.lexical, hit.scores.lexical_rank) == (hit.score, rank)
+        assert hit.distance is hit.scores.dense is None
+
+
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_hits_are_the_best_by_bm25(collection: Collection, rebuilt: bool) -> None:
+    """The k documents of largest score, as soon as they are put, and by a new index."""
+    texts = make_texts(400)
+    fill(collection, texts)
+    if rebuilt:
+        collection.rebuild()
+    for query in ("w3", "w1 w7 w7 w30", "w55 w58 unheard", " ".join(WORDS)):
+        agree(search(collection, query, k=25), bm25(texts, query), 25)
+        agree(search(collection, query, k=500), bm25(texts, query), 500)
+    assert search(collection, "unheard of") == ()
+
+
+def test_what_changes_is_found_by_its_new_words_at_once(collection: Collection) -> None:
+    """Replaced, deleted, added and amended documents, over an index that does not know yet."""
+    texts = make_texts(300)
+    fill(collection, texts)
+    collection.rebuild()
+    changed = {"d1": "w1 fresh", "d2": "w2 fresh words", "new": "fresh"}
+    fill(collection, changed)
+    collection.delete(["d3", "d4"])
+    collection.amend([Document("d5", texts["d5"], None, {"n": 1})])
+    expected = {**texts, **changed}
+    del expected["d3"], expected["d4"]
+    for query in ("fresh", "w1 w2", texts["d3"]):
+        found = search(collection, query, k=1_000)
+        assert {hit.document.id for hit in found} == set(bm25(expected, query))
+        assert sorted([hit.score for hit in found], reverse=True) == [hit.score for hit in found]
+    assert search(collection, "fresh", filter=parse_filter({"n": 1})) == ()
+    collection.rebuild()
+    agree(search(collection, "fresh w1", k=1_000), bm25(expected, "fresh w1"), 1_000)
+
+
+@pytest.mark.parametrize("condition", [{"n": 7}, {"n": {"$lt": 30}}, {"n": {"$ne": 7}}, {"x": 1}])
+def test_a_filter_never_shortens_an_answer(collection: Collection, condition: dict) -> None:
+    """K hits whenever k documents hold a word and pass, few or many."""
+    texts = make_texts(3_000)
+    fill(collection, texts, lambda one: {"n": int(one[1:]) % 97})
+    collection.rebuild()
+    collection.delete([f"d{i}" for i in range(0, 3_000, 9)])
+    parsed = parse_filter(condition)
+    passing = {
+        id: text
+        for id, text in texts.items()
+        if int(id[1:]) % 9 and matches(parsed, {"n": int(id[1:]) % 97})
+    }
+    for query in ("w0", "w50 w1"):
+        holding = [id for id, text in passing.items() if set(query.split()) & set(text.split())]
+        for k in (10, 5_000):
+            found = [hit.document.id for hit in search(collection, query, k=k, filter=parsed)]
+            assert len(found) == min(k, len(holding))
+            assert set(found) <= set(holding)
+
+
+@pytest.mark.parametrize("mode", [Mode.LEXICAL, Mode.HYBRID])
+@pytest.mark.parametrize("query", ODD, ids=range(len(ODD)))
+def test_odd_queries_never_fail(collection: Collection, query: str, mode: Mode) -> None:
+    """Quotes, operators, nothing, very much: an answer, and in mode hybrid k hits."""
+    fill(collection, make_texts(40))
+    for _ in range(2):
+        hits = search(collection, query, mode=mode, vector=random_units(1)[0])
+        assert len(hits) == 10 or mode is Mode.LEXICAL
+        collection.rebuild()
+
+
+def test_an_empty_collection_has_no_hits(collection: Collection) -> None:
+    """In every mode, before and after an index is made."""
+    for _ in range(2):
+        for mode in Mode:
+            vector = None if mode is Mode.LEXICAL else random_units(1)[0]
+            assert search(collection, "w1", mode=mode, vector=vector) == ()
+        collection.rebuild()
+
+
+@pytest.mark.parametrize("fusion", list(Fusion))
+def test_hybrid_hits_say_what_they_are_made_of(collection: Collection, fusion: Fusion) -> None:
+    """K hits by the fused score, each with its cosine, its BM25 score and its places in both."""
+    texts, query = make_texts(400), "w20 w33 w41"
+    vectors, direction = fill(collection, texts), random_units(1, seed=3)[0]
+    collection.rebuild()
+    given = {"mode": Mode.HYBRID, "vector": direction, "fusion": fusion}
+    hits = search(collection, query, k=30, **given)
+    cosines = dict(zip(texts, (vectors @ direction).tolist(), strict=True))
+    by_meaning = sorted(cosines, key=lambda one: -cosines[one])
+    lexical = bm25(texts, query)
+    assert len(hits) == 30
+    assert [hit.score for hit in hits] == sorted([hit.score for hit in hits], reverse=True)
+    for hit in hits:
+        id, scores = hit.document.id, hit.scores
+        assert scores.dense == pytest.approx(cosines[id], abs=1e-6)
+        assert hit.distance == pytest.approx(1 - cosines[id], abs=1e-6)
+        assert scores.lexical == pytest.approx(lexical.get(id, 0.0), rel=1e-5)
+        place = by_meaning.index(id) + 1
+        assert scores.dense_rank == (place if place <= 100 else None)
+        assert (scores.lexical_rank is None) == (id not in lexical)
+        assert scores.fused == hit.score
+    assert {hit.scores.lexical_rank for hit in hits} & {1, 2, 3}
+    if fusion is Fusion.RECIPROCAL_RANK:
+        ranks = [(hit.scores.dense_rank, hit.scores.lexical_rank) for hit in hits]
+        expected = [sum(1 / (60 + rank) for rank in pair if rank) for pair in ranks]
+        assert [hit.score for hit in hits] == pytest.approx(expected)
+
+
+def test_hybrid_finds_k_whenever_k_exist(collection: Collection) -> None:
+    """Words that are in no document leave the ranking by meaning; filters shorten nothing."""
+    fill(collection, make_texts(120), lambda one: {"n": int(one[1:]) % 3})
+    direction, passing = random_units(1, seed=3)[0], parse_filter({"n": 1})
+    for k in (5, 40, 1_000):
+        asked = {"k": k, "filter": passing, "vector": direction}
+        dense = search(collection, "unheard", mode=Mode.DENSE, **asked)
+        hybrid = search(collection, "unheard", mode=Mode.HYBRID, **asked)
+        assert [hit.document.id for hit in hybrid] == [hit.document.id for hit in dense]
+        assert len(search(collection, "w1", mode=Mode.HYBRID, **asked)) == min(k, 40)
+
+
+def test_modes_are_answered_together(collection: Collection) -> None:
+    """A batch of all modes gives what each search gives by itself."""
+    fill(collection, make_texts(200))
+    direction = random_units(1, seed=3)[0]
+    queries = [
+        Query(text=text, mode=mode, vector=None if mode is Mode.LEXICAL else direction)
+        for text in ("w3 w9", "w40")
+        for mode in Mode
+    ]
+    together = collection.search(queries)
+    assert together == [collection.search([query])[0] for query in queries]
+    assert [answer.mode for answer in together] == [*Mode, *Mode]
+
+
+def test_the_passage_is_the_chunk_with_the_words(collection: Collection) -> None:
+    """Of a longer document, the chunk in which the words asked for are worth most is shown."""
+    text = "w1 w2 w3 w4 .. rare w2 w1 .. w1 w1 w1 w1"
+    chunks = (Chunk(0, 0, 12), Chunk(1, 15, 25), Chunk(2, 28, 40))
+    document = EmbeddedDocument(Document("long", text), chunks, random_units(3))
+    collection.put([document])
+    fill(collection, {f"d{i}": "w1 w2" for i in range(20)})
+    hits = {query: search(collection, query, k=30) for query in ("w1 rare", "w4 w1")}
+    shown = {
+        query: next(hit.passage for hit in own if hit.document.id == "long")
+        for query, own in hits.items()
+    }
+    assert shown["w1 rare"].text == "rare w2 w1"
+    assert (shown["w4 w1"].start, shown["w4 w1"].end) == (0, 12)
+
+
+def test_it_says_which_modes_it_offers(collection: Collection) -> None:
+    """And by the rules of which language words are stemmed."""
+    index = collection.describe().index
+    assert index["modes"] == ["dense", "lexical", "hybrid"]
+    assert index["lexical"]["language"] == "english"
+    assert np.all([name in index["lexical"] for name in ("documents", "late_documents", "bytes")])

@@ -1,0 +1,187 @@
+"""The index of words cut, flipped, lost or foreign: searches answer all the same, and rightly."""
+
+from __future__ import annotations
+
+import logging
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from killing import embed, identity_of
+
+from indexer.documents import Document, Mode, Query
+from indexer.storage.backup import back_up, restore
+from indexer.storage.checking import verify
+from indexer.storage.collection import LocalCollection
+
+DOCUMENTS = 300
+FLIPS = 40
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection with an index of words, some of which came after it."""
+    folder = tmp_path_factory.mktemp("lexical") / "things"
+    with LocalCollection.create(folder, identity_of("model-a")) as collection:
+        documents = [Document(f"d{i}", f"word{i} common{i % 7}") for i in range(DOCUMENTS)]
+        collection.put([embed(one, "model-a") for one in documents])
+        collection.rebuild()
+        collection.put([embed(Document("d1", "another common1"), "model-a")])
+        collection.delete(["d2"])
+    return folder
+
+
+@pytest.fixture
+def folder(original: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(original, tmp_path / "things"))
+
+
+def found(collection: LocalCollection, text: str) -> list[str]:
+    """The ids of all documents with one of these words."""
+    query = Query(text=text, mode=Mode.LEXICAL, k=DOCUMENTS)
+    return sorted(hit.document.id for hit in collection.search([query])[0].hits)
+
+
+def assert_right(folder: Path) -> None:
+    """Words are found, old ones are not."""
+    with LocalCollection(folder) as collection:
+        assert found(collection, "word7") == ["d7"]
+        assert found(collection, "word1") == found(collection, "word2") == []
+        assert found(collection, "another") == ["d1"]
+        count = sum(i % 7 == 1 for i in range(DOCUMENTS))
+        assert len(found(collection, "common1")) == count
+
+
+def problems(folder: Path) -> list[str]:
+    """What verify finds."""
+    return [one.problem for one in verify(folder, None, lambda _: None).findings]
+
+
+def index_files(folder: Path) -> list[Path]:
+    """Every file of the index that says something."""
+    files = [path for path in (folder / "lexical").rglob("*") if path.is_file()]
+    return sorted(path for path in files if path.stat().st_size and path.suffix != ".lock")
+
+
+def test_a_flipped_bit_is_found_and_changes_no_answer(folder: Path) -> None:
+    """Whatever is flipped: verify says so, and searches answer from the store."""
+    assert_right(folder)
+    assert problems(folder) == []
+    dice, files = random.Random(6), index_files(folder)
+    for count in range(FLIPS):
+        path = files[count % len(files)]
+        written = path.read_bytes()
+        flipped = bytearray(written)
+        flipped[dice.randrange(len(written))] ^= 1 << dice.randrange(8)
+        path.write_bytes(flipped)
+        assert problems(folder) or path.name == ".managed.json"  # a list of files to clear away
+        assert_right(folder)
+        path.write_bytes(written)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_cut_file_is_found_and_changes_no_answer(folder: Path, share: float) -> None:
+    """Each file in turn, cut in the middle or to nothing."""
+    for path in index_files(folder):
+        written = path.read_bytes()
+        path.write_bytes(written[: int(len(written) * share)])
+        assert problems(folder) or path.name == ".managed.json"
+        assert_right(folder)
+        path.write_bytes(written)
+
+
+def test_a_lost_file_changes_no_answer(folder: Path) -> None:
+    """Each file in turn; also all of them, which leaves nothing to complain of."""
+    for path in index_files(folder):
+        written = path.read_bytes()
+        path.unlink()
+        assert_right(folder)
+        path.write_bytes(written)
+    shutil.rmtree(folder / "lexical")
+    assert_right(folder)
+    assert problems(folder) == []
+
+
+def test_a_damaged_index_is_made_anew(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As soon as enough is late, or it is asked for; that it was damaged is said."""
+    path = next(path for path in index_files(folder) if path.suffix == ".idx")
+    path.write_bytes(b"x" * path.stat().st_size)
+    with caplog.at_level(logging.INFO), LocalCollection(folder) as collection:
+        assert found(collection, "word7") == ["d7"]
+        assert "made anew" in caplog.text
+        collection.rebuild()
+        assert collection.describe().index["lexical"]["late_documents"] == 0
+    assert problems(folder) == []
+    assert_right(folder)
+
+
+def test_another_collections_index_is_not_believed(folder: Path, tmp_path: Path) -> None:
+    """Nor is one that is newer than a store that was put back."""
+    other = tmp_path / "other"
+    with LocalCollection.create(other, identity_of("model-a")) as collection:
+        foreign = [Document(f"x{i}", "word7") for i in range(40)]
+        collection.put([embed(one, "model-a") for one in foreign])
+        collection.rebuild()
+    shutil.rmtree(folder / "lexical")
+    shutil.copytree(other / "lexical", folder / "lexical")
+    assert problems(folder)
+    assert_right(folder)
+
+
+def test_an_index_newer_than_its_store_is_not_believed(original: Path, folder: Path) -> None:
+    """A store that was put back from a copy answers for itself."""
+    with LocalCollection(folder) as collection:
+        collection.put([embed(Document("later", "word7"), "model-a")])
+        collection.delete(["d7"])
+        collection.rebuild()
+    for path in folder.glob("store.sqlite*"):
+        path.unlink()
+    shutil.copy(original / "store.sqlite", folder)
+    assert problems(folder)
+    assert_right(folder)
+
+
+def test_a_backup_leaves_the_index_out(folder: Path, tmp_path: Path) -> None:
+    """It is derived: what is restored answers the same, and makes its own."""
+    back_up(folder, tmp_path / "b.tar", lambda _: None)
+    restore(tmp_path / "b.tar", tmp_path / "restored", lambda _: None)
+    assert not (tmp_path / "restored" / "lexical").exists()
+    assert_right(tmp_path / "restored")
+
+
+def test_a_folder_that_cannot_be_written_is_no_hindrance(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The index is then kept in memory."""
+    shutil.rmtree(folder / "lexical")
+    (folder / "lexical").write_text("in the way")
+    with LocalCollection(folder) as collection:
+        collection._lexicon.catch_up()
+        assert "kept in memory" in caplog.text
+        assert collection._lexicon.view().postings.documents == DOCUMENTS - 1
+        assert found(collection, "word7") == ["d7"]
+        collection.put([embed(Document("d7", "gone"), "model-a")])
+        assert found(collection, "word7") == []
+        collection._lexicon.catch_up()
+        assert found(collection, "word7") == []
+        assert found(collection, "gone") == ["d7"]
+
+
+def test_compacting_leaves_no_word_of_a_deleted_text(folder: Path) -> None:
+    """In no file of the collection, the dictionary of words included."""
+    with LocalCollection(folder) as collection:
+        collection.put([embed(Document("secret", "hushhush"), "model-a")])
+        collection.rebuild()
+        assert _holding(folder, b"hushhush")
+        collection.delete(["secret"])
+        assert collection.compact()
+        assert not _holding(folder, b"hushhush")
+        assert found(collection, "hushhush") == []
+        assert found(collection, "word7") == ["d7"]
+    assert problems(folder) == []
+
+
+def _holding(folder: Path, text: bytes) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and text in path.read_bytes()]
