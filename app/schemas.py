@@ -367,6 +367,16 @@ class WordView(Returned):
     spans: list[tuple[int, int]] = Field(description="Where it stands in the document's text.")
 
 
+class TermView(Returned):
+    """A word of the query that the document holds: what it adds to the BM25 score."""
+
+    text: str
+    score: float
+    spans: list[tuple[int, int]] = Field(
+        description="Where it stands in the document's text; none if only the title holds it."
+    )
+
+
 class ExplanationView(Returned):
     """Why a document is a hit."""
 
@@ -375,6 +385,9 @@ class ExplanationView(Returned):
         description="The words of the best passage, by falling effect on the cosine."
     )
     words_left_out: int = Field(description="How many more words there are, not tried.")
+    terms: list[TermView] = Field(
+        description="Words of the query that the document holds, by falling score; by words only."
+    )
 
     @classmethod
     def of(cls, explanation: Explanation) -> Self:
@@ -388,7 +401,12 @@ class ExplanationView(Returned):
             WordView(text=word.text, effect=word.effect, spans=list(word.spans))
             for word in explanation.words
         ]
-        return cls(passages=passages, words=words, words_left_out=explanation.words_left_out)
+        terms = [
+            TermView(text=term.text, score=term.score, spans=list(term.spans))
+            for term in explanation.terms
+        ]
+        left_out = explanation.words_left_out
+        return cls(passages=passages, words=words, words_left_out=left_out, terms=terms)
 
 
 class ScoresView(Returned):

@@ -323,6 +323,7 @@ def _explanation_figures(explanation: Explanation) -> dict[str, Any]:
         "passages": [{**asdict(one.passage), "score": one.score} for one in explanation.passages],
         "words": [asdict(word) for word in explanation.words],
         "words_left_out": explanation.words_left_out,
+        "terms": [asdict(term) for term in explanation.terms],
     }
 
 
@@ -378,6 +379,8 @@ def _hit_cell(hit: Hit, words: Sequence[str]) -> Text:
         cell.append("\n").append(body)
     if hit.explanation is not None and hit.explanation.words:
         cell.append("\n").append(_shown(_words_line(hit.explanation)), style="dim not bold")
+    if hit.explanation is not None and hit.explanation.terms:
+        cell.append("\n").append(_shown(_terms_line(hit.explanation)), style="dim not bold")
     return cell
 
 
@@ -385,6 +388,12 @@ def _words_line(explanation: Explanation) -> str:
     """The words that carry a hit, with their effects on the cosine."""
     told = [f"{word.text} {word.effect:+.3f}" for word in explanation.words[:WORDS_SHOWN]]
     return f"the score hangs on: {', '.join(told)}"
+
+
+def _terms_line(explanation: Explanation) -> str:
+    """The words that a hit shares with the query, with their parts of the BM25 score."""
+    told = [f"{term.text} {term.score:.2f}" for term in explanation.terms[:WORDS_SHOWN]]
+    return f"it shares the words: {', '.join(told)}"
 
 
 def _shown(text: str) -> str:

@@ -369,16 +369,31 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """A word of the query that a document holds: its part of the BM25 score, and where it stands.
+
+    ``text`` is the word as it stands first; ``spans`` are characters (start, end) of the
+    document's text, none for a word that only the title holds.
+    """
+
+    text: str
+    score: float
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a document is a hit: see indexer.explaining.
 
     ``passages`` are its best, ``words`` those of its best passage by falling effect;
-    ``words_left_out`` is how many more there are, which were not tried.
+    ``words_left_out`` is how many more there are, which were not tried. ``terms`` are the words
+    that it shares with the query, by falling score, where it was searched for by words.
     """
 
     passages: tuple[ScoredPassage, ...]
     words: tuple[Word, ...] = ()
     words_left_out: int = 0
+    terms: tuple[Term, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +403,7 @@ class Hit:
     It is a cosine in mode dense, BM25 in mode lexical, the fused score in mode hybrid. ``number``
     is the collection's own for the document, by the order in which documents came; ``group`` the
     value that its group has in common, None if it is a group of its own.
+    ``terms`` are for its explanation, if that is asked for.
     ``significance`` is how often the best of as many unrelated documents would score as high, and
     ``relevance`` how often a hit like this was judged relevant; None where that is not known.
     """
@@ -402,6 +418,7 @@ class Hit:
     significance: float | None = None
     relevance: float | None = None
     explanation: Explanation | None = None
+    terms: tuple[Term, ...] = ()
 
     @property
     def distance(self) -> float | None:
@@ -485,6 +502,7 @@ __all__ = [
     "Scores",
     "Seen",
     "Strategy",
+    "Term",
     "Vector",
     "Vectors",
     "Word",

@@ -1,5 +1,7 @@
 """Why a document is a hit: its best passages, and the words of the best that carry the cosine.
 
+What it was found for by its words, the collection tells with the hit.
+
 The words are found by occlusion: a passage is embedded again without a word, and the word's effect
 is by how much the cosine to the query falls. (Zeiler and Fergus, "Visualizing and understanding
 convolutional networks", ECCV 2014, https://doi.org/10.1007/978-3-319-10590-1_53; for words, as
@@ -90,7 +92,10 @@ def explained(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
     if not chosen:
         return hits
     if query.vector is None:
-        told = [replace(hit, explanation=Explanation((_best_passage(hit),))) for hit in chosen]
+        told = [
+            replace(hit, explanation=Explanation((_best_passage(hit),), terms=hit.terms))
+            for hit in chosen
+        ]
         return [*told, *hits[len(chosen) :]]
     unit: Vector = normalise(np.asarray(query.vector)[None, :])[0]
     stored = yield Need(Work.VECTORS, [hit.document.id for hit in chosen])
@@ -101,11 +106,8 @@ def explained(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
     for hit, one, occlusion in zip(chosen, stored, occlusions, strict=True):
         cosines = [float(next(vectors) @ unit) for _ in occlusion.texts]
         words = tuple(_words(hit, occlusion, cosines))
-        told.append(
-            replace(
-                hit, explanation=Explanation(_passages(hit, one, unit), words, occlusion.left_out)
-            )
-        )
+        explanation = Explanation(_passages(hit, one, unit), words, occlusion.left_out, hit.terms)
+        told.append(replace(hit, explanation=explanation))
     return [*told, *hits[len(chosen) :]]
 
 

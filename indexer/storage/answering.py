@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final, TypeAlias
 
@@ -29,6 +29,7 @@ from indexer.ranking.meaning import with_probability, with_significance
 from indexer.ranking.significance import Background
 from indexer.storage.blending import Found, by_both, by_words, depth_of
 from indexer.storage.examples import Examples, best_by_example, examples_of, unit_vector
+from indexer.storage.matching import matching_terms
 from indexer.storage.rows import Rows
 from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, StoredChunk
@@ -87,6 +88,11 @@ def answer_queries(
     count = snapshot.counts().chunks
     for group in _groups(snapshot, rows, selections, queries):
         hits = _hits(snapshot, rows, _find(snapshot, rows, words, group, watch))
+        if words is not None:
+            hits = [
+                _with_terms(words, query, own)
+                for query, own in zip(group.queries, hits, strict=True)
+            ]
         exact = group.exact or rows.index is None or group.mode is Mode.LEXICAL
         if len(group.vectors):
             hits = [
@@ -119,6 +125,14 @@ def _find(
         by_both(snapshot, rows, words, query, own, direction, group.allowed)
         for query, own, direction in zip(group.queries, nearest, group.vectors, strict=True)
     ]
+
+
+def _with_terms(words: Words, query: Query, hits: list[Hit]) -> list[Hit]:
+    """The hits with the words that they share with the query, if that is to be explained."""
+    if not query.explain or query.mode is Mode.DENSE:
+        return hits
+    bag = words.asked(query.text or "")
+    return [replace(hit, terms=matching_terms(words, bag, hit.document)) for hit in hits]
 
 
 def _by_meaning(nearest: Sequence[tuple[float, int]]) -> list[Found]:

@@ -6,6 +6,7 @@ late: what the index says of them is passed over, and they are scored here, by t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -66,6 +67,19 @@ class Words:
         """How much each of these words is worth where it is found."""
         documents = self._documents()
         return {word: weight * idf(documents, self._holding(word)) for word, weight in bag.items()}
+
+    def shares(self, bag: Bag, content: str) -> dict[str, float]:
+        """The words of the bag that a document's content holds, and what each adds to its score.
+
+        The index rounds the lengths of long documents, so its scores may differ by a few percent.
+        """
+        found = self.analyzer.words(content)
+        frequencies, worth, mean = Counter(found), self.worth(bag), self._mean_length(bag)
+        return {
+            word: worth[word] * saturated(frequencies[word], len(found), mean)
+            for word in bag
+            if word in frequencies
+        }
 
     def best(
         self, bag: Bag, count: int, allowed: NDArray[np.bool_] | None = None

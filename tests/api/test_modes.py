@@ -110,3 +110,15 @@ def test_a_collection_has_a_language(client: TestClient) -> None:
     )
     answer = client.post("/collections/de/search", json={"query": "Haus", "mode": "lexical"})
     assert ids(answer.json()) == ["1"]
+
+
+@pytest.mark.parametrize("mode", ["lexical", "hybrid"])
+def test_an_explanation_names_the_words_in_common(filled: TestClient, mode: str) -> None:
+    """With explain, the first hits say which words of the query they hold, and where."""
+    body = {"query": "running foxes", "mode": mode, "explain": 1}
+    first, *others = filled.post("/search", json=body).json()["hits"]
+    (term,) = first["explanation"]["terms"]
+    (span,) = term["spans"]
+    assert first["text"][slice(*span)] == term["text"] in ("fox", "foxes")
+    assert term["score"] == pytest.approx(first["scores"]["lexical"], rel=0.05)
+    assert all("explanation" not in hit for hit in others)
