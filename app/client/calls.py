@@ -59,6 +59,7 @@ class SearchHow(TypedDict, total=False):
     min_score: float | None
     exact: bool
     candidates: int | None
+    fusion: str
     rerank: int | bool | None
     diversity: float | None
     group_by: str | None
