@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, ParamSpec, TypeVar
+from typing import Final, Generic, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -35,10 +35,26 @@ class Overloaded(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+def _ignore(*_: object) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told what a queue does: how many items each call had, and each refusal."""
+
+    batch: Callable[[int], object] = _ignore
+    refusal: Callable[[], object] = _ignore
+
+
+UNWATCHED: Final = Watch()
+
+
 class Threads:
     """Runs blocking calls off the event loop, a few at a time, and lets a few more wait."""
 
-    def __init__(self, count: int, queue: int) -> None:
+    def __init__(self, count: int, queue: int, watch: Watch = UNWATCHED) -> None:
+        self._watch = watch
         self._limiter = anyio.CapacityLimiter(count)
         self._queue = queue
 
@@ -49,6 +65,7 @@ class Threads:
         end even if nobody waits for it, because a thread cannot be stopped.
         """
         if self._limiter.statistics().tasks_waiting >= self._queue:
+            self._watch.refusal()
             raise Overloaded(f"{self._queue} requests", self._queue, "BEARING_QUEUE_REQUESTS")
         return await anyio.to_thread.run_sync(partial(call, *args, **kwargs), limiter=self._limiter)
 
@@ -105,8 +122,10 @@ class Batcher(Generic[Item, Result]):
         limiter: anyio.CapacityLimiter | None = None,
         weigh: Callable[[Item], int] | None = None,
         budget: int = 0,
+        watch: Watch = UNWATCHED,
     ) -> None:
         self._call = call
+        self._watch = watch
         self._weigh = weigh
         self._budget = budget
         self._batch = batch
@@ -131,6 +150,7 @@ class Batcher(Generic[Item, Result]):
             return []
         waiting = self.waiting
         if waiting and waiting + len(items) > self._queue:
+            self._watch.refusal()
             raise Overloaded(f"{waiting} texts", self._queue, "BEARING_QUEUE_TEXTS")
         job: _Job[Item, Result] = _Job(items, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
@@ -184,6 +204,7 @@ class Batcher(Generic[Item, Result]):
 
     async def _work(self, parts: Sequence[_Part[Item, Result]]) -> None:
         items = [item for part in parts for item in part.items]
+        self._watch.batch(len(items))
         try:
             results = await anyio.to_thread.run_sync(self._call, items, limiter=self._limiter)
         except (InvalidInput, NotFound) as error:

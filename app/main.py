@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.audit import AuditLog, Auditor
 from app.connections import BoundedProtocol
+from app.instruments import Instruments
 from app.keys import KeyFile, Keyring, KeysBroken
 from app.logs import logging_config
 from app.problems import MEDIA_TYPE, add_problems
@@ -85,7 +86,7 @@ def create_app(settings: Settings, open_library: OpenLibrary = Library) -> FastA
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         with closing(audit_log):
-            async with Service.opened(settings, open_library) as service:
+            async with Service.opened(settings, open_library, instruments) as service:
                 yield {
                     "service": service,
                     "telemetry": telemetry,
@@ -95,7 +96,8 @@ def create_app(settings: Settings, open_library: OpenLibrary = Library) -> FastA
 
     keys = open_keys(settings)
     audit_log = _open_audit_log(settings)
-    telemetry = Telemetry(keys)
+    instruments = Instruments()
+    telemetry = Telemetry(keys, instruments)
     path = settings.token_vocabulary
     vocabulary = Vocabulary.read(path) if path else None
     web = pages.WebPages()
@@ -107,7 +109,7 @@ def create_app(settings: Settings, open_library: OpenLibrary = Library) -> FastA
         docs_url=None,
         redoc_url=None,
         root_path_in_servers=False,
-        middleware=_middleware(settings, web, telemetry, keys, audit_log),
+        middleware=_middleware(settings, web, telemetry, instruments, keys, audit_log),
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.needs_no_key = pages.OPEN_PATHS if settings.is_guarded else None
@@ -138,6 +140,7 @@ def _middleware(
     settings: Settings,
     web: pages.WebPages,
     telemetry: Telemetry,
+    instruments: Instruments,
     keys: Keyring,
     audit_log: AuditLog,
 ) -> list[Middleware]:
@@ -157,7 +160,10 @@ def _middleware(
         chain.append(Middleware(Gate, keys=keys, open_paths=open_paths))
     else:
         chain.append(Middleware(OriginGuard, origins=settings.cors_origins))
-    chain.append(Middleware(Throttle, rate=settings.rate, open_paths=open_paths))
+    refused = instruments.rate_refusals.inc
+    chain.append(
+        Middleware(Throttle, rate=settings.rate, open_paths=open_paths, on_refusal=refused)
+    )
     return chain
 
 

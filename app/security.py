@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -172,8 +172,15 @@ class Throttle:
     Each answer to a client with a rate says how it stands.
     """
 
-    def __init__(self, app: ASGIApp, rate: Rate, open_paths: Collection[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        rate: Rate,
+        open_paths: Collection[str],
+        on_refusal: Callable[[], object],
+    ) -> None:
         self.app = app
+        self._on_refusal = on_refusal
         self._rate = rate
         self._open_paths = frozenset(open_paths)
         self._counter = Counter()
@@ -200,6 +207,7 @@ class Throttle:
         if standing.admitted:
             await self.app(scope, receive, send_standing)
             return
+        self._on_refusal()
         detail = (
             f"more than {standing.limit} requests in {standing.window_seconds} s, which is the "
             f"rate of {caller.name!r}: try again in {standing.reset_seconds} s"

@@ -12,8 +12,9 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 import anyio
 import numpy as np
 
-from app.batching import Batcher, Threads
+from app.batching import Batcher, Threads, Watch
 from app.cache import VectorCache
+from app.instruments import Instruments
 from app.settings import Settings
 from indexer.collection import Collection, Description
 from indexer.config import DEFAULT_COLLECTION, Config, Library
@@ -36,6 +37,15 @@ BATCH_CHARACTERS: Final = 16_384
 
 TOKEN_CHARACTERS: Final = 4
 """About as many characters an English token has."""
+
+STAGES: Final = {
+    Work.EMBED: "embed",
+    Work.FIND: "find",
+    Work.SCORE: "rerank",
+    Work.VECTORS: "vectors",
+    Work.TEXTS: "texts",
+}
+"""What the stages of a search are called in metrics and traces."""
 
 Result = TypeVar("Result")
 
@@ -90,13 +100,20 @@ class Model:
     ``vectors`` keeps those of recent query texts, so that a search asked again waits for nothing.
     """
 
-    def __init__(self, embedder: Embedder, settings: Settings) -> None:
+    def __init__(self, embedder: Embedder, settings: Settings, instruments: Instruments) -> None:
         self.embedder = embedder
         turn = anyio.CapacityLimiter(1)
         batch, queue = settings.batch_texts, settings.queue_texts
-        self.queries = Batcher(self._embed_queries, batch=batch, queue=queue, limiter=turn)
-        self.texts = self._batcher(self._embed_documents, settings, turn)
-        self.questions = self._batcher(self._embed_questions, settings, turn)
+        self.queries = Batcher(
+            self._embed_queries,
+            batch=batch,
+            queue=queue,
+            limiter=turn,
+            watch=instruments.queue("queries"),
+        )
+        texts = instruments.queue("texts")
+        self.texts = self._batcher(self._embed_documents, settings, turn, texts)
+        self.questions = self._batcher(self._embed_questions, settings, turn, texts)
         self.vectors = VectorCache(settings.query_cache_mb * 1_000_000)
 
     @staticmethod
@@ -104,6 +121,7 @@ class Model:
         call: Callable[[Sequence[Input]], list[EmbeddedText]],
         settings: Settings,
         turn: anyio.CapacityLimiter,
+        watch: Watch,
     ) -> Batcher[Input, EmbeddedText]:
         return Batcher(
             call,
@@ -112,6 +130,7 @@ class Model:
             limiter=turn,
             weigh=_weigh,
             budget=BATCH_CHARACTERS,
+            watch=watch,
         )
 
     @property
@@ -181,22 +200,30 @@ class Desk:
 class Service:
     """A library as an asynchronous service answers from it."""
 
-    def __init__(self, settings: Settings, library: Library) -> None:
+    def __init__(self, settings: Settings, library: Library, instruments: Instruments) -> None:
         self.settings = settings
         self.library = library
-        self.reads = Threads(settings.readers, settings.queue_requests)
+        self._instruments = instruments
+        queue = settings.queue_requests
+        self.reads = Threads(settings.readers, queue, instruments.queue("reads"))
         # Of their own, so that searches find a thread however many writes are waiting.
-        self.writes = Threads(settings.writers, settings.queue_requests)
+        self.writes = Threads(settings.writers, queue, instruments.queue("writes"))
+        self._counted: dict[Embedder, Embedder] = {}
         self._desks: dict[str, Desk] = {}
         self._models: dict[Embedder, Model] = {}
         self._judge: Batcher[Pair, float] | None = None
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, settings: Settings, open_library: OpenLibrary) -> AsyncIterator[Self]:
+    async def opened(
+        cls,
+        settings: Settings,
+        open_library: OpenLibrary,
+        instruments: Instruments | None = None,
+    ) -> AsyncIterator[Self]:
         """A service that is ready: collections open, models warm; closed in reverse order."""
         with open_library(settings.config) as library:
-            service = cls(settings, library)
+            service = cls(settings, library, instruments or Instruments())
             try:
                 await service._warm()
                 yield service
@@ -227,9 +254,10 @@ class Service:
         """Store documents durably; embedded again if another model takes over meanwhile."""
 
         def embed_and_store() -> Stored:
-            return store(collection, self.library.embedder(collection), documents)
+            return store(collection, self._embedder(collection), documents)
 
-        return await _under_one_model(lambda: self.writes.run(embed_and_store))
+        with self._instruments.stage("store"):
+            return await _under_one_model(lambda: self.writes.run(embed_and_store))
 
     async def desk(self, name: str) -> Desk:
         """An open collection with its model and queues; raises NotFound."""
@@ -256,7 +284,8 @@ class Service:
         spent: dict[Work, float] = {}
         while need := searches.need:
             started = time.perf_counter()
-            searches.give(await work[need.work](need.items))
+            with self._instruments.stage(STAGES[need.work]):
+                searches.give(await work[need.work](need.items))
             spent[need.work] = spent.get(need.work, 0.0) + 1e3 * (time.perf_counter() - started)
         return Searched(tuple(searches.answers), spent)
 
@@ -308,7 +337,10 @@ class Service:
             reranker = required(await self.reads.run(self.library.reranker))
             batch, queue = self.settings.batch_texts, self.settings.queue_texts
             judge: Batcher[Pair, float] = Batcher(
-                lambda pairs: reranker.score(pairs).tolist(), batch=batch, queue=queue
+                lambda pairs: reranker.score(pairs).tolist(),
+                batch=batch,
+                queue=queue,
+                watch=self._instruments.queue("pairs"),
             )
             self._judge = self._judge or judge  # another may have been first while this one waited
         return await self._judge.submit(pairs)
@@ -330,13 +362,19 @@ class Service:
 
     def _open(self, name: str) -> tuple[Collection, Embedder]:
         collection = self.library.open(name)
-        return collection, self.library.embedder(collection)
+        return collection, self._embedder(collection)
+
+    def _embedder(self, collection: Collection) -> Embedder:
+        """The collection's model, whose tokens are counted; one for all collections of a model."""
+        embedder = self.library.embedder(collection)
+        return self._counted.setdefault(embedder, self._instruments.counted(embedder))
 
     def _new_desk(self, collection: Collection, embedder: Embedder) -> Desk:
         if embedder not in self._models:
-            self._models[embedder] = Model(embedder, self.settings)
+            self._models[embedder] = Model(embedder, self.settings, self._instruments)
         batch, queue = self.settings.batch_texts, self.settings.queue_texts
-        searches = Batcher(collection.search, batch=batch, queue=queue)
+        watch = self._instruments.queue("searches")
+        searches = Batcher(collection.search, batch=batch, queue=queue, watch=watch)
         return Desk(collection, self._models[embedder], searches)
 
     async def _warm(self) -> None:

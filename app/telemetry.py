@@ -7,21 +7,19 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.instruments import Instruments
 from app.keys import Keyring
 from app.service import Load
 from indexer.collection import Description
 
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
-BUCKETS_SECONDS: Final = (
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
-)  # fmt: skip
 METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that says where prometheus-client adds up the counts of several workers."""
 
@@ -30,37 +28,25 @@ UNROUTED: Final = "unrouted"
 
 
 class Telemetry:
-    """Counts of one service; each service has a registry of its own."""
+    """Counts of one service's requests, beside those of its work."""
 
-    def __init__(self, keys: Keyring) -> None:
-        self._registry = CollectorRegistry()
+    def __init__(self, keys: Keyring, instruments: Instruments) -> None:
+        self._registry = instruments.registry
         self._keys = keys
-        labels = ("method", "route", "status")
-        self._requests = Counter(
-            "bearing_requests", "Requests that were answered.", labels, registry=self._registry
+        self._requests = instruments.counter(
+            "bearing_requests", "Requests that were answered.", ("method", "route", "status")
         )
-        self._seconds = Histogram(
+        self._seconds = instruments.histogram(
             "bearing_request_duration_seconds",
             "Time from a request's first byte to its answer's last.",
             ("method", "route"),
-            buckets=BUCKETS_SECONDS,
-            registry=self._registry,
         )
-
-        self._waiting = self._gauge("bearing_texts_waiting", "Texts that wait for a model.")
-        self._cache_bytes = self._gauge("bearing_query_cache_bytes", "Memory of query vectors.")
-        self._cache_hits = self._counter("bearing_query_cache_hits", "Query texts: cache hits.")
-        self._cache_misses = self._counter(
-            "bearing_query_cache_misses", "Query texts: cache misses."
-        )
+        gauge, counter = instruments.gauge, instruments.counter
+        self._waiting = gauge("bearing_texts_waiting", "Texts that wait for a model.")
+        self._cache_bytes = gauge("bearing_query_cache_bytes", "Memory of query vectors.")
+        self._cache_hits = counter("bearing_query_cache_hits", "Query texts: cache hits.")
+        self._cache_misses = counter("bearing_query_cache_misses", "Query texts: cache misses.")
         self._noted = Load(0, 0, 0, 0)
-
-    def _gauge(self, name: str, text: str) -> Gauge:
-        # Of several workers the sum is told, less those that ended.
-        return Gauge(name, text, multiprocess_mode="livesum", registry=self._registry)
-
-    def _counter(self, name: str, text: str) -> Counter:
-        return Counter(name, text, registry=self._registry)
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
@@ -108,6 +94,11 @@ class _State(Collector):
             yield self._gauge(
                 name, text, {one.name: getattr(one, name) for one in self._descriptions}
             )
+        yield self._gauge(
+            "last_backup_timestamp_seconds",
+            "When the last backup was written; not there if none is known.",
+            {one.name: one.backed_up for one in self._descriptions},
+        )
         for name, text in (
             ("recall", "Recall@10 measured when the index was built; 1 where search is exact."),
             ("watched_recall", "Recall@10 of the last real queries that were compared."),
@@ -161,5 +152,6 @@ def _method(scope: Scope) -> str:
 
 
 def _route(scope: Scope) -> str:
-    route = scope.get("route")
-    return getattr(route, "path", UNROUTED) if route is not None else UNROUTED
+    """The pattern of the path; of a collection's routes with the prefix that they came under."""
+    template: str | None = scope["state"].get("route")
+    return template or getattr(scope.get("route"), "path", UNROUTED)

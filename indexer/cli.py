@@ -429,7 +429,11 @@ def stats(data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Jso
     if as_json:
         console.say_json(figures)
         return
-    shown = figures | {"bytes": console.readable_bytes(figures["bytes"])} | figures["index"]
+    readable = {
+        "bytes": console.readable_bytes(figures["bytes"]),
+        "backed_up": console.readable_time(figures["backed_up"]),
+    }
+    shown = figures | readable | figures["index"]
     del shown["index"]
     console.say(console.facts_table(shown))
 

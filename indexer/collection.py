@@ -31,7 +31,10 @@ from indexer.ranking.significance import Background
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A collection at a glance; ``index`` says how nearest vectors are found."""
+    """A collection at a glance; ``index`` says how nearest vectors are found.
+
+    ``backed_up`` is when the last backup was written, in seconds since 1970; None if none is known.
+    """
 
     name: str
     model: str
@@ -41,6 +44,7 @@ class Description:
     bytes: int
     truncated: int
     index: Mapping[str, object]
+    backed_up: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ People's output of long work goes to standard error, results to standard output.
 
 from __future__ import annotations
 
+import datetime
 import json
 import sys
 import time
@@ -439,6 +440,13 @@ def matrix_table(name: str, rows: Sequence[Sequence[float]], a: list[str], b: li
 def _short(text: str, width: int = 24) -> str:
     line = _shown(" ".join(text.split()))
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def readable_time(seconds: float | None) -> str:
+    """A time in seconds since 1970 in UTC; "unknown" for None."""
+    if seconds is None:
+        return "unknown"
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(" ", "seconds")
 
 
 def readable_bytes(count: int) -> str:

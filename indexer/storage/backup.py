@@ -17,7 +17,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,8 @@ _MEMBER: Final = re.compile(
     r"generations/[1-9][0-9]{0,8}/(vectors\.f32|sealed\.json|sealed-[0-9a-f-]+\.faiss)"
 )
 _PART_BYTES: Final = 1 << 20
+_NOTED: Final = "backed-up"
+"""An empty file whose time is that of the last backup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +107,26 @@ def back_up(folder: Path, target: Path, tell: Tell) -> Backup:
     try:
         with _drafted(target) as draft:
             manifest = _write(store, folder, target, draft, tell)
+        _note(folder)
         return _described(target, manifest)
     except OSError as error:
         raise StorageFailed(f"cannot back up to {target}: {error.strerror}") from error
     finally:
         store.close()
+
+
+def last_backup(folder: Path) -> float | None:
+    """When the last backup of a collection was written, in seconds since 1970, if that is known."""
+    try:
+        return (folder / _NOTED).stat().st_mtime
+    except OSError:
+        return None
+
+
+def _note(folder: Path) -> None:
+    """Remember the time; not where the folder cannot be written to, which hinders no backup."""
+    with suppress(OSError):
+        (folder / _NOTED).touch()
 
 
 def _described(path: Path, manifest: Manifest) -> Backup:

@@ -54,6 +54,7 @@ from indexer.ranking.significance import Background
 from indexer.storage import sealed
 from indexer.storage.answering import answer_queries, check_model, vectors_of
 from indexer.storage.background import Backgrounds
+from indexer.storage.backup import last_backup
 from indexer.storage.calibrations import Calibrations
 from indexer.storage.checking import require_written_vectors
 from indexer.storage.choice import keep_choice, kept_choice
@@ -165,6 +166,7 @@ class LocalCollection:
                 "modes": [str(mode) for mode in Mode],
                 "lexical": self._lexicon.describe(),
             },
+            backed_up=last_backup(self._folder),
         )
 
     @contextmanager

@@ -10,6 +10,7 @@ from typing import Self
 
 import anyio.to_thread
 import pytest
+from samples import read_metrics
 from starlette.testclient import TestClient
 
 from app.main import create_app
@@ -180,6 +181,8 @@ def test_a_full_queue_is_a_503_at_once(start) -> None:
     assert "BEARING_QUEUE_TEXTS" in refused.json()["detail"]
     busy.model.gate.set()
     assert {each.result().status_code for each in (first, *others)} == {200}
+    found = read_metrics(busy.client)
+    assert found["bearing_queue_refusals_total", (("queue", "queries"),)] == 1
 
 
 def test_what_needs_no_model_is_answered_while_it_is_busy(start) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from samples import read_metrics
 from starlette.testclient import TestClient
+
+from indexer.storage.backup import back_up
 
 
 def test_requests_are_counted_under_their_route(client: TestClient) -> None:
@@ -26,6 +30,54 @@ def test_requests_are_counted_under_their_route(client: TestClient) -> None:
     timed = (("method", "POST"), ("route", "/search"))
     assert found["bearing_request_duration_seconds_count", timed] == 3
     assert 0 < found["bearing_request_duration_seconds_sum", timed] < 60
+
+
+def test_collections_share_a_route(client: TestClient) -> None:
+    """A collection's routes count under their whole pattern, whatever the collection is called."""
+    for name in ("one", "two"):
+        client.put(f"/collections/{name}", json={})
+        client.post(f"/collections/{name}/search", json={"query": "text"})
+    labels = (("method", "POST"), ("route", "/collections/{collection}/search"), ("status", "200"))
+    assert read_metrics(client)["bearing_requests_total", labels] == 2
+
+
+def test_stages_batches_and_tokens_are_told(client: TestClient) -> None:
+    """What a search and a write spend their time on, how much is done at once, and tokens."""
+    client.put("/documents", json={"documents": [{"id": "a", "text": "one two three"}]})
+    before = read_metrics(client)
+    tokens = next(sample for sample in before if sample[0] == "bearing_tokens_embedded_total")
+    assert before[tokens] >= 3
+    client.post("/search", json={"query": "one"})
+    client.post("/search", json={"query": "two three four", "diversity": 0.5})
+    found = read_metrics(client)
+    assert found[tokens] > before[tokens]
+    for stage, count in (("store", 1), ("embed", 2), ("find", 2), ("vectors", 1)):
+        labels = (("stage", stage),)
+        assert found["bearing_stage_duration_seconds_count", labels] == count, stage
+    for queue in ("queries", "searches"):
+        assert found["bearing_batch_items_count", (("queue", queue),)] == 2
+        assert found["bearing_batch_items_sum", (("queue", queue),)] == 2
+
+
+def test_refusals_are_told(connect) -> None:
+    """Requests over a rate are counted apart, and a queue that was never full says 0."""
+    client = connect(api_keys="secret-secret-secret,secret-secret-another", rate_limit="3/hour")
+    client.headers["X-API-Key"] = "secret-secret-secret"
+    answers = [client.post("/search", json={"query": "a"}) for _ in range(5)]
+    assert [one.status_code for one in answers] == [200, 200, 200, 429, 429]
+    client.headers["X-API-Key"] = "secret-secret-another"
+    found = read_metrics(client)
+    assert found["bearing_rate_refusals_total", ()] == 2
+    assert found["bearing_queue_refusals_total", (("queue", "queries"),)] == 0
+
+
+def test_the_last_backup_is_told(client: TestClient, tmp_path) -> None:
+    """A collection that was never backed up has no such figure; else it is when that was."""
+    name = ("bearing_collection_last_backup_timestamp_seconds", (("collection", "default"),))
+    assert name not in read_metrics(client)
+    before = int(time.time())
+    back_up(tmp_path / "data" / "default", tmp_path / "default.tar", lambda _: None)
+    assert before <= read_metrics(client)[name] <= time.time() + 1
 
 
 def test_collections_are_told_by_size_and_recall(client: TestClient) -> None:

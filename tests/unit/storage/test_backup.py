@@ -16,7 +16,7 @@ from samples import DIMENSION, make_identity, random_units
 from indexer.collection import IndexChoice, IndexKind, Step
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import AlreadyExists, Damaged, InvalidInput, NotFound
-from indexer.storage.backup import MANIFEST, Manifest, Member, back_up, restore
+from indexer.storage.backup import MANIFEST, Manifest, Member, back_up, last_backup, restore
 from indexer.storage.checking import verify
 from indexer.storage.collection import LocalCollection
 
@@ -307,3 +307,19 @@ def test_progress_comes_to_its_end(folder: Path, tmp_path: Path) -> None:
     last = {step.name: step for step in steps}
     assert last.keys() == {"store", "archive"}
     assert all(step.done == step.total > 0 for step in last.values())
+
+
+def test_the_last_backup_is_known_to_the_collection(folder: Path, tmp_path: Path) -> None:
+    """It tells when it was backed up last; a refused backup, or a restored copy, knows of none."""
+    with LocalCollection(folder) as collection:
+        assert collection.describe().backed_up is None
+        with pytest.raises(InvalidInput):
+            back_up(folder, tmp_path / "no" / "folder.tar", quiet)
+        assert last_backup(folder) is None
+        back_up(folder, tmp_path / "one.tar", quiet)
+        first = collection.describe().backed_up
+        assert first is not None
+        back_up(folder, tmp_path / "two.tar", quiet)
+        assert (collection.describe().backed_up or 0) >= first
+    restore(tmp_path / "two.tar", tmp_path / "copy", quiet)
+    assert last_backup(tmp_path / "copy") is None

@@ -1,0 +1,120 @@
+"""What a service counts and times while it works, in Prometheus' terms.
+
+Whoever works is handed one of these; :mod:`app.telemetry` tells what they hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, Self
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app.batching import Watch
+from indexer.embedding.embedder import Embedder, Embeddings, Identity, Input, Role, Runtime, Tokens
+
+BUCKETS_SECONDS: Final = (
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
+)  # fmt: skip
+BUCKETS_ITEMS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class Instruments:
+    """Counts and times of one service, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._stages = self.histogram(
+            "bearing_stage_duration_seconds",
+            "Time of one stage of the searches of a request, or of storing documents; with waits.",
+            ("stage",),
+        )
+        self._batches = self.histogram(
+            "bearing_batch_items",
+            "Items that one call to a model or an index worked on together.",
+            ("queue",),
+            BUCKETS_ITEMS,
+        )
+        self._overflows = self.counter(
+            "bearing_queue_refusals", "Requests answered 503, as a queue was full.", ("queue",)
+        )
+        self._tokens = self.counter(
+            "bearing_tokens_embedded", "Tokens that models embedded.", ("model",)
+        )
+        self.rate_refusals = self.counter(
+            "bearing_rate_refusals", "Requests answered 429, as they were over a rate."
+        )
+
+    def gauge(self, name: str, text: str) -> Gauge:
+        """A gauge; of several workers the sum is told, less those that ended."""
+        return Gauge(name, text, multiprocess_mode="livesum", registry=self.registry)
+
+    def counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+        """A counter; of several workers the sum is told."""
+        return Counter(name, text, labels, registry=self.registry)
+
+    def histogram(
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str],
+        buckets: Sequence[float] = BUCKETS_SECONDS,
+    ) -> Histogram:
+        """A histogram; of several workers the sum is told."""
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+    def queue(self, name: str) -> Watch:
+        """What a queue of this name tells its batches and refusals."""
+        return Watch(self._batches.labels(name).observe, self._overflows.labels(name).inc)
+
+    def counted(self, embedder: Embedder) -> Embedder:
+        """The same model, whose tokens are counted."""
+        return _CountedEmbedder(embedder, self._tokens.labels(embedder.identity.name))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times a stage, also one that fails."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._stages.labels(name).observe(time.perf_counter() - started)
+
+
+class _CountedEmbedder:
+    """A model that somebody else opened and closes, whose tokens are counted."""
+
+    def __init__(self, embedder: Embedder, tokens: Counter) -> None:
+        self._embedder = embedder
+        self._tokens = tokens
+
+    @property
+    def identity(self) -> Identity:
+        return self._embedder.identity
+
+    @property
+    def runtime(self) -> Runtime:
+        return self._embedder.runtime
+
+    @property
+    def room(self) -> int:
+        return self._embedder.room
+
+    def tokenize(self, texts: Sequence[str], role: Role = Role.DOCUMENT) -> list[Tokens]:
+        return self._embedder.tokenize(texts, role)
+
+    def embed(self, inputs: Sequence[Input], role: Role = Role.DOCUMENT) -> Embeddings:
+        embedded = self._embedder.embed(inputs, role)
+        self._tokens.inc(embedded.tokens)
+        return embedded
+
+    def close(self) -> None:
+        self._embedder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
