@@ -153,5 +153,5 @@ def _method(scope: Scope) -> str:
 
 def _route(scope: Scope) -> str:
     """The pattern of the path; of a collection's routes with the prefix that they came under."""
-    template: str | None = scope["state"].get("route")
-    return template or getattr(scope.get("route"), "path", UNROUTED)
+    template: str = scope["state"].get("route") or getattr(scope.get("route"), "path", UNROUTED)
+    return template

@@ -19,7 +19,12 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-OUTSIDE_OF_SETTINGS = {"BEARING_API_KEY", "BEARING_COLLECTION", "BEARING_PUBLISH"}
+OUTSIDE_OF_SETTINGS = {
+    "BEARING_API_KEY",
+    "BEARING_COLLECTION",
+    "BEARING_METRICS_KEY_FILE",
+    "BEARING_PUBLISH",
+}
 """Read by the command line, and by docker/compose.yaml."""
 
 PROMISES = re.findall(r"^(\d+)\. \*\*(.+?)\*\*.*?\n((?:   .*\n)+)", README, re.MULTILINE)
