@@ -50,12 +50,15 @@ function hitItem(hit, index, keys, axis, actions) {
 }
 
 /** What a score is worth, in words: shown where the pointer rests on it. */
-function worthOf({ significance, relevance }) {
+function worthOf({ significance, relevance, scores, score }) {
   const parts = [];
+  if (scores?.fused === score) parts.push(`Made of ${partOf("cosine", scores.dense, scores.dense_rank)} and ${partOf("BM25 score", scores.lexical, scores.lexical_rank)}`);
   if (relevance !== undefined) parts.push(`Relevance ${relevance.toFixed(2)}: of hits like this, so many were judged relevant`);
   if (significance !== undefined) parts.push(`Significance ${significance.toPrecision(2)}: how often the best of as many unrelated documents scores as high`);
   return parts.join("\n") || null;
 }
+
+const partOf = (name, value, rank) => `${name} ${value.toPrecision(3)} (${rank ? `place ${rank}` : "not among the best"})`;
 
 function scoreOf(hit, { negative, largest, cosine }) {
   const { score } = hit;

@@ -124,7 +124,7 @@ function bodyOf(state, filter) {
     ...asked,
     k: state.k,
     ...(filter && { filter }),
-    ...(state.mode && { mode: state.mode }),
+    ...(state.mode && state.query && { mode: state.mode }), // examples have no words
     ...(state.exact && { exact: true }),
   };
 }

@@ -72,14 +72,17 @@ def by_both(
     Every candidate gets both of its scores, so it matters little which ranking it came from.
     """
     bag = words.asked(query.text or "")
-    found, _ = words.best(bag, depth_of(query), _documents_of(rows, allowed))
+    found, best = words.best(bag, depth_of(query), _documents_of(rows, allowed))
     closest = {int(rows.owners[row]): (cosine, row) for cosine, row in nearest}
     by_meaning = list(closest)
     missing = [number for number in found.tolist() if number not in closest]
     closest.update(_closest(snapshot, rows, missing, direction))
     numbers = np.array(list(closest), dtype=np.int64)
     dense = np.array([cosine for cosine, _ in closest.values()], dtype=np.float64)
-    lexical = words.score(bag, numbers)
+    scored = dict(zip(found.tolist(), best.tolist(), strict=True))
+    others = [number for number in by_meaning if number not in scored]
+    scored.update(zip(others, words.score(bag, others), strict=True))
+    lexical = np.array([scored[number] for number in closest], dtype=np.float64)
     places = _Places(_ranks(numbers, by_meaning), _ranks(numbers, found.tolist()))
     fused = places.fused(query.fusion, dense, lexical)
     order = np.lexsort((numbers, -fused))[: query.k].tolist()
@@ -141,15 +144,15 @@ def _closest(
     snapshot: Snapshot, rows: Rows, numbers: Sequence[int], direction: Vector
 ) -> dict[int, tuple[float, int]]:
     """The cosine and row of the best chunk of each of these documents."""
-    chunks = snapshot.chunks_of(rows.generation, numbers)
-    if not chunks:
+    owned = snapshot.rows_of(rows.generation, numbers)
+    if not owned:
         return {}
-    places = np.array([chunk.row for chunk in chunks], dtype=np.int64)
+    places = [row for _, row in owned]
     cosines = np.clip(rows.vectors[places] @ direction, -1.0, 1.0)
     best: dict[int, tuple[float, int]] = {}
-    for chunk, cosine in zip(chunks, cosines.tolist(), strict=True):
-        if chunk.document not in best or cosine > best[chunk.document][0]:
-            best[chunk.document] = (cosine, chunk.row)
+    for (number, row), cosine in zip(owned, cosines.tolist(), strict=True):
+        if number not in best or cosine > best[number][0]:
+            best[number] = (cosine, row)
     return best
 
 

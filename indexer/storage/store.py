@@ -399,6 +399,15 @@ class Snapshot:
         )
         return [_chunk(*line) for line in found]
 
+    def rows_of(self, generation: int, numbers: Iterable[int]) -> list[tuple[int, int]]:
+        """Document and row of each chunk of these documents."""
+        found = self._connection.execute(
+            "SELECT document, row FROM chunks"
+            " WHERE document IN (SELECT value FROM json_each(?)) AND generation = ?",
+            (json.dumps(list(numbers)), generation),
+        )
+        return found.fetchall()
+
     def matching(self, condition: Filter, size: int) -> NDArray[np.bool_]:
         """(size,) bool by document number: whether the document passes.
 

@@ -94,17 +94,16 @@ class Words:
         found = self._best_indexed(self._fair(bag), count, allowed)
         return _joined(count, found, late)
 
-    def score(self, bag: Bag, numbers: Numbers) -> Scores:
-        """(n,) what these documents score; 0 for those without a word."""
+    def score(self, bag: Bag, numbers: Sequence[int]) -> list[float]:
+        """What each of these documents scores; 0 for those without a word."""
         known: dict[int, float] = {}
-        asked = numbers.tolist()
-        indexed = [n for n in asked if n not in self._outdated]
-        parts = [self._score_late(bag, [n for n in asked if n in self._late])]
+        indexed = [n for n in numbers if n not in self._outdated]
+        parts = [self._score_late(bag, [n for n in numbers if n in self._late])]
         if self._postings is not None and bag and indexed:
             parts.append(self._postings.score(self._fair(bag), indexed))
         for found, scores in parts:
             known.update(zip(found.tolist(), scores.tolist(), strict=True))
-        return np.array([known.get(number, 0.0) for number in asked], dtype=np.float64)
+        return [known.get(number, 0.0) for number in numbers]
 
     def _best_indexed(
         self, bag: Bag, count: int, allowed: NDArray[np.bool_] | None

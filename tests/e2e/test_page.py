@@ -171,6 +171,31 @@ class TestHits:
         assert shown_ids(page) == [hit["id"] for hit in ask(url, like=["csv"], k=3)["hits"]]
 
 
+class TestModes:
+    """Searching by words, alone and together with meaning."""
+
+    @pytest.mark.parametrize("mode", ["lexical", "hybrid"])
+    def test_a_mode_can_be_chosen(self, page: Page, url: str, mode: str) -> None:
+        """The page offers the collection's modes, and shows what the API answers in that one."""
+        page.open()
+        page.search("parse a document")
+        assert page.contents("#modes label") == ["Dense", "Lexical", "Hybrid"]
+        page.one(f"#modes input[value={mode}]").click()
+        page.settle()
+        assert f"mode={mode}" in page.address
+        hits = ask(url, query="parse a document", mode=mode)["hits"]
+        assert shown_ids(page) == [hit["id"] for hit in hits]
+        title = page.one(".hit .number").get_dom_attribute("title") or ""
+        assert ("BM25" in title) == (mode == "hybrid")
+
+    def test_more_like_a_hit_is_by_meaning(self, page: Page, url: str) -> None:
+        """An example has no words of its own, whatever mode was chosen."""
+        page.open("/?q=rows&k=3&mode=hybrid")
+        page.one(f"[data-id={shown_ids(page)[0]}] .like").click()
+        page.settle()
+        assert " · dense" in page.text("#summary")
+
+
 class TestFilter:
     """Filters as JSON and as chips."""
 
