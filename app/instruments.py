@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Self
 
+from opentelemetry.trace import NoOpTracer, Tracer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.batching import Watch
@@ -24,7 +25,8 @@ BUCKETS_ITEMS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 class Instruments:
     """Counts and times of one service, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer or NoOpTracer()
         self.registry = CollectorRegistry()
         self._stages = self.histogram(
             "bearing_stage_duration_seconds",
@@ -75,10 +77,14 @@ class Instruments:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times a stage, also one that fails."""
+        """Times a stage, also one that fails, and makes a span of it."""
         started = time.perf_counter()
         try:
-            yield
+            # An error's message may quote a text, so the span does without it.
+            with self._tracer.start_as_current_span(
+                name, record_exception=False, set_status_on_exception=False
+            ):
+                yield
         finally:
             self._stages.labels(name).observe(time.perf_counter() - started)
 

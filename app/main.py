@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, closing
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import Depends, FastAPI
@@ -44,9 +44,13 @@ from app.security import Envelope, Gate, HeadBounds, LoopbackGuard, OriginGuard,
 from app.service import OpenLibrary, Service
 from app.settings import Settings, load_settings
 from app.telemetry import Meter, Telemetry
+from app.tracing import Traced, open_provider
 from app.vocabulary import Vocabulary
 from indexer.config import Library
 from indexer.errors import BearingError, Conflict, InvalidInput, StorageFailed
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
 
 SUMMARY = "Documents in, ranked answers out: embedding retrieval with exact cosine scores."
 PROBLEM: Mapping[int | str, dict[str, Any]] = {
@@ -76,7 +80,11 @@ class Api(FastAPI):
         return self.openapi_schema or {}
 
 
-def create_app(settings: Settings, open_library: OpenLibrary = Library) -> FastAPI:
+def create_app(
+    settings: Settings,
+    open_library: OpenLibrary = Library,
+    provider: TracerProvider | None = None,
+) -> FastAPI:
     """The service for these settings; its library opens and closes with its lifespan.
 
     Raises InvalidInput if the file of keys holds none, StorageFailed if the audit log's cannot
@@ -93,10 +101,14 @@ def create_app(settings: Settings, open_library: OpenLibrary = Library) -> FastA
                     "vocabulary": vocabulary,
                     "started": int(time.time()),
                 }
+            if traces is not None:
+                traces.shutdown()
 
     keys = open_keys(settings)
     audit_log = _open_audit_log(settings)
-    instruments = Instruments()
+    traces = provider or open_provider()
+    tracer = traces.get_tracer("bearing") if traces else None
+    instruments = Instruments(tracer)
     telemetry = Telemetry(keys, instruments)
     path = settings.token_vocabulary
     vocabulary = Vocabulary.read(path) if path else None
@@ -115,6 +127,8 @@ def create_app(settings: Settings, open_library: OpenLibrary = Library) -> FastA
     app.needs_no_key = pages.OPEN_PATHS if settings.is_guarded else None
     add_problems(app)
     _add_routes(app, web)
+    if tracer is not None:
+        app.user_middleware.insert(1, Middleware(Traced, tracer=tracer))  # within the Envelope
     return app
 
 

