@@ -146,6 +146,19 @@ def test_a_filter_never_shortens_an_answer(collection: Collection, condition: di
             assert set(found) <= set(holding)
 
 
+def test_what_was_deleted_never_shortens_an_answer(collection: Collection) -> None:
+    """An index that still holds the best documents, which are gone, gives the next best."""
+    texts = make_texts(400)
+    fill(collection, texts)
+    collection.rebuild()
+    scores = bm25(texts, "w9 w2")
+    gone = sorted(scores, key=lambda one: -scores[one])[:50]
+    collection.delete(gone)
+    found = search(collection, "w9 w2", k=20)
+    assert len(found) == 20
+    assert not {hit.document.id for hit in found} & set(gone)
+
+
 @pytest.mark.parametrize("mode", [Mode.LEXICAL, Mode.HYBRID])
 @pytest.mark.parametrize("query", ODD, ids=range(len(ODD)))
 def test_odd_queries_never_fail(collection: Collection, query: str, mode: Mode) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import multiprocessing
 import random
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -167,6 +171,41 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(
         collection._lexicon.catch_up()
         assert found(collection, "word7") == []
         assert found(collection, "gone") == ["d7"]
+
+
+def bring_up_until_killed(folder: Path) -> None:
+    """Change documents and put them into the index, again and again."""
+    with LocalCollection(folder) as collection:
+        for turn in itertools.count():
+            changed = [Document(f"d{i}", f"word{i} turn{turn}") for i in range(3, 60)]
+            collection.put([embed(one, "model-a") for one in changed])
+            collection.delete([f"d{i}" for i in range(60, 70)])
+            collection._lexicon.catch_up()
+
+
+def test_a_kill_leaves_an_index_that_is_right(folder: Path) -> None:
+    """Whenever it comes: what the index says of itself is true, or made so from the store."""
+    dice = random.Random(8)
+    for _ in range(8):
+        process = multiprocessing.get_context("spawn").Process(
+            target=bring_up_until_killed, args=(folder,)
+        )
+        process.start()
+        before = (folder / "lexical" / "state.json").read_bytes()
+        while (folder / "lexical" / "state.json").read_bytes() == before and process.is_alive():
+            time.sleep(0.01)
+        time.sleep(dice.uniform(0, 0.2))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert problems(folder) == []
+        with LocalCollection(folder) as collection:
+            assert found(collection, "word65") == []
+            turns = {id: collection.get([id])[0].text.split()[1] for id in ("d3", "d59")}
+            assert len(set(turns.values())) == 1  # they were put together
+            latest = sorted(f"d{i}" for i in range(3, 60))
+            assert found(collection, turns["d3"]) == latest
+            assert found(collection, "turn999999") == []
 
 
 def test_compacting_leaves_no_word_of_a_deleted_text(folder: Path) -> None:
