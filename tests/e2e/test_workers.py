@@ -67,14 +67,14 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def count_searches(url: str) -> float:
-    """How many searches the service says it has answered, whichever worker is asked."""
+def told(url: str, name: str, **labels: str) -> float:
+    """The sum of a metric's samples with these labels, whichever worker is asked."""
     families = text_string_to_metric_families(httpx.get(f"{url}/metrics").text)
     return sum(
         one.value
         for family in families
         for one in family.samples
-        if one.name == "bearing_requests_total" and one.labels["route"] == "/search"
+        if one.name == name and labels.items() <= one.labels.items()
     )
 
 
@@ -98,7 +98,10 @@ def test_workers_are_one_service(service: tuple[str, subprocess.Popen[str]]) -> 
             body = {"query": document["text"], "k": 1}
             found = httpx.post(f"{url}/search", json=body).json()
             assert found["hits"][0]["id"] == document["id"]
-    assert count_searches(url) == 30
+    assert told(url, "bearing_requests_total", route="/search") == 30
+    for stage, count in (("find", 30), ("store", 10)):
+        assert told(url, "bearing_stage_duration_seconds_count", stage=stage) == count
+    assert told(url, "bearing_tokens_embedded_total") > 40
 
 
 def test_writes_to_several_workers_at_once_all_succeed(
