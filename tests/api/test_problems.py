@@ -67,7 +67,7 @@ HOSTILE = {
     "a query over the limit": json.dumps({"query": "x" * 32_769}).encode(),
     "a string as exact": b'{"query": "x", "exact": "true"}',
     "an unknown mode": b'{"query": "x", "mode": "magic"}',
-    "a mode not offered": b'{"query": "x", "mode": "lexical"}',
+    "words of a vector": b'{"vector": [1], "mode": "lexical"}',
     "temperature 0": b'{"query": "x", "temperature": 0}',
     "examples as text": b'{"like": "a"}',
     "examples of numbers": b'{"like": [1]}',
@@ -116,15 +116,6 @@ def test_an_unknown_field_is_answered_with_the_known_ones(client: TestClient) ->
     document = problem(client.post("/search", json={"query": "x", "topk": 3}))
     assert "'topk'" in document["detail"]
     assert "temperature" in document["detail"]
-
-
-@pytest.mark.parametrize("mode", ["lexical", "hybrid"])
-def test_a_mode_that_is_not_offered_is_refused_by_name(client: TestClient, mode: str) -> None:
-    """A mode of a later version is a 422 that names what is offered."""
-    document = problem(client.post("/search", json={"query": "x", "mode": mode}))
-    assert document["status"] == 422
-    assert mode in document["detail"]
-    assert "dense" in document["detail"]
 
 
 @pytest.mark.parametrize(
