@@ -51,6 +51,7 @@ class Job:
     data: str
     folder: str
     threads: int
+    target: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class Work:
         self._data = Data(Path(job.data))
         self._queries = self._data.queries
         start = time.perf_counter()
-        self._peer = make_peer(job.peer, Place(Path(job.folder), job.threads))
+        self._peer = make_peer(job.peer, Place(Path(job.folder), job.threads, job.target))
+        self._target = job.target
         self._import_seconds = time.perf_counter() - start
         self._tried = slice(0, len(self._queries) // 2)
         self._kept = slice(len(self._queries) // 2, len(self._queries))
@@ -101,7 +103,7 @@ class Work:
         """
         for effort in self._peer.efforts:
             self._peer.use(effort)
-            if self._recall(self._tried) >= TARGET:
+            if self._recall(self._tried) >= self._target:
                 break
         return {"effort": effort, "recall": self._recall(self._kept)}
 
@@ -269,11 +271,12 @@ def anonymous_bytes() -> int:
 class Run:
     """Peers in processes of their own, measured in turns."""
 
-    def __init__(self, data: Data, folder: Path, threads: int, sizes: Sizes) -> None:
+    def __init__(self, data: Data, folder: Path, threads: int, sizes: Sizes, target: float) -> None:
         self._data = data
         self._folder = folder
         self._threads = threads
         self._sizes = sizes
+        self._target = target
         self.figures: dict[str, dict[str, Any]] = {}
         self.left_out: dict[str, str] = {}
 
@@ -305,7 +308,8 @@ class Run:
         return True
 
     def _job(self, name: str) -> Job:
-        return Job(name, str(self._data.folder), str(self._folder / name), self._threads)
+        place = str(self._folder / name)
+        return Job(name, str(self._data.folder), place, self._threads, self._target)
 
     def _build(self, name: str) -> None:
         (self._folder / name).mkdir()
@@ -354,7 +358,7 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         data = prepare(data_folder, arguments.vectors, rows, sizes.queries)
         print(f"vectors: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
         threads = len(os.sched_getaffinity(0))
-        run = Run(data, Path(folder), threads, sizes)
+        run = Run(data, Path(folder), threads, sizes, arguments.target)
         run.measure([BEARING, *(name for name in arguments.peers if name != BEARING)])
         shape = data.base.shape
     own = run.figures.pop(BEARING, {})
@@ -363,6 +367,7 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         "dimension": shape[1],
         "threads": threads,
         "queries": sizes.queries,
+        "target_recall": arguments.target,
         **own,
         "peers": run.figures,
         "left_out": run.left_out,
@@ -391,6 +396,7 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer rows, queries and rounds")
     parser.add_argument("--rows", type=int, help="vectors to store")
     parser.add_argument("--queries", type=int, help="queries, which are not stored")
+    parser.add_argument("--target", type=float, default=TARGET, help="recall@10 to be reached")
     parser.add_argument("--vectors", type=Path, help="(n, d) vectors of one's own, a .npy file")
     parser.add_argument(
         "--peers", nargs="*", choices=NAMES, default=NAMES, help="whom to compare with"

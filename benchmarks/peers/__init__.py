@@ -24,10 +24,11 @@ EFFORTS: Final = (16, 32, 64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 40
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a peer keeps what it builds, and on how many threads it works."""
+    """Where a peer keeps what it builds, on how many threads it works, for what recall@10."""
 
     folder: Path
     threads: int
+    target: float
 
 
 class Peer(Protocol):

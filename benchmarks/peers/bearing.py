@@ -37,6 +37,7 @@ class Bearing:
 
     def __init__(self, place: Place) -> None:
         self.folder = place.folder / "collection"
+        self._target = place.target
         self._collection: LocalCollection | None = None
         faiss.omp_set_num_threads(place.threads)
 
@@ -56,7 +57,7 @@ class Bearing:
         with LocalCollection.create(self.folder, identity) as new, new.writing():
             _fill(new, base, places)  # and seal no index on the way, while the right is held
             start = time.perf_counter()
-            new.rebuild()
+            new.rebuild(IndexChoice(target_recall=self._target))
             return time.perf_counter() - start
 
     def open(self) -> None:

@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from benchmarks.peers import NAMES
+from benchmarks.plot import PANELS, draw
 from benchmarks.search import parse_arguments
 from benchmarks.vectors import FILTER_QUERIES, SHARES, K, bound, fit_mixture, make_tree, prepare
 
@@ -124,3 +126,17 @@ def test_drawn_vectors_lie_in_clusters(fitted: bool) -> None:
     scores = np.sort(vectors[:200] @ vectors.T, axis=1)
     assert np.isfinite(scores).all()
     assert scores[:, -K - 1].mean() > scores[:, 1_500].mean() + 0.3
+
+
+def test_a_plot_shows_each_figure_of_each_result(result: dict) -> None:
+    """A point for every result in each panel, by rows; what was not measured is left out."""
+    larger = {**result, "rows": 1_000_000, "recall": 0.95, "build_seconds": None}
+    root = ElementTree.fromstring(draw([larger, result]))
+    panels = root.findall("{*}g")
+    assert len(panels) == len(PANELS)
+    counts = [len(panel.findall("{*}circle")) for panel in panels]
+    assert counts == [2, 1, 2, 2]
+    few, many = panels[3].findall("{*}circle")
+    assert float(few.get("cx")) < float(many.get("cx"))
+    assert float(few.get("cy")) < float(many.get("cy"))  # recall is less, so further down
+    assert {"2k", "1M", "0.95"} <= {text.text for text in panels[3].findall("{*}text")}
