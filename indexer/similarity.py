@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias
 
@@ -32,6 +33,9 @@ BLOCK: Final = 1 << 18
 
 LEAST_SHRINKAGE: Final = 1e-6
 """Keeps a covariance invertible where Ledoit and Wolf's estimate is 0, as for two samples."""
+
+_MOST_EXACT: Final = 1_000
+"""So many sums beyond float64 are computed again, exactly; where there are more, they stay so."""
 
 # Below this a sum of squares may have lost parts that were too small for float64.
 _SMALLEST_SAFE_SQUARE: Final = 2.0**-960
@@ -307,7 +311,24 @@ def _dots(a: Matrix, b: Matrix) -> Matrix:
     left, right = _exponents(a), _exponents(b)
     scaled = np.ldexp(a, -left[:, None]) @ np.ldexp(b, -right[:, None]).T
     product: Matrix = np.ldexp(scaled, left[:, None] + right[None, :])
+    infinite = np.argwhere(np.isinf(product))
+    if len(infinite) <= _MOST_EXACT:
+        for i, j in infinite.tolist():
+            product[i, j] = _exact_dot(a[i], b[j])
     return product
+
+
+def _exact_dot(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """The true sum of products, rounded once: what cancels leaves nothing; inf if it is too large.
+
+    A product that is rounded before another is taken from it, as processors with fused
+    multiply-adds do, leaves its rounding, which far from 1 is beyond float64.
+    """
+    total = sum(Fraction(x) * Fraction(y) for x, y in zip(a.tolist(), b.tolist(), strict=True))
+    try:
+        return float(total)
+    except OverflowError:
+        return math.inf if total > 0 else -math.inf
 
 
 def _distances(a: Matrix, b: Matrix) -> Matrix:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 import struct
+import tempfile
 import unicodedata
+import weakref
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TypeAlias
@@ -249,9 +253,10 @@ def _facts(told: Mapping[str, object]) -> Iterator[tuple[str, float]]:
 class Inverted:
     """An index in a folder, or in memory."""
 
-    def __init__(self, index: tantivy.Index, place: object) -> None:
+    def __init__(self, index: tantivy.Index, place: object, mirror: _Mirror | None = None) -> None:
         self._index = index
         self._place = place
+        self._mirror = mirror
 
     @classmethod
     def create(cls, folder: Path | None, analyzer: Analyzer) -> Self:
@@ -270,14 +275,20 @@ class Inverted:
         """The one in a folder; raises Damaged unless all its files are what was written."""
         check_files(folder)
         with _translated(folder):
-            index = tantivy.Index.open(str(folder))
+            writable = os.access(
+                folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids
+            )
+            mirror = None if writable else _Mirror(folder)
+            index = tantivy.Index.open(str(mirror.path if mirror else folder))
             index.config_reader("manual")
             index.register_tokenizer(_TOKENIZER, analyzer.tantivy)
-            return cls(index, folder)
+            return cls(index, folder, mirror)
 
     def postings(self) -> Postings:
         """It as of its last commit."""
         with _translated(self._place):
+            if self._mirror is not None:
+                self._mirror.follow()
             self._index.reload()
             return Postings(self._index.schema, self._index.searcher(), self._place)
 
@@ -295,6 +306,26 @@ class Inverted:
                 writer.wait_merging_threads()
         except Damaged as error:
             raise StorageFailed(f"cannot write {error}") from error
+
+
+class _Mirror:
+    """Links to the files of a folder that may only be read.
+
+    Tantivy locks what it reads by files beside it, so there must be a place for these.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+        self.path = Path(tempfile.mkdtemp(prefix="bearing-words-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        self.follow()
+
+    def follow(self) -> None:
+        """Link to what has come since."""
+        for file in self._folder.iterdir():
+            with suppress(FileExistsError):
+                if file.suffix != ".lock":
+                    (self.path / file.name).symlink_to(file)
 
 
 class Changes:

@@ -16,9 +16,13 @@ from typing import Final
 from indexer.errors import CollectionBusy, NotFound, StorageFailed
 
 PATIENCE_SECONDS: Final = 2.0
-"""How long a writer waits for another process's short write to end."""
+"""How long a writer waits for one write of another process to end."""
 
-_POLL_SECONDS: Final = 0.02
+MOST_PATIENCE_SECONDS: Final = 30.0
+"""How long it waits for many short writes, which leave little room between them."""
+
+_POLL_SECONDS: Final = 0.005
+_NOTE_BYTES: Final = 4_096
 
 
 class WriterLock:
@@ -62,9 +66,13 @@ class WriterLock:
             raise NotFound(f"collection {self._name!r} was deleted") from error
         except OSError as error:
             raise StorageFailed(f"cannot write to {self._path}: {error.strerror}") from error
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        started = since = time.monotonic()
+        note = b""
         while not _try_lock(descriptor):
-            if time.monotonic() >= deadline:
+            now, before, note = time.monotonic(), note, os.pread(descriptor, _NOTE_BYTES, 0)
+            if note != before:
+                since = now
+            if now >= min(since + PATIENCE_SECONDS, started + MOST_PATIENCE_SECONDS):
                 holder = _holder(descriptor)
                 os.close(descriptor)
                 raise CollectionBusy(
@@ -99,7 +107,7 @@ def _sign(descriptor: int, purpose: str) -> None:
 
 def _holder(descriptor: int) -> str:
     try:
-        note = json.loads(os.pread(descriptor, 4096, 0))
+        note = json.loads(os.pread(descriptor, _NOTE_BYTES, 0))
         return f"process {note['pid']} ({note['purpose']}, since {note['since'][:19]}Z)"
     except (ValueError, KeyError, TypeError):
         return "another process"
