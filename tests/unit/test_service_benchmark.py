@@ -1,0 +1,93 @@
+"""The benchmark of the service: what it searches, what it counts; no figure of time is judged."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from benchmarks.service import Server, load, parse_arguments, read_texts, resident_mb
+
+
+def test_texts_are_distinct_and_as_many_as_wanted(tmp_path: Path) -> None:
+    """Lines and JSON Lines are read, packed or not; too few are numbered."""
+    lines = tmp_path / "lines.txt"
+    lines.write_text("one\ntwo\n\none\nthree\n")
+    assert read_texts(lines, 2) == ["one", "two"]
+    assert read_texts(lines, 5) == ["one", "two", "three", "1 one", "1 two"]
+    packed = tmp_path / "texts.jsonl.gz"
+    with gzip.open(packed, "wt") as file:
+        for title, text in (("A", "b"), (None, "c"), ("D", "")):
+            file.write(json.dumps({"title": title, "text": text}) + "\n")
+    assert read_texts(packed, 3) == ["A b", "c", "D"]
+
+
+def test_without_a_file_the_standard_library_is_read() -> None:
+    """So that it runs on any machine."""
+    texts = read_texts(None, 500)
+    assert len(set(texts)) == 500 and all(texts)
+
+
+def test_memory_counts_the_processes_that_were_started() -> None:
+    """A parent's figure includes its child's, and an ended process counts nothing."""
+    own = resident_mb(os.getpid())
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert resident_mb(child.pid) > 0
+        child.kill()
+    assert own > 10
+    assert resident_mb(child.pid) == 0
+
+
+def test_peers_are_chosen_by_name() -> None:
+    """All that are known by default; none if none is named."""
+    assert parse_arguments([]).peers == ["txtai", "chroma"]
+    assert parse_arguments(["--peers"]).peers == []
+
+
+@contextmanager
+def answering(*statuses: int) -> Iterator[str]:
+    """A server that answers with these statuses in turn."""
+    turns = iter(range(1 << 30))
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(statuses[next(turns) % len(statuses)])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk")
+def test_answers_are_counted_by_kind(tmp_path: Path) -> None:
+    """503 is told from other errors, and only 200 counts as an answer."""
+    bodies = tmp_path / "bodies"
+    bodies.write_text('{"query": "a"}\n{"query": "b"}\n')
+    with answering(200, 503, 500, 200) as url:
+        seen = load(Server(url, "/search", bodies, os.getpid()), clients=1, seconds=1)
+    assert seen["answered"] > 0
+    assert abs(seen["answered"] - 2 * seen["busy"]) <= 2
+    assert abs(seen["failed"] - seen["busy"]) <= 1
+    assert seen["errors"] >= seen["failed"] > 0
+    assert seen["p99_ms"] >= seen["p50_ms"] > 0
