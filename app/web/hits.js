@@ -1,6 +1,8 @@
 // A list of hits: titles, scores, the best passage within its text, metadata.
 
 import { element, figure } from "./dom.js";
+import { problemNotice } from "./notices.js";
+import { carriersOf, significanceInWords, verdictOf, weighed, whyOf } from "./why.js";
 import { around, keysOf, marked } from "./words.js";
 
 const CONTEXT = 110;
@@ -13,7 +15,7 @@ export const angleOf = (cosine) => Math.acos(Math.min(1, Math.max(-1, cosine))) 
  * Hits as list items.
  * @param {object} answer the service's answer
  * @param {string} query whose words are marked
- * @param {{filterBy: (field: string, value: unknown) => void, like: (id: string) => void}} actions
+ * @param {{filterBy: (field: string, value: unknown) => void, like: (id: string) => void, why: (hit: object) => Promise<object>}} actions
  */
 export function hitItems(answer, query, actions) {
   const keys = keysOf(query);
@@ -44,8 +46,10 @@ function hitItem(hit, index, keys, axis, actions) {
       element("div", { className: "below" }, facts(hit.metadata, actions), buttons(hit, actions)),
     ),
   );
-  fill(text, hit, keys, CONTEXT);
-  item.addEventListener("toggle-text", () => toggle(item, text, hit, keys));
+  const showText = () => fill(text, hit, keys, item.hasAttribute("data-open") ? Infinity : CONTEXT);
+  showText();
+  item.addEventListener("toggle-text", () => (toggle(item), showText()));
+  item.addEventListener("toggle-why", () => toggleWhy(item, hit, actions).then(showText));
   return item;
 }
 
@@ -54,7 +58,7 @@ function worthOf({ significance, relevance, scores, score }) {
   const parts = [];
   if (scores?.fused === score) parts.push(`Made of ${partOf("cosine", scores.dense, scores.dense_rank)} and ${partOf("BM25 score", scores.lexical, scores.lexical_rank)}`);
   if (relevance !== undefined) parts.push(`Relevance ${relevance.toFixed(2)}: of hits like this, so many were judged relevant`);
-  if (significance !== undefined) parts.push(`Significance ${significance.toPrecision(2)}: how often the best of as many unrelated documents scores as high`);
+  if (significance !== undefined) parts.push(`Significance ${significance.toPrecision(2)}: ${significanceInWords(significance)}`);
   return parts.join("\n") || null;
 }
 
@@ -69,25 +73,50 @@ function scoreOf(hit, { negative, largest, cosine }) {
     element("data", { value: String(score), className: "number", title: worthOf(hit) }, figure(score)),
     cosine && element("span", { className: "angle", title: "The angle between the two vectors" }, `${angleOf(score).toFixed(0)}\u00b0`),
     element("span", { className: "bar", "aria-hidden": "true" }, element("span")),
+    hit.significance !== undefined && element("span", { className: "worth", title: worthOf(hit) }, verdictOf(hit.significance)),
   );
 }
 
 function fill(text, hit, keys, context) {
   const parts = around(hit.text, hit.passage, context);
+  const explained = text.closest(".hit").hasAttribute("data-why") && hit.explanation;
+  const words = explained ? carriersOf(explained) : [];
+  const washed = words.length > 0;
   text.replaceChildren(
-    element("span", { className: "context" }, ...marked(parts.before, keys)),
-    element("span", { className: "passage" }, ...marked(parts.passage, keys)),
-    element("span", { className: "context" }, ...marked(parts.after, keys)),
+    element("span", { className: "context" }, ...(washed ? [parts.before] : marked(parts.before, keys))),
+    element("span", { className: "passage" }, ...(washed ? weighed(parts.passage, hit.passage.start, words) : marked(parts.passage, keys))),
+    element("span", { className: "context" }, ...(washed ? [parts.after] : marked(parts.after, keys))),
   );
   text.dataset.whole = String(parts.whole && !hit.text.trim().includes("\n"));
 }
 
-function toggle(item, text, hit, keys) {
+function toggle(item) {
   const open = item.toggleAttribute("data-open");
-  fill(text, hit, keys, open ? Infinity : CONTEXT);
   const button = item.querySelector(".more");
   button.textContent = open ? "Less" : "Whole text";
   button.setAttribute("aria-expanded", String(open));
+}
+
+/** Shows why, or no longer; the service is asked the first time, and the hit keeps what it answers. */
+async function toggleWhy(item, hit, { why }) {
+  const open = item.toggleAttribute("data-why");
+  const button = item.querySelector(".ask-why");
+  button.setAttribute("aria-expanded", String(open));
+  item.querySelector(".why, .notice")?.remove();
+  if (!open) return;
+  item.setAttribute("aria-busy", "true");
+  const shown = await whyShown(hit, why, () => item.dispatchEvent(new Event("toggle-why")));
+  item.removeAttribute("aria-busy");
+  if (item.hasAttribute("data-why")) item.querySelector("article").append(shown);
+}
+
+async function whyShown(hit, why, close) {
+  try {
+    hit.explanation ??= await why(hit);
+    return whyOf(hit, hit.explanation);
+  } catch (problem) {
+    return problemNotice(problem, close);
+  }
 }
 
 function facts(metadata, { filterBy }) {
@@ -110,12 +139,13 @@ function buttons(hit, { like }) {
   return element(
     "div",
     { className: "buttons" },
-    element("button", { type: "button", className: "more", "aria-expanded": "false", onclick: toggleNearest }, "Whole text"),
+    element("button", { type: "button", className: "more", "aria-expanded": "false", onclick: tellItem("toggle-text") }, "Whole text"),
+    element("button", { type: "button", className: "ask-why", "aria-expanded": "false", onclick: tellItem("toggle-why") }, "Why?"),
     element("button", { type: "button", className: "like", onclick: () => like(hit.id) }, "More like this"),
   );
 }
 
-const toggleNearest = (event) => event.currentTarget.closest(".hit").dispatchEvent(new Event("toggle-text"));
+const tellItem = (what) => (event) => event.currentTarget.closest(".hit").dispatchEvent(new Event(what));
 
 /** Hides "Whole text" where the whole text is seen as it is written; to be called once the items are in the page. */
 export function settle(list) {

@@ -7,6 +7,7 @@ import { withCondition } from "./filters.js";
 import { focusOn, hitItems, settle, tapeOf, walkable } from "./hits.js";
 import { command, curlNotice, emptyNotice, problemNotice } from "./notices.js";
 import { modesOf } from "./offers.js";
+import { askWhy } from "./why.js";
 
 /**
  * The search view. `navigate` is told what the reader asks for; `show` shows what an address asks for.
@@ -70,7 +71,7 @@ export function searchView(navigate) {
     byId("outcome").setAttribute("aria-busy", "true");
     try {
       const answer = await request(path, { body, signal });
-      render(answer, state);
+      render(answer, state, (hit) => askWhy(path, body, answer.hits.indexOf(hit), hit.id));
       byId("after").append(curlNotice(asCurl(path, body)));
     } catch (reason) {
       if (reason.name === "AbortError") return;
@@ -79,10 +80,11 @@ export function searchView(navigate) {
     byId("outcome").setAttribute("aria-busy", "false");
   }
 
-  function render(answer, state) {
+  function render(answer, state, why) {
     const actions = {
       filterBy: (field, value) => submit({ filter: JSON.stringify(withCondition(panel.value(), field, "$eq", value)) }),
       like: (id) => navigate({ query: "", like: [id] }),
+      why,
     };
     byId("about").replaceChildren();
     byId("summary").replaceChildren(...summaryOf(answer, state));

@@ -196,6 +196,81 @@ class TestModes:
         assert " · dense" in page.text("#summary")
 
 
+class TestWhy:
+    """Why a document is a hit."""
+
+    def test_shows_the_words_that_carry_the_score(self, page: Page, url: str) -> None:
+        """Words, effects and cosine are the API's; the words are washed where they stand."""
+        page.open("/?q=parse a document")
+        hits = ask(url, query="parse a document", explain=10)["hits"]
+        for hit in (hits[0], hits[2]):  # the first, and one that others come before
+            item = f"[data-id={hit['id']}]"
+            page.one(f"{item} .ask-why").click()
+            page.settle()
+            words = {word["text"]: word["effect"] for word in hit["explanation"]["words"]}
+            shown = dict(
+                zip(
+                    page.contents(f"{item} .effects .word"),
+                    page.contents(f"{item} .effects .effect"),
+                    strict=True,
+                )
+            )
+            assert shown
+            for text, effect in shown.items():
+                assert float(effect.replace("\u2212", "-")) == pytest.approx(words[text], abs=6e-4)
+            assert "Cosine\n" + f"{hit['scores']['dense']:.3f}".replace("-", "\u2212") in page.text(
+                f"{item} .scores"
+            )
+            spans = [span for word in hit["explanation"]["words"] for span in word["spans"]]
+            assert page.contents(f"{item} .text mark.weight") == [
+                hit["text"][start:end] for start, end in sorted(spans)
+            ]
+            assert page.contents(f"{item} .passage") == [hit["passage"]["text"]]
+
+    def test_goes_away_again(self, page: Page) -> None:
+        """The button that asked why takes the answer away, and the query's words are back."""
+        page.open("/?q=parse a document")
+        page.one("[data-id=json] .ask-why").click()
+        page.settle()
+        assert page.one("[data-id=json] .why").is_displayed()
+        page.one("[data-id=json] .ask-why").click()
+        assert page.all(".why, mark.weight") == []
+        assert page.all("[data-id=json] .text mark")
+
+    def test_a_hit_by_example_has_passages_and_scores(self, page: Page) -> None:
+        """Without a query there are no words to hold the score against; the cosine is there."""
+        page.open("/?like=csv&k=2")
+        page.one(".ask-why").click()
+        page.settle()
+        assert page.text(".why .scores").startswith("Cosine")
+        assert page.all(".effects") == []
+
+    def test_words_in_common_carry_a_lexical_score(self, page: Page, url: str) -> None:
+        """Searched by words, a hit shows its terms with their parts of the BM25 score."""
+        page.open("/?q=parse a document&mode=lexical")
+        asked = ask(url, query="parse a document", mode="lexical", explain=1)
+        terms = asked["hits"][0]["explanation"]["terms"]
+        page.one(".ask-why").click()
+        page.settle()
+        assert page.contents(".why .effects .word") == [term["text"] for term in terms]
+        assert "BM25" in page.text(".why .scores")
+        assert page.all(".hit:first-child .passage mark.weight")
+
+    def test_significance_is_said_in_words(self, page: Page) -> None:
+        """A significance is a share of queries, rare ones stand out."""
+        page.open()
+        said = page.run(
+            "return import('/why.js').then((why) => [0.9, 0.05, 0.002]"
+            ".map((s) => `${why.verdictOf(s)}: ${why.significanceInWords(s)}`))"
+        )
+        ending = "as high among unrelated documents"
+        assert said == [
+            f"may be chance: most queries find one {ending}",
+            f"likely related: 1 query in 20 finds one {ending}",
+            f"stands out: 1 query in 500 finds one {ending}",
+        ]
+
+
 class TestFilter:
     """Filters as JSON and as chips."""
 
