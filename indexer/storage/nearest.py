@@ -55,6 +55,9 @@ _PRODUCT_COLUMNS: Final = 16_384
 _RANGE_QUERIES: Final = 256
 _FEW: Final = 4
 _TRAINING_ROWS: Final = 65_536
+_ROWS_PER_LIST: Final = 40
+"""What FAISS wants to have at least, to train a list; see its ClusteringParameters."""
+
 _BATCH_ROWS: Final = 65_536
 _SEED: Final = 1
 
@@ -94,8 +97,12 @@ def _scan(dimension: int, _: int) -> str:
 
 def _partitioned(dimension: int, rows: int) -> str:
     prefix, codes = _codes(dimension)
-    lists = 2 ** int(np.clip(np.round(np.log2(np.sqrt(max(rows, 1)))), 4, 16))
-    return f"{prefix}IVF{lists},PQ{codes}x4fs"
+    return f"{prefix}IVF{_lists(rows)},PQ{codes}x4fs"
+
+
+def _lists(rows: int) -> int:
+    """About the root of the number of rows, a power of two."""
+    return 2 ** int(np.clip(np.round(np.log2(np.sqrt(max(rows, 1)))), 4, 16))
 
 
 RECIPES: Final[Mapping[IndexKind, Recipe]] = {
@@ -147,7 +154,8 @@ class Compressed:
         index = faiss.index_factory(
             dimension, RECIPES[kind].factory(dimension, rows), faiss.METRIC_INNER_PRODUCT
         )
-        drawn = np.random.default_rng(_SEED).permutation(rows)[:_TRAINING_ROWS]
+        wanted = max(_TRAINING_ROWS, _ROWS_PER_LIST * _lists(rows))
+        drawn = np.random.default_rng(_SEED).permutation(rows)[:wanted]
         index.train(np.ascontiguousarray(vectors[np.sort(drawn)]))
         for part in batches(vectors, _BATCH_ROWS):
             index.add(np.ascontiguousarray(part))
