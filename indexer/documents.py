@@ -454,13 +454,22 @@ class Page:
     cursor: str | None
 
 
+_LEAST_SQUARE: Final = 1e-200
+"""Between this and its inverse, a sum of squares has lost nothing to the range of numbers."""
+
+
 def normalise(vectors: NDArray[np.floating], name: str = "vector") -> Vectors:
     """(n, d) rows scaled to unit length, float32.
 
-    Raises InvalidVector, which names the first row that is zero or not finite. Components are
-    scaled by the largest first, so that no row overflows or vanishes (cf. LAPACK dnrm2).
+    Raises InvalidVector, which names the first row that is zero or not finite. Where one is very
+    long or short, components are scaled by the largest first, so that no row overflows or vanishes
+    (cf. LAPACK dnrm2).
     """
     exact = np.asarray(vectors, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", exact, exact)
+    if ((squares > _LEAST_SQUARE) & (squares < 1 / _LEAST_SQUARE)).all():
+        plain: Vectors = (exact / np.sqrt(squares)[:, None]).astype(np.float32)
+        return plain
     largest = np.abs(exact).max(axis=1, initial=0.0)
     for index in np.flatnonzero(~(np.isfinite(largest) & (largest > 0))):
         problem = "is zero" if largest[index] == 0 else "is not finite"
