@@ -102,7 +102,7 @@ def _partitioned(dimension: int, rows: int) -> str:
 
 def _lists(rows: int) -> int:
     """About the root of the number of rows, a power of two."""
-    return 2 ** int(np.clip(np.round(np.log2(np.sqrt(max(rows, 1)))), 4, 16))
+    return 1 << int(np.clip(np.round(np.log2(np.sqrt(max(rows, 1)))), 4, 16))
 
 
 RECIPES: Final[Mapping[IndexKind, Recipe]] = {
