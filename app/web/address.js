@@ -1,15 +1,20 @@
 // What the page shows, as its address: a link brings another reader to the same answer.
-// Texts to compare stand in the fragment, which browsers keep from the service's logs.
+// Texts to compare and the document that is read stand in the fragment, which browsers keep from the
+// service's logs.
 
 const LONGEST_FRAGMENT = 4_000;
+const DOCUMENT = /^#\/c\/([^/]+)\/d\/(.+)$/;
+const VIEWS = ["search", "compare"];
 
 /** The state that an address names; what it leaves out has its default. */
 export function readAddress(location = window.location) {
   const query = new URLSearchParams(location.search);
-  const fragment = new URLSearchParams(location.hash.slice(1));
+  const found = documentIn(location.hash);
+  const fragment = new URLSearchParams(found ? "" : location.hash.slice(1));
   return {
-    view: query.get("view") === "compare" ? "compare" : "search",
-    collection: query.get("c"),
+    view: found ? "document" : VIEWS.includes(query.get("view")) ? query.get("view") : "search",
+    collection: found?.collection ?? query.get("c"),
+    document: found?.id ?? null,
     query: query.get("q") ?? "",
     like: query.getAll("like"),
     k: wholeNumber(query.get("k"), 10),
@@ -23,20 +28,34 @@ export function readAddress(location = window.location) {
   };
 }
 
+/** The fragment that leads to a document. */
+export const hashOf = (collection, id) => `#/c/${encodeURIComponent(collection)}/d/${encodeURIComponent(id)}`;
+
+/** The document that a fragment leads to, null if it leads to none. */
+function documentIn(hash) {
+  const [, collection, id] = DOCUMENT.exec(hash) ?? [];
+  try {
+    return id ? { collection: decodeURIComponent(collection), id: decodeURIComponent(id) } : null;
+  } catch {
+    return null; // a % that encodes nothing
+  }
+}
+
 /** The address of a state, without what is as usual. */
 export function addressOf(state, usual) {
   const query = new URLSearchParams();
   const put = (name, value, otherwise) => value && value !== otherwise && query.set(name, value);
-  if (state.view === "compare") query.set("view", "compare");
-  put("q", state.view === "search" && state.query);
-  if (state.view === "search") state.like.forEach((id) => query.append("like", id));
+  const searches = ["search", "document"].includes(state.view); // a document is read beside its search
+  if (!searches) query.set("view", state.view);
+  put("q", searches && state.query);
+  if (searches) state.like.forEach((id) => query.append("like", id));
   put("c", state.collection, usual.collection);
-  if (state.view === "search") {
+  if (searches) {
     put("k", String(state.k), "10");
     put("mode", state.mode, usual.mode);
     put("exact", state.exact && "1");
     put("filter", state.filter);
-  } else {
+  } else if (state.view === "compare") {
     put("measure", state.measure, usual.measure);
     put("temperature", state.temperature);
   }
@@ -44,7 +63,8 @@ export function addressOf(state, usual) {
   return `${location.pathname}${text ? `?${text}` : ""}${fragmentOf(state)}`;
 }
 
-function fragmentOf({ view, texts, against }) {
+function fragmentOf({ view, texts, against, collection, document }) {
+  if (view === "document") return hashOf(collection, document);
   if (view !== "compare" || !texts) return "";
   const fragment = new URLSearchParams(against ? { texts, against } : { texts }).toString();
   return fragment.length <= LONGEST_FRAGMENT ? `#${fragment}` : "";

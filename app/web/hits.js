@@ -15,7 +15,7 @@ export const angleOf = (cosine) => Math.acos(Math.min(1, Math.max(-1, cosine))) 
  * Hits as list items.
  * @param {object} answer the service's answer
  * @param {string} query whose words are marked
- * @param {{filterBy: (field: string, value: unknown) => void, like: (id: string) => void, why: (hit: object) => Promise<object>}} actions
+ * @param {{filterBy: (field: string, value: unknown) => void, like: (id: string) => void, hrefOf: (id: string) => string, why: (hit: object) => Promise<object>}} actions
  */
 export function hitItems(answer, query, actions) {
   const keys = keysOf(query);
@@ -24,7 +24,7 @@ export function hitItems(answer, query, actions) {
 }
 
 /** Cosines share the axis from 0 (or, if one is negative, from -1) to 1; other scores that to their largest. */
-function axisOf({ hits, mode }) {
+export function axisOf({ hits, mode }) {
   const scores = hits.map((hit) => hit.score);
   const negative = scores.some((score) => score < 0);
   const largest = mode === "dense" ? 1 : Math.max(...scores.map(Math.abs), Number.MIN_VALUE);
@@ -40,7 +40,7 @@ function hitItem(hit, index, keys, axis, actions) {
       "article",
       { "aria-labelledby": `hit-${index}` },
       scoreOf(hit, axis),
-      element("h2", { id: `hit-${index}`, className: "title", dir: "auto" }, ...marked(hit.title || hit.id, keys)),
+      element("h2", { id: `hit-${index}`, className: "title", dir: "auto" }, element("a", { href: actions.hrefOf(hit.id) }, ...marked(hit.title || hit.id, keys))),
       hit.title && hit.title !== hit.id && element("p", { className: "id", dir: "auto" }, hit.id),
       text,
       element("div", { className: "below" }, facts(hit.metadata, actions), buttons(hit, actions)),
@@ -64,7 +64,8 @@ function worthOf({ significance, relevance, scores, score }) {
 
 const partOf = (name, value, rank) => `${name} ${value.toPrecision(3)} (${rank ? `place ${rank}` : "not among the best"})`;
 
-function scoreOf(hit, { negative, largest, cosine }) {
+/** A hit's score as figure, angle and bar. */
+export function scoreOf(hit, { negative, largest, cosine }) {
   const { score } = hit;
   const share = Math.min(1, Math.abs(score) / largest);
   return element(

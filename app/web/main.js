@@ -1,8 +1,9 @@
-// Start of the page: what the service offers, the two views, the address that says what is shown.
+// Start of the page: what the service offers, the views, the address that says what is shown.
 
 import { addressOf, readAddress } from "./address.js";
 import { onKeyNeeded } from "./api.js";
 import { compareView } from "./compare.js";
+import { documentView } from "./document.js";
 import { byId, element } from "./dom.js";
 import { problemNotice } from "./notices.js";
 import { readOffers } from "./offers.js";
@@ -12,7 +13,7 @@ const USUAL_COLLECTION = "default";
 
 async function start() {
   onKeyNeeded(askForKey);
-  const views = { search: searchView(navigate), compare: compareView(navigate) };
+  const views = { search: searchView(navigate), compare: compareView(navigate), document: documentView(navigate) };
   let state = readAddress();
   let offers = null;
   let usual = {};
@@ -36,7 +37,7 @@ async function start() {
     state = past ?? { ...readAddress(), collection: readAddress().collection ?? usual.collection };
     if (offers) show();
   });
-  byId("collection").addEventListener("change", ({ target }) => navigate({ collection: target.value }));
+  byId("collection").addEventListener("change", ({ target }) => navigate({ collection: target.value, view: state.view === "document" ? "search" : state.view }));
   tabs((view) => (offers ? navigate({ view }) : chooseTab(view)));
   shortcuts(() => (state.view === "search" ? views.search.focus() : navigate({ view: "search" }).then(views.search.focus)));
 
@@ -66,7 +67,10 @@ function fillPicker(collections, chosen) {
   byId("collection").disabled = false;
 }
 
-const titleOf = ({ view, query }) => (view === "compare" ? "Compare \u2013 Bearing" : query ? `${query} \u2013 Bearing` : "Bearing");
+function titleOf({ view, query, document: id }) {
+  const subject = { compare: "Compare", document: id, search: query }[view];
+  return subject ? `${subject} \u2013 Bearing` : "Bearing";
+}
 
 /** Tabs as the ARIA practices have them: arrows move and choose, one stop for the Tab key. */
 function tabs(choose) {
@@ -85,12 +89,14 @@ function tabs(choose) {
 
 const viewOf = (tab) => tab.id.replace("tab-", "");
 
+/** Shows a view; a document is read beside the search that led to it, under the search's tab. */
 function chooseTab(view) {
+  byId("view-document").hidden = view !== "document";
   for (const tab of document.querySelectorAll("[role=tab]")) {
-    const chosen = viewOf(tab) === view;
+    const chosen = viewOf(tab) === (view === "document" ? "search" : view);
     tab.setAttribute("aria-selected", String(chosen));
     tab.tabIndex = chosen ? 0 : -1;
-    byId(tab.getAttribute("aria-controls")).hidden = !chosen;
+    byId(tab.getAttribute("aria-controls")).hidden = viewOf(tab) !== view;
   }
 }
 

@@ -1,5 +1,6 @@
 // The search view: a query and its options, the hits, and what to say where there are none.
 
+import { hashOf } from "./address.js";
 import { asCurl, Problem, request } from "./api.js";
 import { byId, count, element, plural, size } from "./dom.js";
 import { filterPanel } from "./filter-panel.js";
@@ -84,6 +85,7 @@ export function searchView(navigate) {
     const actions = {
       filterBy: (field, value) => submit({ filter: JSON.stringify(withCondition(panel.value(), field, "$eq", value)) }),
       like: (id) => navigate({ query: "", like: [id] }),
+      hrefOf: (id) => hashOf(state.collection, id),
       why,
     };
     byId("about").replaceChildren();

@@ -271,6 +271,54 @@ class TestWhy:
         ]
 
 
+class TestDocument:
+    """A document by itself, and what is near to it."""
+
+    def test_shows_the_document_and_its_neighbours(self, page: Page, url: str) -> None:
+        """A hit's title leads to the whole text, the metadata, and the nearest other documents."""
+        page.open("/?q=rows&k=3")
+        page.one("[data-id=csv] .title a").click()
+        page.until(lambda: page.all(".neighbours li"))
+        assert page.address == "/?q=rows&k=3#/c/default/d/csv"
+        assert page.text(".document h2") == "Read rows"
+        assert page.contents(".document .whole") == ["Reads comma separated rows from a file."]
+        assert page.contents(".document .metadata div") == ["kindfunction", "year1999"]
+        assert page.focused.get_property("id") == "document-title"
+        near = ask(url, like=["csv"], k=10)["hits"]
+        items = page.all(".neighbours li")
+        assert [each.get_dom_attribute("data-id") for each in items] == [h["id"] for h in near]
+
+    def test_back_leads_to_the_hits(self, page: Page) -> None:
+        """From neighbour to neighbour and back is the browser's history; the hits stay."""
+        page.open("/?q=rows&k=3")
+        hits = shown_ids(page)
+        page.one("[data-id=csv] .title a").click()
+        page.until(lambda: page.all(".neighbours li"))
+        page.one(".neighbours li a").click()
+        page.until(lambda: not page.address.endswith("/csv") and page.all(".neighbours li"))
+        page.driver.back()
+        page.until(lambda: page.text(".document h2") == "Read rows")
+        page.driver.back()
+        page.until(lambda: page.one("#hits").is_displayed())
+        assert shown_ids(page) == hits
+        assert not page.one("#view-document").is_displayed()
+
+    def test_link_leads_to_a_document(self, page: Page) -> None:
+        """The fragment names collection and id; the button then leads to a search there."""
+        page.open("/#/c/default/d/hostile")
+        assert page.text(".document h2") == HOSTILE
+        assert page.all(".document img, .document b") == []
+        page.one(".back").click()
+        assert page.address == "/"
+        assert page.one("#query").is_displayed()
+
+    def test_says_that_there_is_no_such_document(self, page: Page) -> None:
+        """A link to a document that is gone says so."""
+        page.expected.add(404)
+        page.open("/#/c/default/d/gone%2Fagain")
+        assert "'gone/again'" in page.text("#document .notice[role=alert]")
+
+
 class TestFilter:
     """Filters as JSON and as chips."""
 
@@ -564,7 +612,13 @@ class TestEveryone:
     """Screens and readers of all kinds."""
 
     @pytest.mark.parametrize(
-        "address", ["/", "/?q=voyage", "/?view=compare#texts=a%20b%0Ac%20d%0Ae%20f"]
+        "address",
+        [
+            "/",
+            "/?q=voyage",
+            "/#/c/default/d/log",
+            "/?view=compare#texts=a%20b%0Ac%20d%0Ae%20f",
+        ],
     )
     def test_fits_a_phone(self, page: Page, address: str) -> None:
         """At 360 pixels nothing reaches beyond the edge."""
@@ -578,6 +632,7 @@ class TestEveryone:
         [
             "/",
             "/?q=voyage&filter=%7B%22kind%22%3A%22text%22%7D",
+            "/#/c/default/d/json",
             "/?view=compare#texts=a%20b%0Ac%20d",
         ],
     )
@@ -588,6 +643,15 @@ class TestEveryone:
         violations = Axe().run(page.driver)["violations"]
         found = [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations]
         assert found == []
+
+    def test_axe_finds_nothing_in_an_explanation(self, page: Page) -> None:
+        """Nor where a hit was asked why it is one, in the dark."""
+        page.emulate(scheme="dark")
+        page.open("/?q=how to parse a JSON document&mode=hybrid")
+        page.one(".ask-why").click()
+        page.settle()
+        assert page.all("mark.weight")
+        assert [each["id"] for each in Axe().run(page.driver)["violations"]] == []
 
 
 def contrast(one: str, other: str) -> float:

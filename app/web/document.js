@@ -1,0 +1,96 @@
+// The view of a document: its text, title and metadata, and its nearest neighbours.
+
+import { hashOf } from "./address.js";
+import { request } from "./api.js";
+import { byId, element, plural } from "./dom.js";
+import { axisOf, scoreOf } from "./hits.js";
+import { problemNotice } from "./notices.js";
+
+const NEIGHBOURS = 10;
+
+/**
+ * The view of a document.
+ * @param {(patch: object) => void} navigate
+ */
+export function documentView(navigate) {
+  const place = byId("document");
+  let shown = null;
+  let running = null;
+
+  async function show(state) {
+    const wanted = hashOf(state.collection, state.document);
+    if (wanted === shown) return;
+    running?.abort();
+    running = new AbortController();
+    place.setAttribute("aria-busy", "true");
+    place.replaceChildren(back(state));
+    try {
+      const [found, answer] = await read(state, running.signal);
+      place.append(documentOf(found, navigate), neighboursOf(answer, state));
+      shown = wanted;
+      document.title = `${found.title || found.id} \u2013 Bearing`;
+      place.querySelector("h2").focus({ preventScroll: true });
+    } catch (reason) {
+      if (reason.name === "AbortError") return;
+      place.append(problemNotice(reason, () => show(state)));
+    }
+    place.setAttribute("aria-busy", "false");
+  }
+
+  function back(state) {
+    const words = state.query || state.like.length ? "Back to the hits" : `Search in ${state.collection}`;
+    return element("button", { type: "button", className: "back", onclick: () => navigate({ view: "search" }) }, words);
+  }
+
+  return { show };
+}
+
+/** The document and the hits that are nearest to it; a document without neighbours is still one. */
+function read({ collection, document: id }, signal) {
+  const base = `collections/${encodeURIComponent(collection)}`;
+  return Promise.all([
+    request(`${base}/documents/${encodeURIComponent(id)}`, { signal }),
+    request(`${base}/search`, { body: { like: [id], k: NEIGHBOURS }, signal }).catch((reason) => ({ hits: [], mode: "dense", reason })),
+  ]);
+}
+
+function documentOf({ id, title, text, metadata }, navigate) {
+  return element(
+    "article",
+    { className: "document", "aria-labelledby": "document-title" },
+    element("h2", { id: "document-title", tabIndex: -1, dir: "auto" }, title || id),
+    title && title !== id && element("p", { className: "id", dir: "auto" }, id),
+    metadataOf(metadata),
+    element("div", { className: "whole", dir: "auto", tabIndex: 0, role: "group", "aria-label": "Text" }, text),
+    element("button", { type: "button", className: "like", onclick: () => navigate({ view: "search", query: "", like: [id] }) }, "More like this"),
+  );
+}
+
+function metadataOf(metadata) {
+  const rows = Object.entries(metadata).map(([field, value]) =>
+    element("div", {}, element("dt", {}, field), element("dd", { dir: "auto" }, [value].flat().map(inWords).join(", "))),
+  );
+  return rows.length > 0 && element("dl", { className: "metadata" }, ...rows);
+}
+
+const inWords = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+
+function neighboursOf(answer, { collection }) {
+  if (answer.reason) return problemNotice(answer.reason);
+  const axis = axisOf(answer);
+  const items = answer.hits.map((hit) =>
+    element(
+      "li",
+      { dataset: { id: hit.id } },
+      scoreOf(hit, axis),
+      element("a", { href: hashOf(collection, hit.id), dir: "auto" }, hit.title || hit.id),
+      element("p", { className: "glimpse", dir: "auto" }, hit.passage.text),
+    ),
+  );
+  return element(
+    "section",
+    { className: "neighbours", "aria-labelledby": "neighbours-title" },
+    element("h3", { id: "neighbours-title" }, items.length ? `${plural(items.length, "nearest neighbour")}` : "No other document yet"),
+    element("ol", {}, ...items),
+  );
+}
