@@ -36,9 +36,16 @@ def fenced_lines(page: Path) -> Iterator[str]:
         yield from block.replace("\\\n", " ").splitlines()
 
 
+def spans(page: Path) -> list[str]:
+    """What stands as code within the sentences of a page."""
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
+
+
 def shown_commands(program: str) -> list[list[str]]:
     """Each call of a program in the pages, split as a shell would."""
-    shown = [line.removeprefix("$ ") for page in PAGES for line in fenced_lines(page)]
+    fenced = [line.removeprefix("$ ") for page in PAGES for line in fenced_lines(page)]
+    shown = [*fenced, *(span for page in PAGES for span in spans(page))]
     lines = [line.removeprefix(".venv/bin/") for line in shown]
     calls = [re.split(r" [|<>] | #", line)[0] for line in lines if line.startswith(f"{program} ")]
     return [shlex.split(call) for call in calls]

@@ -1,0 +1,177 @@
+"""Every command and program of README.md and docs/, run as it stands there.
+
+The shell blocks of a page are a story: they run one after another in one folder, which holds what
+the pages speak of: a collection, files to index, two judged sets and a small cross-encoder.
+Programs run each in a folder of their own. What speaks to a service finds one, with the default
+model. What cannot be run here says so in its page (see pages.py), and is skipped by its reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from judged import write_judged_set, write_lines
+from pages import DATA, PAGES, PROGRAMS, REASONS, ROOT, SHELLS, Block, all_blocks, blocks, marks
+from serving import running_service
+from small_models import save_cross_bert
+
+from indexer.readers.standard_library import described
+
+SECONDS = 120
+SHOWN_ADDRESSES = ("localhost:8000", "127.0.0.1:8000")
+CROSS_ENCODER = "ms-marco-MiniLM-L6-v2"
+INTERPRETERS = {
+    "python": [sys.executable, "-W", "error", "-c"],
+    "javascript": ["node", "--input-type=module", "-e"],
+}
+
+
+def parameters(found: list[Block]) -> list[object]:
+    """A case for each block; one that is not run is skipped by its reason."""
+    return [
+        pytest.param(
+            block,
+            id=block.place,
+            marks=[pytest.mark.skip(reason=f"{block.place} is not run: it {block.reason}")]
+            if block.reason
+            else [],
+        )
+        for block in found
+    ]
+
+
+def shell_pages() -> list[Path]:
+    """The pages that have a command to run."""
+    return [
+        page
+        for page in PAGES
+        if any(block.language in SHELLS and not block.reason for block in blocks(page))
+    ]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that the pages' commands name."""
+    folder = tmp_path_factory.mktemp("scene")
+    write_shims(folder / "bin")
+    write_files(folder)
+    for name in ("scifact", "cranfield"):
+        write_judged_set(folder / name, queries=24)
+    save_cross_bert(folder / CROSS_ENCODER)
+    source = Path(threading.__file__).read_text()
+    found = described("threading", ast.parse(source))
+    records = (
+        {"id": each.name, "title": each.name, "text": each.text, "kind": each.kind}
+        for each in found
+    )
+    write_lines(folder / "threading.jsonl", *records)
+    run(["bearing", "index", "threading.jsonl"], folder, "no service")
+    return folder
+
+
+def write_shims(folder: Path) -> None:
+    """Programs of the pages' names that are those of the tests, and curl failing as it should."""
+    folder.mkdir()
+    for name, module in {"bearing": "-m app.cli", "python": "", "python3": ""}.items():
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n')
+        (folder / name).chmod(0o755)
+    (folder / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n")
+
+
+def write_files(folder: Path) -> None:
+    """Notes and papers to index."""
+    (folder / "notes").mkdir()
+    (folder / "notes" / "whale.md").write_text("# A whale\n\nA captain hunts a white whale.\n")
+    (folder / "notes" / "time.txt").write_text("An inventor travels to the future.\n")
+    papers = ({"id": f"p{year}", "text": f"paper of {year}", "year": year} for year in (2020, 2021))
+    write_lines(folder / "papers.jsonl", *papers)
+
+
+@pytest.fixture(scope="module")
+def address(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a service answers, as ``HOST:PORT``; it has a copy of the scene's collection."""
+    data = shutil.copytree(scene / "data", tmp_path_factory.mktemp("served") / "data")
+    with running_service(data, {}) as url:
+        yield url.removeprefix("http://")
+
+
+def run(words: list[str], folder: Path, address: str) -> subprocess.CompletedProcess[str]:
+    """What a command of the pages does in a folder; it must end well."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("BEARING_")}
+    shims = next(place / "bin" for place in (folder, *folder.parents) if (place / "bin").is_dir())
+    for shown in SHOWN_ADDRESSES:
+        words = [word.replace(shown, address) for word in words]
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=inherited
+        | {"CURL_HOME": str(shims), "PATH": f"{shims}{os.pathsep}{os.environ['PATH']}"}
+        | {"no_proxy": "*", "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, f"{words[-1]}\n{done.stdout}{done.stderr}"
+    return done
+
+
+@pytest.mark.parametrize("page", shell_pages(), ids=lambda page: page.name)
+def test_the_commands_of_a_page_succeed(
+    scene: Path, address: str, tmp_path: Path, page: Path
+) -> None:
+    """Each command ends with 0, in the order in which the page shows them."""
+    folder = shutil.copytree(scene, tmp_path / "scene")
+    told = [block for block in blocks(page) if block.language in SHELLS and not block.reason]
+    for block in told:
+        commands = block.commands.replace(".venv/bin/", "")
+        assert commands.strip(), f"{block.place} shows no command"
+        run(["bash", "-euo", "pipefail", "-c", commands], folder, address)
+
+
+@pytest.mark.parametrize("block", parameters(all_blocks(*PROGRAMS)))
+def test_a_program_ends_without_an_error(
+    scene: Path, address: str, tmp_path: Path, block: Block
+) -> None:
+    """Each program in Python and JavaScript runs, warnings being errors in Python."""
+    interpreter = INTERPRETERS[block.language]
+    if shutil.which(interpreter[0]) is None:
+        pytest.skip(f"{interpreter[0]} is not installed")
+    shutil.copytree(scene / "bin", tmp_path / "bin")
+    run([*interpreter, block.code], tmp_path, address)
+
+
+@pytest.mark.parametrize(
+    "block", parameters([block for block in all_blocks(*SHELLS) if block.reason])
+)
+def test_a_command_that_is_not_run_says_why(block: Block) -> None:
+    """Such a block is here to be seen among the skipped; see the reasons there."""
+    raise AssertionError(f"{block.place} was to be skipped")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_only_known_reasons_excuse_a_block(page: Path) -> None:
+    """Each excuse stands right before a block, and is one of REASONS."""
+    given = [block.reason for block in blocks(page) if block.reason is not None]
+    assert set(given) <= REASONS, page.name
+    assert len(given) == marks(page), "an excuse stands before no block"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_says_what_it_is(page: Path) -> None:
+    """A block is a shell's, a program, or data; none escapes by having no language."""
+    assert {block.language for block in blocks(page)} <= {*SHELLS, *PROGRAMS, *DATA}
+
+
+@pytest.mark.parametrize("block", parameters(all_blocks("json")))
+def test_json_that_is_shown_is_json(block: Block) -> None:
+    """A reader may copy it."""
+    json.loads(block.code)

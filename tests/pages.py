@@ -1,0 +1,77 @@
+"""The code blocks of README.md and docs/, and which of them nobody runs, and why.
+
+A block is left alone where a comment, which readers of the page do not see, stands on the line
+before it: ``<!-- not run: REASON -->``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+
+SHELLS = ("sh", "console")
+PROGRAMS = ("python", "javascript")
+DATA = ("json", "nginx", "text", "yaml")
+"""Languages of blocks that hold nothing to run."""
+
+REASONS = frozenset(
+    (
+        "needs a cluster",
+        "needs a container engine",
+        "installs what the tests stand on",
+        "takes minutes",
+    )
+)
+
+_BLOCK = re.compile(
+    r"^(?:<!-- not run: (?P<reason>[^\n]*) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+_MARK = re.compile(r"<!-- not run: ")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A code block as it stands in a page; ``line`` is that of its first line of code."""
+
+    page: str
+    line: int
+    language: str
+    code: str
+    reason: str | None
+
+    @property
+    def place(self) -> str:
+        """Where it is, as ``PAGE:LINE``."""
+        return f"{self.page}:{self.line}"
+
+    @property
+    def commands(self) -> str:
+        """What a shell is to do: in a console block, the lines behind a prompt."""
+        if self.language != "console":
+            return self.code
+        kept = re.findall(r"^\$ ((?:.*\\\n)*.*)$", self.code, re.MULTILINE)
+        return "\n".join(kept)
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The blocks of a page, in their order."""
+    text = page.read_text()
+    for found in _BLOCK.finditer(text):
+        line = text.count("\n", 0, found.start("code")) + 1
+        yield Block(page.name, line, found["language"], found["code"], found["reason"])
+
+
+def marks(page: Path) -> int:
+    """How many comments of a page say that something is not run."""
+    return len(_MARK.findall(page.read_text()))
+
+
+def all_blocks(*languages: str) -> list[Block]:
+    """The blocks of all pages in these languages."""
+    return [block for page in PAGES for block in blocks(page) if block.language in languages]
