@@ -55,3 +55,6 @@ export function size(bytes) {
 
 /** A number with a true minus sign, so that columns of scores line up. */
 export const figure = (value, digits = 3) => value.toFixed(digits).replace("-", "\u2212");
+
+/** A time in milliseconds, in as many figures as it deserves. */
+export const milliseconds = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : `${count(Math.round(ms))} ms`);

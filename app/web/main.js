@@ -2,6 +2,7 @@
 
 import { addressOf, readAddress } from "./address.js";
 import { onKeyNeeded } from "./api.js";
+import { collectionsView } from "./collections.js";
 import { compareView } from "./compare.js";
 import { documentView } from "./document.js";
 import { byId, element } from "./dom.js";
@@ -11,9 +12,17 @@ import { searchView } from "./search.js";
 
 const USUAL_COLLECTION = "default";
 
+/** Views without a tab of their own, and the one whose tab they are under. */
+const UNDER = { document: "search" };
+
 async function start() {
   onKeyNeeded(askForKey);
-  const views = { search: searchView(navigate), compare: compareView(navigate), document: documentView(navigate) };
+  const views = {
+    search: searchView(navigate),
+    document: documentView(navigate),
+    compare: compareView(navigate),
+    collections: collectionsView(navigate, refresh),
+  };
   let state = readAddress();
   let offers = null;
   let usual = {};
@@ -24,6 +33,14 @@ async function start() {
     const here = location.pathname + location.search + location.hash;
     history[address === here ? "replaceState" : "pushState"](state, "", address);
     return show();
+  }
+
+  /** What the service offers by now; the picker and the usual collection follow. */
+  async function refresh() {
+    offers = await readOffers();
+    usual = usualOf(offers);
+    fillPicker(offers.collections, state.collection);
+    return offers;
   }
 
   function show() {
@@ -37,7 +54,7 @@ async function start() {
     state = past ?? { ...readAddress(), collection: readAddress().collection ?? usual.collection };
     if (offers) show();
   });
-  byId("collection").addEventListener("change", ({ target }) => navigate({ collection: target.value, view: state.view === "document" ? "search" : state.view }));
+  byId("collection").addEventListener("change", ({ target }) => navigate({ collection: target.value, view: UNDER[state.view] ?? state.view }));
   tabs((view) => (offers ? navigate({ view }) : chooseTab(view)));
   shortcuts(() => (state.view === "search" ? views.search.focus() : navigate({ view: "search" }).then(views.search.focus)));
 
@@ -64,11 +81,12 @@ function fillPicker(collections, chosen) {
   const options = collections.map(({ name }) => element("option", { value: name }, name));
   if (!collections.some(({ name }) => name === chosen)) options.push(element("option", { value: chosen }, `${chosen} (not there)`));
   byId("collection").replaceChildren(...options);
+  byId("collection").value = chosen;
   byId("collection").disabled = false;
 }
 
 function titleOf({ view, query, document: id }) {
-  const subject = { compare: "Compare", document: id, search: query }[view];
+  const subject = { compare: "Compare", collections: "Collections", document: id, search: query }[view];
   return subject ? `${subject} \u2013 Bearing` : "Bearing";
 }
 
@@ -89,14 +107,13 @@ function tabs(choose) {
 
 const viewOf = (tab) => tab.id.replace("tab-", "");
 
-/** Shows a view; a document is read beside the search that led to it, under the search's tab. */
+/** Shows a view, and its tab as chosen. */
 function chooseTab(view) {
-  byId("view-document").hidden = view !== "document";
+  for (const section of document.querySelectorAll(".view")) section.hidden = section.id !== `view-${view}`;
   for (const tab of document.querySelectorAll("[role=tab]")) {
-    const chosen = viewOf(tab) === (view === "document" ? "search" : view);
+    const chosen = viewOf(tab) === (UNDER[view] ?? view);
     tab.setAttribute("aria-selected", String(chosen));
     tab.tabIndex = chosen ? 0 : -1;
-    byId(tab.getAttribute("aria-controls")).hidden = viewOf(tab) !== view;
   }
 }
 

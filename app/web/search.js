@@ -2,10 +2,12 @@
 
 import { hashOf } from "./address.js";
 import { asCurl, Problem, request } from "./api.js";
-import { byId, count, element, plural, size } from "./dom.js";
+import { byId, count, element, milliseconds, plural } from "./dom.js";
+import { figuresOf } from "./figures.js";
 import { filterPanel } from "./filter-panel.js";
 import { withCondition } from "./filters.js";
-import { focusOn, hitItems, settle, tapeOf, walkable } from "./hits.js";
+import { axisOf, focusOn, hitItems, settle, tapeOf, walkable } from "./hits.js";
+import { noteLatency } from "./latencies.js";
 import { command, curlNotice, emptyNotice, problemNotice } from "./notices.js";
 import { modesOf } from "./offers.js";
 import { askWhy } from "./why.js";
@@ -65,40 +67,73 @@ export function searchView(navigate) {
   }
 
   async function run(state) {
+    const body = bodyOf(state, panel.value());
+    const search = { state, body, path: `collections/${encodeURIComponent(state.collection)}/search`, pages: [] };
+    await turn(search, body);
+  }
+
+  /** Asks for the first page of a search, or for the next, and shows it. */
+  async function turn(search, body) {
     running = new AbortController();
     const { signal } = running;
-    const body = bodyOf(state, panel.value());
-    const path = `collections/${encodeURIComponent(state.collection)}/search`;
     byId("outcome").setAttribute("aria-busy", "true");
     try {
-      const answer = await request(path, { body, signal });
-      render(answer, state, (hit) => askWhy(path, body, answer.hits.indexOf(hit), hit.id));
-      byId("after").append(curlNotice(asCurl(path, body)));
+      const answer = await request(search.path, { body, signal });
+      noteLatency(search.state.collection, answer.took_ms.total);
+      search.pages.push({ body, answer });
+      render(search);
     } catch (reason) {
       if (reason.name === "AbortError") return;
-      fail(reason);
+      fail(reason, search, body);
     }
     byId("outcome").setAttribute("aria-busy", "false");
   }
 
-  function render(answer, state, why) {
-    const actions = {
+  function render(search) {
+    const { state, pages, path, body } = search;
+    const { answer } = pages.at(-1);
+    const hits = pages.flatMap((page) => page.answer.hits);
+    byId("about").replaceChildren();
+    byId("summary").replaceChildren(...summaryOf(answer, hits.length, state));
+    showHits(search, { ...answer, hits });
+    byId("after").replaceChildren(...[!hits.length && noHits(state), moreButton(search, hits.length), curlNotice(asCurl(path, body))].filter(Boolean));
+  }
+
+  /** Adds a page to the list; bars that would lie by another axis than before are drawn anew. */
+  function showHits(search, all) {
+    const held = list.children.length;
+    const items = hitItems(all, search.state.query, actionsOf(search));
+    const sameAxis = search.axis === (search.axis = JSON.stringify(axisOf(all)));
+    if (sameAxis) list.append(...items.slice(held));
+    else list.replaceChildren(...items);
+    settle(list);
+    if (held) focusOn(list.children[held] ?? list.lastElementChild);
+    byId("tape").replaceChildren(...(all.hits.length && all.mode === "dense" ? [tapeOf(all.hits, list)] : []));
+  }
+
+  function actionsOf({ state, path, pages }) {
+    return {
       filterBy: (field, value) => submit({ filter: JSON.stringify(withCondition(panel.value(), field, "$eq", value)) }),
       like: (id) => navigate({ query: "", like: [id] }),
       hrefOf: (id) => hashOf(state.collection, id),
-      why,
+      why: (hit) => {
+        const { body, answer } = pages.find((page) => page.answer.hits.includes(hit));
+        return askWhy(path, body, answer.hits.indexOf(hit), hit.id);
+      },
     };
-    byId("about").replaceChildren();
-    byId("summary").replaceChildren(...summaryOf(answer, state));
-    list.replaceChildren(...hitItems(answer, state.query, actions));
-    settle(list);
-    if (answer.hits.length && answer.mode === "dense") byId("tape").append(tapeOf(answer.hits, list));
-    if (!answer.hits.length) byId("after").append(noHits(state));
   }
 
-  function fail(reason) {
-    clear();
-    byId("after").replaceChildren(problemNotice(reason, () => ((asked = null), submit())));
+  function moreButton(search, shown) {
+    const { cursor, total } = search.pages.at(-1).answer;
+    if (!cursor || shown >= (total ?? Infinity)) return null;
+    return element("button", { type: "button", className: "next-page", onclick: () => turn(search, { ...search.body, cursor }) }, "More hits");
+  }
+
+  /** A search that fails shows nothing else; where only a further page fails, what is there stays. */
+  function fail(reason, search, body) {
+    if (!search.pages.length) clear();
+    const again = search.pages.length ? () => turn(search, body) : () => ((asked = null), submit());
+    byId("after").replaceChildren(problemNotice(reason, again));
     if (!reason.status && !reason.title) throw reason;
   }
 
@@ -133,18 +168,16 @@ function bodyOf(state, filter) {
   };
 }
 
-function summaryOf({ hits, mode, exact, truncated, took_ms: took }, state) {
+function summaryOf({ mode, exact, truncated, total, took_ms: took }, shown, state) {
   const what = state.like.length && !state.query ? [" like ", element("b", {}, state.like.join(", "))] : [];
   return [
-    element("strong", {}, plural(hits.length, "hit")),
+    element("strong", {}, total > shown ? `${count(shown)} of ${plural(total, "hit")}` : plural(shown, "hit")),
     ...what,
     element("span", { className: "took", title: `Embedding ${took.embed.toFixed(1)} ms, search ${took.search.toFixed(1)} ms` }, ` in ${milliseconds(took.total)}`),
     element("span", { className: "how" }, ` \u00b7 ${mode}, ${exact ? "exact" : "approximate"}`),
     truncated && element("span", { className: "warning" }, " \u00b7 the query is longer than the model reads; its end was left out"),
   ].filter(Boolean);
 }
-
-const milliseconds = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : `${count(Math.round(ms))} ms`);
 
 function noHits({ filter }) {
   if (filter) return emptyNotice("No document passes this filter", element("p", {}, "Loosen it or take it away: a search without one always finds something."));
@@ -164,23 +197,13 @@ function missing({ collection }, collections) {
   return emptyNotice(`There is no collection ${collection}`, element("p", {}, `Choose another above: ${collections.map(({ name }) => name).join(", ")}.`));
 }
 
-function glance({ name, model, dimension, documents, chunks, bytes, truncated }) {
-  if (!documents) return noHits({ filter: "" });
-  const fact = (term, value) => element("div", {}, element("dt", {}, term), element("dd", {}, value));
+function glance(collection) {
+  if (!collection.documents) return noHits({ filter: "" });
   return element(
     "div",
     { className: "glance" },
-    element("p", {}, "Find documents in ", element("b", {}, name), " by what they mean, not by the words they share."),
-    element(
-      "dl",
-      {},
-      fact("Documents", count(documents)),
-      fact("Passages", count(chunks)),
-      fact("Model", model),
-      fact("Dimensions", count(dimension)),
-      fact("On disk", size(bytes)),
-      truncated ? fact("Truncated", count(truncated)) : "",
-    ),
+    element("p", {}, "Find documents in ", element("b", {}, collection.name), " by what they mean, not by the words they share."),
+    figuresOf(collection),
     element("p", { className: "keys" }, element("kbd", {}, "/"), " to the box, ", element("kbd", {}, "\u2193"), element("kbd", {}, "\u2191"), " through the hits, ", element("kbd", {}, "Enter"), " opens one"),
   );
 }

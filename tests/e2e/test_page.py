@@ -271,6 +271,71 @@ class TestWhy:
         ]
 
 
+class TestPaging:
+    """More hits than one page has."""
+
+    def test_more_hits_follow(self, page: Page, url: str) -> None:
+        """Each page adds to the list until all hits are there; the summary counts them."""
+        page.open("/?q=document&k=3")
+        everything = [hit["id"] for hit in ask(url, query="document", k=100)["hits"]]
+        assert page.text("#summary").startswith(f"3 of {len(DOCUMENTS)} hits")
+        page.one(".next-page").click()
+        page.settle()
+        assert shown_ids(page) == everything[:6]
+        assert page.focused.get_dom_attribute("data-id") == everything[3]
+        page.one(".next-page").click()
+        page.settle()
+        assert shown_ids(page) == everything
+        assert page.text("#summary").startswith(f"{len(DOCUMENTS)} hits")
+        assert page.all(".next-page") == []
+
+    def test_a_hit_of_a_later_page_is_explained(self, page: Page, url: str) -> None:
+        """Why? asks after the hit that it stands below, on whatever page."""
+        page.open("/?q=document&k=2")
+        page.one(".next-page").click()
+        page.settle()
+        last = page.all(".hit")[3]
+        expected = ask(url, query="document", k=4)["hits"][3]["scores"]["dense"]
+        page.all(".ask-why")[3].click()
+        page.settle()
+        assert (
+            f"{expected:.3f}".replace("-", "\u2212")
+            in last.find_element("css selector", ".scores").text
+        )
+
+
+class TestCollections:
+    """All collections at a glance."""
+
+    def test_shows_what_the_api_knows(self, page: Page, url: str) -> None:
+        """Each collection has its size, model, index and recall; one leads to a search in it."""
+        page.open("/?view=collections")
+        assert page.one("#collection").get_property("value") == "default"
+        told = httpx.get(f"{url}/collections", trust_env=False).json()["collections"]
+        cards = {
+            card.get_dom_attribute("data-name"): card.text for card in page.all("#collections li")
+        }
+        assert sorted(filter(None, cards)) == sorted(one["name"] for one in told)
+        for one in told:
+            text = cards[one["name"]]
+            assert f"Documents\n{one['documents']}" in text
+            assert f"Model\n{one['model']}" in text
+            assert "Index\nexact" in text and "Recall\n100 %" in text
+        page.one("[data-name=bare] button").click()
+        assert page.address == "/?c=bare"
+        assert page.one("#collection").get_property("value") == "bare"
+
+    def test_tells_how_fast_the_last_searches_were(self, page: Page) -> None:
+        """The latency is that of this tab's searches, once there was one."""
+        page.open("/?view=collections")
+        assert "Latency" not in page.text("[data-name=default]")
+        page.one("#tab-search").click()
+        page.search("rows")
+        page.one("#tab-collections").click()
+        page.settle()
+        assert re.search(r"Latency\n[\d.]+ ms", page.text("[data-name=default]"))
+
+
 class TestDocument:
     """A document by itself, and what is near to it."""
 
@@ -478,7 +543,11 @@ class TestKeyboard:
         assert page.focused.get_property("id") == "tab-compare"
         assert page.one("#view-compare").is_displayed()
         assert not page.one("#view-search").is_displayed()
-        assert [tab.get_dom_attribute("tabindex") for tab in page.all("[role=tab]")] == ["-1", "0"]
+        assert [tab.get_dom_attribute("tabindex") for tab in page.all("[role=tab]")] == [
+            "-1",
+            "0",
+            "-1",
+        ]
         assert page.address == "/?view=compare"
 
 
@@ -617,6 +686,7 @@ class TestEveryone:
             "/",
             "/?q=voyage",
             "/#/c/default/d/log",
+            "/?view=collections",
             "/?view=compare#texts=a%20b%0Ac%20d%0Ae%20f",
         ],
     )
@@ -633,6 +703,7 @@ class TestEveryone:
             "/",
             "/?q=voyage&filter=%7B%22kind%22%3A%22text%22%7D",
             "/#/c/default/d/json",
+            "/?view=collections",
             "/?view=compare#texts=a%20b%0Ac%20d",
         ],
     )
