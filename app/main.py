@@ -31,6 +31,7 @@ from app.requests import COLLECTION_PREFIX, SECURITY_SCHEMES, declare_collection
 from app.routes import (
     admin,
     assistants,
+    callers,
     collections,
     compatible,
     documents,
@@ -199,7 +200,7 @@ def _add_routes(app: FastAPI, web: pages.WebPages) -> None:
             router, prefix=COLLECTION_PREFIX, dependencies=named, responses=dict(PROBLEM)
         )
         app.include_router(router, responses=dict(PROBLEM))
-    for router in (collections.router, admin.router, status.router):
+    for router in (collections.router, callers.router, admin.router, status.router):
         app.include_router(router, responses=dict(PROBLEM))
     for router in (*compatible.ROUTERS, assistants.router):
         app.include_router(router)

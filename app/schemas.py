@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from app.roles import Role
 from indexer.collection import Description, Language
 from indexer.diagnostics import Verdict
 from indexer.documents import (
@@ -654,6 +655,14 @@ class ProblemView(Returned):
     instance: str
     request_id: str | None = None
     errors: list[dict[str, Any]] | None = None
+
+
+class CallerView(Returned):
+    """Whose key asks, and what it may do."""
+
+    name: str
+    role: Role
+    guarded: bool = Field(description="Whether a key is needed here.")
 
 
 class StatusView(Returned):

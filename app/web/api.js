@@ -33,25 +33,36 @@ export function onKeyNeeded(ask) {
   askForKey = ask;
 }
 
+/** Whether the tab has a key. */
+export const hasKey = () => sessionStorage.getItem(KEY) !== null;
+
+export const forgetKey = () => sessionStorage.removeItem(KEY);
+
+/** Asks for another key; whether there is one now. */
+export async function changeKey() {
+  const key = await askForKey(false);
+  if (key) sessionStorage.setItem(KEY, key);
+  return Boolean(key);
+}
+
 /**
- * The JSON that the service answers. Asks for a key where one is needed, then tries again.
+ * The JSON that the service answers, null where it answers nothing. Asks for a key where one is needed, then tries again.
  * @param {string} path relative to the page
- * @param {{body?: unknown, signal?: AbortSignal}} [options] with a body it is a POST
+ * @param {{body?: unknown, method?: string, signal?: AbortSignal}} [options] with a body it is a POST, unless another method is given
  */
-export async function request(path, { body, signal } = {}) {
+export async function request(path, { body, method = body === undefined ? "GET" : "POST", signal } = {}) {
   for (;;) {
     const key = sessionStorage.getItem(KEY);
-    const response = await reach(path, body, signal, key);
+    const response = await reach(path, method, body, signal, key);
     if (response.status !== 401) return answer(response);
     if (!(await obtainKey(key))) throw await problemOf(response);
   }
 }
 
-async function reach(path, body, signal, key) {
+async function reach(path, method, body, signal, key) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers.Authorization = `Bearer ${key}`;
-  const method = body === undefined ? "GET" : "POST";
   try {
     return await fetch(new URL(path, BASE), { method, headers, body: JSON.stringify(body), signal, cache: "no-store" });
   } catch (reason) {
@@ -71,6 +82,7 @@ async function obtainKey(refused) {
 
 async function answer(response) {
   if (!response.ok) throw await problemOf(response);
+  if (response.status === 204) return null;
   try {
     return await response.json();
   } catch {

@@ -1,9 +1,13 @@
 // The view of all collections, each at a glance, and the way into one.
 
-import { Problem } from "./api.js";
+import { Problem, request } from "./api.js";
+import { ask, field } from "./dialogs.js";
 import { byId, element, plural } from "./dom.js";
 import { figuresOf } from "./figures.js";
 import { command, emptyNotice, problemNotice } from "./notices.js";
+import { may } from "./offers.js";
+
+const NAME = "[A-Za-z0-9][A-Za-z0-9_\\-]{0,63}"; // as the service has it; it only speaks sooner
 
 /**
  * The view of the collections.
@@ -16,33 +20,81 @@ export function collectionsView(navigate, refresh) {
   async function show(state) {
     place.setAttribute("aria-busy", "true");
     try {
-      const { collections } = await refresh();
-      place.replaceChildren(...listOf(collections, state.collection));
+      place.replaceChildren(...contentsOf(await refresh(), state));
     } catch (problem) {
       place.replaceChildren(problemNotice(problem, () => show(state)));
     }
     place.setAttribute("aria-busy", "false");
   }
 
-  function listOf(collections, chosen) {
-    if (!collections.length) return [emptyNotice("No collection yet", element("p", {}, "Make one from files of your own:"), command("bearing index PATH"))];
+  function contentsOf({ collections, caller, languages }, state) {
+    const mayManage = may(caller, "admin");
+    const make = async () => {
+      const made = await askForNew(collections, languages);
+      if (!made) return;
+      await navigate({ collection: made.name });
+      place.querySelector(`[data-name="${made.name}"] button`).focus();
+    };
     return [
-      element("p", { className: "summary" }, element("strong", {}, plural(collections.length, "collection"))),
-      element("ul", { className: "collections", "aria-label": "Collections" }, ...collections.map((one) => cardOf(one, chosen))),
+      element(
+        "div",
+        { className: "heading" },
+        element("p", { className: "summary", role: "status" }, element("strong", {}, plural(collections.length, "collection"))),
+        mayManage ? element("button", { type: "button", id: "new-collection", onclick: make }, "New collection") : element("p", { className: "quiet" }, "Making and deleting them needs a key that may admin."),
+      ),
+      collections.length ? element("ul", { className: "collections", "aria-label": "Collections" }, ...collections.map((one) => cardOf(one, state, mayManage))) : noCollections(),
     ];
   }
 
-  function cardOf(collection, chosen) {
+  function cardOf(collection, state, mayManage) {
     const { name, error } = collection;
-    const search = element("button", { type: "button", onclick: () => navigate({ view: "search", collection: name, query: "", like: [], filter: "" }), "aria-label": `Search in ${name}` }, "Search");
+    const remove = async () => {
+      if (!(await askToDelete(collection))) return;
+      const { usual } = await refresh();
+      await navigate({ collection: name === state.collection ? usual.collection : state.collection });
+      byId("new-collection").focus();
+    };
     return element(
       "li",
       { dataset: { name } },
-      element("h2", { dir: "auto" }, name, name === chosen && element("span", { className: "chosen" }, " chosen")),
+      element("h2", { dir: "auto" }, name, name === state.collection && element("span", { className: "chosen" }, " chosen")),
       error ? problemNotice(new Problem("It cannot be opened", error)) : figuresOf(collection),
-      !error && search,
+      element(
+        "div",
+        { className: "actions" },
+        !error && element("button", { type: "button", className: "into", onclick: () => enter(name), "aria-label": `Search in ${name}` }, "Search"),
+        mayManage && !error && element("button", { type: "button", className: "delete", onclick: remove, "aria-label": `Delete ${name}` }, "Delete"),
+      ),
     );
   }
 
+  const enter = (name) => navigate({ view: "search", collection: name, query: "", like: [], filter: "" });
+
   return { show };
+}
+
+const noCollections = () => emptyNotice("No collection yet", element("p", {}, "Make one from files of your own:"), command("bearing index PATH"));
+
+/** Asks for a new collection and makes it; what the service tells of it, or null. */
+function askForNew(collections, languages) {
+  const models = [...new Set(collections.map(({ model }) => model).filter(Boolean))];
+  const title = "Letters, digits, - and _, beginning with a letter or a digit; at most 64";
+  const fields = [
+    field("Name", element("input", { name: "name", required: true, pattern: NAME, title, spellcheck: false, autofocus: true })),
+    field("Model", element("input", { name: "model", placeholder: "the service\u2019s own", spellcheck: false, list: "model-names" }), "Its vectors are this model\u2019s for good; bearing reindex moves it to another."),
+    element("datalist", { id: "model-names" }, ...models.map((value) => element("option", { value }))),
+    languages.length > 0 && field("Language of its words", element("select", { name: "language" }, element("option", { value: "" }, "the service\u2019s own"), ...languages.map((value) => element("option", { value }, value)))),
+  ].filter(Boolean);
+  return ask({ title: "New collection", fields, action: "Make it" }, ({ name, model, language }) =>
+    request(`collections/${encodeURIComponent(name)}`, { method: "PUT", body: { ...(model && { model: model.trim() }), ...(language && { language }) } }),
+  );
+}
+
+/** Asks whether a collection is to go, with its name to be typed where there is something to lose; true once it is gone. */
+function askToDelete({ name, documents }) {
+  const note = documents ? [element("b", {}, name), ` holds ${plural(documents, "document")}. They and their vectors are deleted for good.`] : [element("b", {}, name), " is empty."];
+  const typed = field(`Type ${name} to go on`, element("input", { name: "typed", required: true, pattern: name, title: `The name of the collection: ${name}`, spellcheck: false, autocomplete: "off" }));
+  return ask({ title: "Delete this collection?", note, fields: documents ? [typed] : [], action: "Delete", danger: true }, () =>
+    request(`collections/${encodeURIComponent(name)}`, { method: "DELETE" }).then(() => true),
+  );
 }

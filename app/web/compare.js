@@ -3,7 +3,8 @@
 import { asCurl, Problem, request } from "./api.js";
 import { cellColours, palette, scaleOf } from "./colours.js";
 import { byId, count, element, figure, plural } from "./dom.js";
-import { curlNotice, emptyNotice, problemNotice } from "./notices.js";
+import { curlNotice, emptyNotice, problemNotice, rightsNotice } from "./notices.js";
+import { may } from "./offers.js";
 
 /** More table cells than this make browsers stumble. */
 const MAX_CELLS = 40_000;
@@ -73,7 +74,9 @@ export function compareView(navigate) {
   }
 
   /** Shows the comparison of a state, unless it is shown already. */
-  async function show(state, { measures }) {
+  async function show(state, { measures, caller }) {
+    form.hidden = !may(caller, "admin");
+    if (form.hidden) return byId("heat").replaceChildren(rightsNotice("compare texts", caller, "admin"));
     const wanted = JSON.stringify([state.collection, state.texts, state.against, state.measure, state.temperature]);
     if (wanted === asked) return;
     asked = wanted;

@@ -3,7 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * An element with properties and children. `dataset` is merged, `aria-*` and `role` become attributes,
+ * An element with properties and children. `dataset` is merged, `aria-*`, `role`, `for` and `list` become attributes,
  * `on*` listeners, `--*` custom properties; anything else is a property of the element.
  * @param {string} name
  * @param {Record<string, unknown>} [properties]
@@ -30,7 +30,7 @@ function set(made, key, value) {
   if (key === "dataset") Object.assign(made.dataset, value);
   else if (key.startsWith("--")) made.style.setProperty(key, String(value));
   else if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-  else if (key.startsWith("aria-") || key === "role" || key === "for") made.setAttribute(key, value);
+  else if (key.startsWith("aria-") || ["role", "for", "list"].includes(key)) made.setAttribute(key, value);
   else made[key] = value;
 }
 

@@ -1,12 +1,12 @@
 // Start of the page: what the service offers, the views, the address that says what is shown.
 
 import { addressOf, readAddress } from "./address.js";
-import { onKeyNeeded } from "./api.js";
+import { forgetKey, onKeyNeeded } from "./api.js";
 import { collectionsView } from "./collections.js";
 import { compareView } from "./compare.js";
 import { documentView } from "./document.js";
 import { byId, element } from "./dom.js";
-import { problemNotice } from "./notices.js";
+import { keyButton, problemNotice } from "./notices.js";
 import { readOffers } from "./offers.js";
 import { searchView } from "./search.js";
 
@@ -38,8 +38,10 @@ async function start() {
   /** What the service offers by now; the picker and the usual collection follow. */
   async function refresh() {
     offers = await readOffers();
-    usual = usualOf(offers);
+    usual = offers.usual = usualOf(offers);
+    state = { ...state, collection: state.collection ?? usual.collection };
     fillPicker(offers.collections, state.collection);
+    tellCaller(offers.caller);
     return offers;
   }
 
@@ -60,14 +62,11 @@ async function start() {
 
   chooseTab(state.view);
   try {
-    offers = await readOffers();
+    await refresh();
   } catch (problem) {
     byId("about").replaceChildren(problemNotice(problem, () => location.reload()));
     return;
   }
-  usual = usualOf(offers);
-  state = { ...state, collection: state.collection ?? usual.collection };
-  fillPicker(offers.collections, state.collection);
   history.replaceState(state, "", location.href);
   await show();
 }
@@ -83,6 +82,13 @@ function fillPicker(collections, chosen) {
   byId("collection").replaceChildren(...options);
   byId("collection").value = chosen;
   byId("collection").disabled = false;
+}
+
+/** Whose key the tab has and what it may do, below every view; nothing where no key is needed. */
+function tellCaller({ name, role, guarded }) {
+  byId("caller").hidden = !guarded;
+  const forget = element("button", { type: "button", className: "forget-key", onclick: () => (forgetKey(), location.reload()) }, "Forget this key");
+  byId("caller").replaceChildren(element("p", {}, "The key ", element("b", {}, name), ` may ${role}. It is kept in this tab only.`), keyButton(), forget);
 }
 
 function titleOf({ view, query, document: id }) {

@@ -1,23 +1,31 @@
-// What this service offers: its collections, and the measures that its OpenAPI document names.
+// What this service offers: its collections, what the reader's key may do, and what its OpenAPI document names.
 
 import { request } from "./api.js";
 
-/** Collections, and similarity measures; a service without an OpenAPI document measures cosines. */
+const ROLES = ["search", "write", "admin"];
+
+/** Collections, the caller, measures and languages; a service without an OpenAPI document measures cosines. */
 export async function readOffers() {
-  const [listing, document] = await Promise.all([request("collections"), request("openapi.json").catch(() => ({}))]);
+  const [listing, caller, document] = await Promise.all([request("collections"), request("whoami"), request("openapi.json").catch(() => ({}))]);
   return {
     collections: listing.collections,
-    measures: namesIn(document, "/admin/similarity", "metrics") ?? ["cosine", "cosine_distance"],
+    caller,
+    measures: namesIn(document, "post", "/admin/similarity", "metrics") ?? ["cosine", "cosine_distance"],
+    languages: namesIn(document, "put", "/collections/{collection}", "language") ?? [],
   };
 }
+
+/** Whether the caller may do what needs a role: each role may do what those before it may. */
+export const may = ({ role }, needed) => ROLES.indexOf(role) >= ROLES.indexOf(needed);
 
 /** The modes in which a collection can be searched; every one can be searched densely. */
 export const modesOf = (collection) => collection?.index?.modes ?? ["dense"];
 
 /** The closed set of strings that a field of a route's request body may hold, if it has one. */
-function namesIn(document, route, field) {
-  const schema = document.paths?.[route]?.post?.requestBody?.content?.["application/json"]?.schema;
-  const names = valuesOf(resolved(schema, document)?.properties?.[field], document);
+function namesIn(document, method, route, field) {
+  const schema = document.paths?.[route]?.[method]?.requestBody?.content?.["application/json"]?.schema;
+  const object = schema?.anyOf?.find((option) => option.$ref) ?? schema;
+  const names = valuesOf(resolved(object, document)?.properties?.[field], document);
   return names.length ? names : null;
 }
 

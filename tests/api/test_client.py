@@ -22,6 +22,7 @@ from indexer.embedding import open_embedder
 LEFT_OUT = {
     ("GET", "/healthz"): "is for whatever starts the process",
     ("GET", "/metrics"): "is for Prometheus",
+    ("GET", "/whoami"): "is for pages; whoever writes a program knows what its key may do",
     ("POST", "/v1/embeddings"): "is for OpenAI's clients",
     ("GET", "/v1/models"): "is for OpenAI's clients",
     ("GET", "/v1/models/{id}"): "is for OpenAI's clients",

@@ -17,7 +17,17 @@ from app.keys import Keyring, KeysBroken, digest_of, make_secret, parse_keys, pa
 from app.main import create_app
 from app.requests import GuardedRoute
 from app.roles import Role
-from app.routes import admin, collections, compatible, documents, imports, pages, search, status
+from app.routes import (
+    admin,
+    callers,
+    collections,
+    compatible,
+    documents,
+    imports,
+    pages,
+    search,
+    status,
+)
 from app.settings import load_settings
 from indexer.errors import InvalidInput
 
@@ -31,6 +41,7 @@ CALLS = [
     ("GET", "/documents", None, Role.SEARCH, 200),
     ("GET", "/documents/a", None, Role.SEARCH, 404),
     ("GET", "/metrics", None, Role.SEARCH, 200),
+    ("GET", "/whoami", None, Role.SEARCH, 200),
     ("POST", "/search", {"query": "x"}, Role.SEARCH, 200),
     ("POST", "/collections/default/search", {"query": "x"}, Role.SEARCH, 200),
     ("POST", "/search/batch", {"searches": [{"query": "x"}]}, Role.SEARCH, 200),
@@ -63,6 +74,24 @@ def test_a_key_may_do_what_its_role_covers(connect) -> None:
                 assert needed in answer.json()["detail"]
 
 
+def test_a_key_learns_its_name_and_role(connect) -> None:
+    """A program can offer what its key may do, without trying; without a key it is not told."""
+    client = connect(api_keys=KEYS)
+    told = [ask(client, "GET", "/whoami", key).json() for key in (SEARCH, WRITE, ADMIN)]
+    assert told == [
+        {"name": "ann", "role": "search", "guarded": True},
+        {"name": "key-2", "role": "write", "guarded": True},
+        {"name": "key-3", "role": "admin", "guarded": True},
+    ]
+    assert client.get("/whoami").status_code == 401
+
+
+def test_without_keys_anyone_may_do_everything(client) -> None:
+    """A service that needs no key says so."""
+    told = client.get("/whoami").json()
+    assert told == {"name": "anyone", "role": "admin", "guarded": False}
+
+
 def test_a_key_that_may_not_is_refused_before_the_body_is_read(connect) -> None:
     """Whoever may not write learns so whatever the body is."""
     client = connect(api_keys=KEYS)
@@ -72,7 +101,10 @@ def test_a_key_that_may_not_is_refused_before_the_body_is_read(connect) -> None:
 
 
 ROUTERS = (
-    *(module.router for module in (search, imports, documents, collections, admin, status)),
+    *(
+        module.router
+        for module in (search, imports, documents, collections, callers, admin, status)
+    ),
     *compatible.ROUTERS,
 )
 READING = {"/v1/embeddings", "/embed", "/similarity", "/rerank", "/v2/rerank"}

@@ -325,6 +325,42 @@ class TestCollections:
         assert page.address == "/?c=bare"
         assert page.one("#collection").get_property("value") == "bare"
 
+    def test_makes_and_deletes_a_collection(self, page: Page, url: str) -> None:
+        """A name is enough; what holds documents goes only when its name was typed."""
+        page.open("/?view=collections")
+        page.one("#new-collection").click()
+        page.press("new-one", Keys.ENTER)
+        page.until(lambda: page.all("[data-name=new-one]") and not page.all("dialog[open]"))
+        page.settle()
+        assert page.address == "/?view=collections&c=new-one"
+        made = httpx.get(f"{url}/collections/new-one", trust_env=False).json()
+        assert made["model"] == "hashing-256"
+        body = {"documents": DOCUMENTS[:2]}
+        httpx.put(f"{url}/collections/new-one/documents", json=body).raise_for_status()
+        page.open("/?view=collections&c=new-one")
+        page.one("[data-name=new-one] .delete").click()
+        assert "holds 2 documents" in page.text("dialog[open]")
+        page.press("another", Keys.ENTER)
+        assert page.one("dialog[open] input:invalid").is_displayed()
+        page.write("dialog[open] input", "new-one")
+        page.press(Keys.ENTER)
+        page.until(lambda: not page.all("[data-name=new-one]"))
+        page.settle()
+        assert httpx.get(f"{url}/collections/new-one", trust_env=False).status_code == 404
+        assert page.address == "/?view=collections"
+        assert page.focused.get_property("id") == "new-collection"
+
+    def test_says_why_a_collection_cannot_be_made(self, page: Page, url: str) -> None:
+        """The service's refusal is told in the dialog, which can be tried again or left."""
+        page.expected.add(422)
+        page.open("/?view=collections")
+        page.one("#new-collection").click()
+        page.press("wrong", Keys.TAB, "/no/such/model", Keys.ENTER)
+        page.until(lambda: "/no/such/model" in page.text("dialog[open] [role=alert]"))
+        page.press(Keys.ESCAPE)
+        page.until(lambda: not page.all("dialog[open]"))
+        assert httpx.get(f"{url}/collections/wrong", trust_env=False).status_code == 404
+
     def test_tells_how_fast_the_last_searches_were(self, page: Page) -> None:
         """The latency is that of this tab's searches, once there was one."""
         page.open("/?view=collections")
@@ -676,6 +712,32 @@ class TestGuest:
             page.one("#key-cancel").click()
             page.until(lambda: "A key is needed" in page.text("#about"))
 
+    def test_a_key_that_may_only_search_is_told_so(
+        self, browser: webdriver.Chrome, tmp_path: Path
+    ) -> None:
+        """What a key may not do is said, not offered; another key can be given, or it forgotten."""
+        keys = f"ann:search:{KEY}-of-ann,owner:admin:{KEY}"
+        with running_service(tmp_path, {"MODEL": "hashing", "API_KEYS": keys}) as url:
+            page = Page(browser, url)
+            page.emulate()
+            browser.get(f"{url}/?view=collections")
+            page.until(lambda: page.one("#key-dialog").is_displayed())
+            page.press(f"{KEY}-of-ann", Keys.ENTER)
+            page.settle()
+            assert page.text("#caller p") == "The key ann may search. It is kept in this tab only."
+            assert page.all("#new-collection, .delete") == []
+            assert "needs a key that may admin" in page.text("#collections")
+            page.one("#tab-compare").click()
+            page.until(lambda: "may not compare texts" in page.text("#heat"))
+            assert not page.one("#compare").is_displayed()
+            page.one("#heat .change-key").click()
+            page.press(KEY, Keys.ENTER)
+            page.until(lambda: "owner may admin" in page.text("#caller"))
+            assert page.one("#compare").is_displayed()
+            page.one("#caller .forget-key").click()
+            page.until(lambda: page.one("#key-dialog").is_displayed())
+            assert page.run("return sessionStorage.length") == 0
+
 
 class TestEveryone:
     """Screens and readers of all kinds."""
@@ -714,6 +776,15 @@ class TestEveryone:
         violations = Axe().run(page.driver)["violations"]
         found = [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations]
         assert found == []
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize("opener", ["#new-collection", "[data-name=default] .delete"])
+    def test_axe_finds_nothing_in_a_dialog(self, page: Page, opener: str, scheme: str) -> None:
+        """Nor in what is asked before something is made or deleted."""
+        page.emulate(scheme=scheme)
+        page.open("/?view=collections")
+        page.one(opener).click()
+        assert [each["id"] for each in Axe().run(page.driver)["violations"]] == []
 
     def test_axe_finds_nothing_in_an_explanation(self, page: Page) -> None:
         """Nor where a hit was asked why it is one, in the dark."""

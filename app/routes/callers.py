@@ -1,0 +1,18 @@
+"""Who asks: what a key may do, so that a program offers only that."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from app.requests import BoundedRoute, ServiceNeeded
+from app.schemas import CallerView
+from app.security import caller_of
+
+router = APIRouter(tags=["callers"], route_class=BoundedRoute)
+
+
+@router.get("/whoami")
+async def describe_caller(service: ServiceNeeded, request: Request) -> CallerView:
+    """The name and the role of the key that asks; without keys, anyone is `admin`."""
+    caller = caller_of(request.scope)
+    return CallerView(name=caller.name, role=caller.role, guarded=service.settings.is_guarded)
