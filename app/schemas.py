@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.roles import Role
-from indexer.collection import Description, Language
+from indexer.collection import LONGEST_COMMON, Description, FieldSummary, Language
 from indexer.diagnostics import Verdict
 from indexer.documents import (
     Answer,
@@ -40,7 +40,7 @@ from indexer.documents import (
     normalise,
 )
 from indexer.explaining import DEFAULT_EXPLAIN
-from indexer.filters import parse_filter
+from indexer.filters import Kind, parse_filter
 from indexer.refining import DEFAULT_RERANK
 from indexer.similarity import Measure
 
@@ -281,6 +281,13 @@ class PageParameters(Closed):
     )
     cursor: str | None = Field(None, description="Where the page before said to go on.")
     limit: int = Field(100, ge=1, description="How many documents at most.")
+
+
+class FieldsParameters(Closed):
+    """How much to say of metadata fields. Not strict: whatever stands in a URL is text."""
+
+    limit: int = Field(100, ge=1, le=1_000, description="How many fields at most.")
+    common: int = Field(20, ge=0, le=100, description="How many values of each at most.")
 
 
 class Reference(Given):
@@ -564,6 +571,45 @@ class CollectionView(Returned):
             truncated=description.truncated,
             index=dict(description.index),
         )
+
+
+class ValueView(Returned):
+    """A value of a metadata field, and how many documents have it."""
+
+    value: str | int | float | bool | None
+    documents: int
+
+
+class FieldView(Returned):
+    """What the documents of a collection hold in a metadata field."""
+
+    name: str
+    kinds: list[Kind] = Field(description="The types of its values.")
+    distinct: int = Field(description="How many values it has.")
+    common: list[ValueView] = Field(
+        description="The values that most documents have, most first; "
+        f"none of more than {LONGEST_COMMON} characters."
+    )
+    smallest: float | int | None = Field(description="Of its numbers; null if it has none.")
+    largest: float | int | None = Field(description="Of its numbers; null if it has none.")
+
+    @classmethod
+    def of(cls, field: FieldSummary) -> Self:
+        """The field as it travels."""
+        return cls(
+            name=field.name,
+            kinds=list(field.kinds),
+            distinct=field.distinct,
+            common=[ValueView(value=one.value, documents=one.documents) for one in field.common],
+            smallest=field.smallest,
+            largest=field.largest,
+        )
+
+
+class FieldsView(Returned):
+    """The metadata fields of a collection, by name."""
+
+    fields: list[FieldView]
 
 
 class BrokenView(Returned):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, Self, TypeAlias, runtime_checkable
+from typing import Final, Protocol, Self, TypeAlias, runtime_checkable
 
 from indexer.documents import (
     Answer,
@@ -24,7 +24,7 @@ from indexer.documents import (
 )
 from indexer.embedding.embedder import Identity
 from indexer.errors import InvalidInput
-from indexer.filters import Filter
+from indexer.filters import Filter, Kind, Scalar
 from indexer.ranking.calibration import Calibration
 from indexer.ranking.significance import Background
 
@@ -45,6 +45,35 @@ class Description:
     truncated: int
     index: Mapping[str, object]
     backed_up: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountedValue:
+    """A value of a metadata field, and how many documents have it, alone or in a list."""
+
+    value: Scalar
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSummary:
+    """What the documents hold in one metadata field.
+
+    ``distinct`` counts its values; ``common`` are those that most documents have, most first, but
+    for strings of more than LONGEST_COMMON characters. ``smallest`` and ``largest`` are of its
+    numbers, None if it has none.
+    """
+
+    name: str
+    kinds: tuple[Kind, ...]
+    distinct: int
+    common: tuple[CountedValue, ...]
+    smallest: float | None
+    largest: float | None
+
+
+LONGEST_COMMON: Final = 200
+"""Characters of a string that is counted among the common values; longer ones are texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +341,10 @@ class Collection(Protocol):
         self, condition: Filter | None = None, cursor: str | None = None, limit: int = 100
     ) -> Page:
         """The next ``limit`` documents that pass a filter, in the order they first came."""
+        ...
+
+    def fields(self, limit: int = 100, common: int = 20) -> list[FieldSummary]:
+        """The first ``limit`` metadata fields by name, each with so many of its common values."""
         ...
 
     def vectors(self, ids: Sequence[str]) -> list[StoredVectors | None]:

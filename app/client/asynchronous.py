@@ -28,6 +28,7 @@ from app.schemas import (
     CollectionView,
     DiagnosticsView,
     DocumentView,
+    FieldView,
     PageView,
     SearchView,
     SimilarityView,
@@ -141,6 +142,10 @@ class AsyncClient:
     async def describe(self) -> CollectionView:
         """The collection at a glance; raises NotFound."""
         return await self._do(calls.describe(self.name))
+
+    async def fields(self, limit: int = 100, common: int = 20) -> Sequence[FieldView]:
+        """The first metadata fields by name, each with so many of its common values."""
+        return await self._do(calls.fields(self.name, limit, common))
 
     async def diagnose(self) -> DiagnosticsView:
         """Duplicates, spread, hubs and truncation, and what to do about them; takes seconds."""

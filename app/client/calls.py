@@ -7,7 +7,8 @@ both follow the contract.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from dataclasses import fields as fields_of
 from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar
 from urllib.parse import quote
 
@@ -24,6 +25,8 @@ from app.schemas import (
     DeletedView,
     DiagnosticsView,
     DocumentView,
+    FieldsView,
+    FieldView,
     ImportRejection,
     PageView,
     ProblemView,
@@ -146,7 +149,7 @@ def _document(collection: str, id: str) -> str:
 def _given(document: Given) -> Mapping[str, Any]:
     if not isinstance(document, Document):
         return document
-    return {one.name: getattr(document, one.name) for one in fields(document)}
+    return {one.name: getattr(document, one.name) for one in fields_of(document)}
 
 
 def search(collection: str, options: SearchOptions) -> Call[SearchView]:
@@ -211,6 +214,17 @@ def collections() -> Call[Sequence[CollectionView | BrokenView]]:
 def describe(collection: str) -> Call[CollectionView]:
     """A collection."""
     return Call("GET", _at(collection), _view(CollectionView))
+
+
+def fields(collection: str, limit: int, common: int) -> Call[Sequence[FieldView]]:
+    """The metadata fields of a collection."""
+    read = _view(FieldsView)
+    return Call(
+        "GET",
+        _at(collection, "fields"),
+        lambda response: read(response).fields,
+        parameters={"limit": str(limit), "common": str(common)},
+    )
 
 
 def diagnose(collection: str) -> Call[DiagnosticsView]:

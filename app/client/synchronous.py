@@ -28,6 +28,7 @@ from app.schemas import (
     CollectionView,
     DiagnosticsView,
     DocumentView,
+    FieldView,
     PageView,
     SearchView,
     SimilarityView,
@@ -147,6 +148,10 @@ class Client:
     def describe(self) -> CollectionView:
         """The collection at a glance; raises NotFound."""
         return self._do(calls.describe(self.name))
+
+    def fields(self, limit: int = 100, common: int = 20) -> Sequence[FieldView]:
+        """The first metadata fields by name, each with so many of its common values."""
+        return self._do(calls.fields(self.name, limit, common))
 
     def diagnose(self) -> DiagnosticsView:
         """Duplicates, spread, hubs and truncation, and what to do about them; takes seconds."""

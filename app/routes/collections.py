@@ -5,10 +5,19 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import APIRouter, Body, Path, Query, Response
 
 from app.requests import BoundedRoute, ServiceNeeded
-from app.schemas import BrokenView, CollectionBody, CollectionsView, CollectionView, DiagnosticsView
+from app.schemas import (
+    BrokenView,
+    CollectionBody,
+    CollectionsView,
+    CollectionView,
+    DiagnosticsView,
+    FieldsParameters,
+    FieldsView,
+    FieldView,
+)
 from indexer.collection import Language, Step
 from indexer.config import Library
 from indexer.diagnostics import report
@@ -42,6 +51,19 @@ async def diagnose_collection(name: Name, service: ServiceNeeded) -> Diagnostics
     collection = await service.collection(name)
     figures = await service.writes.run(collection.diagnose, _hear_nothing)
     return DiagnosticsView.model_validate(report(figures))
+
+
+@router.get("/collections/{collection}/fields")
+async def list_fields(
+    parameters: Annotated[FieldsParameters, Query()], name: Name, service: ServiceNeeded
+) -> FieldsView:
+    """The metadata fields that filters may name, with the values that most documents have.
+
+    Counts the whole collection: about a second for a million documents of a few fields.
+    """
+    collection = await service.collection(name)
+    fields = await service.reads.run(collection.fields, parameters.limit, parameters.common)
+    return FieldsView(fields=[FieldView.of(one) for one in fields])
 
 
 @router.put(

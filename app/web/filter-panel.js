@@ -1,10 +1,12 @@
-// The filter of a search: a JSON field, chips that show its parts, and fields to add one.
+// The filter of a search: the collection's fields to choose from, chips that show what was chosen, fields to
+// add any condition, and the whole as JSON.
 
 import { request } from "./api.js";
 import { byId, element } from "./dom.js";
+import { facetGroups } from "./facets.js";
 import { chipsOf, FilterProblem, parseFilter, valueOf, withCondition, without } from "./filters.js";
 
-const SAMPLE = 100;
+const LONGEST = 80;
 
 /**
  * The panel. `changed` is called when a condition was added or taken away.
@@ -13,8 +15,8 @@ const SAMPLE = 100;
 export function filterPanel(changed) {
   const text = byId("filter");
   const toggle = byId("filter-toggle");
-  let sampled = null;
-  let known = new Map();
+  let asked = null;
+  let fields = [];
   let collection = null;
 
   toggle.addEventListener("click", () => open(toggle.getAttribute("aria-expanded") !== "true"));
@@ -28,25 +30,40 @@ export function filterPanel(changed) {
     event.preventDefault();
     add();
   });
-  byId("field").addEventListener("input", () => suggest("values", known.get(byId("field").value) ?? []));
+  byId("field").addEventListener("input", () => suggest("values", (fieldNamed(byId("field").value)?.common ?? []).map(({ value }) => value)));
+
+  const fieldNamed = (name) => fields.find((field) => field.name === name);
 
   function open(wide) {
     toggle.setAttribute("aria-expanded", String(wide));
     byId("filter-panel").hidden = !wide;
-    if (wide) sample();
+    if (wide) learn();
   }
 
-  /** Learns fields and values from the collection's first documents, for suggestions. */
-  async function sample() {
-    if (sampled === collection) return;
-    sampled = collection;
+  /** Asks for the collection's fields, once for each collection. */
+  async function learn() {
+    if (asked === collection) return;
+    const wanted = (asked = collection);
+    fields = [];
+    showFacets();
+    byId("facets").setAttribute("aria-busy", "true");
     try {
-      const { documents } = await request(`collections/${encodeURIComponent(collection)}/documents?limit=${SAMPLE}`);
-      known = fieldsOf(documents);
+      const told = await request(`collections/${encodeURIComponent(wanted)}/fields`);
+      if (wanted === collection) fields = told.fields;
     } catch {
-      known = new Map(); // suggestions are a courtesy: the field works without them
+      asked = null; // they are a courtesy: a condition can be written without them, and they are asked for again
     }
-    suggest("fields", [...known.keys()]);
+    byId("facets").setAttribute("aria-busy", "false");
+    suggest("fields", fields.map(({ name }) => name));
+    showFacets();
+  }
+
+  /** Shows the fields with what is chosen; the focus stays where it was. */
+  function showFacets() {
+    if (problemOf(text.value) !== null) return;
+    const focused = placeOf(document.activeElement);
+    byId("facets").replaceChildren(...facetGroups(fields, value(), put));
+    if (focused) byId("facets").querySelector(focused)?.focus();
   }
 
   function add() {
@@ -54,7 +71,7 @@ export function filterPanel(changed) {
     const operator = byId("operator").value;
     if (!field) return byId("field").focus();
     if (!check()) return text.focus();
-    put(withCondition(value(), field, operator, valueOf(byId("value").value, operator, known.get(field))));
+    put(withCondition(value(), field, operator, valueOf(byId("value").value, operator, fieldNamed(field)?.kinds)));
     byId("field").value = byId("value").value = "";
     byId("field").focus();
   }
@@ -69,7 +86,9 @@ export function filterPanel(changed) {
     const problem = problemOf(text.value);
     byId("filter-problem").textContent = problem ?? "";
     text.setAttribute("aria-invalid", String(problem !== null));
-    if (problem === null) showChips();
+    if (problem !== null) return;
+    showChips();
+    showFacets();
   }
 
   function showChips() {
@@ -89,10 +108,10 @@ export function filterPanel(changed) {
   }
 
   function fill(filter, name) {
-    if (name !== collection) [collection, sampled] = [name, null];
+    if (name !== collection) [collection, asked] = [name, null];
     text.value = filter;
     showState();
-    if (!check() || !byId("filter-panel").hidden) sample();
+    if (!check() || !byId("filter-panel").hidden) learn();
   }
 
   return { check, fill, text: () => (value() ? JSON.stringify(value()) : ""), value: () => (check() ? value() : null) };
@@ -112,18 +131,15 @@ function chipButton({ label }, remove) {
   return element("button", { type: "button", className: "chip", title: "Take this condition away", "aria-label": `Take away: ${label}`, onclick: remove }, element("span", {}, label), element("span", { className: "cross", "aria-hidden": "true" }, "\u00d7"));
 }
 
-/** The values that each metadata field has in these documents. */
-function fieldsOf(documents) {
-  const fields = new Map();
-  for (const { metadata } of documents) {
-    for (const [field, value] of Object.entries(metadata ?? {})) {
-      fields.set(field, [...(fields.get(field) ?? []), ...[value].flat()]);
-    }
-  }
-  return fields;
+/** A selector for an element among the facets, null for any other. */
+function placeOf(found) {
+  const group = found?.closest(".facet");
+  if (!group) return null;
+  const own = found.dataset.value === undefined ? `[name="${found.name}"]` : `[data-value="${CSS.escape(found.dataset.value)}"]`;
+  return `[data-field="${CSS.escape(group.dataset.field)}"] ${own}`;
 }
 
 function suggest(id, values) {
-  const texts = [...new Set(values.map(String))].filter((value) => value.length <= 80).slice(0, SAMPLE);
+  const texts = values.map(String).filter((value) => value.length <= LONGEST);
   byId(id).replaceChildren(...texts.map((value) => element("option", { value })));
 }

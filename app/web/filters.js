@@ -81,6 +81,40 @@ export function withCondition(filter, field, operator, value) {
   return { ...filter, $and: [...(filter.$and ?? []), { [field]: condition }] };
 }
 
+/** The values of a field that a filter lets through by $eq or $in, where it says so at its top. */
+export function chosenValues(filter, field) {
+  const held = filter?.[field];
+  if (held === undefined) return [];
+  if (!isObject(held)) return [held];
+  return held.$in ?? ("$eq" in held ? [held.$eq] : []);
+}
+
+/** A filter that lets a value of a field through too, or no longer if it did; null if nothing is left. */
+export function withValueToggled(filter, field, value) {
+  const chosen = chosenValues(filter, field);
+  const now = chosen.includes(value) ? chosen.filter((one) => one !== value) : [...chosen, value];
+  const { $eq, $in, ...others } = isObject(filter?.[field]) ? filter[field] : {};
+  return withField(filter, field, now.length === 0 ? others : now.length > 1 ? { ...others, $in: now } : Object.keys(others).length ? { ...others, $eq: now[0] } : now[0]);
+}
+
+/** The ends between which a filter wants a field, each null where it is open. */
+export function rangeOf(filter, field) {
+  const held = isObject(filter?.[field]) ? filter[field] : {};
+  return [held.$gte ?? null, held.$lte ?? null];
+}
+
+/** A filter that wants a field between two ends, null for one that is open. */
+export function withRange(filter, field, low, high) {
+  const { $gte, $lte, ...others } = isObject(filter?.[field]) ? filter[field] : {};
+  return withField(filter, field, { ...others, ...(low !== null && { $gte: low }), ...(high !== null && { $lte: high }) });
+}
+
+function withField(filter, field, condition) {
+  const { [field]: _, ...others } = filter ?? {};
+  const made = isObject(condition) && !Object.keys(condition).length ? others : { ...others, [field]: condition };
+  return Object.keys(made).length ? made : null;
+}
+
 /** A filter without one of its chips; null if nothing is left. */
 export function without(filter, { key, operator }) {
   const left = { ...filter };
@@ -115,11 +149,11 @@ const shown = (value) => (typeof value === "string" ? value : JSON.stringify(val
  * The value that was typed: of the kind that the field has where it is known, else as JSON reads
  * it (2020 is a number, "2020" a string), else the text itself.
  */
-export function valueOf(typed, operator, known = []) {
+export function valueOf(typed, operator, kinds = []) {
   const text = typed.trim();
-  if (operator === "$in" || operator === "$nin") return text.split(",").map((part) => valueOf(part, "$eq", known));
+  if (operator === "$in" || operator === "$nin") return text.split(",").map((part) => valueOf(part, "$eq", kinds));
   if (operator === "$exists") return text !== "false";
-  if (known.length && known.every((value) => typeof value === "string")) return text.replace(/^"(.*)"$/, "$1");
+  if (kinds.length && kinds.every((kind) => kind === "string")) return text.replace(/^"(.*)"$/, "$1");
   try {
     const value = JSON.parse(text);
     return isObject(value) || Array.isArray(value) ? text : value;

@@ -33,8 +33,8 @@ export function emptyNotice(title, ...children) {
   return element("div", { className: "notice" }, element("h2", {}, title), ...children);
 }
 
-/** A command for a shell. */
-export const command = (text) => element("pre", {}, element("code", {}, text));
+/** A command for a shell; it can be scrolled by keys where it is wide. */
+export const command = (text) => element("pre", { tabIndex: 0 }, element("code", {}, text));
 
 /** The request that was made, for a shell. */
 export function curlNotice(text) {

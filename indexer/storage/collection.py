@@ -23,6 +23,7 @@ import numpy as np
 from indexer.collection import (
     Description,
     Diagnosis,
+    FieldSummary,
     IndexChoice,
     Language,
     StoredVectors,
@@ -417,6 +418,11 @@ class LocalCollection:
         return Page(
             tuple(document for _, document in page), str(page[-1][0]) if more and page else None
         )
+
+    def fields(self, limit: int = 100, common: int = 20) -> list[FieldSummary]:
+        """The first metadata fields by name; see the Protocol."""
+        with self._store.reading() as snapshot:
+            return snapshot.fields(limit, common)
 
     def vectors(self, ids: Sequence[str]) -> list[StoredVectors | None]:
         """The stored vectors of these documents, None where there is none."""

@@ -31,7 +31,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.collection import Language
+from indexer.collection import LONGEST_COMMON, CountedValue, FieldSummary, Language
 from indexer.documents import Chunk, Document, encode_metadata
 from indexer.embedding.embedder import Identity
 from indexer.errors import BearingError, Damaged, NotFound, StorageFailed
@@ -89,6 +89,7 @@ _NO_TEXT: Final = "Could not decode to UTF-8"
 _DECODER: Final = json.JSONDecoder()
 _COPY_PAGES: Final = 1_024
 _KINDS: Final = {Kind.NULL: 1, Kind.BOOLEAN: 2, Kind.NUMBER: 3, Kind.STRING: 4}
+_KIND_OF: Final = {number: kind for kind, number in _KINDS.items()}
 _EMPTY_LIST: Final = 0
 _ORDERS: Final = {
     Operator.GT: ">",
@@ -472,6 +473,43 @@ class Snapshot:
             if numbers.max() >= len(mask):
                 raise Damaged(f"{self._path} has metadata of no document: see `bearing verify`")
             mask[numbers] = True
+
+    def fields(self, limit: int, common: int) -> list[FieldSummary]:
+        """The first metadata fields by name that a document has, with their common values."""
+        found = self._connection.execute(
+            "SELECT field, name FROM fields WHERE EXISTS"
+            " (SELECT 1 FROM facets WHERE facets.field = fields.field) ORDER BY name LIMIT ?",
+            (limit,),
+        ).fetchall()
+        return [self._field_summary(number, name, common) for number, name in found]
+
+    def _field_summary(self, field: int, name: str, common: int) -> FieldSummary:
+        # The key of facets is in this order, so that a field is read once, without sorting.
+        kinds = self._connection.execute(
+            "SELECT kind, count(*), min(value), max(value) FROM"
+            " (SELECT DISTINCT kind, value FROM facets WHERE field = ? AND kind <> ?)"
+            " GROUP BY kind ORDER BY kind",
+            (field, _EMPTY_LIST),
+        ).fetchall()
+        numbers = [(low, high) for kind, _, low, high in kinds if kind == _KINDS[Kind.NUMBER]]
+        smallest, largest = numbers[0] if numbers else (None, None)
+        return FieldSummary(
+            name,
+            tuple(_KIND_OF[kind] for kind, *_ in kinds),
+            sum(count for _, count, *_ in kinds),
+            self._common_values(field, common),
+            smallest,
+            largest,
+        )
+
+    def _common_values(self, field: int, most: int) -> tuple[CountedValue, ...]:
+        rows = self._connection.execute(
+            "SELECT kind, value, count(*) AS documents FROM facets WHERE field = ? AND kind <> ?"
+            " AND (kind <> ? OR length(value) <= ?)"
+            " GROUP BY kind, value ORDER BY documents DESC, kind, value LIMIT ?",
+            (field, _EMPTY_LIST, _KINDS[Kind.STRING], LONGEST_COMMON, most),
+        )
+        return tuple(CountedValue(_scalar(kind, value), count) for kind, value, count in rows)
 
 
 class Transaction(Snapshot):
@@ -870,6 +908,13 @@ def _held(value: Scalar) -> str | int | float:
     if value is None:
         return 0
     return int(value) if isinstance(value, bool) else value
+
+
+def _scalar(kind: int, held: str | float) -> Scalar:
+    """The scalar that a facet holds."""
+    if kind == _KINDS[Kind.NULL]:
+        return None
+    return bool(held) if kind == _KINDS[Kind.BOOLEAN] else held
 
 
 def facets_of(metadata: Metadata) -> list[tuple[str, int, str | int | float]]:

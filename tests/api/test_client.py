@@ -90,6 +90,7 @@ def call_everything(client: Client) -> None:
     client.delete(["c"])
     client.describe()
     client.diagnose()
+    client.fields()
     client.collections()
     client.similarity(["a"])
     client.embed(["a"])

@@ -49,6 +49,52 @@ def test_a_model_that_cannot_be_loaded_is_the_clients_mistake(
     assert client.get("/collections/bad").status_code == 404
 
 
+def test_fields_are_told_with_their_common_values(client: TestClient) -> None:
+    """What filters may name, and what they may ask for, as JSON."""
+    documents = [
+        {"id": "a", "text": "x", "metadata": {"year": 2001, "tags": ["io", "net"]}},
+        {"id": "b", "text": "y", "metadata": {"year": 2003, "tags": ["net"], "open": True}},
+    ]
+    client.put("/documents", json={"documents": documents})
+    told = client.get("/collections/default/fields", params={"common": 1}).json()["fields"]
+    assert told == [
+        {
+            "name": "open",
+            "kinds": ["boolean"],
+            "distinct": 1,
+            "common": [{"value": True, "documents": 1}],
+            "smallest": None,
+            "largest": None,
+        },
+        {
+            "name": "tags",
+            "kinds": ["string"],
+            "distinct": 2,
+            "common": [{"value": "net", "documents": 2}],
+            "smallest": None,
+            "largest": None,
+        },
+        {
+            "name": "year",
+            "kinds": ["number"],
+            "distinct": 2,
+            "common": [{"value": 2001, "documents": 1}],
+            "smallest": 2001,
+            "largest": 2003,
+        },
+    ]
+    few = client.get("/collections/default/fields", params={"limit": 2}).json()["fields"]
+    assert [field["name"] for field in few] == ["open", "tags"]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "common=101", "values=3"])
+def test_fields_are_asked_for_within_bounds(client: TestClient, query: str) -> None:
+    """A number out of bounds or an unknown parameter is refused."""
+    response = client.get(f"/collections/default/fields?{query}")
+    assert response.status_code == 422
+    assert query.partition("=")[0] in response.text
+
+
 def test_a_description_counts(client: TestClient) -> None:
     """Documents, chunks and bytes are counted."""
     client.put("/documents", json={"documents": [{"id": "a", "text": "x"}]})

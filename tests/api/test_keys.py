@@ -38,6 +38,7 @@ DIGEST = digest_of(SEARCH).hex()
 CALLS = [
     ("GET", "/collections", None, Role.SEARCH, 200),
     ("GET", "/collections/default", None, Role.SEARCH, 200),
+    ("GET", "/collections/default/fields", None, Role.SEARCH, 200),
     ("GET", "/documents", None, Role.SEARCH, 200),
     ("GET", "/documents/a", None, Role.SEARCH, 404),
     ("GET", "/metrics", None, Role.SEARCH, 200),

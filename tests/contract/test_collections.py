@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from samples import DIMENSION, random_units
 
-from indexer.collection import Collection
+from indexer.collection import LONGEST_COMMON, Collection
 from indexer.documents import (
     Change,
     Chunk,
@@ -24,7 +24,7 @@ from indexer.documents import (
     normalise,
 )
 from indexer.errors import InvalidInput, InvalidQuery, InvalidVector, NotFound
-from indexer.filters import matches, parse_filter
+from indexer.filters import Kind, matches, parse_filter
 from indexer.ranking.significance import kolmogorov_smirnov
 
 
@@ -211,6 +211,55 @@ def test_amend_replaces_metadata_and_keeps_vectors(collection: Collection) -> No
         collection.amend([Document("a", "another text", title, {})])
     with pytest.raises(InvalidInput, match="'zz'"):
         collection.amend([Document("zz", "text", title, {})])
+
+
+def test_fields_are_counted_over_all_documents(collection: Collection) -> None:
+    """Each field has its kinds, values by falling count, and the range of its numbers."""
+    held: list[dict[str, object]] = [
+        {"kind": "class", "year": 2001, "tags": ["io", "net", "io"], "open": True},
+        {"kind": "class", "year": 1999.5, "tags": [], "open": False},
+        {"kind": "function", "year": None, "tags": ["net"], "open": True},
+        {"kind": "x" * (LONGEST_COMMON + 1), "year": "unknown", "gone": 1},
+        {},
+    ]
+    units = random_units(len(held))
+    for number, metadata in enumerate(held):
+        collection.put([embedded(f"d{number}", units[number : number + 1], metadata=metadata)])
+    collection.put([embedded("d3", units[3:4], metadata={**held[3], "gone": []})])
+    counted = {field.name: field for field in collection.fields()}
+    assert list(counted) == ["gone", "kind", "open", "tags", "year"]
+    values = {
+        name: [(one.value, one.documents) for one in field.common]
+        for name, field in counted.items()
+    }
+    assert values == {
+        "gone": [],
+        "kind": [("class", 2), ("function", 1)],
+        "open": [(True, 2), (False, 1)],
+        "tags": [("net", 2), ("io", 1)],
+        "year": [(None, 1), (1999.5, 1), (2001, 1), ("unknown", 1)],
+    }
+    assert [type(value) for value, _ in values["open"]] == [bool, bool]
+    assert [counted[name].distinct for name in ("kind", "year", "tags")] == [3, 4, 2]
+    assert counted["year"].kinds == (Kind.NULL, Kind.NUMBER, Kind.STRING)
+    assert (counted["year"].smallest, counted["year"].largest) == (1999.5, 2001)
+    assert (counted["kind"].smallest, counted["kind"].largest) == (None, None)
+    for field in counted.values():  # what is counted is what a filter finds
+        for one in field.common:
+            passing = collection.page(parse_filter({field.name: {"$in": [one.value]}})).documents
+            there = [document for document in passing if field.name in document.metadata]
+            assert len(there) == one.documents
+
+
+def test_fields_come_no_more_than_asked(collection: Collection) -> None:
+    """Only so many fields, with so many values each; a field of no document is none."""
+    assert collection.fields() == []
+    fill(collection, random_units(30))
+    (n,) = collection.fields(limit=1, common=3)
+    assert (n.name, n.distinct, len(n.common)) == ("n", 30, 3)
+    assert [field.common for field in collection.fields(common=0)] == [(), ()]
+    collection.delete([f"d{i}" for i in range(30)])
+    assert collection.fields() == []
 
 
 def test_pages_cover_every_document_once(collection: Collection) -> None:

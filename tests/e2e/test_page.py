@@ -486,6 +486,56 @@ class TestFilter:
         page.settle()
         assert shown_ids(page) == ["json"]
 
+    def test_values_of_the_fields_are_chosen(self, page: Page, url: str) -> None:
+        """Each value stands with its count; one or several of a field are let through."""
+        page.open("/?q=document")
+        page.one("#filter-toggle").click()
+        page.settle()
+        told = httpx.get(f"{url}/collections/default/fields", trust_env=False).json()["fields"]
+        assert [group.get_dom_attribute("data-field") for group in page.all(".facet")] == [
+            field["name"] for field in told
+        ]
+        kinds = '[data-field="kind"] button'
+        assert page.contents(f"{kinds} .tally") == ["2", "1", "1", "1"]
+        page.one(f"{kinds}[data-value=function]").click()
+        page.settle()
+        assert sorted(filter(None, shown_ids(page))) == ["csv", "heap"]
+        assert page.focused.get_dom_attribute("data-value") == "function"
+        page.press(Keys.TAB, Keys.SPACE)
+        page.settle()
+        chosen = json.loads(str(page.one("#filter").get_property("value")))
+        second = told[0]["common"][1]["value"]
+        assert chosen == {"kind": {"$in": ["function", second]}}
+        assert shown_ids(page) == [
+            hit["id"] for hit in ask(url, query="document", filter=chosen)["hits"]
+        ]
+        for _ in range(2):
+            page.one(f"{kinds}[aria-pressed=true]").click()
+            page.settle()
+        assert page.one("#filter").get_property("value") == ""
+        assert len(shown_ids(page)) == len(DOCUMENTS)
+
+    def test_a_range_of_numbers_is_chosen(self, page: Page, url: str) -> None:
+        """Numbers of many values are asked for by their ends, which the fields state."""
+        documents = [
+            {"id": f"n{i}", "text": "a number", "metadata": {"n": i / 2}} for i in range(30)
+        ]
+        name = f"{url}/collections/numbers"
+        httpx.put(name, json={"model": "hashing"}).raise_for_status()
+        httpx.put(f"{name}/documents", json={"documents": documents}).raise_for_status()
+        page.open("/?q=number&c=numbers&k=30")
+        page.one("#filter-toggle").click()
+        page.settle()
+        low, high = page.all(".facet .range input")
+        assert [each.get_dom_attribute("placeholder") for each in (low, high)] == ["0", "14.5"]
+        low.send_keys("3.5", Keys.TAB)
+        page.settle()
+        page.one(".facet [name=to]").send_keys("5", Keys.TAB)
+        page.settle()
+        assert sorted(filter(None, shown_ids(page))) == ["n10", "n7", "n8", "n9"]
+        assert page.contents(".chip span:first-child") == ["n \u2265 3.5", "n \u2264 5"]
+        httpx.delete(name).raise_for_status()
+
     def test_metadata_of_a_hit_filters(self, page: Page) -> None:
         """A value of a hit's metadata is a button that keeps only documents with it."""
         page.open("/?q=document")
@@ -785,6 +835,18 @@ class TestEveryone:
         page.open("/?view=collections")
         page.one(opener).click()
         assert [each["id"] for each in Axe().run(page.driver)["violations"]] == []
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_axe_finds_nothing_in_a_filter(self, page: Page, scheme: str) -> None:
+        """Nor among the fields that a filter is made of; and they fit a phone."""
+        page.emulate(scheme=scheme, width=360, height=740)
+        page.open("/?q=document&filter=" + quote('{"kind": "function"}'))
+        page.one("#filter-toggle").click()
+        page.settle()
+        assert page.all(".facet [aria-pressed=true]")
+        violations = Axe().run(page.driver)["violations"]
+        assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations] == []
+        assert page.run("return document.documentElement.scrollWidth") <= 360
 
     def test_axe_finds_nothing_in_an_explanation(self, page: Page) -> None:
         """Nor where a hit was asked why it is one, in the dark."""

@@ -1,0 +1,60 @@
+// The fields of a collection as conditions to choose: values with their counts, ranges of numbers.
+
+import { count, element, plural } from "./dom.js";
+import { chosenValues, rangeOf, withRange, withValueToggled } from "./filters.js";
+
+const LONGEST = 40;
+/** Numbers of a field with more values than this are asked for as a range. */
+const FEW = 12;
+
+/**
+ * A group for each field that has something to choose.
+ * @param {object[]} fields as the service tells them
+ * @param {object | null} filter what is chosen by now
+ * @param {(filter: object | null) => void} choose is given the filter that is wanted instead
+ */
+export function facetGroups(fields, filter, choose) {
+  return fields.map((field) => groupOf(field, filter, choose)).filter(Boolean);
+}
+
+function groupOf(field, filter, choose) {
+  const ranged = field.smallest !== null && field.smallest !== field.largest && field.distinct > FEW;
+  const values = ranged ? field.common.filter(({ value }) => typeof value !== "number") : field.common;
+  const parts = [ranged && rangeFields(field, filter, choose), values.length > 0 && valueList(field, values, filter, choose)].filter(Boolean);
+  return parts.length > 0 && element("fieldset", { className: "facet", dataset: { field: field.name } }, element("legend", {}, element("span", { dir: "auto" }, field.name), " ", inAll(field)), ...parts);
+}
+
+const inAll = ({ distinct }) => element("span", { className: "quiet" }, plural(distinct, "value"));
+
+function valueList(field, values, filter, choose) {
+  const chosen = chosenValues(filter, field.name);
+  const items = values.map((one) => element("li", {}, valueButton(field, one, chosen.includes(one.value), () => choose(withValueToggled(filter, field.name, one.value)))));
+  const more = field.distinct - values.length;
+  const rest = more > 0 && field.smallest === null && element("li", { className: "quiet" }, `and ${count(more)} more`);
+  return element("ul", { "aria-label": `Values of ${field.name}` }, ...items, rest);
+}
+
+function valueButton(field, { value, documents }, pressed, onclick) {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const short = text.length > LONGEST ? `${text.slice(0, LONGEST)}\u2026` : text;
+  const title = `${plural(documents, "document")} with ${field.name} = ${text}`;
+  return element(
+    "button",
+    { type: "button", "aria-pressed": String(pressed), title, onclick, dataset: { value: text } },
+    element("span", { dir: "auto" }, short || "\u201c\u201d"),
+    element("span", { className: "tally" }, count(documents)),
+  );
+}
+
+function rangeFields(field, filter, choose) {
+  const [low, high] = rangeOf(filter, field.name);
+  const end = (name, value, limit) => element("input", { type: "number", step: "any", name, value: value ?? "", placeholder: String(limit), "aria-label": `${field.name} ${name}`, inputMode: "decimal", onchange });
+  const from = end("from", low, field.smallest);
+  const to = end("to", high, field.largest);
+  const ends = [from, to];
+  function onchange() {
+    const [first, last] = ends.map((input) => (input.value === "" || input.validity.badInput ? null : input.valueAsNumber));
+    choose(withRange(filter, field.name, first, last));
+  }
+  return element("div", { className: "range" }, from, element("span", { "aria-hidden": "true" }, "to"), to);
+}
