@@ -36,6 +36,7 @@ from app.routes import (
     compatible,
     documents,
     imports,
+    maps,
     pages,
     search,
     status,
@@ -194,7 +195,7 @@ def _cross_origin(settings: Settings) -> dict[str, Any]:
 
 
 def _add_routes(app: FastAPI, web: pages.WebPages) -> None:
-    for router in (search.router, imports.router, documents.router):
+    for router in (search.router, imports.router, documents.router, maps.router):
         named = [Depends(declare_collection)]
         app.include_router(
             router, prefix=COLLECTION_PREFIX, dependencies=named, responses=dict(PROBLEM)

@@ -7,7 +7,8 @@ is NaN or infinite. How much may be asked at once depends on the settings: see a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from dataclasses import asdict
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 import numpy as np
 from pydantic import (
@@ -22,7 +23,14 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.roles import Role
-from indexer.collection import LONGEST_COMMON, Description, FieldSummary, Language
+from indexer.collection import (
+    LONGEST_COMMON,
+    Description,
+    FieldSummary,
+    Language,
+    Map,
+    MapState,
+)
 from indexer.diagnostics import Verdict
 from indexer.documents import (
     Answer,
@@ -41,6 +49,7 @@ from indexer.documents import (
 )
 from indexer.explaining import DEFAULT_EXPLAIN
 from indexer.filters import Kind, parse_filter
+from indexer.mapping.columns import ColumnKind
 from indexer.refining import DEFAULT_RERANK
 from indexer.similarity import Measure
 
@@ -288,6 +297,26 @@ class FieldsParameters(Closed):
 
     limit: int = Field(100, ge=1, le=1_000, description="How many fields at most.")
     common: int = Field(20, ge=0, le=100, description="How many values of each at most.")
+
+
+MOST_POINTS: Final = 1_000_000
+
+
+class PointsParameters(Closed):
+    """How much of a map. Not strict: whatever stands in a URL is text."""
+
+    limit: int = Field(
+        100_000,
+        ge=1,
+        le=MOST_POINTS,
+        description="How many documents at most; of more, a fair sample.",
+    )
+
+
+class ColumnParameters(PointsParameters):
+    """What to colour a map by."""
+
+    field: str = Field(min_length=1, max_length=1_000, description="A field of the metadata.")
 
 
 class Reference(Given):
@@ -646,6 +675,97 @@ class DiagnosticsView(Returned):
     sampled: int = Field(description="Chunks that were looked at for what needs pairs.")
     seconds: float
     diagnostics: list[DiagnosticView]
+
+
+class NeighboursKeptView(Returned):
+    """How much of what is near in meaning is near on the map."""
+
+    mean: float = Field(
+        description="Mean share of a document's k nearest that are among its k nearest on the map."
+    )
+    low: float = Field(description="Of its 95 % interval.")
+    high: float
+    k: int
+    documents: int = Field(description="On how many it was measured.")
+
+
+class ClusterView(Returned):
+    """Documents that lie together."""
+
+    words: list[str] = Field(description="That mark it among the others, best first.")
+    documents: int
+    x: float = Field(description="About where it is on the map, in [-1, 1].")
+    y: float
+
+
+class ProgressView(Returned):
+    """How far the drawing is."""
+
+    name: str
+    done: int
+    total: int
+
+
+class MapView(Returned):
+    """A collection on a plane, at a glance."""
+
+    state: MapState = Field(
+        description="`building`: there is none yet (202); `stale`: documents changed since it was "
+        "drawn, and it is being brought up; `ready`: it knows them all."
+    )
+    version: str = Field(description="Another whenever the map is.")
+    documents: int = Field(description="On the map.")
+    late: int = Field(description="Changed since: not on it yet, or where they were.")
+    fitted: int = Field(description="Drawn together; the others are placed among these.")
+    neighbours_kept: NeighboursKeptView | None = Field(description="Null of too few to say.")
+    clusters: list[ClusterView]
+    seconds: float = Field(description="That drawing it took.")
+    progress: ProgressView | None = Field(description="Null where nothing is drawn now.")
+
+    @classmethod
+    def of(cls, found: Map) -> Self:
+        """A map as it travels."""
+        return cls(
+            state=found.state,
+            version=found.version,
+            documents=len(found.ids),
+            late=found.late,
+            fitted=found.fitted,
+            neighbours_kept=NeighboursKeptView(**asdict(found.kept)) if found.kept else None,
+            clusters=[ClusterView(**asdict(one)) for one in found.labels],
+            seconds=found.seconds,
+            progress=ProgressView(**asdict(found.progress)) if found.progress else None,
+        )
+
+
+class PointsView(Returned):
+    """Where documents are on a map; one place of each list is of one document."""
+
+    version: str = Field(description="Of the map that they are on.")
+    ids: list[str]
+    x: list[float] = Field(description="In [-1, 1].")
+    y: list[float]
+    cluster: list[int] = Field(description="A place in the map's `clusters`.")
+
+
+class CategoryView(Returned):
+    """A value that documents have."""
+
+    value: str | bool | float | int | None
+    documents: int
+
+
+class ColumnView(Returned):
+    """A field's value in each document of a map, in the order of its points."""
+
+    version: str = Field(description="Of the map.")
+    field: str
+    kind: ColumnKind
+    categories: list[CategoryView] = Field(description="The most frequent first; none of numbers.")
+    values: list[float | int | None] = Field(
+        description="Numbers; or places in `categories`, -1 for a value that is not among these. "
+        "Null where a document has none; of a list its least."
+    )
 
 
 class SimilarityView(Returned):

@@ -1,4 +1,7 @@
-"""The commands that say what a collection and its scores are worth: calibrate and diagnose."""
+"""The commands that say what a collection is like and what its scores are worth.
+
+They are calibrate, diagnose and map.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from indexer import console
-from indexer.collection import Step
+from indexer.collection import Map, Step
 from indexer.config import DEFAULT_COLLECTION
 from indexer.diagnostics import Diagnostic, Verdict, explain, report
 from indexer.documents import Mode
@@ -116,6 +119,46 @@ def diagnose(
         f"{figures.model}; {figures.sampled:,} sampled, {figures.seconds:.1f} s"
     )
     console.say(diagnostics_table(explain(figures)))
+
+
+def draw_map(
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="Draw all documents together again, however few are new."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Draw the collection's map now, and say what is on it and what it is worth.
+
+    The service draws it by itself when somebody looks; so this is for large collections, ahead.
+    """
+    with open_library(data) as library:
+        opened = library.open(collection)
+        with console.stepping() as tell:
+            found = opened.draw_map(tell, anew=anew)
+    figures = _map_figures(found)
+    if as_json:
+        console.say_json(figures)
+        return
+    console.say(console.facts_table({**figures, "clusters": len(found.labels)}))
+    for cluster in sorted(found.labels, key=lambda one: -one.documents):
+        console.say(f"{cluster.documents:>9,}  {', '.join(cluster.words)}")
+
+
+def _map_figures(found: Map) -> dict[str, Any]:
+    return {
+        "documents": len(found.ids),
+        "fitted": found.fitted,
+        "late": found.late,
+        "neighbours_kept": found.kept and found.kept.mean,
+        "neighbours_kept_interval": found.kept and [found.kept.low, found.kept.high],
+        "k": found.kept and found.kept.k,
+        "sampled": found.kept and found.kept.documents,
+        "seconds": found.seconds,
+        "clusters": [asdict(one) for one in found.labels],
+    }
 
 
 def diagnostics_table(found: Sequence[Diagnostic]) -> Table:

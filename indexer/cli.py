@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from indexer import console
-from indexer.assessing import calibrate, diagnose
+from indexer.assessing import calibrate, diagnose, draw_map
 from indexer.collection import Collection, IndexChoice, IndexKind
 from indexer.config import DEFAULT_COLLECTION, Library
 from indexer.documents import ExampleText, Fusion, Mode, Query, Strategy
@@ -120,6 +120,7 @@ def commands() -> typer.Typer:
         app.command()(command)
     for assessment in (calibrate, diagnose):
         app.command()(assessment)
+    app.command("map")(draw_map)
     for upkeep in (verify, backup, restore):
         app.command()(upkeep)
     collections = typer.Typer(

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol, Self, TypeAlias, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from indexer.documents import (
     Answer,
     Change,
@@ -246,6 +249,62 @@ class Diagnosis:
     seconds: float
 
 
+class MapState(StrEnum):
+    """Whether there is a map: being made, as the collection is, or not knowing its last changes."""
+
+    BUILDING = "building"
+    READY = "ready"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Documents that lie together: words that mark them, and about where on the map they are."""
+
+    words: tuple[str, ...]
+    documents: int
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeighboursKept:
+    """The mean share of a document's k nearest that are among its k nearest on the map too.
+
+    With its 95 % interval, measured on so many documents.
+    """
+
+    mean: float
+    low: float
+    high: float
+    k: int
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A collection on a plane: near on it is what is near in meaning, as far as a plane allows.
+
+    Row i of ``places``, (n, 2) in [-1, 1], and of ``clusters``, (n,) places in ``labels``, is of
+    document ``ids[i]``; they are in an order in which any first of them are a fair sample.
+    ``fitted`` documents were drawn together, the others placed among them; ``late`` ones changed
+    since, and are not on it yet, or where they were before. ``version`` is another whenever the
+    map is. ``progress`` is of what is being made in the background.
+    """
+
+    state: MapState
+    version: str
+    ids: Sequence[str]
+    places: NDArray[np.float32]
+    clusters: NDArray[np.int16]
+    labels: tuple[Cluster, ...]
+    kept: NeighboursKept | None
+    fitted: int
+    late: int
+    seconds: float
+    progress: Step | None
+
+
 Tell: TypeAlias = Callable[[Step], None]
 """Hears how far long work is."""
 
@@ -368,6 +427,22 @@ class Collection(Protocol):
 
     def diagnose(self, tell: Tell) -> Diagnosis:
         """What its vectors are like, by samples where pairs are looked at; seconds of work."""
+        ...
+
+    def map(self) -> Map:
+        """The collection on a plane, as far as it is drawn.
+
+        Where that is not as far as documents were written, drawing begins in the background.
+        Raises MissingExtra or StorageFailed if it cannot be drawn.
+        """
+        ...
+
+    def draw_map(self, tell: Tell, *, anew: bool = False) -> Map:
+        """Bring the map up to all documents now, and wait; ``anew`` draws all of them together."""
+        ...
+
+    def column(self, field: str) -> Mapping[str, Scalar]:
+        """The value of a metadata field by document, of a list its least; not of those without."""
         ...
 
     def background(self) -> Background | None:

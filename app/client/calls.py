@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import fields as fields_of
+from http import HTTPStatus
 from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar
 from urllib.parse import quote
 
@@ -22,13 +23,16 @@ from app.schemas import (
     BrokenView,
     CollectionsView,
     CollectionView,
+    ColumnView,
     DeletedView,
     DiagnosticsView,
     DocumentView,
     FieldsView,
     FieldView,
     ImportRejection,
+    MapView,
     PageView,
+    PointsView,
     ProblemView,
     SearchView,
     SimilarityView,
@@ -134,6 +138,12 @@ def _view(view: type[View]) -> Callable[[httpx2.Response], View]:
     return lambda response: view.model_validate_json(response.content)
 
 
+def _drawn(view: type[View]) -> Callable[[httpx2.Response], View | None]:
+    """None while the map that it is of is still being drawn."""
+    read = _view(view)
+    return lambda response: None if response.status_code == HTTPStatus.ACCEPTED else read(response)
+
+
 def _nothing(_: httpx2.Response) -> None:
     return None
 
@@ -230,6 +240,24 @@ def fields(collection: str, limit: int, common: int) -> Call[Sequence[FieldView]
 def diagnose(collection: str) -> Call[DiagnosticsView]:
     """What a collection's vectors are like."""
     return Call("GET", f"{_at(collection)}/diagnostics", _view(DiagnosticsView))
+
+
+def show_map(collection: str) -> Call[MapView]:
+    """A collection on a plane, at a glance."""
+    return Call("GET", _at(collection, "map"), _view(MapView))
+
+
+def map_points(collection: str, limit: int) -> Call[PointsView | None]:
+    """Where its documents are."""
+    path, parameters = _at(collection, "map", "points"), {"limit": str(limit)}
+    return Call("GET", path, _drawn(PointsView), parameters=parameters)
+
+
+def map_values(collection: str, field: str, limit: int) -> Call[ColumnView | None]:
+    """What they have in a field."""
+    parameters = {"field": field, "limit": str(limit)}
+    path = _at(collection, "map", "values")
+    return Call("GET", path, _drawn(ColumnView), parameters=parameters)
 
 
 def create(collection: str, model: str | None) -> Call[CollectionView]:

@@ -26,10 +26,13 @@ from app.client.sending import Manner, read, unreachable
 from app.schemas import (
     BrokenView,
     CollectionView,
+    ColumnView,
     DiagnosticsView,
     DocumentView,
     FieldView,
+    MapView,
     PageView,
+    PointsView,
     SearchView,
     SimilarityView,
     WrittenView,
@@ -156,6 +159,18 @@ class Client:
     def diagnose(self) -> DiagnosticsView:
         """Duplicates, spread, hubs and truncation, and what to do about them; takes seconds."""
         return self._do(calls.diagnose(self.name))
+
+    def map(self) -> MapView:
+        """The collection on a plane, at a glance; drawn in the background where that is due."""
+        return self._do(calls.show_map(self.name))
+
+    def map_points(self, limit: int = 100_000) -> PointsView | None:
+        """Where each document is on the map; None while there is none yet."""
+        return self._do(calls.map_points(self.name, limit))
+
+    def map_values(self, field: str, limit: int = 100_000) -> ColumnView | None:
+        """A field's value in each of these documents; raises NotFound if none has the field."""
+        return self._do(calls.map_values(self.name, field, limit))
 
     def create(self, model: str | None = None) -> CollectionView:
         """Make the collection, for this model or the service's own; made already, it stays."""

@@ -26,6 +26,7 @@ from indexer.collection import (
     FieldSummary,
     IndexChoice,
     Language,
+    Map,
     StoredVectors,
     Tell,
 )
@@ -48,7 +49,7 @@ from indexer.errors import (
     NotFound,
     StorageFailed,
 )
-from indexer.filters import Filter
+from indexer.filters import Filter, Scalar
 from indexer.ranking.calibration import Calibration
 from indexer.ranking.meaning import with_relevance
 from indexer.ranking.significance import Background
@@ -62,6 +63,7 @@ from indexer.storage.choice import keep_choice, kept_choice
 from indexer.storage.diagnosing import diagnose
 from indexer.storage.lexicon import Lexicon, bytes_under
 from indexer.storage.lock import WriterLock
+from indexer.storage.maps import Maps
 from indexer.storage.rows import VECTORS, Rows, generation_folder, load_rows, read_index
 from indexer.storage.sealed import Sealed
 from indexer.storage.sealing import Sealer, seal_rows
@@ -107,6 +109,7 @@ class LocalCollection:
             self._rows = load_rows(folder, snapshot, None)
         self._backgrounds = Backgrounds()
         self._calibrations = Calibrations(folder)
+        self._maps = Maps(folder, self._store)
         self._watch = RecallWatch(self._try_harder)
         self._sealer = Sealer(kept_choice(folder) or choice or IndexChoice(), self._seal)
 
@@ -188,6 +191,7 @@ class LocalCollection:
         self._watch.close()
         self._sealer.close()
         self._backgrounds.close()
+        self._maps.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -454,6 +458,22 @@ class LocalCollection:
         with self._state() as (snapshot, rows):
             self._backgrounds.make(self._place(rows.generation), rows)
             return diagnose(self.name, snapshot, rows, self._background_of(rows), tell)
+
+    def map(self) -> Map:
+        """The collection on a plane, as far as it is drawn; see the Protocol."""
+        with self._state() as (snapshot, rows):
+            return self._maps.view(snapshot, rows.identity.fingerprint)
+
+    def draw_map(self, tell: Tell, *, anew: bool = False) -> Map:
+        """Bring the map up to all documents now; see the Protocol."""
+        self._maps.draw(self.identity.fingerprint, tell, anew=anew)
+        return self.map()
+
+    def column(self, field: str) -> Mapping[str, Scalar]:
+        """The value of a metadata field by document; see the Protocol."""
+        with self._store.reading() as snapshot:
+            values = snapshot.column(field)
+            return {id: values[number] for number, id in snapshot.ids() if number in values}
 
     def background(self) -> Background | None:
         """What unrelated texts score here; see the Protocol."""

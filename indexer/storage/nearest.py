@@ -462,3 +462,20 @@ def near_rows(
                 places = np.repeat(np.arange(first, first + len(part)), np.diff(ends))
                 labels = np.array(faiss.rev_swig_ptr(found.labels, total))
                 yield places, labels + start, np.array(faiss.rev_swig_ptr(found.distances, total))
+
+
+def cluster_directions(vectors: Vectors, count: int, seed: int) -> Vectors:
+    """The directions of ``count`` clusters of (n, d) unit rows, (count, d), by spherical k-means.
+
+    At most as many as there are rows; the same for the same rows.
+    """
+    rows, dimension = vectors.shape
+    count = min(count, rows)
+    if not count:
+        return np.zeros((0, dimension), dtype=np.float32)
+    means = faiss.Kmeans(
+        dimension, count, niter=20, seed=seed, spherical=True, min_points_per_centroid=1
+    )
+    means.train(np.ascontiguousarray(vectors, dtype=np.float32))
+    found: Vectors = means.centroids
+    return found

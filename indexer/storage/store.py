@@ -370,6 +370,19 @@ class Snapshot:
         )
         return {row[0]: _document(row) for row in rows}
 
+    def ids(self) -> list[tuple[int, str]]:
+        """Number and id of every document."""
+        return self._connection.execute("SELECT number, id FROM documents").fetchall()
+
+    def column(self, field: str) -> dict[int, Scalar]:
+        """The value of a field in each document that has one; of a list its least."""
+        found = self._connection.execute(
+            "SELECT document, kind, value FROM facets WHERE kind != ? AND field ="
+            " (SELECT field FROM fields WHERE name = ?) ORDER BY kind DESC, value DESC",
+            (_EMPTY_LIST, field),
+        )
+        return {number: _scalar(kind, value) for number, kind, value in found}
+
     def documents_after(self, number: int, limit: int) -> list[tuple[int, Document]]:
         """The next documents by number."""
         rows = self._connection.execute(

@@ -92,3 +92,18 @@ def test_a_diagnosis_is_a_table_or_one_object(tmp_path: Path, dataset: Path) -> 
     names = [one["name"] for one in figures["diagnostics"]]
     assert len(set(names)) == len(names) == 11
     assert {"alignment", "uniformity", "hubness", "near_duplicates"} < set(names)
+
+
+def test_a_map_is_drawn_and_told(tmp_path: Path, dataset: Path) -> None:
+    """With the share of neighbours that it keeps, its clusters, and what they are about."""
+    assert call(tmp_path, "index", str(dataset / "corpus.jsonl")).exit_code == 0
+    done = call(tmp_path, "map", "--json")
+    assert done.exit_code == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (figures["documents"], figures["fitted"], figures["late"]) == (120, 120, 0)
+    low, high = figures["neighbours_kept_interval"]
+    assert 0 < low <= figures["neighbours_kept"] <= high <= 1
+    assert sum(one["documents"] for one in figures["clusters"]) == 120
+    shown = call(tmp_path, "map").stdout
+    assert "neighbours_kept" in shown
+    assert figures["clusters"][0]["words"][0] in shown

@@ -1,0 +1,1 @@
+"""Collections drawn on a plane: pure functions on vectors, neighbours and words."""

@@ -1,0 +1,150 @@
+"""Vectors to places on a plane, so that near ones stay near: t-SNE, by openTSNE.
+
+Nothing of openTSNE is known elsewhere. What attracts is the graph of nearest neighbours, each with
+the same weight (van der Maaten and Hinton, 2008, weigh them by a perplexity; that the graph alone
+gives the same maps was found by Böhm, Berens and Kobak, "Attraction-repulsion spectrum in neighbor
+embeddings", 2022, in less than half of the time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.documents import Vectors
+from indexer.errors import MissingExtra
+
+Places: TypeAlias = NDArray[np.float32]
+"""(n, 2) float32, places on a plane; of a finished map in [-1, 1]."""
+
+NEIGHBOURS: Final = 15
+LEAST: Final = 16
+"""Fewer vectors are drawn by their two principal components."""
+
+EARLY_STEPS: Final = 250
+STEPS: Final = 500
+_STEPS_TOLD: Final = 25
+_EARLY_EXAGGERATION: Final = 12.0
+_MOMENTUM: Final = 0.8
+_FIRST_SPREAD: Final = 1e-4
+_JITTER: Final = 1e-2
+"""Of the spread: what is in one place would else stay together for good."""
+
+REACH: Final = 0.8
+"""Of 0.3 to 5, what keeps most neighbours of documents that are placed among 95,000 others."""
+
+_SMALL: Final = 3_000
+"""Below so many points a tree is faster than a grid with Fourier transforms."""
+
+_SEED: Final = 7
+
+
+def principal_places(vectors: Vectors, sample: int = 8_192) -> Places:
+    """The first two principal components of (n, d) rows, (n, 2), found on a sample of them."""
+    if not len(vectors):
+        return np.zeros((0, 2), dtype=np.float32)
+    drawn = vectors[np.random.default_rng(_SEED).permutation(len(vectors))[:sample]]
+    mean = drawn.mean(axis=0)
+    _, _, directions = np.linalg.svd(drawn - mean, full_matrices=False)
+    found = np.zeros((len(vectors), 2), dtype=np.float32)
+    first = (vectors - mean) @ directions[:2].T
+    found[:, : first.shape[1]] = first
+    return found
+
+
+def project(
+    nearest: NDArray[np.int64],
+    distances: NDArray[np.float32],
+    first: Places,
+    *,
+    threads: int,
+    tell: Callable[[int, int], None],
+) -> Places:
+    """Places of n points, given their k nearest others, (n, k), and the distances to these.
+
+    ``first`` are places to begin from: their layout at large is kept, which is how a map made
+    anew stays one that its readers know. The same input gives the same map. ``tell`` hears of the
+    steps done and of all. Raises MissingExtra if openTSNE is not installed.
+    """
+    if len(first) < LEAST:
+        return first
+    try:
+        from openTSNE import TSNEEmbedding
+        from openTSNE.affinity import Uniform
+        from openTSNE.nearest_neighbors import PrecomputedNeighbors
+    except ImportError as error:
+        raise MissingExtra("openTSNE", "map") from error
+    affinities = Uniform(
+        k_neighbors=nearest.shape[1],
+        knn_index=PrecomputedNeighbors(nearest, distances.astype(np.float64)),
+        n_jobs=threads,
+        random_state=_SEED,
+    )
+    embedding = TSNEEmbedding(
+        _spread(first),
+        affinities,
+        negative_gradient_method="bh" if len(first) < _SMALL else "fft",
+        n_jobs=threads,
+        random_state=_SEED,
+    )
+    for before, steps, exaggeration in (
+        (0, EARLY_STEPS, _EARLY_EXAGGERATION),
+        (EARLY_STEPS, STEPS, 1.0),
+    ):
+        embedding.optimize(
+            n_iter=steps,
+            exaggeration=exaggeration,
+            momentum=_MOMENTUM,
+            inplace=True,
+            callbacks=lambda done, *_, before=before: tell(before + done, EARLY_STEPS + STEPS),
+            callbacks_every_iters=_STEPS_TOLD,
+        )
+    tell(EARLY_STEPS + STEPS, EARLY_STEPS + STEPS)
+    return np.asarray(embedding, dtype=np.float32)
+
+
+def _spread(first: Places) -> NDArray[np.float64]:
+    """Places with the small spread that t-SNE begins from, no two of them the same."""
+    centred = first.astype(np.float64) - first.mean(axis=0)
+    spread = float(centred.std()) or 1.0
+    noise = np.random.default_rng(_SEED).normal(size=centred.shape)
+    started: NDArray[np.float64] = (centred / spread + _JITTER * noise) * _FIRST_SPREAD
+    return started
+
+
+def place(cosines: NDArray[np.float32], nearest: NDArray[np.int64], known: Places) -> Places:
+    """Places for m new points, given their k nearest of the known ones, (m, k).
+
+    Where the neighbours' places are densest: a plane parts what is near in many dimensions, and
+    amid parts that lie far from each other is nothing that the point belongs to. Neighbours weigh
+    by the inverse square of their distance to the point (Shepard, 1968), and a place by those
+    within about REACH typical gaps of a map, around whose mean the point is put.
+    """
+    squares = np.maximum(2.0 - 2.0 * cosines.astype(np.float64), 1e-9)
+    around = known[nearest].astype(np.float64)
+    apart = np.square(around[:, :, None] - around[:, None]).sum(axis=3)
+    beside = np.exp(-apart / (2.0 * _gap(known) ** 2 * REACH**2))
+    densest = np.argmax((beside / squares[:, None]).sum(axis=2), axis=1)
+    weights = beside[np.arange(len(around)), densest] / squares
+    weights /= weights.sum(axis=1, keepdims=True)
+    placed: Places = np.einsum("mk,mkd->md", weights, around).astype(np.float32)
+    return placed
+
+
+def _gap(places: Places) -> float:
+    """The side of the square that each point would have, were they spread evenly."""
+    width, height = np.ptp(places, axis=0).tolist()
+    return max(float(np.sqrt(width * height / len(places))), 1e-6)
+
+
+def fit_square(places: Places) -> Places:
+    """The same map moved and scaled into [-1, 1], its shape kept."""
+    if not len(places):
+        return places
+    low, high = places.min(axis=0), places.max(axis=0)
+    size = float((high - low).max()) or 1.0
+    fitted: Places = ((places - (low + high) / 2) * np.float32(2.0 / size)).astype(np.float32)
+    return np.clip(fitted, -1.0, 1.0)
