@@ -14,6 +14,7 @@ from indexer.cli import commands
 from indexer.config import DEFAULT_COLLECTION
 from indexer.errors import MissingExtra
 from indexer.indexing import index_reads
+from indexer.interpreter import tune_interpreter
 from indexer.options import Data, Json, Model, Name, Reranker, open_library
 from indexer.readers import read_standard_library, standard_library_bytes
 
@@ -26,6 +27,7 @@ PORTS_TRIED: Final = 20
 
 def main() -> None:
     """Run the command that the process was called with."""
+    tune_interpreter()
     app = commands()
     app.command()(serve)
     app.command()(demo)

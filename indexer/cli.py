@@ -29,6 +29,7 @@ from indexer.evaluating import evaluate
 from indexer.explaining import DEFAULT_EXPLAIN
 from indexer.filters import Filter, parse_filter
 from indexer.indexing import index_reads
+from indexer.interpreter import tune_interpreter
 from indexer.options import (
     Data,
     Exact,
@@ -138,6 +139,7 @@ def commands() -> typer.Typer:
 
 def main() -> None:
     """Run the command that the process was called with."""
+    tune_interpreter()
     commands()()
 
 

@@ -17,6 +17,7 @@ from indexer.collection import IndexChoice
 from indexer.documents import Chunk, Document, EmbeddedDocument, Query
 from indexer.embedding.embedder import CANARIES, Identity
 from indexer.filters import parse_filter
+from indexer.interpreter import tune_interpreter
 from indexer.storage.collection import LocalCollection
 
 _BATCH: Final = 8_192
@@ -40,6 +41,7 @@ class Bearing:
         self._target = place.target
         self._collection: LocalCollection | None = None
         faiss.omp_set_num_threads(place.threads)
+        tune_interpreter()  # as Bearing's own programs do
 
     @property
     def collection(self) -> LocalCollection:

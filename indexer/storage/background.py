@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from indexer.errors import Damaged
 from indexer.ranking.significance import Background, Fit, Survival, Tail, background_of
+from indexer.storage.apart import give_way
 from indexer.storage.rows import Rows
-from indexer.storage.sealing_process import give_way
 from indexer.storage.vectors import write_durably
 from indexer.storage.writing import NOBODY
 

@@ -22,11 +22,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from indexer.errors import BearingError, Damaged, StorageFailed
+from indexer.storage.apart import Job, run_apart
 from indexer.storage.lexical import (
     Analyzer,
     Changes,
@@ -55,6 +56,9 @@ MOST_LATE: Final = 50_000
 PROBES: Final = 512
 PROBE_WORDS: Final = 8
 """So many documents are asked for, by so many of their words each, when an index is verified."""
+
+APART_DOCUMENTS: Final = 10_000
+"""From so many documents on, it takes longer than starting a process for it."""
 
 COMMIT_DOCUMENTS: Final = 200_000
 _PAGE_DOCUMENTS: Final = 1_000
@@ -217,7 +221,8 @@ class Lexicon:
         """Leave little to whoever opens the collection next; what cannot be done is left too."""
         try:
             if self._memory is None and self.late(LEAST_LATE) >= LEAST_LATE:
-                self.catch_up()
+                with self._turn:
+                    self._catch_up_here()
         except BearingError as error:
             _log.warning("the index of words was not brought up: %s", error)
 
@@ -231,13 +236,31 @@ class Lexicon:
     def catch_up(self) -> None:
         """Bring the index up to the store, or wait a little for the process that does."""
         with self._turn:
-            try:
-                with self._alone() as alone:
-                    if alone:
-                        self._bring_up_or_make()
-            except StorageFailed as error:
-                self._bring_up_memory(error)
+            much = self._memory is None and self.late(APART_DOCUMENTS) >= APART_DOCUMENTS
+            if not much or self._ask("catch_up_job") is None:
+                self._catch_up_here()
         self._look_again()
+
+    def _catch_up_here(self) -> None:
+        try:
+            self.catch_up_on_disk()
+        except StorageFailed as error:
+            self._bring_up_memory(error)
+
+    def catch_up_on_disk(self) -> None:
+        """Bring the index up in this very process; raises StorageFailed if it cannot be written."""
+        with self._alone() as alone:
+            if alone:
+                self._bring_up_or_make()
+
+    def _ask(self, work: str) -> dict[str, Any] | None:
+        """What a process answers that does this work; None if it could not do it."""
+        job = {"folder": str(self._folder.parent.absolute()), "store": str(self._store.path)}
+        try:
+            return run_apart(f"{__name__}:{work}", job, stopping=self._stopping)
+        except (OSError, StorageFailed) as error:
+            _log.debug("%s: %s", self._folder, error)  # this process tries, and tells if it fails
+            return None
 
     def _bring_up_or_make(self) -> None:
         current = self._current()
@@ -253,13 +276,19 @@ class Lexicon:
     def rebuild(self) -> int:
         """Make the index anew; the sequence that it stands for. Raises StorageFailed."""
         with self._turn:
-            while True:
-                with self._alone() as alone:
-                    if alone:
-                        sequence = self._make()
-                        break
+            with self._store.reading() as snapshot:
+                much = snapshot.counts().documents >= APART_DOCUMENTS
+            told = self._ask("rebuild_job") if much else None
+            sequence: int = told["sequence"] if told else self.rebuild_on_disk()
         self._look_again()
         return sequence
+
+    def rebuild_on_disk(self) -> int:
+        """Make the index anew in this very process; raises StorageFailed."""
+        while True:
+            with self._alone() as alone:
+                if alone:
+                    return self._make()
 
     def _look_again(self) -> None:
         with self._seeing:
@@ -528,3 +557,30 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+# In a process of its own
+
+
+def catch_up_job(job: Job, given: bytes) -> Job:
+    """Bring up the index of a collection's folder, in this process."""
+    del given
+    with _opened(job) as lexicon:
+        lexicon.catch_up_on_disk()
+    return {}
+
+
+def rebuild_job(job: Job, given: bytes) -> Job:
+    """Make the index of a collection's folder anew, in this process."""
+    del given
+    with _opened(job) as lexicon:
+        return {"sequence": lexicon.rebuild_on_disk()}
+
+
+@contextmanager
+def _opened(job: Job) -> Iterator[Lexicon]:
+    store = Store(Path(job["store"]))
+    try:
+        yield Lexicon(Path(job["folder"]), store)
+    finally:
+        store.close()

@@ -14,17 +14,21 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
 
+import numpy as np
+
 from indexer.collection import IndexChoice, IndexKind
 from indexer.documents import Vectors
-from indexer.errors import BearingError, Damaged, InvalidInput, StorageFailed
+from indexer.errors import BearingError, InvalidInput, StorageFailed
 from indexer.storage import sealed
+from indexer.storage.apart import Job, give_way, run_apart
 from indexer.storage.nearest import RECIPES, Allowed, threads_to_use, use_threads
-from indexer.storage.rows import Rows
+from indexer.storage.rows import VECTORS, Rows
 from indexer.storage.sealed import Sealed
-from indexer.storage.sealing_process import Job, give_way, run_apart
+from indexer.storage.vectors import VectorFile
 
 LEAST_ROWS: Final = 1_000
 """Below so many rows there is too little to train any index on."""
@@ -41,10 +45,6 @@ OUTGROWN: Final = 2
 
 APART_ROWS: Final = 20_000
 """From so many rows on, sealing takes longer than starting a process for it."""
-
-_ERRORS: Final[Mapping[str, type[BearingError]]] = {
-    kind.__name__: kind for kind in (Damaged, InvalidInput, StorageFailed)
-}
 
 _log = logging.getLogger(__name__)
 
@@ -154,18 +154,36 @@ def _sealed_apart(
     Raises the error that there was.
     """
     count, dimension = rows.vectors.shape
-    job = Job(
-        str(place.absolute()), count, dimension,
-        str(choice.kind), choice.target_recall, choice.memory_bytes, threads_to_use(),
-    )  # fmt: skip
+    job = {
+        "place": str(place.absolute()),
+        "rows": count,
+        "dimension": dimension,
+        "choice": asdict(choice),
+        "threads": threads_to_use(),
+    }
     try:
-        outcome = run_apart(job, rows.live, lock.fileno())
+        return run_apart(
+            f"{__name__}:seal_job", job, _bits(rows.live, count), keep_open=[lock.fileno()]
+        )
     except OSError as error:
         _log.warning("no process could be started to seal in, searches may wait: %s", error)
         return None
-    if outcome.sealed is None:
-        raise _ERRORS.get(outcome.error, StorageFailed)(outcome.message)
-    return outcome.sealed
+
+
+def _bits(live: Allowed | None, rows: int) -> bytes:
+    """A bit for each row, in whole bytes."""
+    return np.packbits(np.ones(rows, dtype=np.bool_) if live is None else live).tobytes()
+
+
+def seal_job(job: Job, given: bytes) -> dict[str, Any]:
+    """Seal in this process as it was told to: rows of a generation's folder, live ones as bits."""
+    use_threads(job["threads"])
+    place, rows = Path(job["place"]), job["rows"]
+    bits = np.unpackbits(np.frombuffer(given, dtype=np.uint8), count=rows).astype(np.bool_)
+    vectors = VectorFile(place / VECTORS, job["dimension"]).view(rows)
+    old = sealed.read(place, lambda _: None)  # whoever opened the collection has told
+    choice = IndexChoice(**{**job["choice"], "kind": IndexKind(job["choice"]["kind"])})
+    return seal(place, vectors, None if bits.all() else bits, old, choice)
 
 
 def _sealed_here(place: Path, rows: Rows, choice: IndexChoice) -> dict[str, Any]:

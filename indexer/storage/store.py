@@ -766,6 +766,11 @@ class Store:
         if version != FORMAT:
             raise Damaged(f"{path} has format {version}; this version of Bearing reads {FORMAT}")
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
     @classmethod
     def create(cls, path: Path, identity: Identity, language: Language) -> None:
         """Make a store without documents, durably."""

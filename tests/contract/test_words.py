@@ -23,6 +23,7 @@ from indexer.documents import (
     Vectors,
 )
 from indexer.filters import matches, parse_filter
+from indexer.storage.lexicon import APART_DOCUMENTS
 
 WORDS = [f"w{i}" for i in range(60)]  # stems of themselves
 ODD = [
@@ -103,6 +104,18 @@ def test_hits_are_the_best_by_bm25(collection: Collection, rebuilt: bool) -> Non
         agree(search(collection, query, k=25), bm25(texts, query), 25)
         agree(search(collection, query, k=500), bm25(texts, query), 500)
     assert search(collection, "unheard of") == ()
+
+
+def test_many_documents_at_once_are_the_best_by_bm25(collection: Collection) -> None:
+    """So many that another process makes the index."""
+    texts = make_texts(2 * APART_DOCUMENTS)
+    before, after = (dict(list(texts.items())[part::2]) for part in (0, 1))
+    fill(collection, before)
+    collection.rebuild()
+    agree(search(collection, "w3 w55", k=25), bm25(before, "w3 w55"), 25)
+    fill(collection, after)
+    collection.rebuild()
+    agree(search(collection, "w3 w55", k=25), bm25(texts, "w3 w55"), 25)
 
 
 def test_what_changes_is_found_by_its_new_words_at_once(collection: Collection) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +18,9 @@ from indexer.collection import IndexChoice, IndexKind
 from indexer.documents import Chunk, Document, EmbeddedDocument, Query, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.filters import parse_filter
-from indexer.storage import sealing_process
+from indexer.storage.apart import NICENESS, command
 from indexer.storage.collection import LocalCollection
 from indexer.storage.sealing import APART_ROWS, LATE_ROWS, LEAST_ROWS
-from indexer.storage.sealing_process import NICENESS, Job
 
 SCAN = IndexChoice(IndexKind.SCAN, target_recall=0.9)
 
@@ -270,11 +267,12 @@ def test_an_error_of_the_process_that_seals_is_raised_here(tmp_path: Path) -> No
 
 def test_the_process_that_seals_ends_with_who_started_it(tmp_path: Path) -> None:
     """Once its standard input ends, it is gone before it has sealed anything."""
-    job = Job(str(tmp_path), 8, 4, "scan", 0.9, None, 1)
-    command = [sys.executable, sealing_process.__file__, json.dumps(asdict(job))]
+    choice = {"kind": "scan", "target_recall": 0.9, "memory_bytes": None}
+    job = {"place": str(tmp_path), "rows": 8, "dimension": 4, "choice": choice, "threads": 1}
+    program = command("indexer.storage.sealing:seal_job", job, given=1)
     (tmp_path / "vectors.f32").write_bytes(bytes(8 * 4 * 4))
     os.mkfifo(tmp_path / "sealed.json")  # so that it waits where it looks for an index
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+    with subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         said = process.communicate(b"\xff", timeout=60)
     assert (process.returncode, *said) == (1, b"", b"")
