@@ -8,7 +8,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-SOURCES := app indexer tests benchmarks docs docker
+SOURCES := app indexer tests benchmarks docs docker examples
 
 # Where wheels of torch without CUDA are looked for first; empty for the ordinary index only.
 export TORCH_INDEX ?= https://download.pytorch.org/whl/cpu

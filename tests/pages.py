@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+)
 
 SHELLS = ("sh", "console")
 PROGRAMS = ("python", "javascript")
-DATA = ("json", "nginx", "text", "yaml")
+DATA = ("ini", "json", "nginx", "text", "yaml")
 """Languages of blocks that hold nothing to run."""
 
 REASONS = frozenset(
@@ -24,7 +28,7 @@ REASONS = frozenset(
         "needs a cluster",
         "needs a container engine",
         "installs what the tests stand on",
-        "takes minutes",
+        "runs until it is stopped",
     )
 )
 
@@ -64,7 +68,9 @@ def blocks(page: Path) -> Iterator[Block]:
     text = page.read_text()
     for found in _BLOCK.finditer(text):
         line = text.count("\n", 0, found.start("code")) + 1
-        yield Block(page.name, line, found["language"], found["code"], found["reason"])
+        yield Block(
+            str(page.relative_to(ROOT)), line, found["language"], found["code"], found["reason"]
+        )
 
 
 def marks(page: Path) -> int:

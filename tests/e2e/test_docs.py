@@ -1,7 +1,7 @@
 """Every command and program of README.md and docs/, run as it stands there.
 
 The shell blocks of a page are a story: they run one after another in one folder, which holds what
-the pages speak of: a collection, files to index, two judged sets and a small cross-encoder.
+the pages speak of: a collection, files to index, and two judged sets.
 Programs run each in a folder of their own. What speaks to a service finds one, with the default
 model. What cannot be run here says so in its page (see pages.py), and is skipped by its reason.
 """
@@ -21,18 +21,26 @@ from pathlib import Path
 import pytest
 from judged import write_judged_set, write_lines
 from pages import DATA, PAGES, PROGRAMS, REASONS, ROOT, SHELLS, Block, all_blocks, blocks, marks
+from pdf_files import make_pdf, page_content
 from serving import running_service
-from small_models import save_cross_bert
 
+from indexer.embedding.reranking import OVERLAP
 from indexer.readers.standard_library import described
 
 SECONDS = 120
 SHOWN_ADDRESSES = ("localhost:8000", "127.0.0.1:8000")
-CROSS_ENCODER = "ms-marco-MiniLM-L6-v2"
+SHOWN_RERANKER = "ms-marco-MiniLM-L6-v2"
+"""A model of the hub; the reranker that needs no model stands for it."""
+
 INTERPRETERS = {
     "python": [sys.executable, "-W", "error", "-c"],
     "javascript": ["node", "--input-type=module", "-e"],
 }
+
+
+def name(page: Path) -> str:
+    """A page as its cases are called."""
+    return str(page.relative_to(ROOT))
 
 
 def parameters(found: list[Block]) -> list[object]:
@@ -64,31 +72,35 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scene")
     write_shims(folder / "bin")
     write_files(folder)
-    for name in ("scifact", "cranfield"):
-        write_judged_set(folder / name, queries=24)
-    save_cross_bert(folder / CROSS_ENCODER)
+    for judged in ("scifact", "cranfield"):
+        write_judged_set(folder / judged, queries=24)
     source = Path(threading.__file__).read_text()
     found = described("threading", ast.parse(source))
     records = (
         {"id": each.name, "title": each.name, "text": each.text, "kind": each.kind}
         for each in found
     )
-    write_lines(folder / "threading.jsonl", *records)
-    run(["bearing", "index", "threading.jsonl"], folder, "no service")
+    write_lines(folder / "library.jsonl", *records)
+    (folder / "examples").symlink_to(ROOT / "examples")
+    run(["bearing", "index", "library.jsonl"], folder, "no service")
     return folder
 
 
 def write_shims(folder: Path) -> None:
     """Programs of the pages' names that are those of the tests, and curl failing as it should."""
     folder.mkdir()
-    for name, module in {"bearing": "-m app.cli", "python": "", "python3": ""}.items():
-        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n')
-        (folder / name).chmod(0o755)
+    for program, module in {"bearing": "-m app.cli", "python": "", "python3": ""}.items():
+        (folder / program).write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n')
+        (folder / program).chmod(0o755)
     (folder / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n")
 
 
 def write_files(folder: Path) -> None:
     """Notes and papers to index."""
+    (folder / "papers").mkdir()
+    for subject in ("The lift of a wing", "The drag of a body"):
+        pdf = make_pdf(page_content(f"{subject} grows with its speed."), info=f"/Title ({subject})")
+        (folder / "papers" / f"{subject}.pdf").write_bytes(pdf)
     (folder / "notes").mkdir()
     (folder / "notes" / "whale.md").write_text("# A whale\n\nA captain hunts a white whale.\n")
     (folder / "notes" / "time.txt").write_text("An inventor travels to the future.\n")
@@ -110,6 +122,7 @@ def run(words: list[str], folder: Path, address: str) -> subprocess.CompletedPro
     shims = next(place / "bin" for place in (folder, *folder.parents) if (place / "bin").is_dir())
     for shown in SHOWN_ADDRESSES:
         words = [word.replace(shown, address) for word in words]
+    words = [word.replace(SHOWN_RERANKER, OVERLAP) for word in words]
     done = subprocess.run(
         words,
         capture_output=True,
@@ -124,12 +137,12 @@ def run(words: list[str], folder: Path, address: str) -> subprocess.CompletedPro
     return done
 
 
-@pytest.mark.parametrize("page", shell_pages(), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", shell_pages(), ids=name)
 def test_the_commands_of_a_page_succeed(
     scene: Path, address: str, tmp_path: Path, page: Path
 ) -> None:
     """Each command ends with 0, in the order in which the page shows them."""
-    folder = shutil.copytree(scene, tmp_path / "scene")
+    folder = shutil.copytree(scene, tmp_path / "scene", symlinks=True)
     told = [block for block in blocks(page) if block.language in SHELLS and not block.reason]
     for block in told:
         commands = block.commands.replace(".venv/bin/", "")
@@ -157,15 +170,15 @@ def test_a_command_that_is_not_run_says_why(block: Block) -> None:
     raise AssertionError(f"{block.place} was to be skipped")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_only_known_reasons_excuse_a_block(page: Path) -> None:
     """Each excuse stands right before a block, and is one of REASONS."""
     given = [block.reason for block in blocks(page) if block.reason is not None]
-    assert set(given) <= REASONS, page.name
+    assert set(given) <= REASONS
     assert len(given) == marks(page), "an excuse stands before no block"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_block_says_what_it_is(page: Path) -> None:
     """A block is a shell's, a program, or data; none escapes by having no language."""
     assert {block.language for block in blocks(page)} <= {*SHELLS, *PROGRAMS, *DATA}

@@ -1,0 +1,40 @@
+"""PDF files made up for tests."""
+
+from __future__ import annotations
+
+
+def page_content(text: str) -> bytes:
+    """A page's content stream that shows a line of text."""
+    return f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET".encode()
+
+
+def make_pdf(*streams: bytes, filter: str = "", info: str = "") -> bytes:
+    """A PDF with a page for each content stream, written by the book (ISO 32000-1, 7.5)."""
+    pages = range(4, 4 + 2 * len(streams), 2)
+    kids = " ".join(f"{page} 0 R" for page in pages)
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {len(streams)} >>".encode(),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    for page, stream in zip(pages, streams, strict=True):
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {page + 1} 0 R "
+            "/Resources << /Font << /F1 3 0 R >> >> >>".encode()
+        )
+        head = f"<< /Length {len(stream)} {filter} >>\nstream\n".encode()
+        objects.append(head + stream + b"\nendstream")
+    objects.append(f"<< {info} >>".encode())
+    data, offsets = b"%PDF-1.7\n", []
+    for number, body in enumerate(objects, start=1):
+        offsets.append(len(data))
+        data += b"%d 0 obj\n" % number + body + b"\nendobj\n"
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    trailer = f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R /Info {len(objects)} 0 R >>\n"
+    return (
+        data
+        + f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode()
+        + table
+        + trailer.encode()
+        + f"startxref\n{len(data)}\n%%EOF\n".encode()
+    )
