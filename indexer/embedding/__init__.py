@@ -77,8 +77,11 @@ def _has_gpu() -> bool:
     """Whether torch can compute on a GPU; torch is not asked where there is no driver."""
     if not Path("/proc/driver/nvidia/version").exists():
         return False
-    import torch
-
+    try:
+        import torch
+    except ModuleNotFoundError:
+        log.warning("torch is not installed: models run on the processor, not on the GPU")
+        return False
     return torch.cuda.is_available()
 
 

@@ -164,6 +164,9 @@ class TorchReranker:
 
 def open_torch_pairs(checkpoint: Checkpoint, threads: int) -> TorchReranker:
     """The model on the best device at hand; raises ModelError."""
+    from indexer.embedding.pytorch import need_torch
+
+    need_torch(checkpoint)
     import torch
 
     if threads:
@@ -275,10 +278,11 @@ def _difference(reranker: CompiledReranker, references: Scores) -> float:
 
 def load_cross_encoder(checkpoint: Checkpoint, device: str | None = None) -> CrossEncoder:
     """The model in float32, from its folder alone; raises ModelError."""
+    from indexer.embedding.pytorch import hushed, need_torch, unloadable
+
+    need_torch(checkpoint)
     import torch
     from sentence_transformers import CrossEncoder
-
-    from indexer.embedding.pytorch import hushed, unloadable
 
     try:
         with hushed():

@@ -4,6 +4,9 @@ An entry of the cache is a folder, named by a digest of the model's weights and 
 versions of what converts and this recipe. It holds the graph, the tokenizer and a manifest, so
 that starting from it needs neither torch nor transformers. It appears by one rename: whole or
 not at all, whoever else is converting.
+
+An installation may bring entries along, under share/bearing/models of its Python, and then needs
+no torch for their models.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -47,6 +51,9 @@ GRAPH, WEIGHTS, TOKENIZER, MANIFEST = "graph.xml", "graph.bin", "tokenizer.json"
 Fill: TypeAlias = Callable[[Path], Mapping[str, Any]]
 """Writes an entry's files into a folder and gives its manifest."""
 
+SHIPPED: Final = Path(sys.prefix) / "share" / "bearing"
+"""A cache that came with the installation and is only read; not there in most."""
+
 FLOORS: Final = {Precision.BF16: CANARY_COSINE, Precision.INT8: 0.9}
 """The least cosine to float32 that a precision must keep, where it was asked for by name."""
 
@@ -78,8 +85,8 @@ def open_compiled(
 
 
 def _obtain(folder: Path, cache: Path, fill: Fill) -> Entry:
-    """The entry in this folder, made by ``fill`` if it is missing or damaged."""
-    entry = read_entry(folder, cache)
+    """The entry in this folder or the shipped one, made by ``fill`` if there is no sound one."""
+    entry = read_entry(folder, cache) or read_entry(SHIPPED / "models" / folder.name, cache)
     if entry is None:
         log.info("converting a model for OpenVINO, once, into %s", folder)
         make_entry(folder, fill)

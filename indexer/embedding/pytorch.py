@@ -17,7 +17,7 @@ import numpy as np
 
 from indexer.documents import Vectors
 from indexer.embedding.batching import Batch
-from indexer.embedding.checkpoint import Checkpoint
+from indexer.embedding.checkpoint import DEFAULT_MODEL, Checkpoint
 from indexer.embedding.embedder import CANARY_COSINE, Precision, Role, Runtime
 from indexer.embedding.engine import EngineEmbedder, assemble
 from indexer.embedding.probes import FAITHFUL_COSINE, PROBES, worst_cosine
@@ -44,6 +44,7 @@ def open_torch(checkpoint: Checkpoint, precision: Precision, threads: int) -> En
     AUTO is float32 on a CPU and, on a GPU, float16 where the canaries keep their float32 vectors.
     Raises ModelError.
     """
+    need_torch(checkpoint)
     import torch
 
     if precision is Precision.INT8:
@@ -99,6 +100,7 @@ def hushed() -> Iterator[None]:
 
 def load_model(checkpoint: Checkpoint, device: str | None = None) -> SentenceTransformer:
     """The model in float32, from its folder alone. Raises ModelError."""
+    need_torch(checkpoint)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     import torch
     from sentence_transformers import SentenceTransformer
@@ -117,6 +119,18 @@ def load_model(checkpoint: Checkpoint, device: str | None = None) -> SentenceTra
     except (RuntimeError, TypeError, ValueError) as error:
         raise unloadable(checkpoint, error) from error
     return model.float().eval()
+
+
+def need_torch(checkpoint: Checkpoint) -> None:
+    """Raises ModelError where torch is not installed, as in the smaller container image."""
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"model {checkpoint.name!r} has to be run or converted by torch, which is not "
+            f"installed here: install torch and transformers (an image has them if it is built "
+            f"with --build-arg TORCH=with), or use {DEFAULT_MODEL} with the openvino backend"
+        ) from error
 
 
 def unloadable(checkpoint: Checkpoint, error: Exception) -> ModelError:

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +69,53 @@ def test_a_start_from_the_cache_imports_no_torch(
     )
     command = [sys.executable, "-c", code]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+WITHOUT_TORCH = """
+    import sys
+
+    class Without:
+        def find_spec(self, name, path=None, target=None):
+            if name in ("torch", "transformers"):
+                raise ModuleNotFoundError(name)
+
+    sys.meta_path.insert(0, Without())
+    sys.prefix = {prefix!r}
+    from pathlib import Path
+    from indexer.embedding import open_embedder
+    from indexer.errors import ModelError
+
+    try:
+        print(open_embedder({model!r}, cache=Path({cache!r})).embed(["a"]).vectors.shape)
+    except ModelError as error:
+        print(error)
+"""
+"""Opens a model where there is no torch, in an installation that may have it converted."""
+
+
+def open_without_torch(model: Path, prefix: Path, cache: Path) -> str:
+    """What comes of it, in words."""
+    places = {"model": str(model), "prefix": str(prefix), "cache": str(cache)}
+    code = textwrap.dedent(WITHOUT_TORCH.format(**places))
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_an_installation_may_bring_converted_models(
+    bert: Path, converted: Path, tmp_path: Path
+) -> None:
+    """They need no torch, and nothing is converted into the cache."""
+    shutil.copytree(converted / "models", tmp_path / "prefix" / "share" / "bearing" / "models")
+    cache = tmp_path / "cache"
+    assert open_without_torch(bert, tmp_path / "prefix", cache) == "(1, 32)\n"
+    assert not (cache / "models").exists()
+
+
+def test_without_torch_another_model_is_refused(bert: Path, tmp_path: Path) -> None:
+    """The error says what has to be installed, and which model needs nothing."""
+    said = open_without_torch(bert, tmp_path, tmp_path / "cache")
+    assert "torch, which is not installed" in said
+    assert "all-MiniLM-L6-v2" in said
 
 
 def test_it_is_converted_once(open_bert: Opener, tmp_path: Path) -> None:
