@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from app.schemas import (
     DocumentBody,
@@ -24,6 +24,11 @@ def _require(what: str, given: int, settings: Settings, setting: str) -> None:
     limit = getattr(settings, setting)
     if given > limit:
         raise TooLarge(f"{what}: {given}, at most {limit} ({PREFIX}{setting.upper()})")
+
+
+def check_file(headers: Mapping[str, str], settings: Settings) -> None:
+    """Raise TooLarge for a file whose length is told and over the limit, before it is sent."""
+    _require("bytes of file", int(headers.get("content-length", 0)), settings, "max_file_bytes")
 
 
 def check_searches(bodies: Sequence[SearchBody], settings: Settings) -> None:

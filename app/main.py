@@ -35,6 +35,7 @@ from app.routes import (
     collections,
     compatible,
     documents,
+    files,
     imports,
     maps,
     pages,
@@ -195,13 +196,19 @@ def _cross_origin(settings: Settings) -> dict[str, Any]:
 
 
 def _add_routes(app: FastAPI, web: pages.WebPages) -> None:
-    for router in (search.router, imports.router, documents.router, maps.router):
+    for router in (search.router, imports.router, files.router, documents.router, maps.router):
         named = [Depends(declare_collection)]
         app.include_router(
             router, prefix=COLLECTION_PREFIX, dependencies=named, responses=dict(PROBLEM)
         )
         app.include_router(router, responses=dict(PROBLEM))
-    for router in (collections.router, callers.router, admin.router, status.router):
+    for router in (
+        collections.router,
+        callers.router,
+        files.formats_router,
+        admin.router,
+        status.router,
+    ):
         app.include_router(router, responses=dict(PROBLEM))
     for router in (*compatible.ROUTERS, assistants.router):
         app.include_router(router)

@@ -6,6 +6,7 @@ is NaN or infinite. How much may be asked at once depends on the settings: see a
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
@@ -18,6 +19,7 @@ from pydantic import (
     Field,
     JsonValue,
     Tag,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -317,6 +319,25 @@ class ColumnParameters(PointsParameters):
     """What to colour a map by."""
 
     field: str = Field(min_length=1, max_length=1_000, description="A field of the metadata.")
+
+
+class FileParameters(Closed):
+    """What a file is called."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=1_024,
+        description="The file's name, folders in front if you like: ids and places begin with it, "
+        "and its suffix tells the format.",
+        examples=["reports/2024.pdf"],
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+            raise PydanticCustomError("name", "a name has no control characters or surrogates")
+        return name
 
 
 class Reference(Given):
@@ -809,6 +830,50 @@ class ImportSummary(Returned):
     unchanged: int
     rejected: int
     truncated: list[str]
+
+
+class FileProgress(Returned):
+    """A line after each batch of a file: what is durable by now."""
+
+    event: Literal["progress"] = "progress"
+    bytes: int = Field(description="Of the file, read so far.")
+    size: int = Field(description="Bytes of the file.")
+    written: int
+    unchanged: int
+    rejected: int
+
+
+class FileRejection(Returned):
+    """A file, or a line, row or page of one, that holds no document."""
+
+    event: Literal["rejected"] = "rejected"
+    place: str
+    reason: str
+
+
+class FileSummary(Returned):
+    """The last line about a file that was read to its end."""
+
+    event: Literal["done"] = "done"
+    size: int
+    written: int
+    unchanged: int
+    rejected: int
+    truncated: list[str]
+
+
+class FormatView(Returned):
+    """A format of files, known by the suffixes of their names."""
+
+    name: str
+    suffixes: list[str]
+
+
+class FormatsView(Returned):
+    """What files are read here."""
+
+    formats: list[FormatView]
+    max_file_bytes: int = Field(description="Largest file that is taken in.")
 
 
 class ProblemView(Returned):

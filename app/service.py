@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import anyio
 import numpy as np
 
-from app.batching import Batcher, Threads, Watch
+from app.batching import Batcher, Overloaded, Threads, Watch
 from app.cache import VectorCache
 from app.instruments import Instruments
 from app.settings import Settings
@@ -208,6 +216,7 @@ class Service:
         self.reads = Threads(settings.readers, queue, instruments.queue("reads"))
         # Of their own, so that searches find a thread however many writes are waiting.
         self.writes = Threads(settings.writers, queue, instruments.queue("writes"))
+        self._files = anyio.Semaphore(settings.writers)
         self._counted: dict[Embedder, Embedder] = {}
         self._desks: dict[str, Desk] = {}
         self._models: dict[Embedder, Model] = {}
@@ -229,6 +238,19 @@ class Service:
                 yield service
             finally:
                 await service._close()
+
+    @contextmanager
+    def place_for_a_file(self) -> Iterator[None]:
+        """One of the few places for files that are held on disk; raises Overloaded."""
+        try:
+            self._files.acquire_nowait()
+        except anyio.WouldBlock:
+            writers = self.settings.writers
+            raise Overloaded(f"{writers} files", writers, "BEARING_WRITERS") from None
+        try:
+            yield
+        finally:
+            self._files.release()
 
     @property
     def load(self) -> Load:

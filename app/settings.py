@@ -164,6 +164,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         33_554_432, ge=1, description="Largest JSON body; an import may be of any length."
     )
+    max_file_bytes: int = Field(
+        268_435_456, ge=1, description="Largest file that is taken in as it is."
+    )
     max_line_bytes: int = Field(8_388_608, ge=1, description="Longest line of an import.")
     max_texts: int = Field(
         2_048, ge=1, description="Most documents, searches, texts or examples in one request."

@@ -146,13 +146,13 @@ class Intake:
         """The lines of the answer; they end without a summary if the client leaves."""
         try:
             async for report in self._reports(body):
-                yield _line(report)
+                yield report_line(report)
         except ClientDisconnect:
             return
         except (BearingError, Overloaded) as error:
-            yield _failure(describe(scope, error))
+            yield failure_line(describe(scope, error))
         except HTTPException as error:
-            yield _failure(problem_document(scope, error.status_code, error.detail))
+            yield failure_line(problem_document(scope, error.status_code, error.detail))
         finally:
             self._count.tell(scope)
 
@@ -229,9 +229,11 @@ def _whole(held: bytearray, length: int, end: bytes, limit: int) -> bytes | TooL
     return bytes(held) + end
 
 
-def _failure(problem: dict[str, object]) -> bytes:
+def failure_line(problem: dict[str, object]) -> bytes:
+    """The last line of an answer that goes on no further."""
     return orjson.dumps({"event": "failed", "problem": problem}) + b"\n"
 
 
-def _line(report: BaseModel) -> bytes:
+def report_line(report: BaseModel) -> bytes:
+    """A report as a line of the answer."""
     return report.model_dump_json().encode() + b"\n"

@@ -80,6 +80,45 @@ async function obtainKey(refused) {
   return Boolean(key);
 }
 
+/**
+ * Sends a file as it is; resolves once the service has answered it all. Asks for a key where one is needed.
+ * @param {string} path
+ * @param {Blob} file
+ * @param {{sent: (share: number) => void, hear: (line: object) => void, signal: AbortSignal}} options told how much is sent, and each line of the answer as it comes
+ */
+export async function send(path, file, { sent, hear, signal }) {
+  for (;;) {
+    const key = sessionStorage.getItem(KEY);
+    const { status, wait, text } = await transmit(path, file, key, sent, hear, signal);
+    if (status === 200) return;
+    if (status !== 401 || !(await obtainKey(key))) throw problemFrom(status, wait, jsonOf(text));
+  }
+}
+
+/** fetch does not tell how much of a body is sent; this does. */
+function transmit(path, file, key, sent, hear, signal) {
+  return new Promise((resolve, reject) => {
+    const call = new XMLHttpRequest();
+    let heard = 0;
+    const listen = () => {
+      if (call.status !== 200) return;
+      const end = call.responseText.lastIndexOf("\n") + 1;
+      for (const line of call.responseText.slice(heard, end).split("\n")) if (line) hear(JSON.parse(line));
+      heard = end;
+    };
+    call.upload.addEventListener("progress", ({ loaded, total }) => sent(total ? loaded / total : 1));
+    call.addEventListener("progress", listen);
+    call.addEventListener("load", () => (listen(), resolve({ status: call.status, wait: call.getResponseHeader("Retry-After"), text: call.responseText })));
+    call.addEventListener("error", () => reject(new Problem("The service does not answer", "It ended the connection, or is not reached. Check it, then try again.")));
+    call.addEventListener("abort", () => reject(new DOMException("Stopped", "AbortError")));
+    signal.addEventListener("abort", () => call.abort());
+    call.open("POST", new URL(path, BASE));
+    call.setRequestHeader("Content-Type", "application/octet-stream");
+    if (key) call.setRequestHeader("Authorization", `Bearer ${key}`);
+    call.send(file);
+  });
+}
+
 async function answer(response) {
   if (!response.ok) throw await problemOf(response);
   if (response.status === 204) return null;
@@ -90,12 +129,21 @@ async function answer(response) {
   }
 }
 
-async function problemOf(response) {
-  const wait = response.headers.get("Retry-After");
+const problemOf = async (response) => problemFrom(response.status, response.headers.get("Retry-After"), jsonOf(await response.text().catch(() => "")));
+
+function problemFrom(status, wait, document) {
   const after = wait ? ` Try again in ${wait} s.` : "";
-  const document = await response.json().catch(() => ({}));
-  const title = TITLES[response.status] ?? document.title ?? `The service answered ${response.status}`;
-  return new Problem(title, detailOf(document) + after, response.status);
+  const title = TITLES[status] ?? document.title ?? `The service answered ${status}`;
+  return new Problem(title, detailOf(document) + after, status);
+}
+
+/** What a text says as JSON, an empty object if it is none. */
+function jsonOf(text) {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
+  }
 }
 
 /** What is wrong; of several complaints each on a line of its own. */

@@ -13,8 +13,9 @@ const NAME = "[A-Za-z0-9][A-Za-z0-9_\\-]{0,63}"; // as the service has it; it on
  * The view of the collections.
  * @param {(patch: object) => void} navigate
  * @param {() => Promise<object>} refresh what the service offers, asked anew
+ * @param {() => Promise<object>} changed the same, to be called when a collection came or went
  */
-export function collectionsView(navigate, refresh) {
+export function collectionsView(navigate, refresh, changed) {
   const place = byId("collections");
 
   async function show(state) {
@@ -28,10 +29,11 @@ export function collectionsView(navigate, refresh) {
   }
 
   function contentsOf({ collections, caller, languages }, state) {
-    const mayManage = may(caller, "admin");
+    const [mayWrite, mayManage] = [may(caller, "write"), may(caller, "admin")];
     const make = async () => {
       const made = await askForNew(collections, languages);
       if (!made) return;
+      await changed();
       await navigate({ collection: made.name });
       place.querySelector(`[data-name="${made.name}"] button`).focus();
     };
@@ -42,15 +44,15 @@ export function collectionsView(navigate, refresh) {
         element("p", { className: "summary", role: "status" }, element("strong", {}, plural(collections.length, "collection"))),
         mayManage ? element("button", { type: "button", id: "new-collection", onclick: make }, "New collection") : element("p", { className: "quiet" }, "Making and deleting them needs a key that may admin."),
       ),
-      collections.length ? element("ul", { className: "collections", "aria-label": "Collections" }, ...collections.map((one) => cardOf(one, state, mayManage))) : noCollections(),
+      collections.length ? element("ul", { className: "collections", "aria-label": "Collections" }, ...collections.map((one) => cardOf(one, state, mayWrite, mayManage))) : noCollections(),
     ];
   }
 
-  function cardOf(collection, state, mayManage) {
+  function cardOf(collection, state, mayWrite, mayManage) {
     const { name, error } = collection;
     const remove = async () => {
       if (!(await askToDelete(collection))) return;
-      const { usual } = await refresh();
+      const { usual } = await changed();
       await navigate({ collection: name === state.collection ? usual.collection : state.collection });
       byId("new-collection").focus();
     };
@@ -63,6 +65,7 @@ export function collectionsView(navigate, refresh) {
         "div",
         { className: "actions" },
         !error && element("button", { type: "button", className: "into", onclick: () => enter(name), "aria-label": `Search in ${name}` }, "Search"),
+        mayWrite && !error && element("button", { type: "button", className: "add", onclick: () => navigate({ view: "add", collection: name }), "aria-label": `Add documents to ${name}` }, "Add documents"),
         mayManage && !error && element("button", { type: "button", className: "delete", onclick: remove, "aria-label": `Delete ${name}` }, "Delete"),
       ),
     );

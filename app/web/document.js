@@ -42,7 +42,7 @@ export function documentView(navigate) {
     return element("button", { type: "button", className: "back", onclick: () => navigate({ view: "search" }) }, words);
   }
 
-  return { show };
+  return { show, forget: () => (shown = null) };
 }
 
 /** The document and the hits that are nearest to it; a document without neighbours is still one. */

@@ -114,7 +114,7 @@ export function filterPanel(changed) {
     if (!check() || !byId("filter-panel").hidden) learn();
   }
 
-  return { check, fill, text: () => (value() ? JSON.stringify(value()) : ""), value: () => (check() ? value() : null) };
+  return { check, fill, forget: () => (asked = null), text: () => (value() ? JSON.stringify(value()) : ""), value: () => (check() ? value() : null) };
 }
 
 function problemOf(text) {

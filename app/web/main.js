@@ -1,5 +1,6 @@
 // Start of the page: what the service offers, the views, the address that says what is shown.
 
+import { addView } from "./add.js";
 import { addressOf, readAddress } from "./address.js";
 import { forgetKey, onKeyNeeded } from "./api.js";
 import { collectionsView } from "./collections.js";
@@ -13,7 +14,7 @@ import { searchView } from "./search.js";
 const USUAL_COLLECTION = "default";
 
 /** Views without a tab of their own, and the one whose tab they are under. */
-const UNDER = { document: "search" };
+const UNDER = { document: "search", add: "collections" };
 
 async function start() {
   onKeyNeeded(askForKey);
@@ -21,7 +22,8 @@ async function start() {
     search: searchView(navigate),
     document: documentView(navigate),
     compare: compareView(navigate),
-    collections: collectionsView(navigate, refresh),
+    collections: collectionsView(navigate, refresh, changed),
+    add: addView(navigate, changed),
   };
   let state = readAddress();
   let offers = null;
@@ -42,7 +44,14 @@ async function start() {
     state = { ...state, collection: state.collection ?? usual.collection };
     fillPicker(offers.collections, state.collection);
     tellCaller(offers.caller);
+    views.add.allow(offers.caller);
     return offers;
+  }
+
+  /** To be called when documents or collections came or went: what views hold is out of date. */
+  async function changed() {
+    for (const view of Object.values(views)) view.forget?.();
+    return refresh();
   }
 
   function show() {
@@ -92,7 +101,7 @@ function tellCaller({ name, role, guarded }) {
 }
 
 function titleOf({ view, query, document: id }) {
-  const subject = { compare: "Compare", collections: "Collections", document: id, search: query }[view];
+  const subject = { compare: "Compare", collections: "Collections", add: "Add documents", document: id, search: query }[view];
   return subject ? `${subject} \u2013 Bearing` : "Bearing";
 }
 

@@ -141,7 +141,13 @@ export function searchView(navigate) {
     for (const id of ["about", "summary", "tape", "hits", "after"]) byId(id).replaceChildren();
   }
 
-  return { show, focus: () => (box.focus(), box.select()) };
+  /** What is shown is asked for anew the next time. */
+  function forget() {
+    asked = null;
+    panel.forget();
+  }
+
+  return { show, forget, focus: () => (box.focus(), box.select()) };
 }
 
 const chosenMode = () => document.querySelector("#modes input:checked")?.value ?? null;

@@ -3,8 +3,9 @@
 A format is a module of its own, and a row of the table in ``formats``.
 """
 
+from indexer.readers.formats import known_formats
 from indexer.readers.json_lines import parse_line
-from indexer.readers.paths import check_paths, read_paths, total_bytes
+from indexer.readers.paths import check_paths, read_file, read_paths, total_bytes
 from indexer.readers.reading import USUAL, Fields, Read, Rejection
 from indexer.readers.records import parse_json, parse_record
 from indexer.readers.standard_library import read_standard_library, standard_library_bytes
@@ -15,9 +16,11 @@ __all__ = [
     "Read",
     "Rejection",
     "check_paths",
+    "known_formats",
     "parse_json",
     "parse_line",
     "parse_record",
+    "read_file",
     "read_paths",
     "read_standard_library",
     "standard_library_bytes",

@@ -58,6 +58,13 @@ def format_of(path: PurePath) -> tuple[Format, bool] | None:
     return None
 
 
+def known_formats() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The name of each format, with the suffixes that tell it, packed ones included."""
+    for format in FORMATS:
+        packed = tuple(f"{suffix}{GZIP}" for suffix in format.suffixes if format.gzip)
+        yield format.name, format.suffixes + packed
+
+
 def known_suffixes() -> str:
     """All suffixes that are read, for messages."""
     return ", ".join(suffix for format in FORMATS for suffix in format.suffixes)

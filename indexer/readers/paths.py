@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO
 
 from indexer.errors import Unreadable
@@ -86,6 +86,18 @@ def read_source(source: Source, format: Format, fields: Fields) -> Iterator[Read
         yield source.gives(Rejection(source.name, str(error)))
 
 
+def read_file(path: Path, name: str, fields: Fields = USUAL) -> Generator[Read, None, None]:
+    """The documents of one file that has, or had, another name than its path, with rejections.
+
+    Its format is that of the name, with which its ids and places begin.
+    """
+    found = _known(Source(path, name, path.stat().st_size), PurePosixPath(name))
+    if isinstance(found, Rejection):
+        yield Read(found, path.stat().st_size)
+        return
+    yield from read_source(*found, fields)
+
+
 def find(path: str, skip: Collection[Path] = ()) -> Iterator[Found]:
     """The files at a path and below it, in order, and what is not going to be read."""
     skipped = {each.absolute() for each in skip}
@@ -117,12 +129,17 @@ def _file(path: Path, status: os.stat_result) -> Found:
     problem = kind_problem(status.st_mode)
     if problem:
         return Rejection(name, problem)
-    known = format_of(path)
+    return _known(Source(path, name, status.st_size), path)
+
+
+def _known(source: Source, called: PurePath) -> Found:
+    """A file with the format that its name tells, or why it is not read."""
+    known = format_of(called)
     if known is None:
-        suffix = repr(path.suffix) if path.suffix else "(the name has no suffix)"
-        return Rejection(name, f"unknown format {suffix}; known are {known_suffixes()}")
+        suffix = repr(called.suffix) if called.suffix else "(the name has no suffix)"
+        return Rejection(source.name, f"unknown format {suffix}; known are {known_suffixes()}")
     format, packed = known
-    return Source(path, name, status.st_size, compressed=packed), format
+    return replace(source, compressed=packed), format
 
 
 def name_of(path: Path) -> str:

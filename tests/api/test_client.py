@@ -23,6 +23,11 @@ LEFT_OUT = {
     ("GET", "/healthz"): "is for whatever starts the process",
     ("GET", "/metrics"): "is for Prometheus",
     ("GET", "/whoami"): "is for pages; whoever writes a program knows what its key may do",
+    ("GET", "/formats"): "is for pages that take files",
+    (
+        "POST",
+        "/collections/{collection}/documents/files",
+    ): "is for shells and pages",
     ("POST", "/v1/embeddings"): "is for OpenAI's clients",
     ("GET", "/v1/models"): "is for OpenAI's clients",
     ("GET", "/v1/models/{id}"): "is for OpenAI's clients",

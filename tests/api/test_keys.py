@@ -23,6 +23,7 @@ from app.routes import (
     collections,
     compatible,
     documents,
+    files,
     imports,
     pages,
     search,
@@ -48,6 +49,8 @@ CALLS = [
     ("POST", "/search/batch", {"searches": [{"query": "x"}]}, Role.SEARCH, 200),
     ("PUT", "/documents", {"documents": []}, Role.WRITE, 200),
     ("POST", "/documents/import", None, Role.WRITE, 200),
+    ("POST", "/documents/files?name=a.txt", None, Role.WRITE, 200),
+    ("GET", "/formats", None, Role.SEARCH, 200),
     ("POST", "/documents/delete", {"ids": []}, Role.WRITE, 200),
     ("DELETE", "/documents/a", None, Role.WRITE, 404),
     ("POST", "/admin/similarity", {"a": ["x"]}, Role.ADMIN, 200),
@@ -104,8 +107,9 @@ def test_a_key_that_may_not_is_refused_before_the_body_is_read(connect) -> None:
 ROUTERS = (
     *(
         module.router
-        for module in (search, imports, documents, collections, callers, admin, status)
+        for module in (search, imports, files, documents, collections, callers, admin, status)
     ),
+    files.formats_router,
     *compatible.ROUTERS,
 )
 READING = {"/v1/embeddings", "/embed", "/similarity", "/rerank", "/v2/rerank"}

@@ -372,6 +372,117 @@ class TestCollections:
         assert re.search(r"Latency\n[\d.]+ ms", page.text("[data-name=default]"))
 
 
+class TestFiles:
+    """Files brought into a collection."""
+
+    @pytest.fixture
+    def place(self, url: str) -> Iterator[str]:
+        """An empty collection, which is gone afterwards; its address in the API."""
+        place = f"{url}/collections/shelf"
+        httpx.put(place, json={"model": "hashing"}, trust_env=False).raise_for_status()
+        yield place
+        httpx.delete(place, trust_env=False)
+
+    @staticmethod
+    def documents(place: str) -> dict[str, str]:
+        """The stored texts by their ids."""
+        told = httpx.get(f"{place}/documents", trust_env=False).json()["documents"]
+        return {one["id"]: one["text"] for one in told}
+
+    @staticmethod
+    def drop(page: Page, **files: str) -> None:
+        """Drop files of these names and contents onto the page."""
+        page.run(
+            "const transfer = new DataTransfer();"
+            "for (const [name, text] of arguments[0])"
+            " transfer.items.add(new File([text], name));"
+            "for (const kind of ['dragover', 'drop']) document.body.dispatchEvent("
+            "new DragEvent(kind, {dataTransfer: transfer, bubbles: true, cancelable: true}));",
+            list(files.items()),
+        )
+
+    @staticmethod
+    def finish(page: Page, count: int) -> list[str | None]:
+        """The states of the files, once so many are done."""
+        states = ("done", "partly", "rejected", "failed")
+        page.until(
+            lambda: (
+                len(page.all(",".join(f".file[data-state={one}]" for one in states))) == count
+                and not page.one("#stop-intake").is_displayed()
+            )
+        )
+        return [each.get_dom_attribute("data-state") for each in page.all(".file")]
+
+    def test_files_are_chosen_by_a_button(self, page: Page, place: str, tmp_path: Path) -> None:
+        """What a collection's button leads to takes files in, and leads to a search in them."""
+        (tmp_path / "moby.md").write_text("# The sea\n\nA captain hunts a white whale.\n")
+        lines = [json.dumps({"id": f"r{n}", "text": f"text {n}"}) for n in range(300)]
+        (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+        page.open("/?view=collections")
+        page.one("[data-name=shelf] .add").click()
+        page.until(lambda: page.text("#accepted").startswith("JSON Lines, JSON, CSV"))
+        assert page.address == "/?view=add&c=shelf"
+        assert page.text("#view-add h2") == "Add documents to shelf"
+        page.one("#files").send_keys(f"{tmp_path / 'moby.md'}\n{tmp_path / 'rows.jsonl'}")
+        assert self.finish(page, 2) == ["done", "done"]
+        assert page.contents(".file .state") == ["1 document written", "300 documents written"]
+        assert page.text("#intake-summary") == "2 of 2 files \u00b7 301 documents written"
+        assert "white whale" in self.documents(place)["moby.md"]
+        page.one("#search-added").click()
+        page.search("whale")
+        assert page.address == "/?q=whale&c=shelf"
+        assert "moby.md" in shown_ids(page)
+
+    def test_files_are_dropped_on_any_view(self, page: Page, place: str) -> None:
+        """What was rejected is named with its place, beside what was written."""
+        page.open("/?c=shelf")
+        self.drop(
+            page,
+            **{
+                "a.jsonl": '{"id": "a", "text": "x"}\nnot json\n{"id": "b", "text": "y"}\n',
+                "picture.png": "no text",
+                "b.txt": "plain text",
+            },
+        )
+        assert self.finish(page, 3) == ["partly", "rejected", "done"]
+        assert page.address == "/?view=add&c=shelf"
+        summary = "3 of 3 files \u00b7 3 documents written \u00b7 2 rejected"
+        assert page.text("#intake-summary") == summary
+        assert page.contents(".file:nth-child(1) .rejects b") == ["a.jsonl:2"]
+        assert "not read here" in page.text(".file:nth-child(2) .rejects")
+        assert self.documents(place) == {"a": "x", "b": "y", "b.txt": "plain text"}
+        self.drop(page, **{"b.txt": "plain text"})
+        self.finish(page, 4)
+        assert page.text(".file:nth-child(4) .state") == "1 unchanged"
+
+    def test_says_why_a_file_failed(self, page: Page, place: str) -> None:
+        """A collection that is gone takes nothing; the others' places in the queue stay."""
+        page.expected.add(404)
+        page.open("/?view=add&c=nowhere")
+        self.drop(page, **{"a.txt": "x", "b.txt": "y"})
+        assert self.finish(page, 2) == ["failed", "failed"]
+        assert "'nowhere'" in page.text(".file .state")
+        assert page.text("#intake-summary").endswith("2 files failed")
+
+    def test_markup_in_names_is_text(self, page: Page, place: str) -> None:
+        """Names come from the reader's disk, and are shown as they are."""
+        page.open("/?view=add&c=shelf")
+        self.drop(page, **{"<b>bold<br>.txt": "x"})
+        assert self.finish(page, 1) == ["done"]
+        assert page.contents(".file .name") == ["<b>bold<br>.txt"]
+        assert list(self.documents(place)) == ["<b>bold<br>.txt"]
+
+    def test_axe_finds_nothing_among_files(self, page: Page, place: str) -> None:
+        """Nor on a phone, which it fits."""
+        page.emulate(scheme="dark", width=360, height=740)
+        page.open("/?view=add&c=shelf")
+        self.drop(page, **{"a.jsonl": "not json", "b.txt": "y", "picture.png": ""})
+        self.finish(page, 3)
+        violations = Axe().run(page.driver)["violations"]
+        assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations] == []
+        assert page.run("return document.documentElement.scrollWidth") <= 360
+
+
 class TestDocument:
     """A document by itself, and what is near to it."""
 
@@ -777,6 +888,9 @@ class TestGuest:
             assert page.text("#caller p") == "The key ann may search. It is kept in this tab only."
             assert page.all("#new-collection, .delete") == []
             assert "needs a key that may admin" in page.text("#collections")
+            browser.get(f"{url}/?view=add")
+            page.until(lambda: "may not add documents" in page.text("#add-problem"))
+            assert not page.one("#drop").is_displayed()
             page.one("#tab-compare").click()
             page.until(lambda: "may not compare texts" in page.text("#heat"))
             assert not page.one("#compare").is_displayed()
@@ -799,6 +913,7 @@ class TestEveryone:
             "/?q=voyage",
             "/#/c/default/d/log",
             "/?view=collections",
+            "/?view=add",
             "/?view=compare#texts=a%20b%0Ac%20d%0Ae%20f",
         ],
     )
@@ -816,6 +931,7 @@ class TestEveryone:
             "/?q=voyage&filter=%7B%22kind%22%3A%22text%22%7D",
             "/#/c/default/d/json",
             "/?view=collections",
+            "/?view=add",
             "/?view=compare#texts=a%20b%0Ac%20d",
         ],
     )

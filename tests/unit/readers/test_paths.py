@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from indexer.documents import Document
 from indexer.errors import Unreadable
-from indexer.readers import check_paths, read_paths, total_bytes
+from indexer.readers import (
+    Rejection,
+    check_paths,
+    known_formats,
+    read_file,
+    read_paths,
+    total_bytes,
+)
 
 
 def write(path: Path, content: str = "text") -> Path:
@@ -161,3 +169,27 @@ def test_standard_input_among_files(folder: Path) -> None:
     reads = list(read_paths(["a.txt", "-", "b.txt"], stdin=stdin))
     assert [read.item.id for read in reads] == ["a.txt", "s", "b.txt"]
     assert [read.consumed for read in reads] == [3, 29, 32]
+
+
+def test_a_file_under_another_name(folder: Path) -> None:
+    """The name tells the format, and is what ids and places begin with; the path is not seen."""
+    held = folder / "held"
+    held.write_bytes(b'{"text": "x"}\nno json\n')
+    document, rejection = (read.item for read in read_file(held, "shelf/rows.JSONL"))
+    assert isinstance(document, Document)
+    assert isinstance(rejection, Rejection)
+    assert (document.id, rejection.place) == ("shelf/rows.JSONL:1", "shelf/rows.JSONL:2")
+    (unknown,) = read_file(held, "held.bin")
+    assert isinstance(unknown.item, Rejection)
+    assert (unknown.item.place, unknown.consumed) == ("held.bin", held.stat().st_size)
+
+
+def test_every_known_suffix_is_read(folder: Path) -> None:
+    """Whatever suffix is told, packed ones included, leads to a reader."""
+    held = folder / "held"
+    held.write_bytes(b"\x00")
+    suffixes = [suffix for _, found in known_formats() for suffix in found]
+    assert len(set(suffixes)) == len(suffixes)
+    for suffix in suffixes:
+        reasons = [getattr(read.item, "reason", "") for read in read_file(held, f"a{suffix}")]
+        assert not any("unknown format" in reason for reason in reasons)

@@ -1,0 +1,234 @@
+"""Files as they are: taken in one at a time, read by the library's readers, and stored."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final
+
+import anyio
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Scope
+
+from app.audit import note_counts
+from app.batching import Overloaded
+from app.limits import check_file
+from app.problems import describe, problem_document
+from app.requests import CollectionName, GuardedRoute, ServiceNeeded, needs, pieces_before
+from app.roles import Role
+from app.routes.imports import (
+    BATCH_CHARACTERS,
+    BATCH_DOCUMENTS,
+    NDJSON,
+    Conversation,
+    failure_line,
+    report_line,
+)
+from app.schemas import (
+    FileParameters,
+    FileProgress,
+    FileRejection,
+    FileSummary,
+    FormatsView,
+    FormatView,
+)
+from app.service import Service
+from app.settings import PREFIX
+from indexer.collection import Collection
+from indexer.documents import Document
+from indexer.errors import BearingError, StorageFailed, TooLarge
+from indexer.ingest import Stored
+from indexer.readers import Read, Rejection, known_formats, read_file
+
+router = APIRouter(tags=["documents"], route_class=GuardedRoute)
+formats_router = APIRouter(tags=["documents"], route_class=GuardedRoute)
+
+BINARY: Final = "application/octet-stream"
+
+
+@formats_router.get("/formats")
+async def list_formats(service: ServiceNeeded) -> FormatsView:
+    """The formats of files that are read, by the suffixes of their names, and the largest size."""
+    formats = [FormatView(name=name, suffixes=list(found)) for name, found in known_formats()]
+    return FormatsView(formats=formats, max_file_bytes=service.settings.max_file_bytes)
+
+
+@router.post(
+    "/documents/files",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {NDJSON: {"schema": {"type": "string"}}},
+            "description": "A line for each batch, each rejected part, and the end.",
+        }
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {BINARY: {"schema": {"type": "string", "format": "binary"}}},
+            "description": "The file as it is.",
+        }
+    },
+)
+@needs(Role.WRITE)
+async def take_file(
+    parameters: Annotated[FileParameters, Query()],
+    name: CollectionName,
+    service: ServiceNeeded,
+    request: Request,
+) -> Response:
+    """Add or replace the documents of a file, read as `bearing index` would: see /formats.
+
+    Answers in JSON Lines as the import does: `{"event": "rejected", "place", "reason"}` for what
+    holds no document, `{"event": "progress", ...}` when a batch is durable, and at the end
+    `{"event": "done", ...}`, or `{"event": "failed", "problem": {...}}`. What was called progress
+    stays, whatever comes after.
+    """
+    check_file(request.headers, service.settings)
+    intake = FileIntake(service, await service.writable(name), parameters.name)
+    body = pieces_before(request.stream(), service.settings.body_seconds)
+    return Conversation(intake.answer(body, request.scope))
+
+
+@dataclass(slots=True)
+class Tally:
+    """How much of a file was taken in."""
+
+    size: int = 0
+    consumed: int = 0
+    written: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    truncated: list[str] = field(default_factory=list)
+
+    def add(self, stored: Stored) -> None:
+        """Count what a batch did."""
+        self.written += stored.written + stored.amended
+        self.unchanged += stored.unchanged
+        self.truncated.extend(stored.truncated)
+
+    def tell(self, scope: Scope) -> None:
+        """Leave for the audit log what was done."""
+        counts = {"written": self.written, "unchanged": self.unchanged, "rejected": self.rejected}
+        note_counts(scope, **counts)
+
+    def progress(self) -> FileProgress:
+        """What is durable by now."""
+        return FileProgress(
+            bytes=self.consumed,
+            size=self.size,
+            written=self.written,
+            unchanged=self.unchanged,
+            rejected=self.rejected,
+        )
+
+    def summary(self) -> FileSummary:
+        """What the whole file did."""
+        return FileSummary(
+            size=self.size,
+            written=self.written,
+            unchanged=self.unchanged,
+            rejected=self.rejected,
+            truncated=self.truncated,
+        )
+
+
+class FileIntake:
+    """One file: held on disk while it comes, since some formats begin at their end; then read."""
+
+    def __init__(self, service: Service, collection: Collection, name: str) -> None:
+        self._service = service
+        self._collection = collection
+        self._name = name
+        self._tally = Tally()
+
+    async def answer(self, body: AsyncIterable[bytes], scope: Scope) -> AsyncGenerator[bytes, None]:
+        """The lines of the answer; they end without a summary if the client leaves early."""
+        try:
+            async with self._received(body) as path:
+                async for report in self._reports(path):
+                    yield report_line(report)
+        except ClientDisconnect:
+            return
+        except (BearingError, Overloaded) as error:
+            yield failure_line(describe(scope, error))
+        except HTTPException as error:
+            yield failure_line(problem_document(scope, error.status_code, error.detail))
+        finally:
+            self._tally.tell(scope)
+
+    @asynccontextmanager
+    async def _received(self, body: AsyncIterable[bytes]) -> AsyncIterator[Path]:
+        """The file in full; it is gone afterwards."""
+        with self._service.place_for_a_file(), _temporary_folder() as folder:
+            path = folder / "file"
+            try:
+                await self._hold(body, path)
+            except OSError as error:
+                raise StorageFailed(f"cannot hold {self._name!r}: {error.strerror}") from error
+            yield path
+
+    async def _hold(self, body: AsyncIterable[bytes], path: Path) -> None:
+        async with await anyio.open_file(path, "wb") as file:
+            async for piece in body:
+                self._tally.size += len(piece)
+                self._refuse_over(self._service.settings.max_file_bytes)
+                await file.write(piece)
+
+    def _refuse_over(self, limit: int) -> None:
+        if self._tally.size > limit:
+            raise TooLarge(f"the file has more than {limit} bytes ({PREFIX}MAX_FILE_BYTES)")
+
+    async def _reports(self, path: Path) -> AsyncIterator[BaseModel]:
+        with closing(read_file(path, self._name)) as reads:
+            while taken := await self._service.writes.run(_next_reads, reads):
+                batch = []
+                for read in taken:
+                    item = self._within_bounds(read.item)
+                    if isinstance(item, Rejection):
+                        self._tally.rejected += 1
+                        yield FileRejection(place=item.place, reason=item.reason)
+                    else:
+                        batch.append(item)
+                if batch:
+                    self._tally.add(await self._service.store(self._collection, batch))
+                self._tally.consumed = taken[-1].consumed
+                yield self._tally.progress()
+        yield self._tally.summary()
+
+    def _within_bounds(self, item: Document | Rejection) -> Document | Rejection:
+        limit = self._service.settings.max_characters
+        if isinstance(item, Rejection) or len(item.content) <= limit:
+            return item
+        reason = f"{len(item.content)} characters, at most {limit} ({PREFIX}MAX_CHARACTERS)"
+        return Rejection(f"{self._name}: document {item.id!r}", reason)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder where the system wants such (TMPDIR)."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="bearing-")
+    except OSError as error:
+        raise StorageFailed(f"there is no folder to hold files in: {error.strerror}") from error
+    with folder:
+        yield Path(folder.name)
+
+
+def _next_reads(reads: Iterator[Read]) -> list[Read]:
+    """About a batch of what comes next; nothing at the end."""
+    taken: list[Read] = []
+    characters = 0
+    for read in reads:
+        taken.append(read)
+        characters += len(read.item.text) if isinstance(read.item, Document) else 0
+        if len(taken) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
+            break
+    return taken
