@@ -43,7 +43,8 @@ export function addView(navigate, changed) {
     take(await files);
   });
 
-  function take(files) {
+  async function take(files) {
+    await learn();
     if (accepts && files.length) queue.take(files, collection, accepts);
   }
 
@@ -65,16 +66,17 @@ export function addView(navigate, changed) {
     byId("add-into").textContent = collection;
     byId("drop").hidden = !mayWrite;
     byId("add-problem").replaceChildren(...(mayWrite ? [] : [rightsNotice("add documents", caller, "write")]));
-    if (mayWrite && !accepts) await learn(state, { caller });
+    if (mayWrite) await learn();
   }
 
-  /** Asks what files are read here. */
-  async function learn(state, known) {
+  /** Asks once what files are read here. */
+  async function learn() {
     try {
-      accepts = await request("formats");
+      accepts ??= await request("formats");
+      byId("add-problem").querySelector(".problem")?.remove();
       byId("accepted").textContent = `${accepts.formats.map(({ name }) => name).join(", ")}; up to ${size(accepts.max_file_bytes)} each.`;
     } catch (problem) {
-      byId("add-problem").replaceChildren(problemNotice(problem, () => show(state, known)));
+      byId("add-problem").replaceChildren(problemNotice(problem, learn));
     }
   }
 

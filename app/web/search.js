@@ -9,7 +9,7 @@ import { withCondition } from "./filters.js";
 import { axisOf, focusOn, hitItems, settle, tapeOf, walkable } from "./hits.js";
 import { noteLatency } from "./latencies.js";
 import { command, curlNotice, emptyNotice, problemNotice } from "./notices.js";
-import { modesOf } from "./offers.js";
+import { may, modesOf } from "./offers.js";
 import { askWhy } from "./why.js";
 
 /**
@@ -23,6 +23,7 @@ export function searchView(navigate) {
   const panel = filterPanel(() => submit());
   let asked = null;
   let running = null;
+  let addButton = () => null;
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -62,7 +63,8 @@ export function searchView(navigate) {
     fillIn(state, known);
     running?.abort();
     clear();
-    about(state, known);
+    addButton = () => (may(known.caller, "write") ? element("button", { type: "button", className: "primary add", onclick: () => navigate({ view: "add" }) }, "Add documents") : null);
+    about(state, known, addButton());
     if (state.query || state.like.length) await run(state);
   }
 
@@ -96,7 +98,7 @@ export function searchView(navigate) {
     byId("about").replaceChildren();
     byId("summary").replaceChildren(...summaryOf(answer, hits.length, state));
     showHits(search, { ...answer, hits });
-    byId("after").replaceChildren(...[!hits.length && noHits(state), moreButton(search, hits.length), curlNotice(asCurl(path, body))].filter(Boolean));
+    byId("after").replaceChildren(...[!hits.length && noHits(state, addButton()), moreButton(search, hits.length), curlNotice(asCurl(path, body))].filter(Boolean));
   }
 
   /** Adds a page to the list; bars that would lie by another axis than before are drawn anew. */
@@ -185,15 +187,16 @@ function summaryOf({ mode, exact, truncated, total, took_ms: took }, shown, stat
   ].filter(Boolean);
 }
 
-function noHits({ filter }) {
+function noHits({ filter }, addButton) {
   if (filter) return emptyNotice("No document passes this filter", element("p", {}, "Loosen it or take it away: a search without one always finds something."));
-  return emptyNotice("Nothing to find yet", element("p", {}, "This collection is empty. Put documents into it:"), command("bearing index PATH"));
+  const how = addButton ? "This collection is empty. Drop files on this page, or choose them:" : "This collection is empty. Put documents into it:";
+  return emptyNotice("Nothing to find yet", element("p", {}, how), addButton, command("bearing index PATH"));
 }
 
 /** The collection at a glance, before anything is asked. */
-function about(state, { collections }) {
+function about(state, { collections }, addButton) {
   const found = collections.find(({ name }) => name === state.collection);
-  byId("about").replaceChildren(!found ? missing(state, collections) : found.error ? broken(found) : glance(found));
+  byId("about").replaceChildren(!found ? missing(state, collections) : found.error ? broken(found) : glance(found, addButton));
 }
 
 const broken = ({ name, error }) => problemNotice(new Problem(`The collection ${name} cannot be opened`, error));
@@ -203,8 +206,8 @@ function missing({ collection }, collections) {
   return emptyNotice(`There is no collection ${collection}`, element("p", {}, `Choose another above: ${collections.map(({ name }) => name).join(", ")}.`));
 }
 
-function glance(collection) {
-  if (!collection.documents) return noHits({ filter: "" });
+function glance(collection, addButton) {
+  if (!collection.documents) return noHits({ filter: "" }, addButton);
   return element(
     "div",
     { className: "glance" },

@@ -386,7 +386,7 @@ class TestFiles:
     @staticmethod
     def documents(place: str) -> dict[str, str]:
         """The stored texts by their ids."""
-        told = httpx.get(f"{place}/documents", trust_env=False).json()["documents"]
+        told = httpx.get(f"{place}/documents?limit=1000", trust_env=False).json()["documents"]
         return {one["id"]: one["text"] for one in told}
 
     @staticmethod
@@ -463,6 +463,21 @@ class TestFiles:
         assert self.finish(page, 2) == ["failed", "failed"]
         assert "'nowhere'" in page.text(".file .state")
         assert page.text("#intake-summary").endswith("2 files failed")
+
+    def test_can_be_stopped(self, page: Page, place: str) -> None:
+        """What waits is left out; what is stored stays, and the list says which is which."""
+        page.open("/?view=add&c=shelf")
+        names = [f"{n:03}.txt" for n in range(200)]
+        self.drop(page, **dict.fromkeys(names, "some text"))
+        page.until(lambda: page.one("#stop-intake").is_displayed())
+        page.one("#stop-intake").click()
+        self.finish(page, len(names))
+        states = page.contents(".file .state")
+        done, stopped = states.count("1 document written"), states.count("Stopped")
+        assert done + stopped == len(names)
+        assert stopped
+        stored = sorted(self.documents(place))
+        assert stored in (names[:done], names[: done + 1])  # one may be stored, and not be told
 
     def test_markup_in_names_is_text(self, page: Page, place: str) -> None:
         """Names come from the reader's disk, and are shown as they are."""
@@ -691,6 +706,10 @@ class TestAddress:
         """An empty collection tells how to fill it, a missing one what there is instead."""
         page.open("/?c=bare")
         assert "bearing index" in page.text("#about")
+        page.one("#about .add").click()
+        page.settle()
+        assert page.address == "/?view=add&c=bare"
+        assert page.text("#view-add h2") == "Add documents to bare"
         page.open("/?c=bare&q=rows")
         assert "Nothing to find yet" in page.text("#after")
         page.open("/?c=gone")
