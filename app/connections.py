@@ -1,37 +1,51 @@
-"""How long a connection may take over a request's head, and how much of one it may send.
+"""How many connections there may be, and how long and how large a request's head on one.
 
-uvicorn bounds neither, and answers what is no HTTP in plain text. What is known once a head is
-whole is checked in :mod:`app.security`.
+uvicorn bounds none of these as is wanted here, and answers what is no HTTP in plain text. What is
+known once a head is whole is checked in :mod:`app.security`.
 """
 
 from __future__ import annotations
 
 from asyncio import TimerHandle
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+SURPLUS_SECONDS: Final = 1.0
+"""How long a connection too many may take to say anything, so that it can be told so."""
+
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 on one connection, closed if a head is too slow or too long.
+    """HTTP/1.1 on one connection, closed if it is one too many, or a head too slow or too long.
 
     The time runs from the opening of the connection, and from each answer, to the end of the
     next head: so it also bounds how long a body may go on to arrive that nobody reads any more.
     """
 
-    def __init__(self, *given: Any, head_seconds: float, max_head_bytes: int, **named: Any) -> None:  # noqa: ANN401 -- the server's own
+    def __init__(
+        self,
+        *given: Any,  # noqa: ANN401 -- the server's own
+        head_seconds: float,
+        max_head_bytes: int,
+        max_connections: int,
+        **named: Any,  # noqa: ANN401 -- the server's own
+    ) -> None:
         super().__init__(*given, **named)
+        self.max_connections = max_connections
         self.head_seconds = head_seconds
         self.max_head_bytes = max_head_bytes
         self._waiting: TimerHandle | None = None
         self._is_in_head = False
         self._head_bytes = 0
+        self._is_surplus = False
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 -- asyncio's own
         """Begin to wait for a head."""
         super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            self._is_surplus, self.head_seconds = True, SURPLUS_SECONDS
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -41,6 +55,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what was sent, unless it is more than a head may be long without an end."""
+        if self._is_surplus:
+            # only now: a client that is still sending might be cut off before it reads
+            self._refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"there are {self.max_connections} connections (BEARING_MAX_CONNECTIONS)",
+                b"retry-after: 1\r\n",
+            )
+            return
         if self._is_in_head:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -90,7 +112,7 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+    def _refuse(self, status: HTTPStatus, detail: str, header: bytes = b"") -> None:
         if self.transport.is_closing():
             return
         if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
@@ -108,7 +130,7 @@ class BoundedProtocol(HttpToolsProtocol):
             STATUS_LINE[status] + b"content-type: application/problem+json\r\n"
             b"x-content-type-options: nosniff\r\n"
             b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
-            b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(content)
+            b"%bconnection: close\r\ncontent-length: %d\r\n\r\n" % (header, len(content))
         )
         self.transport.write(head + content)
         self.transport.close()

@@ -304,6 +304,7 @@ def uvicorn_config(app: ASGIApp | str, settings: Settings) -> uvicorn.Config:
         BoundedProtocol,
         head_seconds=settings.head_seconds,
         max_head_bytes=settings.max_head_bytes,
+        max_connections=settings.max_connections,
     )
     return uvicorn.Config(
         app,

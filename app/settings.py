@@ -151,6 +151,7 @@ class Settings(BaseSettings):
         30, ge=0, description="Time to answer what was accepted after a signal to stop."
     )
 
+    max_connections: int = Field(1_000, ge=1, description="Most connections of a process at once.")
     max_headers: int = Field(100, ge=1, description="Most headers of a request.")
     max_head_bytes: int = Field(
         65_536, ge=1_024, description="Longest head of a request: its URL and headers."

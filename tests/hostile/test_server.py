@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -145,6 +145,23 @@ def test_a_head_that_does_not_end_is_given_up(url: str, sent: bytes) -> None:
         assert b"BEARING_HEAD_SECONDS" in answer
     else:
         assert answer == b""
+
+
+def test_a_connection_too_many_is_told_so(tmp_path: Path) -> None:
+    """503 with a time to come again; once others have gone, all is well."""
+    asking = head("GET", "/healthz", "Connection: close")
+    with running_service(tmp_path, SETTINGS | {"MAX_CONNECTIONS": "20"}) as url:
+        while status_of(ask(url, asking)) != 200:
+            pass  # until whoever waited for the service has gone
+        with ExitStack() as stack:
+            for _ in range(20):
+                stack.enter_context(connected(url))
+            answer = ask(url, asking)
+            assert status_of(answer) == 503
+            assert b"retry-after: 1\r\n" in answer
+            assert b"BEARING_MAX_CONNECTIONS" in answer
+        while status_of(ask(url, asking)) != 200:
+            pass  # the test's time is bounded
 
 
 @pytest.mark.parametrize("filling", [b"X-A: b\r\n", b"a" * 1000])
