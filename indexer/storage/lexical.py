@@ -12,6 +12,7 @@ import os
 import shutil
 import struct
 import tempfile
+import time
 import unicodedata
 import weakref
 import zlib
@@ -49,6 +50,10 @@ MOST_WORDS: Final = 256
 """Of the first so many different words of a query, so many of the rarest are searched for."""
 
 WRITER_BYTES: Final = 48_000_000
+LOCK_SECONDS: Final = 2.0
+"""How long a lock that nobody should hold is waited for."""
+
+_POLL_SECONDS: Final = 0.01
 _META: Final = "meta.json"
 _KINDS: Final = ("idx", "pos", "term", "fieldnorm", "fast", "store")
 """The files of a segment; one with deleted documents has another."""
@@ -300,12 +305,27 @@ class Inverted:
         """
         try:
             with _translated(self._place):
-                writer = self._index.writer(WRITER_BYTES, 1)
+                writer = self._writer()
                 yield Changes(writer, self._index.schema)
                 writer.commit()
                 writer.wait_merging_threads()
         except Damaged as error:
             raise StorageFailed(f"cannot write {error}") from error
+
+    def _writer(self) -> tantivy.IndexWriter:
+        """The only one there may be.
+
+        The last one's lock can outlive it by a moment: a process that is just being started from
+        this one has inherited the locked file, until it becomes its own program.
+        """
+        end = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                return self._index.writer(WRITER_BYTES, 1)
+            except ValueError as error:
+                if "LockBusy" not in str(error) or time.monotonic() > end:
+                    raise
+                time.sleep(_POLL_SECONDS)
 
 
 class _Mirror:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from indexer.collection import Language
-from indexer.errors import Damaged
+from indexer.errors import Damaged, StorageFailed
 from indexer.storage.lexical import Analyzer, Inverted
 
 ENGLISH = Analyzer(Language.ENGLISH)
@@ -102,6 +104,23 @@ def test_changes_replace_and_remove(folder: Path) -> None:
         changes.add([(1, "a horse")])
     assert found(folder, "cats") == []
     assert found(folder, "horses") == [1]
+
+
+def test_a_lock_that_goes_away_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that a process holds which is just being started; one that stays is told."""
+    with (folder / ".tantivy-writer.lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        threading.Timer(0.2, fcntl.flock, (held, fcntl.LOCK_UN)).start()
+        with Inverted.open(folder, ENGLISH).changing() as changes:
+            changes.add([(4, "a horse")])
+        assert found(folder, "horse") == [4]
+        fcntl.flock(held, fcntl.LOCK_EX)
+        monkeypatch.setattr("indexer.storage.lexical.LOCK_SECONDS", 0.1)
+        with (
+            pytest.raises(StorageFailed, match="LockBusy"),
+            Inverted.open(folder, ENGLISH).changing(),
+        ):
+            pass
 
 
 def test_chosen_documents_are_scored_as_in_a_search(folder: Path) -> None:
