@@ -66,6 +66,12 @@ RUN case "$TORCH" in \
       *) echo "TORCH is with or without, not $TORCH" >&2; exit 1 ;; \
     esac \
  && /opt/bearing/bin/pip uninstall --yes pip setuptools
+
+# A software bill of materials of what is left.
+RUN pip install --constraint constraints.txt cyclonedx-bom \
+ && cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+      --output-file /opt/bearing/share/bearing/bearing.cdx.json /opt/bearing/bin/python
+
 WORKDIR /opt/bearing/lib/python3.11/site-packages
 RUN rm -rf pyarrow/include pyarrow/tests pyarrow/*flight* openvino/include \
       openvino/libs/libopenvino_intel_[gn]pu_plugin.so openvino/libs/cache.json \
