@@ -80,6 +80,7 @@ def project(
     affinities = Uniform(
         k_neighbors=nearest.shape[1],
         knn_index=PrecomputedNeighbors(nearest, distances.astype(np.float64)),
+        symmetrize="mean",
         n_jobs=threads,
         random_state=_SEED,
     )
@@ -92,7 +93,7 @@ def project(
     )
     for before, steps, exaggeration in (
         (0, EARLY_STEPS, _EARLY_EXAGGERATION),
-        (EARLY_STEPS, STEPS, 1.0),
+        (EARLY_STEPS, STEPS, None),  # not 1, by which the rate of learning would be divided
     ):
         embedding.optimize(
             n_iter=steps,
