@@ -23,6 +23,7 @@ FLAGS = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
+    "--enable-unsafe-swiftshader",  # draws WebGL without one
     "--disable-quic",
     "--disable-dev-shm-usage",
     "--no-first-run",

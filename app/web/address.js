@@ -4,7 +4,7 @@
 
 const LONGEST_FRAGMENT = 4_000;
 const DOCUMENT = /^#\/c\/([^/]+)\/d\/(.+)$/;
-const VIEWS = ["search", "compare", "collections", "add"];
+const VIEWS = ["search", "map", "compare", "collections", "add"];
 
 /** The state that an address names; what it leaves out has its default. */
 export function readAddress(location = window.location) {

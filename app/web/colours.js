@@ -64,3 +64,10 @@ function unOklab([lightness, a, b]) {
     -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s,
   ];
 }
+
+/** A colour by lightness and chroma in Oklab and the angle of its hue, as [r, g, b] from 0 to 255. */
+export function oklch(lightness, chroma, degrees) {
+  const angle = degrees / 180 * Math.PI;
+  const rgb = unOklab([lightness, chroma * Math.cos(angle), chroma * Math.sin(angle)]);
+  return rgb.map((c) => Math.round(255 * encoded(Math.min(1, Math.max(0, c)))));
+}

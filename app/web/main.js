@@ -7,6 +7,7 @@ import { collectionsView } from "./collections.js";
 import { compareView } from "./compare.js";
 import { documentView } from "./document.js";
 import { byId, element } from "./dom.js";
+import { mapView } from "./map.js";
 import { keyButton, problemNotice } from "./notices.js";
 import { readOffers } from "./offers.js";
 import { searchView } from "./search.js";
@@ -21,6 +22,7 @@ async function start() {
   const views = {
     search: searchView(navigate),
     document: documentView(navigate),
+    map: mapView(navigate),
     compare: compareView(navigate),
     collections: collectionsView(navigate, refresh, changed),
     add: addView(navigate, changed),
@@ -101,7 +103,7 @@ function tellCaller({ name, role, guarded }) {
 }
 
 function titleOf({ view, query, document: id }) {
-  const subject = { compare: "Compare", collections: "Collections", add: "Add documents", document: id, search: query }[view];
+  const subject = { map: "Map", compare: "Compare", collections: "Collections", add: "Add documents", document: id, search: query }[view];
   return subject ? `${subject} \u2013 Bearing` : "Bearing";
 }
 

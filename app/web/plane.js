@@ -1,0 +1,371 @@
+// Points on a plane that is moved and magnified: drawn by WebGL, by a 2-D canvas where there is none.
+
+const GREATEST = 400; // times the size at which all is seen
+const LEAST = 0.5;
+const MARGIN = 0.94;
+const FADED = 0.16;
+const REACH = 14; // pixels around a pointer in which a point is meant
+const STEP = 90; // pixels that an arrow moves by
+const ZOOM = 1.5; // times that a key or button magnifies by
+
+const VERTICES = `
+attribute vec2 place; attribute vec4 colour; uniform vec2 centre; uniform vec2 factor; uniform float size; varying vec4 shade;
+void main() { gl_Position = vec4((place - centre) * factor, 0.0, 1.0); gl_PointSize = size; shade = colour; }`;
+const FRAGMENTS = `
+precision mediump float; varying vec4 shade; uniform float opacity;
+void main() {
+  float alpha = smoothstep(0.5, 0.38, length(gl_PointCoord - 0.5)) * shade.a * opacity;
+  gl_FragColor = vec4(shade.rgb * alpha, alpha);
+}`;
+
+/**
+ * A plane of points in an element, which it fills.
+ * @param {HTMLElement} host
+ * @param {{onPoint: (index: number | null) => void, onOpen: (index: number) => void, onMove: () => void}} tell
+ */
+export function planeIn(host, { onPoint, onOpen, onMove }) {
+  const canvas = document.createElement("canvas");
+  host.prepend(canvas);
+  const painter = webglPainter(canvas) ?? flatPainter(canvas);
+  host.dataset.renderer = painter.name;
+  const camera = { x: 0, y: 0, scale: 1 };
+  let points = { xy: new Float32Array(0), count: 0, colours: new Uint8Array(0) };
+  let lit = null;
+  let pointed = null;
+  let cells = null;
+  let drawing = 0;
+  let whole = true;
+  let ink = inkOf(host);
+
+  const width = () => canvas.clientWidth || 1;
+  const height = () => canvas.clientHeight || 1;
+  const fitting = () => (Math.min(width(), height()) / 2) * MARGIN;
+
+  /** Where a place is seen, in pixels of the element. */
+  const seenAt = (x, y) => [(x - camera.x) * camera.scale + width() / 2, height() / 2 - (y - camera.y) * camera.scale];
+  const placeAt = (left, top) => [(left - width() / 2) / camera.scale + camera.x, (height() / 2 - top) / camera.scale + camera.y];
+
+  /** Draws with the next frame, once however often it is asked for. */
+  function draw() {
+    drawing ||= requestAnimationFrame(drawNow);
+  }
+
+  function drawNow() {
+    drawing = 0;
+    const ratio = Math.min(window.devicePixelRatio || 1, 2);
+    const [across, down] = [Math.round(width() * ratio), Math.round(height() * ratio)];
+    if (canvas.width !== across || canvas.height !== down) [canvas.width, canvas.height] = [across, down];
+    const magnified = camera.scale / fitting();
+    const size = Math.min(12, Math.max(1.7, 5 * (1_000 / Math.max(points.count, 300)) ** 0.25 * magnified ** 0.35));
+    painter.draw({ camera, width: width(), height: height(), ratio, size, lit, pointed, points, ink });
+    Object.assign(host.dataset, { x: camera.x, y: camera.y, scale: camera.scale });
+    onMove();
+  }
+
+  function moveTo(x, y, scale) {
+    const fit = fitting();
+    camera.scale = Math.min(GREATEST * fit, Math.max(LEAST * fit, scale));
+    [camera.x, camera.y] = [x, y].map((at) => Math.min(1, Math.max(-1, at)));
+    whole = false;
+    draw();
+  }
+
+  /** Magnifies so that what is at a pixel stays there. */
+  function zoomAt(left, top, times) {
+    const [x, y] = placeAt(left, top);
+    const scale = Math.min(GREATEST * fitting(), Math.max(LEAST * fitting(), camera.scale * times));
+    moveTo(x - (left - width() / 2) / scale, y - (height() / 2 - top) / scale, scale);
+  }
+
+  function showAll() {
+    moveTo(0, 0, fitting());
+    whole = true;
+  }
+
+  function point(index) {
+    if (index === pointed) return;
+    pointed = index;
+    draw();
+    onPoint(index);
+  }
+
+  /** The point nearest to a pixel, null if none is within reach. */
+  function nearestTo(left, top, reach = REACH) {
+    return cells?.nearest(...placeAt(left, top), reach / camera.scale) ?? null;
+  }
+
+  listen(host, { camera, zoomAt, moveTo, showAll, nearestTo, point, onOpen, pointed: () => pointed, middle: () => [width() / 2, height() / 2] });
+  new ResizeObserver(() => (whole ? showAll() : draw())).observe(host);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    ink = inkOf(host);
+    draw();
+  });
+
+  return {
+    /** Shows other points: places (2n), colours (4n bytes). */
+    setPoints(xy, colours) {
+      points = { xy, colours, count: xy.length / 2 };
+      cells = cellsOf(xy);
+      pointed = lit = null;
+      painter.load(points);
+      draw();
+    },
+    setColours(colours) {
+      points = { ...points, colours };
+      painter.load(points);
+      draw();
+    },
+    /** Lights up some points and fades the others; null shows all alike. */
+    light(indices) {
+      lit = indices;
+      host.dataset.lit = String(indices?.length ?? "");
+      draw();
+    },
+    showAll,
+    zoom: (times) => zoomAt(width() / 2, height() / 2, times),
+    goTo: (x, y, times) => moveTo(x, y, times * fitting()),
+    seenAt,
+    size: () => [width(), height()],
+    ZOOM,
+  };
+}
+
+const inkOf = (host) => {
+  const [ink, paper, accent] = ["--ink", "--sheet", "--rose"].map((name) => getComputedStyle(host).getPropertyValue(name).trim());
+  return { ink: bytes(ink), paper: bytes(paper), accent: bytes(accent) };
+};
+const bytes = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16) || 0);
+
+/** Pointer, wheel and keys. */
+function listen(host, { camera, zoomAt, moveTo, showAll, nearestTo, point, onOpen, pointed, middle }) {
+  const held = new Map();
+  let travelled = 0;
+  const inside = ({ clientX, clientY }) => {
+    const box = host.getBoundingClientRect();
+    return [clientX - box.left, clientY - box.top];
+  };
+
+  host.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+    zoomAt(...inside(event), Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002)));
+  }, { passive: false });
+
+  host.addEventListener("pointerdown", (event) => {
+    if (event.button || event.target.closest("button")) return;
+    host.setPointerCapture(event.pointerId);
+    held.set(event.pointerId, inside(event));
+    if (held.size === 1) travelled = 0;
+  });
+
+  host.addEventListener("pointermove", (event) => {
+    const now = inside(event);
+    const before = held.get(event.pointerId);
+    if (!before) {
+      if (event.pointerType !== "touch") point(nearestTo(...now));
+      return;
+    }
+    travelled += Math.hypot(now[0] - before[0], now[1] - before[1]);
+    if (held.size === 1 && travelled > 3) moveTo(camera.x - (now[0] - before[0]) / camera.scale, camera.y + (now[1] - before[1]) / camera.scale, camera.scale);
+    if (held.size === 2) pinch(before, now, [...held].find(([id]) => id !== event.pointerId)[1]);
+    held.set(event.pointerId, now);
+  });
+
+  function pinch(before, now, other) {
+    const spread = ([x, y]) => Math.max(1, Math.hypot(x - other[0], y - other[1]));
+    const middleOf = ([x, y]) => [(x + other[0]) / 2, (y + other[1]) / 2];
+    const [from, to] = [middleOf(before), middleOf(now)];
+    moveTo(camera.x - (to[0] - from[0]) / camera.scale, camera.y + (to[1] - from[1]) / camera.scale, camera.scale);
+    zoomAt(...to, spread(now) / spread(before));
+  }
+
+  const release = (event) => {
+    const tapped = held.delete(event.pointerId) && !held.size && travelled <= 3 && event.type === "pointerup";
+    if (!tapped) return;
+    const meant = nearestTo(...inside(event), event.pointerType === "touch" ? 2 * REACH : REACH);
+    if (meant === null) return point(null);
+    if (event.pointerType === "touch" && meant !== pointed()) return point(meant); // first says what it is
+    onOpen(meant);
+  };
+  host.addEventListener("pointerup", release);
+  host.addEventListener("pointercancel", release);
+  host.addEventListener("pointerleave", () => held.size || point(null));
+
+  const pointMiddle = () => point(nearestTo(...middle(), 4 * REACH));
+  host.addEventListener("focus", () => host.matches(":focus-visible") && pointMiddle());
+  host.addEventListener("keydown", (event) => {
+    if (event.target !== host || event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = STEP / camera.scale;
+    const act = {
+      ArrowLeft: () => moveTo(camera.x - step, camera.y, camera.scale),
+      ArrowRight: () => moveTo(camera.x + step, camera.y, camera.scale),
+      ArrowUp: () => moveTo(camera.x, camera.y + step, camera.scale),
+      ArrowDown: () => moveTo(camera.x, camera.y - step, camera.scale),
+      "+": () => zoomAt(...middle(), ZOOM),
+      "=": () => zoomAt(...middle(), ZOOM),
+      "-": () => zoomAt(...middle(), 1 / ZOOM),
+      0: showAll,
+      Home: showAll,
+      Enter: () => pointed() !== null && onOpen(pointed()),
+    }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+    if (event.key !== "Enter") pointMiddle();
+  });
+}
+
+/** Points in the cells of a grid, so that the nearest to a place is found among few. */
+function cellsOf(xy) {
+  const count = xy.length / 2;
+  const side = Math.min(1_024, Math.max(1, Math.ceil(Math.sqrt(count / 2))));
+  const cellAlong = (at) => Math.min(side - 1, Math.max(0, Math.floor(((at + 1) / 2) * side)));
+  const starts = new Uint32Array(side * side + 1);
+  const cellOf = new Uint32Array(count);
+  for (let i = 0; i < count; i++) {
+    cellOf[i] = cellAlong(xy[2 * i + 1]) * side + cellAlong(xy[2 * i]);
+    starts[cellOf[i] + 1]++;
+  }
+  for (let cell = 0; cell < side * side; cell++) starts[cell + 1] += starts[cell];
+  const next = starts.slice(0, -1);
+  const members = new Uint32Array(count);
+  for (let i = 0; i < count; i++) members[next[cellOf[i]]++] = i;
+
+  return {
+    nearest(x, y, reach) {
+      let best = null;
+      let least = reach * reach;
+      for (let row = cellAlong(y - reach); row <= cellAlong(y + reach); row++) {
+        const [first, last] = [row * side + cellAlong(x - reach), row * side + cellAlong(x + reach)];
+        for (let at = starts[first]; at < starts[last + 1]; at++) {
+          const square = (xy[2 * members[at]] - x) ** 2 + (xy[2 * members[at] + 1] - y) ** 2;
+          if (square < least) [least, best] = [square, members[at]];
+        }
+      }
+      return best;
+    },
+  };
+}
+
+/** A painter by WebGL; null where that is not to be had. */
+function webglPainter(canvas) {
+  const gl = canvas.getContext("webgl", { antialias: false, premultipliedAlpha: true });
+  if (!gl) return null;
+  let scene = sceneOf(gl);
+  let kept = null;
+  canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
+  canvas.addEventListener("webglcontextrestored", () => {
+    scene = sceneOf(gl);
+    if (kept) load(kept);
+  });
+
+  function load(points) {
+    kept = points;
+    gl.bindBuffer(gl.ARRAY_BUFFER, scene.places);
+    gl.bufferData(gl.ARRAY_BUFFER, points.xy, gl.STATIC_DRAW);
+    gl.bindBuffer(gl.ARRAY_BUFFER, scene.colours);
+    gl.bufferData(gl.ARRAY_BUFFER, points.colours, gl.STATIC_DRAW);
+  }
+
+  function draw({ camera, width, height, ratio, size, lit, pointed, points, ink }) {
+    gl.viewport(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    gl.uniform2f(scene.centre, camera.x, camera.y);
+    gl.uniform2f(scene.factor, (2 * camera.scale) / width, (2 * camera.scale) / height);
+    const pass = (diameter, opacity, indices, colour) => {
+      gl.uniform1f(scene.size, diameter * ratio);
+      gl.uniform1f(scene.opacity, opacity);
+      bind(indices ? some(points.xy, indices) : scene.places, indices && scene.few, scene.place, 2, gl.FLOAT);
+      if (colour) {
+        gl.disableVertexAttribArray(scene.colour);
+        gl.vertexAttrib4f(scene.colour, ...colour.map((c) => c / 255), 1);
+      } else bind(scene.colours, null, scene.colour, 4, gl.UNSIGNED_BYTE);
+      gl.drawArrays(gl.POINTS, 0, indices ? indices.length : points.count);
+    };
+    pass(size, lit ? FADED : 0.85, null, null);
+    if (lit?.length) {
+      pass(Math.max(9, size + 5), 1, lit, ink.paper);
+      pass(Math.max(7, size + 3), 1, lit, ink.accent);
+    }
+    if (pointed !== null) {
+      pass(size + 8, 1, [pointed], ink.ink);
+      pass(size + 4, 1, [pointed], ink.paper);
+      pass(size, 1, [pointed], ink.ink);
+    }
+  }
+
+  function bind(data, into, attribute, components, type) {
+    gl.bindBuffer(gl.ARRAY_BUFFER, into ?? data);
+    if (into) gl.bufferData(gl.ARRAY_BUFFER, data, gl.STREAM_DRAW);
+    gl.enableVertexAttribArray(attribute);
+    gl.vertexAttribPointer(attribute, components, type, type === gl.UNSIGNED_BYTE, 0, 0);
+  }
+
+  return { name: "webgl", load, draw };
+}
+
+const some = (xy, indices) => Float32Array.from({ length: 2 * indices.length }, (_, i) => xy[2 * indices[i >> 1] + (i & 1)]);
+
+function sceneOf(gl) {
+  const program = gl.createProgram();
+  for (const [kind, source] of [[gl.VERTEX_SHADER, VERTICES], [gl.FRAGMENT_SHADER, FRAGMENTS]]) {
+    const shader = gl.createShader(kind);
+    gl.shaderSource(shader, source);
+    gl.compileShader(shader);
+    gl.attachShader(program, shader);
+  }
+  gl.linkProgram(program);
+  gl.useProgram(program);
+  gl.enable(gl.BLEND);
+  gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+  const uniforms = ["centre", "factor", "size", "opacity"].map((name) => [name, gl.getUniformLocation(program, name)]);
+  const attributes = ["place", "colour"].map((name) => [name, gl.getAttribLocation(program, name)]);
+  return { ...Object.fromEntries([...uniforms, ...attributes]), places: gl.createBuffer(), colours: gl.createBuffer(), few: gl.createBuffer() };
+}
+
+/** A painter on a 2-D canvas: squares, colour by colour. */
+function flatPainter(canvas) {
+  const context = canvas.getContext("2d");
+  let groups = new Map();
+
+  function load({ colours, count }) {
+    groups = new Map();
+    for (let i = 0; i < count; i++) {
+      const key = (colours[4 * i] << 16) | (colours[4 * i + 1] << 8) | colours[4 * i + 2];
+      (groups.get(key) ?? groups.set(key, []).get(key)).push(i);
+    }
+  }
+
+  function draw({ camera, width, height, ratio, size, lit, pointed, points: { xy }, ink }) {
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    const square = (i, side) => {
+      const left = (xy[2 * i] - camera.x) * camera.scale + width / 2;
+      const top = height / 2 - (xy[2 * i + 1] - camera.y) * camera.scale;
+      if (left > -side && top > -side && left < width + side && top < height + side) context.fillRect(left - side / 2, top - side / 2, side, side);
+    };
+    context.globalAlpha = lit ? FADED : 0.85;
+    for (const [key, members] of groups) {
+      context.fillStyle = `rgb(${key >> 16} ${(key >> 8) & 255} ${key & 255})`;
+      for (const i of members) square(i, size * 0.9);
+    }
+    context.globalAlpha = 1;
+    const disc = (i, diameter, colour) => {
+      context.fillStyle = `rgb(${colour.join(" ")})`;
+      context.beginPath();
+      context.arc((xy[2 * i] - camera.x) * camera.scale + width / 2, height / 2 - (xy[2 * i + 1] - camera.y) * camera.scale, diameter / 2, 0, 7);
+      context.fill();
+    };
+    for (const i of lit ?? []) {
+      disc(i, Math.max(9, size + 5), ink.paper);
+      disc(i, Math.max(7, size + 3), ink.accent);
+    }
+    if (pointed === null) return;
+    disc(pointed, size + 8, ink.ink);
+    disc(pointed, size + 4, ink.paper);
+    disc(pointed, size, ink.ink);
+  }
+
+  return { name: "2d", load, draw };
+}
