@@ -26,8 +26,9 @@ import numpy as np
 
 from indexer.collection import Cluster, Map, MapState, NeighboursKept, Step, Tell
 from indexer.errors import BearingError, Damaged, StorageFailed
+from indexer.storage.apart import Job, run_apart, say
 from indexer.storage.drawing import Drawing, draw
-from indexer.storage.drawing_process import Draughtsman
+from indexer.storage.nearest import threads_to_use
 from indexer.storage.store import Snapshot, Store
 from indexer.storage.vectors import write_durably
 
@@ -54,8 +55,7 @@ class Maps:
         self._known: tuple[int, Drawing | None, str] = (0, None, "")
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._draughtsman: Draughtsman | None = None
-        self._closed = False
+        self._stopping = threading.Event()
         self._failure: tuple[float, BearingError] | None = None
 
     def view(self, snapshot: Snapshot, model: str) -> Map:
@@ -100,9 +100,7 @@ class Maps:
     def close(self) -> None:
         """End what is under way: it is begun again when somebody looks."""
         with self._starting:
-            self._closed = True
-            if self._draughtsman is not None:
-                self._draughtsman.end()
+            self._stopping.set()
         if self._thread is not None:
             self._thread.join()
 
@@ -126,7 +124,7 @@ class Maps:
     def _start(self) -> None:
         with self._starting:
             busy = self._thread is not None and self._thread.is_alive()
-            if not self._closed and not busy and self._fresh_failure() is None:
+            if not self._stopping.is_set() and not busy and self._fresh_failure() is None:
                 self._thread = threading.Thread(target=self._run, name="map", daemon=True)
                 self._thread.start()
 
@@ -137,16 +135,36 @@ class Maps:
                     self._run_apart(lock)
             self._failure = None
         except BearingError as error:
-            if not self._closed:
+            if not self._stopping.is_set():
                 self._failure = time.monotonic(), error
                 _log.warning("%s: no map was drawn: %s", self._folder, error)
 
     def _run_apart(self, lock: IO[str]) -> None:
-        with self._starting:
-            if self._closed:
-                return
-            self._draughtsman = Draughtsman.start(self._folder, lock.fileno())
-        self._draughtsman.wait(lambda step: _tell_all(lock, step))
+        job = {"folder": str(self._folder.absolute()), "store": str(self._store.path)}
+        try:
+            run_apart(
+                f"{__name__}:draw_job",
+                job,
+                keep_open=[lock.fileno()],
+                stopping=self._stopping,
+                threads=max(1, threads_to_use() // 2),
+                tell=lambda step: _tell_all(lock, Step(**step)),
+            )
+        except OSError as error:
+            raise StorageFailed(f"no process could be started to draw in: {error}") from error
+
+
+def draw_job(job: Job, given: bytes) -> Job:
+    """Draw the map of a collection's folder in this process; whoever asks has the turn."""
+    del given
+    folder, store = Path(job["folder"]), Store(Path(job["store"]))
+    try:
+        with store.reading() as snapshot:
+            model = snapshot.identity(snapshot.generation().number).fingerprint
+        draw_and_keep(folder, store, model, lambda step: say(asdict(step)), anew=False)
+    finally:
+        store.close()
+    return {}
 
 
 def draw_and_keep(folder: Path, store: Store, model: str, tell: Tell, *, anew: bool) -> None:
