@@ -59,7 +59,7 @@ async def list_fields(
 ) -> FieldsView:
     """The metadata fields that filters may name, with the values that most documents have.
 
-    Counts the whole collection: about a second for a million documents of a few fields.
+    Reads every value of every document: seconds where there are millions of them.
     """
     collection = await service.collection(name)
     fields = await service.reads.run(collection.fields, parameters.limit, parameters.common)

@@ -6,6 +6,9 @@ import { chosenValues, rangeOf, withRange, withValueToggled } from "./filters.js
 const LONGEST = 40;
 /** Numbers of a field with more values than this are asked for as a range. */
 const FEW = 12;
+/** Of a field with more values than this the commonest are a small part: only these many are shown. */
+const MANY = 50;
+const SHOWN_OF_MANY = 8;
 
 /**
  * A group for each field that has something to choose.
@@ -18,8 +21,10 @@ export function facetGroups(fields, filter, choose) {
 }
 
 function groupOf(field, filter, choose) {
+  const chosen = chosenValues(filter, field.name);
+  const isShown = ({ value }, place) => field.distinct <= MANY || place < SHOWN_OF_MANY || chosen.includes(value);
   const ranged = field.smallest !== null && field.smallest !== field.largest && field.distinct > FEW;
-  const values = ranged ? field.common.filter(({ value }) => typeof value !== "number") : field.common;
+  const values = (ranged ? field.common.filter(({ value }) => typeof value !== "number") : field.common).filter(isShown);
   const parts = [ranged && rangeFields(field, filter, choose), values.length > 0 && valueList(field, values, filter, choose)].filter(Boolean);
   return parts.length > 0 && element("fieldset", { className: "facet", dataset: { field: field.name } }, element("legend", {}, element("span", { dir: "auto" }, field.name), " ", inAll(field)), ...parts);
 }

@@ -756,10 +756,13 @@ class TestKeyboard:
         page.open()
         page.one("#tab-search").click()
         page.press(Keys.ARROW_RIGHT)
+        assert page.focused.get_property("id") == "tab-map"
+        page.press(Keys.ARROW_RIGHT)
         assert page.focused.get_property("id") == "tab-compare"
         assert page.one("#view-compare").is_displayed()
         assert not page.one("#view-search").is_displayed()
         assert [tab.get_dom_attribute("tabindex") for tab in page.all("[role=tab]")] == [
+            "-1",
             "-1",
             "0",
             "-1",
