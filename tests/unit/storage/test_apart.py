@@ -13,7 +13,7 @@ import pytest
 from samples import make_identity
 
 from indexer.documents import Chunk, Document, EmbeddedDocument, Mode, Query
-from indexer.errors import InvalidInput, StorageFailed
+from indexer.errors import InvalidInput, MissingExtra, StorageFailed
 from indexer.storage.apart import NICENESS, run_apart
 from indexer.storage.collection import LocalCollection
 from indexer.storage.lexicon import APART_DOCUMENTS, Lexicon
@@ -21,14 +21,21 @@ from indexer.storage.store import Store
 
 WORK = """
 import os, pathlib, time
-from indexer.errors import InvalidInput
+from indexer.errors import InvalidInput, MissingExtra
+from indexer.storage.apart import say
 
 def tell(job, given):
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     return {"job": job, "given": len(given), "pid": os.getpid(), "nice": nice}
 
 def refuse(job, given):
-    raise InvalidInput("not this")
+    raise MissingExtra("openTSNE", "map") if job else InvalidInput("not this")
+
+def report(job, given):
+    print("a library's own words")
+    for step in range(3):
+        say({"step": step})
+    return {"threads": os.environ["OMP_NUM_THREADS"], "much": "x" * 200_000}
 
 def vanish(job, given):
     os._exit(7)
@@ -71,8 +78,19 @@ def test_an_error_there_is_raised_here() -> None:
     """As the error that it is; a process that ends without a word is a failure."""
     with pytest.raises(InvalidInput, match="not this"):
         run_apart("work:refuse", {})
+    with pytest.raises(MissingExtra, match=r"bearing\[map\]"):
+        run_apart("work:refuse", {"extra": True})
     with pytest.raises(StorageFailed, match=r"the process of work:vanish ended with 7"):
         run_apart("work:vanish", {})
+
+
+@pytest.mark.usefixtures("work")
+def test_what_is_said_on_the_way_is_heard() -> None:
+    """In order, whatever else is printed; an answer may be long."""
+    heard: list[object] = []
+    told = run_apart("work:report", {}, threads=3, tell=lambda step: heard.append(step["step"]))
+    assert heard == [0, 1, 2]
+    assert told == {"threads": "3", "much": "x" * 200_000}
 
 
 def test_work_that_is_to_stop_ends_at_once(work: Path) -> None:
