@@ -2,16 +2,24 @@
 
 They show the demonstration, that is the documentation of the Python that runs this, with the
 default model. DATA is where its collection is kept, ``data`` beside this folder if not given; what
-is indexed there already is not embedded again.
+is indexed there already is not embedded again. A collection ``notebook`` is made there for some of
+them, and deleted in the end.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlencode
+
+import httpx
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -29,16 +37,41 @@ Stock prices fell sharply today"""
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is shown at an address of the page, on a screen of this size."""
+    """What is shown at an address of the page, on a screen of this size, after a script."""
 
     name: str
     address: str
     width: int = 1120
     height: int = 860
     scheme: str = "light"
+    script: str = ""
 
+
+NOTEBOOK = "notebook"
+FILES = {
+    "whales.md": "# Whales\n\nA whale is a mammal that lives in the sea.",
+    "ships.txt": "The whaler Pequod sailed from Nantucket.",
+    "logbook.jsonl": "\n".join(
+        [*(json.dumps({"id": f"day-{n}", "text": f"Day {n} at sea."}) for n in range(1, 41)), "{"]
+    ),
+    "harbour.png": "no text",
+}
+OPEN_FILTER = "document.querySelector('#filter-toggle').click()"
+DROP_FILES = (
+    "const transfer = new DataTransfer();"
+    f"for (const [name, text] of Object.entries({json.dumps(FILES)}))"
+    " transfer.items.add(new File([text], name));"
+    "document.body.dispatchEvent("
+    "new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true}));"
+    "document.querySelector('#view-add').setAttribute('aria-busy', 'true');"
+    "const ready = setInterval(() => {"
+    " if (!document.querySelector('#search-added').hidden) {"
+    " document.querySelector('.rejects').open = true; clearInterval(ready);"
+    " document.querySelector('#view-add').removeAttribute('aria-busy'); } }, 50);"
+)
 
 SEARCH = "/?" + urlencode({"q": QUESTION})
+FILTERED = SEARCH + "&" + urlencode({"filter": json.dumps({"kind": {"$in": ["class", "method"]}})})
 COMPARE = "/?view=compare#" + urlencode({"texts": TEXTS})
 PICTURES = (
     Picture("search", SEARCH),
@@ -46,6 +79,11 @@ PICTURES = (
     Picture("similarity", COMPARE, height=850),
     Picture("similarity-dark", COMPARE, height=850, scheme="dark"),
     Picture("phone", SEARCH, width=390, height=844),
+    Picture("map", "/?view=map", height=900),
+    Picture("filter", FILTERED, script=OPEN_FILTER),
+    Picture("document", "/#/c/default/d/functools.lru_cache"),
+    Picture("files", f"/?view=add&c={NOTEBOOK}", script=DROP_FILES, height=700),
+    Picture("collections", "/?view=collections", height=560),
 )
 
 
@@ -61,14 +99,37 @@ def main(data: Path = ROOT / "data") -> None:
         tempfile.TemporaryDirectory() as profile,
         running_service(data, {}, "demo", INDEXING_SECONDS) as url,
         open_browser(Path(profile)) as driver,
+        notebook(url),
     ):
+        wait_for_map(url)
         page = Page(driver, url)
         for picture in PICTURES:
             page.emulate(width=picture.width, height=picture.height, scheme=picture.scheme)
             page.open(picture.address)
-            page.run("document.activeElement.blur()")
+            page.run(f"document.activeElement.blur(); {picture.script}")
+            page.settle()
             driver.save_screenshot(str(IMAGES / f"{picture.name}.png"))
             sys.stdout.write(f"docs/images/{picture.name}.png\n")
+
+
+def wait_for_map(url: str) -> None:
+    """Let the service draw the map, which it does when it is asked for one."""
+    place = f"{url}/collections/default/map"
+    while httpx.get(place, trust_env=False).raise_for_status().json()["state"] != "ready":
+        time.sleep(1)
+
+
+@contextmanager
+def notebook(url: str) -> Iterator[None]:
+    """An empty collection, while there is one to be shown."""
+    place = f"{url}/collections/{NOTEBOOK}"
+    made = httpx.put(place, json={}, timeout=INDEXING_SECONDS, trust_env=False)
+    if made.status_code != HTTPStatus.CREATED:
+        raise SystemExit(f"there is a collection {NOTEBOOK} already: give another DATA")
+    try:
+        yield
+    finally:
+        httpx.delete(place, trust_env=False).raise_for_status()
 
 
 if __name__ == "__main__":
