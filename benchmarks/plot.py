@@ -98,13 +98,13 @@ class Scale:
 
 
 def _short(figure: float) -> str:
-    return f"{figure:.3g}"
+    return f"{figure:,.0f}" if figure >= 1_000 else f"{figure:.3g}"
 
 
 def _count(rows: int) -> str:
     for size, unit in ((1_000_000, "M"), (1_000, "k")):
         if rows >= size * 0.95:
-            return f"{rows / size:.2g}{unit}"
+            return f"{rows / size:.0f}{unit}"
     return str(rows)
 
 
