@@ -178,7 +178,8 @@ class LocalCollection:
         """Hold the right to write; see the Protocol."""
         with self._lock.held(purpose):
             yield
-        self._consider_sealing()
+        if (self._folder / _STORE).is_file():  # it was not deleted under the lock
+            self._consider_sealing()
 
     def close(self) -> None:
         """Close the store; searches under way, and an index being sealed, finish first.

@@ -140,6 +140,15 @@ def test_a_closed_collection_says_so(folder: Path) -> None:
         collection.get(["d1"])
 
 
+def test_it_may_be_deleted_while_it_is_read(folder: Path) -> None:
+    """Whoever moves it away under its lock hears nothing of files that are gone."""
+    grave = folder.with_name("deleted")
+    with LocalCollection(folder) as collection, collection._store.reading():
+        with collection.writing("delete"):
+            folder.rename(grave)
+        assert grave.is_dir()
+
+
 def test_the_model_is_remembered(folder: Path) -> None:
     """The identity comes back as it was given, canary vectors to the bit."""
     with LocalCollection(folder) as collection:
