@@ -63,6 +63,11 @@ class AsyncClient:
         assert opened is not None
         self._http = opened
 
+    @property
+    def url(self) -> str:
+        """Where the service is."""
+        return self._url
+
     def collection(self, name: str) -> AsyncClient:
         """The same service, asked about another collection over the same connections."""
         other = object.__new__(type(self))

@@ -70,6 +70,11 @@ class Client:
         assert opened is not None
         self._http = opened
 
+    @property
+    def url(self) -> str:
+        """Where the service is."""
+        return self._url
+
     def collection(self, name: str) -> Client:
         """The same service, asked about another collection over the same connections."""
         other = object.__new__(type(self))

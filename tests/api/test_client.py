@@ -283,6 +283,7 @@ def test_the_asynchronous_client_does_the_same(url: str) -> None:
 
     async def use() -> None:
         async with AsyncClient(url, collection="books") as client:
+            assert client.url == url
             assert await client.is_ready()
             await client.create()
             assert (await client.put(DOCUMENTS)).written == 3
