@@ -66,6 +66,10 @@ class Store(Protocol):
         """The documents of these ids, None where there is none."""
         ...
 
+    def count(self) -> int:
+        """How many documents there are."""
+        ...
+
     def documents(self, where: Where = None) -> Iterator[Document]:
         """All documents that pass a filter, in the order they came."""
         ...
@@ -183,6 +187,10 @@ class CollectionStore:
         """The documents of these ids, None where there is none."""
         return self._collection.get(ids)
 
+    def count(self) -> int:
+        """How many documents there are."""
+        return self._collection.describe().documents
+
     def documents(self, where: Where = None) -> Iterator[Document]:
         """All documents that pass a filter, in the order they came."""
         condition = parse_filter(where)
@@ -259,6 +267,10 @@ class ServiceStore:
         """The documents of these ids, None where there is none."""
         found = (self._client.find(id) for id in ids)
         return [None if one is None else _stored(one) for one in found]
+
+    def count(self) -> int:
+        """How many documents there are."""
+        return int(self._client.describe().documents)
 
     def documents(self, where: Where = None) -> Iterator[Document]:
         """All documents that pass a filter, in the order they came."""

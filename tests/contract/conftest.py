@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from samples import make_identity
 
 from indexer.collection import Collection
 from indexer.storage.collection import LocalCollection
+
+# Haystack reads it when it is imported, which is later, and tells of each pipeline otherwise.
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "false"
 
 
 @pytest.fixture(params=["local"])

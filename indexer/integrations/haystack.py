@@ -1,0 +1,534 @@
+"""A Haystack document store over a collection, or over a service, and a retriever.
+
+from indexer.integrations.haystack import BearingDocumentStore, BearingRetriever
+
+store = BearingDocumentStore("data", "notes")                    # Bearing's model embeds
+store = BearingDocumentStore("data", "notes", embedder=OpenAITextEmbedder())  # Haystack's
+store = BearingDocumentStore(client=Client("http://localhost:8000"))          # a service
+
+A document comes back as it was written: what has no place among flat metadata is kept packed
+beside it, under KEPT.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, Self
+
+import numpy as np
+
+from indexer.config import DEFAULT_COLLECTION
+from indexer.documents import Document, Mode, Vectors, normalise
+from indexer.errors import (
+    InvalidDocument,
+    InvalidFilter,
+    InvalidInput,
+    InvalidQuery,
+    InvalidVector,
+    MissingExtra,
+)
+from indexer.filters import parse_filter
+from indexer.integrations.stores import (
+    CollectionStore,
+    ForeignEmbedder,
+    ServiceStore,
+    Sought,
+    Store,
+    Where,
+)
+
+try:
+    from haystack import Document as HaystackDocument
+    from haystack import component, default_from_dict, default_to_dict
+    from haystack.components.embedders.types import TextEmbedder
+    from haystack.core.serialization import generate_qualified_class_name, import_class_by_name
+    from haystack.document_stores.errors import DuplicateDocumentError
+    from haystack.document_stores.types import DuplicatePolicy, FilterPolicy, apply_filter_policy
+    from haystack.errors import FilterError
+    from haystack.utils import Secret
+except ModuleNotFoundError as error:
+    raise MissingExtra("haystack-ai", "haystack") from error
+
+KEPT: Final = "_haystack"
+"""The metadata field that holds, as JSON, an embedding and metadata that is not flat."""
+
+PART_DOCUMENTS: Final = 500
+"""Documents in one request to a service, which bounds them."""
+
+META: Final = "meta."
+NOT_META: Final = frozenset(
+    ("id", "content", "blob", "meta", "score", "embedding", "sparse_embedding")
+)
+EQUALITIES: Final[Mapping[str, str]] = {"==": "$eq", "!=": "$ne"}
+ORDERS: Final[Mapping[str, str]] = {">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte"}
+MEMBERSHIPS: Final[Mapping[str, str]] = {"in": "$in", "not in": "$nin"}
+COMPARISONS: Final[Mapping[str, str]] = {**EQUALITIES, **ORDERS, **MEMBERSHIPS}
+JOINS: Final = ("AND", "OR", "NOT")
+
+
+class UntranslatableFilter(InvalidFilter, FilterError):
+    """A filter of Haystack's that is malformed, or that Bearing cannot evaluate."""
+
+
+class BearingDocumentStore:
+    """Documents in a collection of Bearing, for Haystack; opened at first use.
+
+    ``data`` is a directory of collections, in which the collection is made if there is none.
+    Bearing's ``model`` of this name embeds (None: the default), or Haystack's ``embedder``; then a
+    document's own embedding is what is searched, where it has one. A ``client`` names a service
+    and a collection there instead, whose model embeds; ``api_key`` is where a store that is loaded
+    again finds the service's key. A context manager.
+    """
+
+    def __init__(
+        self,
+        data: Path | str | None = None,
+        collection: str | None = None,
+        *,
+        model: str | None = None,
+        embedder: TextEmbedder | None = None,
+        client: Any = None,  # noqa: ANN401 -- see ServiceStore
+        api_key: Secret | None = None,
+    ) -> None:
+        _check_place(data, client, (collection, model, embedder))
+        if model is not None and embedder is not None:
+            raise InvalidInput("give a model of Bearing's or an embedder of Haystack's, not both")
+        self._data = None if data is None else str(data)
+        self._collection = collection or DEFAULT_COLLECTION
+        self._model = model
+        self._embedder = embedder
+        self._client = client
+        self._api_key = api_key
+        self._foreign = None if embedder is None else _foreign(embedder)
+        self._made: Any = None  # a client of its own, which nobody else closes
+        self._opened: Store | None = None
+        self._opening = Lock()
+
+    @property
+    def _store(self) -> Store:
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
+
+    def _open(self) -> Store:
+        if self._data is None:
+            return ServiceStore(self._client)
+        return CollectionStore.open(self._data, self._collection, self._foreign, self._model)
+
+    def to_dict(self) -> dict[str, Any]:
+        """How to make it again, as plain values; keys of the service are not among them."""
+        if self._client is None:
+            given = {"collection": self._collection, "model": self._model}
+            return default_to_dict(self, data=self._data, embedder=self._embedder, **given)
+        client = {
+            "type": generate_qualified_class_name(type(self._client)),
+            "init_parameters": {"url": self._client.url, "collection": self._client.name},
+        }
+        return default_to_dict(self, client=client, api_key=self._api_key)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """A store as ``to_dict`` described it."""
+        given = dict(data.get("init_parameters", {}))
+        client = given.pop("client", None)
+        if client is None:
+            return default_from_dict(cls, data)
+        stored = given.get("api_key")
+        api_key = None if stored is None else Secret.from_dict(stored)
+        # The class goes by its name, which Haystack has to allow: the library is below the service.
+        make: Any = import_class_by_name(client["type"])
+        key = None if api_key is None else api_key.resolve_value()
+        made = make(**client["init_parameters"], api_key=key)
+        store = cls(client=made, api_key=api_key)
+        store._made = made
+        return store
+
+    def count_documents(self) -> int:
+        """How many documents there are."""
+        return self._store.count()
+
+    def count_documents_by_filter(self, filters: dict[str, Any]) -> int:
+        """How many documents pass the filters."""
+        return sum(1 for _ in self._store.documents(_where(filters)))
+
+    def filter_documents(self, filters: dict[str, Any] | None = None) -> list[HaystackDocument]:
+        """All documents that pass the filters, in the order they came."""
+        return [_given(one) for one in self._store.documents(_where(filters))]
+
+    def write_documents(
+        self, documents: list[HaystackDocument], policy: DuplicatePolicy = DuplicatePolicy.NONE
+    ) -> int:
+        """Write documents; how many were written.
+
+        Without a policy, as with FAIL, a document that is there is a DuplicateDocumentError, and
+        nothing is written. Other writers between the look and the write are not noticed.
+        """
+        if not isinstance(documents, list) or not all(
+            isinstance(one, HaystackDocument) for one in documents
+        ):
+            raise InvalidInput("write_documents takes a list of Haystack's documents")
+        if policy is DuplicatePolicy.OVERWRITE:
+            self._put(list({one.id: one for one in documents}.values()))
+            return len(documents)
+        new = self._new(documents)
+        if policy is not DuplicatePolicy.SKIP and len(new) < len(documents):
+            repeated = len(documents) - len(new)
+            raise DuplicateDocumentError(
+                f"{repeated} of {len(documents)} documents are there already, or come twice: "
+                "nothing was written; the policies SKIP and OVERWRITE take them"
+            )
+        self._put(new)
+        return len(new)
+
+    def _new(self, documents: Sequence[HaystackDocument]) -> list[HaystackDocument]:
+        """The first document of each id that is not there."""
+        first: dict[str, HaystackDocument] = {}
+        for document in documents:
+            first.setdefault(document.id, document)
+        found = self._store.get(list(first)) if first else []
+        return [one for one, there in zip(first.values(), found, strict=True) if there is None]
+
+    def _put(self, documents: Sequence[HaystackDocument]) -> None:
+        stored = [_stored(document) for document in documents]  # all are checked before one is put
+        store = self._store
+        if self._foreign is not None and isinstance(store, CollectionStore):
+            if documents:
+                store.put_vectors(stored, _vectors(documents, self._foreign))
+            return
+        for part in _parts(stored):
+            store.put(part)
+
+    def update_by_filter(self, filters: dict[str, Any], meta: dict[str, Any]) -> int:
+        """Add to, or replace in, the meta of the documents that pass the filters; how many did."""
+        passed = self.filter_documents(filters)
+        for document in passed:
+            document.meta.update(meta)
+        self._put(passed)
+        return len(passed)
+
+    def delete_documents(self, document_ids: list[str]) -> None:
+        """Delete those of these documents that exist."""
+        self._delete(document_ids)
+
+    def delete_by_filter(self, filters: dict[str, Any]) -> int:
+        """Delete the documents that pass the filters; how many did."""
+        return self._delete([one.id for one in self._store.documents(_where(filters))])
+
+    def delete_all_documents(self) -> None:
+        """Delete all documents."""
+        self._delete([one.id for one in self._store.documents()])
+
+    def _delete(self, ids: Sequence[str]) -> int:
+        return sum(self._store.delete(part) for part in _parts(ids))
+
+    def search(
+        self, sought: Sought, filters: dict[str, Any] | None, how: Mapping[str, Any]
+    ) -> list[HaystackDocument]:
+        """The best documents, best first, with their scores; ``how`` are options of a search."""
+        hits = self._store.search(sought, _where(filters), how)
+        return [_given(hit.document, hit.score) for hit in hits]
+
+    def close(self) -> None:
+        """Close what was opened, by loading too; the next use opens a collection anew."""
+        if self._made is not None:
+            self._made.close()
+        with self._opening:
+            if self._opened is not None:
+                self._opened.close()
+            self._opened = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+@component
+class BearingRetriever:
+    """The documents that answer a query best, by meaning, by words, or by both.
+
+    ``options`` are further ones of a search: ``min_score``, ``exact``, ``rerank``, ``diversity``.
+    """
+
+    def __init__(
+        self,
+        document_store: BearingDocumentStore,
+        *,
+        filters: dict[str, Any] | None = None,
+        top_k: int = 10,
+        mode: str = Mode.DENSE.value,
+        options: dict[str, Any] | None = None,
+        filter_policy: FilterPolicy | str = FilterPolicy.REPLACE,
+    ) -> None:
+        if not isinstance(document_store, BearingDocumentStore):
+            kind = type(document_store).__name__
+            raise InvalidInput(f"the document store must be a BearingDocumentStore, got a {kind}")
+        self.document_store = document_store
+        self.filters = filters
+        self.top_k = top_k
+        self.mode = _mode(mode)
+        self.options = options
+        self.filter_policy = (
+            FilterPolicy.from_str(filter_policy)
+            if isinstance(filter_policy, str)
+            else filter_policy
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """How to make it again, as plain values."""
+        return default_to_dict(
+            self,
+            document_store=self.document_store,
+            filters=self.filters,
+            top_k=self.top_k,
+            mode=self.mode.value,
+            options=self.options,
+            filter_policy=self.filter_policy.value,
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> BearingRetriever:
+        """A retriever as ``to_dict`` described it."""
+        return default_from_dict(cls, data)
+
+    @component.output_types(documents=list[HaystackDocument])
+    def run(
+        self,
+        query: str | None = None,
+        query_embedding: list[float] | None = None,
+        filters: dict[str, Any] | None = None,
+        top_k: int | None = None,
+        mode: str | None = None,
+    ) -> dict[str, list[HaystackDocument]]:
+        """The documents that answer, best first, with their scores: cosines in mode dense.
+
+        In mode dense an embedding is searched for rather than the text, if there are both.
+        """
+        chosen = self.mode if mode is None else _mode(mode)
+        how = {**(self.options or {}), "mode": chosen.value}
+        how["k"] = self.top_k if top_k is None else top_k
+        narrowed = apply_filter_policy(self.filter_policy, self.filters, filters)
+        sought = _sought(chosen, query, query_embedding)
+        return {"documents": self.document_store.search(sought, narrowed, how)}
+
+
+def _check_place(data: Path | str | None, client: object, others: Iterable[object]) -> None:
+    if data is None and client is None:
+        raise InvalidInput("give data, a directory of collections, or the client of a service")
+    if client is not None and any(one is not None for one in (data, *others)):
+        raise InvalidInput(
+            "a client names the service and the collection, whose model embeds: give no data, "
+            "collection, model or embedder with it"
+        )
+
+
+def _foreign(embedder: TextEmbedder) -> ForeignEmbedder:
+    model = getattr(embedder, "model", None) or getattr(embedder, "model_name", None)
+    name = f"haystack {type(embedder).__name__}" + (f" {model}" if isinstance(model, str) else "")
+
+    def embed(text: str) -> Sequence[float]:
+        embedding: Sequence[float] = embedder.run(text)["embedding"]
+        return embedding
+
+    return ForeignEmbedder(name, lambda texts: [embed(text) for text in texts], embed)
+
+
+def _vectors(documents: Sequence[HaystackDocument], model: ForeignEmbedder) -> Vectors:
+    """(n, d) unit rows: documents' own embeddings, or the model's where there is none."""
+    dimension = model.identity.dimension
+    texts = [one.content or "" for one in documents if one.embedding is None]
+    made = iter(model.embed(texts).vectors if texts else ())
+    rows = [next(made) if one.embedding is None else one.embedding for one in documents]
+    for document, row in zip(documents, rows, strict=True):
+        if len(row) != dimension:
+            raise InvalidVector(
+                f"document {document.id!r}: its embedding has {len(row)} dimensions, the "
+                f"embedder's have {dimension}"
+            )
+    return normalise(np.asarray(rows, dtype=np.float64), "the embedding of document")
+
+
+def _mode(given: str) -> Mode:
+    try:
+        return Mode(given)
+    except ValueError:
+        known = ", ".join(mode.value for mode in Mode)
+        raise InvalidQuery(f"mode {given!r} is not offered; offered are {known}") from None
+
+
+def _sought(mode: Mode, query: str | None, embedding: list[float] | None) -> Sought:
+    if mode is Mode.DENSE and embedding is not None:
+        return embedding
+    if query is None:
+        wanted = "a query or a query_embedding" if mode is Mode.DENSE else "a query, as text"
+        raise InvalidQuery(f"mode {mode.value!r} needs {wanted}")
+    return query
+
+
+def _parts(given: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (given[at : at + PART_DOCUMENTS] for at in range(0, len(given), PART_DOCUMENTS))
+
+
+# Documents
+
+
+def _stored(document: HaystackDocument) -> Document:
+    """A document as Bearing keeps it; raises InvalidDocument for what it cannot."""
+    if document.content is None:
+        raise InvalidDocument(f"document {document.id!r} has no content: only texts are searched")
+    if document.blob is not None or document.sparse_embedding is not None:
+        raise InvalidDocument(
+            f"document {document.id!r}: a blob or a sparse embedding is not kept; set it to None"
+        )
+    if KEPT in document.meta:
+        raise InvalidDocument(f"document {document.id!r}: the meta field {KEPT!r} is taken")
+    metadata = _searchable(document.meta) | _kept(document)
+    return Document(document.id, document.content, None, metadata)
+
+
+def _kept(document: HaystackDocument) -> dict[str, str]:
+    kept: dict[str, Any] = {}
+    if document.embedding is not None:
+        kept["embedding"] = _packed(document.embedding)
+    if not all(_is_flat(value) for value in document.meta.values()):
+        kept["meta"] = document.meta
+    try:
+        return {KEPT: json.dumps(kept, allow_nan=False)} if kept else {}
+    except (TypeError, ValueError) as error:
+        raise InvalidDocument(f"document {document.id!r}: meta must be JSON: {error}") from error
+
+
+def _searchable(meta: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """What filters see: fields of nested objects by their path, no lists of objects."""
+    fields: dict[str, Any] = {}
+    for key, value in meta.items():
+        if isinstance(value, dict):
+            fields |= _searchable(value, f"{prefix}{key}.")
+        elif _is_flat(value):
+            fields[f"{prefix}{key}"] = value
+    return fields
+
+
+def _is_flat(value: object) -> bool:
+    elements = value if isinstance(value, list) else [value]
+    return all(one is None or isinstance(one, str | int | float) for one in elements)
+
+
+def _packed(embedding: Sequence[float]) -> dict[str, str]:
+    """Its numbers in float32 if they lose nothing by it, else in float64."""
+    wide = np.asarray(embedding, dtype="<f8")
+    with np.errstate(over="ignore"):
+        narrow = wide.astype("<f4")
+    kept: np.ndarray[Any, Any] = narrow if np.array_equal(narrow, wide) else wide
+    return {"dtype": kept.dtype.str, "base64": base64.b64encode(kept.tobytes()).decode()}
+
+
+def _unpacked(packed: Mapping[str, str]) -> list[float]:
+    raw = base64.b64decode(packed["base64"])
+    numbers: list[float] = np.frombuffer(raw, dtype=packed["dtype"]).tolist()
+    return numbers
+
+
+def _given(document: Document, score: float | None = None) -> HaystackDocument:
+    """A document as Haystack gave it."""
+    meta: dict[str, Any] = dict(document.metadata)
+    kept = json.loads(meta.pop(KEPT, "{}"))
+    embedding = _unpacked(kept["embedding"]) if "embedding" in kept else None
+    return HaystackDocument(
+        id=document.id,
+        content=document.text,
+        meta=kept.get("meta", meta),
+        score=score,
+        embedding=embedding,
+    )
+
+
+# Filters
+
+
+def _where(filters: Mapping[str, Any] | None) -> Where:
+    """Haystack's filters in Bearing's language; raises UntranslatableFilter."""
+    if not filters:
+        return None
+    where = _condition(filters)
+    try:
+        parse_filter(where)
+    except InvalidFilter as error:
+        raise UntranslatableFilter(str(error)) from error
+    return where
+
+
+def _condition(given: object) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise UntranslatableFilter(f"a filter is an object, got {given!r}")
+    return _comparison(given) if "field" in given else _joined(given)
+
+
+def _joined(given: Mapping[str, Any]) -> dict[str, Any]:
+    operator, conditions = given.get("operator"), given.get("conditions")
+    if operator not in JOINS or not isinstance(conditions, list):
+        raise UntranslatableFilter(
+            "a filter has 'field', 'operator' and 'value', or an 'operator' of "
+            f"{', '.join(JOINS)} and 'conditions', a list; got {given!r}"
+        )
+    parts = [_condition(one) for one in conditions]
+    if operator == "OR":
+        return {"$or": parts} if parts else {"$not": {}}
+    every = {"$and": parts} if parts else {}
+    return {"$not": every} if operator == "NOT" else every
+
+
+def _comparison(given: Mapping[str, Any]) -> dict[str, Any]:
+    if "value" not in given or given.get("operator") not in COMPARISONS:
+        raise UntranslatableFilter(
+            f"a comparison has a 'value' and an 'operator' of {', '.join(COMPARISONS)}; "
+            f"got {given!r}"
+        )
+    field, operator, value = _field(given["field"]), given["operator"], given["value"]
+    if operator in ORDERS:
+        return _order(field, operator, value)
+    if operator in MEMBERSHIPS:
+        if not isinstance(value, list):
+            raise UntranslatableFilter(f"filter on {field!r}: {operator!r} takes a list")
+        return {field: {COMPARISONS[operator]: [_plain(one) for one in value]}}
+    return {field: {COMPARISONS[operator]: _plain(value)}}
+
+
+def _field(given: object) -> str:
+    if not isinstance(given, str) or given.partition(".")[0] in NOT_META - {"meta"}:
+        raise UntranslatableFilter(f"only fields of meta are filtered on, got {given!r}")
+    field = given.removeprefix(META)
+    if field in ("", "meta", KEPT):
+        raise UntranslatableFilter(f"a field of meta is called like 'meta.year', got {given!r}")
+    return field
+
+
+def _order(field: str, operator: str, value: object) -> dict[str, Any]:
+    """Numbers by size and dates by time; nothing is above or below None."""
+    if value is None:
+        return {field: {"$in": []}}
+    plain = _plain(value)
+    if isinstance(plain, str) and not _is_date(plain):
+        raise UntranslatableFilter(
+            f"filter on {field!r}: {operator!r} takes a number or a date in ISO form, got {value!r}"
+        )
+    return {field: {ORDERS[operator]: plain}}
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
