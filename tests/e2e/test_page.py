@@ -918,10 +918,12 @@ class TestGuest:
             assert not page.one("#compare").is_displayed()
             page.one("#heat .change-key").click()
             page.press(KEY, Keys.ENTER)
-            page.until(lambda: "owner may admin" in page.text("#caller"))
+            caller = "return document.querySelector('#caller').textContent"
+            page.until(lambda: "owner may admin" in page.run(caller))  # in one step: it reloads
+            page.settle()
             assert page.one("#compare").is_displayed()
             page.one("#caller .forget-key").click()
-            page.until(lambda: page.one("#key-dialog").is_displayed())
+            page.until(lambda: page.run("return document.querySelector('#key-dialog').open"))
             assert page.run("return sessionStorage.length") == 0
 
 
