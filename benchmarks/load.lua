@@ -1,5 +1,5 @@
 -- Load of distinct searches for wrk: each thread takes its own lines of a file of JSON bodies.
--- Arguments: the file, the path, and a header line to add (may be empty).
+-- Arguments: the file, the path, the line to begin with, and how many threads there are.
 -- What came back is printed as one line of JSON after wrk's own.
 
 local threads = {}
@@ -15,15 +15,15 @@ function init(arguments)
   for line in io.lines(arguments[1]) do
     bodies[#bodies + 1] = line
   end
-  step = 7919  -- a prime: threads walk the file in orders of their own
-  at = (number * 104729) % #bodies
+  at, step = tonumber(arguments[3]) + number, tonumber(arguments[4])
   headers = { ["Content-Type"] = "application/json" }
   answered, busy, failed = 0, 0, 0
 end
 
 function request()
-  at = (at + step) % #bodies
-  return wrk.format("POST", path, headers, bodies[at + 1])
+  local body = bodies[at % #bodies + 1]
+  at = at + step
+  return wrk.format("POST", path, headers, body)
 end
 
 function response(status)

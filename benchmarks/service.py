@@ -25,7 +25,8 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,8 +40,9 @@ from indexer.readers import read_standard_library
 from indexer.readers.reading import Rejection
 
 ROWS: Final = 100_000
-QUERIES: Final = 20_000
-"""Distinct searches; a server that answers more in a run sees some of them again."""
+QUERIES: Final = 130_000
+RUN_QUERIES: Final = 10_000
+"""Distinct searches, and how many of them each run has for itself: no cache knows the next ones."""
 
 K: Final = 10
 COLLECTION: Final = "default"
@@ -70,6 +72,7 @@ class Server:
     path: str
     bodies: Path
     pid: int
+    runs: Iterator[int] = field(default_factory=count)
 
 
 # What is searched
@@ -284,11 +287,12 @@ def _get(url: str) -> None:
 
 def load(server: Server, clients: int, seconds: int) -> dict[str, float]:
     """What wrk saw: answers by kind, and latencies in milliseconds."""
-    command = ["wrk", "--latency", f"-t{min(2, clients)}", f"-c{clients}", f"-d{seconds}s"]
+    threads = min(2, clients)
+    command = ["wrk", "--latency", f"-t{threads}", f"-c{clients}", f"-d{seconds}s"]
     command += ["--timeout", "30s", "-s", str(LOAD), server.url + "/", "--"]
-    done = subprocess.run(
-        [*command, str(server.bodies), server.path], capture_output=True, text=True, check=False
-    )
+    command += [str(server.bodies), server.path]
+    command += [str(next(server.runs) * RUN_QUERIES), str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith('{"seconds"')]
     if done.returncode or not lines:
         raise RuntimeError(f"wrk failed: {done.stdout[-500:]} {done.stderr[-500:]}")
