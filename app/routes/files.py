@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,7 +17,6 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Scope
 
-from app.audit import note_counts
 from app.batching import Overloaded
 from app.limits import check_file
 from app.problems import describe, problem_document
@@ -28,6 +27,7 @@ from app.routes.imports import (
     BATCH_DOCUMENTS,
     NDJSON,
     Conversation,
+    Tally,
     failure_line,
     report_line,
 )
@@ -44,7 +44,6 @@ from app.settings import PREFIX
 from indexer.collection import Collection
 from indexer.documents import Document
 from indexer.errors import BearingError, StorageFailed, TooLarge
-from indexer.ingest import Stored
 from indexer.readers import Read, Rejection, known_formats, read_file
 
 router = APIRouter(tags=["documents"], route_class=GuardedRoute)
@@ -98,26 +97,11 @@ async def take_file(
 
 
 @dataclass(slots=True)
-class Tally:
+class FileTally(Tally):
     """How much of a file was taken in."""
 
     size: int = 0
     consumed: int = 0
-    written: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    truncated: list[str] = field(default_factory=list)
-
-    def add(self, stored: Stored) -> None:
-        """Count what a batch did."""
-        self.written += stored.written + stored.amended
-        self.unchanged += stored.unchanged
-        self.truncated.extend(stored.truncated)
-
-    def tell(self, scope: Scope) -> None:
-        """Leave for the audit log what was done."""
-        counts = {"written": self.written, "unchanged": self.unchanged, "rejected": self.rejected}
-        note_counts(scope, **counts)
 
     def progress(self) -> FileProgress:
         """What is durable by now."""
@@ -147,7 +131,7 @@ class FileIntake:
         self._service = service
         self._collection = collection
         self._name = name
-        self._tally = Tally()
+        self._tally = FileTally()
 
     async def answer(self, body: AsyncIterable[bytes], scope: Scope) -> AsyncGenerator[bytes, None]:
         """The lines of the answer; they end without a summary if the client leaves early."""

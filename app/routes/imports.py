@@ -93,10 +93,9 @@ class Conversation(Response):
 
 
 @dataclass(slots=True)
-class Count:
-    """How far an import has come."""
+class Tally:
+    """What became of the documents so far."""
 
-    line: int = 0
     written: int = 0
     unchanged: int = 0
     rejected: int = 0
@@ -112,6 +111,13 @@ class Count:
         """Leave for the audit log what was done."""
         counts = {"written": self.written, "unchanged": self.unchanged, "rejected": self.rejected}
         note_counts(scope, **counts)
+
+
+@dataclass(slots=True)
+class LineTally(Tally):
+    """How far an import has come."""
+
+    line: int = 0
 
     def progress(self) -> ImportProgress:
         """What is durable by now."""
@@ -139,7 +145,7 @@ class Intake:
     def __init__(self, service: Service, collection: Collection) -> None:
         self._service = service
         self._collection = collection
-        self._count = Count()
+        self._count = LineTally()
         self._batch: list[Document] = []
 
     async def answer(self, body: AsyncIterable[bytes], scope: Scope) -> AsyncGenerator[bytes, None]:

@@ -1,4 +1,4 @@
-"""The right to write to a collection: one process at a time, and free again when it dies."""
+"""What one process at a time may do to a collection; free again for others when it dies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from indexer.errors import CollectionBusy, NotFound, StorageFailed
 
@@ -111,3 +111,19 @@ def _holder(descriptor: int) -> str:
         return f"process {note['pid']} ({note['purpose']}, since {note['since'][:19]}Z)"
     except (ValueError, KeyError, TypeError):
         return "another process"
+
+
+@contextmanager
+def only_process(path: Path) -> Iterator[IO[str] | None]:
+    """The file whose lock is held; None if another process holds it. Raises StorageFailed."""
+    try:
+        file = path.open("a+")
+    except OSError as error:
+        raise StorageFailed(f"cannot write to {path.parent}: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        yield file

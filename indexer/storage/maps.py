@@ -16,8 +16,6 @@ import logging
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
@@ -28,6 +26,7 @@ from indexer.collection import Cluster, Map, MapState, NeighboursKept, Step, Tel
 from indexer.errors import BearingError, Damaged, StorageFailed
 from indexer.storage.apart import Job, run_apart, say
 from indexer.storage.drawing import Drawing, draw
+from indexer.storage.lock import only_process
 from indexer.storage.nearest import threads_to_use
 from indexer.storage.store import Snapshot, Store
 from indexer.storage.vectors import write_durably
@@ -79,10 +78,11 @@ class Maps:
     def draw(self, model: str, tell: Tell, *, anew: bool) -> None:
         """Draw what is stored now, in this process, and wait; another's turn is awaited."""
         while True:
-            with only_draughtsman(self._folder) as lock:
+            with only_process(self._folder / LOCK) as lock:
                 if lock is None:
                     time.sleep(_POLL_SECONDS)
                     continue
+                lock.truncate(0)
                 draw_and_keep(self._folder, self._store, model, tell, anew=anew)
                 self._failure = None
                 return
@@ -130,8 +130,9 @@ class Maps:
 
     def _run(self) -> None:
         try:
-            with only_draughtsman(self._folder) as lock:
+            with only_process(self._folder / LOCK) as lock:
                 if lock is not None:
+                    lock.truncate(0)
                     self._run_apart(lock)
             self._failure = None
         except BearingError as error:
@@ -183,23 +184,6 @@ def draw_and_keep(folder: Path, store: Store, model: str, tell: Tell, *, anew: b
         folder, len(drawn.numbers), f"{drawn.kept.mean:.2f}" if drawn.kept else "all",
         drawn.seconds,
     )  # fmt: skip
-
-
-@contextmanager
-def only_draughtsman(folder: Path) -> Iterator[IO[str] | None]:
-    """The file whose lock is held; None if another draws this collection."""
-    try:
-        file = (folder / LOCK).open("a+")
-    except OSError as error:
-        raise StorageFailed(f"cannot write to {folder}: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-            return
-        file.truncate(0)
-        yield file
 
 
 def _tell_all(lock: IO[str], step: Step) -> None:

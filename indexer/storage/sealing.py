@@ -8,12 +8,10 @@ else has the collection open notices the new index and reads it.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
@@ -22,9 +20,10 @@ import numpy as np
 
 from indexer.collection import IndexChoice, IndexKind
 from indexer.documents import Vectors
-from indexer.errors import BearingError, InvalidInput, StorageFailed
+from indexer.errors import BearingError, InvalidInput
 from indexer.storage import sealed
 from indexer.storage.apart import Job, give_way, run_apart
+from indexer.storage.lock import only_process
 from indexer.storage.nearest import RECIPES, Allowed, threads_to_use, use_threads
 from indexer.storage.rows import VECTORS, Rows
 from indexer.storage.sealed import Sealed
@@ -133,7 +132,7 @@ def seal_rows(place: Path, rows: Rows, choice: IndexChoice) -> bool:
     if not kinds_to_try(choice, len(rows.owners), rows.vectors.shape[1]):
         sealed.remove(place)
         return True
-    with _only_process(place) as lock:
+    with only_process(place / "seal.lock") as lock:
         if lock is None:
             return False
         made = _sealed_apart(place, rows, choice, lock) if len(rows.owners) >= APART_ROWS else None
@@ -222,19 +221,3 @@ def _extend(
         return None
     made = sealed.extend(old, vectors, live)
     return made if made.measured.recall.low >= choice.target_recall else None
-
-
-@contextmanager
-def _only_process(place: Path) -> Iterator[IO[str] | None]:
-    """The file whose lock is held; None if another process holds it."""
-    try:
-        file = (place / "seal.lock").open("a")
-    except OSError as error:
-        raise StorageFailed(f"cannot write to {place}: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-            return
-        yield file
