@@ -7,18 +7,20 @@ route is known.
 from __future__ import annotations
 
 import logging
+import random
 import re
-import uuid
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.dialects import route_path
+from app.heads import header_of
 from app.keys import Keyring
 from app.logs import REQUEST_ID
 from app.problems import fault_document, problem_document, respond
@@ -68,12 +70,21 @@ def caller_of(scope: Scope) -> Caller:
     return caller
 
 
-def key_of(headers: Headers) -> str | None:
+def key_of(scope: Scope) -> str | None:
     """The key that a request carries, as ``Authorization: Bearer`` or as ``X-API-Key``."""
-    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    scheme, _, credentials = (header_of(scope, b"authorization") or "").partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():
         return credentials.strip()
-    return headers.get("x-api-key")
+    return header_of(scope, b"x-api-key")
+
+
+def _new_request_id() -> str:
+    """An id that no other request has.
+
+    Not the system's randomness, as in uuid4: to ask for it lets go of the interpreter, and in a
+    busy process it takes long to get it back.
+    """
+    return f"{random.getrandbits(128):032x}"
 
 
 class Envelope:
@@ -90,8 +101,8 @@ class Envelope:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        given = header_of(scope, b"x-request-id")
+        request_id = given if given and _REQUEST_ID.fullmatch(given) else _new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
         REQUEST_ID.set(request_id)
         started = False
@@ -134,8 +145,9 @@ class HeadBounds:
         most, longest = self._settings.max_headers, self._settings.max_head_bytes
         if len(headers) > most:
             return f"{len(headers)} headers, at most {most} ({PREFIX}MAX_HEADERS)"
-        url = len(scope.get("raw_path") or scope["path"]) + len(scope.get("query_string", b""))
-        length = url + sum(len(name) + len(value) for name, value in headers)
+        length = len(scope.get("raw_path") or scope["path"]) + len(scope.get("query_string", b""))
+        for name, value in headers:
+            length += len(name) + len(value)
         if length > longest:
             return f"URL and headers of {length} bytes, at most {longest} ({PREFIX}MAX_HEAD_BYTES)"
         return None
@@ -154,7 +166,7 @@ class Gate:
         if scope["type"] != "http" or route_path(scope) in self._open_paths:
             await self.app(scope, receive, send)
             return
-        given = key_of(Headers(scope=scope))
+        given = key_of(scope)
         key = None if given is None else self._keys.find(given)
         if key is not None:
             scope["state"]["caller"] = Caller(key.name, key.role, key.rate)
@@ -187,12 +199,15 @@ class Throttle:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an HTTP request on, or answer it."""
-        if scope["type"] != "http" or route_path(scope) in self._open_paths:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         caller = caller_of(scope)
         rate = self._rate if caller.rate is None else caller.rate
-        standing = await self._counter.count(_client(caller, scope), rate) if rate else None
+        if not rate or route_path(scope) in self._open_paths:
+            await self.app(scope, receive, send)
+            return
+        standing = await self._counter.count(_client(caller, scope), rate)
         if standing is None:
             await self.app(scope, receive, send)
             return
@@ -240,7 +255,7 @@ class OriginGuard:
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS or self._is_ours(scope):
             await self.app(scope, receive, send)
             return
-        origin = Headers(scope=scope).get("origin", "another site")
+        origin = header_of(scope, b"origin") or "another site"
         detail = (
             f"the request comes from a page of {origin[:200]!r}, and without keys only pages of "
             "this service may write to it: set BEARING_API_KEYS, or BEARING_CORS_ORIGINS to let "
@@ -250,13 +265,12 @@ class OriginGuard:
         await respond(document)(scope, receive, send)
 
     def _is_ours(self, scope: Scope) -> bool:
-        headers = Headers(scope=scope)
-        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        origin, site = header_of(scope, b"origin"), header_of(scope, b"sec-fetch-site")
         if origin in self._origins:
             return True
         if site is not None:
             return site in ("same-origin", "none")
-        return not origin or _authority(origin) == headers.get("host", "")
+        return not origin or _authority(origin) == (header_of(scope, b"host") or "")
 
 
 class LoopbackGuard:
@@ -280,9 +294,8 @@ class LoopbackGuard:
         await respond(document)(scope, receive, send)
 
     def _complaint(self, scope: Scope) -> str | None:
-        host = Headers(scope=scope).get("host", "")
-        name = _host_name(f"//{host}")
-        if name == self._host or is_loopback(name):
+        host = header_of(scope, b"host") or ""
+        if _is_local(host, self._host):
             return None
         return (
             f"the request is for host {host[:200]!r}, but without keys only loopback names "
@@ -290,11 +303,14 @@ class LoopbackGuard:
         )
 
 
-def _host_name(url: str) -> str:
+@lru_cache(maxsize=16)  # few: a client may make up long ones
+def _is_local(host: str, own: str) -> bool:
+    """Whether a Host header names loopback, or the service's own name."""
     try:
-        return urlsplit(url).hostname or ""
+        name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
-        return ""
+        name = ""
+    return name == own or is_loopback(name)
 
 
 def _authority(url: str) -> str:
