@@ -85,10 +85,14 @@ class _Job(Generic[Item, Result]):
     def next(self, count: int) -> Sequence[Item]:
         return self.items[len(self.results) : len(self.results) + count]
 
-    def take(self, results: Sequence[Result]) -> None:
+    def take(self, results: Sequence[Result]) -> int:
+        """Keep results, unless nobody listens any more; how many were kept."""
+        if self.future.done():
+            return 0
         self.results.extend(results)
-        if not self.left and not self.future.done():
+        if not self.left:
             self.future.set_result(self.results)
+        return len(results)
 
     def fail(self, error: Exception) -> None:
         if not self.future.done():
@@ -133,11 +137,12 @@ class Batcher(Generic[Item, Result]):
         self._limiter = limiter or anyio.CapacityLimiter(1)
         self._jobs: deque[_Job[Item, Result]] = deque()
         self._draining: asyncio.Task[None] | None = None
+        self._waiting = 0
 
     @property
     def waiting(self) -> int:
         """How many items wait or are being worked on for callers that still listen."""
-        return sum(job.left for job in self._jobs if not job.future.done())
+        return self._waiting
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
         """The results of these items, in order.
@@ -156,7 +161,11 @@ class Batcher(Generic[Item, Result]):
         self._jobs.append(job)
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain())
-        return await job.future
+        self._waiting += len(items)
+        try:
+            return await job.future
+        finally:
+            self._waiting -= job.left
 
     async def close(self) -> None:
         """Cancel whoever still waits; a call under way runs to its end."""
@@ -231,5 +240,5 @@ class Batcher(Generic[Item, Result]):
             return
         start = 0
         for part in parts:
-            part.job.take(results[start : start + len(part.items)])
+            self._waiting -= part.job.take(results[start : start + len(part.items)])
             start += len(part.items)

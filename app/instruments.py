@@ -6,11 +6,12 @@ Whoever works is handed one of these; :mod:`app.telemetry` tells what they hold.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Final, Self
 
-from opentelemetry.trace import NoOpTracer, Tracer
+from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.batching import Watch
@@ -26,7 +27,7 @@ class Instruments:
     """Counts and times of one service, in a registry of their own."""
 
     def __init__(self, tracer: Tracer | None = None) -> None:
-        self._tracer = tracer or NoOpTracer()
+        self._tracer = tracer
         self.registry = CollectorRegistry()
         self._stages = self.histogram(
             "bearing_stage_duration_seconds",
@@ -75,18 +76,42 @@ class Instruments:
         """The same model, whose tokens are counted."""
         return _CountedEmbedder(embedder, self._tokens.labels(embedder.identity.name))
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Times a stage, also one that fails, and makes a span of it."""
-        started = time.perf_counter()
-        try:
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Times a stage, also one that fails, and makes a span of it where there are traces."""
+        span = None
+        if self._tracer is not None:
             # An error's message may quote a text, so the span does without it.
-            with self._tracer.start_as_current_span(
+            span = self._tracer.start_as_current_span(
                 name, record_exception=False, set_status_on_exception=False
-            ):
-                yield
+            )
+        return _Stage(self._stages.labels(name).observe, span)
+
+
+class _Stage(AbstractContextManager[None]):
+    """A stage under way; ``observe`` is told its seconds."""
+
+    def __init__(
+        self, observe: Callable[[float], object], span: AbstractContextManager[object] | None
+    ) -> None:
+        self._observe = observe
+        self._span = span
+        self._started = time.perf_counter()
+
+    def __enter__(self) -> None:
+        if self._span is not None:
+            self._span.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._span is not None:
+                self._span.__exit__(kind, error, trace)
         finally:
-            self._stages.labels(name).observe(time.perf_counter() - started)
+            self._observe(time.perf_counter() - self._started)
 
 
 class _CountedEmbedder:

@@ -20,6 +20,7 @@ from app.service import Load
 from indexer.collection import Description
 
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that says where prometheus-client adds up the counts of several workers."""
 
@@ -55,6 +56,8 @@ class Telemetry:
 
     def note(self, load: Load) -> None:
         """Take in how busy the models are now."""
+        if load == self._noted:
+            return
         self._waiting.set(load.waiting)
         self._cache_bytes.set(load.cache_bytes)
         self._cache_hits.inc(load.cache_hits - self._noted.cache_hits)
@@ -147,8 +150,7 @@ class Meter:
 
 
 def _method(scope: Scope) -> str:
-    known = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
-    return scope["method"] if scope["method"] in known else "other"
+    return scope["method"] if scope["method"] in METHODS else "other"
 
 
 def _route(scope: Scope) -> str:
