@@ -28,17 +28,17 @@ from indexer.collection import Collection, Description
 from indexer.config import DEFAULT_COLLECTION, Config, Library
 from indexer.documents import Answer, Document, Query, Vector, Vectors
 from indexer.embedding import HUB_ORGANISATION
-from indexer.embedding.embedder import Embedder, Input, Role
+from indexer.embedding.embedder import Embedder, Identity, Input, Role
 from indexer.embedding.reranking import Pair
-from indexer.errors import BearingError, ModelChanged, NotFound
+from indexer.errors import BearingError, Conflict, ModelChanged, NotFound
 from indexer.ingest import Stored, store
 from indexer.search import Searched, embed_queries, required, staged
 from indexer.stages import Searches, Work
 
 log = logging.getLogger(__name__)
 
-MODEL_CHANGES: Final = 3
-"""How often a request is begun again because the collection's model changed under it."""
+CHANGES: Final = 3
+"""How often a request is begun again because the collection, or its model, changed under it."""
 
 BATCH_CHARACTERS: Final = 16_384
 """Of texts in one forward pass: a query waits for about so many, a tenth of a second's work."""
@@ -87,13 +87,17 @@ class Load:
     cache_misses: int
 
 
-async def _under_one_model(work: Callable[[], Awaitable[Result]]) -> Result:
-    """The result of work that is done again while another model takes the collection over."""
-    for _ in range(MODEL_CHANGES):
+class Reopened(Conflict):
+    """The collection is not the one any more that the search was begun with: begin again."""
+
+
+async def _on_one_state(work: Callable[[], Awaitable[Result]]) -> Result:
+    """The result of work that is done again if the collection, or its model, is another by then."""
+    for _ in range(CHANGES):
         try:
             return await work()
-        except ModelChanged as error:
-            log.info("again, under the collection's new model: %s", error)
+        except (ModelChanged, Reopened) as error:
+            log.info("again, on what the collection is now: %s", error)
     return await work()
 
 
@@ -196,13 +200,66 @@ class Model:
         return self.queries.waiting + self.texts.waiting + self.questions.waiting
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """An open collection, its model, and the queue of searches in front of it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A collection as it was found under its name, and its model as it was then."""
 
     collection: Collection
-    model: Model
-    searches: Batcher[Query, Answer]
+    identity: Identity
+    embedder: Embedder
+
+    def is_same(self, other: Opened) -> bool:
+        """Whether nothing has changed since the other was found."""
+        return (
+            self.collection is other.collection
+            and self.identity is other.identity
+            and self.embedder is other.embedder
+        )
+
+
+class Desk:
+    """An open collection, its model, and the queue of searches in front of it.
+
+    It is asked without a look at the disk. Each batch of searches looks, in its thread, whether
+    the collection is still there, and still the one of its name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        opened: Opened,
+        model: Model,
+        library: Library,
+        settings: Settings,
+        watch: Watch,
+    ) -> None:
+        self.opened = opened
+        self.model = model
+        self.searches: Batcher[Query, Answer] = Batcher(
+            self._search, batch=settings.batch_texts, queue=settings.queue_texts, watch=watch
+        )
+        self._name = name
+        self._library = library
+        self._is_left = False
+
+    @property
+    def collection(self) -> Collection:
+        """The open collection."""
+        return self.opened.collection
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the collection is, as far as is known, what it was when the desk was made."""
+        return not self._is_left and self.collection.identity is self.opened.identity
+
+    def _search(self, queries: Sequence[Query]) -> list[Answer]:
+        try:
+            self._is_left = self._library.open(self._name) is not self.collection
+        except NotFound:
+            self._is_left = True
+        if self._is_left:
+            raise Reopened(f"collection {self._name!r} was deleted, or made anew, meanwhile")
+        return self.collection.search(queries)
 
 
 class Service:
@@ -279,22 +336,24 @@ class Service:
             return store(collection, self._embedder(collection), documents)
 
         with self._instruments.stage("store"):
-            return await _under_one_model(lambda: self.writes.run(embed_and_store))
+            return await _on_one_state(lambda: self.writes.run(embed_and_store))
 
     async def desk(self, name: str) -> Desk:
         """An open collection with its model and queues; raises NotFound."""
-        collection, embedder = await self.reads.run(self._open, name)
+        opened = await self.reads.run(self._open, name)
         known = self._desks.get(name)
-        if known is None or (known.collection, known.model.embedder) != (collection, embedder):
-            known = self._desks[name] = self._new_desk(collection, embedder)
+        if known is None or not known.opened.is_same(opened):
+            known = self._desks[name] = self._new_desk(name, opened)
         return known
 
     async def search(self, name: str, queries: Sequence[Query]) -> Searched:
         """The answer to each query, in order; embedded and searched with whatever else waits."""
-        return await _under_one_model(lambda: self._search(name, queries))
+        return await _on_one_state(lambda: self._search(name, queries))
 
     async def _search(self, name: str, queries: Sequence[Query]) -> Searched:
-        desk = await self.desk(name)
+        desk = self._desks.get(name)
+        if desk is None or not desk.is_current:
+            desk = await self.desk(name)
         work: Mapping[Work, Callable[[Sequence[Any]], Awaitable[Iterable[Any]]]] = {
             Work.EMBED: desk.model.embed_queries,
             Work.FIND: desk.searches.submit,
@@ -382,22 +441,22 @@ class Service:
         await self.writes.run(self.library.delete, name)
         self._desks.pop(name, None)
 
-    def _open(self, name: str) -> tuple[Collection, Embedder]:
+    def _open(self, name: str) -> Opened:
         collection = self.library.open(name)
-        return collection, self._embedder(collection)
+        identity = collection.identity
+        return Opened(collection, identity, self._embedder(collection))
 
     def _embedder(self, collection: Collection) -> Embedder:
         """The collection's model, whose tokens are counted; one for all collections of a model."""
         embedder = self.library.embedder(collection)
         return self._counted.setdefault(embedder, self._instruments.counted(embedder))
 
-    def _new_desk(self, collection: Collection, embedder: Embedder) -> Desk:
+    def _new_desk(self, name: str, opened: Opened) -> Desk:
+        embedder = opened.embedder
         if embedder not in self._models:
             self._models[embedder] = Model(embedder, self.settings, self._instruments)
-        batch, queue = self.settings.batch_texts, self.settings.queue_texts
         watch = self._instruments.queue("searches")
-        searches = Batcher(collection.search, batch=batch, queue=queue, watch=watch)
-        return Desk(collection, self._models[embedder], searches)
+        return Desk(name, opened, self._models[embedder], self.library, self.settings, watch)
 
     async def _warm(self) -> None:
         if self.settings.reranker:

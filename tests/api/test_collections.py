@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+
+from indexer.config import Config, Library
+from indexer.documents import Document
+from indexer.ingest import store
 
 
 def test_a_service_begins_with_a_default_collection(client: TestClient) -> None:
@@ -153,3 +158,21 @@ def test_a_collection_is_diagnosed(client: TestClient) -> None:
     assert found["exact_duplicates"]["remedy"]
     assert found["significance_fit"]["value"] < 1
     assert client.get("/collections/nowhere/diagnostics").status_code == 404
+
+
+def test_what_another_process_does_to_a_collection_is_noticed(
+    client: TestClient, tmp_path: Path
+) -> None:
+    """A search finds what is there now: a collection made anew elsewhere, of any model, or none."""
+    search = partial(client.post, "/search", json={"query": "one"})
+    client.put("/documents", json={"documents": [{"id": "old", "text": "one"}]})
+    assert [hit["id"] for hit in search().json()["hits"]] == ["old"]
+    with Library(Config(data=tmp_path / "data", cache=tmp_path)) as elsewhere:
+        elsewhere.delete("default")
+        assert search().status_code == 404
+        for model in ("hashing", "hashing-64"):
+            made = elsewhere.create("default", model)
+            store(made, elsewhere.embedder(made), [Document(model, "one")])
+            assert [hit["id"] for hit in search().json()["hits"]] == [model]
+            assert [hit["id"] for hit in search().json()["hits"]] == [model]
+            elsewhere.delete("default")
