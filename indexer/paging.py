@@ -34,7 +34,13 @@ FREE: Final = frozenset({"cursor", "seen", "k", "model", "temperature", "explain
 """Fields of a query that may differ from page to page."""
 
 _HEAD: Final = struct.Struct("<B16sII")
-_VERSION: Final = 1
+_PACKED: Final = 1
+_PLAIN: Final = 2
+"""The versions of what a cursor holds: packed by zlib, or as it is with a CRC-32 behind it."""
+
+_PLAIN_BYTES: Final = 512
+"""What is longer is packed. Packing a short one takes longer than all else that makes a page."""
+
 _UNREADABLE: Final = "the cursor is not one that an answer gave, or was cut: search without one"
 
 
@@ -51,27 +57,29 @@ class Cursor:
 
     def encode(self) -> str:
         """The cursor as URL-safe text, of some three characters a document."""
-        numbers = np.diff(np.sort(np.array(self.seen.numbers, dtype=np.int64)), prepend=0)
-        head = _HEAD.pack(_VERSION, self.search, self.seen.last, len(numbers))
-        groups = json.dumps(self.groups).encode()
-        packed = zlib.compress(head + numbers.astype("<u4").tobytes() + groups, 9)
+        numbers = np.sort(np.array([0, *self.seen.numbers], dtype=np.int64))
+        steps = (numbers[1:] - numbers[:-1]).astype("<u4").tobytes()
+        rest = steps + json.dumps(self.groups).encode()
+        version = _PLAIN if len(rest) <= _PLAIN_BYTES else _PACKED
+        content = _HEAD.pack(version, self.search, self.seen.last, len(numbers) - 1) + rest
+        is_plain = version == _PLAIN
+        packed = content + _checksum(content) if is_plain else zlib.compress(content, 9)
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
     @classmethod
     def decode(cls, encoded: str) -> Cursor:
         """The cursor that :meth:`encode` wrote; raises InvalidQuery."""
         packed, (search, last, count) = _open(encoded)
-        inflater, size = zlib.decompressobj(), _HEAD.size + 4 * count
+        size = _HEAD.size + 4 * count
         try:
-            content = inflater.decompress(packed, size + LARGEST_GROUPS)
+            content = _unpacked(packed, size + LARGEST_GROUPS)
             steps = np.frombuffer(content, "<u4", count, offset=_HEAD.size)
             groups = json.loads(content[size:])
         except (zlib.error, ValueError, RecursionError) as error:
             raise InvalidQuery(_UNREADABLE) from error
         numbers = np.cumsum(steps, dtype=np.int64)
         if (
-            not inflater.eof
-            or (numbers > last).any()
+            (numbers > last).any()
             or not isinstance(groups, list)
             or len(groups) > count
             or not all(map(_is_scalar, groups))
@@ -88,13 +96,40 @@ def _open(encoded: str) -> tuple[bytes, tuple[bytes, int, int]]:
     """A cursor's bytes, still packed, and its head: search, last, count."""
     try:
         packed = base64.urlsafe_b64decode(encoded.encode("ascii") + b"==")
-        head = zlib.decompressobj().decompress(packed, _HEAD.size)
-        version, search, last, count = _HEAD.unpack(head)
+        is_plain = _is_plain(packed)
+        head = packed if is_plain else zlib.decompressobj().decompress(packed, _HEAD.size)
+        version, search, last, count = _HEAD.unpack_from(head)
     except (binascii.Error, zlib.error, struct.error, ValueError) as error:
         raise InvalidQuery(_UNREADABLE) from error
-    if version != _VERSION or count > LARGEST_COUNT:
+    if version != (_PLAIN if is_plain else _PACKED) or count > LARGEST_COUNT:
         raise InvalidQuery(_UNREADABLE)
     return packed, (search, last, count)
+
+
+def _is_plain(packed: bytes) -> bool:
+    """Whether a cursor's bytes are not packed; what zlib writes never begins like this."""
+    return packed[:1] == bytes([_PLAIN])
+
+
+def _unpacked(packed: bytes, most: int) -> bytes:
+    """What a cursor holds, of so many bytes at most; raises ValueError or zlib.error."""
+    if _is_plain(packed):
+        content, end = packed[:-_CHECKSUM_BYTES], packed[-_CHECKSUM_BYTES:]
+        if end != _checksum(content):
+            raise ValueError("the checksum is another")
+        return content
+    inflater = zlib.decompressobj()
+    content = inflater.decompress(packed, most)
+    if not inflater.eof:
+        raise ValueError("there is no end")
+    return content
+
+
+_CHECKSUM_BYTES: Final = 4
+
+
+def _checksum(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "little")
 
 
 def depth(cursor: str) -> int:
@@ -142,17 +177,30 @@ def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
 
 def _digest(query: Query, collection: str) -> bytes:
     """16 bytes that tell the search from any other; a text's vector does not matter."""
-    digest = blake2b(repr(collection).encode(), digest_size=16)
-    for field in fields(query):
-        if field.name in FREE or (field.name == "vector" and query.text is not None):
+    parts = [repr(collection).encode()]
+    for name, usual, written in _USUAL:
+        if name == "vector" and query.text is not None:
             continue
-        value = getattr(query, field.name)
-        for part in value if isinstance(value, tuple) else (value,):
-            digest.update(b"\0" + field.name.encode() + b"\0" + _bytes_of(part))
-    return digest.digest()
+        value = getattr(query, name)
+        parts.append(written if value is usual else _bytes_of(name, value))
+    return blake2b(b"".join(parts), digest_size=16).digest()
 
 
-def _bytes_of(value: object) -> bytes:
+def _bytes_of(name: str, value: object) -> bytes:
+    """A field of a query, one part for each value of a tuple."""
+    values = value if isinstance(value, tuple) else (value,)
+    return b"".join(b"\0" + name.encode() + b"\0" + _bytes_of_value(one) for one in values)
+
+
+def _bytes_of_value(value: object) -> bytes:
     if isinstance(value, np.ndarray):
         return np.asarray(value, dtype=np.float32).tobytes()
     return repr(value).encode()
+
+
+_USUAL: Final = tuple(
+    (field.name, field.default, _bytes_of(field.name, field.default))
+    for field in fields(Query)
+    if field.name not in FREE
+)
+"""The fields that tell a search: each with its default and what stands for that."""
