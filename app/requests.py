@@ -133,20 +133,35 @@ class BoundedRequest(Request):
     twice, no integer that would be rounded.
     """
 
-    async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body in pieces.
+    async def body(self) -> bytes:
+        """The whole body.
 
         Raises HTTPException as soon as it is known to be too long (413), or takes too long (408).
         """
-        settings = self.state.service.settings
-        limit = settings.max_body_bytes
+        if not hasattr(self, "_body"):
+            seconds = self.state.service.settings.body_seconds
+            try:
+                async with asyncio.timeout(seconds):
+                    self._body = await self._read()
+            except TimeoutError as error:
+                raise _too_slow(seconds) from error
+        return self._body
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body in pieces; it is read whole first."""
+        await self.body()
+        async for piece in super().stream():
+            yield piece
+
+    async def _read(self) -> bytes:
+        limit = self.state.service.settings.max_body_bytes
         self._refuse_over(limit, int(self.headers.get("content-length", 0)))
-        length = 0
-        deadline = asyncio.get_running_loop().time() + settings.body_seconds
-        async for piece in pieces_before(super().stream(), settings.body_seconds, deadline):
+        length, pieces = 0, []
+        async for piece in super().stream():
             length += len(piece)
             self._refuse_over(limit, length)
-            yield piece
+            pieces.append(piece)
+        return b"".join(pieces)
 
     async def json(self) -> Any:  # noqa: ANN401 -- the framework's signature
         """The body as JSON; orjson's error is the standard library's, as the framework expects."""
@@ -170,26 +185,26 @@ class BoundedRequest(Request):
 
 
 async def pieces_before(
-    body: AsyncGenerator[bytes, None], seconds: float, deadline: float | None = None
+    body: AsyncGenerator[bytes, None], seconds: float
 ) -> AsyncGenerator[bytes, None]:
-    """The pieces of a body; HTTPException (408) for one that comes after the deadline.
-
-    Without a deadline each piece may take so many seconds from when it is asked for.
-    """
-    loop = asyncio.get_running_loop()
+    """The pieces of a body; HTTPException (408) if one does not come within so many seconds."""
     while True:
         try:
-            async with asyncio.timeout_at(loop.time() + seconds if deadline is None else deadline):
+            async with asyncio.timeout(seconds):
                 piece = await anext(body)
         except StopAsyncIteration:
             return
         except TimeoutError as error:
-            raise HTTPException(
-                HTTPStatus.REQUEST_TIMEOUT,
-                f"the body did not come within {seconds} s (BEARING_BODY_SECONDS)",
-                headers={"connection": "close"},
-            ) from error
+            raise _too_slow(seconds) from error
         yield piece
+
+
+def _too_slow(seconds: float) -> HTTPException:
+    return HTTPException(
+        HTTPStatus.REQUEST_TIMEOUT,
+        f"the body did not come within {seconds} s (BEARING_BODY_SECONDS)",
+        headers={"connection": "close"},
+    )
 
 
 class BoundedRoute(GuardedRoute):
@@ -233,18 +248,21 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     To be awaited after the body was read: nothing but the client's leaving can be received then.
     """
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_leave(request))
+    own = asyncio.current_task()
+    assert own is not None
+    leaving = asyncio.create_task(_cancel_on_leave(request, own))
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        return await work
+    except asyncio.CancelledError as error:
+        has_left = leaving.done() and not leaving.cancelled()
+        if has_left and not own.uncancel():
+            raise ClientDisconnect from error
+        raise
     finally:
         leaving.cancel()
-        working.cancel()
 
 
-async def _leave(request: Request) -> None:
+async def _cancel_on_leave(request: Request, waiting: asyncio.Task[Any]) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    waiting.cancel()
