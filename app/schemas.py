@@ -35,16 +35,12 @@ from indexer.collection import (
 )
 from indexer.diagnostics import Verdict
 from indexer.documents import (
-    Answer,
     Document,
     Example,
     ExampleText,
-    Explanation,
     Fusion,
-    Hit,
     Mode,
     Query,
-    Scores,
     Strategy,
     Vector,
     normalise,
@@ -447,25 +443,6 @@ class ExplanationView(Returned):
         description="Words of the query that the document holds, by falling score; by words only."
     )
 
-    @classmethod
-    def of(cls, explanation: Explanation) -> Self:
-        """The explanation as it travels."""
-        passages = [
-            ScoredPassageView(text=p.text, start=p.start, end=p.end, score=one.score)
-            for one in explanation.passages
-            for p in (one.passage,)
-        ]
-        words = [
-            WordView(text=word.text, effect=word.effect, spans=list(word.spans))
-            for word in explanation.words
-        ]
-        terms = [
-            TermView(text=term.text, score=term.score, spans=list(term.spans))
-            for term in explanation.terms
-        ]
-        left_out = explanation.words_left_out
-        return cls(passages=passages, words=words, words_left_out=left_out, terms=terms)
-
 
 class ScoresView(Returned):
     """What a hit's score is made of; only what is known."""
@@ -476,12 +453,6 @@ class ScoresView(Returned):
     lexical_rank: int | None = Field(None, description="Its place, from 1, by BM25.")
     fused: float | None = Field(None, description="What a hybrid search makes of both.")
     reranked: float | None = Field(None, description="The cross-encoder's score.")
-
-    @classmethod
-    def of(cls, scores: Scores) -> Self:
-        """Those of the scores that are known."""
-        values = ((name, getattr(scores, name)) for name in cls.model_fields)
-        return cls(**{name: value for name, value in values if value is not None})
 
 
 class HitView(DocumentView):
@@ -506,31 +477,6 @@ class HitView(DocumentView):
         None, description="Only of the hits that `explain` asks for."
     )
 
-    @classmethod
-    def of_hit(cls, hit: Hit, *, grouped: bool = False) -> Self:
-        """The hit as it travels."""
-        document, passage = hit.document, hit.passage
-        extra: dict[str, Any] = {"group": hit.group} if grouped else {}
-        if hit.explanation is not None:
-            extra["explanation"] = ExplanationView.of(hit.explanation)
-        meanings = {
-            "probability": hit.probability,
-            "significance": hit.significance,
-            "relevance": hit.relevance,
-        }
-        extra |= {name: value for name, value in meanings.items() if value is not None}
-        return cls(
-            id=document.id,
-            score=hit.score,
-            distance=hit.distance,
-            scores=ScoresView.of(hit.scores),
-            text=document.text,
-            title=document.title,
-            metadata=dict(document.metadata),
-            passage=PassageView(text=passage.text, start=passage.start, end=passage.end),
-            **extra,
-        )
-
 
 class Took(Returned):
     """Milliseconds, waiting included; those of a batch are of the whole batch."""
@@ -553,20 +499,6 @@ class SearchView(Returned):
     )
     cursor: str | None = Field(description="Where the next page begins; null where there is none.")
     took_ms: Took
-
-    @classmethod
-    def of(cls, answer: Answer, took: Took, *, grouped: bool = False) -> Self:
-        """The answer as it travels."""
-        return cls(
-            hits=[HitView.of_hit(hit, grouped=grouped) for hit in answer.hits],
-            mode=answer.mode,
-            exact=answer.exact,
-            candidates=answer.candidates,
-            truncated=answer.truncated,
-            total=answer.total,
-            cursor=answer.cursor,
-            took_ms=took,
-        )
 
 
 class BatchView(Returned):

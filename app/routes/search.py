@@ -3,57 +3,61 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
-from fastapi import APIRouter, Request
+import orjson
+from fastapi import APIRouter, Request, Response
 
+from app.answers import Plain, plain_answer
 from app.limits import check_depths, check_searches
 from app.requests import BoundedRoute, CollectionName, ServiceNeeded, needs, while_connected
 from app.roles import Role
-from app.schemas import BatchBody, BatchView, SearchBody, SearchView, Took
+from app.schemas import BatchBody, BatchView, SearchBody, SearchView
 
 router = APIRouter(tags=["search"], route_class=BoundedRoute)
 
 
-@router.post("/search", response_model_exclude_unset=True)
+@router.post("/search", response_model=SearchView)
 @needs(Role.SEARCH)
 async def search(
     body: SearchBody, name: CollectionName, service: ServiceNeeded, request: Request
-) -> SearchView:
+) -> Response:
     """The k documents that answer best, best first.
 
     By a text (`query`), a `vector`, or examples (`like`, `unlike`). A score is a cosine: larger
     is closer, and negative ones are hits like any other.
     """
-    batch = await _search(BatchBody(searches=[body]), name, service, request)
-    return batch.results[0]
+    (answer,) = await _search([body], name, service, request)
+    return _respond(answer)
 
 
-@router.post("/search/batch", response_model_exclude_unset=True)
+@router.post("/search/batch", response_model=BatchView)
 @needs(Role.SEARCH)
 async def search_batch(
     body: BatchBody, name: CollectionName, service: ServiceNeeded, request: Request
-) -> BatchView:
+) -> Response:
     """The result of each search, in order; they are embedded and searched together."""
-    return await _search(body, name, service, request)
+    return _respond({"results": await _search(body.searches, name, service, request)})
 
 
 async def _search(
-    body: BatchBody, name: str, service: ServiceNeeded, request: Request
-) -> BatchView:
+    bodies: Sequence[SearchBody], name: str, service: ServiceNeeded, request: Request
+) -> list[Plain]:
     started = time.perf_counter()
-    check_searches(body.searches, service.settings)
-    queries = [one.to_query() for one in body.searches]
+    check_searches(bodies, service.settings)
+    queries = [one.to_query() for one in bodies]
     check_depths(queries, service.settings)
     searched = await while_connected(request, service.search(name, queries))
-    total = 1e3 * (time.perf_counter() - started)
-    took = Took(
-        embed=round(searched.embed_ms, 3),
-        search=round(searched.search_ms, 3),
-        total=round(total, 3),
-    )
-    return BatchView(
-        results=[
-            SearchView.of(answer, took, grouped=query.group_by is not None)
-            for query, answer in zip(queries, searched.answers, strict=True)
-        ]
-    )
+    took_ms = {
+        "embed": round(searched.embed_ms, 3),
+        "search": round(searched.search_ms, 3),
+        "total": round(1e3 * (time.perf_counter() - started), 3),
+    }
+    return [
+        plain_answer(answer, took_ms, grouped=query.group_by is not None)
+        for query, answer in zip(queries, searched.answers, strict=True)
+    ]
+
+
+def _respond(content: Plain) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")
