@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 
 import orjson
 from fastapi import Depends, Path, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.types import Scope
 
+from app.heads import header_of
 from app.problems import Problem
 from app.roles import Role
 from app.security import SAFE_METHODS, caller_of
@@ -222,25 +227,77 @@ class BoundedRoute(GuardedRoute):
 
     def _refuse_unread(self, request: Request) -> None:
         """Refuse what the route would not look at: parameters, or a body in another format."""
-        if request.query_params and not self.dependant.query_params:
-            name = next(iter(request.query_params))[:80]
-            raise InvalidInput(f"query parameter {name!r} is unknown: this route takes none")
-        if self.body_field and _has_body(request) and not _is_json(request):
-            given = request.headers.get("content-type", "none")[:80]
+        if request.scope["query_string"] and not self.dependant.query_params:
+            name = next(iter(request.query_params), None)
+            if name is not None:
+                raise InvalidInput(
+                    f"query parameter {name[:80]!r} is unknown: this route takes none"
+                )
+        given = header_of(request.scope, b"content-type") or ""
+        if self.body_field and not _is_json(given) and _has_body(request.scope):
             raise Problem(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                f"content-type: {given}; this route takes 'Content-Type: application/json'",
+                f"content-type: {given[:80] or 'none'}; this route takes "
+                "'Content-Type: application/json'",
             )
 
 
-def _has_body(request: Request) -> bool:
-    headers = request.headers
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+class DirectRoute(BoundedRoute):
+    """A bounded route whose endpoint takes a body, and answers with a response of its own.
+
+    The framework reads the endpoint's signature, for the OpenAPI document, but is not asked to
+    solve it anew for each request: that takes longer than a search. So whatever else the endpoint
+    takes must be got from the request alone.
+    """
+
+    def unguarded_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, given bounded requests, which it reads itself."""
+        endpoint, dependant, field = self.endpoint, self.dependant, self.body_field
+        assert field is not None
+        model: type[BaseModel] = field.field_info.annotation
+        needed = [(one.name, one.call) for one in dependant.dependencies]
+
+        async def answer_directly(given: Request) -> Response:
+            self._refuse_unread(given)
+            request = BoundedRequest(given.scope, given.receive)
+            taken = {field.name: await _read_body(request, model)}
+            taken |= {name: await call(request) for name, call in needed}
+            if dependant.request_param_name:
+                taken[dependant.request_param_name] = request
+            response: Response = await endpoint(**taken)
+            return response
+
+        return answer_directly
 
 
-def _is_json(request: Request) -> bool:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return media_type == "application/json" or media_type.endswith("+json")
+async def _read_body(request: BoundedRequest, model: type[BaseModel]) -> BaseModel:
+    """The body as the endpoint wants it; raises RequestValidationError, as the framework would."""
+    if not await request.body():
+        raise RequestValidationError(
+            [{"type": "missing", "loc": ("body",), "msg": "Field required"}]
+        )
+    try:
+        return model.model_validate(await request.json(), from_attributes=True)
+    except json.JSONDecodeError as error:
+        place, context = ("body", error.pos), {"error": error.msg}
+        fault = {"type": "json_invalid", "loc": place, "ctx": context}
+        raise RequestValidationError([fault]) from error
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        raise RequestValidationError(
+            [{**one, "loc": ("body", *one["loc"])} for one in faults]
+        ) from error
+
+
+def _has_body(scope: Scope) -> bool:
+    length = header_of(scope, b"content-length")
+    return length not in (None, "0") or header_of(scope, b"transfer-encoding") is not None
+
+
+def _is_json(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    is_other_json = media_type.startswith("application/") and media_type.endswith("+json")
+    return media_type == "application/json" or is_other_json
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

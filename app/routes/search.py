@@ -10,11 +10,11 @@ from fastapi import APIRouter, Request, Response
 
 from app.answers import Plain, plain_answer
 from app.limits import check_depths, check_searches
-from app.requests import BoundedRoute, CollectionName, ServiceNeeded, needs, while_connected
+from app.requests import CollectionName, DirectRoute, ServiceNeeded, needs, while_connected
 from app.roles import Role
 from app.schemas import BatchBody, BatchView, SearchBody, SearchView
 
-router = APIRouter(tags=["search"], route_class=BoundedRoute)
+router = APIRouter(tags=["search"], route_class=DirectRoute)
 
 
 @router.post("/search", response_model=SearchView)
