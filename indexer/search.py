@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from indexer.collection import Collection
-from indexer.documents import Answer, ExampleText, Mode, Query, Vector
+from indexer.documents import Answer, ExampleText, Hit, Mode, Query, Vector
 from indexer.embedding.embedder import Embedder, Role
 from indexer.embedding.reranking import Reranker
 from indexer.errors import InvalidQuery
@@ -86,8 +86,9 @@ def staged(query: Query, collection: str) -> Staged[Answer]:
         answer = _bounded(ready, answer)
     else:
         answer = yield from grouped(ready, _rank_all, first_ranking(ready).k)
-    hits = yield from explained(ready, answer.hits)
-    answer = replace(answer, hits=tuple(hits), truncated=truncated)
+    answer = _of_hits(answer, (yield from explained(ready, answer.hits)))
+    if truncated:
+        answer = replace(answer, truncated=True)
     return with_cursor(query, collection, answer)
 
 
@@ -106,8 +107,13 @@ def _rank(queries: Sequence[Query]) -> Staged[list[Answer]]:
     for query, answer in zip(queries, answers, strict=True):
         hits = yield from reranked(query, answer.hits)
         hits = yield from diversified(query, hits)
-        ranked.append(replace(answer, hits=tuple(hits[: query.k])))
+        ranked.append(_of_hits(answer, hits[: query.k]))
     return ranked
+
+
+def _of_hits(answer: Answer, hits: Sequence[Hit]) -> Answer:
+    """The answer of these hits; the answer itself if they are its own."""
+    return answer if hits is answer.hits else replace(answer, hits=tuple(hits))
 
 
 def _bounded(query: Query, answer: Answer) -> Answer:

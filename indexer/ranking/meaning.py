@@ -8,27 +8,30 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.documents import Hit, Mode, Query, Vector
+from indexer.documents import Hit, Mode, Query, Vectors
 from indexer.ranking.calibration import Calibration
 from indexer.ranking.significance import Background
 from indexer.similarity import softmax
 
 
-def with_significance(
-    hits: Sequence[Hit], direction: Vector, background: Background | None, rows: int
-) -> list[Hit]:
-    """The hits of a query's direction, (d,), among ``rows`` chunks, with their significance.
+def significances(
+    background: Background,
+    directions: Vectors,
+    cosines: Sequence[Sequence[float | None]],
+    rows: int,
+) -> list[list[float | None]]:
+    """The significance of each query's cosines among ``rows`` chunks; None where one is not known.
 
-    Those without a cosine stay as they are; so do all where there is no background.
+    ``directions`` are those of the queries, (q, d).
     """
-    places, cosines = _cosines(hits)
-    finished = list(hits)
-    if background is None or not places:
-        return finished
-    rare = background.significance(direction, cosines, rows)
-    for place, value in zip(places, rare.tolist(), strict=True):
-        finished[place] = replace(hits[place], significance=value)
-    return finished
+    known = np.full((len(cosines), max(map(len, cosines), default=0)), np.nan)  # (q, m)
+    for line, own in zip(known, cosines, strict=True):
+        line[: len(own)] = own  # None is NaN
+    rare = background.significances(directions, known, rows).tolist()
+    return [
+        [None if cosine is None else value for cosine, value in zip(own, values, strict=False)]
+        for own, values in zip(cosines, rare, strict=True)
+    ]
 
 
 def with_probability(hits: Sequence[Hit], temperature: float) -> list[Hit]:
@@ -65,7 +68,7 @@ def with_relevance(
 
     What was learned from queries says nothing of examples.
     """
-    calibration = calibrations.get(ranking_of(query))
+    calibration = calibrations.get(ranking_of(query)) if calibrations else None
     if calibration is None or query.examples or not hits:
         return list(hits)
     first = 1 + (len(query.seen.numbers) if query.seen else 0)

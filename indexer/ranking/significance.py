@@ -215,7 +215,15 @@ class Background:
         1 - (1 - p)^rows, where p is the chance of one. Over queries to which nothing is related,
         that of the best hit is uniform. The smaller it is, the rarer.
         """
-        return best_of(self.chances(direction[None], cosines[None])[0], rows)
+        return self.significances(direction[None], cosines[None], rows)[0]
+
+    def significances(self, directions: Vectors, cosines: Floats, rows: int) -> Floats:
+        """The same for the cosines (q, n) of several directions (q, d); NaN where one is NaN."""
+        # Each direction by itself: how a product of several is rounded depends on the others.
+        moments = [_moments(one[None], self.mean, self.covariance) for one in directions]
+        mean, deviation = (np.concatenate(part) for part in zip(*moments, strict=True))  # (q,)
+        chances = self.survival((cosines - mean[:, None]) / deviation[:, None])
+        return best_of(chances, rows)
 
 
 def best_of(chances: Floats, count: int) -> Floats:

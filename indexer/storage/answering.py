@@ -25,7 +25,7 @@ from indexer.documents import (
 )
 from indexer.errors import Damaged, InvalidQuery, ModelChanged
 from indexer.ranking.examples import mean_direction
-from indexer.ranking.meaning import with_probability, with_significance
+from indexer.ranking.meaning import significances, with_probability
 from indexer.ranking.significance import Background
 from indexer.storage.blending import Found, by_both, by_words, depth_of
 from indexer.storage.examples import Examples, best_by_example, examples_of, unit_vector
@@ -85,20 +85,16 @@ def answer_queries(
     query's mode is not dense.
     """
     answers: dict[int, Answer] = {}
-    count = snapshot.counts().chunks
+    chunks = selections.totals(snapshot).chunks
     for group in _groups(snapshot, rows, selections, queries):
-        hits = _hits(snapshot, rows, _find(snapshot, rows, words, group, watch))
+        found = _find(snapshot, rows, words, group, watch)
+        hits = _hits(snapshot, rows, found, _rarities(group, found, background, chunks))
         if words is not None:
             hits = [
                 _with_terms(words, query, own)
                 for query, own in zip(group.queries, hits, strict=True)
             ]
         exact = group.exact or rows.index is None or group.mode is Mode.LEXICAL
-        if len(group.vectors):
-            hits = [
-                with_significance(own, direction, background, count)
-                for own, direction in zip(hits, group.vectors, strict=True)
-            ]
         for index, (place, query) in enumerate(zip(group.places, group.queries, strict=True)):
             answers[place] = Answer(
                 _finish(query, hits[index]),
@@ -156,7 +152,7 @@ def _groups(
         ids = first.example_ids
         without = [old.number for old in snapshot.stored(ids).values()] if ids else []
         chosen = selections.select(snapshot, rows, first.filter, without, first.seen)
-        last = first.seen.last if first.seen else snapshot.last_number()
+        last = first.seen.last if first.seen else selections.totals(snapshot).newest
         if _is_by_best(first):
             vectors, best = np.empty((0, 0), np.float32), _examples(snapshot, rows, first)
         elif first.mode is Mode.LEXICAL:
@@ -243,18 +239,46 @@ def _nearest_documents(
     return found
 
 
-def _hits(snapshot: Snapshot, rows: Rows, found: Sequence[Sequence[Found]]) -> list[list[Hit]]:
+def _rarities(
+    group: Group, found: list[list[Found]], background: Background | None, chunks: int
+) -> Iterable[Sequence[float | None]]:
+    """The significance of what was found for each query; of none if it has no one direction."""
+    if background is None or not len(group.vectors):
+        return [[None] * len(own) for own in found]
+    cosines = [[one.scores.dense for one in own] for own in found]
+    return significances(background, group.vectors, cosines, chunks)
+
+
+def _hits(
+    snapshot: Snapshot,
+    rows: Rows,
+    found: Sequence[Sequence[Found]],
+    rarities: Iterable[Sequence[float | None]],
+) -> list[list[Hit]]:
     passages = snapshot.passages(rows.generation, {one.row for own in found for one in own})
     try:
-        return [[_hit(*passages[one.row], one) for one in own] for own in found]
+        return [
+            [
+                _hit(*passages[one.row], one, rarity)
+                for one, rarity in zip(own, own_rarities, strict=True)
+            ]
+            for own, own_rarities in zip(found, rarities, strict=True)
+        ]
     except KeyError as error:
         raise Damaged(f"row {error} is of no chunk or document: see `bearing verify`") from error
 
 
-def _hit(chunk: StoredChunk, document: Document, found: Found) -> Hit:
+def _hit(chunk: StoredChunk, document: Document, found: Found, rarity: float | None) -> Hit:
     start, end = chunk.chunk.start, chunk.chunk.end
     passage = Passage(document.text[start:end], start, end)
-    return Hit(document, found.score, passage, scores=found.scores, number=chunk.document)
+    return Hit(
+        document,
+        found.score,
+        passage,
+        scores=found.scores,
+        number=chunk.document,
+        significance=rarity,
+    )
 
 
 def _finish(query: Query, hits: list[Hit]) -> tuple[Hit, ...]:

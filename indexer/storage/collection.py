@@ -502,6 +502,8 @@ class LocalCollection:
             snapshot, rows, self._selections, queries, self._watch, background, words
         )
         calibrations = self._calibrations.of(rows.identity.fingerprint)
+        if not calibrations:
+            return answers
         return [
             replace(answer, hits=tuple(with_relevance(query, answer.hits, calibrations)))
             for query, answer in zip(queries, answers, strict=True)

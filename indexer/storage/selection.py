@@ -1,6 +1,6 @@
 """Which rows a search may return, and how many documents these are.
 
-Filters are kept as sets of rows as long as the collection does not change.
+Filters are kept as sets of rows, and counts as they are, as long as the collection does not change.
 """
 
 from __future__ import annotations
@@ -50,6 +50,16 @@ class Selection:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How much a state of the store holds; ``newest`` is a bound on the numbers of documents."""
+
+    sequence: int
+    documents: int
+    chunks: int
+    newest: int
+
+
 class Selections:
     """The rows that pass a filter; repeated filters are looked up. Safe to use from threads."""
 
@@ -58,6 +68,17 @@ class Selections:
         self._lock = threading.Lock()
         self._bytes = 0
         self._kept: OrderedDict[_Key, Passing] = OrderedDict()
+        self._totals = Totals(-1, 0, 0, 0)
+
+    def totals(self, snapshot: Snapshot) -> Totals:
+        """How much there is; each search asks, and each commit has a sequence of its own."""
+        known = self._totals
+        if known.sequence != snapshot.sequence:
+            counts = snapshot.counts()
+            known = self._totals = Totals(
+                snapshot.sequence, counts.documents, counts.chunks, snapshot.last_number()
+            )
+        return known
 
     def select(
         self,
@@ -69,13 +90,14 @@ class Selections:
     ) -> Selection:
         """The rows of documents that pass a filter, ``without`` some and those seen before."""
         passing = None if condition is None else self._passing(snapshot, rows, condition)
-        newest = snapshot.last_number()
+        totals = self.totals(snapshot)
+        newest = totals.newest
         last = newest if seen is None else min(seen.last, newest)
         chosen = rows.live if passing is None else passing.rows
         hidden = [*without, *(seen.numbers if seen else ())]
         if hidden or last < newest:
             chosen = _narrowed(rows, chosen, hidden, last)
-        left = _count(snapshot, passing, hidden, last, newest)
+        left = _count(snapshot, passing, hidden, last, totals)
         return Selection(chosen, left + (len(seen.numbers) if seen else 0))
 
     def _passing(self, snapshot: Snapshot, rows: Rows, condition: Filter) -> Passing:
@@ -121,11 +143,13 @@ def _narrowed(
 
 
 def _count(
-    snapshot: Snapshot, passing: Passing | None, hidden: Sequence[int], last: int, newest: int
+    snapshot: Snapshot, passing: Passing | None, hidden: Sequence[int], last: int, totals: Totals
 ) -> int:
     """How many documents up to the last pass, less those that are hidden."""
+    if passing is None and not hidden and last >= totals.newest:
+        return totals.documents
     out = np.unique(np.array([number for number in hidden if number <= last], dtype=np.int64))
     if passing is not None:
         return int(np.count_nonzero(passing.documents[: last + 1]) - passing.documents[out].sum())
-    later = snapshot.count_after(last) if last < newest else 0
-    return snapshot.counts().documents - later - snapshot.count_of(out.tolist())
+    later = snapshot.count_after(last) if last < totals.newest else 0
+    return totals.documents - later - snapshot.count_of(out.tolist())
