@@ -34,6 +34,7 @@ class Instruments:
             "Time of one stage of the searches of a request, or of storing documents; with waits.",
             ("stage",),
         )
+        self._observers: dict[str, Callable[[float], object]] = {}
         self._batches = self.histogram(
             "bearing_batch_items",
             "Items that one call to a model or an index worked on together.",
@@ -84,7 +85,9 @@ class Instruments:
             span = self._tracer.start_as_current_span(
                 name, record_exception=False, set_status_on_exception=False
             )
-        return _Stage(self._stages.labels(name).observe, span)
+        if name not in self._observers:
+            self._observers[name] = self._stages.labels(name).observe
+        return _Stage(self._observers[name], span)
 
 
 class _Stage(AbstractContextManager[None]):

@@ -198,10 +198,10 @@ def _cross_origin(settings: Settings) -> dict[str, Any]:
 def _add_routes(app: FastAPI, web: pages.WebPages) -> None:
     for router in (search.router, imports.router, files.router, documents.router, maps.router):
         named = [Depends(declare_collection)]
+        app.include_router(router, responses=dict(PROBLEM))
         app.include_router(
             router, prefix=COLLECTION_PREFIX, dependencies=named, responses=dict(PROBLEM)
         )
-        app.include_router(router, responses=dict(PROBLEM))
     for router in (
         collections.router,
         callers.router,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -48,11 +48,17 @@ class Telemetry:
         self._cache_hits = counter("bearing_query_cache_hits", "Query texts: cache hits.")
         self._cache_misses = counter("bearing_query_cache_misses", "Query texts: cache misses.")
         self._noted = Load(0, 0, 0, 0)
+        self._kinds: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        kind = method, route, status
+        counted = self._kinds.get(kind)
+        if counted is None:  # there are few kinds, and to look one up by labels takes longer
+            requests = self._requests.labels(method, route, str(status))
+            counted = self._kinds[kind] = requests, self._seconds.labels(method, route)
+        counted[0].inc()
+        counted[1].observe(seconds)
 
     def note(self, load: Load) -> None:
         """Take in how busy the models are now."""

@@ -17,6 +17,7 @@ import struct
 import zlib
 from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
+from operator import sub
 from typing import Final
 
 import numpy as np
@@ -57,11 +58,11 @@ class Cursor:
 
     def encode(self) -> str:
         """The cursor as URL-safe text, of some three characters a document."""
-        numbers = np.sort(np.array([0, *self.seen.numbers], dtype=np.int64))
-        steps = (numbers[1:] - numbers[:-1]).astype("<u4").tobytes()
-        rest = steps + json.dumps(self.groups).encode()
+        numbers = sorted(self.seen.numbers)
+        steps = np.array(list(map(sub, numbers, [0, *numbers])), dtype="<u4")
+        rest = steps.tobytes() + (json.dumps(self.groups).encode() if self.groups else b"[]")
         version = _PLAIN if len(rest) <= _PLAIN_BYTES else _PACKED
-        content = _HEAD.pack(version, self.search, self.seen.last, len(numbers) - 1) + rest
+        content = _HEAD.pack(version, self.search, self.seen.last, len(numbers)) + rest
         is_plain = version == _PLAIN
         packed = content + _checksum(content) if is_plain else zlib.compress(content, 9)
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
@@ -86,6 +87,9 @@ class Cursor:
         ):
             raise InvalidQuery(_UNREADABLE)
         return cls(search, Seen(last, tuple(numbers.tolist())), tuple(groups))
+
+
+_BEGINNING: Final = Cursor(b"", Seen(0))
 
 
 def _is_scalar(value: object) -> bool:
@@ -164,10 +168,11 @@ def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
 
     ``query`` is as it was asked.
     """
-    before = Cursor.decode(query.cursor) if query.cursor else Cursor(b"", Seen(0))
-    numbers = (*before.seen.numbers, *(hit.number for hit in answer.hits))
-    keys = {(kind_of(hit.group), hit.group) for hit in answer.hits if hit.group is not None}
-    alone = sum(hit.group is None for hit in answer.hits)
+    before = Cursor.decode(query.cursor) if query.cursor else _BEGINNING
+    numbers = (*before.seen.numbers, *[hit.number for hit in answer.hits])
+    named = [] if query.group_by is None else [h.group for h in answer.hits if h.group is not None]
+    keys = {(kind_of(value), value) for value in named}
+    alone = len(answer.hits) - len(named)
     if len(keys) + alone < query.k or len(numbers) == answer.total:
         return answer
     groups = (*before.groups, *(value for _, value in keys))
