@@ -37,11 +37,10 @@ def embed_queries(embedder: Embedder, queries: Sequence[Query]) -> tuple[list[Qu
     examples = [text for query in queries for text in query.example_texts]
     of_texts = _embedded(embedder, texts, Role.QUERY)
     of_examples = _embedded(embedder, examples, Role.DOCUMENT)
+    model = embedder.identity.fingerprint
     ready, truncated = [], []
     for query in queries:
-        filled, cut = _with_vectors(query, of_texts, of_examples)
-        if filled is not query:
-            filled = replace(filled, model=embedder.identity.fingerprint)
+        filled, cut = _with_vectors(query, of_texts, of_examples, model)
         ready.append(filled)
         truncated.append(cut)
     return ready, truncated
@@ -62,11 +61,12 @@ def _with_vectors(
     query: Query,
     of_texts: Iterator[tuple[Vector, bool]],
     of_examples: Iterator[tuple[Vector, bool]],
+    model: str,
 ) -> tuple[Query, bool]:
     """The query with the next of these vectors for its texts, and whether one was truncated."""
     if _is_text_alone(query):
         vector, cut = next(of_texts)
-        return replace(query, vector=vector), cut
+        return replace(query, vector=vector, model=model), cut
     if not query.example_texts:
         return query, False
     found = [next(of_examples) for _ in query.example_texts]
@@ -75,7 +75,8 @@ def _with_vectors(
         tuple(next(vectors) if isinstance(one, ExampleText) else one for one in side)
         for side in (query.like, query.unlike)
     )
-    return replace(query, like=like, unlike=unlike), any(cut for _, cut in found)
+    cut = any(cut for _, cut in found)
+    return replace(query, like=like, unlike=unlike, model=model), cut
 
 
 def staged(query: Query, collection: str) -> Staged[Answer]:
