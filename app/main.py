@@ -27,7 +27,7 @@ from app.instruments import Instruments
 from app.keys import KeyFile, Keyring, KeysBroken
 from app.logs import logging_config
 from app.problems import MEDIA_TYPE, add_problems
-from app.requests import COLLECTION_PREFIX, SECURITY_SCHEMES, declare_collection
+from app.requests import COLLECTION_PREFIX, SECURITY_SCHEMES, DirectRoute, declare_collection
 from app.routes import (
     admin,
     assistants,
@@ -204,8 +204,14 @@ def _cross_origin(settings: Settings) -> dict[str, Any]:
 
 
 def _add_routes(app: FastAPI, web: pages.WebPages) -> None:
-    for router in (search.router, imports.router, files.router, documents.router, maps.router):
-        named = [Depends(declare_collection)]
+    named = [Depends(declare_collection)]
+    for route in search.router.routes:
+        assert isinstance(route, DirectRoute)
+        app.router.routes.append(route.under("", responses=dict(PROBLEM)))
+        app.router.routes.append(
+            route.under(COLLECTION_PREFIX, dependencies=named, responses=dict(PROBLEM))
+        )
+    for router in (imports.router, files.router, documents.router, maps.router):
         app.include_router(router, responses=dict(PROBLEM))
         app.include_router(
             router, prefix=COLLECTION_PREFIX, dependencies=named, responses=dict(PROBLEM)

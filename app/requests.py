@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.heads import header_of
 from app.problems import Problem
@@ -250,12 +250,21 @@ class DirectRoute(BoundedRoute):
     takes must be got from the request alone.
     """
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:  # noqa: ANN401 -- the framework's
+        super().__init__(path, endpoint, **given)
+        self._given = given
+        self.app = _answering(self.get_route_handler())
+
+    def under(self, prefix: str, **more: Any) -> DirectRoute:  # noqa: ANN401 -- the framework's
+        """The same route for an app itself: a router's are looked for twice at each request."""
+        return DirectRoute(prefix + self.path, self.endpoint, **self._given | more)
+
     def unguarded_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, given bounded requests, which it reads itself."""
         endpoint, dependant, field = self.endpoint, self.dependant, self.body_field
         assert field is not None
         model: type[BaseModel] = field.field_info.annotation
-        needed = [(one.name, one.call) for one in dependant.dependencies]
+        needed = [(one.name, one.call) for one in dependant.dependencies if one.name]
 
         async def answer_directly(given: Request) -> Response:
             self._refuse_unread(given)
@@ -268,6 +277,16 @@ class DirectRoute(BoundedRoute):
             return response
 
         return answer_directly
+
+
+def _answering(answer: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
+    """An app that sends the answer; what it raises the app around it answers."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await answer(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    return app
 
 
 async def _read_body(request: BoundedRequest, model: type[BaseModel]) -> BaseModel:
