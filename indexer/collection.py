@@ -116,6 +116,7 @@ class IndexKind(StrEnum):
 
     AUTO = "auto"
     EXACT = "exact"
+    REDUCED = "reduced"
     SCAN = "scan"
     PARTITIONED = "partitioned"
     GRAPH = "graph"

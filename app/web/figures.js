@@ -5,6 +5,7 @@ import { latencyOf } from "./latencies.js";
 
 const KINDS = {
   exact: "Every vector is compared",
+  reduced: "A scan of vectors of half the dimensions, compressed, rescored",
   scan: "A scan of compressed vectors, rescored",
   partitioned: "Parts of compressed vectors, rescored",
   graph: "A graph of neighbours",

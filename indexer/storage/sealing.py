@@ -42,6 +42,9 @@ LATE_SHARE: Final = 1 / 50
 OUTGROWN: Final = 2
 """An index is trained anew when it would hold this many times the rows it was trained on."""
 
+AUTOMATIC: Final = (IndexKind.REDUCED, IndexKind.SCAN, IndexKind.PARTITIONED)
+"""What `auto` tries, in this order: see :func:`indexer.storage.sealed.build`."""
+
 APART_ROWS: Final = 20_000
 """From so many rows on, sealing takes longer than starting a process for it."""
 
@@ -56,7 +59,7 @@ def kinds_to_try(choice: IndexChoice, rows: int, dimension: int) -> tuple[IndexK
     automatic = choice.kind is IndexKind.AUTO
     if choice.kind is IndexKind.EXACT or rows < (SEAL_ROWS if automatic else LEAST_ROWS):
         return ()
-    wanted = (IndexKind.SCAN, IndexKind.PARTITIONED) if automatic else (choice.kind,)
+    wanted = AUTOMATIC if automatic else (choice.kind,)
     bound = float("inf") if choice.memory_bytes is None else choice.memory_bytes
     fitting = tuple(k for k in wanted if RECIPES[k].bytes_per_row(dimension) * rows <= bound)
     if not fitting:

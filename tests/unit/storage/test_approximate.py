@@ -16,9 +16,10 @@ from indexer.storage.nearest import (
     approximate_search,
     exact_search,
 )
+from indexer.storage.sealed import build
 from indexer.storage.tuning import draw_probe, estimate_recall, measure, share_found, tune
 
-ROWS, DIMENSION = 12_000, 32
+ROWS, DIMENSION = 20_000, 32  # more than are always compared one by one
 
 
 def clustered(count: int, seed: int = 0) -> Vectors:
@@ -105,15 +106,39 @@ def test_a_kind_that_takes_no_selector_is_refused_before_faiss(vectors: Vectors)
         Compressed.build(IndexKind.EXACT, vectors[:1000])
 
 
-@pytest.mark.parametrize("dimension", [10, 33, 64])
+@pytest.mark.parametrize("dimension", [3, 10, 33, 64])
 def test_any_dimension_can_be_compressed(dimension: int) -> None:
     """Dimensions that codes do not divide are padded, and answers stay right."""
     vectors = random_units(3000, dimension)
-    for kind in (IndexKind.SCAN, IndexKind.PARTITIONED):
+    for kind in (IndexKind.REDUCED, IndexKind.SCAN, IndexKind.PARTITIONED):
         index = Compressed.build(kind, vectors)
         effort = RECIPES[kind].efforts[-1]
         _, rows = approximate_search(index, effort, vectors[:5], vectors, 1, None)
         assert rows[:, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_all_vectors_share_does_not_drown_the_rest() -> None:
+    """Where rows share a direction, as with many models, codes of what they do not share win."""
+    falling = 0.85 ** np.arange(DIMENSION)
+    shared = 2.0 * random_units(1, DIMENSION, seed=8)
+    vectors, asked = (normalise(clustered(n, n) * falling + shared) for n in (ROWS, 100))
+    best, _ = exact_search(asked, vectors, 10)
+    recall = {}
+    for kind in (IndexKind.REDUCED, IndexKind.SCAN):
+        index = Compressed.build(kind, vectors)
+        scores, _ = approximate_search(index, Effort(0, 400), asked, vectors, 10)
+        shares = [share_found(own, nearest) for own, nearest in zip(scores, best, strict=True)]
+        recall[kind] = np.mean(shares)
+    assert recall[IndexKind.REDUCED] >= recall[IndexKind.SCAN] + 0.2, recall
+
+
+def test_a_scan_of_whole_vectors_is_built_where_one_of_reduced_ones_misses() -> None:
+    """Where half of the dimensions hold what there is they are enough; else none can be spared."""
+    kinds = (IndexKind.REDUCED, IndexKind.SCAN)
+    even = random_units(ROWS, DIMENSION)
+    narrow = normalise(even * 0.8 ** np.arange(DIMENSION))
+    assert build(kinds, narrow, None, 0.95).index.kind is IndexKind.REDUCED
+    assert build(kinds, even, None, 0.95).index.kind is IndexKind.SCAN
 
 
 def test_tuning_reaches_the_target_or_says_so(index: Compressed, vectors: Vectors) -> None:
