@@ -263,13 +263,15 @@ class DirectRoute(BoundedRoute):
         """The handler, given bounded requests, which it reads itself."""
         endpoint, dependant, field = self.endpoint, self.dependant, self.body_field
         assert field is not None
-        model: type[BaseModel] = field.field_info.annotation
-        needed = [(one.name, one.call) for one in dependant.dependencies if one.name]
+        model: Any = field.field_info.annotation
+        needed: list[tuple[str, Any]] = [
+            (one.name, one.call) for one in dependant.dependencies if one.name
+        ]
 
         async def answer_directly(given: Request) -> Response:
             self._refuse_unread(given)
             request = BoundedRequest(given.scope, given.receive)
-            taken = {field.name: await _read_body(request, model)}
+            taken: dict[str, Any] = {field.name: await _read_body(request, model)}
             taken |= {name: await call(request) for name, call in needed}
             if dependant.request_param_name:
                 taken[dependant.request_param_name] = request

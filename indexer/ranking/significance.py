@@ -215,7 +215,8 @@ class Background:
         1 - (1 - p)^rows, where p is the chance of one. Over queries to which nothing is related,
         that of the best hit is uniform. The smaller it is, the rarer.
         """
-        return self.significances(direction[None], cosines[None], rows)[0]
+        (found,) = self.significances(direction[None], cosines[None], rows)
+        return np.asarray(found)
 
     def significances(self, directions: Vectors, cosines: Floats, rows: int) -> Floats:
         """The same for the cosines (q, n) of several directions (q, d); NaN where one is NaN."""
