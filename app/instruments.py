@@ -144,6 +144,9 @@ class _CountedEmbedder:
         self._tokens.inc(embedded.tokens)
         return embedded
 
+    def warm(self) -> None:
+        self._embedder.warm()
+
     def close(self) -> None:
         self._embedder.close()
 

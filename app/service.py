@@ -471,6 +471,7 @@ class Service:
                 log.warning("collection %r cannot be opened: %s", name, error)
             else:
                 await desk.model.texts.submit(["warm"])
+                await self.reads.run(desk.model.embedder.warm)
 
     async def _close(self) -> None:
         for desk in self._desks.values():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,28 @@ SORT_WINDOW: Final = 8192
 PADDING: Final = 64
 """Tokens of padding that a batch may hold rather than become two; one more costs 10 to 20."""
 
+Shape: TypeAlias = tuple[int, int]
+"""Rows and length of a batch."""
+
+START: Final = 16
+"""Tokens that a forward pass of a shape of its own could compute while the weights are read."""
+
+SWITCH: Final = 45
+"""The same where a graph of dynamic shape changes its shape for it."""
+
+ROWS: Final = (1, 2, 4, 8, 16, 32, 64)
+"""Rows of batches that are planned by shape: few, since each shape takes memory once it was run."""
+
+STEP: Final = 4
+"""Lengths of such batches are multiples of this, and of a sixteenth of lengths over 64."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Texts of one forward pass.
 
-    ``places`` says where their vectors belong, ``ids`` is (n, longest) int32 padded at the end,
-    ``lengths`` is (n,) int32.
+    ``places`` says where their vectors belong, ``ids`` is (rows, longest) int32 padded at the end,
+    ``lengths`` is (rows,) int32. Rows past ``places`` are padding: nobody wants their vectors.
     """
 
     places: NDArray[np.intp]
@@ -71,3 +87,100 @@ def _pad(sequences: Sequence[Ids], places: NDArray[np.intp], pad_id: int) -> Bat
     for row, sequence in enumerate(sequences):
         ids[row, : len(sequence)] = sequence
     return Batch(places, ids, lengths)
+
+
+def plan_few(
+    sequences: Sequence[Ids],
+    places: Sequence[int],
+    pad_id: int,
+    *,
+    tiles: Sequence[Shape],
+    lanes: int,
+    window: int,
+) -> list[Batch]:
+    """A few sequences in batches that are tiles, or of one of not many other shapes, dearest first.
+
+    Of several plans it is the one that ``lanes`` working at once finish first, by START and SWITCH.
+    """
+    lengths = [max(len(ids), 1) for ids in sequences]
+    order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    falling = [lengths[place] for place in order]
+    even = -(-len(order) // lanes)
+    plans = [_cover(falling, tiles, most, window) for most in {len(order), even, -(-even // 2)}]
+    parts = min(plans, key=lambda plan: _finish(plan, lanes))
+    return [
+        _fill(sequences, places, order[part.start : part.end], part.shape, pad_id)
+        for part in sorted(parts, key=lambda part: -part.cost)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Neighbours among sequences, from ``start`` to ``end``, and the shape that holds them."""
+
+    start: int
+    end: int
+    shape: Shape
+    cost: int
+
+
+def _cover(lengths: Sequence[int], tiles: Sequence[Shape], most: int, window: int) -> list[_Part]:
+    """The cheapest parts for sequences of these falling lengths, about ``most`` rows to each."""
+    best = [0.0, *[math.inf] * len(lengths)]
+    last: dict[int, _Part] = {}
+    for start, longest in enumerate(lengths):
+        for shape, cost in _offer(longest, tiles, min(most, len(lengths) - start), window):
+            end = min(start + shape[0], len(lengths))
+            if best[start] + cost < best[end]:
+                best[end] = best[start] + cost
+                last[end] = _Part(start, end, shape, cost)
+    parts = []
+    end = len(lengths)
+    while end:
+        parts.append(last[end])
+        end = last[end].start
+    return parts
+
+
+def _offer(
+    longest: int, tiles: Sequence[Shape], rows: int, window: int
+) -> Iterator[tuple[Shape, int]]:
+    """Shapes for up to ``rows`` sequences of at most this length, and what they cost in tokens."""
+    for shape in tiles:
+        if shape[1] >= longest and shape[0] < 2 * rows:
+            yield shape, START + shape[0] * shape[1]
+    length = _round(longest, window)
+    for count in ROWS:
+        if count <= rows:
+            yield (count, length), SWITCH + count * length
+
+
+def _round(length: int, window: int) -> int:
+    """The next length that batches planned by shape have, within the window."""
+    step = max(STEP, 1 << max((length - 1).bit_length() - 5, 0))
+    return max(min(-(-length // step) * step, window), length)
+
+
+def _finish(parts: Sequence[_Part], lanes: int) -> int:
+    """When lanes that each take the dearest part left are done, in tokens."""
+    busy = [0] * lanes
+    for cost in sorted((part.cost for part in parts), reverse=True):
+        busy[busy.index(min(busy))] += cost
+    return max(busy)
+
+
+def _fill(
+    sequences: Sequence[Ids],
+    places: Sequence[int],
+    chosen: Sequence[int],
+    shape: Shape,
+    pad_id: int,
+) -> Batch:
+    """The chosen sequences as a batch of this shape."""
+    ids = np.full(shape, pad_id, np.int32)
+    # Rows that hold no sequence count as full, since some models divide by a row's length.
+    lengths = np.full(shape[0], shape[1], np.int32)
+    for row, place in enumerate(chosen):
+        lengths[row] = len(sequences[place])
+        ids[row, : lengths[row]] = sequences[place]
+    return Batch(np.asarray([places[place] for place in chosen], np.intp), ids, lengths)

@@ -196,6 +196,13 @@ class Embedder(Protocol):
         """
         ...
 
+    def warm(self) -> None:
+        """Spend time and memory now so that single short texts, and a few, take less from then on.
+
+        For a process that answers for long: a service at its start. Once is enough.
+        """
+        ...
+
     def close(self) -> None:
         """Give back what it holds."""
         ...

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from indexer.documents import Vectors
-from indexer.embedding.batching import SORT_WINDOW, Batch, plan_batches
+from indexer.embedding.batching import SORT_WINDOW, Batch
 from indexer.embedding.checkpoint import Checkpoint
 from indexer.embedding.embedder import (
     CANARIES,
@@ -35,23 +35,16 @@ class Engine(Protocol):
         """What it runs on."""
         ...
 
-    @property
-    def budget(self) -> int:
-        """How many tokens, padding included, a batch should have at most."""
-        ...
-
-    @property
-    def lanes(self) -> int:
-        """How many batches run at once."""
-        ...
-
-    @property
-    def pad_id(self) -> int:
-        """The token that fills a batch up."""
+    def plan(self, sequences: Sequence[Ids], places: Sequence[int]) -> Iterable[Batch]:
+        """The sequences in batches as it likes them; ``places`` are those of their vectors."""
         ...
 
     def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:
         """Each batch with its vectors, in any order; ``batches`` is read as engines get free."""
+        ...
+
+    def warm(self) -> None:
+        """Do now what makes later calls faster, whatever it costs; see Embedder."""
         ...
 
     def close(self) -> None:
@@ -147,13 +140,7 @@ class EngineEmbedder:
     def _batches(self, inputs: Sequence[Input], role: Role, work: _Work) -> Iterator[Batch]:
         for start, prepared in self._windows(inputs, role):
             fresh = work.admit(start, prepared)
-            yield from plan_batches(
-                list(fresh.values()),
-                list(fresh),
-                self._engine.budget,
-                self._engine.pad_id,
-                self._engine.lanes,
-            )
+            yield from self._engine.plan(list(fresh.values()), list(fresh))
 
     def _windows(
         self, inputs: Sequence[Input], role: Role
@@ -180,6 +167,10 @@ class EngineEmbedder:
             next(tokenised) if isinstance(given, str) else (given.ids, given.truncated)
             for given in inputs
         ]
+
+    def warm(self) -> None:
+        """Make short texts fast; see Embedder."""
+        self._engine.warm()
 
     def close(self) -> None:
         """Give back what the engine holds."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.documents import Vectors
-from indexer.embedding.batching import Batch
+from indexer.embedding.batching import Batch, plan_batches
 from indexer.embedding.embedder import Role, Runtime, Tokens
 from indexer.embedding.engine import Description, EngineEmbedder
 from indexer.embedding.tokenizing import Ids
@@ -29,6 +29,7 @@ BIAS: Final = 0.5
 
 PIECES: Final = re.compile(r"\w+|[^\w\s]")
 PAD_ID: Final = -1
+BUDGET: Final = 65_536
 
 MIX: Final = 0x9E3779B1
 MASK: Final = 0x7FFFFFFF
@@ -80,10 +81,6 @@ def _hash(word: str) -> int:
 class HashingEngine:
     """Counts of tokens, each in four components, signed by a bit of their hashes."""
 
-    pad_id = PAD_ID
-    budget = 65_536
-    lanes = 1
-
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension
 
@@ -91,6 +88,10 @@ class HashingEngine:
     def runtime(self) -> Runtime:
         """NumPy on one thread."""
         return Runtime("hashing", "cpu", "f32", 1)
+
+    def plan(self, sequences: Sequence[Ids], places: Sequence[int]) -> Iterator[Batch]:
+        """The sequences in batches of at most BUDGET tokens."""
+        return plan_batches(sequences, places, BUDGET, PAD_ID)
 
     def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:  # noqa: ARG002
         """Each batch with its vectors."""
@@ -106,6 +107,9 @@ class HashingEngine:
             np.add.at(vectors, (rows, columns), np.where(bits & 1, 1.0, -1.0).astype(np.float32))
         vectors[:, 0] = BIAS
         return vectors
+
+    def warm(self) -> None:
+        """It is as fast as it gets."""
 
     def close(self) -> None:
         """Nothing is held."""

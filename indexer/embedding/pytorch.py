@@ -9,19 +9,19 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from indexer.documents import Vectors
-from indexer.embedding.batching import Batch
+from indexer.embedding.batching import Batch, plan_batches
 from indexer.embedding.checkpoint import DEFAULT_MODEL, Checkpoint
 from indexer.embedding.embedder import CANARY_COSINE, Precision, Role, Runtime
 from indexer.embedding.engine import EngineEmbedder, assemble
 from indexer.embedding.probes import FAITHFUL_COSINE, PROBES, worst_cosine
-from indexer.embedding.tokenizing import ModelTokenizer, Setup
+from indexer.embedding.tokenizing import Ids, ModelTokenizer, Setup
 from indexer.errors import ModelError
 
 if TYPE_CHECKING:
@@ -204,15 +204,13 @@ def encode_probes(model: SentenceTransformer) -> dict[Role, Vectors]:
 class TorchEngine:
     """A sentence-transformers model that takes tokens."""
 
-    lanes = 1
-
     def __init__(self, model: SentenceTransformer, setup: Setup) -> None:
         self._model = model
         self._dimension = setup.dimension
         self._static = not hasattr(model.tokenizer, "pad_token_id")
         self._prompt_lengths = self._count_prompts(setup)
-        self.pad_id = setup.pad_id
-        self.budget = GPU_BUDGET if model.device.type == "cuda" else CPU_BUDGET
+        self._pad_id = setup.pad_id
+        self._budget = GPU_BUDGET if model.device.type == "cuda" else CPU_BUDGET
 
     @staticmethod
     def _count_prompts(setup: Setup) -> dict[Role, int]:
@@ -229,6 +227,10 @@ class TorchEngine:
         names = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
         dtype = next((p.dtype for p in self._model.parameters()), torch.float32)
         return Runtime("torch", str(self._model.device), names[dtype], torch.get_num_threads())
+
+    def plan(self, sequences: Sequence[Ids], places: Sequence[int]) -> Iterator[Batch]:
+        """The sequences in batches of at most as many tokens as suit the device."""
+        return plan_batches(sequences, places, self._budget, self._pad_id)
 
     def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:
         """Each batch with its vectors."""
@@ -263,6 +265,9 @@ class TorchEngine:
         if length := self._prompt_lengths.get(role):
             features["prompt_length"] = length
         return features
+
+    def warm(self) -> None:
+        """Torch takes shapes as they come."""
 
     def close(self) -> None:
         """Drop the model."""

@@ -123,6 +123,9 @@ class ForeignEmbedder:
             given = list(self._embed_documents(texts))
         return Embeddings(normalise(np.asarray(given, dtype=np.float64)), (), 0)
 
+    def warm(self) -> None:
+        """Nothing is known of what would make it faster."""
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -67,6 +67,9 @@ class GatedEmbedder:
             raise MemoryError("the model is out of memory: secret")
         return self._inner.embed(inputs, role)
 
+    def warm(self) -> None:
+        """Nothing is loaded here."""
+
     def close(self) -> None:
         """Nothing is held here."""
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.embedding.batching import plan_batches
+from indexer.embedding.batching import ROWS, Batch, plan_batches, plan_few
 
 PAD = 99
 
@@ -62,3 +62,51 @@ def test_padding_is_cut_where_it_costs() -> None:
         sequences = [np.zeros(length, np.int32) for length in lengths]
         batches = plan_batches(sequences, range(len(sequences)), 1024, PAD)
         assert [batch.ids.shape[1] for batch in batches] == widths
+
+
+TILES = ((1, 8), (1, 16), (2, 16), (4, 12))
+
+
+def plan(lengths: list[int], lanes: int = 2, window: int = 60) -> list[Batch]:
+    """Batches of sequences of these lengths, at places that are ten apart."""
+    sequences = [np.arange(length, dtype=np.int32) for length in lengths]
+    places = [10 * n for n in range(len(sequences))]
+    return plan_few(sequences, places, PAD, tiles=TILES, lanes=lanes, window=window)
+
+
+@given(st.lists(st.integers(0, 58), min_size=1, max_size=64), st.sampled_from([1, 2, 3, 16]))
+def test_a_few_are_partitioned_by_shape(lengths: list[int], lanes: int) -> None:
+    """Each sequence is in one batch, unchanged, and batches have few shapes, all in the window."""
+    seen = {}
+    for batch in plan(lengths, lanes, window=58):
+        rows, width = batch.ids.shape
+        assert (rows, width) in TILES or (rows in ROWS and (width % 4 == 0 or width == 58))
+        assert (batch.lengths[len(batch.places) :] == width).all()
+        for place, ids, length in zip(batch.places, batch.ids, batch.lengths, strict=False):
+            assert (ids[length:] == PAD).all()
+            seen[int(place)] = ids[:length].tolist()
+    assert seen == {10 * n: list(range(length)) for n, length in enumerate(lengths)}
+
+
+@pytest.mark.parametrize(
+    ("lengths", "lanes", "shapes"),
+    [
+        ([5], 1, [(1, 8)]),
+        ([9], 1, [(1, 16)]),
+        ([17], 1, [(1, 20)]),  # too long for any tile
+        ([5, 9], 2, [(1, 16), (1, 8)]),
+        ([12, 3, 9], 1, [(4, 12)]),  # a row is padding
+        ([12] * 8, 2, [(4, 12), (4, 12)]),
+        ([9] * 32, 2, [(16, 12), (16, 12)]),  # nearly as many tokens to each start as in tiles
+    ],
+)
+def test_a_few_take_the_shapes_that_are_done_first(
+    lengths: list[int], lanes: int, shapes: list[tuple[int, int]]
+) -> None:
+    """The smallest tile that holds them, a batch to each lane, larger ones where there are many."""
+    assert [batch.ids.shape for batch in plan(lengths, lanes)] == shapes
+
+
+def test_no_sequence_is_padded_beyond_the_window() -> None:
+    """A model may have no positions there."""
+    assert [batch.ids.shape for batch in plan([57], window=58)] == [(1, 58)]
