@@ -43,6 +43,9 @@ FILTERED_MOST: Final = 800
 """So many times as many rows are scored under a filter, whose rows may lie unlike the rest; but
 no more than this for it, as those that pass have fewer near them."""
 
+YOUNG_DEPTH: Final = 400
+"""So many rows of a young index are scored exactly: more than a settled one of its size needs."""
+
 MAX_FETCH_SHARE: Final = 0.25
 """Where more than this share of the rows would be fetched, all are scored exactly instead."""
 
@@ -70,6 +73,9 @@ class Effort:
 
     probes: int
     depth: int
+
+
+YOUNG_EFFORT: Final = Effort(0, YOUNG_DEPTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,48 +245,59 @@ def approximate_search(
     vectors: Vectors,
     k: int,
     allowed: Allowed | None = None,
+    young: Compressed | None = None,
 ) -> tuple[Scores, Rows]:
     """The k best of the rows that the index proposes and of all rows it does not hold.
 
     As :func:`exact_search`, with scores as exact, but a row may be missed. A result is short of
     k only if fewer rows are allowed. Few allowed rows are scored exactly, and are never missed.
+    ``young`` is an index over the first of the rows that came later, which then proposes, too.
+    """
+    queries = np.ascontiguousarray(queries, dtype=np.float32)
+    proposed: list[Rows] = []
+    reached = 0
+    with _threads_for(queries):
+        for part, own in ((index, effort), (young, YOUNG_EFFORT)):
+            if part is None:
+                break
+            inside = None if allowed is None else allowed[reached : reached + part.rows]
+            rows = _propose(part, own, queries, k, inside)
+            if rows is None:
+                break
+            proposed.append(np.where(rows < 0, rows, rows + reached) if reached else rows)
+            reached += part.rows
+        if not proposed:
+            return exact_search(queries, vectors, k, allowed)
+        found = score_rows(queries, vectors, np.concatenate(proposed, axis=1), k)
+    if reached == len(vectors):
+        return found
+    rest = None if allowed is None else allowed[reached:]
+    scores, rows = exact_search(queries, vectors[reached:], k, rest)
+    return _merged([found, (scores, rows + reached)], k)
+
+
+def _propose(
+    index: Compressed, effort: Effort, queries: Vectors, k: int, allowed: Allowed | None
+) -> Rows | None:
+    """(q, m) rows worth scoring, -1 behind the last: the best ones that are allowed.
+
+    An index that takes no set of allowed rows is asked for more. None where it is as well to
+    score all allowed rows.
     """
     held = index.rows
-    inside = held if allowed is None else int(np.count_nonzero(allowed[:held]))
+    inside = held if allowed is None else int(np.count_nonzero(allowed))
     depth = max(effort.depth, 4 * k)
     if inside < held:
         depth = max(depth, min(FILTERED_DEPTH * depth, FILTERED_MOST))
     fetch = depth if inside == held else int(1.2 * depth * held / max(inside, 1)) + 1
-    if inside <= max(GATHER_ROWS, k) or fetch > MAX_FETCH_SHARE * held:
-        return exact_search(queries, vectors, k, allowed)
-    queries = np.ascontiguousarray(queries, dtype=np.float32)
-    with _threads_for(queries):
-        chosen = _propose(index, effort.probes, queries, depth, fetch, allowed)
-        found = score_rows(queries, vectors, chosen, k)
-    if held == len(vectors):
-        return found
-    late = exact_search(queries, vectors[held:], k, None if allowed is None else allowed[held:])
-    return _merged([found, (late[0], late[1] + held)], k)
-
-
-def _propose(
-    index: Compressed,
-    probes: int,
-    queries: Vectors,
-    depth: int,
-    fetch: int,
-    allowed: Allowed | None,
-) -> Rows:
-    """(q, m) rows worth scoring, -1 behind the last: the best ``depth`` of the allowed ones.
-
-    An index that takes no set of allowed rows is asked for ``fetch`` of all.
-    """
+    few = YOUNG_DEPTH if effort is YOUNG_EFFORT else GATHER_ROWS
+    if inside <= max(few, k) or fetch > MAX_FETCH_SHARE * held:
+        return None
     if allowed is None:
-        return index.candidates(queries, depth, probes)
-    inside = allowed[: index.rows]
+        return index.candidates(queries, depth, effort.probes)
     if RECIPES[index.kind].selects:
-        return index.candidates(queries, depth, probes, inside)
-    return _only(index.candidates(queries, fetch, probes), inside, depth)
+        return index.candidates(queries, depth, effort.probes, allowed)
+    return _only(index.candidates(queries, fetch, effort.probes), allowed, depth)
 
 
 def _only(rows: Rows, allowed: Allowed, depth: int) -> Rows:

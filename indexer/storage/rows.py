@@ -11,11 +11,12 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.collection import IndexKind
 from indexer.documents import Vector, Vectors
 from indexer.embedding.embedder import Identity
 from indexer.storage import sealed
+from indexer.storage.nearest import Compressed, Scores, approximate_search, exact_search
 from indexer.storage.nearest import Rows as RowNumbers
-from indexer.storage.nearest import Scores, approximate_search, exact_search
 from indexer.storage.sealed import Sealed
 from indexer.storage.store import Block, Generation, Owners, Snapshot
 from indexer.storage.vectors import BLOCK_ROWS, VectorFile
@@ -32,6 +33,7 @@ class Rows:
 
     ``owners`` is (rows,) int32, ``vectors`` (rows, d) float32 memory-mapped, ``live`` (rows,)
     bool or None if all rows are owned. ``stamp`` tells ``index`` from a later one on disk.
+    ``young`` holds the first of the rows that came after the index was sealed, if they are many.
     """
 
     sequence: int
@@ -42,6 +44,7 @@ class Rows:
     live: NDArray[np.bool_] | None
     index: Sealed | None
     stamp: int
+    young: Compressed | None = None
 
     @property
     def last_number(self) -> int:
@@ -53,6 +56,18 @@ class Rows:
         """How many rows came after the index was sealed."""
         return len(self.owners) - (self.index.index.rows if self.index else 0)
 
+    @property
+    def uncovered(self) -> int:
+        """How many rows no index holds, so that searches compare each; 0 where that is wanted."""
+        return self.late - (self.young.rows if self.young else 0) if self.index else 0
+
+    def covering(self) -> Compressed:
+        """An index over all rows that came after the index was sealed; ``young`` with the rest."""
+        first = len(self.owners) - self.late
+        if self.young is None:
+            return Compressed.build(IndexKind.SCAN, self.vectors[first:])
+        return self.young.extended(self.vectors[first + self.young.rows :])
+
     def nearest(
         self, queries: Vectors, k: int, allowed: NDArray[np.bool_] | None, *, exact: bool
     ) -> tuple[Scores, RowNumbers]:
@@ -60,7 +75,13 @@ class Rows:
         if exact or self.index is None:
             return exact_search(queries, self.vectors, k, allowed)
         return approximate_search(
-            self.index.index, self.index.measured.effort, queries, self.vectors, k, allowed
+            self.index.index,
+            self.index.measured.effort,
+            queries,
+            self.vectors,
+            k,
+            allowed,
+            self.young,
         )
 
     def count_near(self, query: Vector, least: float, allowed: NDArray[np.bool_] | None) -> int:
@@ -114,6 +135,7 @@ def load_rows(folder: Path, snapshot: Snapshot, known: Rows | None) -> Rows:
         live,
         index,
         stamp,
+        known.young if known and index else None,
     )
 
 

@@ -78,6 +78,27 @@ def test_rows_that_came_late_are_found(index: Compressed, vectors: Vectors) -> N
         assert scores[0, 0] == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("share", [None, 0.7, 0.05, 0.001])
+def test_a_young_index_proposes_the_first_of_late_rows(share: float | None) -> None:
+    """Rows of the index, of the young one and behind both are found alike, scored exactly."""
+    vectors = clustered(32_000)
+    index = Compressed.build(IndexKind.SCAN, vectors[:18_000])
+    young = Compressed.build(IndexKind.SCAN, vectors[18_000:28_000])
+    allowed = None if share is None else np.random.default_rng(3).random(len(vectors)) < share
+    asked = clustered(50, seed=5)
+    expected, places = exact_search(asked, vectors, 10, allowed)
+    scores, rows = approximate_search(
+        index, thorough(index), asked, vectors, 10, allowed, young=young
+    )
+    assert allowed is None or allowed[rows].all()
+    exact = np.einsum("qd,qkd->qk", asked.astype(np.float64), vectors[rows].astype(np.float64))
+    np.testing.assert_allclose(scores, exact, atol=1e-6)
+    for first, last in ((0, 18_000), (18_000, 28_000), (28_000, 32_000)):
+        wanted = [set(line[(first <= line) & (line < last)].tolist()) for line in places]
+        found = [len(own & set(line.tolist())) for own, line in zip(wanted, rows, strict=True)]
+        assert sum(found) >= 0.9 * sum(map(len, wanted)) > 0, (first, scores, expected)
+
+
 def test_an_index_comes_back_from_bytes(index: Compressed, vectors: Vectors) -> None:
     """Encoded and decoded it proposes the same rows."""
     copy = Compressed.decode(index.kind, index.encode(), "copy")

@@ -19,7 +19,7 @@ from indexer.documents import Chunk, Document, EmbeddedDocument, Query, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.filters import parse_filter
 from indexer.storage.apart import NICENESS, command
-from indexer.storage.collection import LocalCollection
+from indexer.storage.collection import UNCOVERED_ROWS, LocalCollection
 from indexer.storage.sealing import APART_ROWS, LATE_ROWS, LEAST_ROWS
 
 SCAN = IndexChoice(IndexKind.SCAN, target_recall=0.9)
@@ -66,6 +66,28 @@ def test_late_rows_are_sealed_in_the_background(tmp_path: Path) -> None:
         for row in (0, LATE_ROWS, len(vectors) - 1):
             hit = collection.search([Query(vector=vectors[row], k=1)])[0].hits[0]
             assert (hit.document.id, round(hit.score, 5)) == (f"d{row}", 1.0)
+
+
+def test_late_rows_are_compared_one_by_one_only_while_they_are_few(tmp_path: Path) -> None:
+    """Before they are sealed, an index in memory takes them in, and each is found as before."""
+    vectors = random_units(2_000 + 3 * UNCOVERED_ROWS)
+    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+        put(collection, vectors[:2_000])
+        collection.rebuild(SCAN)
+        with collection.writing("fill"):
+            for start in range(2_000, len(vectors), UNCOVERED_ROWS // 2):
+                put(collection, vectors[start : start + UNCOVERED_ROWS // 2], start)
+                end = time.monotonic() + 60
+                while int(str(index_of(collection)["compared_rows"])) >= UNCOVERED_ROWS:
+                    collection.search([Query(vector=vectors[0], k=1)])
+                    assert time.monotonic() < end, index_of(collection)
+            late = len(vectors) - 2_000
+            assert index_of(collection)["late_rows"] == late
+            for row in (0, 2_000, 2_000 + UNCOVERED_ROWS, len(vectors) - 1):
+                hit = collection.search([Query(vector=vectors[row], k=1)])[0].hits[0]
+                assert (hit.document.id, round(hit.score, 5)) == (f"d{row}", 1.0)
+        wait_for(collection, len(vectors))
+        assert index_of(collection)["compared_rows"] == 0
 
 
 def test_a_bulk_write_is_sealed_at_its_end(tmp_path: Path) -> None:
