@@ -7,11 +7,14 @@ the service the larger its batches (as in text-embeddings-inference).
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Generic, ParamSpec, TypeVar
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -33,6 +36,10 @@ class Overloaded(Exception):
             f"try again in {retry_after_seconds} s"
         )
         self.retry_after_seconds = retry_after_seconds
+
+
+IDLE_SECONDS: Final = 10.0
+"""A thread that has had nothing to do for so long ends."""
 
 
 def _ignore(*_: object) -> None:
@@ -68,6 +75,82 @@ class Threads:
             self._watch.refusal()
             raise Overloaded(f"{self._queue} requests", self._queue, "BEARING_QUEUE_REQUESTS")
         return await anyio.to_thread.run_sync(partial(call, *args, **kwargs), limiter=self._limiter)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call(Generic[T]):
+    """A blocking call that a future waits for."""
+
+    call: Callable[[], T]
+    context: Context
+    future: asyncio.Future[T]
+
+    def make(self) -> None:
+        """Make it, in a thread, unless nobody waits any more."""
+        if self.future.cancelled():
+            return
+        try:
+            result = self.context.run(self.call)
+        except BaseException as error:  # noqa: BLE001 -- nothing is swallowed: who waits gets it
+            self._tell(self._fail, error)
+        else:
+            self._tell(self._finish, result)
+
+    def _tell(self, how: Callable[[Result], None], what: Result) -> None:
+        loop = self.future.get_loop()
+        try:
+            loop.call_soon_threadsafe(how, what)
+        except RuntimeError:
+            if not loop.is_closed():  # else nobody can wait any more
+                raise
+
+    def _finish(self, result: T) -> None:
+        if not self.future.done():
+            self.future.set_result(result)
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, StopIteration):  # which a future cannot give
+            error = RuntimeError(f"a call raised {error!r}")
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Lane:
+    """A thread of its own that makes blocking calls one at a time, in the order in which they came.
+
+    It is there while it is used. Each search waits for one, so it does without what a pool of
+    threads must do for each call.
+    """
+
+    def __init__(self, name: str, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._name = name
+        self._idle_seconds = idle_seconds
+        self._calls: queue.SimpleQueue[_Call[Any]] = queue.SimpleQueue()
+        self._starting = threading.Lock()
+        self._is_there = False
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """What the call returns or raises; one whose caller left before its turn is not made."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        with self._starting:
+            if not self._is_there:
+                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+                self._is_there = True
+            self._calls.put(_Call(call, copy_context(), future))
+        return await future
+
+    def _work(self) -> None:
+        while True:
+            try:
+                call = self._calls.get(timeout=self._idle_seconds)
+            except queue.Empty:
+                with self._starting:
+                    if self._calls.empty():
+                        self._is_there = False
+                        return
+            else:
+                call.make()
+                del call  # what it was about is not to be kept while there is nothing to do
 
 
 @dataclass(slots=True, eq=False)
@@ -114,7 +197,7 @@ class Batcher(Generic[Item, Result]):
     every caller in turn gets a share of it: a long request never delays a short one by more
     than the call under way. Where items differ in what they cost, a share ends before it costs
     more than the caller's part of ``budget``, as ``weigh`` has it, but is never empty. Batchers
-    that share a ``limiter`` of one take turns.
+    that share a ``lane`` take turns.
     """
 
     def __init__(
@@ -123,7 +206,7 @@ class Batcher(Generic[Item, Result]):
         *,
         batch: int,
         queue: int,
-        limiter: anyio.CapacityLimiter | None = None,
+        lane: Lane | None = None,
         weigh: Callable[[Item], int] | None = None,
         budget: int = 0,
         watch: Watch = UNWATCHED,
@@ -134,7 +217,7 @@ class Batcher(Generic[Item, Result]):
         self._budget = budget
         self._batch = batch
         self._queue = queue
-        self._limiter = limiter or anyio.CapacityLimiter(1)
+        self._lane = lane or Lane("batches")
         self._jobs: deque[_Job[Item, Result]] = deque()
         self._draining: asyncio.Task[None] | None = None
         self._waiting = 0
@@ -215,7 +298,7 @@ class Batcher(Generic[Item, Result]):
         items = [item for part in parts for item in part.items]
         self._watch.batch(len(items))
         try:
-            results = await anyio.to_thread.run_sync(self._call, items, limiter=self._limiter)
+            results = await self._lane.run(partial(self._call, items))
         except (InvalidInput, NotFound) as error:
             await self._isolate(parts, error)
         except Exception as error:  # noqa: BLE001 -- nothing is swallowed: every waiter gets it

@@ -20,7 +20,7 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 import anyio
 import numpy as np
 
-from app.batching import Batcher, Overloaded, Threads, Watch
+from app.batching import Batcher, Lane, Overloaded, Threads, Watch
 from app.cache import VectorCache
 from app.instruments import Instruments
 from app.settings import Settings
@@ -114,32 +114,32 @@ class Model:
 
     def __init__(self, embedder: Embedder, settings: Settings, instruments: Instruments) -> None:
         self.embedder = embedder
-        turn = anyio.CapacityLimiter(1)
+        lane = Lane("model")
         batch, queue = settings.batch_texts, settings.queue_texts
         self.queries = Batcher(
             self._embed_queries,
             batch=batch,
             queue=queue,
-            limiter=turn,
+            lane=lane,
             watch=instruments.queue("queries"),
         )
         texts = instruments.queue("texts")
-        self.texts = self._batcher(self._embed_documents, settings, turn, texts)
-        self.questions = self._batcher(self._embed_questions, settings, turn, texts)
+        self.texts = self._batcher(self._embed_documents, settings, lane, texts)
+        self.questions = self._batcher(self._embed_questions, settings, lane, texts)
         self.vectors = VectorCache(settings.query_cache_mb * 1_000_000)
 
     @staticmethod
     def _batcher(
         call: Callable[[Sequence[Input]], list[EmbeddedText]],
         settings: Settings,
-        turn: anyio.CapacityLimiter,
+        lane: Lane,
         watch: Watch,
     ) -> Batcher[Input, EmbeddedText]:
         return Batcher(
             call,
             batch=settings.batch_texts,
             queue=settings.queue_texts,
-            limiter=turn,
+            lane=lane,
             weigh=_weigh,
             budget=BATCH_CHARACTERS,
             watch=watch,

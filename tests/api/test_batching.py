@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.batching import Batcher, Overloaded, Threads
+from app.batching import Batcher, Lane, Overloaded, Threads
 from indexer.errors import InvalidVector
 
 
@@ -327,5 +327,61 @@ def test_threads_bound_what_runs_and_what_waits() -> None:
         assert len(running) == 2
         let.set()
         assert sorted(await asyncio.gather(*started)) == [0, 1, 2]
+
+    run(scenario())
+
+
+def test_a_lane_makes_calls_one_at_a_time_in_order() -> None:
+    """The second of two calls begins when the first has ended, whatever each gives or raises."""
+
+    async def scenario() -> None:
+        lane, let, made = Lane("calls"), threading.Event(), []
+        first = asyncio.create_task(lane.run(lambda: made.append("first") or let.wait(10)))
+        failing = asyncio.create_task(lane.run(lambda: made.append("failing") or 1 // 0))
+        ending = asyncio.create_task(lane.run(lambda: made.append("ending") or next(iter(()))))
+        last = asyncio.create_task(lane.run(lambda: made.append("last") or "done"))
+        await until(lambda: made == ["first"])
+        let.set()
+        assert await first is True
+        with pytest.raises(ZeroDivisionError):
+            await failing
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await ending
+        assert await last == "done"
+        assert made == ["first", "failing", "ending", "last"]
+
+    run(scenario())
+
+
+def test_a_call_whose_caller_left_before_its_turn_is_not_made() -> None:
+    """Only what somebody waits for is done, or what has begun."""
+
+    async def scenario() -> None:
+        lane, let, made = Lane("calls"), threading.Event(), []
+        first = asyncio.create_task(lane.run(lambda: made.append("first") or let.wait(10)))
+        leaving = asyncio.create_task(lane.run(lambda: made.append("leaving")))
+        await until(lambda: made == ["first"])
+        leaving.cancel()
+        await asyncio.sleep(0)
+        let.set()
+        await first
+        await lane.run(lambda: made.append("last"))
+        assert made == ["first", "last"]
+
+    run(scenario())
+
+
+def test_the_thread_of_a_lane_is_there_while_it_is_used() -> None:
+    """One that has nothing to do ends, and the next call has one again."""
+
+    def is_there() -> bool:
+        return any(thread.name == "a lane's own" for thread in threading.enumerate())
+
+    async def scenario() -> None:
+        lane = Lane("a lane's own", idle_seconds=0.01)
+        assert not is_there()
+        for _ in range(3):
+            assert await lane.run(is_there)
+            await until(lambda: not is_there())
 
     run(scenario())
