@@ -160,7 +160,14 @@ class BoundedRequest(Request):
 
     async def _read(self) -> bytes:
         limit = self.state.service.settings.max_body_bytes
-        self._refuse_over(limit, int(self.headers.get("content-length", 0)))
+        told = self.headers.get("content-length", "0")
+        if len(told) > 20 or not (told.isascii() and told.isdigit()):
+            raise HTTPException(
+                HTTPStatus.BAD_REQUEST,
+                f"content-length: {told[:40]!r} is no number of bytes",
+                headers={"connection": "close"},
+            )
+        self._refuse_over(limit, int(told))
         length, pieces = 0, []
         async for piece in super().stream():
             length += len(piece)

@@ -157,6 +157,15 @@ def test_a_body_of_another_type_is_refused_by_name(client: TestClient) -> None:
     assert "application/json" in document["detail"]
 
 
+@pytest.mark.parametrize("length", ["many", "-1", "1e3", "9" * 5_000])
+def test_a_length_that_is_no_number_is_refused(client: TestClient, length: str) -> None:
+    """What a client says of its body's length is not trusted to be a number."""
+    headers = {"content-type": "application/json", "content-length": length}
+    answer = client.post("/search", content=b'{"query": "x"}', headers=headers)
+    assert answer.status_code == 400
+    assert "content-length" in answer.json()["detail"]
+
+
 def test_a_body_over_the_limit_is_refused_by_name(connect) -> None:
     """A long body is a 413 that names the limit and the setting, stated or in chunks."""
     client = connect(max_body_bytes=100)
