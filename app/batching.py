@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -218,7 +217,7 @@ class Batcher(Generic[Item, Result]):
         self._batch = batch
         self._queue = queue
         self._lane = lane or Lane("batches")
-        self._jobs: deque[_Job[Item, Result]] = deque()
+        self._jobs: list[_Job[Item, Result]] = []
         self._draining: asyncio.Task[None] | None = None
         self._waiting = 0
 
@@ -252,8 +251,8 @@ class Batcher(Generic[Item, Result]):
 
     async def close(self) -> None:
         """Cancel whoever still waits; a call under way runs to its end."""
-        while self._jobs:
-            self._jobs.popleft().future.cancel()
+        for job in self._jobs:
+            job.future.cancel()
         if self._draining is not None:
             await self._draining
 
@@ -269,8 +268,9 @@ class Batcher(Generic[Item, Result]):
 
         Whoever left is dropped here, before it costs a call.
         """
-        self._jobs = deque(job for job in self._jobs if not job.future.done())
-        turn = [self._jobs.popleft() for _ in range(min(self._batch, len(self._jobs)))]
+        there = [job for job in self._jobs if not job.future.done()]
+        turn = there[: self._batch]
+        self._jobs = there[self._batch :] + turn
         room, budget, parts = self._batch, self._budget, []
         # The shortest first, so that what they leave of their share goes to the longer ones.
         for place, job in enumerate(sorted(turn, key=lambda job: job.left)):
@@ -279,7 +279,6 @@ class Batcher(Generic[Item, Result]):
             parts.append(_Part(job, items))
             room -= len(items)
             budget -= min(cost, budget)
-        self._jobs.extend(turn)
         return parts
 
     def _within(self, items: Sequence[Item], budget: int) -> tuple[Sequence[Item], int]:

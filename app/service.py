@@ -312,13 +312,13 @@ class Service:
     @property
     def load(self) -> Load:
         """What waits, and what the caches of query vectors hold and have answered."""
-        models = list(self._models.values())
-        return Load(
-            waiting=sum(model.waiting for model in models),
-            cache_bytes=sum(model.vectors.bytes for model in models),
-            cache_hits=sum(model.vectors.hits for model in models),
-            cache_misses=sum(model.vectors.misses for model in models),
-        )
+        waiting = kept = hits = misses = 0
+        for model in self._models.values():
+            waiting += model.waiting
+            kept += model.vectors.bytes
+            hits += model.vectors.hits
+            misses += model.vectors.misses
+        return Load(waiting, kept, hits, misses)
 
     async def collection(self, name: str) -> Collection:
         """An open collection; raises NotFound."""

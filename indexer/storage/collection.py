@@ -104,6 +104,7 @@ class LocalCollection:
         if not (folder / _STORE).is_file():
             raise NotFound(f"there is no collection in {folder}")
         self._folder = folder
+        self._placed = 0, folder  # the generation that was asked for last; there is no 0
         self._store = Store(folder / _STORE)
         self._lexicon = Lexicon(folder, self._store)
         self._wrote = False
@@ -277,7 +278,10 @@ class LocalCollection:
         return VectorFile(self._place(generation) / VECTORS, identity.dimension)
 
     def _place(self, generation: int) -> Path:
-        return generation_folder(self._folder, generation)
+        known = self._placed
+        if known[0] != generation:
+            known = self._placed = generation, generation_folder(self._folder, generation)
+        return known[1]
 
     # Succession
 
