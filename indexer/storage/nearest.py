@@ -43,6 +43,9 @@ FILTERED_MOST: Final = 800
 """So many times as many rows are scored under a filter, whose rows may lie unlike the rest; but
 no more than this for it, as those that pass have fewer near them."""
 
+FILTERED_SHARE: Final = 0.9
+"""Above this share of allowed rows, the others are hardly a filter's doing but deleted rows."""
+
 YOUNG_DEPTH: Final = 400
 """So many rows of a young index are scored exactly: more than a settled one of its size needs."""
 
@@ -287,7 +290,7 @@ def _propose(
     held = index.rows
     inside = held if allowed is None else int(np.count_nonzero(allowed))
     depth = max(effort.depth, 4 * k)
-    if inside < held:
+    if inside < FILTERED_SHARE * held:
         depth = max(depth, min(FILTERED_DEPTH * depth, FILTERED_MOST))
     fetch = depth if inside == held else int(1.2 * depth * held / max(inside, 1)) + 1
     few = YOUNG_DEPTH if effort is YOUNG_EFFORT else GATHER_ROWS
@@ -344,7 +347,8 @@ def exact_search(
     k = min(k, count)
     if k == 0:
         return _empty(len(queries), 0)
-    if allowed is not None and count <= max(GATHER_SHARE * len(vectors), GATHER_ROWS):
+    gathered = min(max(GATHER_SHARE * len(vectors), GATHER_ROWS), len(vectors) // 2)
+    if allowed is not None and count <= gathered:
         members = np.flatnonzero(allowed)
         with _threads_for(queries):
             if len(queries) == 1:
