@@ -142,7 +142,8 @@ def draw_map(
     if as_json:
         console.say_json(figures)
         return
-    console.say(console.facts_table({**figures, "clusters": len(found.labels)}))
+    known = {name: value for name, value in figures.items() if value is not None}
+    console.say(console.facts_table({**known, "clusters": len(found.labels)}))
     for cluster in sorted(found.labels, key=lambda one: -one.documents):
         console.say(f"{cluster.documents:>9,}  {', '.join(cluster.words)}")
 

@@ -227,7 +227,7 @@ def _take(record: dict[str, Any], given: str | None, usual: str, option: str) ->
 def missing_field(name: str, there: Iterable[str], option: str) -> str:
     """What to say when a field is not there: what is, and how to name another."""
     found = ", ".join(repr(field[:40]) for field in list(there)[:12]) or "no other field"
-    return f"no field {name!r}, but {found}: {option} names another"
+    return f"no field {name!r}, but {found}; for `bearing index`, {option} names another"
 
 
 def _text(value: object) -> str:

@@ -133,7 +133,10 @@ def test_one_bad_byte_costs_one_row(read) -> None:
     ("content", "reason"),
     [
         ("", "empty: expected a header line"),
-        ("a,b\n1,2\n", "no field 'text', but 'a', 'b': --text-field names another"),
+        (
+            "a,b\n1,2\n",
+            "no field 'text', but 'a', 'b'; for `bearing index`, --text-field names another",
+        ),
         ("text,a,a\n1,2,3\n", "two columns are called 'a'"),
         ('"text\n', "the header line: broken row"),
     ],

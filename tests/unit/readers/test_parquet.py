@@ -94,7 +94,10 @@ def test_many_rows(write, read_all) -> None:
 def test_no_text_column(write, read_all) -> None:
     """A table without the text's column is rejected as a whole."""
     rejection = read_all(write({"body": ["x"]})).rejection
-    assert rejection.reason == "no field 'text', but 'body': --text-field names another"
+    assert (
+        rejection.reason
+        == "no field 'text', but 'body'; for `bearing index`, --text-field names another"
+    )
 
 
 @pytest.mark.parametrize("keep", [0, 4, 200, -5])
