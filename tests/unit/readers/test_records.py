@@ -100,7 +100,10 @@ def test_nested_objects_get_dotted_names() -> None:
     [
         ([1], "expected an object with a field 'text', got a list"),
         ("x", "got a string"),
-        ({"title": "T", "body": "b"}, "no field 'text', but 'title', 'body'; for `bearing index`, --text-field"),
+        (
+            {"title": "T", "body": "b"},
+            "no field 'text', but 'title', 'body'; for `bearing index`, --text-field",
+        ),
         ({"text": None}, "the text must be a string, got null"),
         ({"text": 3}, "the text must be a string, got a number"),
         ({"text": ["a"]}, "the text must be a string, got a list"),
