@@ -1,7 +1,8 @@
 """How fast texts are embedded, beside sentence-transformers, and whether the vectors agree.
 
 Each peer works in a process of its own; runs alternate, and ratios are medians of the ratios of
-neighbouring runs, so that a machine whose speed changes does not decide who is faster.
+neighbouring runs, so that a machine whose speed changes does not decide who is faster. Bearing's
+model is warm, as a service's is; how fast a command answers first is measured by itself.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,12 +32,16 @@ LENGTHS: Final = {"passages": 107, "abstracts": 250, "titles": 14}
 
 SIZES: Final = {"passages": 256, "abstracts": 96, "titles": 1024}
 QUICK_SIZES: Final = {"passages": 96, "abstracts": 32, "titles": 384}
-QUERIES: Final = (
-    "how do I sort a dictionary by value",
-    "read a file line by line",
-    "what is the cosine of two vectors",
-    "parse arguments of the command line",
-)
+SHORT: Final = (6, 9, 10, 12, 14, 15, 17, 20, 24, 34)
+"""Tokens of short texts, in turn: about the deciles of those of titles of papers."""
+
+SINGLES, FEW = 200, 192
+"""Short texts in a run, embedded one by one or a few at a time."""
+
+CALLS: Final = (2, 4, 8, 16, 32, 64)
+"""Texts of a call, where they are embedded a few at a time."""
+
+QUERY: Final = "how do I sort a dictionary by value"
 BEARING, REFERENCE, OPENVINO = "bearing", "sentence-transformers", "sentence-transformers-openvino"
 FLOP_PER_TOKEN: Final = 21e6
 """Of MiniLM-L6: 2 x 10.6 million weights that every token meets; attention's own not counted."""
@@ -74,6 +80,11 @@ class Bearing:
         from indexer.embedding import DEFAULT_MODEL, open_embedder
 
         self._embedder = open_embedder(DEFAULT_MODEL, cache=Path(job.cache), threads=job.threads)
+        self._embedder.warm()
+        self.embed(["the first", "few"])
+        for thread in threading.enumerate():  # what these made it do in the background
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, d) unit rows."""
@@ -180,14 +191,22 @@ def time_texts(peer: Peer, texts: list[str]) -> dict[str, Any]:
     return {"rate": len(texts) / (time.perf_counter() - start)}
 
 
-def time_queries(peer: Peer, count: int) -> dict[str, Any]:
-    """Milliseconds of single queries, one after the other."""
+def time_singles(peer: Peer, texts: list[str]) -> dict[str, Any]:
+    """Milliseconds of texts embedded one by one."""
     taken = []
-    for query in itertools.islice(itertools.cycle(QUERIES), count):
+    for text in texts:
         start = time.perf_counter()
-        peer.embed([query])
+        peer.embed([text])
         taken.append((time.perf_counter() - start) * 1000)
     return {"ms": taken}
+
+
+def time_calls(peer: Peer, texts: list[str], size: int) -> dict[str, Any]:
+    """Texts a second, ``size`` of them embedded at a time."""
+    start = time.perf_counter()
+    for place in range(0, len(texts), size):
+        peer.embed(texts[place : place + size])
+    return {"rate": len(texts) / (time.perf_counter() - start)}
 
 
 def list_vectors(peer: Peer, texts: list[str]) -> dict[str, Any]:
@@ -217,7 +236,8 @@ def measure_peak(_: Peer) -> dict[str, Any]:
 
 TASKS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
     "texts": time_texts,
-    "queries": time_queries,
+    "singles": time_singles,
+    "calls": time_calls,
     "vectors": list_vectors,
     "memory": measure_memory,
     "peak": measure_peak,
@@ -239,8 +259,8 @@ def read_texts(path: Path | None) -> Iterator[str]:
             yield json.loads(line)["text"] if line.startswith("{") else line.strip()
 
 
-def cut_texts(texts: Iterable[str], model: Path, sizes: dict[str, int]) -> dict[str, list[str]]:
-    """Texts of each length, cut from the stream by the model's own tokens."""
+def cut_texts(texts: Iterable[str], model: Path, sizes: Mapping[str, int]) -> dict[str, list[str]]:
+    """Texts of each length, and short ones, cut from the stream by the model's own tokens."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
@@ -248,16 +268,24 @@ def cut_texts(texts: Iterable[str], model: Path, sizes: dict[str, int]) -> dict[
     tokenizer.no_padding()
     stream = " ".join(itertools.islice(texts, 4 * sum(sizes.values())))
     offsets = tokenizer.encode(stream, add_special_tokens=False).offsets
-    cut: dict[str, list[str]] = {}
+    cut: dict[str, list[str]] = {kind: [] for kind in sizes}
+    cut["short"] = []
     place = 0
-    for kind, size in sizes.items():
-        length = LENGTHS[kind] - 2
-        cut[kind] = []
-        while len(cut[kind]) < size and place + length < len(offsets):
-            start, end = offsets[place][0], offsets[place + length - 1][1]
-            cut[kind].append(stream[start:end])
-            place += length
+    for kind, length in _wanted(sizes):
+        if place + length >= len(offsets):
+            break
+        start, end = offsets[place][0], offsets[place + length - 1][1]
+        cut[kind].append(stream[start:end])
+        place += length
     return cut
+
+
+def _wanted(sizes: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """The kind of each text, and its tokens without special ones."""
+    for length in itertools.islice(itertools.cycle(SHORT), SINGLES):
+        yield "short", length - 2
+    for kind, size in sizes.items():
+        yield from itertools.repeat((kind, LENGTHS[kind] - 2), size)
 
 
 def measure_first_answer(cache: Path, threads: int, runs: int) -> dict[str, Any]:
@@ -309,7 +337,7 @@ def answer_first(folder: str, cache: str, threads: str) -> None:
 
     with _library(folder, cache, threads) as library:
         collection = library.open("default")
-        search(collection, library.embedder(collection), [Query(text=QUERIES[0])])
+        search(collection, library.embedder(collection), [Query(text=QUERY)])
         print(json.dumps(measure_memory(None)))  # type: ignore[arg-type]
 
 
@@ -349,15 +377,25 @@ def measure(peers: dict[str, Process], texts: dict[str, list[str]], rounds: int)
     """Rates, ratios, latencies, cosines and memory of the peers that run."""
     figures: dict[str, Any] = {name: {"runtime": peer.runtime} for name, peer in peers.items()}
     result: dict[str, Any] = {"peers": figures}
+    short = texts["short"]
     for kind, chosen in texts.items():
+        if kind == "short":
+            continue
         rates = alternate(peers, rounds, "texts", "rate", texts=chosen)
         for name, found in rates.items():
             figures[name][f"{kind}_per_second"] = statistics.median(found)
         result |= ratios(kind, rates)
-    taken = alternate(peers, rounds, "queries", "ms", count=25)
+    for size in CALLS:
+        rates = alternate(peers, rounds, "calls", "rate", texts=short[:FEW], size=size)
+        for name, found in rates.items():
+            figures[name][f"calls_of_{size}_per_second"] = statistics.median(found)
+        result |= ratios(f"calls_of_{size}", rates)
+    taken = alternate(peers, rounds, "singles", "ms", texts=short)
     latency = {name: [statistics.median(run) for run in runs] for name, runs in taken.items()}
     for name, runs in taken.items():
-        figures[name]["query_ms_p50"] = statistics.median(itertools.chain(*runs))
+        times = list(itertools.chain(*runs))
+        figures[name]["query_ms_p50"] = statistics.median(times)
+        figures[name]["query_ms_p99"] = float(np.percentile(times, 99))
     result |= ratios("query", latency)
     result["cosine_min"] = least_cosine(peers, texts)
     for name, peer in peers.items():

@@ -93,7 +93,7 @@ class CompiledEngine:
     ) -> None:
         self.pad_id = setup.pad_id
         self._setup = setup
-        self._graph = graph
+        self._model = _read(graph)
         self._precision = precision
         self._fused = fused
         self._threads = threads or _cores()
@@ -246,11 +246,9 @@ class CompiledEngine:
         from openvino import properties
         from openvino.properties import hint
 
-        core = openvino.Core()
         bf16 = self._precision is Precision.BF16
-        graph = core.read_model(self._graph)
-        compiled = core.compile_model(
-            lay_tiles(graph, tiles) if tiles else graph,
+        compiled = openvino.Core().compile_model(
+            lay_tiles(self._model, tiles) if tiles else self._model,
             "CPU",
             {
                 hint.inference_precision: openvino.Type.bf16 if bf16 else openvino.Type.f32,
@@ -268,7 +266,7 @@ class CompiledEngine:
         if self._background is not None:
             self._background.join()
         self._many = None
-        del self._alone
+        del self._alone, self._model
 
 
 class _Requests:
@@ -314,6 +312,13 @@ def _land(
     flying.popleft()
     requests.give_back(request)
     return batch, vectors
+
+
+def _read(graph: Path) -> openvino.Model:
+    """The graph, its weights mapped: once for all that is compiled of it."""
+    import openvino
+
+    return openvino.Core().read_model(graph)
 
 
 def _count_prompts(setup: Setup) -> dict[Role, int] | None:

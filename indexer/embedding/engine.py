@@ -199,8 +199,10 @@ def assemble(checkpoint: Checkpoint, setup: Setup, engine: Engine) -> EngineEmbe
 
 def _unit(vectors: Vectors, batch: Batch) -> Vectors:
     """The rows scaled to unit length. Raises InvalidVector for one that has no direction."""
-    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-    for row in np.flatnonzero(~(np.isfinite(squares) & (squares > 0))):
+    wide = vectors.astype(np.float64)
+    squares = np.vecdot(wide, wide)
+    if not (squares.min() > 0 and squares.max() < np.inf):  # neither holds of what is no number
+        row = int(np.argmin(np.isfinite(squares) & (squares > 0)))
         problem = "zero" if squares[row] == 0 else "not finite"
         raise InvalidVector(
             f"the model's vector of text {batch.places[row]} is {problem}: it has no direction"
