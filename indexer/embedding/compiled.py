@@ -93,7 +93,8 @@ class CompiledEngine:
     ) -> None:
         self.pad_id = setup.pad_id
         self._setup = setup
-        self._model = _read(graph)
+        self._core = _core()  # must outlive what it reads and compiles
+        self._model = self._core.read_model(graph)
         self._precision = precision
         self._fused = fused
         self._threads = threads or _cores()
@@ -247,7 +248,7 @@ class CompiledEngine:
         from openvino.properties import hint
 
         bf16 = self._precision is Precision.BF16
-        compiled = openvino.Core().compile_model(
+        compiled = self._core.compile_model(
             lay_tiles(self._model, tiles) if tiles else self._model,
             "CPU",
             {
@@ -314,11 +315,10 @@ def _land(
     return batch, vectors
 
 
-def _read(graph: Path) -> openvino.Model:
-    """The graph, its weights mapped: once for all that is compiled of it."""
+def _core() -> openvino.Core:
     import openvino
 
-    return openvino.Core().read_model(graph)
+    return openvino.Core()
 
 
 def _count_prompts(setup: Setup) -> dict[Role, int] | None:
