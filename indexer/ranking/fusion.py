@@ -45,9 +45,10 @@ def standardised(scores: Values, pool: NDArray[np.bool_]) -> Values:
     held = scores[pool]
     if not len(held):
         return np.zeros_like(scores)
-    unit = max(float(held.std()), float(np.ptp(held)) / SPAN)
-    if unit <= np.finfo(np.float64).tiny:
+    least = float(np.ptp(held)) / SPAN
+    if least <= np.finfo(np.float64).tiny:  # a deviation of equal scores may be rounded to more
         return np.zeros_like(scores)
+    unit = max(float(held.std()), least)
     moved: Values = (scores - held.mean()) / unit
     return moved
 

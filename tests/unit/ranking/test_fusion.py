@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -66,6 +66,7 @@ def test_a_ranking_is_worth_a_bounded_span(given: tuple[Values, Values, np.ndarr
 
 
 @given(candidates(), st.floats(0.01, 100), st.floats(-10, 10))
+@example((np.zeros(3), np.zeros(3), np.ones(3, dtype=np.bool_)), 1.0, 0.43275086102734484)
 def test_scales_do_not_matter(
     given: tuple[Values, Values, np.ndarray], factor: float, shift: float
 ) -> None:
