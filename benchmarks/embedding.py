@@ -20,12 +20,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks.processes import Process, serve
 
 LENGTHS: Final = {"passages": 107, "abstracts": 250, "titles": 14}
 """Tokens of a text, special tokens included."""
@@ -46,7 +48,7 @@ BEARING, REFERENCE, OPENVINO = "bearing", "sentence-transformers", "sentence-tra
 FLOP_PER_TOKEN: Final = 21e6
 """Of MiniLM-L6: 2 x 10.6 million weights that every token meets; attention's own not counted."""
 
-PROGRAM: Final = ("-m", "benchmarks.embedding")
+MODULE: Final = "benchmarks.embedding"
 PEAK_SHAPE: Final = (2048, 384, 1536)
 ROWS: Final = 5000
 
@@ -134,54 +136,16 @@ PEERS: Final[Mapping[str, Callable[[Job], Peer]]] = {
 }
 
 
-class Process:
-    """A peer in a process of its own, asked over pipes, a line of JSON each way."""
-
-    def __init__(self, job: Job) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", *PROGRAM, "--serve", json.dumps(asdict(job))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.runtime = self._read()
-
-    def ask(self, task: str, **given: object) -> dict[str, Any]:
-        """The answer to a task."""
-        if self._process.stdin is None:
-            raise RuntimeError("the process has no standard input")
-        print(json.dumps({"task": task, **given}), file=self._process.stdin, flush=True)
-        return self._read()
-
-    def _read(self) -> dict[str, Any]:
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if not line:
-            raise RuntimeError("the peer cannot run here")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-
-def serve(job: Job) -> None:
-    """Answer tasks on standard input until it ends."""
+def work(job: Job) -> None:
+    """Do what is asked of a peer, in a process of its own."""
     peer = PEERS[job.peer](job)
     peer.embed(["warm up"])
-    print(json.dumps(peer.describe()), flush=True)
-    for line in sys.stdin:
-        given = json.loads(line)
-        print(json.dumps(TASKS[given.pop("task")](peer, **given)), flush=True)
+    serve({name: partial(task, peer) for name, task in TASKS.items()})
+
+
+def describe(peer: Peer) -> dict[str, Any]:
+    """What the peer runs on."""
+    return peer.describe()
 
 
 def time_texts(peer: Peer, texts: list[str]) -> dict[str, Any]:
@@ -235,6 +199,7 @@ def measure_peak(_: Peer) -> dict[str, Any]:
 
 
 TASKS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
+    "describe": describe,
     "texts": time_texts,
     "singles": time_singles,
     "calls": time_calls,
@@ -291,7 +256,7 @@ def _wanted(sizes: Mapping[str, int]) -> Iterator[tuple[str, int]]:
 def measure_first_answer(cache: Path, threads: int, runs: int) -> dict[str, Any]:
     """Seconds from a process's start to its first answer on ROWS rows, and its memory."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, *PROGRAM]
+        command = [sys.executable, "-m", MODULE]
         arguments = [folder, str(cache), str(threads)]
         subprocess.run([*command, "--fill", *arguments], check=True, stdout=subprocess.DEVNULL)
         seconds, memory = [], []
@@ -366,16 +331,23 @@ def start_peers(arguments: argparse.Namespace, model: str, threads: int) -> dict
     """Those peers that run here."""
     peers = {}
     for name in PEERS:
+        process = Process(MODULE, asdict(Job(name, model, str(arguments.cache), threads)))
         try:
-            peers[name] = Process(Job(name, model, str(arguments.cache), threads))
-        except RuntimeError:
-            print(f"{name} does not run here: left out", file=sys.stderr)
+            process.ask("describe")
+        except RuntimeError as error:
+            process.__exit__(None, None, None)
+            reason = str(error).splitlines()[-1]
+            print(f"{name} does not run here and is left out: {reason}", file=sys.stderr)
+        else:
+            peers[name] = process
     return peers
 
 
 def measure(peers: dict[str, Process], texts: dict[str, list[str]], rounds: int) -> dict[str, Any]:
     """Rates, ratios, latencies, cosines and memory of the peers that run."""
-    figures: dict[str, Any] = {name: {"runtime": peer.runtime} for name, peer in peers.items()}
+    figures: dict[str, Any] = {
+        name: {"runtime": peer.ask("describe")} for name, peer in peers.items()
+    }
     result: dict[str, Any] = {"peers": figures}
     short = texts["short"]
     for kind, chosen in texts.items():
@@ -468,7 +440,7 @@ def main() -> None:
     parser.add_argument("--first", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        serve(Job(**json.loads(arguments.serve)))
+        work(Job(**json.loads(arguments.serve)))
     elif arguments.fill:
         fill(*arguments.fill)
     elif arguments.first:
