@@ -260,11 +260,11 @@ def approximate_search(
     proposed: list[Rows] = []
     reached = 0
     with _threads_for(queries):
-        for part, own in ((index, effort), (young, YOUNG_EFFORT)):
+        for part, own, few in ((index, effort, GATHER_ROWS), (young, YOUNG_EFFORT, YOUNG_DEPTH)):
             if part is None:
                 break
             inside = None if allowed is None else allowed[reached : reached + part.rows]
-            rows = _propose(part, own, queries, k, inside)
+            rows = _propose(part, own, queries, k, inside, few)
             if rows is None:
                 break
             proposed.append(np.where(rows < 0, rows, rows + reached) if reached else rows)
@@ -280,12 +280,12 @@ def approximate_search(
 
 
 def _propose(
-    index: Compressed, effort: Effort, queries: Vectors, k: int, allowed: Allowed | None
+    index: Compressed, effort: Effort, queries: Vectors, k: int, allowed: Allowed | None, few: int
 ) -> Rows | None:
     """(q, m) rows worth scoring, -1 behind the last: the best ones that are allowed.
 
     An index that takes no set of allowed rows is asked for more. None where it is as well to
-    score all allowed rows.
+    score all allowed rows, as where there are only a ``few``.
     """
     held = index.rows
     inside = held if allowed is None else int(np.count_nonzero(allowed))
@@ -293,7 +293,6 @@ def _propose(
     if inside < FILTERED_SHARE * held:
         depth = max(depth, min(FILTERED_DEPTH * depth, FILTERED_MOST))
     fetch = depth if inside == held else int(1.2 * depth * held / max(inside, 1)) + 1
-    few = YOUNG_DEPTH if effort is YOUNG_EFFORT else GATHER_ROWS
     if inside <= max(few, k) or fetch > MAX_FETCH_SHARE * held:
         return None
     if allowed is None:
