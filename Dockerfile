@@ -62,7 +62,7 @@ ARG TORCH=without
 RUN case "$TORCH" in \
       with) ;; \
       without) /opt/bearing/bin/pip freeze | sort | comm -13 serving.lock - | sed 's/[ =].*//' \
-        | grep -v '^bearing$' | xargs /opt/bearing/bin/pip uninstall --yes ;; \
+        | grep -v '^bearing-search$' | xargs /opt/bearing/bin/pip uninstall --yes ;; \
       *) echo "TORCH is with or without, not $TORCH" >&2; exit 1 ;; \
     esac \
  && /opt/bearing/bin/pip uninstall --yes pip setuptools

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import gc
-import importlib.metadata
 import socket
 import sys
 import time
@@ -49,6 +48,7 @@ from app.settings import Settings, load_settings
 from app.telemetry import Meter, Telemetry
 from app.tracing import Traced, open_provider
 from app.vocabulary import Vocabulary
+from indexer import installation
 from indexer.config import Library
 from indexer.errors import BearingError, Conflict, InvalidInput, StorageFailed
 
@@ -127,7 +127,7 @@ def create_app(
     app = Api(
         title="Bearing",
         summary=SUMMARY,
-        version=importlib.metadata.version("bearing"),
+        version=installation.version(),
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

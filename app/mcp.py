@@ -6,7 +6,6 @@ and output by ``bearing mcp``.
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from app.limits import check_page, check_searches
 from app.schemas import DocumentView, Given, PageParameters, Returned, SearchBody
 from app.service import Service
 from app.settings import Settings
+from indexer import installation
 from indexer.config import DEFAULT_COLLECTION, Library
 from indexer.documents import Document, Hit
 from indexer.errors import BearingError, NotFound
@@ -243,7 +243,7 @@ def create_server(service: Service) -> Server[Any]:
     return Server(
         "bearing",
         title="Bearing",
-        version=importlib.metadata.version("bearing"),
+        version=installation.version(),
         instructions=INSTRUCTIONS,
         on_list_tools=list_tools,
         on_call_tool=call_tool,

@@ -16,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from indexer.errors import InvalidInput
+from indexer.installation import how_to_add
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -41,7 +42,7 @@ def open_provider(environment: Mapping[str, str] = os.environ) -> TracerProvider
     except ImportError as error:
         raise InvalidInput(
             f"{EXPORTER} or {ENDPOINTS[0]} asks for traces, which need the extra telemetry: "
-            "pip install 'bearing[telemetry]'"
+            f"{how_to_add('telemetry')}"
         ) from error
 
 

@@ -26,6 +26,8 @@ A message says what was given, what is allowed, and what to do. Exceptions of ot
 libraries are translated where those libraries are called.
 """
 
+from indexer.installation import how_to_add
+
 
 class BearingError(Exception):
     """The root of the tree: catch it to catch all that Bearing raises on purpose."""
@@ -88,10 +90,10 @@ class ModelError(BearingError):
 
 
 class MissingExtra(BearingError):
-    """An optional dependency is not installed; the message names the extra."""
+    """An optional dependency is not installed; the message says how its extra is added."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed: pip install 'bearing[{extra}]'")
+        super().__init__(f"{package} is not installed: {how_to_add(extra)}")
 
 
 class ServiceFailed(BearingError):

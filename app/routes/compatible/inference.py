@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from app.routes.compatible.ranking import Ranking, rank
 from app.routes.compatible.vectors import Fit, check_dimension, check_texts, cut
 from app.schemas import Given, Returned
 from app.service import EmbeddedTexts, Model, Service
+from indexer import installation
 from indexer.embedding.embedder import Role as Side
 from indexer.errors import InvalidInput
 
@@ -264,7 +264,7 @@ async def show_info(service: ServiceNeeded) -> InfoView:
         max_batch_requests=settings.batch_texts,
         max_client_batch_size=settings.max_texts,
         tokenization_workers=settings.workers,
-        version=importlib.metadata.version("bearing"),
+        version=installation.version(),
         reranker=RankerView(
             model_id=settings.reranker or model.name,
             method="cross-encoder" if settings.reranker else "cosine",

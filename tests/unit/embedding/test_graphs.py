@@ -248,7 +248,7 @@ def test_int8_without_nncf_names_the_extra(open_bert: Opener) -> None:
     """Where NNCF is not installed, the error says what to install."""
     if importlib.util.find_spec("nncf"):
         pytest.skip("NNCF is installed here")
-    with pytest.raises(MissingExtra, match=r"bearing\[int8\]"):
+    with pytest.raises(MissingExtra, match=r"\[int8\]"):
         open_bert(Precision.INT8)
 
 

@@ -78,7 +78,7 @@ def test_an_error_there_is_raised_here() -> None:
     """As the error that it is; a process that ends without a word is a failure."""
     with pytest.raises(InvalidInput, match="not this"):
         run_apart("work:refuse", {})
-    with pytest.raises(MissingExtra, match=r"bearing\[map\]"):
+    with pytest.raises(MissingExtra, match=r"\[map\]"):
         run_apart("work:refuse", {"extra": True})
     with pytest.raises(StorageFailed, match=r"the process of work:vanish ended with 7"):
         run_apart("work:vanish", {})
