@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from indexer import console
+from indexer import console, installation
 from indexer.assessing import calibrate, diagnose, draw_map
 from indexer.collection import Collection, IndexChoice, IndexKind
 from indexer.config import DEFAULT_COLLECTION, Library
@@ -106,6 +106,12 @@ def _open_standard_files() -> None:
             setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        console.say(f"bearing {installation.version()}")
+        raise typer.Exit(ExitCode.DONE)
+
+
 def commands() -> typer.Typer:
     """The commands, ready to be called or added to."""
     app = typer.Typer(
@@ -113,6 +119,8 @@ def commands() -> typer.Typer:
         cls=Commands,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        callback=common,
+        context_settings={"help_option_names": ["-h", "--help"]},
         help="Documents in, ranked answers out: embedding retrieval with exact cosine scores. "
         "Settings not given here are taken from BEARING_* variables.",
         epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs were rejected.",
@@ -135,6 +143,14 @@ def commands() -> typer.Typer:
     collections.command("delete")(delete_collection)
     app.add_typer(collections, name="collections")
     return app
+
+
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def main() -> None:

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+import typer.main
 from typer.testing import CliRunner, Result
 
 from indexer.cli import commands
+from indexer.installation import version
 
 
 def call(folder: Path, *words: str) -> Result:
@@ -102,6 +104,34 @@ def test_the_stages_of_a_search_have_options(tmp_path: Path) -> None:
     assert one["total"] == 4 and other["id"] != one["hits"][0]["id"]
     refused = call(tmp_path, "search", "fox", "--rerank", "5")
     assert refused.exit_code == 2 and "BEARING_RERANKER" in refused.stderr
+
+
+def test_the_version_is_that_of_these_sources(tmp_path: Path) -> None:
+    """It is told alone, also where a command follows, and nothing is opened for it."""
+    for words in (["--version"], ["--version", "stats"]):
+        done = call(tmp_path, *words)
+        assert (done.exit_code, done.stdout) == (0, f"bearing {version()}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def every_command() -> list[list[str]]:
+    """The words of each command and group, the outermost first."""
+    top = typer.main.get_command(commands())
+    inner = [
+        [name, *deeper]
+        for name, command in top.commands.items()
+        for deeper in [[], *([each] for each in getattr(command, "commands", ()))]
+    ]
+    return [[], *inner]
+
+
+@pytest.mark.parametrize("words", every_command(), ids=" ".join)
+def test_every_command_is_explained_by_h_too(tmp_path: Path, words: list[str]) -> None:
+    """``-h`` says what ``--help`` does."""
+    long, short = call(tmp_path, *words, "--help"), call(tmp_path, *words, "-h")
+    assert short.exit_code == 0
+    assert "Usage:" in short.stdout
+    assert short.stdout == long.stdout
 
 
 def test_the_same_command_again_embeds_nothing(tmp_path: Path) -> None:
