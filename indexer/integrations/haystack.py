@@ -39,8 +39,8 @@ from indexer.integrations.stores import (
     ServiceStore,
     Sought,
     Store,
-    Where,
 )
+from indexer.workspace import Where
 
 try:
     from haystack import Document as HaystackDocument

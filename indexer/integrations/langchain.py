@@ -17,7 +17,8 @@ from typing import Any, Self
 from indexer.config import DEFAULT_COLLECTION
 from indexer.documents import Document, Hit
 from indexer.errors import InvalidInput, MissingExtra
-from indexer.integrations.stores import CollectionStore, ForeignEmbedder, ServiceStore, Store, Where
+from indexer.integrations.stores import CollectionStore, ForeignEmbedder, ServiceStore, Store
+from indexer.workspace import Where
 
 try:
     from langchain_core.documents import Document as LangChainDocument

@@ -23,8 +23,8 @@ from indexer.integrations.stores import (
     ServiceStore,
     Sought,
     Store,
-    Where,
 )
+from indexer.workspace import Where
 
 try:
     from llama_index.core.base.embeddings.base import BaseEmbedding

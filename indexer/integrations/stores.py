@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from indexer.documents import (
     Document,
     EmbeddedDocument,
     Hit,
-    Mode,
     Passage,
     Query,
     Vectors,
@@ -37,15 +36,10 @@ from indexer.embedding.embedder import (
     Runtime,
     Tokens,
 )
-from indexer.errors import InvalidQuery, ModelError
-from indexer.filters import parse_filter
+from indexer.errors import ModelError
 from indexer.ingest import store
 from indexer.search import search
-
-PAGE_DOCUMENTS: Final = 1_000
-
-Where: TypeAlias = Mapping[str, Any] | None
-"""A filter in Bearing's language, as JSON."""
+from indexer.workspace import Where, documents_of, query_of
 
 Sought: TypeAlias = str | Sequence[float]
 """A text, or a vector of any length but zero."""
@@ -196,12 +190,7 @@ class CollectionStore:
 
     def documents(self, where: Where = None) -> Iterator[Document]:
         """All documents that pass a filter, in the order they came."""
-        condition = parse_filter(where)
-        page = self._collection.page(condition, None, PAGE_DOCUMENTS)
-        yield from page.documents
-        while page.cursor is not None:
-            page = self._collection.page(condition, page.cursor, PAGE_DOCUMENTS)
-            yield from page.documents
+        return documents_of(self._collection, where)
 
     def search(self, sought: Sought, where: Where, how: Mapping[str, Any]) -> Sequence[Hit]:
         """The best documents; ``how`` are further fields of a Query."""
@@ -215,17 +204,9 @@ class CollectionStore:
 
 
 def _query(sought: Sought, where: Where, how: Mapping[str, Any]) -> Query:
-    given = dict(how) | {"filter": parse_filter(where)}
-    if "mode" in given:
-        given["mode"] = Mode(given["mode"])
     if isinstance(sought, str):
-        given["text"] = sought
-    else:
-        given["vector"] = normalise(np.asarray([sought], dtype=np.float64))[0]
-    try:
-        return Query(**given)
-    except TypeError as error:
-        raise InvalidQuery(f"a search has no such option: {error}") from error
+        return query_of(sought, {**how, "filter": where})
+    return query_of(None, {**how, "filter": where, "vector": sought})
 
 
 class DocumentLike(Protocol):

@@ -74,7 +74,8 @@ def declared_distributions() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["indexer", "indexer.config", "indexer.cli", "app", "app.main", "app.cli"]
+    "module",
+    ["indexer", "indexer.config", "indexer.workspace", "indexer.cli", "app", "app.main", "app.cli"],
 )
 def test_importing_a_module_loads_no_heavy_library(module: str) -> None:
     """An import costs neither a model library nor an index library; they come with first use."""
@@ -82,6 +83,18 @@ def test_importing_a_module_loads_no_heavy_library(module: str) -> None:
     done = run_python(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
+
+
+def test_what_the_library_offers_is_loaded_when_it_is_used() -> None:
+    """Importing it imports no module of its own; opening a directory, none of those libraries."""
+    code = (
+        "import sys, indexer; "
+        "early = [name for name in sys.modules if name.startswith('indexer.')]; "
+        "names = indexer.open('nowhere').names(); "
+        f"print(early, names, [name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = run_python(code)
+    assert done.stdout == "[] [] []\n", done.stderr
 
 
 def test_modules_import_only_what_their_layer_may() -> None:

@@ -1,0 +1,308 @@
+"""What ``import indexer`` offers to notebooks and programs: a data directory, and texts in it.
+
+It puts together what the commands put together: reading, embedding and storing are elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, Self, TypeAlias, TypedDict, TypeVar, Unpack
+
+import numpy as np
+
+from indexer.collection import Collection, Description, Language
+from indexer.config import DEFAULT_COLLECTION, Config, Library
+from indexer.documents import (
+    Answer,
+    Document,
+    Example,
+    Fusion,
+    Mode,
+    Query,
+    Strategy,
+    Vectors,
+    normalise,
+)
+from indexer.embedding.embedder import Embedder, Role
+from indexer.errors import InvalidInput, InvalidQuery
+from indexer.filters import parse_filter
+from indexer.ingest import Progress, Summary, ingest
+from indexer.readers import USUAL, Fields, Read, Rejection, read_paths
+from indexer.readers.records import document_or_rejection
+from indexer.search import search
+from indexer.similarity import Matrix, Measure, pairwise
+
+PAGE_DOCUMENTS: Final = 1_000
+
+Where: TypeAlias = Mapping[str, Any] | None
+"""A filter in Bearing's language, as JSON."""
+
+Given: TypeAlias = Document | Mapping[str, Any]
+"""A document, or a record as a line of JSON Lines has it: its further fields are metadata."""
+
+_Member = TypeVar("_Member", bound=StrEnum)
+
+
+class SearchHow(TypedDict, total=False):
+    """How to search, and for what if not for a text; see Query."""
+
+    vector: Sequence[float] | None
+    like: Sequence[Example]
+    unlike: Sequence[Example]
+    strategy: str
+    k: int
+    filter: Where
+    mode: str
+    fusion: str
+    candidates: int | None
+    min_score: float | None
+    exact: bool
+    rerank: int | None
+    diversity: float | None
+    group_by: str | None
+    group_size: int
+    explain: int
+    temperature: float | None
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What indexing did, and each input that holds no document, with the reason."""
+
+    summary: Summary
+    rejections: tuple[Rejection, ...]
+
+
+def open(
+    data: Path | str | None = None,
+    *,
+    model: str | None = None,
+    reranker: str | None = None,
+    cache: Path | str | None = None,
+    threads: int | None = None,
+) -> Workspace:
+    """A data directory, made when something is written to it.
+
+    What is not given is taken from the variables BEARING_*, as the commands take it. Raises
+    InvalidInput for a setting that cannot be used.
+    """
+    given = {"data": data, "model": model, "reranker": reranker, "cache": cache, "threads": threads}
+    return Workspace(Library(Config.from_environment(os.environ, **given)))
+
+
+class Workspace:
+    """A data directory with its models, each loaded once, when it is first needed.
+
+    A context manager, or to be closed. ``library`` is what it stands on.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+
+    def collection(
+        self,
+        name: str = DEFAULT_COLLECTION,
+        *,
+        model: str | None = None,
+        language: Language | str | None = None,
+    ) -> TextCollection:
+        """A collection, made if there is none.
+
+        Raises ModelMismatch if it is another model's, InvalidInput if it has another language.
+        """
+        chosen = None if language is None else _member(Language, "language", language)
+        return TextCollection(self.library, self.library.obtain(name, model, chosen))
+
+    def names(self) -> list[str]:
+        """The names of the collections there are, sorted."""
+        return self.library.names()
+
+    def delete(self, name: str) -> None:
+        """Delete a collection with all that is in it; raises NotFound."""
+        self.library.delete(name)
+
+    def embed(
+        self, texts: Sequence[str], *, role: Role = Role.DOCUMENT, model: str | None = None
+    ) -> Vectors:
+        """(n, d) float32 unit rows; warns of texts whose end the model does not take."""
+        embedded = self._embedder(model).embed(texts, role)
+        for place in embedded.truncated:
+            warnings.warn(
+                f"text {place} is longer than the model's window: its end is left out",
+                stacklevel=2,
+            )
+        return embedded.vectors
+
+    def similarity(
+        self,
+        a: Sequence[str],
+        b: Sequence[str] | None = None,
+        *,
+        measure: Measure | str = Measure.COSINE,
+        model: str | None = None,
+    ) -> Matrix:
+        """(n, m) float64: each text of ``a`` held against each of ``b``, or of ``a`` itself.
+
+        Other measures than the cosine are those of indexer.similarity that need no samples.
+        """
+        wanted = _member(Measure, "measure", measure)
+        vectors = self.embed([*a, *(b or ())], model=model)
+        left = vectors[: len(a)]
+        return pairwise(wanted, left, left if b is None else vectors[len(a) :])
+
+    def _embedder(self, model: str | None) -> Embedder:
+        return self.library.model(model or self.library.config.model)
+
+    def close(self) -> None:
+        """Close all collections, then all models."""
+        self.library.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class TextCollection:
+    """A collection with the model that fills it: documents in, ranked answers out.
+
+    It lasts as long as its workspace. ``stored`` is the collection itself, for what is not here.
+    """
+
+    def __init__(self, library: Library, stored: Collection) -> None:
+        self._library = library
+        self.stored = stored
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.stored.name
+
+    def index(
+        self, documents: Iterable[Given], on_progress: Callable[[Progress], None] = lambda _: None
+    ) -> IndexReport:
+        """Add or replace any number of documents; what is stored and unchanged is skipped.
+
+        One that is rejected stops nothing. Whatever is written is durable and searchable. If the
+        documents end by an error, those before it are written, then it is raised.
+        """
+        return self._ingest(_reads(documents), on_progress)
+
+    def index_files(
+        self,
+        *paths: Path | str,
+        fields: Fields = USUAL,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> IndexReport:
+        """Read files and folders of them, in all formats that ``bearing index`` reads.
+
+        Raises Unreadable at once for a path that is not there.
+        """
+        skip = [self._library.config.data]
+        reads = read_paths([str(path) for path in paths], fields, skip=skip)
+        return self._ingest(reads, on_progress)
+
+    def _ingest(
+        self, reads: Iterable[Read], on_progress: Callable[[Progress], None]
+    ) -> IndexReport:
+        rejections: list[Rejection] = []
+        embedder = self._library.embedder(self.stored)
+        summary = ingest(
+            self.stored, embedder, reads, on_progress=on_progress, on_reject=rejections.append
+        )
+        return IndexReport(summary, tuple(rejections))
+
+    def search(self, text: str | None = None, **how: Unpack[SearchHow]) -> Answer:
+        """The k best documents for a text, a vector or examples, best first."""
+        (answer,) = self._answers([query_of(text, how)])
+        return answer
+
+    def search_many(self, texts: Sequence[str], **how: Unpack[SearchHow]) -> list[Answer]:
+        """The answer to each text, in order; faster than one search after another."""
+        return self._answers([query_of(text, how) for text in texts])
+
+    def _answers(self, queries: Sequence[Query]) -> list[Answer]:
+        reranker = self._library.reranker() if any(query.rerank for query in queries) else None
+        return search(self.stored, self._library.embedder(self.stored), queries, reranker)
+
+    def get(self, id: str) -> Document | None:
+        """The document of this id, None if there is none."""
+        (document,) = self.stored.get([id])
+        return document
+
+    def documents(self, filter: Where = None) -> Iterator[Document]:
+        """All documents that pass a filter, in the order they came."""
+        return documents_of(self.stored, filter)
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete those of these documents that exist; how many did."""
+        if isinstance(ids, str):
+            raise InvalidInput(f"give a list of ids, not one by itself: [{ids!r}]")
+        return self.stored.delete(list(ids))
+
+    def delete_matching(self, filter: Mapping[str, Any]) -> int:
+        """Delete the documents that pass a filter; how many did."""
+        condition = parse_filter(filter)
+        if condition is None:
+            raise InvalidInput("an empty filter would delete all documents: delete the collection")
+        return self.stored.delete_matching(condition)
+
+    def describe(self) -> Description:
+        """Counts, sizes and how it searches."""
+        return self.stored.describe()
+
+    def __len__(self) -> int:
+        return self.describe().documents
+
+
+def documents_of(collection: Collection, filter: Where) -> Iterator[Document]:
+    """All documents of a collection that pass a filter, in the order they came."""
+    condition = parse_filter(filter)
+    page = collection.page(condition, None, PAGE_DOCUMENTS)
+    yield from page.documents
+    while page.cursor is not None:
+        page = collection.page(condition, page.cursor, PAGE_DOCUMENTS)
+        yield from page.documents
+
+
+def query_of(text: str | None, how: Mapping[str, Any]) -> Query:
+    """A query whose options are plain values; see SearchHow. Raises InvalidInput."""
+    given = {**how, "text": text, "filter": parse_filter(how.get("filter"))}
+    for name, kind in (("mode", Mode), ("strategy", Strategy), ("fusion", Fusion)):
+        if name in given:
+            given[name] = _member(kind, name, given[name])
+    for side in ("like", "unlike"):
+        given[side] = tuple(given.get(side, ()))
+    if given.get("vector") is not None:
+        given["vector"] = normalise(np.asarray([given["vector"]], dtype=np.float64))[0]
+    try:
+        return Query(**given)
+    except TypeError as error:
+        raise InvalidQuery(f"a search has no such option: {error}") from error
+
+
+def _member(members: type[_Member], name: str, value: str) -> _Member:
+    try:
+        return members(value)
+    except ValueError:
+        allowed = ", ".join(members)
+        raise InvalidInput(f"{name} must be one of {allowed}; got {value!r}") from None
+
+
+def _reads(documents: Iterable[Given]) -> Iterator[Read]:
+    for number, given in enumerate(documents, start=1):
+        yield Read(_document(given, f"document {number}"), number)
+
+
+def _document(given: Given, place: str) -> Document | Rejection:
+    if isinstance(given, Document):
+        return given
+    record = dict(given) if isinstance(given, Mapping) else given
+    return document_or_rejection(record, USUAL, place, None)
