@@ -1,7 +1,8 @@
-"""How many connections there may be, and how long and how large a request's head on one.
+"""How many connections there may be, how long and how large a request's head on one, and its body.
 
-uvicorn bounds none of these as is wanted here, and answers what is no HTTP in plain text. What is
-known once a head is whole is checked in :mod:`app.security`.
+uvicorn bounds none of these as is wanted here, answers what is no HTTP in plain text, and drops
+the body of a request that offers another protocol. What is known once a head is whole is checked
+in :mod:`app.security`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from asyncio import TimerHandle
 from http import HTTPStatus
 from typing import Any, Final
 
+import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -65,7 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._is_in_head:
             self._head_bytes += len(data)
-        super().data_received(data)
+        self._feed(data)
         if self._is_in_head and self._head_bytes > self.max_head_bytes:
             self._refuse(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -84,6 +86,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._wait_no_more()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """A request has ended; where it offers another protocol, its head alone."""
+        if not self._offers_upgrade():
+            super().on_message_complete()
+
     def on_response_complete(self) -> None:
         """Wait for the next head, unless it is there already."""
         super().on_response_complete()
@@ -93,6 +100,39 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Say that this is no HTTP, as a problem document."""
         self._refuse(HTTPStatus.BAD_REQUEST, f"what was sent is not HTTP/1.1: {msg}")
+
+    def _feed(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            if self._offers_upgrade():  # else it is CONNECT, whose refusal is the app's
+                self._pass_over(data[offer.args[0] :])
+        except httptools.HttpParserError as error:
+            self.send_400_response(str(error))
+
+    def _offers_upgrade(self) -> bool:
+        """Whether the request at hand offers another protocol, as Java's client does with h2c."""
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
+
+    def _pass_over(self, rest: bytes) -> None:
+        """Go on in HTTP/1.1, which a server may (RFC 9110, section 7.8).
+
+        The parser takes whatever follows such a head for the other protocol's, so another parser
+        is told of the body and reads that.
+        """
+        rest_of_message = _Rest(self)
+        self.parser = httptools.HttpRequestParser(rest_of_message)
+        framing = [
+            b"%b: %b\r\n" % (name, value)
+            for name, value in self.headers
+            if name in (b"content-length", b"transfer-encoding")
+        ]
+        rest_of_message.is_known = True
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
+        rest_of_message.is_known = False
+        if rest:
+            self._feed(rest)
 
     def _wait(self) -> None:
         self._wait_no_more()
@@ -134,3 +174,33 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         self.transport.write(head + content)
         self.transport.close()
+
+
+class _Rest:
+    """Hears a parser for a protocol, but for a head that it has heard before (``is_known``)."""
+
+    def __init__(self, protocol: BoundedProtocol) -> None:
+        self.is_known = False
+        self._protocol = protocol
+        self.on_body = protocol.on_body
+        self.on_message_complete = protocol.on_message_complete
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        if not self.is_known:
+            self._protocol.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the URL."""
+        if not self.is_known:
+            self._protocol.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        if not self.is_known:
+            self._protocol.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """A head has ended."""
+        if not self.is_known:
+            self._protocol.on_headers_complete()

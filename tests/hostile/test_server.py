@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 from collections.abc import Iterator
@@ -91,6 +92,66 @@ def head(method: str, path: str, *lines: str) -> bytes:
 
 
 JSON = "Content-Type: application/json"
+
+
+H2C = (
+    "Connection: Upgrade, HTTP2-Settings",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+)
+"""What the JDK's own client adds to the first request of a connection."""
+
+
+def offering(method: str, path: str, *lines: str) -> bytes:
+    """The head of a request that offers h2c."""
+    return "\r\n".join(
+        [f"{method} {path} HTTP/1.1", "Host: localhost", *H2C, *lines, "", ""]
+    ).encode()
+
+
+def one_answer(connection: socket.socket) -> tuple[int, dict]:
+    """The status and JSON of the next answer on a connection that stays open."""
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return answer.status, json.loads(answer.read())
+
+
+@pytest.mark.parametrize("cut", [0, 1, 300, 10_000])
+def test_the_body_behind_an_offer_of_h2c_is_read(url: str, cut: int) -> None:
+    """Java's client offers HTTP/2 and goes on in HTTP/1.1: its body arrives, however it is cut."""
+    body = b'{"documents": [{"id": "java", "text": "a line from Java"}]}'
+    sent = offering("PUT", "/documents", JSON, f"Content-Length: {len(body)}") + body
+    with connected(url) as connection:
+        for piece in (sent[:cut], sent[cut:]):
+            connection.sendall(piece)
+        status, written = one_answer(connection)
+        assert (status, written["written"] + written["unchanged"]) == (200, 1)
+        connection.sendall(
+            offering("POST", "/documents/delete", JSON, "Transfer-Encoding: chunked")
+            + b'4\r\n{"id\r\nb\r\ns":["none"]\r\n1\r\n}\r\n0\r\n\r\n'
+        )
+        assert one_answer(connection) == (200, {"deleted": 0})
+        connection.sendall(offering("GET", "/documents/java") + offering("GET", "/documents/none"))
+        assert one_answer(connection)[1]["text"] == "a line from Java"
+        assert one_answer(connection)[0] == 404
+
+
+def test_what_is_set_behind_an_offer_of_h2c_is_what_is_made(url: str) -> None:
+    """A route whose body may be left out does not take a body that it was sent for none."""
+    body = b'{"language": "german"}'
+    with connected(url) as connection:
+        connection.sendall(
+            offering("PUT", "/collections/jj", JSON, f"Content-Length: {len(body)}") + body
+        )
+        status, made = one_answer(connection)
+    assert (status, made["index"]["lexical"]["language"]) == (201, "german")
+
+
+def test_a_short_body_behind_an_offer_of_h2c_is_given_up(url: str) -> None:
+    """What was announced is waited for, as of any request."""
+    with connected(url) as connection:
+        connection.sendall(offering("POST", "/search", JSON, "Content-Length: 100") + b'{"query":')
+        assert one_answer(connection)[0] == 408
 
 
 @pytest.mark.parametrize("path", ["/search", "/documents/delete", "/admin/similarity"])
