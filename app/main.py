@@ -193,12 +193,22 @@ def _middleware(
 
 
 def _cross_origin(settings: Settings) -> dict[str, Any]:
-    """What pages of the named origins may do; no cookies, as there are none."""
+    """What pages of the named origins may do; no cookies, as there are none.
+
+    They may send any header: clients add their own (OpenAI's some of x-stainless-, tracing its
+    traceparent, MCP its version), and a page that is let in could send none that does more.
+    """
     return {
         "allow_origins": settings.cors_origins,
-        "allow_methods": ("GET", "POST", "PUT", "DELETE"),
-        "allow_headers": ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID"),
-        "expose_headers": ("X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"),
+        "allow_methods": ("GET", "HEAD", "POST", "PUT", "DELETE"),
+        "allow_headers": ("*",),
+        "expose_headers": (
+            "X-Request-ID",
+            "Retry-After",
+            "RateLimit",
+            "RateLimit-Policy",
+            "Mcp-Session-Id",
+        ),
         "max_age": 600,
     }
 

@@ -196,6 +196,34 @@ def test_pages_of_named_origins_may_read_and_write_with_a_key(connect) -> None:
 
 
 @pytest.mark.parametrize(
+    "names",
+    [
+        "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,"
+        "x-stainless-package-version,x-stainless-retry-count,x-stainless-runtime,"
+        "x-stainless-runtime-version,x-stainless-timeout",
+        "content-type,traceparent,tracestate,baggage",
+        "content-type,mcp-protocol-version,mcp-session-id,last-event-id",
+    ],
+    ids=["openai", "w3c", "mcp"],
+)
+def test_pages_of_named_origins_may_send_what_clients_add(connect, names: str) -> None:
+    """The headers of OpenAI's JavaScript client, of tracing and of MCP pass a preflight."""
+    client = connect(api_keys=KEYS, cors_origins="https://shop.example")
+    preflight = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": names,
+    }
+    allowed = client.options(
+        "/v1/embeddings", headers=preflight | {"origin": "https://shop.example"}
+    )
+    assert allowed.status_code == 200
+    told = allowed.headers["access-control-allow-headers"].lower().replace(" ", "")
+    assert set(names.split(",")) <= set(told.split(","))
+    other = client.options("/v1/embeddings", headers=preflight | {"origin": "https://evil.example"})
+    assert other.status_code == 400
+
+
+@pytest.mark.parametrize(
     "origins", ["shop.example", "https://shop.example/", "HTTPS://x", "null", ","]
 )
 def test_what_is_no_origin_is_refused_at_the_start(settings, origins) -> None:
