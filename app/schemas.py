@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 import numpy as np
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -50,6 +51,18 @@ from indexer.filters import Kind, parse_filter
 from indexer.mapping.columns import ColumnKind
 from indexer.refining import DEFAULT_RERANK
 from indexer.similarity import Measure
+
+_EXACT: Final = 2**53
+"""From here on, floats stand for more than one integer."""
+
+
+def _whole(given: object) -> object:
+    is_whole = isinstance(given, float) and given.is_integer() and abs(given) < _EXACT
+    return int(given) if is_whole else given  # type: ignore[call-overload]
+
+
+Whole: TypeAlias = Annotated[int, BeforeValidator(_whole)]
+"""An integer; 3.0 is one, as in JSON Schema, since JSON has one kind of number."""
 
 Temperature: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -133,7 +146,7 @@ class SearchBody(Given):
         Strategy.MEAN,
         description="How examples rank: by the direction of their mean, or by the best of them.",
     )
-    k: int = Field(10, ge=1, description="How many documents; as many come if they exist.")
+    k: Whole = Field(10, ge=1, description="How many documents; as many come if they exist.")
     filter: dict[str, JsonValue] | None = Field(
         None,
         description='Only documents whose metadata passes, e.g. `{"year": {"$gte": 2020}}`.',
@@ -147,13 +160,13 @@ class SearchBody(Given):
     )
     min_score: float | None = Field(None, description="Leave out hits that score less.")
     exact: bool = Field(False, description="Compare with every vector, whatever the index.")
-    candidates: int | None = Field(
+    candidates: Whole | None = Field(
         None,
         ge=1,
         description="How many hits the stages after the first ranking choose from, and a hybrid "
         "search of either of its rankings; null takes enough for k.",
     )
-    rerank: Annotated[int, Field(ge=1)] | bool | None = Field(
+    rerank: Annotated[Whole, Field(ge=1)] | bool | None = Field(
         None,
         description="How many of the best a cross-encoder scores anew, true for "
         f"{DEFAULT_RERANK}; needs a text, and a service with BEARING_RERANKER.",
@@ -170,8 +183,8 @@ class SearchBody(Given):
         min_length=1,
         description="A metadata field: k groups of hits that have its value in common.",
     )
-    group_size: int = Field(1, ge=1, description="How many hits of each group at most.")
-    explain: Annotated[int, Field(ge=0)] | bool = Field(
+    group_size: Whole = Field(1, ge=1, description="How many hits of each group at most.")
+    explain: Annotated[Whole, Field(ge=0)] | bool = Field(
         False,
         description="Says of the first hits why they are: their best passages, and the words that "
         f"carry the score; true for the first {DEFAULT_EXPLAIN}, or how many.",

@@ -55,7 +55,8 @@ HOSTILE = {
     "two subjects": b'{"query": "x", "vector": [1]}',
     "an unknown field": b'{"query": "x", "top_k": 3}',
     "a string as k": b'{"query": "x", "k": "3"}',
-    "a float as k": b'{"query": "x", "k": 3.0}',
+    "a fraction as k": b'{"query": "x", "k": 3.5}',
+    "a huge float as k": b'{"query": "x", "k": 1e300}',
     "a boolean as k": b'{"query": "x", "k": true}',
     "k of 0": b'{"query": "x", "k": 0}',
     "k below 0": b'{"query": "x", "k": -1}',
@@ -80,6 +81,13 @@ def test_a_hostile_search_is_refused_as_a_problem(client: TestClient, body: byte
     response = client.post("/search", content=body, headers=JSON)
     assert 400 <= response.status_code < 500, response.text
     problem(response)
+
+
+def test_an_integer_may_be_written_with_a_point(client: TestClient) -> None:
+    """3.0 is the integer 3, as the schema has it: JSON has one kind of number."""
+    body = b'{"query": "x", "k": 3.0, "group_size": 1.0, "explain": 0.0, "candidates": 7.0}'
+    assert client.post("/search", content=body, headers=JSON).status_code == 200
+    assert client.post("/search", json={"query": "x", "rerank": True}).status_code == 422
 
 
 @pytest.mark.parametrize("path", ["/documents", "/documents/delete", "/admin/similarity"])

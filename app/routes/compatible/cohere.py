@@ -11,7 +11,7 @@ from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
 from app.roles import Role
 from app.routes.compatible.ranking import Ranking, rank_by_cosine, rank_by_reading
 from app.routes.compatible.vectors import Fit, check_texts
-from app.schemas import Given, Returned
+from app.schemas import Given, Returned, Whole
 from app.service import Service
 
 
@@ -39,11 +39,11 @@ class RerankBody(Given):
     )
     query: str
     documents: list[str] = Field(min_length=1)
-    top_n: int | None = Field(None, ge=1, description="Only so many of the best.")
-    max_tokens_per_doc: int | None = Field(
+    top_n: Whole | None = Field(None, ge=1, description="Only so many of the best.")
+    max_tokens_per_doc: Whole | None = Field(
         None, ge=1, description="Look at the beginning of each document only."
     )
-    priority: int | None = Field(None, description="Accepted; requests are served in turn.")
+    priority: Whole | None = Field(None, description="Accepted; requests are served in turn.")
 
 
 class RankedView(Returned):

@@ -19,7 +19,7 @@ from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
 from app.roles import Role
 from app.routes.compatible.ranking import Ranking, rank
 from app.routes.compatible.vectors import Fit, check_dimension, check_texts, cut
-from app.schemas import Given, Returned
+from app.schemas import Given, Returned, Whole
 from app.service import EmbeddedTexts, Model, Service
 from indexer import installation
 from indexer.embedding.embedder import Role as Side
@@ -99,7 +99,7 @@ class EmbedBody(Preparation):
 
     inputs: Inputs
     normalize: bool = Field(True, description="Vectors have unit length; false is refused.")
-    dimensions: int | None = Field(
+    dimensions: Whole | None = Field(
         None, ge=1, description="Cut vectors to this, where the model was trained for it."
     )
 

@@ -16,7 +16,7 @@ from app.limits import check_count
 from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
 from app.roles import Role
 from app.routes.compatible.vectors import check_dimension, check_texts, cut
-from app.schemas import Given, Returned
+from app.schemas import Given, Returned, Whole
 from app.service import EmbeddedTexts, Model, Service
 from app.vocabulary import Vocabulary
 from indexer.documents import Vectors
@@ -91,7 +91,7 @@ class EmbeddingsBody(Given):
     encoding_format: Annotated[Encoding, Field(strict=False)] | None = Field(
         Encoding.FLOAT, description="Numbers, or little-endian float32 in base64."
     )
-    dimensions: int | None = Field(
+    dimensions: Whole | None = Field(
         None, ge=1, description="Cut vectors to this, where the model was trained for it."
     )
     input_type: Annotated[Side, Field(strict=False)] = Field(
