@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SOURCES = [*(ROOT / "app").rglob("*.py"), *(ROOT / "indexer").rglob("*.py")]
 RECIPES = [ROOT / "Dockerfile", ROOT / "Makefile"]
-PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]
 
 
 def write_project(home: Path, name: str) -> Path:
