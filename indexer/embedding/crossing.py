@@ -31,7 +31,7 @@ from indexer.embedding.graphs import (
     WEIGHTS,
     entry_folder,
     is_intact,
-    make_entry,
+    obtain,
     precisions,
 )
 from indexer.embedding.probes import PROBES
@@ -182,13 +182,7 @@ def open_compiled_pairs(
     Raises Unconvertible if it has no faithful graph, ModelError if it cannot be loaded at all.
     """
     folder = entry_folder(checkpoint, cache, KIND)
-    entry = _read_entry(folder, cache)
-    if entry is None:
-        log.info("converting a reranker for OpenVINO, once, into %s", folder)
-        make_entry(folder, partial(_fill, checkpoint))
-        entry = _read_entry(folder, cache)
-    if entry is None:
-        raise ModelError(f"the model cache at {folder} was damaged while it was written")
+    entry = obtain(folder, cache, _read_entry, partial(_fill, checkpoint))
     allowed = BF16_FAITHFUL if precision is Precision.BF16 else FAITHFUL
     for kind in precisions(precision):
         reranker = _assemble(checkpoint.name, entry.graph, entry.setup, entry.typed, kind, threads)
@@ -219,7 +213,7 @@ def _read_entry(folder: Path, cache: Path) -> _Entry | None:
         setup = Setup(tokenizer=(folder / TOKENIZER).read_text("utf-8"), **manifest["setup"])
         references = np.asarray(manifest["references"], np.float32)
         return _Entry(folder / GRAPH, setup, bool(manifest["typed"]), references)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         log.warning("the converted model in %s is damaged (%s): converting anew", folder, error)

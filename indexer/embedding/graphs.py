@@ -18,6 +18,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -26,7 +27,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -48,6 +49,7 @@ RECIPE: Final = 2
 """Raise it when what is written here changes: older entries are then not found."""
 
 GRAPH, WEIGHTS, TOKENIZER, MANIFEST = "graph.xml", "graph.bin", "tokenizer.json", "manifest.json"
+Found = TypeVar("Found")
 Fill: TypeAlias = Callable[[Path], Mapping[str, Any]]
 """Writes an entry's files into a folder and gives its manifest."""
 
@@ -86,14 +88,48 @@ def open_compiled(
 
 def _obtain(folder: Path, cache: Path, fill: Fill) -> Entry:
     """The entry in this folder or the shipped one, made by ``fill`` if there is no sound one."""
-    entry = read_entry(folder, cache) or read_entry(SHIPPED / "models" / folder.name, cache)
-    if entry is None:
-        log.info("converting a model for OpenVINO, once, into %s", folder)
-        make_entry(folder, fill)
-        entry = read_entry(folder, cache)
-    if entry is None:
+    shipped = read_entry(SHIPPED / "models" / folder.name, cache)
+    return shipped or obtain(folder, cache, read_entry, fill)
+
+
+def obtain(
+    folder: Path, cache: Path, read: Callable[[Path, Path], Found | None], fill: Fill
+) -> Found:
+    """What ``read`` finds in this folder, which ``fill`` writes if there is none that is sound.
+
+    A cache of another user, as under su or where a container is given a user, is passed over with
+    a warning: the entry is kept with the temporary files instead. Raises StorageFailed where it
+    can be written neither here nor there.
+    """
+    found = read(folder, cache)
+    if found is None:
+        try:
+            make_entry(folder, fill)
+        except StorageFailed as problem:
+            own = own_temporary_cache() if isinstance(problem.__cause__, PermissionError) else None
+            if own is None or cache == own:
+                raise
+            log.warning("the model cache %s is not yours to write to: using %s", cache, own)
+            return obtain(own / folder.relative_to(cache), own, read, fill)
+        found = read(folder, cache)
+    if found is None:
         raise ModelError(f"the model cache at {folder} was damaged while it was written")
-    return entry
+    return found
+
+
+def own_temporary_cache() -> Path | None:
+    """A cache among the temporary files that nobody else can write to; None if there can be none.
+
+    Its name can be guessed, so one that somebody else has put there is not used.
+    """
+    place = Path(tempfile.gettempdir()) / f"bearing-cache-{os.geteuid()}"
+    try:
+        place.mkdir(mode=0o700, exist_ok=True)
+        status = place.lstat()
+    except OSError:
+        return None
+    is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return place if is_own and not status.st_mode & 0o077 else None
 
 
 def precisions(wanted: Precision) -> list[Precision]:
@@ -147,7 +183,7 @@ def read_entry(folder: Path, cache: Path) -> Entry | None:
             Role(role): np.asarray(rows, np.float32)
             for role, rows in manifest["references"].items()
         }
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         log.warning("the converted model in %s is damaged (%s): converting anew", folder, error)
@@ -203,6 +239,7 @@ def make_entry(folder: Path, fill: Fill) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as unfinished:
+            log.info("converting a model for OpenVINO, once, into %s", folder)
             work = Path(unfinished) / "entry"
             work.mkdir()
             (work / MANIFEST).write_text(json.dumps(fill(work)))

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 from small_models import save_bert, save_static
 
 from indexer.embedding import Backend, Embedder, Precision, open_embedder
-from indexer.errors import MissingExtra, ModelError, ModelMismatch
+from indexer.errors import MissingExtra, ModelError, ModelMismatch, StorageFailed
 
 TEXTS = ["the quick brown fox", "direction and magnitude"]
 
@@ -69,6 +70,64 @@ def test_a_start_from_the_cache_imports_no_torch(
     )
     command = [sys.executable, "-c", code]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a moment")
+def test_a_cache_of_another_user_is_passed_over(
+    bert: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As under su: the model is kept among the temporary files, and found there the next time."""
+    with tempfile.TemporaryDirectory() as place:  # not tmp_path, which only its owner may enter
+        theirs, ours = Path(place) / "theirs", Path(place) / "ours"
+        theirs.mkdir(mode=0o700)
+        ours.mkdir()
+        ours.chmod(0o777)
+        Path(place).chmod(0o755)
+        monkeypatch.setattr("tempfile.tempdir", str(ours))
+        model = readable_copy(bert, Path(place) / "model")
+        os.seteuid(NOBODY)
+        try:
+            for converted in (1, 0):
+                caplog.clear()
+                with caplog.at_level(logging.INFO):
+                    open_embedder(str(model), cache=theirs).embed(TEXTS)
+                assert caplog.text.count("is not yours to write to") == 1
+                assert caplog.text.count("converting a model") == converted
+        finally:
+            os.seteuid(0)
+        (cache,) = ours.iterdir()
+        assert (cache.stat().st_uid, cache.stat().st_mode & 0o077) == (NOBODY, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is somebody else's")
+def test_a_temporary_cache_that_somebody_else_has_made_is_not_used(
+    bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name can be guessed: what is in it may be anything."""
+    with tempfile.TemporaryDirectory() as place:
+        monkeypatch.setattr("tempfile.tempdir", place)
+        Path(place).chmod(0o777)
+        (Path(place) / f"bearing-cache-{NOBODY}").mkdir(mode=0o777)
+        model = readable_copy(bert, Path(place) / "model")
+        theirs = Path(place) / "theirs"
+        theirs.mkdir(mode=0o700)
+        os.seteuid(NOBODY)
+        try:
+            with pytest.raises(StorageFailed, match="BEARING_CACHE"):
+                open_embedder(str(model), cache=theirs)
+        finally:
+            os.seteuid(0)
+
+
+NOBODY = 65_534
+
+
+def readable_copy(folder: Path, place: Path) -> Path:
+    """A copy of a folder that everyone may read."""
+    shutil.copytree(folder, place)
+    for path in (place, *place.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return place
 
 
 WITHOUT_TORCH = """
