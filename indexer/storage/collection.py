@@ -72,6 +72,7 @@ from indexer.storage.sealing import Sealer, seal_rows
 from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, Store, StoredDocument, Transaction
 from indexer.storage.succession import Succession, Workshop, joined_vectors
+from indexer.storage.thresholds import DEFAULT, Thresholds
 from indexer.storage.tuning import Recall
 from indexer.storage.vectors import VectorFile, sync_folder
 from indexer.storage.watching import RecallWatch
@@ -82,12 +83,6 @@ _STORE: Final = "store.sqlite"
 _LOCK: Final = "writer.lock"
 _COMPACT_DOCUMENTS: Final = 2_000
 _SEARCHES_BETWEEN_LOOKS: Final = 64
-UNCOVERED_ROWS: Final = 8_192
-"""So many rows that no index holds are put into one in memory, as comparing each takes longer.
-
-Of 16,000 rows a search needs 1.0 ms more one by one and 0.4 ms by such an index (one thread). In
-large collections many more may come before it is time to seal them.
-"""
 
 _log = logging.getLogger(__name__)
 
@@ -95,18 +90,22 @@ _log = logging.getLogger(__name__)
 class LocalCollection:
     """A folder on this machine's disk; an implementation of indexer.collection.Collection."""
 
-    def __init__(self, folder: Path, choice: IndexChoice | None = None) -> None:
+    def __init__(
+        self, folder: Path, choice: IndexChoice | None = None, thresholds: Thresholds = DEFAULT
+    ) -> None:
         """Open a collection that exists; raises NotFound or Damaged.
 
         ``choice`` says which index is kept over its rows, unless one was chosen for this
-        collection (see rebuild); None chooses by measuring.
+        collection (see rebuild); None chooses by measuring. Answers do not depend on
+        ``thresholds``.
         """
         if not (folder / _STORE).is_file():
             raise NotFound(f"there is no collection in {folder}")
         self._folder = folder
         self._placed = 0, folder  # the generation that was asked for last; there is no 0
         self._store = Store(folder / _STORE)
-        self._lexicon = Lexicon(folder, self._store)
+        self._thresholds = thresholds
+        self._lexicon = Lexicon(folder, self._store, thresholds)
         self._wrote = False
         self._lock = WriterLock(folder / _LOCK, folder.name)
         self._transactions = threading.Lock()
@@ -116,7 +115,7 @@ class LocalCollection:
         self._selections = Selections()
         self._searches = 0
         with self._store.reading() as snapshot:
-            self._rows = load_rows(folder, snapshot, None)
+            self._rows = load_rows(folder, snapshot, None, thresholds)
         self._backgrounds = Backgrounds()
         self._calibrations = Calibrations(folder)
         self._maps = Maps(folder, self._store)
@@ -125,7 +124,11 @@ class LocalCollection:
 
     @classmethod
     def create(
-        cls, folder: Path, identity: Identity, language: Language = Language.ENGLISH
+        cls,
+        folder: Path,
+        identity: Identity,
+        language: Language = Language.ENGLISH,
+        thresholds: Thresholds = DEFAULT,
     ) -> Self:
         """Make and open an empty collection, durably; raises AlreadyExists."""
         if folder.exists():
@@ -145,7 +148,7 @@ class LocalCollection:
             if folder.exists():
                 raise AlreadyExists(f"collection {folder.name!r} is there already") from error
             raise StorageFailed(f"cannot create {folder}: {error.strerror}") from error
-        return cls(folder)
+        return cls(folder, thresholds=thresholds)
 
     @property
     def name(self) -> str:
@@ -291,7 +294,10 @@ class LocalCollection:
         Raises CollectionBusy while another succession is under way.
         """
         return Succession(
-            Workshop(self._folder, self._store, self._transaction, self._seal_ahead), identity
+            Workshop(
+                self._folder, self._store, self._transaction, self._seal_ahead, self._thresholds
+            ),
+            identity,
         )
 
     def compact(self) -> bool:
@@ -352,11 +358,12 @@ class LocalCollection:
         """Begin to seal in the background if enough rows came since, and no bulk write is on."""
         if self._lexicon.is_due():
             self._lexicon.start()
-        if self._rows.uncovered >= UNCOVERED_ROWS and self._covering.acquire(blocking=False):
+        rows = self._rows if self._lock.is_held else self._follow_newest()
+        many = rows.uncovered >= self._thresholds.uncovered_rows
+        if many and self._covering.acquire(blocking=False):
             threading.Thread(target=self._cover, name="cover late rows", daemon=True).start()
-        if self._lock.is_held or not self._sealer.is_due(self._follow_newest()):
-            return
-        self._sealer.start()
+        if not self._lock.is_held and self._sealer.is_due(rows):
+            self._sealer.start()
 
     def _seal(self, choice: IndexChoice) -> None:
         """Build an index over the rows there are now, and put it in the place of the last."""
@@ -574,7 +581,7 @@ class LocalCollection:
             rows = self._rows
             if rows.sequence < snapshot.sequence:
                 try:
-                    rows = self._rows = load_rows(self._folder, snapshot, rows)
+                    rows = self._rows = load_rows(self._folder, snapshot, rows, self._thresholds)
                 except Damaged:
                     if self._is_outdated(snapshot):
                         return None

@@ -37,6 +37,7 @@ from indexer.storage.lexical import (
     meta_checksum,
 )
 from indexer.storage.store import Snapshot, Store
+from indexer.storage.thresholds import DEFAULT, Thresholds
 from indexer.storage.vectors import write_durably
 from indexer.storage.words import LateDocument, Words
 
@@ -92,9 +93,10 @@ class View:
 class Lexicon:
     """A collection's words. Safe to use from several threads and processes."""
 
-    def __init__(self, folder: Path, store: Store) -> None:
+    def __init__(self, folder: Path, store: Store, thresholds: Thresholds = DEFAULT) -> None:
         self._folder = folder / FOLDER
         self._store = store
+        self._thresholds = thresholds
         self._analyzer: Analyzer | None = None
         self._seeing = threading.Lock()
         self._turn = threading.Lock()

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from indexer.collection import IndexKind
 from indexer.documents import Vectors
 from indexer.errors import Damaged, InvalidInput
+from indexer.storage.thresholds import DEFAULT, Thresholds
 
 Rows: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float32]
@@ -35,9 +36,6 @@ Allowed: TypeAlias = NDArray[np.bool_]
 GATHER_SHARE: Final = 0.05
 """Below this share of allowed rows, gathering them is cheaper than scanning with a bitmap."""
 
-GATHER_ROWS: Final = 16_384
-"""So many allowed rows or fewer are scored exactly: it is as fast as any index, and exact."""
-
 FILTERED_DEPTH: Final = 2
 FILTERED_MOST: Final = 800
 """So many times as many rows are scored under a filter, whose rows may lie unlike the rest; but
@@ -45,9 +43,6 @@ no more than this for it, as those that pass have fewer near them."""
 
 FILTERED_SHARE: Final = 0.9
 """Above this share of allowed rows, the others are hardly a filter's doing but deleted rows."""
-
-YOUNG_DEPTH: Final = 400
-"""So many rows of a young index are scored exactly: more than a settled one of its size needs."""
 
 MAX_FETCH_SHARE: Final = 0.25
 """Where more than this share of the rows would be fetched, all are scored exactly instead."""
@@ -76,9 +71,6 @@ class Effort:
 
     probes: int
     depth: int
-
-
-YOUNG_EFFORT: Final = Effort(0, YOUNG_DEPTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +241,7 @@ def approximate_search(
     k: int,
     allowed: Allowed | None = None,
     young: Compressed | None = None,
+    thresholds: Thresholds = DEFAULT,
 ) -> tuple[Scores, Rows]:
     """The k best of the rows that the index proposes and of all rows it does not hold.
 
@@ -259,8 +252,12 @@ def approximate_search(
     queries = np.ascontiguousarray(queries, dtype=np.float32)
     proposed: list[Rows] = []
     reached = 0
+    parts = (
+        (index, effort, thresholds.gather_rows),
+        (young, Effort(0, thresholds.young_depth), thresholds.young_depth),
+    )
     with _threads_for(queries):
-        for part, own, few in ((index, effort, GATHER_ROWS), (young, YOUNG_EFFORT, YOUNG_DEPTH)):
+        for part, own, few in parts:
             if part is None:
                 break
             inside = None if allowed is None else allowed[reached : reached + part.rows]
@@ -270,12 +267,12 @@ def approximate_search(
             proposed.append(np.where(rows < 0, rows, rows + reached) if reached else rows)
             reached += part.rows
         if not proposed:
-            return exact_search(queries, vectors, k, allowed)
+            return exact_search(queries, vectors, k, allowed, thresholds)
         found = score_rows(queries, vectors, np.concatenate(proposed, axis=1), k)
     if reached == len(vectors):
         return found
     rest = None if allowed is None else allowed[reached:]
-    scores, rows = exact_search(queries, vectors[reached:], k, rest)
+    scores, rows = exact_search(queries, vectors[reached:], k, rest, thresholds)
     return _merged([found, (scores, rows + reached)], k)
 
 
@@ -333,7 +330,11 @@ def score_rows(queries: Vectors, vectors: Vectors, rows: Rows, k: int) -> tuple[
 
 
 def exact_search(
-    queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None = None
+    queries: Vectors,
+    vectors: Vectors,
+    k: int,
+    allowed: Allowed | None = None,
+    thresholds: Thresholds = DEFAULT,
 ) -> tuple[Scores, Rows]:
     """The k rows of largest cosine for each query, found by comparing with every allowed row.
 
@@ -346,7 +347,7 @@ def exact_search(
     k = min(k, count)
     if k == 0:
         return _empty(len(queries), 0)
-    gathered = min(max(GATHER_SHARE * len(vectors), GATHER_ROWS), len(vectors) // 2)
+    gathered = min(max(GATHER_SHARE * len(vectors), thresholds.gather_rows), len(vectors) // 2)
     if allowed is not None and count <= gathered:
         members = np.flatnonzero(allowed)
         with _threads_for(queries):

@@ -19,6 +19,7 @@ from indexer.storage.nearest import Compressed, Scores, approximate_search, exac
 from indexer.storage.nearest import Rows as RowNumbers
 from indexer.storage.sealed import Sealed
 from indexer.storage.store import Block, Generation, Owners, Snapshot
+from indexer.storage.thresholds import DEFAULT, Thresholds
 from indexer.storage.vectors import BLOCK_ROWS, VectorFile
 from indexer.storage.writing import NOBODY
 
@@ -45,6 +46,7 @@ class Rows:
     index: Sealed | None
     stamp: int
     young: Compressed | None = None
+    thresholds: Thresholds = DEFAULT
 
     @property
     def last_number(self) -> int:
@@ -73,7 +75,7 @@ class Rows:
     ) -> tuple[Scores, RowNumbers]:
         """The k nearest allowed rows of each query, (q, k), -1 where the index found no more."""
         if exact or self.index is None:
-            return exact_search(queries, self.vectors, k, allowed)
+            return exact_search(queries, self.vectors, k, allowed, self.thresholds)
         return approximate_search(
             self.index.index,
             self.index.measured.effort,
@@ -82,6 +84,7 @@ class Rows:
             k,
             allowed,
             self.young,
+            self.thresholds,
         )
 
     def count_near(self, query: Vector, least: float, allowed: NDArray[np.bool_] | None) -> int:
@@ -113,7 +116,9 @@ def generation_folder(folder: Path, generation: int) -> Path:
     return folder / f"generations/{generation}"
 
 
-def load_rows(folder: Path, snapshot: Snapshot, known: Rows | None) -> Rows:
+def load_rows(
+    folder: Path, snapshot: Snapshot, known: Rows | None, thresholds: Thresholds = DEFAULT
+) -> Rows:
     """The rows of a snapshot: those known, with the blocks that changed since."""
     generation = snapshot.generation()
     if known is not None and known.generation != generation.number:
@@ -136,6 +141,7 @@ def load_rows(folder: Path, snapshot: Snapshot, known: Rows | None) -> Rows:
         index,
         stamp,
         known.young if known and index else None,
+        thresholds,
     )
 
 

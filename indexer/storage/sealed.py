@@ -24,6 +24,7 @@ from indexer.collection import IndexKind
 from indexer.documents import Vectors
 from indexer.errors import Damaged, StorageFailed
 from indexer.storage.nearest import RECIPES, Allowed, Compressed, Effort
+from indexer.storage.thresholds import DEFAULT, Thresholds
 from indexer.storage.tuning import Measured, Recall, draw_probe, tune
 from indexer.storage.vectors import write_durably
 
@@ -120,7 +121,11 @@ def _digest(fields: dict[str, object]) -> str:
 
 
 def build(
-    kinds: tuple[IndexKind, ...], vectors: Vectors, allowed: Allowed | None, target: float
+    kinds: tuple[IndexKind, ...],
+    vectors: Vectors,
+    allowed: Allowed | None,
+    target: float,
+    thresholds: Thresholds = DEFAULT,
 ) -> Sealed:
     """The fastest index that reaches the target, of these kinds; the one nearest to it if none.
 
@@ -135,18 +140,21 @@ def build(
             continue
         start = time.monotonic()
         index = Compressed.build(kind, vectors)
-        measured = tune(index, vectors, probe, target, allowed)
+        measured = tune(index, vectors, probe, target, allowed, thresholds)
         built.append(_sealed(index, measured, target, index.rows, time.monotonic() - start))
         if measured.recall.low >= target and measured.query_ms <= FAST_MS:
             break
     return max(built, key=lambda s: (min(s.measured.recall.low, target), -s.measured.query_ms))
 
 
-def extend(old: Sealed, vectors: Vectors, allowed: Allowed | None) -> Sealed:
+def extend(
+    old: Sealed, vectors: Vectors, allowed: Allowed | None, thresholds: Thresholds = DEFAULT
+) -> Sealed:
     """The index with the rows that came since, measured anew; the old one stays as it is."""
     start = time.monotonic()
     index = old.index.extended(vectors[old.index.rows :])
-    measured = tune(index, vectors, draw_probe(vectors, allowed), old.target, allowed)
+    probe = draw_probe(vectors, allowed)
+    measured = tune(index, vectors, probe, old.target, allowed, thresholds)
     return _sealed(index, measured, old.target, old.trained_rows, time.monotonic() - start)
 
 

@@ -27,37 +27,28 @@ from indexer.storage.lock import only_process
 from indexer.storage.nearest import RECIPES, Allowed, threads_to_use, use_threads
 from indexer.storage.rows import VECTORS, Rows
 from indexer.storage.sealed import Sealed
+from indexer.storage.thresholds import Thresholds
 from indexer.storage.vectors import VectorFile
 
-LEAST_ROWS: Final = 1_000
-"""Below so many rows there is too little to train any index on."""
-
-SEAL_ROWS: Final = 20_000
-"""Below so many rows an exact search takes little, so `auto` builds no index."""
-
-LATE_ROWS: Final = 8_192
-"""So many late rows, or LATE_SHARE of those held, are sealed."""
-
-LATE_SHARE: Final = 1 / 50
 OUTGROWN: Final = 2
 """An index is trained anew when it would hold this many times the rows it was trained on."""
 
 AUTOMATIC: Final = (IndexKind.REDUCED, IndexKind.SCAN, IndexKind.PARTITIONED)
 """What `auto` tries, in this order: see :func:`indexer.storage.sealed.build`."""
 
-APART_ROWS: Final = 20_000
-"""From so many rows on, sealing takes longer than starting a process for it."""
-
 _log = logging.getLogger(__name__)
 
 
-def kinds_to_try(choice: IndexChoice, rows: int, dimension: int) -> tuple[IndexKind, ...]:
+def kinds_to_try(
+    choice: IndexChoice, rows: int, dimension: int, thresholds: Thresholds
+) -> tuple[IndexKind, ...]:
     """The kinds to try for so many rows, in order; none where rows are compared one by one.
 
     Raises InvalidInput if none fits the memory.
     """
     automatic = choice.kind is IndexKind.AUTO
-    if choice.kind is IndexKind.EXACT or rows < (SEAL_ROWS if automatic else LEAST_ROWS):
+    least = thresholds.seal_rows if automatic else thresholds.least_rows
+    if choice.kind is IndexKind.EXACT or rows < least:
         return ()
     wanted = AUTOMATIC if automatic else (choice.kind,)
     bound = float("inf") if choice.memory_bytes is None else choice.memory_bytes
@@ -92,11 +83,12 @@ class Sealer:
         if self._gave_up or (self._thread is not None and self._thread.is_alive()):
             return False
         total, held = len(rows.owners), len(rows.owners) - rows.late
-        if not kinds_to_try(self._choice, total, rows.vectors.shape[1]):
+        if not kinds_to_try(self._choice, total, rows.vectors.shape[1], rows.thresholds):
             return False
         if rows.index is None:
             return True
-        return rows.late >= max(LATE_ROWS, LATE_SHARE * held)
+        wanted = max(rows.thresholds.late_rows, rows.thresholds.late_share * held)
+        return rows.late >= wanted
 
     def start(self) -> None:
         """Begin in the background, on one core, unless that is under way."""
@@ -132,13 +124,14 @@ def seal_rows(place: Path, rows: Rows, choice: IndexChoice) -> bool:
 
     False if another process is sealing: its index will be noticed.
     """
-    if not kinds_to_try(choice, len(rows.owners), rows.vectors.shape[1]):
+    if not kinds_to_try(choice, len(rows.owners), rows.vectors.shape[1], rows.thresholds):
         sealed.remove(place)
         return True
     with only_process(place / "seal.lock") as lock:
         if lock is None:
             return False
-        made = _sealed_apart(place, rows, choice, lock) if len(rows.owners) >= APART_ROWS else None
+        apart = len(rows.owners) >= rows.thresholds.apart_rows
+        made = _sealed_apart(place, rows, choice, lock) if apart else None
         made = made or _sealed_here(place, rows, choice)
     _log.info(
         "sealed %d rows as %s: recall %.4f (%.4f to %.4f), %.2f ms a query, in %.1f s",
@@ -162,6 +155,7 @@ def _sealed_apart(
         "dimension": dimension,
         "choice": asdict(choice),
         "threads": threads_to_use(),
+        "thresholds": asdict(rows.thresholds),
     }
     try:
         return run_apart(
@@ -185,7 +179,8 @@ def seal_job(job: Job, given: bytes) -> dict[str, Any]:
     vectors = VectorFile(place / VECTORS, job["dimension"]).view(rows)
     old = sealed.read(place, lambda _: None)  # whoever opened the collection has told
     choice = IndexChoice(**{**job["choice"], "kind": IndexKind(job["choice"]["kind"])})
-    return seal(place, vectors, None if bits.all() else bits, old, choice)
+    live = None if bits.all() else bits
+    return seal(place, vectors, live, old, choice, Thresholds(**job["thresholds"]))
 
 
 def _sealed_here(place: Path, rows: Rows, choice: IndexChoice) -> dict[str, Any]:
@@ -196,31 +191,44 @@ def _sealed_here(place: Path, rows: Rows, choice: IndexChoice) -> dict[str, Any]
     threads = threads_to_use()
     with ThreadPoolExecutor(1, "seal", give_way) as alone:
         alone.submit(use_threads, threads)
-        return alone.submit(seal, place, rows.vectors, rows.live, rows.index, choice).result()
+        return alone.submit(
+            seal, place, rows.vectors, rows.live, rows.index, choice, rows.thresholds
+        ).result()
 
 
 def seal(
-    place: Path, vectors: Vectors, live: Allowed | None, old: Sealed | None, choice: IndexChoice
+    place: Path,
+    vectors: Vectors,
+    live: Allowed | None,
+    old: Sealed | None,
+    choice: IndexChoice,
+    thresholds: Thresholds,
 ) -> dict[str, Any]:
     """Seal an index over all these rows and put it on disk; what it says of itself.
 
     ``old`` is extended by the rows it lacks, where that is as good as one that is trained anew.
     """
-    kinds = kinds_to_try(choice, *vectors.shape)
-    made = _extend(old, vectors, live, choice) if old and old.index.kind in kinds else None
+    kinds = kinds_to_try(choice, len(vectors), vectors.shape[1], thresholds)
+    made = None
+    if old and old.index.kind in kinds:
+        made = _extend(old, vectors, live, choice, thresholds)
     if made is None:
-        made = sealed.build(kinds, vectors, live, choice.target_recall)
+        made = sealed.build(kinds, vectors, live, choice.target_recall, thresholds)
     sealed.write(place, made)
     return made.describe()
 
 
 def _extend(
-    old: Sealed, vectors: Vectors, live: Allowed | None, choice: IndexChoice
+    old: Sealed,
+    vectors: Vectors,
+    live: Allowed | None,
+    choice: IndexChoice,
+    thresholds: Thresholds,
 ) -> Sealed | None:
     """An index with the late rows added; None where it is to be trained anew."""
     if old.target != choice.target_recall:
         return None
     if not old.index.rows < len(vectors) < OUTGROWN * old.trained_rows:
         return None
-    made = sealed.extend(old, vectors, live)
+    made = sealed.extend(old, vectors, live, thresholds)
     return made if made.measured.recall.low >= choice.target_recall else None

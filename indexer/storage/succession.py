@@ -30,6 +30,7 @@ from indexer.storage.store import (
     StoredChunk,
     Transaction,
 )
+from indexer.storage.thresholds import Thresholds
 from indexer.storage.vectors import BLOCK_ROWS, VectorFile, extend_checksum, sync_folder
 from indexer.storage.writing import NOBODY
 
@@ -46,6 +47,7 @@ class Workshop:
     store: Store
     transaction: Callable[[], AbstractContextManager[Transaction]]
     seal: Callable[[Rows], None]
+    thresholds: Thresholds
 
 
 class Succession:
@@ -167,6 +169,7 @@ class Succession:
             None if live.all() else live,
             None,
             0,
+            thresholds=self._workshop.thresholds,
         )
 
     def _write_blocks(self, transaction: Transaction, owners: Owners) -> None:

@@ -25,6 +25,7 @@ from indexer.storage.nearest import (
     approximate_search,
     exact_search,
 )
+from indexer.storage.thresholds import DEFAULT, Thresholds
 
 K: Final = 10
 QUERIES: Final = 256
@@ -72,27 +73,39 @@ def draw_probe(vectors: Vectors, allowed: Allowed | None = None, seed: int = 0) 
 
 
 def tune(
-    index: Compressed, vectors: Vectors, probe: Probe, target: float, allowed: Allowed | None
+    index: Compressed,
+    vectors: Vectors,
+    probe: Probe,
+    target: float,
+    allowed: Allowed | None,
+    thresholds: Thresholds = DEFAULT,
 ) -> Measured:
     """The least effort whose recall is at least the target with 97.5 % confidence.
 
     The most thorough one, if none is; its recall tells.
     """
     for effort in RECIPES[index.kind].efforts:
-        measured = measure(index, effort, vectors, probe, allowed)
+        measured = measure(index, effort, vectors, probe, allowed, thresholds)
         if measured.recall.low >= target:
             break
     return measured
 
 
 def measure(
-    index: Compressed, effort: Effort, vectors: Vectors, probe: Probe, allowed: Allowed | None
+    index: Compressed,
+    effort: Effort,
+    vectors: Vectors,
+    probe: Probe,
+    allowed: Allowed | None,
+    thresholds: Thresholds = DEFAULT,
 ) -> Measured:
     """Recall and time of the probe's queries, asked one at a time."""
     shares, times = [], []
     for query, nearest in zip(probe.queries, probe.nearest, strict=True):
         start = time.perf_counter()
-        scores, _ = approximate_search(index, effort, query[None], vectors, K + 1, allowed)
+        scores, _ = approximate_search(
+            index, effort, query[None], vectors, K + 1, allowed, thresholds=thresholds
+        )
         times.append(time.perf_counter() - start)
         shares.append(share_found(scores[0, 1:], nearest))
     recall = estimate_recall(np.array(shares), probe.nearest.shape[1])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,14 @@ from indexer.documents import Chunk, Document, EmbeddedDocument, Query, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.filters import parse_filter
 from indexer.storage.apart import NICENESS, command
-from indexer.storage.collection import UNCOVERED_ROWS, LocalCollection
-from indexer.storage.sealing import APART_ROWS, LATE_ROWS, LEAST_ROWS
+from indexer.storage.collection import LocalCollection
+from indexer.storage.thresholds import DEFAULT, Thresholds
 
+APART_ROWS, LATE_ROWS, UNCOVERED_ROWS = (
+    DEFAULT.apart_rows,
+    DEFAULT.late_rows,
+    DEFAULT.uncovered_rows,
+)
 SCAN = IndexChoice(IndexKind.SCAN, target_recall=0.9)
 
 
@@ -229,7 +235,7 @@ def niceness_of_all() -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
-@pytest.mark.parametrize("rows", [LEAST_ROWS, APART_ROWS])
+@pytest.mark.parametrize("rows", [DEFAULT.least_rows, APART_ROWS])
 def test_sealing_gives_way_and_the_caller_keeps_its_priority(tmp_path: Path, rows: int) -> None:
     """Few rows or many, whoever seals them has less priority than others while it does."""
     mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
@@ -291,6 +297,7 @@ def test_the_process_that_seals_ends_with_who_started_it(tmp_path: Path) -> None
     """Once its standard input ends, it is gone before it has sealed anything."""
     choice = {"kind": "scan", "target_recall": 0.9, "memory_bytes": None}
     job = {"place": str(tmp_path), "rows": 8, "dimension": 4, "choice": choice, "threads": 1}
+    job["thresholds"] = asdict(DEFAULT)
     program = command("indexer.storage.sealing:seal_job", job, given=1)
     (tmp_path / "vectors.f32").write_bytes(bytes(8 * 4 * 4))
     os.mkfifo(tmp_path / "sealed.json")  # so that it waits where it looks for an index
@@ -298,3 +305,26 @@ def test_the_process_that_seals_ends_with_who_started_it(tmp_path: Path) -> None
     with subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         said = process.communicate(b"\xff", timeout=60)
     assert (process.returncode, *said) == (1, b"", b"")
+
+
+def test_low_thresholds_let_few_rows_take_the_ways_of_many(tmp_path: Path) -> None:
+    """Few rows are sealed, covered in memory, and sealed in a process, at once where told to."""
+    low = Thresholds(
+        least_rows=64, seal_rows=64, late_rows=200, apart_rows=300, uncovered_rows=50, gather_rows=8
+    )
+    vectors = random_units(400)
+    with LocalCollection.create(tmp_path / "c", make_identity(), thresholds=low) as collection:
+        put(collection, vectors[:64])
+        wait_for(collection, 64)
+        put(collection, vectors[64:164], 64)
+        end = time.monotonic() + 60
+        while index_of(collection)["compared_rows"]:
+            assert time.monotonic() < end, index_of(collection)
+            time.sleep(0.02)
+        assert (index_of(collection)["rows"], index_of(collection)["late_rows"]) == (64, 100)
+        put(collection, vectors[164:], 164)
+        wait_for(collection, 400)
+        for row in (0, 63, 64, 163, 399):
+            (answer,) = collection.search([Query(vector=vectors[row], k=1)])
+            assert not answer.exact
+            assert answer.hits[0].document.id == f"d{row}"
