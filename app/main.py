@@ -25,6 +25,8 @@ from app.connections import BoundedProtocol
 from app.instruments import Instruments
 from app.keys import KeyFile, Keyring, KeysBroken
 from app.logs import logging_config
+from app.middleware.head import Head
+from app.middleware.request_encoding import RequestEncoding
 from app.problems import MEDIA_TYPE, add_problems
 from app.requests import COLLECTION_PREFIX, SECURITY_SCHEMES, DirectRoute, declare_collection
 from app.routes import (
@@ -189,7 +191,7 @@ def _middleware(
     chain.append(
         Middleware(Throttle, rate=settings.rate, open_paths=open_paths, on_refusal=refused)
     )
-    return chain
+    return [*chain, Middleware(RequestEncoding), Middleware(Head)]
 
 
 def _cross_origin(settings: Settings) -> dict[str, Any]:

@@ -164,11 +164,12 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> list[str]:
-    """The methods for which there is a route at this path."""
+    """The methods for which there is a route at this path; HEAD is answered where GET is."""
     routes = request.app.router.routes
 
     def is_there(method: str) -> bool:
-        asked = {"type": "http", "method": method, "headers": []}
+        routed = "GET" if method == "HEAD" else method
+        asked = {"type": "http", "method": routed, "headers": []}
         asked |= {name: request.scope[name] for name in ("path", "root_path")}
         return any(route.matches(dict(asked))[0] is Match.FULL for route in routes)
 
