@@ -29,13 +29,13 @@ from indexer.ranking.meaning import significances, with_probability
 from indexer.ranking.significance import Background
 from indexer.storage.blending import Found, by_both, by_words, depth_of
 from indexer.storage.examples import Examples, best_by_example, examples_of, unit_vector
+from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.matching import matching_terms
 from indexer.storage.rows import Rows
 from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, StoredChunk
 from indexer.storage.tuning import K
 from indexer.storage.watching import Observation, RecallWatch
-from indexer.storage.words import Words
 
 FETCH_MORE: Final = 4
 """How many times as many rows are fetched where k rows were of fewer than k documents."""
@@ -77,7 +77,7 @@ def answer_queries(
     queries: Sequence[Query],
     watch: RecallWatch,
     background: Background | None = None,
-    words: Words | None = None,
+    words: LexicalSnapshot | None = None,
 ) -> list[Answer]:
     """The k best documents of each query, in order; approximate answers are shown to the watch.
 
@@ -108,7 +108,7 @@ def answer_queries(
 
 
 def _find(
-    snapshot: Snapshot, rows: Rows, words: Words | None, group: Group, watch: RecallWatch
+    snapshot: Snapshot, rows: Rows, words: LexicalSnapshot | None, group: Group, watch: RecallWatch
 ) -> list[list[Found]]:
     """The k best documents of each query, by its mode."""
     if group.mode is Mode.DENSE:
@@ -123,7 +123,7 @@ def _find(
     ]
 
 
-def _with_terms(words: Words, query: Query, hits: list[Hit]) -> list[Hit]:
+def _with_terms(words: LexicalSnapshot, query: Query, hits: list[Hit]) -> list[Hit]:
     """The hits with the words that they share with the query, if that is to be explained."""
     if not query.explain or query.mode is Mode.DENSE:
         return hits

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from indexer.documents import Fusion, Query, Scores, Vector
 from indexer.ranking.fusion import convex, reciprocal_ranks
-from indexer.storage.lexical import K1, Bag
+from indexer.storage.lexical.analyzer import Bag
+from indexer.storage.lexical.bm25 import K1
+from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.rows import Rows
 from indexer.storage.store import Snapshot, StoredChunk
-from indexer.storage.words import Words
 
 POOL: Final = 100
 """So many of the best by meaning, and of the best by words, are fused at the least."""
@@ -41,7 +42,7 @@ def depth_of(query: Query) -> int:
 def by_words(
     snapshot: Snapshot,
     rows: Rows,
-    words: Words,
+    words: LexicalSnapshot,
     query: Query,
     allowed: NDArray[np.bool_] | None,
 ) -> list[Found]:
@@ -61,7 +62,7 @@ def by_words(
 def by_both(
     snapshot: Snapshot,
     rows: Rows,
-    words: Words,
+    words: LexicalSnapshot,
     query: Query,
     nearest: Nearest,
     direction: Vector,
@@ -157,7 +158,7 @@ def _closest(
 
 
 def _best_chunks(
-    snapshot: Snapshot, rows: Rows, words: Words, bag: Bag, numbers: Sequence[int]
+    snapshot: Snapshot, rows: Rows, words: LexicalSnapshot, bag: Bag, numbers: Sequence[int]
 ) -> dict[int, StoredChunk]:
     """For each document the chunk in which the words asked for are worth most."""
     chunks = {

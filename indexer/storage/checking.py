@@ -23,7 +23,10 @@ from indexer.collection import Finding, Step, Tell, Verification
 from indexer.documents import UNIT_TOLERANCE, Document, Vectors
 from indexer.embedding.embedder import CANARIES, CANARY_COSINE, Embedder
 from indexer.errors import BearingError, Damaged, ModelMismatch, NotFound, StorageFailed
-from indexer.storage import lexicon, sealed
+from indexer.storage import sealed
+from indexer.storage.lexical.examining import examine
+from indexer.storage.lexical.index_sync import FOLDER
+from indexer.storage.lexical.state import STATE
 from indexer.storage.rows import VECTORS, generation_folder
 from indexer.storage.store import Generation, Owners, Snapshot, Store, checksum_of, facets_of
 from indexer.storage.vectors import BLOCK_ROWS, VectorFile
@@ -521,7 +524,7 @@ def _check_words(case: Case) -> tuple[str, list[Finding]]:
     """The index of words: its checksums, its count, and whether it finds documents."""
     case.tell(Step("words", 0, 1))
     try:
-        told, problems = lexicon.examine(case.folder, case.store)
+        told, problems = examine(case.folder, case.store)
     except (Damaged, StorageFailed) as error:
         return f"not checked: {error}", []  # the store's fault, told there
     case.tell(Step("words", 1, 1))
@@ -530,7 +533,7 @@ def _check_words(case: Case) -> tuple[str, list[Finding]]:
 
 def _wrong_words(problem: str) -> Finding:
     return Finding(
-        f"{lexicon.FOLDER}/{lexicon.STATE}",
+        f"{FOLDER}/{STATE}",
         problem,
         "searches for words may miss documents; nothing is lost, the index is derived",
         "make it anew: `bearing rebuild`",

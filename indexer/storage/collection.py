@@ -62,7 +62,9 @@ from indexer.storage.calibrations import Calibrations
 from indexer.storage.checking import require_written_vectors
 from indexer.storage.choice import keep_choice, kept_choice
 from indexer.storage.diagnosing import diagnose
-from indexer.storage.lexicon import Lexicon, bytes_under
+from indexer.storage.lexical.folder import bytes_under
+from indexer.storage.lexical.index_sync import LexicalIndex
+from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.lock import WriterLock
 from indexer.storage.maps import Maps
 from indexer.storage.nearest import use_threads
@@ -76,7 +78,6 @@ from indexer.storage.thresholds import DEFAULT, Thresholds
 from indexer.storage.tuning import Recall
 from indexer.storage.vectors import VectorFile, sync_folder
 from indexer.storage.watching import RecallWatch
-from indexer.storage.words import Words
 from indexer.storage.writing import NOBODY, RowWriter
 
 _STORE: Final = "store.sqlite"
@@ -105,7 +106,7 @@ class LocalCollection:
         self._placed = 0, folder  # the generation that was asked for last; there is no 0
         self._store = Store(folder / _STORE)
         self._thresholds = thresholds
-        self._lexicon = Lexicon(folder, self._store, thresholds)
+        self._lexicon = LexicalIndex(folder, self._store, thresholds)
         self._wrote = False
         self._lock = WriterLock(folder / _LOCK, folder.name)
         self._transactions = threading.Lock()
@@ -534,7 +535,11 @@ class LocalCollection:
             return self._answer(snapshot, rows, queries, words)
 
     def _answer(
-        self, snapshot: Snapshot, rows: Rows, queries: Sequence[Query], words: Words | None
+        self,
+        snapshot: Snapshot,
+        rows: Rows,
+        queries: Sequence[Query],
+        words: LexicalSnapshot | None,
     ) -> list[Answer]:
         background = self._background_of(rows)
         answers = answer_queries(
@@ -549,7 +554,7 @@ class LocalCollection:
         ]
 
     @contextmanager
-    def _state_with_words(self) -> Iterator[tuple[Snapshot, Rows, Words]]:
+    def _state_with_words(self) -> Iterator[tuple[Snapshot, Rows, LexicalSnapshot]]:
         """A state of the store, with its rows and its words."""
         while True:
             view = self._lexicon.view()  # before the snapshot, so that it stands for no later state

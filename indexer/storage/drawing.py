@@ -31,7 +31,7 @@ from indexer.mapping.projection import (
     principal_places,
     project,
 )
-from indexer.storage.lexical import Analyzer
+from indexer.storage.lexical.analyzer import Analyzer
 from indexer.storage.nearest import cluster_directions, exact_search, threads_to_use
 from indexer.storage.rows import Rows, load_rows
 from indexer.storage.store import Store

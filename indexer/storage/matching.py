@@ -6,15 +6,15 @@ import re
 from typing import Final
 
 from indexer.documents import Document, Term
-from indexer.storage.lexical import Bag
-from indexer.storage.words import Words
+from indexer.storage.lexical.analyzer import Bag
+from indexer.storage.lexical.snapshot import LexicalSnapshot
 
 _UNSPACED: Final = "\u0e00-\u0eff\u0f00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _PIECE: Final = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 """What may be a word: a run of letters and digits; where words have no spaces, each character."""
 
 
-def matching_terms(words: Words, bag: Bag, document: Document) -> tuple[Term, ...]:
+def matching_terms(words: LexicalSnapshot, bag: Bag, document: Document) -> tuple[Term, ...]:
     """The words of a query that a document holds, by falling part of its score."""
     shares = words.shares(bag, document.content)
     spans: dict[str, list[tuple[int, int]]] = {word: [] for word in shares}

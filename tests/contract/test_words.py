@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
+from formula import bm25
 from samples import random_units
 
 from indexer.collection import Collection
@@ -23,7 +22,7 @@ from indexer.documents import (
     Vectors,
 )
 from indexer.filters import matches, parse_filter
-from indexer.storage.lexicon import APART_DOCUMENTS
+from indexer.storage.thresholds import DEFAULT
 
 WORDS = [f"w{i}" for i in range(60)]  # stems of themselves
 ODD = [
@@ -63,34 +62,23 @@ def fill(
     return vectors
 
 
-def bm25(texts: Mapping[str, str], query: str) -> dict[str, float]:
-    """The score of each text that holds a word: Lucene's formula, k1 = 1.2, b = 0.75."""
-    counts = {id: Counter(text.split()) for id, text in texts.items()}
-    mean = sum(one.total() for one in counts.values()) / len(counts)
-    scores: dict[str, float] = {}
-    for word, times in Counter(query.split()).items():
-        holding = [id for id, one in counts.items() if word in one]
-        idf = math.log(1 + (len(texts) - len(holding) + 0.5) / (len(holding) + 0.5))
-        for id in holding:
-            frequency, length = counts[id][word], counts[id].total()
-            part = frequency / (frequency + 1.2 * (0.25 + 0.75 * length / mean))
-            scores[id] = scores.get(id, 0.0) + times * idf * 2.2 * part
-    return scores
-
-
 def search(collection: Collection, text: str, **given: object) -> tuple[Hit, ...]:
     """The hits of one search for words."""
     return collection.search([Query(text=text, **({"mode": Mode.LEXICAL} | given))])[0].hits
 
 
 def agree(hits: tuple[Hit, ...], scores: Mapping[str, float], k: int) -> None:
-    """The k best scores, each with its own document."""
-    expected = sorted(scores.values(), reverse=True)[:k]
-    assert [hit.score for hit in hits] == pytest.approx(expected, rel=1e-5)
+    """The k best, equal ones by id, each with its score."""
+    assert [hit.document.id for hit in hits] == list(scores)[:k]
+    assert [hit.score for hit in hits] == pytest.approx(list(scores.values())[:k], rel=1e-9)
     for rank, hit in enumerate(hits, start=1):
-        assert hit.score == pytest.approx(scores[hit.document.id], rel=1e-5)
         assert (hit.scores.lexical, hit.scores.lexical_rank) == (hit.score, rank)
         assert hit.distance is hit.scores.dense is None
+
+
+def found(collection: Collection, text: str, **given: object) -> list[tuple[str, float]]:
+    """Ids and scores of the hits of one search for words."""
+    return [(hit.document.id, hit.score) for hit in search(collection, text, **given)]
 
 
 @pytest.mark.parametrize("rebuilt", [False, True])
@@ -108,7 +96,7 @@ def test_hits_are_the_best_by_bm25(collection: Collection, rebuilt: bool) -> Non
 
 def test_many_documents_at_once_are_the_best_by_bm25(collection: Collection) -> None:
     """So many that another process makes the index."""
-    texts = make_texts(2 * APART_DOCUMENTS)
+    texts = make_texts(2 * DEFAULT.apart_documents)
     before, after = (dict(list(texts.items())[part::2]) for part in (0, 1))
     fill(collection, before)
     collection.rebuild()
@@ -130,9 +118,7 @@ def test_what_changes_is_found_by_its_new_words_at_once(collection: Collection) 
     expected = {**texts, **changed}
     del expected["d3"], expected["d4"]
     for query in ("fresh", "w1 w2", texts["d3"]):
-        found = search(collection, query, k=1_000)
-        assert {hit.document.id for hit in found} == set(bm25(expected, query))
-        assert sorted([hit.score for hit in found], reverse=True) == [hit.score for hit in found]
+        agree(search(collection, query, k=1_000), bm25(expected, query), 1_000)
     assert search(collection, "fresh", filter=parse_filter({"n": 1})) == ()
     collection.rebuild()
     agree(search(collection, "fresh w1", k=1_000), bm25(expected, "fresh w1"), 1_000)
@@ -140,7 +126,7 @@ def test_what_changes_is_found_by_its_new_words_at_once(collection: Collection) 
 
 @pytest.mark.parametrize("condition", [{"n": 7}, {"n": {"$lt": 30}}, {"n": {"$ne": 7}}, {"x": 1}])
 def test_a_filter_never_shortens_an_answer(collection: Collection, condition: dict) -> None:
-    """K hits whenever k documents hold a word and pass, few or many."""
+    """K hits whenever k documents hold a word and pass; all documents count for the scores."""
     texts = make_texts(3_000)
     fill(collection, texts, lambda one: {"n": int(one[1:]) % 97})
     collection.rebuild()
@@ -151,12 +137,11 @@ def test_a_filter_never_shortens_an_answer(collection: Collection, condition: di
         for id, text in texts.items()
         if int(id[1:]) % 9 and matches(parsed, {"n": int(id[1:]) % 97})
     }
+    living = {id: text for id, text in texts.items() if int(id[1:]) % 9}
     for query in ("w0", "w50 w1"):
-        holding = [id for id, text in passing.items() if set(query.split()) & set(text.split())]
+        expected = {id: s for id, s in bm25(living, query).items() if id in passing}
         for k in (10, 5_000):
-            found = [hit.document.id for hit in search(collection, query, k=k, filter=parsed)]
-            assert len(found) == min(k, len(holding))
-            assert set(found) <= set(holding)
+            agree(search(collection, query, k=k, filter=parsed), expected, k)
 
 
 def test_what_was_deleted_never_shortens_an_answer(collection: Collection) -> None:
@@ -167,9 +152,80 @@ def test_what_was_deleted_never_shortens_an_answer(collection: Collection) -> No
     scores = bm25(texts, "w9 w2")
     gone = sorted(scores, key=lambda one: -scores[one])[:50]
     collection.delete(gone)
-    found = search(collection, "w9 w2", k=20)
-    assert len(found) == 20
-    assert not {hit.document.id for hit in found} & set(gone)
+    left = {id: text for id, text in texts.items() if id not in gone}
+    agree(search(collection, "w9 w2", k=20), bm25(left, "w9 w2"), 20)
+
+
+def test_what_was_replaced_does_not_count(collection: Collection) -> None:
+    """However often a word is in versions that are gone, who says it most now comes first."""
+    texts = {f"d{i}": f"w1 w{2 + i % 50} w{3 + i % 40}" for i in range(3_000)}
+    fill(collection, texts)
+    collection.rebuild()
+    changed = {f"d{i}": f"{texts[f'd{i}']} w5" for i in range(2_700)}
+    fill(collection, changed)
+    fill(collection, {"new": "w1 w1 w1 w1 w1"})
+    texts |= changed | {"new": "w1 w1 w1 w1 w1"}
+    for _ in range(2):
+        hits = search(collection, "w1", k=3_001)
+        assert hits[0].document.id == "new"
+        assert min(hit.score for hit in hits) > 0
+        agree(hits, bm25(texts, "w1"), 3_001)
+        collection.rebuild()
+
+
+@pytest.mark.parametrize("late", [0, 1, 150, 300])
+def test_the_same_texts_score_the_same_whatever_is_late(collection: Collection, late: int) -> None:
+    """To the bit, whether the index holds them, and in whatever order they came."""
+    texts = make_texts(300)
+    fill(collection, dict(list(texts.items())[late:]))
+    collection.rebuild()
+    fill(collection, dict(list(texts.items())[:late]))
+    queries = ("w3", "w1 w7 w7 w30", " ".join(WORDS))
+    before = [found(collection, query, k=500) for query in queries]
+    collection.rebuild()
+    assert [found(collection, query, k=500) for query in queries] == before
+
+
+def test_what_is_changed_and_changed_back_scores_as_before(collection: Collection) -> None:
+    """To the bit, at once and when the index knows."""
+    texts = make_texts(300)
+    fill(collection, texts)
+    collection.rebuild()
+    before = found(collection, "w3 w9 w20", k=500)
+    for version in ({id: f"{text} w3 w3" for id, text in texts.items()}, texts):
+        fill(collection, version)
+        collection.delete(["other"])
+        fill(collection, {"other": "w3 w9"})
+    collection.delete(["other"])
+    assert found(collection, "w3 w9 w20", k=500) == before
+    collection.rebuild()
+    assert found(collection, "w3 w9 w20", k=500) == before
+
+
+def test_the_first_hits_do_not_depend_on_how_many_are_asked_for(collection: Collection) -> None:
+    """Equal scores are in order of ids, be they in the index or late."""
+    texts = {f"d{i}": "w1 w2" if i % 3 else "w1 w3 w4" for i in range(400)}
+    fill(collection, dict(list(texts.items())[:250]))
+    collection.rebuild()
+    fill(collection, dict(list(texts.items())[250:]))
+    for query in ("w1", "w2 w4"):
+        whole = found(collection, query, k=5_000)
+        assert [id for id, _ in whole] == list(bm25(texts, query))
+        for k in (1, 3, 10, 140, 399):
+            assert found(collection, query, k=k) == whole[:k]
+
+
+def test_a_passage_holds_a_word_that_was_asked_for(collection: Collection) -> None:
+    """Also where nearly all documents hold the word, and held others before."""
+    document = Document("long", "w2 w3 .. w1 w4")
+    chunks = (Chunk(0, 0, 5), Chunk(1, 9, 14))
+    for text in ("w1 w7", "w1 w8", "w1 w9"):
+        fill(collection, {f"d{i}": text for i in range(400)})
+        collection.put([EmbeddedDocument(document, chunks, random_units(2))])
+        collection.rebuild()
+    fill(collection, {f"d{i}": "w1" for i in range(400)})
+    hits = {hit.document.id: hit for hit in search(collection, "w1", k=1_000)}
+    assert hits["long"].passage.text == "w1 w4"
 
 
 @pytest.mark.parametrize("mode", [Mode.LEXICAL, Mode.HYBRID])
@@ -209,7 +265,7 @@ def test_hybrid_hits_say_what_they_are_made_of(collection: Collection, fusion: F
         id, scores = hit.document.id, hit.scores
         assert scores.dense == pytest.approx(cosines[id], abs=1e-6)
         assert hit.distance == pytest.approx(1 - cosines[id], abs=1e-6)
-        assert scores.lexical == pytest.approx(lexical.get(id, 0.0), rel=1e-5)
+        assert scores.lexical == pytest.approx(lexical.get(id, 0.0), rel=1e-9)
         place = by_meaning.index(id) + 1
         assert scores.dense_rank == (place if place <= 100 else None)
         assert (scores.lexical_rank is None) == (id not in lexical)

@@ -16,8 +16,9 @@ from indexer.documents import Chunk, Document, EmbeddedDocument, Mode, Query
 from indexer.errors import InvalidInput, MissingExtra, StorageFailed
 from indexer.storage.apart import NICENESS, run_apart
 from indexer.storage.collection import LocalCollection
-from indexer.storage.lexicon import APART_DOCUMENTS, Lexicon
+from indexer.storage.lexical.index_sync import LexicalIndex
 from indexer.storage.store import Store
+from indexer.storage.thresholds import DEFAULT
 
 WORK = """
 import os, pathlib, time
@@ -59,7 +60,7 @@ def put_words(collection: LocalCollection) -> None:
     vector = make_identity().canaries[:1]
     collection.put(
         EmbeddedDocument(Document(str(i), f"word{i}"), (Chunk(0, 0, 5),), vector)
-        for i in range(APART_DOCUMENTS)
+        for i in range(DEFAULT.apart_documents)
     )
 
 
@@ -113,15 +114,15 @@ def test_many_late_words_are_put_into_the_index_by_another_process(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """None is late then, and nothing kept the process from it."""
-    caplog.set_level(logging.DEBUG, "indexer.storage.lexicon")
+    caplog.set_level(logging.DEBUG, "indexer.storage.lexical.index_sync")
     with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
         put_words(collection)
     shutil.rmtree(tmp_path / "c" / "lexical")
-    lexicon = Lexicon(tmp_path / "c", Store(tmp_path / "c" / "store.sqlite"))
+    lexicon = LexicalIndex(tmp_path / "c", Store(tmp_path / "c" / "store.sqlite"))
     caplog.clear()
     lexicon.catch_up()
     told = lexicon.describe()
-    assert (told["documents"], told["late_documents"]) == (APART_DOCUMENTS, 0)
+    assert (told["documents"], told["late_documents"]) == (DEFAULT.apart_documents, 0)
     assert not caplog.messages  # which would tell that this process had to do it
 
 

@@ -6,21 +6,21 @@ import pytest
 
 from indexer.collection import Language
 from indexer.documents import Document
-from indexer.storage.lexical import Analyzer
+from indexer.storage.lexical.analyzer import Analyzer
+from indexer.storage.lexical.inverted_index import InvertedIndex, Part
+from indexer.storage.lexical.segments import Batch, Terms
+from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.matching import matching_terms
-from indexer.storage.words import LateDocument, Words
 
 TEXT = "Ducks swim. A duck's pond is where the ducks are swimming; ponds freeze."
 
 
-def words_over(*contents: str) -> Words:
-    """The words of a few documents, none of which is in an index."""
-    analyzer = Analyzer(Language.ENGLISH)
-    late = {}
+def words_over(*contents: str) -> LexicalSnapshot:
+    """The words of a few documents, whose numbers are their places."""
+    analyzer, terms, batch = Analyzer(Language.ENGLISH), Terms("some collection"), Batch()
     for number, content in enumerate(contents):
-        found = analyzer.words(content)
-        late[number] = LateDocument(len(found), {word: found.count(word) for word in found})
-    return Words(analyzer, None, late, frozenset())
+        batch.add(number, f"d{number}", terms.of(analyzer.words(content)))
+    return LexicalSnapshot(analyzer, InvertedIndex([Part.of(batch.pack())], terms))
 
 
 def test_terms_stand_where_they_say() -> None:
@@ -40,7 +40,7 @@ def test_parts_add_up_to_the_score() -> None:
     numbers, scores = words.best(bag, 3)
     for number, score in zip(numbers.tolist(), scores.tolist(), strict=True):
         terms = matching_terms(words, bag, Document("a", contents[number]))
-        assert sum(term.score for term in terms) == pytest.approx(score)
+        assert sum(term.score for term in terms) == pytest.approx(score, rel=1e-12)
 
 
 def test_a_word_of_the_title_alone_has_no_span() -> None:

@@ -1,0 +1,31 @@
+"""The formula of BM25, as Lucene computes it, for numbers and for arrays of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+K1: Final = 1.2
+B: Final = 0.75
+
+Scores: TypeAlias = NDArray[np.float64]
+"""(n,) float64, BM25 scores."""
+
+_Amount = TypeVar("_Amount", float, Scores)
+
+
+def idf(count: int, holding: int) -> float:
+    """How much a word that ``holding`` of ``count`` documents hold is worth; more than 0."""
+    return math.log(1.0 + (count - holding + 0.5) / (holding + 0.5))
+
+
+def saturated(frequency: _Amount, length: _Amount, mean_length: float) -> _Amount:
+    """What a word's frequency in a document of so many words counts: (k1 + 1) at most.
+
+    Numbers and arrays of them give the same bits. Robertson and Zaragoza, "The probabilistic
+    relevance framework: BM25 and beyond", 2009.
+    """
+    return (K1 + 1) * frequency / (frequency + K1 * (1 - B + B * length / mean_length))

@@ -1,0 +1,369 @@
+"""The index of a collection's words on disk, kept in step with the store it is derived from.
+
+``lexical/state.json`` says which files beside it are the index, and up to which sequence of the
+store it stands for. What changed after that sequence is taken from the store, by searches as by
+whoever brings the index up. So a write need not wait for the index, a crash at any moment leaves
+one that is right, and one that is missing, damaged, of another store or of other rules is made
+anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from indexer.errors import BearingError, Damaged, StorageFailed
+from indexer.storage.apart import Job, run_apart
+from indexer.storage.lexical.analyzer import Analyzer
+from indexer.storage.lexical.folder import IndexFolder, bytes_under
+from indexer.storage.lexical.growing import Growth
+from indexer.storage.lexical.inverted_index import InvertedIndex, Part
+from indexer.storage.lexical.late import LateDocuments
+from indexer.storage.lexical.segments import Segment, Terms
+from indexer.storage.lexical.snapshot import LexicalSnapshot
+from indexer.storage.lexical.state import FORMAT, STATE, State, read_state, require_of
+from indexer.storage.store import Snapshot, Store
+from indexer.storage.thresholds import DEFAULT, Thresholds
+
+FOLDER: Final = "lexical"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """An index as of a sequence of the store; without parts, all is late."""
+
+    sequence: int
+    parts: tuple[Part, ...]
+    state: State | None = None
+
+    @property
+    def documents(self) -> int:
+        """How many it holds."""
+        return sum(part.documents for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """How a collection's texts become words, and these become hashes."""
+
+    analyzer: Analyzer
+    terms: Terms
+    late: LateDocuments
+
+
+class LexicalIndex:
+    """A collection's words. Safe to use from several threads and processes."""
+
+    def __init__(self, folder: Path, store: Store, thresholds: Thresholds = DEFAULT) -> None:
+        self._folder = IndexFolder(folder / FOLDER)
+        self._store = store
+        self._thresholds = thresholds
+        self._rules: _Rules | None = None
+        self._seeing = threading.Lock()
+        self._turn = threading.Lock()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._stamp: tuple[int, int, int] | None = None
+        self._view = View(0, ())
+        self._memory: tuple[Sequence[Part], int] | None = None
+        self._words: tuple[View, int, LexicalSnapshot] | None = None
+
+    # Searching
+
+    def view(self) -> View:
+        """The newest index there is; to be taken before the snapshot that it is searched with."""
+        stamp = _stamp(self._folder.path / STATE)
+        if self._memory is not None or stamp == self._stamp:
+            return self._view
+        with self._seeing:
+            if stamp != self._stamp:
+                self._view, self._stamp = self._read_view(), stamp
+            return self._view
+
+    def words(self, view: View, snapshot: Snapshot) -> LexicalSnapshot | None:
+        """The words of exactly this state; None if the index must be brought up first."""
+        if view.sequence > snapshot.sequence or view.sequence < snapshot.forgotten:
+            return None
+        with self._seeing:
+            known = self._words
+            if known is not None and known[0] is view and known[1] == snapshot.sequence:
+                return known[2]
+        most = self._thresholds.most_late
+        if snapshot.count_late(view.sequence, most + 1) > most:
+            return None
+        made = self._assemble(view, snapshot)
+        if len(self._rules_of(snapshot).late) >= self._thresholds.late_documents:
+            self.start()  # whoever wrote them may have died before it came to it
+        with self._seeing:
+            self._words = (view, snapshot.sequence, made)
+        return made
+
+    def _assemble(self, view: View, snapshot: Snapshot) -> LexicalSnapshot:
+        rules = self._rules_of(snapshot)
+        changed = snapshot.changed_after(view.sequence)
+        gone = snapshot.deleted_after(view.sequence)
+        outdated = np.array([*(number for number, _ in changed), *gone], np.int64)
+        parts = [part.without(outdated) for part in view.parts]
+        parts += rules.late.parts(snapshot, changed)
+        return LexicalSnapshot(rules.analyzer, InvertedIndex(parts, rules.terms))
+
+    def _rules_of(self, snapshot: Snapshot) -> _Rules:
+        if self._rules is None:
+            analyzer, terms = Analyzer(snapshot.language), Terms(snapshot.instance)
+            self._rules = _Rules(analyzer, terms, LateDocuments(analyzer, terms))
+        return self._rules
+
+    def _read_view(self) -> View:
+        """The index on disk, if it is fit to be searched."""
+        while True:
+            state = read_state(self._folder.path)
+            try:
+                return self._open_view(state)
+            except Damaged as error:
+                if read_state(self._folder.path) == state:  # else its files were replaced meanwhile
+                    _log.warning("%s: %s; it is made anew from the store", self._folder.path, error)
+                    return View(0, ())
+
+    def _open_view(self, state: State | None) -> View:
+        if state is None:
+            return View(0, ())
+        with self._store.reading() as snapshot:
+            require_of(state, snapshot)
+        return View(state.sequence, self._folder.open(state), state)
+
+    # Keeping up
+
+    def is_due(self) -> bool:
+        """Whether enough documents are late, and none are being put into the index."""
+        if self._thread is not None and self._thread.is_alive():
+            return False
+        return self._is_late(self._thresholds.late_documents)
+
+    def late(self, most: int) -> int:
+        """How many documents are late, counted up to a bound."""
+        view = self.view()
+        with self._store.reading() as snapshot:
+            since = view.sequence if view.sequence >= snapshot.forgotten else 0
+            return snapshot.count_late(since, most)
+
+    def _is_late(self, least: int) -> bool:
+        return self.late(least) >= least
+
+    def start(self) -> None:
+        """Bring the index up in the background, unless that is under way."""
+        with self._starting:
+            if not self._stopping.is_set() and (
+                self._thread is None or not self._thread.is_alive()
+            ):
+                self._thread = threading.Thread(target=self._run_quietly, name="words")
+                self._thread.start()
+
+    def _run_quietly(self) -> None:
+        try:
+            while not self._stopping.is_set() and self._is_late(self._thresholds.late_documents):
+                self.catch_up()
+        except BearingError as error:
+            _log.warning("the index of words was not brought up: %s", error)
+
+    def finish(self) -> None:
+        """Leave little to whoever opens the collection next; what cannot be done is left too."""
+        try:
+            if self._memory is None and self._is_late(self._thresholds.least_late):
+                with self._turn:
+                    self._catch_up_here()
+        except BearingError as error:
+            _log.warning("the index of words was not brought up: %s", error)
+
+    def close(self) -> None:
+        """Wait for what is under way, which ends at its next commit."""
+        with self._starting:
+            self._stopping.set()
+            if self._thread is not None:
+                self._thread.join()
+
+    def catch_up(self) -> None:
+        """Bring the index up to the store, or wait a little for the process that does."""
+        with self._turn:
+            much = self._memory is None and self._is_late(self._thresholds.apart_documents)
+            if not much or self._ask("catch_up_job") is None:
+                self._catch_up_here()
+        self._look_again()
+
+    def _catch_up_here(self) -> None:
+        try:
+            self.catch_up_on_disk()
+        except StorageFailed as error:
+            self._bring_up_memory(error)
+
+    def catch_up_on_disk(self) -> None:
+        """Bring the index up in this very process; raises StorageFailed if it cannot be written."""
+        with self._folder.alone() as alone:
+            if alone:
+                current = self._current()
+                if current is None:
+                    self._make()
+                else:
+                    self._bring_up(current)
+
+    def _ask(self, work: str) -> dict[str, Any] | None:
+        """What a process answers that does this work; None if it could not do it."""
+        job = {
+            "folder": str(self._folder.path.parent.absolute()),
+            "store": str(self._store.path),
+            "thresholds": asdict(self._thresholds),
+        }
+        try:
+            return run_apart(f"{__name__}:{work}", job, stopping=self._stopping)
+        except (OSError, StorageFailed) as error:
+            _log.debug(
+                "%s: %s", self._folder.path, error
+            )  # this process tries, and tells if it fails
+            return None
+
+    def rebuild(self) -> int:
+        """Make the index anew; the sequence that it stands for. Raises StorageFailed."""
+        with self._turn:
+            with self._store.reading() as snapshot:
+                much = snapshot.counts().documents >= self._thresholds.apart_documents
+            told = self._ask("rebuild_job") if much else None
+            sequence: int = told["sequence"] if told else self.rebuild_on_disk()
+        self._look_again()
+        return sequence
+
+    def rebuild_on_disk(self) -> int:
+        """Make the index anew in this very process; raises StorageFailed."""
+        while True:
+            with self._folder.alone() as alone:
+                if alone:
+                    return self._make()
+
+    def _look_again(self) -> None:
+        with self._seeing:
+            if self._memory is not None:
+                parts, sequence = self._memory
+                self._view = View(sequence, tuple(parts))
+            else:
+                self._stamp = None
+        self.view()
+
+    def _current(self) -> View | None:
+        """The index on disk to go on with, if it is fit for it."""
+        try:
+            view = self._open_view(read_state(self._folder.path))
+        except Damaged:
+            return None
+        if view.state is None:
+            return None
+        with self._store.reading() as snapshot:
+            fit = snapshot.forgotten <= view.sequence <= snapshot.sequence
+        return view if fit else None
+
+    def _bring_up(self, view: View) -> None:
+        """Put what is late into an index on disk, until little came meanwhile."""
+        assert view.state is not None
+        state, parts = view.state, list(view.parts)
+        growth = self._growth(self._folder.hold)
+        while not self._is_up(state.sequence, 1):
+            parts, sequence, _ = growth.take_in(parts, state.sequence)
+            parts = growth.tidy(parts)
+            state = self._folder.keep(replace(state, sequence=sequence), parts)
+            if self._stopping.is_set() or self._is_up(sequence, self._thresholds.late_documents):
+                return
+
+    def _make(self) -> int:
+        """Make an index anew, beside the one there is; the sequence that it stands for."""
+        started, growth = time.monotonic(), self._growth(self._folder.hold)
+        parts: list[Part] = []
+        sequence, total = 0, 0
+        while True:
+            parts, sequence, count = growth.take_in(parts, sequence)
+            total += count
+            if self._stopping.is_set() or self._is_up(sequence, self._thresholds.late_documents):
+                break
+        with self._store.reading() as snapshot:
+            state = State(FORMAT, snapshot.instance, str(snapshot.language), sequence, ())
+        self._folder.keep(state, growth.tidy(parts))
+        _log.info(
+            "%s: made an index of the words of %d documents in %.1f s",
+            self._folder.path, total, time.monotonic() - started,
+        )  # fmt: skip
+        return sequence
+
+    def _bring_up_memory(self, error: StorageFailed) -> None:
+        """Keep the index in memory, where it cannot be written to disk."""
+        if self._memory is None:
+            _log.warning("%s: the index of words is kept in memory", error)
+            self._memory = ((), 0)
+        parts, sequence = self._memory
+        growth = self._growth(Part.of)
+        grown, sequence, _ = growth.take_in(parts, sequence)
+        self._memory = (growth.tidy(grown), sequence)
+
+    def _growth(self, hold: Callable[[Segment], Part]) -> Growth:
+        with self._store.reading() as snapshot:
+            rules = self._rules_of(snapshot)
+        return Growth(self._store, rules.analyzer, rules.terms, hold, self._stopping.is_set)
+
+    def _is_up(self, sequence: int, least: int) -> bool:
+        """Whether fewer documents than these changed since a sequence."""
+        with self._store.reading() as snapshot:
+            return snapshot.count_late(sequence, least) < least
+
+    def describe(self) -> dict[str, object]:
+        """What a user wants to know of it."""
+        view = self.view()
+        with self._store.reading() as snapshot:
+            language = snapshot.language
+            late = snapshot.count_changed(view.sequence)
+        return {
+            "language": str(language),
+            "documents": view.documents,
+            "late_documents": late,
+            "bytes": bytes_under(self._folder.path),
+        }
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+# In a process of its own
+
+
+def catch_up_job(job: Job, given: bytes) -> Job:
+    """Bring up the index of a collection's folder, in this process."""
+    del given
+    with _opened(job) as index:
+        index.catch_up_on_disk()
+    return {}
+
+
+def rebuild_job(job: Job, given: bytes) -> Job:
+    """Make the index of a collection's folder anew, in this process."""
+    del given
+    with _opened(job) as index:
+        return {"sequence": index.rebuild_on_disk()}
+
+
+@contextmanager
+def _opened(job: Job) -> Iterator[LexicalIndex]:
+    store = Store(Path(job["store"]))
+    try:
+        yield LexicalIndex(Path(job["folder"]), store, Thresholds(**job["thresholds"]))
+    finally:
+        store.close()

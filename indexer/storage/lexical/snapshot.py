@@ -1,0 +1,62 @@
+"""The words of a collection in one state of it, to be searched."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.storage.lexical.analyzer import MOST_WORDS, Analyzer, Bag
+from indexer.storage.lexical.bm25 import Scores, idf, saturated
+from indexer.storage.lexical.inverted_index import InvertedIndex
+from indexer.storage.lexical.segments import Numbers
+
+
+class LexicalSnapshot:
+    """What can be searched by words in one state of a collection."""
+
+    def __init__(self, analyzer: Analyzer, index: InvertedIndex) -> None:
+        """``index`` is of exactly the documents of this state."""
+        self.analyzer = analyzer
+        self.index = index
+
+    def asked(self, text: str) -> Bag:
+        """The words to search for: of very many, the rarest."""
+        bag = self.analyzer.asked(text)
+        if len(bag) <= MOST_WORDS:
+            return bag
+        rarest = sorted(bag, key=lambda word: (self.index.holding(word), word))[:MOST_WORDS]
+        return {word: bag[word] for word in rarest}
+
+    def worth(self, bag: Bag) -> dict[str, float]:
+        """How much each of these words is worth where it is found; more than 0."""
+        count = self.index.documents
+        return {word: weight * idf(count, self.index.holding(word)) for word, weight in bag.items()}
+
+    def shares(self, bag: Bag, content: str) -> dict[str, float]:
+        """The words of the bag that a document's content holds, and what each adds to its score."""
+        found = self.analyzer.words(content)
+        frequencies, worth, mean = Counter(found), self.worth(bag), self.index.mean_length
+        return {
+            word: worth[word] * saturated(float(frequencies[word]), float(len(found)), mean)
+            for word in sorted(bag)
+            if word in frequencies
+        }
+
+    def best(
+        self, bag: Bag, count: int, allowed: NDArray[np.bool_] | None = None
+    ) -> tuple[Numbers, Scores]:
+        """The best documents that hold a word, best first, equal ones by id.
+
+        ``allowed`` is (numbers,) bool, None for all.
+        """
+        return self.index.best(self.worth(bag), count, allowed)
+
+    def score(self, bag: Bag, numbers: Sequence[int]) -> list[float]:
+        """What each of these documents scores; 0 for those without a word."""
+        scores: list[float] = self.index.score(
+            self.worth(bag), np.array(numbers, dtype=np.int64)
+        ).tolist()
+        return scores

@@ -1,0 +1,74 @@
+"""What the folder of an index of words holds: which files, and up to which commit they stand."""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from indexer.errors import Damaged, StorageFailed
+from indexer.storage.store import Snapshot
+from indexer.storage.vectors import write_durably
+
+STATE: Final = "state.json"
+FORMAT: Final = 2
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The file of a segment, and the one that says which of its documents are alive, if any."""
+
+    segment: str
+    live: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is on disk: the segments, and the sequence of the store that they stand for."""
+
+    format: int
+    instance: str
+    language: str
+    sequence: int
+    segments: tuple[Files, ...]
+
+
+def read_state(folder: Path) -> State | None:
+    """What the state of an index says; None if it says nothing readable."""
+    try:
+        record = json.loads((folder / STATE).read_bytes())
+        told = record["state"]
+        if zlib.crc32(json.dumps(told).encode()) != record["checksum"]:
+            raise ValueError("its checksum is another")  # noqa: TRY301 - as for its other faults
+        if told["format"] != FORMAT:
+            return State(told["format"], "", "", 0, ())
+        return State(**{**told, "segments": tuple(Files(**one) for one in told["segments"])})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _log.warning("%s is damaged (%s): the index of words is made anew", folder / STATE, error)
+        return None
+
+
+def keep_state(folder: Path, state: State) -> None:
+    """Put a state in place of the one there is, durably; raises StorageFailed."""
+    told = json.loads(json.dumps(asdict(state)))
+    record = {"state": told, "checksum": zlib.crc32(json.dumps(told).encode())}
+    try:
+        write_durably(folder / STATE, json.dumps(record).encode())
+    except OSError as error:
+        raise StorageFailed(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def require_of(state: State, snapshot: Snapshot) -> None:
+    """Raise Damaged unless an index is of this store, in this format, by these rules."""
+    made = (state.format, state.instance, state.language)
+    if made != (FORMAT, snapshot.instance, str(snapshot.language)):
+        raise Damaged("the index of words is of another store, language or version")
+    if state.sequence > snapshot.sequence:
+        raise Damaged("the index of words is newer than the store")
