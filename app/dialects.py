@@ -83,8 +83,20 @@ def cohere_error(problem: Problem) -> Reply:
     return Reply(status, {"id": problem["request_id"], "message": problem["detail"]})
 
 
+def ollama_error(problem: Problem) -> Reply:
+    """``{"error"}``; what is refused is a 400."""
+    given = int(problem["status"])
+    status = HTTPStatus.BAD_REQUEST if given in UNSOUND else given
+    return Reply(status, {"error": problem["detail"]})
+
+
 DIALECTS: Final[Mapping[str, Dialect]] = {
+    "/v1/rerank": cohere_error,
+    "/v1/embed": cohere_error,
     "/v1/": openai_error,
+    "/embeddings": openai_error,
+    "/api/": ollama_error,
+    "/tokenize": inference_error,
     "/v2/": cohere_error,
     "/embed": inference_error,
     "/similarity": inference_error,
@@ -97,6 +109,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 def dialect_of(scope: Scope) -> Dialect | None:
     """How errors are told on the route of a request; None: as problem documents."""
     path = route_path(scope)
+    if path == "/" and scope["method"] == "POST":  # what is got there is a page
+        return inference_error
     for known, dialect in DIALECTS.items():
         if path == known or (known.endswith("/") and path.startswith(known)):
             return dialect

@@ -26,6 +26,7 @@ from app.instruments import Instruments
 from app.keys import KeyFile, Keyring, KeysBroken
 from app.logs import logging_config
 from app.middleware.head import Head
+from app.middleware.paths import Paths
 from app.middleware.request_encoding import RequestEncoding
 from app.problems import MEDIA_TYPE, add_problems
 from app.requests import COLLECTION_PREFIX, SECURITY_SCHEMES, DirectRoute, declare_collection
@@ -44,7 +45,15 @@ from app.routes import (
     status,
 )
 from app.schemas import ProblemView
-from app.security import Envelope, Gate, HeadBounds, LoopbackGuard, OriginGuard, Throttle
+from app.security import (
+    SAFE_METHODS,
+    Envelope,
+    Gate,
+    HeadBounds,
+    LoopbackGuard,
+    OriginGuard,
+    Throttle,
+)
 from app.service import OpenLibrary, Service
 from app.settings import Settings, load_settings
 from app.telemetry import Meter, Telemetry
@@ -70,7 +79,7 @@ class Api(FastAPI):
     """FastAPI whose document says where a key is needed, and how it is given."""
 
     needs_no_key: Collection[str] | None = None
-    """The paths that need none; None where none does."""
+    """The paths that may be read without one; None where nothing needs one."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, without the framework's own telemetry, which is off but asks first."""
@@ -85,8 +94,9 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             for path, methods in document["paths"].items():
-                if self.needs_no_key is None or path in self.needs_no_key:
-                    for operation in methods.values():
+                for method, operation in methods.items():
+                    is_open = method.upper() in SAFE_METHODS and path in (self.needs_no_key or ())
+                    if self.needs_no_key is None or is_open:
                         operation.pop("security", None)
             if self.needs_no_key is not None:
                 document["components"]["securitySchemes"] = SECURITY_SCHEMES
@@ -191,7 +201,7 @@ def _middleware(
     chain.append(
         Middleware(Throttle, rate=settings.rate, open_paths=open_paths, on_refusal=refused)
     )
-    return [*chain, Middleware(RequestEncoding), Middleware(Head)]
+    return [*chain, Middleware(RequestEncoding), Middleware(Head), Middleware(Paths)]
 
 
 def _cross_origin(settings: Settings) -> dict[str, Any]:

@@ -163,7 +163,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an HTTP request on, or answer it."""
-        if scope["type"] != "http" or route_path(scope) in self._open_paths:
+        if scope["type"] != "http" or _is_open(scope, self._open_paths):
             await self.app(scope, receive, send)
             return
         given = key_of(scope)
@@ -204,7 +204,7 @@ class Throttle:
             return
         caller = caller_of(scope)
         rate = self._rate if caller.rate is None else caller.rate
-        if not rate or route_path(scope) in self._open_paths:
+        if not rate or _is_open(scope, self._open_paths):
             await self.app(scope, receive, send)
             return
         standing = await self._counter.count(_client(caller, scope), rate)
@@ -229,6 +229,11 @@ class Throttle:
         )
         document = problem_document(scope, HTTPStatus.TOO_MANY_REQUESTS, detail)
         await respond(document)(scope, receive, send_standing)
+
+
+def _is_open(scope: Scope, paths: Collection[str]) -> bool:
+    """Whether a request only reads what needs no key: a page is open, what is posted there not."""
+    return scope["method"] in SAFE_METHODS and route_path(scope) in paths
 
 
 def _client(caller: Caller, scope: Scope) -> str:

@@ -17,7 +17,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 
 WEB: Final = Path(__file__).parent.parent / "web"
-OPEN_PATHS: Final = frozenset({"/", "/healthz", "/readyz", "/docs", "/docs.css", "/openapi.json"})
+OPEN_PATHS: Final = frozenset(
+    {"/", "/healthz", "/health", "/readyz", "/docs", "/docs.css", "/openapi.json"}
+)
 
 STYLE: Final = """
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent); }

@@ -129,7 +129,6 @@ def test_info_tells_what_may_be_asked(client: TestClient) -> None:
         ("/similarity", {"inputs": {"source_sentence": "x", "sentences": []}}, 400, "Empty"),
         ("/embed", {"inputs": [1, 2]}, 422, "Validation"),
         ("/embed", {"inputs": [[1, 2]]}, 422, "Validation"),
-        ("/embed", {"inputs": "x", "normalize": False}, 422, "Validation"),
         ("/embed", {"inputs": "x", "dimensions": 64}, 422, "Validation"),
         ("/embed", {"inputs": "x", "prompt_name": "x"}, 422, "Validation"),
         ("/embed", {"inputs": "x" * 1_000_001}, 422, "Validation"),
@@ -174,3 +173,44 @@ def test_a_cross_encoder_ranks_where_there_is_one(connect) -> None:
     assert client.get("/info").json()["reranker"] == {
         "model_id": "overlap", "method": "cross-encoder",
     }  # fmt: skip
+
+
+def test_the_root_embeds_too(client: TestClient) -> None:
+    """POST / is the model's own task, as clients ask that are given the address alone."""
+    served = ask(client, "/", inputs=["a cat", "the moon"])
+    np.testing.assert_array_equal(np.float32(served.json()), embed("a cat", "the moon"))
+    assert refusal(client, "/", inputs=[]) == (400, "Empty")
+
+
+def test_vectors_have_unit_length_whatever_is_asked(client: TestClient) -> None:
+    """`normalize: false` is passed over, and the answer says so."""
+    answer = ask(client, "/embed", inputs=["a cat"], normalize=False)
+    assert answer.headers["x-ignored-fields"] == "normalize"
+    np.testing.assert_allclose(np.linalg.norm(answer.json()[0]), 1.0, atol=1e-6)
+    assert "x-ignored-fields" not in ask(client, "/embed", inputs="a", normalize=True).headers
+
+
+def test_tokens_are_those_of_the_model(connect, tmp_path: Path) -> None:
+    """Each with its id and place, the model's own among them, cut to its window."""
+    from small_models import save_bert
+    from transformers import AutoTokenizer
+
+    folder = save_bert(tmp_path / "bert")
+    client = connect(model=str(folder))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    for text in ("the quick brown fox", "", "fox " * 500):
+        (given,) = ask(client, "/tokenize", inputs=text).json()
+        expected = tokenizer(text, truncation=True, max_length=len(given))["input_ids"]
+        assert [one["id"] for one in given] == expected
+        for one in given:
+            if one["special"]:
+                assert (one["start"], one["stop"]) == (None, None)
+            else:
+                assert text[one["start"] : one["stop"]] == one["text"] != ""
+        (bare,) = ask(client, "/tokenize", inputs=text, add_special_tokens=False).json()
+        assert bare == [one for one in given if not one["special"]]
+
+
+def test_a_health_check_needs_no_key(connect) -> None:
+    """As text-embeddings-inference has it."""
+    assert connect(api_keys="secret-key").get("/health").status_code == 200

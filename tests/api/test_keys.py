@@ -112,7 +112,11 @@ ROUTERS = (
     files.formats_router,
     *compatible.ROUTERS,
 )
-READING = {"/v1/embeddings", "/embed", "/similarity", "/rerank", "/v2/rerank"}
+READING = {
+    *("/", "/embed", "/similarity", "/rerank", "/tokenize"),
+    *("/v1/embeddings", "/v1/embed", "/v2/embed", "/v1/rerank", "/v2/rerank"),
+    *("/api/embed", "/api/embeddings"),
+}
 """Routes of other services' clients that are asked by POST, and change nothing."""
 
 
@@ -124,7 +128,7 @@ def test_every_route_but_the_pages_asks_for_a_role(settings) -> None:
     assert document["components"]["securitySchemes"].keys() == {"bearer", "header"}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            if path in ("/healthz", "/readyz"):
+            if path in ("/healthz", "/health", "/readyz"):
                 assert "security" not in operation
                 continue
             (role,) = operation["security"][0]["bearer"]
@@ -132,8 +136,20 @@ def test_every_route_but_the_pages_asks_for_a_role(settings) -> None:
             changes = method not in ("get", "head") and not reads
             assert Role(role).covers(Role.WRITE) or not changes, (method, path)
     assert {
-        "/", "/healthz", "/readyz", "/docs", "/docs.css", "/openapi.json",
+        "/", "/healthz", "/health", "/readyz", "/docs", "/docs.css", "/openapi.json",
     } == pages.OPEN_PATHS  # fmt: skip
+
+
+def test_what_is_posted_to_an_open_page_needs_a_key(connect) -> None:
+    """The page at / is for everyone, embedding by POST to it is not."""
+    client = connect(api_keys=KEYS)
+    client.put("/documents", json={"documents": []}, headers={"x-api-key": ADMIN})
+    assert client.get("/").status_code == 200
+    assert client.post("/", json={"inputs": "x"}).status_code == 401
+    assert client.post("//embed", json={"inputs": "x"}).status_code == 401
+    for path in ("/", "//embed"):
+        given = client.post(path, json={"inputs": "x"}, headers={"x-api-key": ADMIN})
+        assert given.status_code == 200, given.text
 
 
 def test_without_keys_the_document_asks_for_none(settings) -> None:

@@ -88,7 +88,7 @@ def test_texts_that_are_cut_are_named(ask) -> None:
 def test_the_side_of_a_search_can_be_said(ask) -> None:
     """`input_type` is taken as query or document, and nothing else."""
     client = ask()
-    for side in ("query", "document"):
+    for side in ("query", "document", "search_query", "passage", "classification"):
         client.embeddings.create(model=MODEL, input="x", extra_body={"input_type": side})
     with pytest.raises(openai.BadRequestError, match=r"query.*document"):
         client.embeddings.create(model=MODEL, input="x", extra_body={"input_type": "x"})
@@ -262,3 +262,36 @@ def test_the_document_of_the_api_shows_the_routes_under_their_names(client: Test
     operation = paths["/v1/embeddings"]["post"]
     assert operation["tags"] == ["OpenAI"]
     assert "RefusalView" in str(operation["responses"]["default"])
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/embeddings", "//v1/embeddings"])
+def test_the_model_may_be_left_out_where_there_is_one(connect, path: str) -> None:
+    """As tools ask that know one model a server; where there is a choice it must be named."""
+    client = connect()
+    client.put("/documents", json={"documents": []})
+    answer = client.post(path, json={"input": "a cat"})
+    np.testing.assert_allclose(answer.json()["data"][0]["embedding"], embed("a cat")[0], atol=1e-6)
+    client.put("/collections/other", json={"model": "hashing-64"})
+    refused = client.post(path, json={"input": "a cat"})
+    assert refused.status_code == 400
+    assert "hashing-64" in refused.json()["error"]["message"]
+
+
+def test_the_words_of_voyage_and_jina_are_known(connect) -> None:
+    """Their names of fields mean what OpenAI's do; what makes no difference is named."""
+    client = connect(matryoshka_dimensions="64")
+    client.put("/documents", json={"documents": []})
+    asked = {"input": ["a cat"], "output_dimension": 64, "output_dtype": "float"}
+    answer = client.post(
+        "/v1/embeddings", json=asked | {"truncation": True, "late_chunking": False}
+    )
+    assert len(answer.json()["data"][0]["embedding"]) == 64
+    assert answer.headers["x-ignored-fields"] == "late_chunking"
+    jina = {"input": ["a cat"], "task": "retrieval.query", "embedding_type": "base64"}
+    given = client.post("/v1/embeddings", json=jina).json()["data"][0]["embedding"]
+    assert isinstance(given, str)
+    long = client.post("/v1/embeddings", json={"input": ["x " * 999], "truncation": False})
+    assert long.status_code == 400
+    assert "input[0]" in long.json()["error"]["message"]
+    refused = client.post("/v1/embeddings", json=asked | {"output_dtype": "int8"})
+    assert refused.status_code == 400

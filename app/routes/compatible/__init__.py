@@ -4,6 +4,12 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from app.routes.compatible import cohere, inference, openai
+from app.routes.compatible import cohere, inference, ollama, openai, reranking
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (openai.router, inference.router, cohere.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    openai.router,
+    inference.router,
+    cohere.router,
+    reranking.router,
+    ollama.router,
+)

@@ -1,18 +1,36 @@
-"""Cohere's reranking, for its clients."""
+"""Cohere's embeddings and reranking, for its clients; /v1/rerank is with Jina's."""
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
 
+import orjson
 from fastapi import APIRouter, Request
 from pydantic import Field
+from starlette.responses import Response
 
+from app.limits import check_count
 from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
 from app.roles import Role
 from app.routes.compatible.ranking import Ranking, rank_by_cosine, rank_by_reading
-from app.routes.compatible.vectors import Fit, check_texts
+from app.routes.compatible.vectors import (
+    IGNORED,
+    Fit,
+    Lenient,
+    PassedOver,
+    Side,
+    base64_of,
+    check_dimension,
+    check_texts,
+    cut,
+    model_or_only,
+)
 from app.schemas import Given, Returned, Whole
-from app.service import Service
+from app.service import EmbeddedTexts, Service
+from indexer.documents import Vectors
+from indexer.embedding.embedder import Role as EmbedderRole
 
 
 class RefusalView(Returned):
@@ -23,11 +41,65 @@ class RefusalView(Returned):
 
 
 router = APIRouter(
-    prefix="/v2",
     tags=["Cohere"],
     route_class=BoundedRoute,
     responses={"default": {"model": RefusalView, "description": "What went wrong."}},
 )
+
+
+class EmbeddingType(StrEnum):
+    """How a vector travels."""
+
+    FLOAT = "float"
+    BASE64 = "base64"
+
+
+class Truncation(StrEnum):
+    """The end of a long text that is left out; NONE refuses it."""
+
+    NONE = "NONE"
+    START = "START"
+    END = "END"
+
+
+class EmbedBody(Lenient):
+    """Texts to embed."""
+
+    PASSED_OVER: ClassVar[frozenset[str]] = frozenset({"priority"})
+
+    model: str | None = Field(
+        None,
+        description="A model that is served here, as /v1/models lists them; may be left out where "
+        "there is only one.",
+    )
+    texts: list[str] = Field(min_length=1)
+    input_type: Side = Field(
+        EmbedderRole.DOCUMENT,
+        description="search_document or search_query, for models with a prompt for each side.",
+    )
+    embedding_types: list[Annotated[EmbeddingType, Field(strict=False)]] | None = Field(
+        None, min_length=1, description="float, base64; numbers of fewer bits are not to be had."
+    )
+    output_dimension: Whole | None = Field(
+        None, ge=1, description="Cut vectors to this, where the model was trained for it."
+    )
+    max_tokens: Whole | None = Field(
+        None, ge=1, description="Look at so many tokens of each text only."
+    )
+    truncate: Annotated[Truncation, Field(strict=False)] = Field(
+        Truncation.END, description="The end of a long text that is left out; NONE refuses it."
+    )
+    priority: PassedOver = None
+
+    @property
+    def fit(self) -> Fit:
+        """What is kept of a long text."""
+        return Fit(
+            self.input_type,
+            tokens=self.max_tokens,
+            keep_end=self.truncate is Truncation.START,
+            refuse=self.truncate is Truncation.NONE,
+        )
 
 
 class RerankBody(Given):
@@ -66,6 +138,30 @@ class MetaView(Returned):
     warnings: list[str]
 
 
+class BilledView(Returned):
+    """Tokens that were embedded; nothing is billed."""
+
+    input_tokens: int
+
+
+class EmbedMetaView(Returned):
+    """What is to be known of an answer."""
+
+    api_version: dict[str, str]
+    billed_units: BilledView
+    warnings: list[str]
+
+
+class EmbedView(Returned):
+    """Unit vectors in the order of the texts, by how they travel; version 1 may have them bare."""
+
+    id: str
+    response_type: Literal["embeddings_by_type", "embeddings_floats"]
+    embeddings: dict[str, list[list[float]] | list[str]] | list[list[float]]
+    texts: list[str]
+    meta: EmbedMetaView
+
+
 class RerankView(Returned):
     """Texts by their relevance, the best first."""
 
@@ -74,7 +170,60 @@ class RerankView(Returned):
     meta: MetaView
 
 
-@router.post("/rerank")
+@router.post("/v2/embed", response_model=EmbedView)
+@needs(Role.SEARCH)
+async def embed(body: EmbedBody, service: ServiceNeeded, request: Request) -> Response:
+    """A unit vector for each text, as version 2 of Cohere's service answers."""
+    return await _embed(body, service, request, "2")
+
+
+@router.post("/v1/embed", response_model=EmbedView)
+@needs(Role.SEARCH)
+async def embed_v1(body: EmbedBody, service: ServiceNeeded, request: Request) -> Response:
+    """A unit vector for each text, as version 1 of Cohere's service answers."""
+    return await _embed(body, service, request, "1")
+
+
+async def _embed(body: EmbedBody, service: Service, request: Request, version: str) -> Response:
+    check_count("texts", len(body.texts), service.settings)
+    check_texts("texts", body.texts, service)
+    embedded, dimension = await while_connected(request, _embedded(body, service))
+    vectors = cut(embedded.vectors, dimension)
+    warnings = []
+    if embedded.truncated:
+        warnings.append(f"only a part was read of the texts at {embedded.truncated[:100]}")
+    is_bare = version == "1" and body.embedding_types is None
+    types = body.embedding_types or [EmbeddingType.FLOAT]
+    answer = {
+        "id": request.state.request_id,
+        "response_type": "embeddings_floats" if is_bare else "embeddings_by_type",
+        "embeddings": list(vectors) if is_bare else {one.value: _as(one, vectors) for one in types},
+        "texts": body.texts,
+        "meta": {
+            "api_version": {"version": version},
+            "billed_units": {"input_tokens": embedded.tokens},
+            "warnings": warnings,
+        },
+    }
+    content = await service.reads.run(orjson.dumps, answer, None, orjson.OPT_SERIALIZE_NUMPY)
+    headers = {IGNORED: body.ignored()} if body.ignored() else {}
+    return Response(content, headers=headers, media_type="application/json")
+
+
+async def _embedded(body: EmbedBody, service: Service) -> tuple[EmbeddedTexts, int | None]:
+    model = await model_or_only(body.model, service)
+    await check_dimension(body.output_dimension, model, service)
+    fitted = await body.fit.apply("texts", body.texts, model, service)
+    embedded = await service.embed(model, fitted.texts, body.input_type)
+    truncated = tuple(sorted({*fitted.cut, *embedded.truncated}))
+    return replace(embedded, truncated=truncated), body.output_dimension
+
+
+def _as(kind: EmbeddingType, vectors: Vectors) -> list[Any]:
+    return base64_of(vectors) if kind is EmbeddingType.BASE64 else list(vectors)
+
+
+@router.post("/v2/rerank")
 @needs(Role.SEARCH)
 async def rerank(body: RerankBody, service: ServiceNeeded, request: Request) -> RerankView:
     """Texts by how well they answer a query, as Cohere's service answers.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Any, Final, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
 import orjson
 from fastapi import APIRouter, Request
@@ -18,12 +18,24 @@ from app.problems import Problem
 from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
 from app.roles import Role
 from app.routes.compatible.ranking import Ranking, rank
-from app.routes.compatible.vectors import Fit, check_dimension, check_texts, cut
+from app.routes.compatible.reranking import (
+    RankedDocumentsView,
+    RerankDocumentsBody,
+    rerank_documents,
+)
+from app.routes.compatible.vectors import (
+    IGNORED,
+    Fit,
+    Lenient,
+    check_dimension,
+    check_texts,
+    cut,
+)
 from app.schemas import Given, Returned, Whole
 from app.service import EmbeddedTexts, Model, Service
 from indexer import installation
 from indexer.embedding.embedder import Role as Side
-from indexer.errors import InvalidInput
+from indexer.embedding.embedder import Tokens
 
 MAX_PLACES_SHOWN: Final = 100
 
@@ -94,11 +106,15 @@ class Preparation(Cutting):
         return self.fit(self.prompt_name or Side.DOCUMENT)
 
 
-class EmbedBody(Preparation):
+class EmbedBody(Preparation, Lenient):
     """Texts to embed."""
 
+    PASSED_OVER: ClassVar[frozenset[str]] = frozenset({"normalize"})
+
     inputs: Inputs
-    normalize: bool = Field(True, description="Vectors have unit length; false is refused.")
+    normalize: bool | None = Field(
+        None, description="Accepted; vectors here always have unit length."
+    )
     dimensions: Whole | None = Field(
         None, ge=1, description="Cut vectors to this, where the model was trained for it."
     )
@@ -125,6 +141,19 @@ class RerankBody(Cutting):
     texts: list[str]
     raw_scores: bool = Field(False, description="Scores as the model gives them.")
     return_text: bool = Field(False, description="Add each text.")
+
+
+def _rerank_kind(given: object) -> str:
+    is_documents = isinstance(given, RerankDocumentsBody) or (
+        isinstance(given, Mapping) and "documents" in given
+    )
+    return "<documents>" if is_documents else "<texts>"
+
+
+AnyRerankBody: TypeAlias = Annotated[
+    Annotated[RerankBody, Tag("<texts>")] | Annotated[RerankDocumentsBody, Tag("<documents>")],
+    Discriminator(_rerank_kind),
+]
 
 
 class RankView(Returned):
@@ -169,6 +198,7 @@ class InfoView(Returned):
     reranker: RankerView = Field(description="An addition to text-embeddings-inference's fields.")
 
 
+@router.post("/", response_model=list[list[float]])
 @router.post("/embed", response_model=list[list[float]])
 @needs(Role.SEARCH)
 async def embed(body: EmbedBody, service: ServiceNeeded, request: Request) -> Response:
@@ -179,8 +209,6 @@ async def embed(body: EmbedBody, service: ServiceNeeded, request: Request) -> Re
     texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
     _refuse_empty("inputs", texts)
     check_texts("inputs", texts, service)
-    if not body.normalize:
-        raise InvalidInput("normalize: false, but vectors here always have unit length")
     return await while_connected(request, _embed(texts, body, service))
 
 
@@ -191,7 +219,10 @@ async def _embed(texts: Sequence[str], body: EmbedBody, service: Service) -> Res
     embedded = await _embed_within("inputs", texts, body.prepared(), model, service)
     vectors = cut(embedded.vectors, body.dimensions)
     content = await service.reads.run(_encode, list(vectors))
-    return _respond(content, texts, embedded, model, started)
+    response = _respond(content, texts, embedded, model, started)
+    if body.normalize is False:
+        response.headers[IGNORED] = body.ignored()
+    return response
 
 
 @router.post("/similarity", response_model=list[float])
@@ -214,16 +245,23 @@ async def _compare(body: SimilarityBody, service: Service) -> Response:
     return _respond(_encode(cosines), texts, embedded, model, started)
 
 
-@router.post("/rerank", response_model=list[RankView], response_model_exclude_unset=True)
+@router.post(
+    "/rerank",
+    response_model=list[RankView] | RankedDocumentsView,
+    response_model_exclude_unset=True,
+)
 @needs(Role.SEARCH)
 async def rerank(
-    body: RerankBody, service: ServiceNeeded, request: Request, response: Response
-) -> list[RankView]:
+    body: AnyRerankBody, service: ServiceNeeded, request: Request, response: Response
+) -> list[RankView] | RankedDocumentsView:
     """Texts by how well they answer a query, the best first.
 
     Ranked by the cross-encoder if there is one, else by the cosine of the embedding model's
-    vectors, where the score is (1 + cosine) / 2. The header `x-ranked-by` says which.
+    vectors, where the score is (1 + cosine) / 2. The header `x-ranked-by` says which. With
+    `documents` in place of `texts` it is asked and answered as `/v1/rerank`.
     """
+    if isinstance(body, RerankDocumentsBody):
+        return await rerank_documents(body, service, request, response)
     _refuse_empty("texts", body.texts)
     check_texts("texts", [*body.texts, body.query], service)
     ranking = await while_connected(request, _rank(body, service))
@@ -245,6 +283,65 @@ async def _rank(body: RerankBody, service: Service) -> Ranking:
     model = await service.default_model()
     fitted = await body.fit().apply("texts", body.texts, model, service)
     return await rank(body.query, fitted, model, service)
+
+
+class TokenizeBody(Given):
+    """Texts to come apart into tokens."""
+
+    inputs: Inputs
+    add_special_tokens: bool = Field(True, description="Those of the model's own, and its prompt.")
+    prompt_name: Annotated[Side, Field(strict=False)] | None = Field(
+        None, description="Which side of a search the texts are on; document if null."
+    )
+
+
+class TokenView(Returned):
+    """A token: its id, and where it stands in the text; null for the model's own."""
+
+    id: int
+    text: str
+    special: bool
+    start: int | None
+    stop: int | None
+
+
+@router.post("/tokenize")
+@needs(Role.SEARCH)
+async def tokenize(
+    body: TokenizeBody, service: ServiceNeeded, request: Request
+) -> list[list[TokenView]]:
+    """The tokens of each text, by the model of the collection `default`, as many as fit it."""
+    texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+    _refuse_empty("inputs", texts)
+    check_texts("inputs", texts, service)
+    model = await service.default_model()
+    role = body.prompt_name or Side.DOCUMENT
+    empty, *tokenised = await while_connected(
+        request, service.reads.run(model.embedder.tokenize, ["", *texts], role)
+    )
+    return [
+        [one for one in _tokens(text, tokens, empty) if body.add_special_tokens or not one.special]
+        for text, tokens in zip(texts, tokenised, strict=True)
+    ]
+
+
+def _tokens(text: str, tokens: Tokens, empty: Tokens) -> Iterator[TokenView]:
+    """The tokens of a text that fit the model, among those that an empty text has too."""
+    ids, own = tokens.ids.tolist(), empty.ids.tolist()
+    before = next((i for i, (a, b) in enumerate(zip(ids, own, strict=False)) if a != b), len(own))
+    fitting = len(ids) - len(own)
+    for place, id in enumerate(ids):
+        if before <= place < before + fitting:
+            start, stop = tokens.spans[place - before].tolist()
+            yield TokenView(id=id, text=text[start:stop], special=False, start=start, stop=stop)
+        else:
+            yield TokenView(id=id, text="", special=True, start=None, stop=None)
+
+
+@router.get("/health")
+async def check_health() -> Response:
+    """The process lives."""
+    return Response(status_code=HTTPStatus.OK)
 
 
 @router.get("/info")

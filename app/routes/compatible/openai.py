@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 import orjson
 from fastapi import APIRouter, Request
@@ -14,13 +13,24 @@ from starlette.responses import Response
 
 from app.limits import check_count
 from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
-from app.roles import Role
-from app.routes.compatible.vectors import check_dimension, check_texts, cut
-from app.schemas import Given, Returned, Whole
+from app.roles import Role as Access
+from app.routes.compatible.vectors import (
+    IGNORED,
+    Fit,
+    Lenient,
+    PassedOver,
+    Side,
+    base64_of,
+    check_dimension,
+    check_texts,
+    cut,
+    model_or_only,
+)
+from app.schemas import Returned, Whole
 from app.service import EmbeddedTexts, Model, Service
 from app.vocabulary import Vocabulary
 from indexer.documents import Vectors
-from indexer.embedding.embedder import Role as Side
+from indexer.embedding.embedder import Role
 from indexer.errors import InvalidInput
 
 
@@ -40,7 +50,6 @@ class RefusalView(Returned):
 
 
 router = APIRouter(
-    prefix="/v1",
     tags=["OpenAI"],
     route_class=BoundedRoute,
     responses={"default": {"model": RefusalView, "description": "What went wrong."}},
@@ -80,26 +89,62 @@ Input: TypeAlias = Annotated[
 """A text, texts, or what stands for them in the vocabulary of a client."""
 
 
-class EmbeddingsBody(Given):
-    """Texts to embed."""
+class EmbeddingsBody(Lenient):
+    """Texts to embed, as OpenAI's clients ask, or Voyage's or Jina's in nearly the same words."""
+
+    PASSED_OVER: ClassVar[frozenset[str]] = frozenset(
+        {"user", "normalized", "late_chunking", "priority", "service_tier"}
+    )
 
     input: Input = Field(
         description="A text or texts. Token ids are decoded where BEARING_TOKEN_VOCABULARY says "
         "how, and refused elsewhere."
     )
-    model: str = Field(description="A model that is served here, as /v1/models lists them.")
+    model: str | None = Field(
+        None,
+        description="A model that is served here, as /v1/models lists them; may be left out where "
+        "there is only one.",
+    )
     encoding_format: Annotated[Encoding, Field(strict=False)] | None = Field(
         Encoding.FLOAT, description="Numbers, or little-endian float32 in base64."
+    )
+    embedding_type: Literal["float", "base64"] | None = Field(
+        None, description="Jina's word for encoding_format."
     )
     dimensions: Whole | None = Field(
         None, ge=1, description="Cut vectors to this, where the model was trained for it."
     )
-    input_type: Annotated[Side, Field(strict=False)] = Field(
-        Side.DOCUMENT,
+    output_dimension: Whole | None = Field(None, ge=1, description="Voyage's word for dimensions.")
+    output_dtype: Literal["float"] | None = Field(None, description="Voyage's; float only.")
+    input_type: Side | None = Field(
+        None,
         description="Which side of a search the texts are on, for models with a prompt for each; "
-        "an addition to OpenAI's fields.",
+        "document if null. An addition to OpenAI's fields, in any tool's words.",
     )
-    user: str | None = Field(None, description="Accepted, and not looked at.")
+    task: Side | None = Field(None, description="Jina's word for input_type.")
+    truncation: bool | None = Field(
+        None, description="Voyage's; false refuses a text that is too long."
+    )
+    user: PassedOver = None
+    normalized: PassedOver = None
+    late_chunking: PassedOver = None
+    priority: PassedOver = None
+    service_tier: PassedOver = None
+
+    @property
+    def side(self) -> Role:
+        """Which side of a search the texts are on."""
+        return self.input_type or self.task or Role.DOCUMENT
+
+    @property
+    def encoding(self) -> Encoding:
+        """How vectors are to travel."""
+        return Encoding(self.embedding_type or self.encoding_format or Encoding.FLOAT)
+
+    @property
+    def size(self) -> int | None:
+        """What vectors are to be cut to."""
+        return self.dimensions or self.output_dimension
 
 
 class EmbeddingView(Returned):
@@ -146,8 +191,9 @@ class ModelsView(Returned):
     data: list[ModelView]
 
 
-@router.post("/embeddings", response_model=EmbeddingsView)
-@needs(Role.SEARCH)
+@router.post("/embeddings", response_model=EmbeddingsView, include_in_schema=False)
+@router.post("/v1/embeddings", response_model=EmbeddingsView)
+@needs(Access.SEARCH)
 async def embed(body: EmbeddingsBody, service: ServiceNeeded, request: Request) -> Response:
     """A unit vector for each text, by the model that is named, as OpenAI's service answers."""
     texts = _texts(body.input, request.state.vocabulary)
@@ -157,11 +203,14 @@ async def embed(body: EmbeddingsBody, service: ServiceNeeded, request: Request) 
 
 
 async def _embed(texts: Sequence[str], body: EmbeddingsBody, service: Service) -> Response:
-    model = await service.model(body.model)
-    await check_dimension(body.dimensions, model, service)
-    embedded = await service.embed(model, texts, body.input_type)
+    model = await model_or_only(body.model, service)
+    await check_dimension(body.size, model, service)
+    fit = Fit(body.side, refuse=body.truncation is False)
+    fitted = await fit.apply("input", texts, model, service)
+    embedded = await service.embed(model, fitted.texts, body.side)
     content = await service.reads.run(_encode, embedded, body, model)
-    return Response(content, media_type="application/json")
+    headers = {IGNORED: body.ignored()} if body.ignored() else {}
+    return Response(content, headers=headers, media_type="application/json")
 
 
 def _texts(given: Any, vocabulary: Vocabulary | None) -> Sequence[str]:  # noqa: ANN401 -- Input
@@ -183,8 +232,8 @@ def _text(given: str | Sequence[int], vocabulary: Vocabulary | None) -> str:
 
 
 def _encode(embedded: EmbeddedTexts, body: EmbeddingsBody, model: Model) -> bytes:
-    vectors = cut(embedded.vectors, body.dimensions)
-    encode = _base64 if body.encoding_format is Encoding.BASE64 else _numbers
+    vectors = cut(embedded.vectors, body.size)
+    encode = base64_of if body.encoding is Encoding.BASE64 else _numbers
     answer = {
         "object": "list",
         "data": [
@@ -202,18 +251,14 @@ def _numbers(vectors: Vectors) -> Sequence[Any]:
     return list(vectors)
 
 
-def _base64(vectors: Vectors) -> Sequence[str]:
-    return [base64.b64encode(vector.astype("<f4").tobytes()).decode() for vector in vectors]
-
-
-@router.get("/models")
+@router.get("/v1/models")
 async def list_models(service: ServiceNeeded, request: Request) -> ModelsView:
     """The models of all collections."""
     started = request.state.started
     return ModelsView(data=[ModelView(id=id, created=started) for id in await service.models()])
 
 
-@router.get("/models/{id:path}")
+@router.get("/v1/models/{id:path}")
 async def get_model(id: str, service: ServiceNeeded, request: Request) -> ModelView:
     """A model, by its name with or without `sentence-transformers/`."""
     model = await service.model(id)

@@ -1,16 +1,87 @@
-"""What the routes that embed have in common: limits on texts, and shorter texts and vectors."""
+"""What the routes that embed have in common: models, sides, limits, shorter texts and vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
 from app.limits import check_characters
+from app.schemas import Given
 from app.service import Model, Service
 from app.settings import PREFIX
 from indexer.documents import Vectors, normalise
 from indexer.embedding.embedder import Role, Tokens
 from indexer.errors import InvalidInput
+
+IGNORED: Final = "x-ignored-fields"
+"""The header that names the fields of a request that made no difference."""
+
+SIDES: Final[Mapping[str, Role]] = {
+    "query": Role.QUERY,
+    "search_query": Role.QUERY,
+    "retrieval.query": Role.QUERY,
+    "document": Role.DOCUMENT,
+    "passage": Role.DOCUMENT,
+    "search_document": Role.DOCUMENT,
+    "retrieval.passage": Role.DOCUMENT,
+    "classification": Role.DOCUMENT,
+    "clustering": Role.DOCUMENT,
+    "separation": Role.DOCUMENT,
+    "text-matching": Role.DOCUMENT,
+}
+"""What tools call the sides of a search (OpenAI has no word for them; Cohere, Jina, Voyage)."""
+
+
+def _side_of(given: object) -> object:
+    if isinstance(given, str):
+        if given not in SIDES:
+            raise PydanticCustomError(
+                "side", "expected one of {words}", {"words": ", ".join(SIDES)}
+            )
+        return SIDES[given]
+    return given
+
+
+Side: TypeAlias = Annotated[
+    Role,
+    BeforeValidator(_side_of, json_schema_input_type=Literal[tuple(SIDES)]),
+]
+"""A side of a search, by any tool's word for it."""
+
+
+class Lenient(Given):
+    """A request of a tool, some of whose fields are known but make no difference here."""
+
+    PASSED_OVER: ClassVar[frozenset[str]] = frozenset()
+
+    def ignored(self) -> str:
+        """The names of such fields that were given, as the header ``x-ignored-fields`` has them."""
+        return ", ".join(sorted(self.PASSED_OVER & self.model_fields_set))
+
+
+PassedOver: TypeAlias = Annotated[
+    JsonValue | None, Field(None, description="Accepted; it makes no difference here.")
+]
+"""A field that is known, so that it is not refused, and not looked at."""
+
+
+async def model_or_only(name: str | None, service: Service) -> Model:
+    """The model of this name; without one the only model that there is.
+
+    Raises NotFound for a name that is not served, InvalidInput where there is a choice.
+    """
+    if name is not None:
+        return await service.model(name)
+    served = await service.models()
+    if len(served) != 1:
+        names = ", ".join(served) or "none"
+        raise InvalidInput(f"model: name one, as there is not just one here; served: {names}")
+    return next(iter(served.values()))
 
 
 def check_texts(name: str, texts: Sequence[str], service: Service) -> None:
@@ -47,6 +118,11 @@ def cut(vectors: Vectors, dimension: int | None) -> Vectors:
     if dimension in (None, vectors.shape[1]):
         return vectors
     return normalise(vectors[:, :dimension])
+
+
+def base64_of(vectors: Vectors) -> list[str]:
+    """Each of (n, d) rows as its little-endian float32 bytes in base64."""
+    return [base64.b64encode(vector.astype("<f4").tobytes()).decode() for vector in vectors]
 
 
 @dataclass(frozen=True, slots=True)
