@@ -24,6 +24,9 @@ Worth: TypeAlias = Mapping[str, float]
 DENSE: Final = 10
 """With more postings than documents by this, their scores are summed in an array of all."""
 
+MOST_KNOWN_COUNTS: Final = 1 << 14
+"""Of so many words that were asked for, it is remembered how many documents hold them."""
+
 _BLOCKS: Final = 4
 _NONE: Final = (np.empty(0, np.int64), np.empty(0, np.float64))
 
@@ -50,8 +53,8 @@ class Part:
         return cls(segment, live, len(lengths), int(lengths.sum(dtype=np.int64)))
 
     def without(self, numbers: Numbers) -> Part:
-        """It without these different documents, of which it need not have any."""
-        places = self.segment.ordinals_of(numbers)
+        """It without these documents, of which it need not have any."""
+        places = np.unique(self.segment.ordinals_of(numbers))
         places = places[places >= 0]
         if self.live is not None:
             places = places[self.live[places]]
@@ -89,6 +92,8 @@ class InvertedIndex:
         """How many documents hold a word."""
         known = self._holding.get(word)
         if known is None:
+            if len(self._holding) >= MOST_KNOWN_COUNTS:
+                self._holding.clear()
             known = self._holding[word] = sum(self._count(part, word) for part in self.parts)
         return known
 

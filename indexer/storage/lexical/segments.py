@@ -27,7 +27,7 @@ Codes: TypeAlias = NDArray[np.unsignedinteger[Any]]
 Mask: TypeAlias = NDArray[np.bool_]
 """(documents,) bool."""
 
-MOST_KNOWN_TERMS: Final = 1 << 18
+MOST_KNOWN_TERMS: Final = 1 << 16
 MERGED_AT_ONCE: Final = 1 << 21
 """So many postings are in memory, about, while segments are merged."""
 
