@@ -28,7 +28,8 @@ from app.rates import Rate, parse_rate
 from indexer.collection import IndexKind, Language
 from indexer.config import Config
 from indexer.embedding import DEFAULT_MODEL, Backend, Precision
-from indexer.errors import InvalidInput
+from indexer.errors import BearingError, InvalidInput
+from indexer.readers import check_ocr
 
 PREFIX = "BEARING_"
 
@@ -168,6 +169,10 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(
         268_435_456, ge=1, description="Largest file that is taken in as it is."
     )
+    ocr: str = Field(
+        "",
+        description="Languages in which text in the pictures of PDFs is read, such as `eng+deu`.",
+    )
     max_line_bytes: int = Field(8_388_608, ge=1, description="Longest line of an import.")
     max_texts: int = Field(
         2_048, ge=1, description="Most documents, searches, texts or examples in one request."
@@ -241,6 +246,15 @@ class Settings(BaseSettings):
         if text:
             parse_rate(text)
         return text
+
+    @field_validator("ocr")
+    @classmethod
+    def _check_ocr(cls, languages: str) -> str:
+        try:
+            check_ocr(languages or None)
+        except BearingError as error:
+            raise ValueError(str(error)) from error
+        return languages
 
     @field_validator("cors_origins")
     @classmethod

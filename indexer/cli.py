@@ -42,7 +42,7 @@ from indexer.options import (
     Reranker,
     open_library,
 )
-from indexer.readers import Fields, read_paths, total_bytes
+from indexer.readers import Fields, check_ocr, read_paths, total_bytes
 from indexer.refining import DEFAULT_RERANK
 from indexer.reindexing import reindex as reindex_documents
 from indexer.search import search_timed
@@ -179,6 +179,15 @@ def index(
     id_field: Annotated[str | None, typer.Option(help="Field of the id.")] = None,
     text_field: Annotated[str | None, typer.Option(help="Field of the text.")] = None,
     title_field: Annotated[str | None, typer.Option(help="Field of the title.")] = None,
+    ocr: Annotated[
+        str | None,
+        typer.Option(
+            envvar="BEARING_OCR",
+            metavar="LANGUAGES",
+            help="Read text in the pictures of PDFs, in these languages, such as eng+deu.",
+            show_default=False,
+        ),
+    ] = None,
     rejects: Annotated[
         Path | None,
         typer.Option(
@@ -194,7 +203,8 @@ def index(
     Fields that are not id, text or title become metadata. Call it again after an interruption:
     it goes on where it was.
     """
-    fields = Fields(id=id_field, text=text_field, title=title_field)
+    fields = Fields(id=id_field, text=text_field, title=title_field, ocr=ocr or None)
+    check_ocr(fields.ocr)
     with open_library(data, model) as library, _standard_input(paths) as stdin:
         own = [library.config.data, *([rejects] if rejects else [])]
         reads = read_paths(paths, fields, stdin=stdin, skip=own)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import io
+
+import pypdfium2
+
 
 def page_content(text: str) -> bytes:
     """A page's content stream that shows a line of text."""
     return f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET".encode()
 
 
-def make_pdf(*streams: bytes, filter: str = "", info: str = "") -> bytes:
-    """A PDF with a page for each content stream, written by the book (ISO 32000-1, 7.5)."""
+def make_pdf(*streams: bytes, filter: str = "", info: str = "", font: str = "") -> bytes:
+    """A PDF with a page for each content stream, written by the book (ISO 32000-1, 7.5).
+
+    ``font`` adds to what is said of the font, which is Helvetica.
+    """
     pages = range(4, 4 + 2 * len(streams), 2)
     kids = " ".join(f"{page} 0 R" for page in pages)
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         f"<< /Type /Pages /Kids [{kids}] /Count {len(streams)} >>".encode(),
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        f"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica {font} >>".encode(),
     ]
     for page, stream in zip(pages, streams, strict=True):
         objects.append(
@@ -38,3 +45,36 @@ def make_pdf(*streams: bytes, filter: str = "", info: str = "") -> bytes:
         + trailer.encode()
         + f"startxref\n{len(data)}\n%%EOF\n".encode()
     )
+
+
+def scanned(data: bytes) -> bytes:
+    """The PDF as a scanner makes it: each page a picture at 200 dots to the inch."""
+    made = pypdfium2.PdfDocument.new()
+    for page in pypdfium2.PdfDocument(io.BytesIO(data)):
+        _add_picture(made, page.render(scale=200 / 72), page.get_size())
+    return _saved(made)
+
+
+def joined(*parts: bytes) -> bytes:
+    """One PDF with all pages of several."""
+    made = pypdfium2.PdfDocument.new()
+    for part in parts:
+        made.import_pages(pypdfium2.PdfDocument(io.BytesIO(part)))
+    return _saved(made)
+
+
+def _add_picture(
+    made: pypdfium2.PdfDocument, bitmap: pypdfium2.PdfBitmap, size: tuple[float, float]
+) -> None:
+    page = made.new_page(*size)
+    picture = pypdfium2.PdfImage.new(made)
+    picture.set_bitmap(bitmap)
+    picture.set_matrix(pypdfium2.PdfMatrix().scale(*size))
+    page.insert_obj(picture)
+    page.gen_content()
+
+
+def _saved(made: pypdfium2.PdfDocument) -> bytes:
+    out = io.BytesIO()
+    made.save(out)
+    return out.getvalue()

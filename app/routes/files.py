@@ -44,7 +44,7 @@ from app.settings import PREFIX
 from indexer.collection import Collection
 from indexer.documents import Document
 from indexer.errors import BearingError, StorageFailed, TooLarge
-from indexer.readers import Read, Rejection, known_formats, read_file
+from indexer.readers import Fields, Read, Rejection, known_formats, read_file
 
 router = APIRouter(tags=["documents"], route_class=GuardedRoute)
 formats_router = APIRouter(tags=["documents"], route_class=GuardedRoute)
@@ -171,7 +171,8 @@ class FileIntake:
             raise TooLarge(f"the file has more than {limit} bytes ({PREFIX}MAX_FILE_BYTES)")
 
     async def _reports(self, path: Path) -> AsyncIterator[BaseModel]:
-        with closing(read_file(path, self._name)) as reads:
+        fields = Fields(ocr=self._service.settings.ocr or None)
+        with closing(read_file(path, self._name, fields)) as reads:
             while taken := await self._service.writes.run(_next_reads, reads):
                 batch = []
                 for read in taken:

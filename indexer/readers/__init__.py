@@ -5,6 +5,7 @@ A format is a module of its own, and a row of the table in ``formats``.
 
 from indexer.readers.formats import known_formats
 from indexer.readers.json_lines import parse_line
+from indexer.readers.ocr import check_ocr
 from indexer.readers.paths import check_paths, read_file, read_paths, total_bytes
 from indexer.readers.reading import USUAL, Fields, Read, Rejection
 from indexer.readers.records import parse_json, parse_record
@@ -15,6 +16,7 @@ __all__ = [
     "Fields",
     "Read",
     "Rejection",
+    "check_ocr",
     "check_paths",
     "known_formats",
     "parse_json",

@@ -1,8 +1,9 @@
 """A process of its own for files that may be hostile: bombs, endless loops, crashes.
 
 The process is this file, run as a program: it limits itself, loads the file of an extractor,
-calls its ``report(file)`` with the input, and writes each thing that gives as a line of JSON.
-The input is handed over open, as standard input; the process needs no path and writes no file.
+calls its ``report(file, **options)`` with the input, and writes each thing that gives as a line
+of JSON. The input is handed over open, as standard input; the process needs no path and writes no
+file.
 Only the standard library is imported here, so that it starts fast.
 """
 
@@ -36,19 +37,26 @@ class Limits:
     cpu_seconds: int = 60
     wall_seconds: int = 300
     output_bytes: int = 128 * 2**20
+    step_seconds: int = 20
+    """Of computing, for each step of an extractor that sets itself an alarm (SIGPROF)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an extractor reported, and what stopped it, if anything did."""
+    """What an extractor reported, and what stopped it, if anything did.
+
+    ``died`` says that it was not a limit of the whole: what it did last may be tried without.
+    """
 
     lines: tuple[Mapping[str, Any], ...]
     problem: str | None
+    died: bool = False
 
 
-def run_apart(extractor: Path, file: BinaryIO, limits: Limits) -> Outcome:
+def run_apart(extractor: Path, file: BinaryIO, limits: Limits, **options: Any) -> Outcome:  # noqa: ANN401
     """What ``report`` in the file ``extractor`` gives for an open file, within the limits."""
-    command = [sys.executable, "-P", __file__, str(extractor), json.dumps(asdict(limits))]
+    given = map(json.dumps, (asdict(limits), options))
+    command = [sys.executable, "-P", __file__, str(extractor), *given]
     late = Event()
     with _started(command, file) as process, _deadline(process, limits.wall_seconds, late):
         assert process.stdout is not None
@@ -64,7 +72,8 @@ def run_apart(extractor: Path, file: BinaryIO, limits: Limits) -> Outcome:
         return Outcome(tuple(lines), f"stopped after {limits.wall_seconds} s")
     if len(output) == limits.output_bytes:
         return Outcome(tuple(lines), f"stopped at {limits.output_bytes:,} bytes of text")
-    return Outcome(tuple(lines), _death(code, limits))
+    problem, died = _death(code, limits)
+    return Outcome(tuple(lines), problem, died)
 
 
 @contextmanager
@@ -98,15 +107,18 @@ def _deadline(process: subprocess.Popen[bytes], seconds: float, late: Event) -> 
         timer.cancel()
 
 
-def _death(code: int, limits: Limits) -> str:
+def _death(code: int, limits: Limits) -> tuple[str, bool]:
+    """What ended a process, and whether that was one step of its work."""
     if code in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)) and code:
-        return f"stopped after {limits.cpu_seconds} s of computing"
+        return f"stopped after {limits.cpu_seconds} s of computing", False
+    if code == -getattr(signal, "SIGPROF", 0) and code:
+        return f"given up after {limits.step_seconds} s of computing", True
     if code < 0:
-        return f"reading it crashed ({signal.Signals(-code).name})"
-    return f"reading it failed (exit code {code})"
+        return f"reading it crashed ({signal.Signals(-code).name})", True
+    return f"reading it failed (exit code {code})", True
 
 
-def main(extractor: str, encoded_limits: str) -> None:
+def main(extractor: str, encoded_limits: str, encoded_options: str) -> None:
     """Run an extractor on standard input; what it reports goes to standard output."""
     limits = Limits(**json.loads(encoded_limits))
     sys.path.append(str(Path(__file__).parents[2]))
@@ -115,7 +127,7 @@ def main(extractor: str, encoded_limits: str) -> None:
     try:
         with os.fdopen(0, "rb", closefd=False) as file:
             file.seek(0)
-            for line in report(file):
+            for line in report(file, **json.loads(encoded_options)):
                 _write(line)
         _write(END)
     except MemoryError:

@@ -1,62 +1,253 @@
 """The pages of a PDF, as the process in ``isolation`` reports them.
 
-Imports nothing of this project, so that the process starts fast.
+PDFium reads them. pypdf is asked only about pages on which PDFium finds nothing at all: it says
+what is wrong with them, where PDFium is silent. Imports nothing of this project but the order of
+lines that are written from the right, and that only for them, so that the process starts fast.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import signal
+import unicodedata
 from collections.abc import Iterator
-from types import FrameType
+from functools import cached_property
 from typing import Any, BinaryIO, Final
 
-from pypdf import PageObject, PdfReader
-from pypdf.errors import DependencyError, PyPdfError
-
-PAGE_SECONDS: Final = 20
-"""How long a page may compute before it is given up."""
+import pypdfium2
+from pypdfium2 import raw
 
 MAX_REASON: Final = 300
 """Characters; a library's message may quote the page."""
 
+MANY_PATHS: Final = 20
+"""A page with fewer lines and shapes, and nothing else, is taken for an empty one."""
+
 LIGATURES: Final = str.maketrans(
-    {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\0": ""}
+    {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 )
-
-_TRAILING_SPACE = re.compile(r"[ \t]+$", re.MULTILINE)
-_MANY_NEWLINES = re.compile(r"\n{3,}")
-
 
 PLACEHOLDERS: Final = frozenset(
     ("untitled", "anonymous", "(anonymous)", "unspecified", "(unspecified)", "unknown")
 )
 """What programs write where no title or author was given."""
 
+HYPHEN: Final = "\ufffe"
+"""What PDFium writes for a hyphen and the end of its line."""
 
-class TooSlow(BaseException):
-    """A page's time is up; no ``except Exception`` within the PDF library can stop it."""
+LEAST_JUDGED: Final = 20
+"""Characters; too few say nothing about whether a page's text is broken."""
+
+LONG_RUN: Final = 40
+"""Letters; hardly a word is longer, but for chemistry and scripts that part no words."""
+
+FEW_LETTERS: Final = 8
+"""A long run of no more different ones draws a line, or fills a form."""
+
+OCR_DPI: Final = 300
+OCR_PIXELS: Final = 20_000_000
+POINTS: Final = 72
+"""A PDF's unit, to the inch."""
+
+_TRAILING_SPACE = re.compile(r"[ \t]+$", re.MULTILINE)
+_MANY_NEWLINES = re.compile(r"\n{3,}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_NO_TEXT = re.compile(r"[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x9f]")
+_RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_UNPARTED = re.compile(r"[\u0e00-\u0eff\u0f00-\u109f\u1780-\u17ff\u2e80-\ud7af\uf900-\ufaff]")
+_RUN = re.compile(r"[^\W\d_]+")
 
 
-def report(file: BinaryIO) -> Iterator[dict[str, Any]]:
-    """What the file says of itself, then each page's text or problem, in order."""
-    warnings = _Warnings()
-    reader = PdfReader(file)
-    if reader.is_encrypted:
-        _decrypt(reader)
-    count = len(reader.pages)
-    yield {"pages": count, **_facts(reader)}
-    for number in range(count):
-        warnings.clear()
-        page = _page(reader, number)
-        # The PDF library reads on where it can; what it gave up shows only in its log.
-        silent = not page.get("text", "?").strip() and warnings.first
-        yield {"problem": warnings.first} if silent else page
+def report(
+    file: BinaryIO,
+    first: int = 0,
+    page_seconds: int = 20,
+    ocr: tuple[str, str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """What the file says of itself, then each page from ``first`` on, in order.
+
+    A page has ``text``, and ``problem`` if that may not be all; ``ocr`` says that the text was
+    recognised in a picture, if ``ocr`` names languages and where Tesseract's data of them are.
+    A page that computes longer than ``page_seconds`` ends the process.
+    """
+    try:
+        pdf = pypdfium2.PdfDocument(file)
+    except pypdfium2.PdfiumError as error:
+        raise ValueError(_refusal(error)) from error
+    count = len(pdf)
+    facts = pdf.get_metadata_dict()
+    yield {"pages": count, "title": _line(facts["Title"]), "author": _line(facts["Author"])}
+    other = _SecondOpinion(file)
+    engine = _recogniser(*ocr) if ocr else None
+    for number in range(first, count):
+        _set_alarm(page_seconds)
+        page = _page(pdf, number, other, engine)
+        _set_alarm(0)
+        yield page
+
+
+def _refusal(error: pypdfium2.PdfiumError) -> str:
+    if error.err_code == raw.FPDF_ERR_PASSWORD:
+        return "encrypted: it opens with a password only"
+    if error.err_code == raw.FPDF_ERR_SECURITY:
+        return "encrypted in a way that PDFium does not know"
+    return "not a PDF, or damaged beyond reading"
+
+
+def _line(text: str) -> str | None:
+    line = " ".join(_clean(text).split())
+    return line if line and line.lower() not in PLACEHOLDERS else None
+
+
+def _set_alarm(seconds: float) -> None:
+    """End the process after this much computing; 0 takes it back."""
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def _page(
+    pdf: pypdfium2.PdfDocument, number: int, other: _SecondOpinion, engine: _Recogniser | None
+) -> dict[str, Any]:
+    try:
+        page = pdf[number]
+    except pypdfium2.PdfiumError:
+        return other.page(number) or {"problem": "the page cannot be loaded"}
+    found = page.get_textpage()
+    text = _text(found)
+    if text.strip():
+        return _judged(page, number, found, text, other, engine)
+    shown = _shown(page)
+    if shown is None:
+        return other.page(number) or {"text": ""}
+    if engine:
+        return engine.page(page)
+    return {"problem": f"{shown} without text: only OCR can read it"} if shown else {"text": ""}
+
+
+def _judged(
+    page: pypdfium2.PdfPage,
+    number: int,
+    found: pypdfium2.PdfTextPage,
+    text: str,
+    other: _SecondOpinion,
+    engine: _Recogniser | None,
+) -> dict[str, Any]:
+    """A page's text, unless another way to read it gives a better one."""
+    visible = sum(not each.isspace() for each in text)
+    unmapped = _unmapped(found)
+    problem = _broken(text, unmapped, visible)
+    if problem and engine:
+        return engine.page(page)
+    if unmapped * 10 > visible:
+        second = other.page(number).get("text", "")
+        if len(second) * 2 > len(text) and not _broken(second, 0, visible):
+            text = second
+    return {"text": _clean(text), **({"problem": problem} if problem else {})}
+
+
+def _text(found: pypdfium2.PdfTextPage) -> str:
+    """The page's text, a hyphen at the end of a line left where the page has it."""
+    text = found.get_text_range() if found.count_chars() else ""
+    if _RIGHT_TO_LEFT.search(text):
+        text = _in_reading_order(found)
+    return text.replace("\r\n", "\n").replace(HYPHEN, "-\n")
+
+
+def _in_reading_order(found: pypdfium2.PdfTextPage) -> str:
+    from indexer.readers import right_to_left
+
+    glyphs = []
+    for index in range(found.count_chars()):
+        left, bottom, right, top = found.get_charbox(index, loose=True)
+        character = chr(raw.FPDFText_GetUnicode(found, index))
+        glyphs.append(right_to_left.Glyph(character, left, right, bottom, top))
+    return right_to_left.text_of(glyphs)
+
+
+def _shown(page: pypdfium2.PdfPage) -> str | None:
+    """What is to be seen on a page without text: a picture, a drawing, "" for hardly anything.
+
+    None if PDFium finds nothing at all on it.
+    """
+    kinds = [each.type for each in page.get_objects(max_depth=5)]
+    if not kinds:
+        return None
+    if raw.FPDF_PAGEOBJ_IMAGE in kinds:
+        return "a picture"
+    drawn = raw.FPDF_PAGEOBJ_SHADING in kinds or len(kinds) >= MANY_PATHS
+    return "a drawing" if drawn else ""
+
+
+def _unmapped(found: pypdfium2.PdfTextPage) -> int:
+    """How many glyphs PDFium cannot tell the characters of."""
+    count = found.count_chars()
+    return sum(raw.FPDFText_HasUnicodeMapError(found, index) == 1 for index in range(count))
+
+
+def _broken(text: str, unmapped: int, visible: int) -> str | None:
+    """Why a page's text is evidently not what the page shows, or None."""
+    if visible < LEAST_JUDGED:
+        return None
+    wrong = max(unmapped, len(_NO_TEXT.findall(text)))
+    if wrong * 2 > visible:
+        share = min(wrong / visible, 1)
+        return f"its text may be wrong: the file does not say which letters {share:.0%} of it are"
+    runs = [run for run in _RUN.findall(text) if not _UNPARTED.search(run)]
+    letters = sum(map(len, runs))
+    joined = sum(len(run) for run in runs if len(run) > LONG_RUN and len(set(run)) > FEW_LETTERS)
+    if letters >= LEAST_JUDGED and joined * 3 > letters:
+        return f"its text may be wrong: {joined / letters:.0%} of its letters stand without spaces"
+    return None
+
+
+def _clean(text: str) -> str:
+    """The text with ligatures as letters and without what is not Unicode or empty."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    lines = _TRAILING_SPACE.sub("", _CONTROL.sub("", whole.translate(LIGATURES)))
+    return unicodedata.normalize("NFC", _MANY_NEWLINES.sub("\n\n", lines))
+
+
+class _SecondOpinion:
+    """pypdf, loaded when it is first asked: what it finds on a page, or finds wrong with it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def page(self, number: int) -> dict[str, Any]:
+        """The text of a page, or the problem with it; nothing if it is empty."""
+        warnings = self._warnings
+        warnings.first = None
+        try:
+            text = _clean(self._reader.pages[number].extract_text())
+        except MemoryError:
+            return {"problem": "needs more memory than it may use"}
+        except RecursionError:
+            return {"problem": "nested too deeply"}
+        except Exception as error:  # noqa: BLE001 - nothing is swallowed: it is the report
+            return {"problem": (str(error) or type(error).__name__)[:MAX_REASON]}
+        if text.strip():
+            return {"text": text}
+        return {"problem": warnings.first} if warnings.first else {}
+
+    @cached_property
+    def _reader(self) -> Any:  # noqa: ANN401 - pypdf's type, which is not loaded before
+        from pypdf import PdfReader
+
+        reader = PdfReader(self._file)
+        if reader.is_encrypted:
+            reader.decrypt("")
+        return reader
+
+    @cached_property
+    def _warnings(self) -> _Warnings:
+        return _Warnings()
 
 
 class _Warnings(logging.Handler):
-    """Keeps the first warning of the PDF library, and the others off the screen."""
+    """Keeps the first warning of pypdf, and the others off the screen."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -68,70 +259,25 @@ class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.first = self.first or record.getMessage()[:MAX_REASON]
 
-    def clear(self) -> None:
-        self.first = None
+
+class _Recogniser:
+    """Tesseract, which reads pictures of text."""
+
+    def __init__(self, api: Any) -> None:  # noqa: ANN401 - tesserocr's type, an extra
+        self._api = api
+
+    def page(self, page: pypdfium2.PdfPage) -> dict[str, Any]:
+        """The text that a page shows."""
+        scale = min(OCR_DPI / POINTS, (OCR_PIXELS / (page.get_width() * page.get_height())) ** 0.5)
+        bitmap = page.render(scale=scale, grayscale=True)
+        picture = bytes(bitmap.buffer)
+        self._api.SetImageBytes(picture, bitmap.width, bitmap.height, 1, bitmap.stride)
+        self._api.SetSourceResolution(round(scale * POINTS))
+        return {"text": _clean(self._api.GetUTF8Text()), "ocr": True}
 
 
-def _decrypt(reader: PdfReader) -> None:
-    try:
-        opened = reader.decrypt("")
-    except DependencyError as error:
-        raise ValueError(f"encrypted, and needs a library: {error}") from error
-    if not opened:
-        raise ValueError("encrypted: it opens with a password only")
+def _recogniser(languages: str, folder: str) -> _Recogniser:
+    os.environ["OMP_THREAD_LIMIT"] = "1"  # its threads gain little, and each reserves memory
+    import tesserocr
 
-
-def _facts(reader: PdfReader) -> dict[str, str | None]:
-    """Title and author; None where there is none that can be read."""
-    try:
-        found = reader.metadata
-        return {
-            "title": _line(found.title) if found else None,
-            "author": _line(found.author) if found else None,
-        }
-    except (PyPdfError, ValueError, TypeError, AttributeError, KeyError):
-        return {"title": None, "author": None}
-
-
-def _line(text: str | None) -> str | None:
-    line = " ".join(_clean(text).split()) if text else ""
-    return line if line and line.lower() not in PLACEHOLDERS else None
-
-
-def _page(reader: PdfReader, number: int) -> dict[str, Any]:
-    try:
-        return {"text": _in_time(reader.pages[number])}
-    except TooSlow:
-        return {"problem": f"given up after {PAGE_SECONDS} s of computing"}
-    except MemoryError:
-        return {"problem": "needs more memory than it may use"}
-    except RecursionError:
-        return {"problem": "nested too deeply"}
-    except Exception as error:  # noqa: BLE001 - nothing is swallowed: it is the report
-        return {"problem": (str(error) or type(error).__name__)[:MAX_REASON]}
-
-
-def _in_time(page: PageObject) -> str:
-    _set_alarm(PAGE_SECONDS)
-    try:
-        return _clean(page.extract_text())
-    finally:
-        _set_alarm(0)
-
-
-def _set_alarm(seconds: float) -> None:
-    """Raise TooSlow after this much computing, again and again until set to 0."""
-    if hasattr(signal, "setitimer"):  # not on Windows
-        signal.signal(signal.SIGPROF, _ring)
-        signal.setitimer(signal.ITIMER_PROF, seconds, 1 if seconds else 0)
-
-
-def _ring(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    raise TooSlow
-
-
-def _clean(text: str) -> str:
-    """The text with ligatures as letters and without what is not Unicode or empty."""
-    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    lines = _TRAILING_SPACE.sub("", whole.translate(LIGATURES))
-    return _MANY_NEWLINES.sub("\n\n", lines)
+    return _Recogniser(tesserocr.PyTessBaseAPI(path=folder, lang=languages))

@@ -13,12 +13,14 @@ class Fields:
     """Which fields of a record hold what; None takes the usual names.
 
     Usual are ``_id`` or ``id``, ``text``, and ``title``. All other fields become metadata.
-    A field that is named here must be there.
+    A field that is named here must be there. ``ocr`` are the languages that text in pictures is
+    in, as ``check_ocr`` wants them; None leaves pictures unread.
     """
 
     id: str | None = None
     text: str | None = None
     title: str | None = None
+    ocr: str | None = None
 
 
 USUAL: Final = Fields()

@@ -78,4 +78,4 @@ def test_extras_that_are_spoken_of_exist() -> None:
         for path in SOURCES
         for extra in re.findall(r"MissingExtra\(\"[\w-]+\", \"(\w+)\"\)", path.read_text())
     }
-    assert {"int8", "map", "mcp", "plot"} <= named <= PROJECT["optional-dependencies"].keys()
+    assert {"int8", "map", "mcp", "ocr", "plot"} <= named <= PROJECT["optional-dependencies"].keys()

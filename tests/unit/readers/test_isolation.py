@@ -60,6 +60,21 @@ def test_stopped(run, body: str, problem: str) -> None:
     assert outcome.lines[0] == FIRST
 
 
+def test_options(tmp_path: Path) -> None:
+    """An extractor gets the options that it is started with."""
+    extractor = tmp_path / "extractor.py"
+    extractor.write_text("def report(file, first):\n    yield {'first': first}\n")
+    with extractor.open("rb") as file:
+        assert run_apart(extractor, file, SMALL, first=7) == Outcome(({"first": 7},), None)
+
+
+def test_what_died_is_told_from_what_was_stopped(run) -> None:
+    """A crash may be gone on behind; a limit of the whole may not."""
+    assert run("os.abort()").died
+    assert not run("while True: pass").died
+    assert not run("raise ValueError").died
+
+
 def test_sleeper(run) -> None:
     """A process that waits for ever is stopped by the clock."""
     outcome = run("time.sleep(600)", Limits(wall_seconds=1))
