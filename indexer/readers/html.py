@@ -1,20 +1,25 @@
 """HTML: what a reader of the page sees, one line a block, without menus and scripts.
 
 The title is the page's ``<title>``, else its first heading. If the page marks its main part
-(``<main>``), only that is taken; navigation, forms' controls, and whatever is hidden never are,
-nor are the page's own header, footer and side bar.
+(``<main>``), only that is taken, unless most text stands elsewhere; forms' controls and whatever
+is hidden never are, nor is what ``furniture`` finds around the content. The metadata have the
+share of the visible text that was left out, as ``left_out``. What stands for a picture (``alt``)
+is text of the page, and so is what a declarative shadow root shows.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from indexer.readers.decoding import decode
 from indexer.readers.extracted import Extracted, read_guarded
+from indexer.readers.furniture import Survey, characters, is_unseen
 from indexer.readers.reading import Fields, Read
+from indexer.readers.shadows import with_shadows
 from indexer.readers.sources import Source
 
 if TYPE_CHECKING:
@@ -23,23 +28,19 @@ if TYPE_CHECKING:
 PRESCAN_BYTES: Final = 1024
 """How far browsers look for a declared encoding."""
 
+ELSEWHERE: Final = 3
+"""A main part with less text than this part of what stands around it is not all that counts."""
+
+LEAST_ELSEWHERE: Final = 500
+"""Characters."""
+
 # fmt: off
-DROPPED: Final = frozenset((
-    "script", "style", "noscript", "noframes", "template", "head",
-    "svg", "canvas", "object", "embed", "iframe", "audio", "video", "map",
-    "nav", "menu", "button", "select", "textarea", "input", "dialog",
-    "annotation", "annotation-xml",  # MathML's own source beside the formula
-))
 PARAGRAPHS: Final = frozenset((
     "address", "article", "aside", "blockquote", "body", "center", "details", "div", "dl",
     "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "hr", "main",
     "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "section", "table", "ul",
 ))
 # fmt: on
-DROPPED_ROLES: Final = frozenset(("navigation", "banner", "contentinfo", "search", "menu"))
-PAGE_PARTS: Final = frozenset(("header", "footer", "nav", "navbar", "navigation", "sidebar"))
-"""Tags and, save for ``header``, ids of what a page has around its content."""
-
 LINES: Final = frozenset(("br", "caption", "dd", "dt", "legend", "li", "summary", "tr"))
 CELLS: Final = frozenset(("td", "th"))
 VERBATIM: Final = frozenset(("pre", "listing", "xmp", "plaintext"))
@@ -67,18 +68,21 @@ def extract(data: bytes) -> Extracted:
     label = next(filter(None, declared.groups())).decode() if declared else None
     decoded = decode(data, label)
     page = _parse(decoded.text)
-    return Extracted(_body_text(page), _title(page), decoded.metadata)
+    text, left_out = _body_text(page)
+    facts = {"left_out": left_out} if left_out else {}
+    return Extracted(text, _title(page), {**decoded.metadata, **facts})
 
 
 def visible_text(fragment: str) -> str:
-    """The text of a piece of HTML, as :func:`extract` gives that of a page."""
-    return _body_text(_parse(fragment))
+    """The text of a piece of HTML: all of it that is seen."""
+    body = _parse(fragment).body
+    return _text_of(body, frozenset()) if body else ""
 
 
 def _parse(text: str) -> LexborHTMLParser:
     from selectolax.lexbor import LexborHTMLParser
 
-    return LexborHTMLParser(text)
+    return with_shadows(LexborHTMLParser(text))
 
 
 def _title(page: LexborHTMLParser) -> str | None:
@@ -90,23 +94,37 @@ def _title(page: LexborHTMLParser) -> str | None:
     return None
 
 
-def _body_text(page: LexborHTMLParser) -> str:
-    mains = [node for node in page.css("main, [role=main]") if not _is_dropped(node)]
-    root = mains[0] if len(mains) == 1 else page.body
-    if root is None:
-        return ""
-    text = _text_of(root)
-    if text or root is page.body or page.body is None:
-        return text
-    return _text_of(page.body)
+def _body_text(page: LexborHTMLParser) -> tuple[str, float]:
+    """The text of the content, and the share of the page's text that is left out."""
+    body = page.body
+    if body is None:
+        return "", 0.0
+    survey = Survey(body)
+    text = _text_of(_content(page, body, survey), survey.furniture)
+    if not text:  # a page of links only
+        text = _text_of(body, frozenset())
+    whole = survey.amount(body).text
+    return text, max(round(1 - characters(text) / whole, 2), 0.0) if whole else 0.0
 
 
-def _text_of(root: LexborNode) -> str:
+def _content(page: LexborHTMLParser, body: LexborNode, survey: Survey) -> LexborNode:
+    """The main part if the page marks one, and little stands elsewhere; else the body."""
+    marked = page.css("main, [role=main]")  # an element that is both comes twice
+    mains = {node.mem_id: node for node in marked if survey.amount(node).text}
+    if len(mains) != 1:
+        return body
+    (main,) = mains.values()
+    inside = survey.amount(main).own
+    around = survey.amount(body).own - inside
+    return body if around > max(inside * ELSEWHERE, LEAST_ELSEWHERE) else main
+
+
+def _text_of(root: LexborNode, furniture: AbstractSet[int]) -> str:
     """The text below a node. Not recursive: pages nest as deeply as they like."""
     flow = _Flow()
     node: LexborNode | None = root
     while node is not None:
-        entered = _enter(node, flow)
+        entered = node.mem_id not in furniture and _enter(node, flow)
         if entered and node.first_child is not None:
             node = node.first_child
             continue
@@ -128,8 +146,10 @@ def _enter(node: LexborNode, flow: _Flow) -> bool:
     if tag == "-text":
         flow.write(node.text_content or "")
         return False
-    if tag.startswith("-") or _is_dropped(node):
+    if tag.startswith("-") or is_unseen(node):
         return False
+    if tag == "img":
+        flow.write(f" {node.attributes.get('alt') or ''} ")
     flow.part(tag)
     if tag in VERBATIM:
         flow.verbatim += 1
@@ -142,22 +162,6 @@ def _leave(node: LexborNode, flow: _Flow) -> None:
         flow.verbatim -= 1
     if tag not in CELLS and tag != "br":
         flow.part(tag)
-
-
-def _is_dropped(node: LexborNode) -> bool:
-    tag = node.tag or ""
-    if tag in DROPPED:
-        return True
-    attributes = node.attributes
-    part = tag if tag in PAGE_PARTS else attributes.get("id")
-    if part in PAGE_PARTS and not (part == "header" and tag == "div"):
-        return node.parent is not None and node.parent.tag == "body"
-    return (
-        "hidden" in attributes
-        or attributes.get("aria-hidden") == "true"
-        or attributes.get("role") in DROPPED_ROLES
-        or "headerlink" in (attributes.get("class") or "").split()
-    )
 
 
 class _Flow:

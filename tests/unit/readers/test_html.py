@@ -15,7 +15,7 @@ PAGE = """\
  title &amp; more </title><style>p { color: red }</style><script>var x = "<p>no</p>"</script>
 </head><body>
 <header>Site name</header><nav><a href="/">Home</a></nav>
-<div id="sidebar">Links</div>
+<aside>Links<a href=/a>one</a><a href=/b>two</a><a href=/c>three</a></aside>
 <h1>Heading<a class="headerlink" href="#x">¶</a></h1>
 <p>One   <b>bold</b>, <i>two</i><br>three &lt;tag&gt; &eacute;&nbsp;end<!-- comment --></p>
 <script>alert("no")</script><noscript>Turn it on</noscript>
@@ -54,7 +54,7 @@ def test_page(read) -> None:
     assert document.id == "p.html"
     assert document.title == "The title & more"
     assert document.text == TEXT
-    assert document.metadata == {"format": "html"}
+    assert document.metadata == {"format": "html", "left_out": 0.35}
 
 
 @pytest.mark.parametrize("markup", ["<main>{}</main>", "<div role=main>{}</div>"])
@@ -67,6 +67,116 @@ def test_main_part(markup: str) -> None:
 def test_empty_main_part() -> None:
     """A main part without text, as scripts fill it, does not hide the rest."""
     assert extract(b"<p>around</p><main></main>").text == "around"
+
+
+MENU = "<ul><li><a href=/a>Start</a><li><a href=/b>Products</a><li><a href=/c>Contact</a></ul>"
+PROSE = "The pump moves oil through the flange, at twelve bar, until the valve is closed. " * 5
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<section id=header>{}</section>",
+        "<h2 id=navigation>{}</h2>",
+        "<div class=sidebar id=sidebar>{}</div>",
+        "<footer id=footer><div>{}</div></footer>",
+        "<header id=header><h1>Title</h1>{}</header>",
+        "<article><header>{}</header><p>x</p></article>",
+        "<nav>{}</nav>",
+        "<aside><a href=/a>one</a> {}</aside>",
+        "<p hidden=until-found>{}</p>",
+        "<h3><button>{}</button></h3><p>x</p>",
+        "<dialog open>{}</dialog>",
+    ],
+)
+def test_content_is_not_judged_by_its_name(markup: str) -> None:
+    """What has text of its own stays, whatever it is called and wherever it stands."""
+    page = f"<body>{markup.format(PROSE)}<p>below</p>"
+    assert PROSE.strip() in extract(page.encode()).text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<nav>{menu}</nav><p>{prose}</p>",
+        "<div role=navigation>{menu}</div><p>{prose}</p>",
+        "<header>Flux Inc. {menu}</header><p>{prose}</p><footer>Copyright 2024</footer>",
+        "<div class=content>{menu}</div><div><p>{prose}</p></div>",
+        "<table><tr><td>{menu}</td><td><p>{prose}</p></td></tr></table>",
+        "<div><div>{menu}</div><div><div><p>{prose}</p></div><div>{menu}</div></div></div>",
+        "<dialog>{menu}</dialog><p>{prose}</p>",
+    ],
+)
+def test_menus_are_left_out(page: str) -> None:
+    """Landmarks, and what stands beside the content, are left out where they are mostly links."""
+    found = extract(page.format(menu=MENU, prose=PROSE).encode())
+    assert found.text == PROSE.strip()
+    whole = 1 if "dialog" in page else 1.0
+    assert found.metadata.get("left_out", 0) < whole
+
+
+def test_lists_of_links_within_the_content() -> None:
+    """A list of links among paragraphs is content, and so is a page that is nothing else."""
+    page = f"<div><p>{PROSE}</p>{MENU}</div>"
+    assert "Products" in extract(page.encode()).text
+    assert extract(f"<body>{MENU}".encode()).text == "Start\nProducts\nContact"
+    assert extract(f"<nav>{MENU}</nav>".encode()).text == "Start\nProducts\nContact"
+
+
+def test_how_much_was_left_out() -> None:
+    """The share of the text that is seen but not taken is told, spaces not counted."""
+    page = "<body><nav><a href=/>1234567890</a></nav><p>123456789 123456789 123456789 123</p>"
+    assert extract(page.encode()).metadata == {"left_out": 0.25}
+    assert extract(b"<p>x</p><p hidden>y</p><script>z</script>").metadata == {}
+
+
+SPHINX = f"""\
+<a href="#main-content">Skip to main content</a>
+<dialog id="pst-primary-sidebar-modal">Section</dialog>
+<header class="bd-header"><a href="i.html">Flux</a>{MENU}</header>
+<div class="bd-container"><div class="bd-sidebar-primary">{MENU}</div>
+<main id="main-content" class="bd-main" role="main"><div class="bd-content">
+<div class="bd-article-container">
+<div class="bd-header-article"><a href="_sources/guide.rst">.rst</a></div>
+<div id="jb-print-docs-body"><h1>guide</h1><h2>Contents</h2><nav>{MENU}</nav></div>
+<article class="bd-article"><section id="guide"><h1>guide</h1><p>{PROSE}</p>
+<section id="see"><h2>See also</h2><a href="x">The other guide</a></section></section></article>
+<footer class="prev-next-footer"><a href="p"><p>previous</p></a><a href="n"><p>next</p></a></footer>
+</div>
+<div class="bd-sidebar-secondary"><div class="page-toc">Contents</div><nav>{MENU}</nav></div>
+</div></main></div><footer>Copyright 2024, the authors.</footer>
+"""
+
+
+def test_sphinx_themes() -> None:
+    """Of a page of pydata-sphinx or sphinx-book only the article is taken."""
+    assert extract(SPHINX.encode()).text == (
+        f"guide\n\n{PROSE.strip()}\n\nSee also\n\nThe other guide"
+    )
+
+
+def test_main_part_that_is_not_all() -> None:
+    """A page that marks a small part as main, and has most of its text elsewhere, is read whole."""
+    page = f"<body><div>{PROSE * 3}</div><main><p>A small part.</p></main>"
+    assert extract(page.encode()).text == f"{(PROSE * 3).strip()}\n\nA small part."
+
+
+def test_pictures_are_told() -> None:
+    """What stands for a picture is text, also within a link."""
+    page = b'<p>See<img src=p.png alt="a pump"><img alt=""><a href=/><img alt="its valve"></a>.</p>'
+    assert extract(page).text == "See a pump its valve ."
+
+
+def test_declarative_shadow_roots() -> None:
+    """What a shadow root shows is read in place of its host's children, which its slots show."""
+    page = b"""<p>before</p><x-card><template shadowrootmode="open"><h2>Shadow</h2>
+        <slot name="a">none given</slot> <slot name="b">default</slot>
+        <x-inner><template shadowrootmode="closed">deep <slot></slot></template>inner</x-inner>
+        </template><span slot="a">given</span>not shown</x-card>
+        <template><p>inert</p></template><p>after</p>"""
+    assert extract(page).text.split() == (
+        ["before", "Shadow", "given", "default", "deep", "inner", "after"]
+    )
 
 
 @pytest.mark.parametrize(
