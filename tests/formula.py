@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import pytest
 
 
 def bm25(texts: Mapping[str, str], query: str) -> dict[str, float]:
-    """The score of each text that holds a word, best first, equal ones by id.
+    """The score of each text that holds a word.
 
     Lucene's formula, k1 = 1.2, b = 0.75, of words that are between spaces and stems of themselves.
     """
@@ -22,4 +24,15 @@ def bm25(texts: Mapping[str, str], query: str) -> dict[str, float]:
             frequency, length = counts[id][word], counts[id].total()
             part = frequency / (frequency + 1.2 * (0.25 + 0.75 * length / mean))
             scores[id] = scores.get(id, 0.0) + times * idf * 2.2 * part
-    return {id: scores[id] for id in sorted(scores, key=lambda one: (-round(scores[one], 9), one))}
+    return scores
+
+
+def agree(found: Sequence[tuple[str, float]], scores: Mapping[str, float], k: int) -> None:
+    """Ids and scores are of the k best, best first, equal ones by id.
+
+    Sums that are equal on paper may differ in their last bit, and are in order of that.
+    """
+    expected = sorted(scores.values(), reverse=True)[:k]
+    assert [score for _, score in found] == pytest.approx(expected, rel=1e-9)
+    assert [score for _, score in found] == pytest.approx([scores[id] for id, _ in found], rel=1e-9)
+    assert list(found) == sorted(found, key=lambda one: (-one[1], one[0]))

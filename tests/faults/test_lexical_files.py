@@ -170,6 +170,24 @@ def test_an_index_of_another_version_is_made_anew(folder: Path) -> None:
     assert_right(folder)
 
 
+def test_an_index_from_before_a_compaction_is_not_believed(folder: Path, tmp_path: Path) -> None:
+    """Put back from a copy, it holds documents of whose deletion the store knows nothing more."""
+    shutil.copytree(folder / "lexical", tmp_path / "old")
+    with LocalCollection(folder) as collection:
+        collection.delete(["d7"])
+        assert collection.compact()
+        query = Query(text="common0 word8", mode=Mode.LEXICAL, k=DOCUMENTS)
+        before = collection.search([query])[0].hits
+    shutil.rmtree(folder / "lexical")
+    shutil.copytree(tmp_path / "old", folder / "lexical")
+    with LocalCollection(folder) as collection:
+        assert found(collection, "word7") == []
+        after = collection.search([query])[0].hits
+    assert [(hit.document.id, hit.score) for hit in after] == [
+        (hit.document.id, hit.score) for hit in before
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"), [(None, "it holds"), ("word7 word7 common0", "it scores 'd7'")]
 )
