@@ -2,16 +2,17 @@
 
 How a table is understood:
 
-* of a ``.csv`` file the header says what parts its fields: a comma, else a semicolon, a tab or
-  a bar; of a ``.tsv`` file it is the tab. Quotes in TSV mean something or not, whichever way
-  leaves fewer rows broken;
+* of a ``.csv`` file the fields are parted by whichever of comma, semicolon, tab and bar makes most
+  of the first rows as wide as the header; of a ``.tsv`` file it is the tab. Excel's own first line,
+  such as ``sep=;``, says it for either. Quotes in TSV mean something or not, whichever way leaves
+  fewer rows broken;
 * the id, text and title are taken as they are written. Any other column holds numbers if all
   its cells do, as JSON writes them (so ``007`` is not one), truth values if all are ``true`` or
   ``false`` in any case, and strings otherwise: a column never mixes types, so a filter on it
   means one thing. An empty cell is no field at all;
 * a column without a name is called ``column n``;
-* a row with more or fewer cells than the header, or with a broken quote, is refused, and reading
-  goes on at the next line.
+* a row with more or fewer cells than the header, with a broken quote or a NUL, is refused, and
+  reading goes on at the next line.
 
 The file is read twice: first to learn its encoding and what its columns hold.
 """
@@ -24,7 +25,8 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import BinaryIO, Final, TextIO
 
 from indexer.errors import Unreadable
@@ -42,7 +44,10 @@ from indexer.readers.records import (
 from indexer.readers.sources import Source
 
 DELIMITERS: Final = (",", ";", "\t", "|")
+SAMPLE_ROWS: Final = 100
+NUL: Final = "\0"
 
+_SEPARATOR = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 
@@ -51,11 +56,12 @@ Cast = Callable[[str], Scalar]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the cells of a table are told apart."""
+    """How the cells of a table are told apart; ``told``: by the first line, which is no header."""
 
     encoding: str
     delimiter: str
-    quoted: bool
+    quoted: bool = True
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +85,17 @@ class Survey:
 def read_csv(source: Source, fields: Fields) -> Iterator[Read]:
     """The document of each row."""
     encoding = _encoding(source)
-    dialect = Dialect(encoding, _delimiter(source, encoding), quoted=True)
+    dialect = _told(source, encoding) or _agreed(source, encoding)
     return _read(source, fields, dialect, _survey(source, dialect))
 
 
 def read_tsv(source: Source, fields: Fields) -> Iterator[Read]:
     """The document of each row."""
     encoding = _encoding(source)
-    quoted, bare = (Dialect(encoding, "\t", quoted) for quoted in (True, False))
+    quoted = _told(source, encoding) or Dialect(encoding, "\t")
     survey = _survey(source, quoted)
     if survey.broken:
+        bare = replace(quoted, quoted=False)
         other = _survey(source, bare)
         if other.broken < survey.broken:
             return _read(source, fields, bare, other)
@@ -130,10 +137,31 @@ def _encoding(source: Source) -> str:
         return stream_encoding(opened.stream)
 
 
-def _delimiter(source: Source, encoding: str) -> str:
+def _told(source: Source, encoding: str) -> Dialect | None:
+    """What the file's first line says of itself, if it is Excel's."""
     with source.opened() as opened, _text(opened.stream, encoding) as text:
-        header = text.readline(MAX_RECORD_BYTES)
-    return next((each for each in DELIMITERS if each in header), DELIMITERS[0])
+        found = _SEPARATOR.fullmatch(text.readline(MAX_RECORD_BYTES))
+    return Dialect(encoding, found[1], told=True) if found else None
+
+
+def _agreed(source: Source, encoding: str) -> Dialect:
+    """The dialect under which header and rows agree best; a comma where none parts the header."""
+    dialects = [Dialect(encoding, delimiter) for delimiter in DELIMITERS]
+    return max(dialects, key=lambda dialect: _agreement(source, dialect))
+
+
+def _agreement(source: Source, dialect: Dialect) -> tuple[bool, float, int]:
+    """How well header and first rows agree: whether the header is parted, how many rows, how wide.
+
+    Any text agrees with itself where nothing parts it, so that counts only for a header that
+    nothing parts.
+    """
+    with source.opened() as opened, _text(opened.stream, dialect.encoding) as text:
+        header, *rows = [*islice(_rows(text, dialect), SAMPLE_ROWS + 1)] or [Row(1, ())]
+    width = len(header.cells)
+    agree = sum(not row.problem and len(row.cells) == width for row in rows)
+    share = agree / len(rows) if rows else 1.0
+    return width > 1, share, width
 
 
 def _survey(source: Source, dialect: Dialect) -> Survey:
@@ -162,6 +190,8 @@ def _narrow(casts: Mapping[str, list[Cast]], names: Sequence[str], cells: Sequen
 def _names(header: Row | None) -> tuple[str, ...]:
     if header is None:
         raise Unreadable("empty: expected a header line that names the columns")
+    if any(NUL in cell for cell in header.cells):
+        raise Unreadable("holds NUL characters: not a text, or UTF-16 without a byte order mark")
     if header.problem:
         raise Unreadable(f"the header line: {header.problem}")
     names = tuple(
@@ -199,6 +229,8 @@ def _rows(text: TextIO, dialect: Dialect, width: int | None = None) -> Iterator[
     if csv.field_size_limit() < MAX_RECORD_BYTES:
         csv.field_size_limit(MAX_RECORD_BYTES)  # the csv module has one limit for the process
     lines = _Lines(text)
+    if dialect.told:
+        next(lines)
     reader = csv.reader(
         lines,
         delimiter=dialect.delimiter,
@@ -224,6 +256,8 @@ def _rows(text: TextIO, dialect: Dialect, width: int | None = None) -> Iterator[
 def _row_problem(cells: Sequence[str], width: int | None, encoding: str) -> str | None:
     if not all(map(is_encodable, cells)):
         return f"not valid {encoding}"
+    if any(NUL in cell for cell in cells):
+        return "holds a NUL character"
     if width is not None and len(cells) != width:
         return f"{len(cells)} cells under a header of {width} columns"
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,16 +22,32 @@ MAX_TRUSTED_BYTES: Final = 256 * 2**10
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What a file says, without its markup."""
+    """What a file says, without its markup.
+
+    ``problems`` are parts of it that could not be read, by their place in the file.
+    """
 
     text: str
     title: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_extracted(source: Source, format: str, found: Extracted) -> Iterator[Read]:
-    """The document, with the source's name as id; refused if there is no text in it."""
-    yield source.gives(_document(source, format, found))
+    """The document, with the source's name as id; refused if there is no text in it.
+
+    A rejection for each part that could not be read comes before it. Metadata that no document
+    can have are such a part.
+    """
+    for part, reason in found.problems.items():
+        yield source.gives(Rejection(f"{source.name}:{part}", reason), 0)
+    item = _document(source, format, found)
+    if isinstance(item, Rejection) and found.metadata:
+        bare = _document(source, format, replace(found, metadata={}))
+        if isinstance(bare, Document):
+            yield source.gives(Rejection(f"{source.name}:metadata", item.reason), 0)
+            item = bare
+    yield source.gives(item)
 
 
 def read_guarded(

@@ -1,14 +1,15 @@
 """Markdown: the text without its markup, code kept; CommonMark with tables and strikethrough.
 
-Front matter (YAML between lines of ``---``, or TOML between ``+++``) becomes metadata; its
-``title``, else the first heading, is the title. HTML within is read as ``html`` does.
+Front matter (YAML between lines of ``---``, or to a line of ``...``; TOML between ``+++``) becomes
+metadata; its ``title``, else the first heading, is the title. Front matter that cannot be read is
+told, and the text behind it is read without. HTML within is read as ``html`` does.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -17,7 +18,7 @@ from indexer.readers.decoding import decode
 from indexer.readers.extracted import Extracted, read_guarded
 from indexer.readers.html import visible_text
 from indexer.readers.reading import Fields, Read
-from indexer.readers.records import TITLE_FIELD, flatten, merged, plain
+from indexer.readers.records import TITLE_FIELD, flatten, plain
 from indexer.readers.sources import Source
 
 if TYPE_CHECKING:
@@ -31,7 +32,12 @@ LINE: Final = "\n"
 _GROUPS: Final = frozenset(("bullet_list_open", "ordered_list_open", "table_open"))
 _CELLS: Final = frozenset(("th_open", "td_open"))
 _TEXTS: Final = frozenset(("inline", "fence", "code_block", "html_block"))
-_FRONT = re.compile(r"(---|\+\+\+)[ \t]*\n(.*?)\n?^\1[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_FRONT = re.compile(
+    r"(?:---[ \t]*\n(?P<yaml>.*?)\n?^(?:---|\.\.\.)|\+\+\+[ \t]*\n(?P<toml>.*?)\n?^\+\+\+)"
+    r"[ \t]*(?:\n|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+_KEY = re.compile(r"\s*(?:#.*\n\s*)*[\w\"'][\w .\"'-]*[:=]")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 
@@ -50,7 +56,7 @@ def extract(data: bytes) -> Extracted:
     from markdown_it import MarkdownIt
 
     decoded = decode(data)
-    front, body = split_front_matter(decoded.text)
+    front, body, problem = split_front_matter(decoded.text)
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     blocks = list(_blocks(parser.parse(body)))
     title = front.pop(TITLE_FIELD, None)
@@ -60,22 +66,32 @@ def extract(data: bytes) -> Extracted:
             del blocks[0]  # the title is embedded in front of the text; once is enough
     text = "".join(block.gap + block.text for block in blocks).strip("\n")
     named = None if title is None else " ".join(str(title).split())
-    return Extracted(text, named, merged(front, decoded.metadata))
+    facts = {name: value for name, value in decoded.metadata.items() if name not in front}
+    problems = {"front matter": problem} if problem else {}
+    return Extracted(text, named, {**front, **facts}, problems)
 
 
-def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
-    """The fields that stand before the text, and the text.
-
-    Raises Unreadable if what is marked as front matter cannot be parsed.
-    """
+def split_front_matter(text: str) -> tuple[dict[str, Any], str, str | None]:
+    """The fields that stand before the text, the text, and why the fields cannot be read."""
     found = _FRONT.match(text)
-    if not found or len(found[2]) > MAX_FRONT_MATTER:
-        return {}, text
-    value = plain(_parse_toml(found[2]) if found[1] == "+++" else _parse_yaml(found[2]))
-    if not isinstance(value, dict):
-        return {}, text  # two thematic breaks with a paragraph between them
-    fields = flatten(value)
-    return {name: value for name, value in fields.items() if value is not None}, text[found.end() :]
+    if not found:
+        return {}, text, None
+    given = found["yaml"] if found["toml"] is None else found["toml"]
+    body = text[found.end() :]
+    try:
+        value = plain(_parse(given, _parse_yaml if found["toml"] is None else _parse_toml))
+        fields = flatten(value) if isinstance(value, dict) else None
+    except Unreadable as error:
+        return ({}, body, str(error)) if _KEY.match(given) else ({}, text, None)
+    if fields is None:
+        return {}, text, None  # two thematic breaks with a paragraph between them
+    return {name: value for name, value in fields.items() if value is not None}, body, None
+
+
+def _parse(text: str, parse: Callable[[str], object]) -> object:
+    if len(text) > MAX_FRONT_MATTER:
+        raise Unreadable(f"front matter is longer than {MAX_FRONT_MATTER:,} characters")
+    return parse(text)
 
 
 def _parse_yaml(text: str) -> object:

@@ -179,3 +179,38 @@ def test_what_the_csv_module_writes(read, texts: list[str], kind: str) -> None:
     writer.writerows([str(n), text] for n, text in enumerate(texts))
     found = read(f"t.{kind}", written.getvalue())
     assert [d.text for d in found.documents] == texts
+
+
+@pytest.mark.parametrize(
+    ("content", "metadata"),
+    [
+        ('id;text;"Preis, EUR"\n1;Die Pumpe leckt;3\n', {"Preis, EUR": 3}),
+        ("id\ttext\tsize (l, net)\n1\tDie Pumpe leckt\t3\n", {"size (l, net)": 3}),
+        ("id,text,a;b;c;d\n1,Die Pumpe leckt,3\n", {"a;b;c;d": 3}),
+        ('id|text|"a,b"\n1|Die Pumpe leckt|x,y\n', {"a,b": "x,y"}),
+        ("sep=;\r\nid;text;n\r\n1;Die Pumpe leckt;3\r\n", {"n": 3}),
+        ('"sep=|"\nid|text|n\n1|Die Pumpe leckt|3\n', {"n": 3}),
+        ("\ufeffSEP=\t\r\nid\ttext\tn\r\n1\tDie Pumpe leckt\t3\r\n", {"n": 3}),
+    ],
+)
+def test_what_parts_the_cells(read, content: str, metadata: dict[str, object]) -> None:
+    """Header and rows agree on it, or Excel's own line says it, also in TSV."""
+    for name in ("a.csv", "a.tsv") if "sep" in content.lower() else ("a.csv",):
+        document = read(name, content).document
+        assert (document.id, document.text) == ("1", "Die Pumpe leckt")
+        assert document.metadata == metadata
+
+
+def test_one_column_with_commas(read) -> None:
+    """Of a table of one column, the commas are text; lines are counted from the file's first."""
+    found = read("a.csv", "text\nfirst, second\nthird\n")
+    assert [document.text for document in found.documents] == ["first, second", "third"]
+    assert [d.id for d in read("b.csv", "sep=;\ntext;n\na;1\n").documents] == ["b.csv:3"]
+
+
+def test_nul(read) -> None:
+    """A row with a NUL is refused; a header with one is that of no text."""
+    found = read("a.csv", "id,text\n1,a\x00b\n2,c\n")
+    assert [document.text for document in found.documents] == ["c"]
+    assert [(r.place, r.reason) for r in found.rejections] == [("a.csv:2", "holds a NUL character")]
+    assert "UTF-16" in read("b.csv", "id,text\n1,ab\n".encode("utf-16-le")).rejection.reason

@@ -115,8 +115,12 @@ def test_toml_front_matter() -> None:
     ],
 )
 def test_broken_front_matter(read, front: str, reason: str) -> None:
-    """Front matter that cannot be read is a reason to reject the file."""
-    assert reason in read("a.md", front + "text\n").rejection.reason
+    """Front matter that cannot be read is told, and the text behind it is read."""
+    found = read("a.md", front + "# Heading\n\ntext\n")
+    (rejection,) = found.rejections
+    assert rejection.place == "a.md:front matter"
+    assert reason in rejection.reason
+    assert [(each.title, each.text) for each in found.documents] == [("Heading", "text")]
 
 
 def test_thematic_breaks() -> None:
@@ -142,3 +146,38 @@ def test_large_file(read) -> None:
     document = read("a.md", FILE + "\n" + "word " * (MAX_TRUSTED_BYTES // 5 + 1)).document
     assert document.title == "The first heading"
     assert document.text.startswith(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("front", "reason"),
+    [
+        ("title: Release notes: what changed", "mapping values are not allowed"),
+        ("title: {{title}}", "front matter"),
+        ("# a comment\n\ttitle: x", "front matter"),
+        ("title: " + "x" * 70_000, "longer than"),
+    ],
+)
+def test_front_matter_of_real_notes(read, front: str, reason: str) -> None:
+    """An unquoted colon, a template's braces, a tab, or very long fields cost no note."""
+    found = read("a.md", f"---\n{front}\n---\n\nThe flux capacitor.\n")
+    assert [document.text for document in found.documents] == ["The flux capacitor."]
+    assert reason in found.rejections[0].reason
+
+
+def test_front_matter_that_dots_end(read) -> None:
+    """Three dots end YAML, as its own standard has it."""
+    document = read("a.md", "---\ntitle: T\n...\n\ntext\n\n---\n\nmore\n").document
+    assert (document.title, document.text) == ("T", "text\n\nmore")
+
+
+def test_metadata_that_cannot_be(read) -> None:
+    """Fields that no document can have are told, and the note is read without them."""
+    found = read("a.md", "---\n$where: x\n---\ntext\n")
+    assert [document.metadata for document in found.documents] == [{"format": "markdown"}]
+    assert [each.place for each in found.rejections] == ["a.md:metadata"]
+
+
+def test_paragraph_between_breaks() -> None:
+    """What stands between thematic breaks and is no field is text, also where it is no YAML."""
+    page = b"---\n[One](x): and two: here\n\nThree.\n\n---\nend\n"
+    assert extract(page).text == "One: and two: here\n\nThree.\n\nend"
