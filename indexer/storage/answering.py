@@ -31,6 +31,7 @@ from indexer.storage.blending import Found, by_both, by_words, depth_of
 from indexer.storage.examples import Examples, best_by_example, examples_of, unit_vector
 from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.matching import matching_terms
+from indexer.storage.ordering import best_documents
 from indexer.storage.rows import Rows
 from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, StoredChunk
@@ -112,11 +113,11 @@ def _find(
 ) -> list[list[Found]]:
     """The k best documents of each query, by its mode."""
     if group.mode is Mode.DENSE:
-        return [_by_meaning(own) for own in _nearest_documents(rows, group, watch)]
+        return [_by_meaning(own) for own in _nearest_documents(snapshot, rows, group, watch)]
     assert words is not None
     if group.mode is Mode.LEXICAL:
         return [by_words(snapshot, rows, words, one, group.allowed) for one in group.queries]
-    nearest = _nearest_documents(rows, group, watch)
+    nearest = _nearest_documents(snapshot, rows, group, watch)
     return [
         by_both(snapshot, rows, words, query, own, direction, group.allowed)
         for query, own, direction in zip(group.queries, nearest, group.vectors, strict=True)
@@ -210,31 +211,29 @@ def _examples(snapshot: Snapshot, rows: Rows, query: Query) -> Examples:
 
 
 def _nearest_documents(
-    rows: Rows, group: Group, watch: RecallWatch
+    snapshot: Snapshot, rows: Rows, group: Group, watch: RecallWatch
 ) -> list[list[tuple[float, int]]]:
-    """For each query its k best documents, as the score and row of their best chunk.
+    """For each query its k best documents, as the score and row of their best chunk; ties by id.
 
     Fetches on until k are found, since several of the best rows may be of one document.
     """
     if group.best is not None:
         k = group.queries[0].k
-        return [best_by_example(rows, group.best, k, group.allowed, exact=group.exact)]
+        return [best_by_example(snapshot, rows, group.best, k, group.allowed, exact=group.exact)]
     found: list[list[tuple[float, int]]] = [[] for _ in group.queries]
     waiting = list(range(len(group.queries)))
     depths = group.depths
     fetch = max(depths)
     while waiting:
-        scores, nearest = rows.nearest(
-            group.vectors[waiting], fetch, group.allowed, exact=group.exact
-        )
-        if not group.exact and fetch >= K:
-            query = group.vectors[waiting[0]]
-            watch.offer(Observation(rows, query, group.allowed, scores[0]))
-        for index, own_scores, own_rows in zip(waiting, scores, nearest, strict=True):
-            found[index] = rows.by_document(own_scores, own_rows)[: depths[index]]
-        if nearest.shape[1] < fetch:
-            return found  # that was every row there is
-        waiting = [i for i in waiting if len(found[i]) < depths[i]]
+        nearest = rows.nearest(group.vectors[waiting], fetch, group.allowed, exact=group.exact)
+        short = []
+        for index, (scores, own) in zip(waiting, nearest, strict=True):
+            found[index] = best_documents(snapshot, rows, scores, own, depths[index])
+            if len(found[index]) < depths[index] and len(own) >= fetch:
+                short.append(index)  # else those were all rows there are
+            if not group.exact and fetch >= K:
+                watch.offer(Observation(rows, group.vectors[index], group.allowed, scores))
+        waiting = short
         fetch *= FETCH_MORE
     return found
 

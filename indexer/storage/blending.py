@@ -15,6 +15,8 @@ from indexer.ranking.fusion import convex, reciprocal_ranks
 from indexer.storage.lexical.analyzer import Bag
 from indexer.storage.lexical.bm25 import K1
 from indexer.storage.lexical.snapshot import LexicalSnapshot
+from indexer.storage.nearest import cosines
+from indexer.storage.ordering import order
 from indexer.storage.rows import Rows
 from indexer.storage.store import Snapshot, StoredChunk
 
@@ -86,10 +88,10 @@ def by_both(
     lexical = np.array([scored[number] for number in closest], dtype=np.float64)
     places = _Places(_ranks(numbers, by_meaning), _ranks(numbers, found.tolist()))
     fused = places.fused(query.fusion, dense, lexical)
-    order = np.lexsort((numbers, -fused))[: query.k].tolist()
     at = list(closest.values())
     return [
-        Found(at[i][1], float(fused[i]), places.scores(i, dense, lexical, fused)) for i in order
+        Found(at[i][1], float(fused[i]), places.scores(i, dense, lexical, fused))
+        for i in order(snapshot, numbers.tolist(), fused.tolist(), query.k)
     ]
 
 
@@ -144,17 +146,17 @@ def _documents_of(rows: Rows, allowed: NDArray[np.bool_] | None) -> NDArray[np.b
 def _closest(
     snapshot: Snapshot, rows: Rows, numbers: Sequence[int], direction: Vector
 ) -> dict[int, tuple[float, int]]:
-    """The cosine and row of the best chunk of each of these documents."""
-    owned = snapshot.rows_of(rows.generation, numbers)
+    """The cosine and row of the best chunk of each of these documents, in their order."""
+    owned = [row for _, row in snapshot.rows_of(rows.generation, numbers)]
     if not owned:
         return {}
-    places = [row for _, row in owned]
-    cosines = np.clip(rows.vectors[places] @ direction, -1.0, 1.0)
+    places = np.sort(np.array(owned, dtype=np.int64))
+    scores = cosines(direction[None], rows.vectors, places[None])[0]
     best: dict[int, tuple[float, int]] = {}
-    for (number, row), cosine in zip(owned, cosines.tolist(), strict=True):
-        if number not in best or cosine > best[number][0]:
-            best[number] = (cosine, row)
-    return best
+    for place in np.lexsort((places, -scores)).tolist():
+        row = int(places[place])
+        best.setdefault(int(rows.owners[row]), (float(scores[place]), row))
+    return {number: best[number] for number in numbers if number in best}
 
 
 def _best_chunks(

@@ -512,7 +512,7 @@ def _share_found(index: sealed.Sealed, vectors: Vectors, live: NDArray[np.intp])
         return 1.0
     asked = np.array(vectors[drawn])
     effort = index.measured.effort
-    proposed = index.index.candidates(asked, max(effort.depth, 10), effort.probes)
+    _, proposed = index.index.candidates(asked, max(effort.depth, 10), effort.probes)
     found = 0
     for query, rows in zip(asked, proposed, strict=True):
         rows = rows[(rows >= 0) & (rows < len(vectors))]

@@ -382,7 +382,7 @@ class LocalCollection:
             rows = self._rows
             if rows.index is None:
                 return
-            young = rows.covering()
+            young = rows.covering(rows.index.target)
             with self._following:
                 now = self._rows
                 if now.index and (now.generation, now.stamp) == (rows.generation, rows.stamp):

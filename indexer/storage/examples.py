@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,13 +13,15 @@ from indexer.collection import StoredVectors
 from indexer.documents import Example, ExampleText, Vector, Vectors, normalise
 from indexer.errors import InvalidQuery, InvalidVector, NotFound
 from indexer.ranking.examples import best_scores
+from indexer.storage.nearest import Rows as RowNumbers
+from indexer.storage.nearest import Scores, cosines
+from indexer.storage.ordering import best_documents
 from indexer.storage.rows import Rows
+from indexer.storage.store import Snapshot
 
 FETCH_MORE: Final = 4
 LEAST_FETCH: Final = 100
 """How many rows are looked at near each example at first: most answers need no second look."""
-
-_BLOCK_ROWS: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,45 +74,46 @@ def unit_vector(given: Vector, dimension: int, what: str) -> Vector:
 
 
 def best_by_example(
-    rows: Rows, examples: Examples, k: int, allowed: NDArray[np.bool_] | None, *, exact: bool
+    snapshot: Snapshot,
+    rows: Rows,
+    examples: Examples,
+    k: int,
+    allowed: NDArray[np.bool_] | None,
+    *,
+    exact: bool,
 ) -> list[tuple[float, int]]:
     """The k best documents by ``best_scores``, as the score and row of their best chunk.
 
     Candidates are the rows nearest to each liked example, or farthest from each unliked one where
     nothing is liked; each is scored exactly. More are fetched until no other row could be among
-    the k best: one outside the candidates scores at most as much as the last of the nearest.
+    the k best: one outside the candidates scores less than the last of the nearest.
     """
     directions = examples.liked if len(examples.liked) else -examples.unliked
     fetch = max(k, LEAST_FETCH)
     while True:
-        scores, nearest = rows.nearest(directions, fetch, allowed, exact=exact)
-        found = _scored(rows, examples, np.unique(nearest[nearest >= 0]))[:k]
-        if nearest.shape[1] < fetch:
+        nearest = list(rows.nearest(directions, fetch, allowed, exact=exact))
+        candidates = np.unique(np.concatenate([own for _, own in nearest]))
+        found = best_documents(snapshot, rows, *_scored(rows, examples, candidates), k)
+        if min(len(own) for _, own in nearest) < fetch:
             return found  # those were all rows there are
-        if len(found) == k and found[-1][0] >= _bound(examples, scores, nearest):
+        if len(found) == k and found[-1][0] >= _bound(examples, nearest):
             return found
         fetch *= FETCH_MORE
 
 
-def _bound(
-    examples: Examples, scores: NDArray[np.float32], nearest: NDArray[np.int64]
-) -> np.float32:
-    """What a row that is near no example can score at most."""
-    last = np.where(nearest >= 0, scores, np.inf).min(axis=1)
-    return np.float32(last.max() if len(examples.liked) else last.min())
+def _bound(examples: Examples, nearest: Sequence[tuple[Scores, RowNumbers]]) -> float:
+    """What a row that is near no example scores less than."""
+    last = [float(scores[-1]) for scores, _ in nearest]
+    return max(last) if len(examples.liked) else min(last)
 
 
-def _scored(
-    rows: Rows, examples: Examples, candidates: NDArray[np.int64]
-) -> list[tuple[float, int]]:
-    """The documents of these rows, best first."""
-    scores = np.empty(len(candidates), dtype=np.float32)
-    for start in range(0, len(candidates), _BLOCK_ROWS):
-        part = slice(start, start + _BLOCK_ROWS)
-        vectors = rows.vectors[candidates[part]]
-        scores[part] = best_scores(
-            np.clip(vectors @ examples.liked.T, -1.0, 1.0),
-            np.clip(vectors @ examples.unliked.T, -1.0, 1.0),
+def _scored(rows: Rows, examples: Examples, candidates: RowNumbers) -> tuple[Scores, RowNumbers]:
+    """The scores of these rows, with the rows, best first."""
+    scores = best_scores(
+        *(
+            cosines(side, rows.vectors, np.tile(candidates, (len(side), 1))).T
+            for side in (examples.liked, examples.unliked)
         )
+    )
     order = np.lexsort((candidates, -scores))
-    return rows.by_document(scores[order], candidates[order])
+    return scores[order], candidates[order]

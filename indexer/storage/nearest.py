@@ -1,9 +1,9 @@
 """Nearest rows by inner product: the one place that knows FAISS.
 
-Vectors have unit length, so the inner product is the cosine. :func:`exact_search` compares with
-every allowed row. A :class:`Compressed` index finds candidates among the rows it holds, and
-:func:`approximate_search` scores those candidates exactly, from the float32 vectors, together
-with all rows that came later. What a kind of index can do is a line of :data:`RECIPES`.
+Vectors have unit length, so the inner product is the cosine. :func:`cosines` says what a score
+is. :func:`exact_search` compares with every allowed row. A :class:`Compressed` index finds
+candidates among the rows it holds, see :mod:`indexer.storage.proposing`. What a kind of index can
+do is a line of :data:`RECIPES`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.collection import IndexKind
-from indexer.documents import Vectors
+from indexer.documents import Vector, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
@@ -36,17 +36,6 @@ Allowed: TypeAlias = NDArray[np.bool_]
 GATHER_SHARE: Final = 0.05
 """Below this share of allowed rows, gathering them is cheaper than scanning with a bitmap."""
 
-FILTERED_DEPTH: Final = 2
-FILTERED_MOST: Final = 800
-"""So many times as many rows are scored under a filter, whose rows may lie unlike the rest; but
-no more than this for it, as those that pass have fewer near them."""
-
-FILTERED_SHARE: Final = 0.9
-"""Above this share of allowed rows, the others are hardly a filter's doing but deleted rows."""
-
-MAX_FETCH_SHARE: Final = 0.25
-"""Where more than this share of the rows would be fetched, all are scored exactly instead."""
-
 MATRIX_QUERIES: Final = 8
 """So many queries or more are compared with all rows by NumPy's matrix product.
 
@@ -57,6 +46,11 @@ _PRODUCT_ROWS: Final = 512
 _PRODUCT_COLUMNS: Final = 16_384
 _RANGE_QUERIES: Final = 256
 _FEW: Final = 4
+_MORE: Final = 6
+_SCANNED: Final = MATRIX_QUERIES - 1
+ROUNDING: Final = 4e-6
+"""By how much a product may differ from a score: 2e-7 was the most of 35,000 tries."""
+
 _TRAINING_ROWS: Final = 65_536
 _ROWS_PER_LIST: Final = 40
 """What FAISS wants to have at least, to train a list; see its ClusteringParameters."""
@@ -209,17 +203,18 @@ class Compressed:
 
     def candidates(
         self, queries: Vectors, count: int, probes: int, allowed: Allowed | None = None
-    ) -> Rows:
-        """(q, count) rows that may be the nearest, -1 where there are no more.
+    ) -> tuple[Scores, Rows]:
+        """(q, count) rows that may be the nearest, best first, -1 where there are no more.
 
+        With the scores that the index gives them: rows with equal codes have equal ones.
         Raises InvalidInput if the kind takes no set of allowed rows and there is one.
         """
         if allowed is not None and not RECIPES[self.kind].selects:
             raise InvalidInput(f"an index of kind {self.kind} takes no set of allowed rows")
         bitmap = None if allowed is None else np.packbits(allowed, bitorder="little")
         parameters = self._parameters(probes, bitmap)
-        rows: Rows = self._index.search(queries, count, params=parameters)[1]
-        return rows
+        found: tuple[Scores, Rows] = self._index.search(queries, count, params=parameters)
+        return found
 
     def _parameters(self, probes: int, bitmap: NDArray[np.uint8] | None) -> Any:  # noqa: ANN401
         """Search parameters of this one call: a shared index is never written to."""
@@ -233,85 +228,36 @@ class Compressed:
         return None
 
 
-def approximate_search(
-    index: Compressed,
-    effort: Effort,
-    queries: Vectors,
-    vectors: Vectors,
-    k: int,
-    allowed: Allowed | None = None,
-    young: Compressed | None = None,
-    thresholds: Thresholds = DEFAULT,
-) -> tuple[Scores, Rows]:
-    """The k best of the rows that the index proposes and of all rows it does not hold.
+def cosines(queries: Vectors, vectors: Vectors, rows: Rows) -> Scores:
+    """(q, m) the cosines of each query and its own rows, (q, m); -1 where a row is -1.
 
-    As :func:`exact_search`, with scores as exact, but a row may be missed. A result is short of
-    k only if fewer rows are allowed. Few allowed rows are scored exactly, and are never missed.
-    ``young`` is an index over the first of the rows that came later, which then proposes, too.
+    This is what a score is: each search ends with it, or with what is rounded as it is, so that
+    a pair has the same score wherever it is computed. A matrix product's rounding depends on
+    where in it a row is.
     """
-    queries = np.ascontiguousarray(queries, dtype=np.float32)
-    proposed: list[Rows] = []
-    reached = 0
-    parts = (
-        (index, effort, thresholds.gather_rows),
-        (young, Effort(0, thresholds.young_depth), thresholds.young_depth),
-    )
-    with _threads_for(queries):
-        for part, own, few in parts:
-            if part is None:
-                break
-            inside = None if allowed is None else allowed[reached : reached + part.rows]
-            rows = _propose(part, own, queries, k, inside, few)
-            if rows is None:
-                break
-            proposed.append(np.where(rows < 0, rows, rows + reached) if reached else rows)
-            reached += part.rows
-        if not proposed:
-            return exact_search(queries, vectors, k, allowed, thresholds)
-        found = score_rows(queries, vectors, np.concatenate(proposed, axis=1), k)
-    if reached == len(vectors):
-        return found
-    rest = None if allowed is None else allowed[reached:]
-    scores, rows = exact_search(queries, vectors[reached:], k, rest, thresholds)
-    return _merged([found, (scores, rows + reached)], k)
-
-
-def _propose(
-    index: Compressed, effort: Effort, queries: Vectors, k: int, allowed: Allowed | None, few: int
-) -> Rows | None:
-    """(q, m) rows worth scoring, -1 behind the last: the best ones that are allowed.
-
-    An index that takes no set of allowed rows is asked for more. None where it is as well to
-    score all allowed rows, as where there are only a ``few``.
-    """
-    held = index.rows
-    inside = held if allowed is None else int(np.count_nonzero(allowed))
-    depth = max(effort.depth, 4 * k)
-    if inside < FILTERED_SHARE * held:
-        depth = max(depth, min(FILTERED_DEPTH * depth, FILTERED_MOST))
-    fetch = depth if inside == held else int(1.2 * depth * held / max(inside, 1)) + 1
-    if inside <= max(few, k) or fetch > MAX_FETCH_SHARE * held:
-        return None
-    if allowed is None:
-        return index.candidates(queries, depth, effort.probes)
-    if RECIPES[index.kind].selects:
-        return index.candidates(queries, depth, effort.probes, allowed)
-    return _only(index.candidates(queries, fetch, effort.probes), allowed, depth)
-
-
-def _only(rows: Rows, allowed: Allowed, depth: int) -> Rows:
-    """The first ``depth`` allowed rows of each line, in order, -1 behind them."""
-    kept = np.full((len(rows), depth), -1, dtype=np.int64)
-    for line, own in zip(kept, rows, strict=True):
-        passing = own[(own >= 0) & allowed[own]][:depth]
-        line[: len(passing)] = passing
-    return kept
+    rows = np.ascontiguousarray(rows)
+    scores = np.empty(rows.shape, dtype=np.float32)
+    with threads_for(queries):
+        faiss.fvec_inner_products_by_idx(
+            faiss.swig_ptr(scores),
+            faiss.swig_ptr(np.ascontiguousarray(queries, dtype=np.float32)),
+            faiss.swig_ptr(np.ascontiguousarray(vectors)),
+            faiss.swig_ptr(rows),
+            vectors.shape[1],
+            *rows.shape,
+        )
+    return scores.clip(-1.0, 1.0)
 
 
 def score_rows(queries: Vectors, vectors: Vectors, rows: Rows, k: int) -> tuple[Scores, Rows]:
-    """The k best of the given rows, (q, m) with -1 behind the last, by their exact cosine."""
+    """The k best of the given rows, (q, m) with -1 where there is none, as :func:`cosines` has it.
+
+    A result ends with -1 where fewer were given.
+    """
     k = min(k, rows.shape[1])
     scores, best = _empty(len(queries), k)
+    if len(rows) and rows.min(initial=0) < 0:  # FAISS reads a line up to its first -1
+        rows = -np.sort(-rows, axis=1)
     rows = np.ascontiguousarray(rows)
     faiss.knn_inner_products_by_idx(
         faiss.swig_ptr(queries),
@@ -350,18 +296,18 @@ def exact_search(
     gathered = min(max(GATHER_SHARE * len(vectors), thresholds.gather_rows), len(vectors) // 2)
     if allowed is not None and count <= gathered:
         members = np.flatnonzero(allowed)
-        with _threads_for(queries):
+        with threads_for(queries):
             if len(queries) == 1:
                 return score_rows(queries, vectors, members[None], k)
             scores, places = _compare(queries, vectors[members], k, None)
         return _ordered(scores, members[places])
     selector = None if allowed is None or count == len(vectors) else allowed
-    with _threads_for(queries):
+    with threads_for(queries):
         return _ordered(*_compare(queries, vectors, k, selector))
 
 
 @contextmanager
-def _threads_for(queries: Vectors) -> Iterator[None]:
+def threads_for(queries: Vectors) -> Iterator[None]:
     """One query is answered by the calling thread alone.
 
     It would wait for others, on busy cores for long, which can hardly help: comparing it with
@@ -379,9 +325,16 @@ def _threads_for(queries: Vectors) -> Iterator[None]:
 def _compare(
     queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
 ) -> tuple[Scores, Rows]:
-    if len(queries) >= MATRIX_QUERIES:
-        parts = [_multiply(part, vectors, k, allowed) for part in batches(queries, _PRODUCT_ROWS)]
-        return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
+    if len(queries) < MATRIX_QUERIES:
+        return _compare_pairs(queries, vectors, k, allowed)
+    parts = [_multiply(part, vectors, k, allowed) for part in batches(queries, _PRODUCT_ROWS)]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
+
+
+def _compare_pairs(
+    queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
+) -> tuple[Scores, Rows]:
+    """The k best of the allowed rows for fewer than MATRIX_QUERIES: FAISS compares each pair."""
     scores, rows = _empty(len(queries), k)
     selector = None
     if allowed is not None:
@@ -406,9 +359,23 @@ def _multiply(
 ) -> tuple[Scores, Rows]:
     """The k best of the allowed rows, found by matrix products of bounded size.
 
-    Scores are then computed row by row: a product's rounding depends on where in it a row is,
-    but equal rows are to have equal scores.
+    A few more than k are, and are scored anew. Where a row that was left out may still be as
+    good as the k-th, as one of many copies may, the query is compared with each row.
     """
+    products, rows = _best_products(queries, vectors, k + _MORE, allowed)
+    scores, best = score_rows(queries, vectors, rows, k)
+    if rows.shape[1] < k + _MORE:
+        return scores, best  # those were all
+    unsure = np.flatnonzero(scores[:, -1] <= products[:, -1] + ROUNDING)
+    for part in np.split(unsure, range(_SCANNED, len(unsure), _SCANNED)):
+        scores[part], best[part] = _ordered(*_compare_pairs(queries[part], vectors, k, allowed))
+    return scores, best
+
+
+def _best_products(
+    queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
+) -> tuple[Scores, Rows]:
+    """The k allowed rows of the largest products, with these; all, where there are fewer."""
     scores, rows = _empty(len(queries), 0)
     for start in range(0, len(vectors), _PRODUCT_COLUMNS):
         part = vectors[start : start + _PRODUCT_COLUMNS]
@@ -420,7 +387,7 @@ def _multiply(
             products = queries @ part.T
             line, place = np.nonzero(products >= _bar(scores, products, k)[:, None])
             scores, rows = _joined(scores, rows, line, products[line, place], members[place], k)
-    return score_rows(queries, vectors, rows, k)
+    return scores, rows
 
 
 def _bar(scores: Scores, products: Scores, k: int) -> Scores:
@@ -451,7 +418,7 @@ def _empty(queries: int, k: int) -> tuple[Scores, Rows]:
     return np.empty((queries, k), dtype=np.float32), np.empty((queries, k), dtype=np.int64)
 
 
-def _merged(parts: list[tuple[Scores, Rows]], k: int) -> tuple[Scores, Rows]:
+def merged(parts: list[tuple[Scores, Rows]], k: int) -> tuple[Scores, Rows]:
     """The k best of several results for the same queries."""
     scores = np.concatenate([part[0] for part in parts], axis=1)
     rows = np.concatenate([part[1] for part in parts], axis=1)
@@ -461,9 +428,10 @@ def _merged(parts: list[tuple[Scores, Rows]], k: int) -> tuple[Scores, Rows]:
 
 def _ordered(scores: Scores, rows: Rows) -> tuple[Scores, Rows]:
     """Both sorted by score, ties by row, no row (-1) last; scores clipped to cosines."""
+    scores = scores.clip(-1.0, 1.0)
     order = np.lexsort((rows, np.where(rows < 0, np.inf, -scores)))
     line = np.arange(len(order))[:, None]
-    return scores[line, order].clip(-1.0, 1.0), rows[line, order]
+    return scores[line, order], rows[line, order]
 
 
 def batches(vectors: Vectors, size: int) -> Iterator[Vectors]:
@@ -482,34 +450,52 @@ def use_threads(count: int) -> None:
     faiss.omp_set_num_threads(count)
 
 
+def are_near(query: Vector, vectors: Vectors, least: float) -> Allowed:
+    """(n,) whether the score of each row, (n, d), for a query, (d,), is ``least`` or more."""
+    near = np.empty(len(vectors), dtype=np.bool_)
+    for start in range(0, len(vectors), _BATCH_ROWS):
+        products = vectors[start : start + _BATCH_ROWS] @ query
+        own = near[start : start + _BATCH_ROWS]
+        own[:] = products >= least
+        unsure = np.flatnonzero(np.abs(products - np.float32(least)) <= ROUNDING)
+        if len(unsure):
+            scores = cosines(query[None], vectors, unsure[None] + start)[0]
+            own[unsure] = scores.astype(np.float64) >= least
+    return near
+
+
 def near_rows(
     queries: Vectors, vectors: Vectors, least: float
 ) -> Iterator[tuple[Rows, Rows, Scores]]:
-    """All pairs of a query's place and a row whose cosine is above ``least``, part by part.
+    """All pairs of a query's place and a row whose score is ``least`` or more, part by part.
 
     ``queries`` is (q, d) and ``vectors`` (n, d), float32 unit rows. However many pairs there are,
-    memory is bounded: each part is of a block of rows.
+    memory is bounded: each part is of a block of rows. By products: FAISS's own search takes
+    those only from 128,000 queries times dimensions on, and else 2.5 times as long.
     """
     for first in range(0, len(queries), _RANGE_QUERIES):
-        part = np.ascontiguousarray(queries[first : first + _RANGE_QUERIES], dtype=np.float32)
+        part = queries[first : first + _RANGE_QUERIES]
         for start in range(0, len(vectors), _PRODUCT_COLUMNS):
-            rows = np.ascontiguousarray(vectors[start : start + _PRODUCT_COLUMNS])
-            found = faiss.RangeSearchResult(len(part))
-            faiss.range_search_inner_product(
-                faiss.swig_ptr(part),
-                faiss.swig_ptr(rows),
-                rows.shape[1],
-                len(part),
-                len(rows),
-                least,
-                found,
-            )
-            ends = np.array(faiss.rev_swig_ptr(found.lims, len(part) + 1)).astype(np.int64)
-            total = int(ends[-1])
-            if total:
-                places = np.repeat(np.arange(first, first + len(part)), np.diff(ends))
-                labels = np.array(faiss.rev_swig_ptr(found.labels, total))
-                yield places, labels + start, np.array(faiss.rev_swig_ptr(found.distances, total))
+            products = part @ vectors[start : start + _PRODUCT_COLUMNS].T
+            places, rows = np.nonzero(products >= least - ROUNDING)
+            if not len(places):
+                continue
+            rows += start
+            scores = _scores_of_pairs(part, vectors, places, rows)
+            near = scores.astype(np.float64) >= least
+            if near.any():
+                yield places[near] + first, rows[near], scores[near]
+
+
+def _scores_of_pairs(queries: Vectors, vectors: Vectors, places: Rows, rows: Rows) -> Scores:
+    """(m,) the score of each pair of a query's place and a row, by place."""
+    ends = np.flatnonzero(np.diff(places)) + 1
+    return np.concatenate(
+        [
+            cosines(queries[own[0]][None], vectors, theirs[None])[0]
+            for own, theirs in zip(np.split(places, ends), np.split(rows, ends), strict=True)
+        ]
+    )
 
 
 def cluster_directions(vectors: Vectors, count: int, seed: int) -> Vectors:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -15,11 +15,13 @@ from indexer.collection import IndexKind
 from indexer.documents import Vector, Vectors
 from indexer.embedding.embedder import Identity
 from indexer.storage import sealed
-from indexer.storage.nearest import Compressed, Scores, approximate_search, exact_search
+from indexer.storage.nearest import Compressed, Effort, Scores, are_near, cosines, exact_search
 from indexer.storage.nearest import Rows as RowNumbers
+from indexer.storage.proposing import Layer, approximate_search
 from indexer.storage.sealed import Sealed
 from indexer.storage.store import Block, Generation, Owners, Snapshot
 from indexer.storage.thresholds import DEFAULT, Thresholds
+from indexer.storage.tuning import draw_probe, tune
 from indexer.storage.vectors import BLOCK_ROWS, VectorFile
 from indexer.storage.writing import NOBODY
 
@@ -45,7 +47,7 @@ class Rows:
     live: NDArray[np.bool_] | None
     index: Sealed | None
     stamp: int
-    young: Compressed | None = None
+    young: Layer | None = None
     thresholds: Thresholds = DEFAULT
 
     @property
@@ -61,39 +63,90 @@ class Rows:
     @property
     def uncovered(self) -> int:
         """How many rows no index holds, so that searches compare each; 0 where that is wanted."""
-        return self.late - (self.young.rows if self.young else 0) if self.index else 0
+        return self.late - (self.young.index.rows if self.young else 0) if self.index else 0
 
-    def covering(self) -> Compressed:
-        """An index over all rows that came after the index was sealed; ``young`` with the rest."""
+    def covering(self, target: float) -> Layer:
+        """An index over all rows that came after the index was sealed; ``young`` with the rest.
+
+        It is searched hard enough for the recall that is the target.
+        """
         first = len(self.owners) - self.late
+        vectors, live = self.vectors[first:], None if self.live is None else self.live[first:]
         if self.young is None:
-            return Compressed.build(IndexKind.SCAN, self.vectors[first:])
-        return self.young.extended(self.vectors[first + self.young.rows :])
+            index = Compressed.build(IndexKind.SCAN, vectors)
+        else:
+            index = self.young.index.extended(vectors[self.young.index.rows :])
+        depth = self.thresholds.young_depth
+        if live is None or live.any():
+            always = replace(self.thresholds, gather_rows=depth)
+            probe = draw_probe(vectors, live)
+            depth = max(depth, tune(index, vectors, probe, target, live, always).effort.depth)
+        return Layer(index, Effort(0, depth))
 
     def nearest(
         self, queries: Vectors, k: int, allowed: NDArray[np.bool_] | None, *, exact: bool
+    ) -> Iterator[tuple[Scores, RowNumbers]]:
+        """For each query its k nearest allowed rows and those that tie with the last, best first.
+
+        Scores and rows, (m,) each, equal scores by row; m is less than k only if fewer rows are
+        allowed. All rows that tie if ``exact``, else those that the index found.
+        """
+        found = self._search(queries, k, k + 1, allowed, exact=exact)
+        for query, scores, rows in zip(queries, *found, strict=True):
+            if len(rows) <= k or rows[k] < 0 or scores[k] < scores[k - 1]:
+                yield scores[:k], rows[:k]
+            else:
+                yield self._with_ties(query, k, scores[k], allowed, exact=exact)
+
+    def _with_ties(
+        self,
+        query: Vector,
+        k: int,
+        least: np.float32,
+        allowed: NDArray[np.bool_] | None,
+        *,
+        exact: bool,
     ) -> tuple[Scores, RowNumbers]:
-        """The k nearest allowed rows of each query, (q, k), -1 where the index found no more."""
+        """The rows, best first, whose score is ``least``, the k-th best one, or more."""
+        if not exact and self.index is not None:
+            found = self._search(query[None], k, max(TIES, 4 * k), allowed, exact=False)
+            scores, rows = found[0][0], found[1][0]
+            tied = (rows >= 0) & (scores >= least)
+            return scores[tied], rows[tied]
+        near = are_near(query, self.vectors, float(least))
+        rows = np.flatnonzero(near if allowed is None else near & allowed)
+        scores = cosines(query[None], self.vectors, rows[None])[0]
+        order = np.lexsort((rows, -scores))
+        return scores[order], rows[order]
+
+    def _search(
+        self,
+        queries: Vectors,
+        k: int,
+        keep: int,
+        allowed: NDArray[np.bool_] | None,
+        *,
+        exact: bool,
+    ) -> tuple[Scores, RowNumbers]:
+        """The ``keep`` best rows of each query that were found where k are looked for."""
         if exact or self.index is None:
-            return exact_search(queries, self.vectors, k, allowed, self.thresholds)
+            return exact_search(queries, self.vectors, keep, allowed, self.thresholds)
         return approximate_search(
-            self.index.index,
-            self.index.measured.effort,
+            Layer(self.index.index, self.index.measured.effort),
             queries,
             self.vectors,
             k,
             allowed,
             self.young,
             self.thresholds,
+            keep,
         )
 
     def count_near(self, query: Vector, least: float, allowed: NDArray[np.bool_] | None) -> int:
-        """How many documents have an allowed row whose cosine to the query is ``least`` or more."""
+        """How many documents have an allowed row whose score for the query is ``least`` or more."""
+        close = are_near(query, self.vectors, least)
         near = np.zeros(self.last_number + 1, dtype=np.bool_)
-        for start in range(0, len(self.owners), _BLOCK_ROWS):
-            part = slice(start, start + _BLOCK_ROWS)
-            close = self.vectors[part] @ query >= least
-            near[self.owners[part][close if allowed is None else close & allowed[part]]] = True
+        near[self.owners[close if allowed is None else close & allowed]] = True
         return int(np.count_nonzero(near))
 
     def by_document(self, scores: Scores, nearest: RowNumbers) -> list[tuple[float, int]]:
@@ -107,7 +160,9 @@ class Rows:
         return list(first.values())
 
 
-_BLOCK_ROWS: Final = 65_536
+TIES: Final = 1_024
+"""So many rows that an index proposes are looked at, at least, for those that tie."""
+
 VECTORS: Final = "vectors.f32"
 
 

@@ -370,6 +370,14 @@ class Snapshot:
         )
         return {row[0]: _document(row) for row in rows}
 
+    def ids_of(self, numbers: Iterable[int]) -> dict[int, str]:
+        """The ids of those of these documents that exist."""
+        found = self._connection.execute(
+            "SELECT number, id FROM documents WHERE number IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(numbers)),),
+        )
+        return dict(found.fetchall())
+
     def ids(self) -> list[tuple[int, str]]:
         """Number and id of every document."""
         return self._connection.execute("SELECT number, id FROM documents").fetchall()

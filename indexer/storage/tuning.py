@@ -22,13 +22,16 @@ from indexer.storage.nearest import (
     Compressed,
     Effort,
     Scores,
-    approximate_search,
     exact_search,
 )
+from indexer.storage.proposing import Layer, approximate_search
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
 K: Final = 10
 QUERIES: Final = 256
+DRAWN: Final = 4
+"""So many times as many vectors are drawn, since copies among them ask for the same."""
+
 _Z: Final = 1.96
 _TIE: Final = 1e-6
 
@@ -62,14 +65,22 @@ class Probe:
 
 
 def draw_probe(vectors: Vectors, allowed: Allowed | None = None, seed: int = 0) -> Probe:
-    """Stored vectors as queries; the nearest of each, itself, is left out of what is to be found.
+    """Stored vectors, no two equal, as queries; the nearest of each, itself, is not looked for.
 
     So they ask what a document that is not stored yet would ask.
     """
     rng = np.random.default_rng(seed)
     members = np.arange(len(vectors)) if allowed is None else np.flatnonzero(allowed)
-    queries: Vectors = np.array(vectors[np.sort(rng.permutation(members)[:QUERIES])])
+    drawn = np.sort(rng.permutation(members)[: DRAWN * QUERIES])
+    queries: Vectors = _distinct(np.array(vectors[drawn]))
+    queries = queries[np.sort(rng.permutation(len(queries))[:QUERIES])]
     return Probe(queries, exact_search(queries, vectors, K + 1, allowed)[0][:, 1:])
+
+
+def _distinct(vectors: Vectors) -> Vectors:
+    """The vectors without those that equal an earlier one."""
+    first = {vector.tobytes(): place for place, vector in reversed(list(enumerate(vectors)))}
+    return vectors[sorted(first.values())]
 
 
 def tune(
@@ -104,7 +115,7 @@ def measure(
     for query, nearest in zip(probe.queries, probe.nearest, strict=True):
         start = time.perf_counter()
         scores, _ = approximate_search(
-            index, effort, query[None], vectors, K + 1, allowed, thresholds=thresholds
+            Layer(index, effort), query[None], vectors, K + 1, allowed, thresholds=thresholds
         )
         times.append(time.perf_counter() - start)
         shares.append(share_found(scores[0, 1:], nearest))

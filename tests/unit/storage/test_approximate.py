@@ -13,9 +13,9 @@ from indexer.storage.nearest import (
     RECIPES,
     Compressed,
     Effort,
-    approximate_search,
     exact_search,
 )
+from indexer.storage.proposing import Layer, approximate_search
 from indexer.storage.sealed import build
 from indexer.storage.tuning import draw_probe, estimate_recall, measure, share_found, tune
 
@@ -43,9 +43,9 @@ def index(request: pytest.FixtureRequest, vectors: Vectors) -> Compressed:
     return Compressed.build(request.param, vectors[: ROWS - 1000])
 
 
-def thorough(index: Compressed) -> Effort:
-    """The most an index of this kind can try."""
-    return RECIPES[index.kind].efforts[-1]
+def thorough(index: Compressed) -> Layer:
+    """An index that tries the most it can."""
+    return Layer(index, RECIPES[index.kind].efforts[-1])
 
 
 @pytest.mark.parametrize("share", [None, 0.7, 0.3, 0.05, 0.001])
@@ -56,7 +56,7 @@ def test_k_hits_with_exact_scores_at_any_filter(
     """Whatever is allowed, k allowed rows come back, best first, scored as exact search would."""
     asked = clustered(queries, seed=5)
     allowed = None if share is None else np.random.default_rng(3).random(ROWS) < share
-    scores, rows = approximate_search(index, thorough(index), asked, vectors, 10, allowed)
+    scores, rows = approximate_search(thorough(index), asked, vectors, 10, allowed)
     expected, _ = exact_search(asked, vectors, 10, allowed)
     assert scores.shape == expected.shape
     assert (rows >= 0).all()
@@ -71,9 +71,7 @@ def test_k_hits_with_exact_scores_at_any_filter(
 def test_rows_that_came_late_are_found(index: Compressed, vectors: Vectors) -> None:
     """A row behind the index is as findable as one inside."""
     for row in (ROWS - 1, ROWS - 1000, 5):
-        scores, rows = approximate_search(
-            index, thorough(index), vectors[row : row + 1], vectors, 1, None
-        )
+        scores, rows = approximate_search(thorough(index), vectors[row : row + 1], vectors, 1, None)
         assert rows[0, 0] == row
         assert scores[0, 0] == pytest.approx(1, abs=1e-6)
 
@@ -88,7 +86,7 @@ def test_a_young_index_proposes_the_first_of_late_rows(share: float | None) -> N
     asked = clustered(50, seed=5)
     expected, places = exact_search(asked, vectors, 10, allowed)
     scores, rows = approximate_search(
-        index, thorough(index), asked, vectors, 10, allowed, young=young
+        thorough(index), asked, vectors, 10, allowed, young=Layer(young, Effort(0, 400))
     )
     assert allowed is None or allowed[rows].all()
     exact = np.einsum("qd,qkd->qk", asked.astype(np.float64), vectors[rows].astype(np.float64))
@@ -103,18 +101,20 @@ def test_an_index_comes_back_from_bytes(index: Compressed, vectors: Vectors) -> 
     """Encoded and decoded it proposes the same rows."""
     copy = Compressed.decode(index.kind, index.encode(), "copy")
     asked = clustered(3, seed=6)
-    np.testing.assert_array_equal(copy.candidates(asked, 20, 64), index.candidates(asked, 20, 64))
+    np.testing.assert_array_equal(
+        copy.candidates(asked, 20, 64)[1], index.candidates(asked, 20, 64)[1]
+    )
     with pytest.raises(Damaged, match="rubbish is not an index"):
         Compressed.decode(index.kind, np.zeros(100, dtype=np.uint8), "rubbish")
 
 
 def test_an_extended_copy_leaves_the_original(index: Compressed, vectors: Vectors) -> None:
     """Rows are added to a copy; searches of the original go on as before."""
-    before = index.candidates(vectors[:2], 5, 64)
+    before = index.candidates(vectors[:2], 5, 64)[1]
     longer = index.extended(vectors[index.rows :])
     assert (longer.rows, index.rows) == (ROWS, ROWS - 1000)
-    np.testing.assert_array_equal(index.candidates(vectors[:2], 5, 64), before)
-    _, rows = approximate_search(longer, thorough(longer), vectors[-1:], vectors, 1, None)
+    np.testing.assert_array_equal(index.candidates(vectors[:2], 5, 64)[1], before)
+    _, rows = approximate_search(thorough(longer), vectors[-1:], vectors, 1, None)
     assert rows[0, 0] == ROWS - 1
 
 
@@ -134,7 +134,7 @@ def test_any_dimension_can_be_compressed(dimension: int) -> None:
     for kind in (IndexKind.REDUCED, IndexKind.SCAN, IndexKind.PARTITIONED):
         index = Compressed.build(kind, vectors)
         effort = RECIPES[kind].efforts[-1]
-        _, rows = approximate_search(index, effort, vectors[:5], vectors, 1, None)
+        _, rows = approximate_search(Layer(index, effort), vectors[:5], vectors, 1, None)
         assert rows[:, 0].tolist() == [0, 1, 2, 3, 4]
 
 
@@ -147,7 +147,7 @@ def test_what_all_vectors_share_does_not_drown_the_rest() -> None:
     recall = {}
     for kind in (IndexKind.REDUCED, IndexKind.SCAN):
         index = Compressed.build(kind, vectors)
-        scores, _ = approximate_search(index, Effort(0, 400), asked, vectors, 10)
+        scores, _ = approximate_search(Layer(index, Effort(0, 400)), asked, vectors, 10)
         shares = [share_found(own, nearest) for own, nearest in zip(scores, best, strict=True)]
         recall[kind] = np.mean(shares)
     assert recall[IndexKind.REDUCED] >= recall[IndexKind.SCAN] + 0.2, recall
@@ -174,7 +174,7 @@ def test_tuning_reaches_the_target_or_says_so(index: Compressed, vectors: Vector
         assert measure(index, efforts[place - 1], inside, probe, None).recall.low < 0.9
     asked = clustered(200, seed=9)
     expected, _ = exact_search(asked, inside, 10)
-    scores, _ = approximate_search(index, tuned.effort, asked, inside, 10)
+    scores, _ = approximate_search(Layer(index, tuned.effort), asked, inside, 10)
     found = [share_found(own, best) for own, best in zip(scores, expected, strict=True)]
     assert np.mean(found) >= 0.87
 
