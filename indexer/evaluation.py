@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
@@ -55,6 +57,9 @@ ORDINARY_K: Final = 10
 LEAST_DEPTH: Final = 100
 DEFAULT_DEPTH: Final = 1_000
 """How many hits TREC and BEIR take average precision over."""
+
+
+_GRADE: Final = re.compile(r"\s*[+-]?[0-9]+\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +263,8 @@ def _json(value: object) -> object:
 def read_dataset(folder: Path, split: str = "test") -> Dataset:
     """The dataset of a folder in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/<split>.tsv.
 
-    The first line of the judgements is a header, whatever it says. Of two judgements of one pair,
+    The judgements may have a header line, and may be in TREC's form (query, 0, document, grade,
+    between spaces). Of two judgements of one pair,
     or two queries of one id, the later wins, as in BEIR. Queries without a judgement are left out.
     Raises Unreadable, naming file and line, for what is missing or malformed.
     """
@@ -456,23 +462,41 @@ def _read_qrels(folder: Path, split: str) -> Qrels:
         there = ", ".join(sorted(found.stem for found in path.parent.glob("*.tsv"))) or "none"
         raise Unreadable(f"{path}: no such file; splits there are: {there}")
     qrels: dict[str, dict[str, int]] = {}
-    for place, row in _read_table(path):
+    for place, row in _judgements(path):
         query, document, relevance = _parse_judgement(place, row)
         qrels.setdefault(query, {})[document] = relevance
     if not qrels:
-        raise Unreadable(f"{path}: no judgement after the header line")
+        raise Unreadable(f"{path}: no judgement in it")
     return qrels
 
 
 def _read_table(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """The rows after the first, each with its place; blank lines left out."""
+    """The rows, each with its place; blank lines left out."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter="\t")
-            next(reader, None)
             yield from ((f"{path}:{reader.line_num}", row) for row in reader if row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise Unreadable(f"{path}: {error}") from error
+
+
+def _judgements(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Query, document and grade of each row but a header, with its place.
+
+    The first row tells the form: TREC's has four cells between spaces or tabs, the second unused.
+    """
+    rows = _read_table(path)
+    first = next(rows, None)
+    if first is None:
+        return
+    cells = " ".join(first[1]).split()
+    if len(cells) == 4 and _GRADE.fullmatch(cells[3]):
+        for place, row in chain([first], rows):
+            query, *rest = " ".join(row).split() or [""]
+            yield place, [query, *rest[1:]]
+        return
+    is_header = len(first[1]) != 3 or not _GRADE.fullmatch(first[1][2])
+    yield from rows if is_header else chain([first], rows)
 
 
 def _parse_judgement(place: str, row: Sequence[str]) -> tuple[str, str, int]:

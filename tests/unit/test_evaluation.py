@@ -70,11 +70,26 @@ class TestReadDataset:
             {"1": {"d1": 2, "d2": 0}, "3": {"d1": 1}},
         )
 
-    def test_the_first_line_is_a_header_whatever_it_says(self, tmp_path: Path) -> None:
-        """A first line that looks like a judgement is skipped all the same."""
-        queries = lines({"_id": "1", "text": "one"}, {"_id": "2", "text": "two"})
-        folder = write_dataset(tmp_path / "d", queries, "1\td1\t1\n2\td2\t1\n")
-        assert read_dataset(folder).qrels == {"2": {"d2": 1}}
+    @pytest.mark.parametrize(
+        "judgements",
+        [
+            "1\td\t2\n1\te\t-1\n",
+            "query-id\tcorpus-id\tscore\n1\td\t2\n1\te\t-1\n",
+            "any line\n1\td\t2\n1\te\t-1\n",
+            "1 0 d 2\n1 0 e -1\n",
+            "1\tQ0\td\t2\n1\tQ0\te\t-1\n",
+        ],
+    )
+    def test_forms_of_judgements(self, tmp_path: Path, judgements: str) -> None:
+        """BEIR's with or without a header line, and TREC's, lose no judgement."""
+        folder = write_dataset(tmp_path / "d", '{"_id": "1", "text": "x"}\n', judgements)
+        assert read_dataset(folder).qrels == {"1": {"d": 2, "e": -1}}
+
+    def test_a_short_line_of_trec(self, tmp_path: Path) -> None:
+        """A line of TREC's form that lacks a cell is named."""
+        folder = write_dataset(tmp_path / "d", '{"_id": "1", "text": "x"}\n', "1 0 d 2\n1 0 e\n")
+        with pytest.raises(Unreadable, match=r"test\.tsv:2: expected query-id"):
+            read_dataset(folder)
 
     def test_what_editors_leave_is_no_error(self, tmp_path: Path) -> None:
         """Byte order marks, Windows line ends and blank lines are read over."""
@@ -130,7 +145,7 @@ class TestReadDataset:
             ("", "1\td\thigh\n", r"test\.tsv:2: the score must be an integer, got 'high'"),
             ("", "1\td\t0.5\n", r"test\.tsv:2: the score must be an integer, got '0\.5'"),
             ("", b"1\t\xff\t1\n", r"test\.tsv: .*utf-8"),
-            ("", "", r"test\.tsv: no judgement after the header line"),
+            ("", "", r"test\.tsv: no judgement in it"),
         ],
     )
     def test_a_malformed_line_is_named(
