@@ -97,7 +97,8 @@ export function intake(list, tell) {
 function complaintOf(name, file, { formats, max_file_bytes: most }) {
   const lower = name.toLowerCase();
   const suffixes = formats.flatMap((format) => format.suffixes);
-  if (!suffixes.some((suffix) => lower.endsWith(suffix))) return `Its format is not read here; known are ${suffixes.filter((one) => !one.endsWith(".gz")).join(", ")}`;
+  const isNamed = /[^./][.][^./]+$/.test(lower); // what has no suffix is told by its content
+  if (isNamed && !suffixes.some((suffix) => lower.endsWith(suffix))) return `Its format is not read here; known are ${suffixes.filter((one) => !one.endsWith(".gz")).join(", ")}`;
   return file.size > most ? `${size(file.size)}, at most ${size(most)} (BEARING_MAX_FILE_BYTES)` : null;
 }
 

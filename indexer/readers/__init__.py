@@ -4,7 +4,6 @@ A format is a module of its own, and a row of the table in ``formats``.
 """
 
 from indexer.readers.formats import known_formats
-from indexer.readers.json_lines import parse_line
 from indexer.readers.ocr import check_ocr
 from indexer.readers.paths import check_paths, read_file, read_paths, total_bytes
 from indexer.readers.reading import USUAL, Fields, Read, Rejection
@@ -20,7 +19,6 @@ __all__ = [
     "check_paths",
     "known_formats",
     "parse_json",
-    "parse_line",
     "parse_record",
     "read_file",
     "read_paths",

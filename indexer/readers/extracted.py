@@ -57,7 +57,7 @@ def read_guarded(
 
     ``module`` is the file that defines ``extract``.
     """
-    if source.size <= MAX_TRUSTED_BYTES:
+    if source.size <= MAX_TRUSTED_BYTES and not source.compressed:
         found = extract(source.content(MAX_TEXT_BYTES))
     else:
         found = _extract_apart(source, Path(module))
@@ -65,10 +65,8 @@ def read_guarded(
 
 
 def _extract_apart(source: Source, module: Path) -> Extracted:
-    if source.size > MAX_TEXT_BYTES:
-        raise Unreadable(f"larger than {MAX_TEXT_BYTES:,} bytes, the most that is read at once")
-    with source.opened() as opened:
-        outcome = run_apart(module, opened.file, Limits())
+    with source.unpacked(MAX_TEXT_BYTES) as file:
+        outcome = run_apart(module, file, Limits())
     if outcome.problem or not outcome.lines:
         raise Unreadable(outcome.problem or "nothing was found in it")
     return Extracted(**outcome.lines[0])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import orjson
 
@@ -14,10 +14,12 @@ from indexer.readers.reading import Fields, Read
 from indexer.readers.records import (
     MAX_RECORD_BYTES,
     TEXT_FIELD,
+    TITLE_FIELD,
     document_or_rejection,
     parse_json,
 )
 from indexer.readers.sources import Source
+from indexer.readers.vectors import VectorFields
 
 MAX_JSON_BYTES: Final = 256 * 2**20
 """A JSON file is read at once; a larger one is better written as JSON Lines."""
@@ -27,15 +29,20 @@ def read_json(source: Source, fields: Fields) -> Iterator[Read]:
     """The document of each record; the n-th has the place ``name:n`` if it has no id.
 
     An object is one record if it has the text's field; else it must hold exactly one list of
-    objects, whatever it is called, and those are the records. A file whose first line is an
+    objects, whatever it is called, or an object within it must, and those are the records: so are
+    the answers of Solr and Elasticsearch. What Chroma's ``get()`` gives, a list for each field, are
+    records as well. A file whose first line is an
     object by itself, with more lines to follow, is JSON Lines under another name.
     """
     if _holds_lines(source):
         yield from read_json_lines(source, fields)
         return
     records = find_records(parse_json(_utf8(source.content(MAX_JSON_BYTES))), fields)
-    for number, record in enumerate(records, start=1):
+    vectors = VectorFields(source.name)
+    for number, given in enumerate(records, start=1):
         place = f"{source.name}:record {number}"
+        record, told = vectors.apart(given)
+        yield from (source.gives(each, source.size * number // len(records)) for each in told)
         item = document_or_rejection(record, fields, place, f"{source.name}:{number}")
         yield source.gives(item, source.size * number // len(records))
 
@@ -48,13 +55,57 @@ def find_records(value: object, fields: Fields) -> list[object]:
         raise Unreadable("expected an array of records, or an object")
     if (fields.text or TEXT_FIELD).split(".")[0] in value:
         return [value]
-    lists = [inner for inner in value.values() if _is_records(inner)]
-    if len(lists) == 1:
-        return list(lists[0])
+    columns = _chroma_records(value)
+    if columns is not None:
+        return columns
+    for lists in (_record_lists(value), _record_lists_within(value)):
+        if len(lists) == 1:
+            return [_found(record, fields) for record in lists[0]]
+        if lists:
+            break
     raise Unreadable(
         f"expected an array of records, a record with a field {fields.text or TEXT_FIELD!r}, or "
         f"an object with one list of records; this one has {len(lists)} of them"
     )
+
+
+def _record_lists(value: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
+    return [inner for inner in value.values() if _is_records(inner)]
+
+
+def _record_lists_within(value: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
+    objects = [inner for inner in value.values() if isinstance(inner, dict)]
+    return [records for inner in objects for records in _record_lists(inner)]
+
+
+def _chroma_records(value: Mapping[str, Any]) -> list[object] | None:
+    """The records of what Chroma's ``get()`` gives; raises Unreadable if it holds no texts."""
+    ids = value.get("ids")
+    if not isinstance(ids, list) or "metadatas" not in value or "documents" not in value:
+        return None
+    texts, metadata = value["documents"], value["metadatas"] or [None] * len(ids)
+    if not isinstance(texts, list):
+        raise Unreadable('Chroma\'s answer holds no documents: get(include=["documents", ...])')
+    if not len(ids) == len(texts) == len(metadata):
+        raise Unreadable("ids, documents and metadatas are not as many")
+    columns = zip(ids, texts, metadata, strict=True)
+    return [{"id": id, "text": text, "metadata": facts} for id, text, facts in columns]
+
+
+def _found(record: dict[str, Any], fields: Fields) -> dict[str, Any]:
+    """A record that a search engine gave, as it was stored.
+
+    Elasticsearch puts it within ``_source``; Solr gives every field as a list, where its schema
+    does not say that there is one value.
+    """
+    inner = record.get("_source")
+    if isinstance(inner, dict):
+        return {"_id": record.get("_id"), **inner}
+    roles = {fields.id, fields.text or TEXT_FIELD, fields.title or TITLE_FIELD}
+    return {
+        name: value[0] if name in roles and isinstance(value, list) and len(value) == 1 else value
+        for name, value in record.items()
+    }
 
 
 def _is_records(value: object) -> bool:

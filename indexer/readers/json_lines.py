@@ -12,6 +12,7 @@ from indexer.readers.decoding import BYTE_ORDER_MARK, recoded
 from indexer.readers.reading import Fields, Read, Rejection
 from indexer.readers.records import MAX_RECORD_BYTES, document_or_rejection, parse_json
 from indexer.readers.sources import Source
+from indexer.readers.vectors import VectorFields
 
 STDIN: Final = "-"
 
@@ -34,23 +35,27 @@ def parse_lines(
 ) -> Iterator[tuple[Document | Rejection, int]]:
     """Each line's document or rejection, and how many bytes of the stream were read for it."""
     read = 0
+    vectors = VectorFields(name)
     for number, line in enumerate(_lines(stream), start=1):
         read += len(line)
         if number == 1:
             line = line.removeprefix(BYTE_ORDER_MARK)
-        if line and not line.isspace():
-            yield parse_line(line, fields, f"{name}:{number}"), read
+        if not line or line.isspace():
+            continue
+        place = f"{name}:{number}"
+        try:
+            record, told = vectors.apart(_record(line))
+        except Unreadable as error:
+            yield Rejection(place, str(error)), read
+            continue
+        yield from ((each, read) for each in told)
+        yield document_or_rejection(record, fields, place, place), read
 
 
-def parse_line(line: bytes, fields: Fields, place: str) -> Document | Rejection:
-    """The document of one line, or why it holds none; its place is its id if it has none."""
+def _record(line: bytes) -> object:
     if len(line) > MAX_RECORD_BYTES:
-        return Rejection(place, f"the line is longer than {MAX_RECORD_BYTES:,} bytes")
-    try:
-        record = parse_json(line)
-    except Unreadable as error:
-        return Rejection(place, str(error))
-    return document_or_rejection(record, fields, place, place)
+        raise Unreadable(f"the line is longer than {MAX_RECORD_BYTES:,} bytes")
+    return parse_json(line)
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:

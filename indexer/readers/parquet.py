@@ -1,7 +1,8 @@
 """Parquet: one record a row, in bounded batches.
 
 Nested columns become dotted fields as in ``records``; null and NaN are no field at all;
-dates and times become ISO 8601 strings, durations seconds, decimals numbers.
+dates and times become ISO 8601 strings, durations seconds, decimals numbers. Columns of vectors
+are no metadata: they are told and left out.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from indexer.readers.records import (
     plain,
 )
 from indexer.readers.sources import Source
+from indexer.readers.vectors import VECTOR_NUMBERS, vector_rejection
 
 if TYPE_CHECKING:
     import pyarrow
 
 BATCH_ROWS: Final = 1024
+MAX_PARQUET_BYTES: Final = 2**40
+"""Unpacked: it is held in the folder for temporary files while it is read."""
 
 
 def read_parquet(source: Source, fields: Fields) -> Iterator[Read]:
@@ -33,12 +37,16 @@ def read_parquet(source: Source, fields: Fields) -> Iterator[Read]:
     import pyarrow
     import pyarrow.parquet
 
-    with source.opened() as opened:
+    with source.unpacked(MAX_PARQUET_BYTES) as file:
         try:
-            table = pyarrow.parquet.ParquetFile(opened.stream)
+            table = pyarrow.parquet.ParquetFile(file)
             _check_columns(table.schema_arrow.names, fields)
             total = max(table.metadata.num_rows, 1)
-            batches = table.iter_batches(BATCH_ROWS, use_threads=False)
+            vectors = _vectors(table)
+            for name, size in vectors.items():
+                yield source.gives(vector_rejection(source.name, name, size), 0)
+            names = [name for name in table.schema_arrow.names if name not in vectors]
+            batches = table.iter_batches(BATCH_ROWS, columns=names, use_threads=False)
             for number, row in enumerate(_rows(batches), start=1):
                 yield source.gives(
                     _item(row, source, number, fields), source.size * number // total
@@ -74,30 +82,69 @@ def _row(batch: pyarrow.RecordBatch, index: int) -> dict[str, Any] | Unreadable:
         }
     except Unreadable as error:
         return error
-    except (ValueError, OverflowError) as error:  # a moment beyond Python's, a string not UTF-8
+    except (ValueError, ArithmeticError) as error:  # a moment beyond Python's, bad UTF-8
         return Unreadable(f"a value that cannot be read: {error}")
 
 
 def _in_microseconds(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
     """The batch with times to the microsecond, as Python knows them, instead of nanoseconds."""
     import pyarrow
+
+    kinds = [field.with_type(_microseconds(field.type)) for field in batch.schema]
+    return batch.cast(pyarrow.schema(kinds), safe=False)
+
+
+def _microseconds(kind: pyarrow.DataType) -> pyarrow.DataType:
+    """The type with microseconds in place of nanoseconds, also in what it nests."""
+    import pyarrow
     from pyarrow import types
 
-    fields = []
-    for field in batch.schema:
-        kind = field.type
-        if types.is_timestamp(kind) and kind.unit == "ns":
-            kind = pyarrow.timestamp("us", kind.tz)
-        elif types.is_time64(kind) and kind.unit == "ns":
-            kind = pyarrow.time64("us")
-        elif types.is_duration(kind) and kind.unit == "ns":
-            kind = pyarrow.duration("us")
-        fields.append(field.with_type(kind))
-    return batch.cast(pyarrow.schema(fields), safe=False)
+    if types.is_timestamp(kind) and kind.unit == "ns":
+        return pyarrow.timestamp("us", kind.tz)
+    if types.is_time64(kind) and kind.unit == "ns":
+        return pyarrow.time64("us")
+    if types.is_duration(kind) and kind.unit == "ns":
+        return pyarrow.duration("us")
+    if types.is_struct(kind):
+        return pyarrow.struct([each.with_type(_microseconds(each.type)) for each in kind])
+    if types.is_map(kind):
+        return pyarrow.map_(_microseconds(kind.key_type), _microseconds(kind.item_type))
+    if types.is_fixed_size_list(kind):
+        return pyarrow.list_(_microseconds(kind.value_type), kind.list_size)
+    if types.is_large_list(kind):
+        return pyarrow.large_list(_microseconds(kind.value_type))
+    if types.is_list(kind):
+        return pyarrow.list_(_microseconds(kind.value_type))
+    return kind
+
+
+def _vectors(table: pyarrow.parquet.ParquetFile) -> dict[str, int]:
+    """The columns that hold vectors in the first rows, and how long those are."""
+    from pyarrow import types
+
+    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    numbers = [
+        field.name
+        for field in table.schema_arrow
+        if any(is_list(field.type) for is_list in lists)
+        and types.is_floating(field.type.value_type)
+    ]
+    first = next(table.iter_batches(BATCH_ROWS, columns=numbers, use_threads=False), None)
+    if not numbers or first is None:
+        return {}
+    sizes = {
+        name: max((len(each) for each in column if each.is_valid), default=0)
+        for name, column in zip(first.schema.names, first.columns, strict=True)
+    }
+    return {name: size for name, size in sizes.items() if size >= VECTOR_NUMBERS}
 
 
 def _check_columns(names: Iterable[str], fields: Fields) -> None:
     """Raise Unreadable at once for a column that every row would lack."""
+    names = list(names)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise Unreadable(f"two columns are called {twice!r}")
     text = fields.text or TEXT_FIELD
     if text.split(".")[0] not in names:
         raise Unreadable(missing_field(text, names, "--text-field"))

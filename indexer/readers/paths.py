@@ -13,13 +13,24 @@ import sys
 from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from indexer.errors import Unreadable
-from indexer.readers.formats import Format, format_of, known_suffixes
+from indexer.readers.formats import (
+    GZIP,
+    Format,
+    format_of,
+    format_of_content,
+    is_told_by_content,
+    known_suffixes,
+)
 from indexer.readers.json_lines import STDIN, read_standard_input
 from indexer.readers.reading import USUAL, Fields, Read, Rejection
-from indexer.readers.sources import Source, kind_problem
+from indexer.readers.records import TEXT_FIELD
+from indexer.readers.sources import Source, is_packed, kind_problem
+
+START_BYTES: Final = 65_536
+"""How much of a file's content tells its format."""
 
 Found = tuple[Source, Format] | Rejection
 
@@ -69,7 +80,7 @@ def _read_all(
                 before = read.consumed
                 yield read
             continue
-        for found in find(path, skip):
+        for found in find(path, skip, fields):
             if isinstance(found, Rejection):
                 yield Read(found, before)
                 continue
@@ -91,14 +102,14 @@ def read_file(path: Path, name: str, fields: Fields = USUAL) -> Generator[Read, 
 
     Its format is that of the name, with which its ids and places begin.
     """
-    found = _known(Source(path, name, path.stat().st_size), PurePosixPath(name))
+    found = _known(Source(path, name, path.stat().st_size), PurePosixPath(name), fields)
     if isinstance(found, Rejection):
         yield Read(found, path.stat().st_size)
         return
     yield from read_source(*found, fields)
 
 
-def find(path: str, skip: Collection[Path] = ()) -> Iterator[Found]:
+def find(path: str, skip: Collection[Path] = (), fields: Fields = USUAL) -> Iterator[Found]:
     """The files at a path and below it, in order, and what is not going to be read."""
     skipped = {each.absolute() for each in skip}
     entered: dict[tuple[int, int], str] = {}
@@ -108,7 +119,7 @@ def find(path: str, skip: Collection[Path] = ()) -> Iterator[Found]:
         try:
             status = here.stat()
             if not stat.S_ISDIR(status.st_mode):
-                yield _file(here, status)
+                yield _file(here, status, fields)
                 continue
             key = (status.st_dev, status.st_ino)
             if key in entered:
@@ -124,22 +135,31 @@ def find(path: str, skip: Collection[Path] = ()) -> Iterator[Found]:
         waiting.extend(each for each in reversed(inside) if each.absolute() not in skipped)
 
 
-def _file(path: Path, status: os.stat_result) -> Found:
+def _file(path: Path, status: os.stat_result, fields: Fields) -> Found:
     name = name_of(path)
     problem = kind_problem(status.st_mode)
     if problem:
         return Rejection(name, problem)
-    return _known(Source(path, name, status.st_size), path)
+    return _known(Source(path, name, status.st_size), path, fields)
 
 
-def _known(source: Source, called: PurePath) -> Found:
-    """A file with the format that its name tells, or why it is not read."""
-    known = format_of(called)
-    if known is None:
-        suffix = repr(called.suffix) if called.suffix else "(the name has no suffix)"
-        return Rejection(source.name, f"unknown format {suffix}; known are {known_suffixes()}")
-    format, packed = known
-    return replace(source, compressed=packed), format
+def _known(source: Source, called: PurePath, fields: Fields) -> Found:
+    """A file with the format that its name or its content tells, or why it is not read."""
+    packed = called.suffix.lower() == GZIP or (not called.suffix and is_packed(source.path))
+    source = replace(source, compressed=packed)
+    format = format_of(called)
+    if not is_told_by_content(called):
+        if format is None:
+            known = f"known are {known_suffixes()}, each with or without {GZIP}"
+            return Rejection(source.name, f"unknown format {called.suffix!r}; {known}")
+        return source, format
+    try:
+        told = format_of_content(source.start(START_BYTES), fields.text or TEXT_FIELD)
+    except Unreadable as error:
+        return Rejection(source.name, str(error))
+    if told is None:
+        return Rejection(source.name, "its name tells no format, and its content is no text")
+    return source, told
 
 
 def name_of(path: Path) -> str:

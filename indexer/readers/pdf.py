@@ -35,10 +35,8 @@ PAGE_BREAK: Final = "\n\n\f"
 
 def read_pdf(source: Source, fields: Fields, limits: Limits = LIMITS) -> Iterator[Read]:
     """The one document of the file, after a rejection of each page that cannot be read."""
-    if source.size > MAX_PDF_BYTES:
-        raise Unreadable(f"larger than {MAX_PDF_BYTES:,} bytes, the largest PDF that is read")
-    with source.opened() as opened:
-        outcome = _pages(opened.file, limits, fields.ocr)
+    with source.unpacked(MAX_PDF_BYTES) as file:
+        outcome = _pages(file, limits, fields.ocr)
     if not outcome.lines:
         raise Unreadable(f"PDF: {outcome.problem or 'it has no pages'}")
     facts, *pages = outcome.lines

@@ -9,6 +9,8 @@ How a record is understood:
   beside the others, except that they are never taken for the id, text or title;
 * an object within the record becomes fields with dotted names (``author.name``); a list of
   objects becomes lists, as MongoDB's dotted paths see it (``labels.name``: every label's name);
+* an object that MongoDB's Extended JSON has for one value (``{"$oid": ...}``, ``{"$date": ...}``,
+  ``{"$numberLong": ...}``) is that value;
 * what is left is metadata. A field that would be there twice is refused, as is a list of lists.
 """
 
@@ -35,6 +37,9 @@ MAX_RECORD_BYTES: Final = 16 * 2**20
 """The longest line of JSON Lines, and the longest record of CSV."""
 
 MAX_NESTING: Final = 16
+EXACT_DIGITS: Final = 17
+"""A number of no more has a float that is taken for it."""
+
 MAX_LEAVES: Final = 100_000
 
 ID_FIELDS: Final = ("_id", "id")
@@ -79,10 +84,13 @@ def document_of(record: object, fields: Fields, default_id: str | None) -> Docum
         raise Unreadable(f"expected an object with a field 'text', got {_named(record)}")
     record, inner = _apart(record)
     rest = flatten(record)
+    if inner:
+        inner = flatten(inner)
+        rest.update(_named_within(inner, fields, rest))
     text = _text(_take(rest, fields.text, TEXT_FIELD, "--text-field"))
     title = _title(rest, fields.title)
     id = _id(rest, fields.id, default_id)
-    return Document(id, text, title, merged(rest, flatten(inner)) if inner else rest)
+    return Document(id, text, title, merged(rest, inner) if inner else rest)
 
 
 def _apart(record: Record) -> tuple[Record, Record]:
@@ -91,6 +99,18 @@ def _apart(record: Record) -> tuple[Record, Record]:
         return record, {}
     others = {name: value for name, value in record.items() if name != METADATA_FIELD}
     return others, record.get(METADATA_FIELD) or {}
+
+
+def _named_within(inner: dict[str, Any], fields: Fields, others: Record) -> dict[str, Any]:
+    """Take out of the metadata object what is named as the id, text or title: ``metadata.text``."""
+    prefix = f"{METADATA_FIELD}."
+    named = {name for name in (fields.id, fields.text, fields.title) if name}
+    wanted = [name for name in named if name.startswith(prefix) and name not in others]
+    return {
+        name: inner.pop(name.removeprefix(prefix))
+        for name in wanted
+        if name.removeprefix(prefix) in inner
+    }
 
 
 def parse_json(data: bytes) -> object:
@@ -180,11 +200,51 @@ def _leaves(
             raise Unreadable(f"more than {MAX_LEAVES:,} fields")
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
+            value = _extended(value)
+        elif isinstance(value, list):
+            value = [_extended(each) if isinstance(each, Mapping) else each for each in value]
+        if isinstance(value, Mapping):
             yield from _leaves(value, f"{name}.", depth + 1, left)
         elif isinstance(value, list) and any(isinstance(element, dict | list) for element in value):
             yield from _columns(value, name, depth, left).items()
         else:
             yield name, value
+
+
+def _extended(value: Record) -> object:
+    """What an object of MongoDB's Extended JSON stands for; another object as it is."""
+    if len(value) != 1:
+        return value
+    ((kind, given),) = value.items()
+    if kind == "$date" and isinstance(given, Mapping):
+        given = _extended(given)  # canonical: milliseconds as {"$numberLong": "..."}
+    convert = _EXTENDED.get(kind)
+    if convert is None or not isinstance(given, str | int | float):
+        return value
+    try:
+        return convert(given)
+    except (ValueError, ArithmeticError) as error:
+        raise Unreadable(f"{kind} {given!r:.80}: {error}") from error
+
+
+def _moment(given: str | float) -> str:
+    if isinstance(given, str):
+        return given
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    moment = epoch + datetime.timedelta(milliseconds=given)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+_EXTENDED: Final[Mapping[str, Callable[[Any], Scalar]]] = {
+    "$oid": str,
+    "$uuid": str,
+    "$symbol": str,
+    "$numberInt": int,
+    "$numberLong": int,
+    "$numberDouble": float,
+    "$numberDecimal": lambda given: _decimal(decimal.Decimal(given)),
+    "$date": _moment,
+}
 
 
 def _columns(
@@ -291,6 +351,9 @@ def _decimal(value: decimal.Decimal) -> Scalar:
     if value.is_nan():
         return None
     whole = value.is_finite() and value == value.to_integral_value()
+    digits = len(value.as_tuple().digits)
+    if not whole and digits > EXACT_DIGITS and decimal.Decimal(repr(float(value))) != value:
+        raise Unreadable(f"a decimal of {digits} digits would be rounded: write it as a string")
     return int(value) if whole else float(value)
 
 

@@ -11,9 +11,10 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO, Final, cast
 
 from indexer.documents import Document
@@ -21,6 +22,7 @@ from indexer.errors import Unreadable
 from indexer.readers.reading import Read, Rejection
 
 BUFFER_BYTES: Final = 1 << 18
+GZIP_MARK: Final = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Source:
     """A regular file in a known format.
 
     ``name`` is its path as given, with forward slashes: ids and places begin with it.
-    ``before`` is how many bytes of input come before this file.
+    ``before`` is how many bytes of input come before this file. What is ``compressed`` begins as
+    gzip does, whatever it is called.
     """
 
     path: Path
@@ -60,6 +63,28 @@ class Source:
             raise Unreadable(f"the gzip data are damaged from here on: {error}") from error
         except OSError as error:
             raise Unreadable(f"cannot be read: {error.strerror or error}") from error
+
+    @contextmanager
+    def unpacked(self, limit: int) -> Iterator[BinaryIO]:
+        """A file with the bytes, unpacked, that a program can be given.
+
+        Raises Unreadable if there are more than ``limit``.
+        """
+        with self.opened() as opened, ExitStack() as stack:
+            if not self.compressed:
+                size, file = self.size, opened.file
+            else:
+                file = stack.enter_context(TemporaryFile())
+                size = _copy(opened.stream, file, limit)
+                file.seek(0)
+            if size > limit:
+                raise Unreadable(f"larger than {limit:,} bytes, the most that is read at once")
+            yield file
+
+    def start(self, size: int) -> bytes:
+        """The first bytes, unpacked."""
+        with self.opened() as opened:
+            return opened.stream.read(size)
 
     def content(self, limit: int) -> bytes:
         """All bytes, unpacked; raises Unreadable if there are more than ``limit``."""
@@ -103,6 +128,23 @@ def kind_problem(mode: int) -> str | None:
     }
     kind = kinds.get(stat.S_IFMT(mode), "a special file")
     return f"{kind} is not opened: give a regular file, or JSON Lines on standard input as -"
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file begins as gzip's do; False for one that cannot be read."""
+    try:
+        with open_regular(path) as file:
+            return file.read(len(GZIP_MARK)) == GZIP_MARK
+    except (OSError, Unreadable):
+        return False
+
+
+def _copy(stream: BinaryIO, file: BinaryIO, limit: int) -> int:
+    """Copy no more than a little over ``limit`` bytes; how many."""
+    size = 0
+    while size <= limit and (block := stream.read(BUFFER_BYTES)):
+        size += file.write(block)
+    return size
 
 
 def _unpacked(file: BinaryIO) -> BinaryIO:

@@ -9,35 +9,55 @@ from pathlib import PurePath
 
 import pytest
 
-from indexer.readers.formats import FORMATS, format_of
+from indexer.readers.formats import FORMATS, format_of, format_of_content
 
 
 @pytest.mark.parametrize(
-    ("name", "format", "packed"),
+    ("name", "format"),
     [
-        ("a.jsonl", "JSON Lines", False),
-        ("a.b.NDJSON.GZ", "JSON Lines", True),
-        ("a.json.gz", "JSON", True),
-        ("a.csv", "CSV", False),
-        ("a.tsv.gz", "TSV", True),
-        ("a.parquet", "Parquet", False),
-        ("a.text", "plain text", False),
-        ("a.markdown", "Markdown", False),
-        ("a.xhtml", "HTML", False),
-        ("v1.2.pdf", "PDF", False),
+        ("a.jsonl", "JSON Lines"),
+        ("a.b.NDJSON.GZ", "JSON Lines"),
+        ("a.json.gz", "JSON"),
+        ("a.csv", "CSV"),
+        ("a.tsv.gz", "TSV"),
+        ("a.parquet", "Parquet"),
+        ("a.text", "plain text"),
+        ("a.markdown", "Markdown"),
+        ("a.xhtml", "HTML"),
+        ("v1.2.pdf", "PDF"),
+        ("v1.2.pdf.gz", "PDF"),
     ],
 )
-def test_names(name: str, format: str, packed: bool) -> None:
-    """A file's name tells its format, and whether it is packed."""
+def test_names(name: str, format: str) -> None:
+    """A file's name tells its format, packed or not."""
     found = format_of(PurePath(name))
     assert found is not None
-    assert (found[0].name, found[1]) == (format, packed)
+    assert found.name == format
 
 
-@pytest.mark.parametrize("name", ["a", "a.gz", "a.pdf.gz", "pdf", ".pdf", "a.exe", "a.json.bz2"])
+@pytest.mark.parametrize("name", ["a", "a.gz", "pdf", ".pdf", "a.exe", "a.json.bz2"])
 def test_unknown_names(name: str) -> None:
     """Other names tell none."""
     assert format_of(PurePath(name)) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "format"),
+    [
+        (b"%PDF-1.7\n", "PDF"),
+        (b"PAR1\x15\x04", "Parquet"),
+        (b"<!-- saved --> <!DOCTYPE html><title>T", "HTML"),
+        (b'\xef\xbb\xbf{"id": 1, "text": "x"}\n', "JSON"),
+        (b'{"level": "info", "msg": "started"}\n', "plain text"),
+        (b"All rights reserved.", "plain text"),
+        ("Grüße".encode("utf-16"), "plain text"),
+        (b"\x89PNG\r\n\x1a\n\0\0", None),
+    ],
+)
+def test_content(start: bytes, format: str | None) -> None:
+    """Where the name tells nothing the first bytes do; JSON is records if it has the text."""
+    found = format_of_content(start, "text")
+    assert (found.name if found else None) == format
 
 
 def test_no_suffix_is_claimed_twice() -> None:

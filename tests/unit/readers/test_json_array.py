@@ -84,3 +84,37 @@ def test_progress_reaches_the_end(read) -> None:
     """The last record has the whole file behind it."""
     data = json.dumps(RECORDS)
     assert read("c.json", data).reads[-1].consumed == len(data)
+
+
+def test_chroma(read) -> None:
+    """What Chroma's get() gives, a list for each field, are records."""
+    data = {
+        "ids": ["a", "b"],
+        "embeddings": None,
+        "documents": ["x", "y"],
+        "uris": None,
+        "included": ["metadatas", "documents"],
+        "data": None,
+        "metadatas": [{"year": 2024}, None],
+    }
+    found = read("c.json", json.dumps(data))
+    assert [(each.id, each.text, each.metadata) for each in found.documents] == [
+        ("a", "x", {"year": 2024}),
+        ("b", "y", {}),
+    ]
+    without = json.dumps({**data, "documents": None})
+    assert "holds no documents" in read("d.json", without).rejection.reason
+
+
+def test_search_engines(read) -> None:
+    """The answers of Solr and Elasticsearch hold records one object further down."""
+    solr = {
+        "responseHeader": {"status": 0, "params": {"q": "*:*"}},
+        "response": {"numFound": 1, "docs": [{"id": "1", "text": ["x"], "tags": ["a"]}]},
+    }
+    document = read("s.json", json.dumps(solr)).document
+    assert (document.id, document.text, document.metadata) == ("1", "x", {"tags": ["a"]})
+    hit = {"_index": "i", "_id": "7", "_score": 1.0, "_source": {"text": "y", "n": 1}}
+    elastic = {"took": 1, "hits": {"total": {"value": 1}, "hits": [hit]}}
+    document = read("e.json", json.dumps(elastic)).document
+    assert (document.id, document.text, document.metadata) == ("7", "y", {"n": 1})

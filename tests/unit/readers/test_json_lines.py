@@ -106,3 +106,15 @@ def test_progress_counts_bytes(read) -> None:
     """Each step says how many bytes are behind it."""
     found = read("c.jsonl", GOOD * 3)
     assert [r.consumed for r in found.reads] == [len(GOOD), 2 * len(GOOD), 3 * len(GOOD)]
+
+
+def test_vectors_are_left_out(read) -> None:
+    """Vectors among the fields are told once and left out; short lists and whole numbers stay."""
+    vector = [0.25] * 384
+    record = {"text": "x", "e": vector, "metadata": {"v": vector, "n": list(range(80))}}
+    found = read("v.jsonl", (json.dumps(record) + "\n") * 2)
+    assert [each.metadata for each in found.documents] == [{"n": list(range(80))}] * 2
+    assert [each.place for each in found.rejections] == [
+        "v.jsonl:field e",
+        "v.jsonl:field metadata.v",
+    ]

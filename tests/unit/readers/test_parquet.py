@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import gzip
 from pathlib import Path
 
 import pyarrow as pa
@@ -116,3 +117,62 @@ def test_damaged_pages(write, read) -> None:
         data[position] ^= 0xFF
     found = read("t.parquet", bytes(data))
     assert found.rejections
+
+
+def test_vectors_are_left_out(folder: Path, read_all) -> None:
+    """A column of vectors is told and left out; a short list of numbers is metadata."""
+    import numpy as np
+
+    vectors = pa.array([[0.5] * 384, None], pa.list_(pa.float32()))
+    fixed = pa.FixedSizeListArray.from_arrays(np.zeros(2 * 256, np.float16), 256)
+    table = pa.table({"id": ["a", "b"], "text": ["x", "y"], "e": vectors, "f": fixed})
+    pq.write_table(table.append_column("point", pa.array([[1.5, 2.5]] * 2)), "v.parquet")
+    found = read_all("v.parquet")
+    assert [each.metadata for each in found.documents] == [{"point": [1.5, 2.5]}] * 2
+    assert [(each.place, "vectors of" in each.reason) for each in found.rejections] == [
+        ("v.parquet:field e", True),
+        ("v.parquet:field f", True),
+    ]
+
+
+def test_nested_nanoseconds(folder: Path, read_all) -> None:
+    """Moments to the nanosecond within objects, lists and maps are read to the microsecond."""
+    moment = 1_700_000_000_123_456_789
+    inner = pa.struct([("at", pa.timestamp("ns")), ("all", pa.list_(pa.timestamp("ns")))])
+    columns = {
+        "id": ["a"],
+        "text": ["x"],
+        "s": pa.array([{"at": moment, "all": [moment]}], inner),
+        "m": pa.array([[("k", moment)]], pa.map_(pa.string(), pa.timestamp("ns"))),
+    }
+    pq.write_table(pa.table(columns), "n.parquet")
+    text = "2023-11-14T22:13:20.123456"
+    assert read_all("n.parquet").document.metadata == {"s.at": text, "s.all": [text], "m.k": text}
+
+
+def test_long_decimals(folder: Path, read_all) -> None:
+    """Decimals of 256 bits are numbers; a row whose would be rounded is rejected."""
+    numbers = [
+        decimal.Decimal("12345678901234567890123456789.12"),
+        decimal.Decimal("7.00"),
+        decimal.Decimal("0.10"),
+    ]
+    column = pa.array(numbers, pa.decimal256(60, 2))
+    pq.write_table(pa.table({"text": ["x", "y", "z"], "n": column}), "d.parquet")
+    found = read_all("d.parquet")
+    assert [each.metadata for each in found.documents] == [{"n": 7}, {"n": 0.1}]
+    assert "would be rounded" in found.rejections[0].reason
+
+
+def test_two_columns_of_one_name(folder: Path, read_all) -> None:
+    """Neither of two columns of one name is taken for the other: the file is rejected."""
+    columns = [pa.array(["x"]), pa.array([1]), pa.array([2])]
+    pq.write_table(pa.Table.from_arrays(columns, ["text", "n", "n"]), "t.parquet")
+    assert read_all("t.parquet").rejection.reason == "two columns are called 'n'"
+
+
+def test_packed(folder: Path, read_all) -> None:
+    """A packed file is unpacked and read."""
+    pq.write_table(pa.table({"text": ["x"]}), "p.parquet")
+    Path("p.parquet.gz").write_bytes(gzip.compress(Path("p.parquet").read_bytes()))
+    assert read_all("p.parquet.gz").document.text == "x"

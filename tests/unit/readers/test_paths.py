@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import socket
@@ -12,6 +13,7 @@ import pytest
 from indexer.documents import Document
 from indexer.errors import Unreadable
 from indexer.readers import (
+    Fields,
     Rejection,
     check_paths,
     known_formats,
@@ -55,12 +57,36 @@ def test_hidden_files(folder: Path, read_all) -> None:
 def test_unknown_formats(folder: Path, read_all) -> None:
     """A file of no known format is rejected, in folders too."""
     write(folder / "docs/a.png")
-    write(folder / "docs/Makefile")
-    write(folder / "docs/b.txt.gz")
+    write(folder / "docs/program", "\x7fELF\x00")
     found = read_all("docs")
-    assert [r.place for r in found.rejections] == ["docs/Makefile", "docs/a.png", "docs/b.txt.gz"]
-    assert all("unknown format" in r.reason for r in found.rejections)
-    assert "'.png'" in found.rejections[1].reason
+    assert [r.place for r in found.rejections] == ["docs/a.png", "docs/program"]
+    assert "unknown format '.png'" in found.rejections[0].reason
+    assert "no text" in found.rejections[1].reason
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "boot.log", "a.txt.gz", "page", "b.html.gz", "c.log"])
+def test_names_that_tell_little(folder: Path, read_all, name: str) -> None:
+    """Files without a suffix, logs and packed files of every format are read by what they hold."""
+    text = "<html><p>Flux capacitor</p>" if name in ("page", "b.html.gz") else "Flux capacitor"
+    data = text.encode()
+    (folder / name).write_bytes(gzip.compress(data) if name.endswith(("gz", "page")) else data)
+    assert read_all(name).document.text == "Flux capacitor"
+
+
+def test_large_packed_page(folder: Path, read_all) -> None:
+    """A packed page is read in a process of its own, whatever its packed size."""
+    page = "<html><body>" + "<p>word</p>" * 100_000
+    (folder / "a.html.gz").write_bytes(gzip.compress(page.encode()))
+    assert read_all("a.html.gz").document.text.count("word") == 100_000
+
+
+def test_records_in_a_log(folder: Path, read_all) -> None:
+    """Lines of JSON that have a text are records, under the name of the text that is given."""
+    line = '{"message": "Flux", "level": "info"}\n'
+    write(folder / "a.log", line * 2)
+    assert read_all("a.log").document.text == line * 2
+    fields = Fields(text="message")
+    assert [each.text for each in read_all("a.log", fields=fields).documents] == ["Flux", "Flux"]
 
 
 def test_suffixes_in_any_case(folder: Path, read_all) -> None:

@@ -260,3 +260,40 @@ def test_values_that_cannot_be(value: object) -> None:
     """Bytes that are no text, and whatever else there may be, are refused."""
     with pytest.raises(Unreadable):
         plain(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ({"$oid": "65f0c1"}, "65f0c1"),
+        ({"$numberLong": "9007199254740993"}, 9007199254740993),
+        ({"$numberInt": "7"}, 7),
+        ({"$numberDouble": "0.5"}, 0.5),
+        ({"$numberDecimal": "12.50"}, 12.5),
+        ({"$date": "2024-01-02T03:04:05Z"}, "2024-01-02T03:04:05Z"),
+        ({"$date": {"$numberLong": "1704164645678"}}, "2024-01-02T03:04:05.678000Z"),
+        ([{"$oid": "a"}, {"$oid": "b"}], ["a", "b"]),
+    ],
+)
+def test_extended_json(value: object, read: object) -> None:
+    """What MongoDB exports as an object for one value is that value, also as the id."""
+    document = parse_record({"text": "x", "f": value}, USUAL, "p", "p")
+    assert document.metadata == {"f": read}
+    exported = {"_id": {"$oid": "65f0c1"}, "text": "x"}
+    assert parse_record(exported, USUAL, "p", None).id == "65f0c1"
+
+
+def test_extended_json_that_is_none() -> None:
+    """A number that is none is refused, an object with more fields is one."""
+    with pytest.raises(Unreadable, match="numberLong"):
+        parse_record({"text": "x", "f": {"$numberLong": "many"}}, USUAL, "p", "p")
+
+
+def test_text_within_the_metadata() -> None:
+    """The text, title or id may be named within the metadata object, and is then none of it."""
+    record = {"id": "a", "metadata": {"text": "x", "title": "T", "year": 2024}}
+    fields = Fields(text="metadata.text", title="metadata.title")
+    document = parse_record(record, fields, "p", None)
+    assert (document.text, document.title, document.metadata) == ("x", "T", {"year": 2024})
+    with pytest.raises(Unreadable, match=r"metadata\.body"):
+        parse_record(record, Fields(text="metadata.body"), "p", None)
