@@ -271,6 +271,11 @@ def summary_text(summary: Summary, collection: str) -> str:
         f"{summary.tokens:,} tokens), {summary.amended:,} with new metadata only, "
         f"{summary.unchanged:,} unchanged, in {_duration(summary.seconds)}."
     ]
+    if summary.repeated:
+        lines.append(
+            f"{summary.repeated:,} documents have an id that came before in the input: of those "
+            "with one id the last stays."
+        )
     if summary.empty:
         lines.append(f"{summary.empty:,} documents have no text.")
     if summary.truncated:

@@ -32,6 +32,7 @@ from indexer.documents import (
 from indexer.embedding.embedder import Embedder, Tokens
 from indexer.errors import InvalidInput, InvalidVector
 from indexer.readers.reading import Read, Rejection
+from indexer.readers.repeats import Repeats
 
 READ_AHEAD_CHARACTERS: Final = 8_000_000
 """How much text waits to be prepared, at most."""
@@ -75,7 +76,8 @@ class Progress:
 
     ``committed`` = ``written`` + ``amended`` (metadata only) + ``unchanged``, counted as if
     documents came one at a time; ``last_id`` is the last of them. ``consumed`` are the bytes of
-    input up to there, ``tokens`` those that were embedded.
+    input up to there, ``tokens`` those that were embedded. ``repeated`` documents have an id that
+    came before in the input.
     """
 
     committed: int = 0
@@ -85,6 +87,7 @@ class Progress:
     unchanged: int = 0
     rejected: int = 0
     empty: int = 0
+    repeated: int = 0
     chunks: int = 0
     tokens: int = 0
     consumed: int = 0
@@ -100,6 +103,7 @@ class Summary:
     unchanged: int
     rejected: int
     empty: int
+    repeated: int
     truncated: tuple[str, ...]
     chunks: int
     tokens: int
@@ -450,6 +454,7 @@ def _summary(progress: Progress, truncated: tuple[str, ...]) -> Summary:
         unchanged=progress.unchanged,
         rejected=progress.rejected,
         empty=progress.empty,
+        repeated=progress.repeated,
         truncated=truncated,
         chunks=progress.chunks,
         tokens=progress.tokens,
@@ -466,6 +471,7 @@ class _Pipeline:
         self._window_seconds = window_seconds
         self._window_tokens = FIRST_WINDOW_TOKENS
         self._outlook = Outlook(collection)
+        self._repeats = Repeats()
         self._started = time.monotonic()
         self._read: Channel[Read] = Channel(READ_AHEAD_CHARACTERS, _characters)
         self._prepared: Channel[Step] = Channel(PREPARED_TOKENS, _tokens)
@@ -586,6 +592,7 @@ class _Pipeline:
             unchanged=now.unchanged + counted[Change.NOTHING],
             rejected=now.rejected + len(steps) - len(documents),
             empty=now.empty + sum(not document.text.strip() for document in documents),
+            repeated=now.repeated + self._repeats.count([document.id for document in documents]),
             chunks=now.chunks + sum(step.chunks for step in steps),
             tokens=now.tokens + sum(step.tokens for step in steps),
             consumed=steps[-1].consumed,

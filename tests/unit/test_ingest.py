@@ -181,7 +181,7 @@ def test_of_two_documents_with_one_id_the_later_is_kept(collection, embedder):
     """Counted as if one came after the other, although only the last is embedded."""
     first, second = Document("a", "first"), Document("a", "second")
     summary = ingest(collection, embedder, read(first, second, second))
-    assert (summary.written, summary.unchanged) == (2, 1)
+    assert (summary.written, summary.unchanged, summary.repeated) == (2, 1, 2)
     assert stored(collection) == {"a": second}
 
 
