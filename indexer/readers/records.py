@@ -231,8 +231,14 @@ def _moment(given: str | float) -> str:
     if isinstance(given, str):
         return given
     epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    moment = epoch + datetime.timedelta(milliseconds=given)
-    return moment.isoformat().replace("+00:00", "Z")
+    return _date(epoch + datetime.timedelta(milliseconds=given))
+
+
+def _date(given: datetime.date | datetime.time) -> str:
+    """ISO 8601; in UTC where there is a time zone, so that the texts have the moments' order."""
+    if isinstance(given, datetime.datetime) and given.tzinfo is not None:
+        return given.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+    return str(given.isoformat())
 
 
 _EXTENDED: Final[Mapping[str, Callable[[Any], Scalar]]] = {
@@ -330,8 +336,9 @@ def _id_text(value: object) -> str:
 def plain(value: object) -> object:
     """A value of YAML, TOML or Parquet as JSON would have it.
 
-    Dates and times become ISO 8601 strings, durations seconds, decimals numbers, UUIDs and
-    UTF-8 bytes strings, NaN null, tuples and sets lists. Raises Unreadable for other bytes.
+    Dates and times become ISO 8601 strings (in UTC, where they have a time zone), durations
+    seconds, decimals numbers, UUIDs and UTF-8 bytes strings, NaN null, tuples and sets lists.
+    Raises Unreadable for other bytes.
     """
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
@@ -365,7 +372,7 @@ def _utf8(value: bytes) -> str:
 
 
 _CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any], Scalar]], ...]] = (
-    ((datetime.date, datetime.time), lambda moment: str(moment.isoformat())),
+    ((datetime.date, datetime.time), _date),
     (datetime.timedelta, lambda duration: float(duration.total_seconds())),
     (decimal.Decimal, _decimal),
     (bytes, _utf8),

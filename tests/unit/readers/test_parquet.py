@@ -58,7 +58,7 @@ def test_columns_of_all_kinds(write, read_all) -> None:
     document = read_all(name).document
     assert document.text == "café"
     assert document.metadata == {
-        "nanoseconds": "2024-01-02T03:04:05+00:00",
+        "nanoseconds": "2024-01-02T03:04:05Z",
         "day": "2024-01-02",
         "price": 1.25,
         "tags": ["a", None, "b"],
@@ -176,3 +176,13 @@ def test_packed(folder: Path, read_all) -> None:
     pq.write_table(pa.table({"text": ["x"]}), "p.parquet")
     Path("p.parquet.gz").write_bytes(gzip.compress(Path("p.parquet").read_bytes()))
     assert read_all("p.parquet.gz").document.text == "x"
+
+
+def test_time_zones(folder: Path, read_all) -> None:
+    """Moments of a column with a time zone are told in UTC, so that their texts are in order."""
+    utc = datetime.UTC
+    moments = [datetime.datetime(2024, 11, 3, hour, 30, tzinfo=utc) for hour in (5, 6, 12)]
+    column = pa.array(moments, pa.timestamp("us", tz="America/New_York"))
+    pq.write_table(pa.table({"text": ["x", "y", "z"], "at": column}), "z.parquet")
+    told = [each.metadata["at"] for each in read_all("z.parquet").documents]
+    assert told == ["2024-11-03T05:30:00Z", "2024-11-03T06:30:00Z", "2024-11-03T12:30:00Z"]
