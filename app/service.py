@@ -155,11 +155,11 @@ class Model:
         known = [None if one.text is None else self.vectors.get(one.text) for one in queries]
         missing = [query for query, kept in zip(queries, known, strict=True) if kept is None]
         embedded = iter(await self.queries.submit(missing))
-        fingerprint = self.embedder.identity.fingerprint
+        mark = self.embedder.identity.mark
         return [
             next(embedded)
             if kept is None
-            else (replace(query, vector=kept.vector, model=fingerprint), kept.truncated)
+            else (replace(query, vector=kept.vector, model=mark), kept.truncated)
             for query, kept in zip(queries, known, strict=True)
         ]
 

@@ -48,7 +48,7 @@ def calibrate_collection(
         if on_progress:
             on_progress(len(answers), len(texts))
     judged = _judged(answers, dataset, ignore_identical_ids)
-    model = embedder.identity.fingerprint
+    model = collection.identity.fingerprint
     calibration = calibrate(judged, ranking_of(query), model, dataset.name)
     collection.keep_calibration(calibration)
     return calibration

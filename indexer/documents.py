@@ -157,7 +157,7 @@ class Chunk:
 class EmbeddedDocument:
     """A document, its chunks, and their vectors: (len(chunks), d) float32 unit rows.
 
-    ``model`` is the fingerprint of the model that computed them (see Identity); a collection
+    ``model`` is the mark of the model that computed them (see Identity); a collection
     refuses them if it has gone over to another model since. None: whoever gives them vouches.
     """
 
@@ -235,7 +235,7 @@ class Query:
 
     A text that is to be searched densely must have its vector beside it by the time a collection
     sees it, and a text as an example must be its vector (see indexer.search); vectors need not
-    have unit length. ``model`` is the fingerprint of the model that computed these vectors, if one
+    have unit length. ``model`` is the mark of the model that computed these vectors, if one
     did, as in EmbeddedDocument. Documents that are examples by their ids are never hits.
     ``candidates`` is how many of the best by meaning, and of the best by words, a hybrid search
     fuses; None takes enough for k.

@@ -181,7 +181,7 @@ def _embed(embedder: Embedder, prepared: Sequence[Prepared]) -> list[EmbeddedDoc
         if len(prepared) == 1:
             raise InvalidVector(f"document {prepared[0].document.id!r}: {error}") from error
         return [_embed(embedder, [one])[0] for one in prepared]
-    return list(_assemble(prepared, vectors, embedder.identity.fingerprint))
+    return list(_assemble(prepared, vectors, embedder.identity.mark))
 
 
 def _assemble(

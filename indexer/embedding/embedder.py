@@ -99,9 +99,11 @@ class Runtime:
 class Identity:
     """What makes a model this one: two models agree if these agree.
 
-    ``weights`` is the SHA-256 of all weight files, ``setup`` a digest of whatever else decides
+    ``weights`` is the SHA-256 of all weight files, ``setup`` a digest of all others that decide
     the vectors (tokenizer, pooling, further modules, prompts, truncation), ``canaries`` the
-    vectors of CANARIES, (len(CANARIES), dimension) float32.
+    vectors of CANARIES, (len(CANARIES), dimension) float32. ``essence`` is a digest of what of
+    the files of ``setup`` decides vectors, which stays when a model is saved again; "" where it
+    is not known.
     """
 
     name: str
@@ -112,16 +114,33 @@ class Identity:
     pooling: str
     prompts: Mapping[str, str]
     canaries: Vectors
+    essence: str = ""
 
     @property
     def fingerprint(self) -> str:
-        """What vectors carry to say which model they are of: equal for models that agree."""
+        """What a collection keeps to say which model something is of."""
         return f"{self.weights[:24]}.{self.setup[:24]}.{self.dimension}"
+
+    @property
+    def mark(self) -> str:
+        """What vectors carry to say which model they are of; see :meth:`made`."""
+        return f"{self.fingerprint}.{self.essence[:24]}"
+
+    def made(self, mark: str) -> bool:
+        """Whether vectors with this mark, or fingerprint, are of a model that agrees."""
+        weights, setup, dimension, essence = self.mark.split(".")
+        match mark.split("."):
+            case [its_weights, its_setup, its_dimension, *rest]:
+                same = (its_weights, its_dimension) == (weights, dimension)
+                return same and (its_setup == setup or (essence != "" and rest == [essence]))
+        return False
 
     def require(self, other: Identity) -> None:
         """Raise ModelMismatch, naming both, unless ``other`` gives the same vectors."""
         for what in ("weights", "setup", "dimension", "window"):
             mine, theirs = getattr(self, what), getattr(other, what)
+            if what == "setup" and self.essence and self.essence == other.essence:
+                continue
             if mine != theirs:
                 raise ModelMismatch(
                     f"the collection was filled by model {self.name!r} ({what} {_short(mine)}), "
@@ -136,7 +155,7 @@ class Identity:
             )
 
     def encode(self) -> str:
-        """The identity as JSON."""
+        """The identity as JSON, less the essence: versions that do not know it refuse the field."""
         return json.dumps(
             {
                 "name": self.name,

@@ -63,6 +63,7 @@ class Description:
     window: int
     pooling: str
     prompts: dict[str, str] = field(default_factory=dict)
+    essence: str = ""
 
 
 @dataclass(slots=True)
@@ -104,8 +105,9 @@ class EngineEmbedder:
         d = self._description
         canaries = self._embed_canaries()
         return Identity(
-            d.name, d.weights, d.setup, d.dimension, d.window, d.pooling, d.prompts, canaries
-        )
+            d.name, d.weights, d.setup, d.dimension, d.window, d.pooling, d.prompts, canaries,
+            d.essence,
+        )  # fmt: skip
 
     def _embed_canaries(self) -> Vectors:
         try:
@@ -193,6 +195,7 @@ def assemble(checkpoint: Checkpoint, setup: Setup, engine: Engine) -> EngineEmbe
         setup.window,
         setup.pooling,
         dict(setup.prompts),
+        checkpoint.essence,
     )
     return EngineEmbedder(description, ModelTokenizer(setup), engine)
 

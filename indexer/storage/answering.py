@@ -196,7 +196,7 @@ def _direction(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:
 
 def check_model(rows: Rows, model: str | None, what: str) -> None:
     """Raise ModelChanged unless what a model computed is of the collection's model."""
-    if model is not None and model != rows.identity.fingerprint:
+    if model is not None and not rows.identity.made(model):
         raise ModelChanged(
             f"{what} is of another model than {rows.identity.name!r}, "
             "which the collection has gone over to: embed it again"

@@ -23,7 +23,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -234,11 +234,18 @@ class Snapshot:
         """The model of a generation."""
         encoded = self._only("SELECT identity FROM generations WHERE generation = ?", generation)
         try:
-            return Identity.decode(encoded)
+            identity = Identity.decode(encoded)
+            return replace(identity, essence=self._essence(identity.setup))
         except (ValueError, TypeError, KeyError) as error:
             raise Damaged(
                 f"{self._path} says nothing readable of its model: restore it from a backup"
             ) from error
+
+    def _essence(self, setup: str) -> str:
+        """That of a model's set-up; "" where it was written before there was one."""
+        known = "SELECT value FROM traits WHERE name = ?"
+        row = self._connection.execute(known, (_essence_of(setup),)).fetchone()
+        return str(row[0]) if row else ""
 
     @property
     def instance(self) -> str:
@@ -557,19 +564,17 @@ class Transaction(Snapshot):
         One that was begun for another model is dropped.
         """
         row = self._connection.execute(
-            "SELECT generation, rows, identity FROM generations WHERE generation > ?",
+            "SELECT generation, rows FROM generations WHERE generation > ?",
             (self._fact("generation"),),
         ).fetchone()
-        if row is not None and Identity.decode(row[2]).fingerprint == identity.fingerprint:
+        if row is not None and self.identity(row[0]).made(identity.mark):
             return Generation(row[0], row[1])
         if row is not None:
             self._drop_generation(row[0])
         self._connection.execute("DELETE FROM drafts")
         number = self._connection.execute("SELECT max(generation) FROM generations").fetchone()[0]
         number = max(number, row[0] if row else 0) + 1
-        self._connection.execute(
-            "INSERT INTO generations VALUES (?, ?, 0)", (number, identity.encode())
-        )
+        _write_generation(self._connection, number, identity)
         return Generation(number, 0)
 
     def undraft(self, generation: int, numbers: Iterable[int]) -> None:
@@ -793,7 +798,7 @@ class Store:
                 connection.executemany("INSERT INTO facts VALUES (?, ?)", facts)
                 traits = [("instance", uuid.uuid4().hex), ("language", str(language))]
                 connection.executemany("INSERT INTO traits VALUES (?, ?)", traits)
-                connection.execute("INSERT INTO generations VALUES (1, ?, 0)", (identity.encode(),))
+                _write_generation(connection, 1, identity)
                 connection.execute("COMMIT")
             finally:
                 connection.close()
@@ -901,6 +906,19 @@ def _read_only(path: Path, uri: str) -> tuple[str, type[sqlite3.Connection]]:
             "open it once where it can be"
         )
     return f"{uri}?mode=ro", sqlite3.Connection
+
+
+def _write_generation(connection: sqlite3.Connection, number: int, identity: Identity) -> None:
+    """Begin a generation of a model, without rows."""
+    connection.execute("INSERT INTO generations VALUES (?, ?, 0)", (number, identity.encode()))
+    if identity.essence:
+        # Beside the identity, and by its set-up alone: what knows no essences opens it as well.
+        known = "INSERT OR REPLACE INTO traits VALUES (?, ?)"
+        connection.execute(known, (_essence_of(identity.setup), identity.essence))
+
+
+def _essence_of(setup: str) -> str:
+    return f"essence of {setup}"
 
 
 def _columns(document: Document, truncated: bool) -> tuple[object, ...]:

@@ -187,7 +187,7 @@ def joined_vectors(documents: Sequence[EmbeddedDocument], identity: Identity) ->
     Raises ModelChanged or InvalidVector, naming the document.
     """
     for one in documents:
-        if one.model is not None and one.model != identity.fingerprint:
+        if one.model is not None and not identity.made(one.model):
             raise ModelChanged(
                 f"the vectors of {one.document.id!r} are of another model than "
                 f"{identity.name!r}, the collection's: embed it again"

@@ -97,7 +97,7 @@ async def check_dimension(wanted: int | None, model: Model, service: Service) ->
         return
     allowed = [own]
     configured = await service.reads.run(service.library.model, service.settings.model)
-    if model.embedder.identity.fingerprint == configured.identity.fingerprint:
+    if configured.identity.made(model.embedder.identity.mark):
         allowed += [each for each in service.settings.matryoshka_dimensions if each < own]
     if wanted not in allowed:
         raise InvalidInput(
