@@ -1,7 +1,8 @@
 """How well judged queries are answered: datasets in BEIR's layout, and their measures.
 
 What answers is a System: a collection in this process, or one of a service (indexer.remote).
-The measures come from ir_measures (pytrec_eval and the MS MARCO script), not from here. A query
+The measures come from ir_measures (pytrec_eval and the MS MARCO script), not from here; they get
+one measure at a time, plain numbers for ids and no grade below 0, since they err on others. A query
 counts in every mean even if nothing was found for it, or nothing is relevant to it: then as 0.
 """
 
@@ -52,6 +53,15 @@ WARMING: Final = "warm"
 
 It is no query of a dataset, whose vector a service might keep.
 """
+
+MOST_GRADE: Final = 1_000_000
+"""trec_eval keeps a count for each grade from 0 to the best."""
+
+MOST_STEEP_GRADE: Final = 4
+"""The best grade of measures by 2 ** grade: TREC's script for them stops at a better one."""
+
+UNRELATED: Final = frozenset({"Judged", "infAP"})
+"""Measures that go by which documents were judged, or pooled (-1), whatever their relevance."""
 
 ORDINARY_K: Final = 10
 LEAST_DEPTH: Final = 100
@@ -284,7 +294,8 @@ def read_dataset(folder: Path, split: str = "test") -> Dataset:
 def parse_measures(names: Sequence[str]) -> dict[str, str]:
     """MEASURES and these, which are named as ir_measures does: nDCG@20, P@5, Success@1, Rprec.
 
-    Raises InvalidInput for a name that is unknown, or of what is no mean over queries.
+    Raises InvalidInput for a name that is unknown, of what is no mean over queries, or of what is
+    not defined for every query.
     """
     parsed = dict(MEASURES)
     for name in names:
@@ -312,7 +323,24 @@ def _parse_measure(name: str) -> str:
         raise InvalidInput(f"measure {name!r} needs a program that is not there: choose another")
     if not isinstance(parsed.aggregator(), MeanAgg):
         raise InvalidInput(f"measure {name!r} is no mean over queries: choose another")
+    if problem := _find_fault(parsed):
+        raise InvalidInput(f"measure {name!r}: {problem}")
     return str(parsed)
+
+
+def _find_fault(parsed: Any) -> str | None:  # noqa: ANN401 - ir_measures has no types
+    """Why ir_measures would fail at a measure that it takes, or measure another; None if not."""
+    given = parsed.params
+    if parsed.NAME == "Accuracy":
+        return "it is not defined where all that is found is relevant: choose another"
+    if given.get("rel", 1) < 1:
+        return "rel must be at least 1"
+    if round(given.get("recall", 0), 2) != given.get("recall", 0):
+        return "recall is taken in steps of 0.01"
+    gains = given.get("gains", {}).values()
+    if not all(isinstance(gain, int) and gain <= MOST_GRADE for gain in gains):
+        return f"gains must be whole numbers from 0 to {MOST_GRADE}"
+    return None
 
 
 def measure(run: Run, qrels: Qrels, measures: Mapping[str, str] = MEASURES) -> dict[str, float]:
@@ -326,23 +354,65 @@ def measure_each(
 ) -> dict[str, Values]:
     """Each measure of each query of ``qrels``, in its order, by our names.
 
-    The order of the run is what counts: documents get strictly falling scores, because trec_eval
-    orders by score and breaks ties by document id.
+    The order of the run is what counts, whatever the ids. Raises InvalidInput for grades that a
+    measure does not take.
     """
     import ir_measures  # here because it costs start-up time that only evaluation needs
 
-    scored = {
-        query: {document: float(len(found) - rank) for rank, document in enumerate(found)}
-        for query, found in run.items()
-    }
-    names = {ir_measures.parse_measure(theirs): name for name, theirs in measures.items()}
-    places = {query: place for place, query in enumerate(qrels)}
-    values = {name: np.zeros(len(places)) for name in measures}
-    judged = {query: dict(grades) for query, grades in qrels.items()}
-    for metric in ir_measures.iter_calc(list(names), judged, scored):
-        if metric.query_id in places:
-            values[names[metric.measure]][places[metric.query_id]] = metric.value
+    _check_grades(qrels, measures)
+    trials = [_number(run.get(query, ()), grades) for query, grades in qrels.items()]
+    values = {name: np.zeros(len(trials)) for name in measures}
+    for name, theirs in measures.items():
+        parsed: Any = ir_measures.parse_measure(theirs)
+        asked = {
+            str(place): one
+            for place, (numbered, grades) in enumerate(trials)
+            if (one := _telling(parsed.NAME, numbered, grades))
+        }
+        if not asked:
+            continue
+        judged = {query: grades for query, (_, grades) in asked.items()}
+        scored = {query: found for query, (found, _) in asked.items()}
+        # One measure a call: of several, ir_measures lends one's qrels to another.
+        for metric in ir_measures.iter_calc([parsed], judged, scored):
+            values[name][int(metric.query_id)] = metric.value
     return values
+
+
+def _number(
+    found: Sequence[str], grades: Mapping[str, int]
+) -> tuple[dict[str, float], dict[str, int]]:
+    """A query's run and judgements with numbers for ids, in which TREC's scripts find no pattern.
+
+    What is found is scored, strictly falling: trec_eval orders by score, and ties by id.
+    """
+    numbers = {id: str(number) for number, id in enumerate(dict.fromkeys([*found, *grades]))}
+    scores = {numbers[id]: float(len(found) - rank) for rank, id in enumerate(found)}
+    return scores, {numbers[id]: grade for id, grade in grades.items()}
+
+
+def _telling(
+    measure: str, found: dict[str, float], grades: dict[str, int]
+) -> tuple[dict[str, float], dict[str, int]] | None:
+    """What a measure gets of a query; None for one that counts as 0 whatever it would say."""
+    # Of a query with negative grades alone trec_eval reads memory that is not its own.
+    relevant = any(grade > 0 for grade in grades.values())
+    if not found or not (relevant or measure == "Judged"):
+        return None
+    if measure in UNRELATED:
+        return found, grades
+    return found, {id: grade for id, grade in grades.items() if grade >= 0}
+
+
+def _check_grades(qrels: Qrels, measures: Mapping[str, str]) -> None:
+    """Raise InvalidInput for grades that are too good for a measure."""
+    best = max((grade for grades in qrels.values() for grade in grades.values()), default=0)
+    for name, theirs in measures.items():
+        if best > MOST_STEEP_GRADE and (theirs.startswith("ERR") or "exp-log2" in theirs):
+            raise InvalidInput(
+                f"{name} takes grades up to {MOST_STEEP_GRADE}, but a judgement has {best}: "
+                "leave the measure out"
+            )
 
 
 def evaluate(
@@ -363,6 +433,7 @@ def evaluate(
     if none of the relevant documents is there.
     """
     top, deep = _by_depth(measures, depth)
+    _check_grades(dataset.qrels, measures)
     missing = _count_missing(system, dataset)
     trial = _Trial(system, dataset.queries, ignore_identical_ids)
     total = 2 * len(dataset.queries)
@@ -505,9 +576,12 @@ def _parse_judgement(place: str, row: Sequence[str]) -> tuple[str, str, int]:
             f"{place}: expected query-id, corpus-id and score between tabs, got {row!r:.200}"
         )
     try:
-        return row[0], row[1], int(row[2])
+        grade = int(row[2])
     except ValueError:
         raise Unreadable(f"{place}: the score must be an integer, got {row[2]!r:.200}") from None
+    if abs(grade) > MOST_GRADE:
+        raise Unreadable(f"{place}: the score must be at most {MOST_GRADE}, got {row[2]!r:.200}")
+    return row[0], row[1], grade
 
 
 def _read_queries(path: Path) -> dict[str, str]:
