@@ -42,7 +42,9 @@ WORDS: Final = 48
 """How many different words of a passage are tried at most: each costs a text to embed."""
 
 _SCRIPTS_WITHOUT_SPACES: Final = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0eff"
-_WORD: Final = re.compile(rf"[{_SCRIPTS_WITHOUT_SPACES}]|[^\W{_SCRIPTS_WITHOUT_SPACES}]+")
+_RUN: Final = rf"[^\W{_SCRIPTS_WITHOUT_SPACES}]+"
+_WORD: Final = re.compile(rf"[{_SCRIPTS_WITHOUT_SPACES}]|{_RUN}(?:-\n{_RUN})?")
+"""Also one that a hyphen parts at the end of a line."""
 
 Span: TypeAlias = tuple[int, int]
 """Characters start to end of a text."""

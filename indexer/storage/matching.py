@@ -10,8 +10,10 @@ from indexer.storage.lexical.analyzer import Bag
 from indexer.storage.lexical.snapshot import LexicalSnapshot
 
 _UNSPACED: Final = "\u0e00-\u0eff\u0f00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_PIECE: Final = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
-"""What may be a word: a run of letters and digits; where words have no spaces, each character."""
+_RUN: Final = rf"[^\W_{_UNSPACED}]+"
+_PIECE: Final = re.compile(rf"[{_UNSPACED}]|{_RUN}(?:-\n{_RUN})?")
+"""What may be a word: a run of letters and digits, also one that a hyphen parts at the end of a
+line; where words have no spaces, each character."""
 
 
 def matching_terms(words: LexicalSnapshot, bag: Bag, document: Document) -> tuple[Term, ...]:

@@ -5,6 +5,7 @@ Nothing of Tantivy is known elsewhere.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
@@ -30,6 +31,9 @@ _UNSPACED: Final = (
 _WORD: Final = rf"[{_UNSPACED}]|[[\p{{L}}\p{{N}}\p{{M}}]--[{_UNSPACED}]]+"
 """A run of letters, digits and marks; in scripts without spaces between words, each character."""
 
+LINE_HYPHEN: Final = "-\n"
+_PARTED: Final = re.compile(rf"(?<![^\W\d_])([^\W\d_]+){LINE_HYPHEN}([^\W\d_]+)")
+
 _ENGLISH_FUNCTION_WORDS: Final = """
 a about above after again against all am an and any are as at be because been before being
 below between both but by can could d did do does doing down during each few for from
@@ -53,7 +57,10 @@ _WITHOUT_LIST: Final = frozenset(
 
 
 class Analyzer:
-    """Texts to words: lower case, without accents, stemmed by a language's rules."""
+    """Texts to words: lower case, without accents, stemmed by a language's rules.
+
+    A word that a hyphen parts at the end of a line is three: its parts, and the whole.
+    """
 
     def __init__(self, language: Language) -> None:
         self.language = language
@@ -96,5 +103,9 @@ def _function_words(language: Language) -> Filter | None:
 
 
 def _unified(text: str) -> str:
-    """One spelling for what looks the same: composed accents, ligatures, full-width letters."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+    """One spelling for what looks the same: composed accents, ligatures, full-width letters.
+
+    Behind a word that is parted at the end of a line stands the whole.
+    """
+    whole = _PARTED.sub(r"\g<0> \1\2", text) if LINE_HYPHEN in text else text
+    return whole if whole.isascii() else unicodedata.normalize("NFKC", whole)

@@ -14,7 +14,7 @@ from indexer.storage.store import Snapshot
 from indexer.storage.vectors import write_durably
 
 STATE: Final = "state.json"
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 _log = logging.getLogger(__name__)
 

@@ -63,3 +63,14 @@ def test_no_word_in_common_gives_no_term() -> None:
     """Nothing is made up."""
     words = words_over(TEXT)
     assert matching_terms(words, words.asked("goose"), Document("a", TEXT)) == ()
+
+
+def test_a_word_that_the_end_of_a_line_parts() -> None:
+    """The whole word is found where its parts stand, and so is each part."""
+    text = "Environments differ con-\nsiderably."
+    words = words_over(text, "Other things.")
+    terms = matching_terms(words, words.asked("considerably"), Document("a", text))
+    assert [(text[slice(*term.spans[0])], len(term.spans)) for term in terms] == [
+        ("con-\nsiderably", 1)
+    ]
+    assert matching_terms(words, words.asked("con"), Document("a", text))

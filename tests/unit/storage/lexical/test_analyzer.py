@@ -25,6 +25,8 @@ ENGLISH = Analyzer(Language.ENGLISH)
         ("नमस्ते दुनिया", ["नमस्ते", "दुनिया"]),  # marks belong to their words
         ("😀 !? \x00", []),
         ("x" * 1_000 + " cat", ["cat"]),
+        ("differ con-\nsiderably", ["differ", "con", "sider", "consider"]),
+        ("A4-\n5 x -\ny well-known", ["a4", "5", "x", "y", "well", "known"]),
     ],
 )
 def test_texts_become_words(text: str, words: list[str]) -> None:
