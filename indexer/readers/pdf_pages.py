@@ -124,7 +124,11 @@ def _page(
         return other.page(number) or {"text": ""}
     if engine:
         return engine.page(page)
-    return {"problem": f"{shown} without text: only OCR can read it"} if shown else {"text": ""}
+    return (
+        {"problem": f"{shown} without text: only OCR (--ocr) can read it"}
+        if shown
+        else {"text": ""}
+    )
 
 
 def _judged(
