@@ -86,16 +86,17 @@ def answer_queries(
     query's mode is not dense.
     """
     answers: dict[int, Answer] = {}
+    seen: list[Observation] = []
     chunks = selections.totals(snapshot).chunks
     for group in _groups(snapshot, rows, selections, queries):
-        found = _find(snapshot, rows, words, group, watch)
+        found = _find(snapshot, rows, words, group, seen)
         hits = _hits(snapshot, rows, found, _rarities(group, found, background, chunks))
         if words is not None:
             hits = [
                 _with_terms(words, query, own)
                 for query, own in zip(group.queries, hits, strict=True)
             ]
-        exact = group.exact or rows.index is None or group.mode is Mode.LEXICAL
+        exact = group.exact or rows.compares_all or group.mode is Mode.LEXICAL
         for index, (place, query) in enumerate(zip(group.places, group.queries, strict=True)):
             answers[place] = Answer(
                 _finish(query, hits[index]),
@@ -105,19 +106,24 @@ def answer_queries(
                 candidates=len(hits[index]),
                 last=group.last,
             )
+    watch.offer(seen)
     return [answers[place] for place in range(len(queries))]
 
 
 def _find(
-    snapshot: Snapshot, rows: Rows, words: LexicalSnapshot | None, group: Group, watch: RecallWatch
+    snapshot: Snapshot,
+    rows: Rows,
+    words: LexicalSnapshot | None,
+    group: Group,
+    seen: list[Observation],
 ) -> list[list[Found]]:
     """The k best documents of each query, by its mode."""
     if group.mode is Mode.DENSE:
-        return [_by_meaning(own) for own in _nearest_documents(snapshot, rows, group, watch)]
+        return [_by_meaning(own) for own in _nearest_documents(snapshot, rows, group, seen)]
     assert words is not None
     if group.mode is Mode.LEXICAL:
         return [by_words(snapshot, rows, words, one, group.allowed) for one in group.queries]
-    nearest = _nearest_documents(snapshot, rows, group, watch)
+    nearest = _nearest_documents(snapshot, rows, group, seen)
     return [
         by_both(snapshot, rows, words, query, own, direction, group.allowed)
         for query, own, direction in zip(group.queries, nearest, group.vectors, strict=True)
@@ -211,11 +217,12 @@ def _examples(snapshot: Snapshot, rows: Rows, query: Query) -> Examples:
 
 
 def _nearest_documents(
-    snapshot: Snapshot, rows: Rows, group: Group, watch: RecallWatch
+    snapshot: Snapshot, rows: Rows, group: Group, seen: list[Observation]
 ) -> list[list[tuple[float, int]]]:
     """For each query its k best documents, as the score and row of their best chunk; ties by id.
 
-    Fetches on until k are found, since several of the best rows may be of one document.
+    Fetches on until k are found, since several of the best rows may be of one document. What an
+    index may have answered is added to what was ``seen``.
     """
     if group.best is not None:
         k = group.queries[0].k
@@ -232,7 +239,8 @@ def _nearest_documents(
             if len(found[index]) < depths[index] and len(own) >= fetch:
                 short.append(index)  # else those were all rows there are
             if not group.exact and fetch >= K:
-                watch.offer(Observation(rows, group.vectors[index], group.allowed, scores))
+                vector = group.vectors[index]
+                seen.append(Observation(rows, vector, group.allowed, scores, own))
         waiting = short
         fetch *= FETCH_MORE
     return found
@@ -298,7 +306,7 @@ def _total(rows: Rows, group: Group, index: int) -> int | None:
         return group.total
     if group.mode is Mode.HYBRID:
         return None
-    if group.best is not None or not (group.exact or rows.index is None):
+    if group.best is not None or not (group.exact or rows.compares_all):
         return None
     given = group.queries[index].seen
     return rows.count_near(group.vectors[index], least, group.allowed) + (

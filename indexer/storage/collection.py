@@ -68,16 +68,15 @@ from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.lock import WriterLock
 from indexer.storage.maps import Maps
 from indexer.storage.nearest import use_threads
-from indexer.storage.rows import VECTORS, Rows, generation_folder, load_rows, read_index
+from indexer.storage.rows import VECTORS, Part, Rows, generation_folder, load_rows, read_index
 from indexer.storage.sealed import Sealed
 from indexer.storage.sealing import Sealer, seal_rows
 from indexer.storage.selection import Selections
 from indexer.storage.store import Snapshot, Store, StoredDocument, Transaction
 from indexer.storage.succession import Succession, Workshop, joined_vectors
 from indexer.storage.thresholds import DEFAULT, Thresholds
-from indexer.storage.tuning import Recall
 from indexer.storage.vectors import VectorFile, sync_folder
-from indexer.storage.watching import RecallWatch
+from indexer.storage.watching import Fall, RecallWatch, after_fall
 from indexer.storage.writing import NOBODY, RowWriter
 
 _STORE: Final = "store.sqlite"
@@ -120,7 +119,7 @@ class LocalCollection:
         self._backgrounds = Backgrounds()
         self._calibrations = Calibrations(folder)
         self._maps = Maps(folder, self._store)
-        self._watch = RecallWatch(self._try_harder)
+        self._watch = RecallWatch(self._heed)
         self._sealer = Sealer(kept_choice(folder) or choice or IndexChoice(), self._seal)
 
     @classmethod
@@ -361,7 +360,7 @@ class LocalCollection:
             self._lexicon.start()
         rows = self._rows if self._lock.is_held else self._follow_newest()
         many = rows.uncovered >= self._thresholds.uncovered_rows
-        if many and self._covering.acquire(blocking=False):
+        if many and not rows.distrusted and self._covering.acquire(blocking=False):
             threading.Thread(target=self._cover, name="cover late rows", daemon=True).start()
         if not self._lock.is_held and self._sealer.is_due(rows):
             self._sealer.start()
@@ -385,7 +384,8 @@ class LocalCollection:
             young = rows.covering(rows.index.target)
             with self._following:
                 now = self._rows
-                if now.index and (now.generation, now.stamp) == (rows.generation, rows.stamp):
+                same = (now.generation, now.stamp) == (rows.generation, rows.stamp)
+                if same and now.index and not now.distrusted:
                     self._rows = replace(now, young=young)
         finally:
             self._covering.release()
@@ -405,7 +405,9 @@ class LocalCollection:
     def _install(self, generation: int, index: Sealed | None, stamp: int) -> None:
         with self._following:
             if self._rows.generation == generation:
-                self._rows = replace(self._rows, index=index, stamp=stamp, young=None)
+                self._rows = replace(
+                    self._rows, index=index, stamp=stamp, young=None, distrusted=frozenset()
+                )
 
     def _describe_index(self) -> dict[str, object]:
         rows = self._follow_newest()
@@ -415,29 +417,35 @@ class LocalCollection:
         return {
             **rows.index.describe(),
             "late_rows": rows.late,
-            "compared_rows": rows.uncovered,
+            "compared_rows": len(rows.owners) if rows.compares_all else rows.uncovered,
             "watched_recall": watched and watched.mean,
             "watched_interval": watched and [watched.low, watched.high],
             "watched_queries": watched.queries if watched else 0,
+            "watched_situations": {
+                str(situation): {"recall": one.mean, "queries": one.queries}
+                for situation, one in self._watch.situations().items()
+            },
+            "distrusted": sorted(rows.distrusted),
         }
 
-    def _try_harder(self, rows: Rows, recall: Recall) -> None:
-        """Search with more effort from now on, since real queries found too little."""
-        assert rows.index is not None
-        better = sealed.with_more_effort(rows.index)
+    def _heed(self, fall: Fall) -> None:
+        """Find more from now on, since real queries found too little."""
+        with self._following:
+            now, then = self._rows, fall.rows
+            if now.index is not then.index or now.young is not then.young:
+                return  # it is of what is searched no more
+            better = after_fall(now, fall)
+            self._rows = better
         _log.warning(
-            "%s: recall of real queries is %.4f (%.4f to %.4f), below the target of %.4f: %s",
+            "%s: recall of real queries (%s) is %.4f (%.4f to %.4f), below the target of %.4f: %s",
             self.name,
-            recall.mean,
-            recall.low,
-            recall.high,
-            rows.index.target,
-            f"searching with {better.measured.effort}" if better else "no more effort is left",
+            fall.situation,
+            fall.recall.mean,
+            fall.recall.low,
+            fall.recall.high,
+            now.index.target if now.index else 1.0,
+            _remedy(better, fall),
         )
-        if better:
-            with self._following:
-                if self._rows.index is rows.index:
-                    self._rows = replace(self._rows, index=better)
 
     # Reading
 
@@ -610,6 +618,17 @@ def _change(document: Document, old: StoredDocument | None) -> Change:
         return Change.CONTENT
     same = old.metadata == encode_metadata(document.metadata)
     return Change.NOTHING if same else Change.METADATA
+
+
+def _remedy(rows: Rows, fall: Fall) -> str:
+    """What is done about it."""
+    part = fall.situation.part
+    if part not in rows.distrusted:
+        layer = rows.young if part is Part.LATE else rows.index and rows.index.measured
+        return f"searching with {layer.effort if layer else None}"
+    if part is Part.LATE:
+        return "late rows are compared one by one until the next sealing"
+    return "rows are compared one by one until the next sealing; `bearing rebuild` seals now"
 
 
 def _parse_cursor(cursor: str | None) -> int:

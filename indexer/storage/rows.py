@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -30,6 +31,13 @@ _Item = TypeVar("_Item", bound=np.generic)
 _log = logging.getLogger(__name__)
 
 
+class Part(StrEnum):
+    """The indexes over rows: the sealed one, and the one in memory over rows that came late."""
+
+    SEALED = "sealed"
+    LATE = "late"
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """The rows of a generation as of one sequence of the store; never changed, only replaced.
@@ -37,6 +45,7 @@ class Rows:
     ``owners`` is (rows,) int32, ``vectors`` (rows, d) float32 memory-mapped, ``live`` (rows,)
     bool or None if all rows are owned. ``stamp`` tells ``index`` from a later one on disk.
     ``young`` holds the first of the rows that came after the index was sealed, if they are many.
+    Those of ``distrusted`` find too little, so they are asked for nothing.
     """
 
     sequence: int
@@ -49,6 +58,12 @@ class Rows:
     stamp: int
     young: Layer | None = None
     thresholds: Thresholds = DEFAULT
+    distrusted: frozenset[Part] = frozenset()
+
+    @property
+    def compares_all(self) -> bool:
+        """Whether each row is compared whatever is asked, as no index is to be trusted."""
+        return self.index is None or Part.SEALED in self.distrusted
 
     @property
     def last_number(self) -> int:
@@ -108,7 +123,7 @@ class Rows:
         exact: bool,
     ) -> tuple[Scores, RowNumbers]:
         """The rows, best first, whose score is ``least``, the k-th best one, or more."""
-        if not exact and self.index is not None:
+        if not exact and not self.compares_all:
             found = self._search(query[None], k, max(TIES, 4 * k), allowed, exact=False)
             scores, rows = found[0][0], found[1][0]
             tied = (rows >= 0) & (scores >= least)
@@ -129,7 +144,7 @@ class Rows:
         exact: bool,
     ) -> tuple[Scores, RowNumbers]:
         """The ``keep`` best rows of each query that were found where k are looked for."""
-        if exact or self.index is None:
+        if exact or self.index is None or self.compares_all:
             return exact_search(queries, self.vectors, keep, allowed, self.thresholds)
         return approximate_search(
             Layer(self.index.index, self.index.measured.effort),
@@ -197,6 +212,7 @@ def load_rows(
         stamp,
         known.young if known and index else None,
         thresholds,
+        known.distrusted if known else frozenset(),
     )
 
 

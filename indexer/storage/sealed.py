@@ -176,11 +176,17 @@ def _sealed(
 
 def with_more_effort(sealed: Sealed) -> Sealed | None:
     """The same index, to be searched with the next effort of its kind; None after the last."""
-    efforts = RECIPES[sealed.index.kind].efforts
-    place = efforts.index(sealed.measured.effort) + 1
-    if place == len(efforts):
+    effort = next_effort(sealed.index.kind, sealed.measured.effort)
+    if effort is None:
         return None
-    return replace(sealed, measured=replace(sealed.measured, effort=efforts[place]))
+    return replace(sealed, measured=replace(sealed.measured, effort=effort))
+
+
+def next_effort(kind: IndexKind, effort: Effort) -> Effort | None:
+    """The least effort of a kind that is more than this; None after the last."""
+    now = effort.depth, effort.probes
+    more = (one for one in RECIPES[kind].efforts if (one.depth, one.probes) > now)
+    return next(more, None)
 
 
 def write(folder: Path, sealed: Sealed) -> None:
