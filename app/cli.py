@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from app.roles import Role
-from indexer import console
-from indexer.cli import commands
-from indexer.config import DEFAULT_COLLECTION
+from app.access.roles import Role
+from indexer.cli import output
+from indexer.cli.app import commands
+from indexer.cli.index import index_reads
+from indexer.cli.options import Data, Json, Model, Name, Reranker, open_library
+from indexer.cli.runtime import tune_interpreter
 from indexer.errors import MissingExtra
-from indexer.indexing import index_reads
-from indexer.interpreter import tune_interpreter
-from indexer.options import Data, Json, Model, Name, Reranker, open_library
+from indexer.library import DEFAULT_COLLECTION
 from indexer.readers import read_standard_library, standard_library_bytes
 
 if TYPE_CHECKING:
@@ -123,12 +123,12 @@ def key(
     The key is shown once: give it to its user. The line goes into BEARING_API_KEYS or the file
     that BEARING_API_KEYS_FILE names.
     """
-    from app.keys import make_secret, write_entry
+    from app.access.keys import make_secret, write_entry
 
     secret = make_secret()
     entry = write_entry(secret, role, name)
     if as_json:
-        console.say_json({"key": secret, "entry": entry, "role": role.value})
+        output.say_json({"key": secret, "entry": entry, "role": role.value})
     else:
         typer.echo(f"key   {secret}\nline  {entry}")
 
@@ -155,7 +155,7 @@ def _settings(
     return load_settings(data=data, model=model, host=host, port=port, **others)
 
 
-def _serve(settings: Settings, figures: console.Figures | None, tries: int = 1) -> None:
+def _serve(settings: Settings, figures: output.Figures | None, tries: int = 1) -> None:
     """Serve, and say where to look once it answers; with ``figures``, as one JSON object."""
     from app.main import bind, serve
     from app.workers import run_workers
@@ -164,14 +164,14 @@ def _serve(settings: Settings, figures: console.Figures | None, tries: int = 1) 
     with bind(settings.host, settings.port, tries) as listener:
         port = listener.getsockname()[1]
         if settings.port not in (0, port):
-            console.note(f"port {settings.port} is taken: using {port}")
+            output.note(f"port {settings.port} is taken: using {port}")
         url = _url(settings, port)
 
         def say_where() -> None:
             if figures is not None:
-                console.say_json({**figures, "url": url})
+                output.say_json({**figures, "url": url})
             else:
-                console.note(f"Open {url} in a browser, or {url}docs for the API. Ctrl-C stops it.")
+                output.note(f"Open {url} in a browser, or {url}docs for the API. Ctrl-C stops it.")
 
         with suppress(KeyboardInterrupt):  # by now it has stopped in good order
             run(settings, listener, say_where)

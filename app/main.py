@@ -20,16 +20,25 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.audit import AuditLog, Auditor
-from app.connections import BoundedProtocol
-from app.instruments import Instruments
-from app.keys import KeyFile, Keyring, KeysBroken
+from app.access.keys import KeyFile, Keyring, KeysBroken
+from app.http.connections import BoundedProtocol
+from app.http.problems import MEDIA_TYPE, add_problems
 from app.logs import logging_config
+from app.middleware.audit import AuditLog, Auditor
 from app.middleware.head import Head
+from app.middleware.metrics import Meter, Telemetry
 from app.middleware.paths import Paths
 from app.middleware.request_encoding import RequestEncoding
-from app.problems import MEDIA_TYPE, add_problems
-from app.requests import COLLECTION_PREFIX, SECURITY_SCHEMES, DirectRoute, declare_collection
+from app.middleware.security import (
+    SAFE_METHODS,
+    Envelope,
+    Gate,
+    HeadBounds,
+    LoopbackGuard,
+    OriginGuard,
+    Throttle,
+)
+from app.middleware.tracing import Traced, open_provider
 from app.routes import (
     admin,
     assistants,
@@ -44,24 +53,20 @@ from app.routes import (
     search,
     status,
 )
-from app.schemas import ProblemView
-from app.security import (
-    SAFE_METHODS,
-    Envelope,
-    Gate,
-    HeadBounds,
-    LoopbackGuard,
-    OriginGuard,
-    Throttle,
+from app.routing.requests import (
+    COLLECTION_PREFIX,
+    SECURITY_SCHEMES,
+    DirectRoute,
+    declare_collection,
 )
-from app.service import OpenLibrary, Service
+from app.schemas.status import ProblemView
+from app.serving.instruments import Instruments
+from app.serving.service import OpenLibrary, Service
+from app.serving.token_vocabulary import Vocabulary
 from app.settings import Settings, load_settings
-from app.telemetry import Meter, Telemetry
-from app.tracing import Traced, open_provider
-from app.vocabulary import Vocabulary
 from indexer import installation
-from indexer.config import Library
 from indexer.errors import BearingError, Conflict, InvalidInput, StorageFailed
+from indexer.library import Library
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -22,16 +22,19 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.batching import Overloaded
-from app.limits import check_page, check_searches
-from app.schemas import DocumentView, Given, PageParameters, Returned, SearchBody
-from app.service import Service
+from app.routing.limits import check_page, check_searches
+from app.schemas.base import Given, Returned
+from app.schemas.documents import DocumentView, PageParameters
+from app.schemas.search import SearchBody
+from app.serving.batching import Overloaded
+from app.serving.service import Service
 from app.settings import Settings
 from indexer import installation
-from indexer.config import DEFAULT_COLLECTION, Library
-from indexer.documents import Document, Hit
+from indexer.documents import Document
 from indexer.errors import BearingError, NotFound
 from indexer.filters import parse_filter
+from indexer.library import DEFAULT_COLLECTION, Library
+from indexer.queries import Hit
 
 INSTRUCTIONS: Final = (
     "Searches collections of documents by meaning. Begin with list_collections if you do not know "

@@ -23,12 +23,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.keys import Key, parse_keys
-from app.rates import Rate, parse_rate
-from indexer.collection import IndexKind, Language
+from app.access.keys import Key, parse_keys
+from app.access.rate_limit import Rate, parse_rate
 from indexer.config import Config
 from indexer.embedding import DEFAULT_MODEL, Backend, Precision
 from indexer.errors import BearingError, InvalidInput
+from indexer.index_choice import IndexKind, Language
 from indexer.readers import check_ocr
 
 PREFIX = "BEARING_"

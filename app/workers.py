@@ -20,8 +20,8 @@ from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
 from app.main import Launch, create_app, open_keys, uvicorn_config
+from app.middleware.metrics import METRICS_FOLDER
 from app.settings import Settings, load_settings
-from app.telemetry import METRICS_FOLDER
 
 START_SECONDS: Final = 600.0
 """A worker may take so long until it answers: the first may have to convert the model."""

@@ -274,7 +274,8 @@ def measure_first_answer(cache: Path, threads: int, runs: int) -> dict[str, Any]
 
 
 def _library(folder: str, cache: str, threads: str) -> Any:  # noqa: ANN401 - imported late
-    from indexer.config import Config, Library
+    from indexer.config import Config
+    from indexer.library import Library
 
     return Library(Config(data=Path(folder), cache=Path(cache), threads=int(threads)))
 
@@ -297,8 +298,8 @@ def fill(folder: str, cache: str, threads: str) -> None:
 
 def answer_first(folder: str, cache: str, threads: str) -> None:
     """One search of the collection that :func:`fill` made."""
-    from indexer.documents import Query
-    from indexer.search import search
+    from indexer.queries import Query
+    from indexer.retrieval.search import search
 
     with _library(folder, cache, threads) as library:
         collection = library.open("default")

@@ -32,10 +32,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from indexer.config import Config, Library
+from indexer.config import Config
 from indexer.documents import Document
 from indexer.embedding import Embedder
-from indexer.ingest import store
+from indexer.ingestion.changes import store
+from indexer.library import Library
 from indexer.readers import read_standard_library
 from indexer.readers.reading import Rejection
 

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from indexer.collection import Collection
-from indexer.documents import Chunk, Document, EmbeddedDocument, Mode, Query, Vectors
+from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.embedding.embedder import CANARIES, Identity
+from indexer.queries import Mode, Query
 from indexer.storage.collection import LocalCollection
 
 BATCH = 1_000

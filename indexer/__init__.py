@@ -15,16 +15,17 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from indexer.documents import Answer, Document, ExampleText, Hit
+    from indexer.documents import Document
     from indexer.errors import BearingError
+    from indexer.queries import Answer, ExampleText, Hit
     from indexer.workspace import IndexReport, TextCollection, Workspace, open  # noqa: A004
 
 _HOMES: Final = {
-    "Answer": "indexer.documents",
+    "Answer": "indexer.queries",
     "BearingError": "indexer.errors",
     "Document": "indexer.documents",
-    "ExampleText": "indexer.documents",
-    "Hit": "indexer.documents",
+    "ExampleText": "indexer.queries",
+    "Hit": "indexer.queries",
     "IndexReport": "indexer.workspace",
     "TextCollection": "indexer.workspace",
     "Workspace": "indexer.workspace",

@@ -15,26 +15,20 @@ from typing import Any, Final, Self, TypeAlias, TypedDict, TypeVar, Unpack
 
 import numpy as np
 
-from indexer.collection import Collection, Description, Language
-from indexer.config import DEFAULT_COLLECTION, Config, Library
-from indexer.documents import (
-    Answer,
-    Document,
-    Example,
-    Fusion,
-    Mode,
-    Query,
-    Strategy,
-    Vectors,
-    normalise,
-)
+from indexer.collection import Collection
+from indexer.config import Config
+from indexer.documents import Document, Vectors, normalise
 from indexer.embedding.embedder import Embedder, Role
 from indexer.errors import InvalidInput, InvalidQuery
 from indexer.filters import parse_filter
-from indexer.ingest import Progress, Summary, ingest
+from indexer.index_choice import Language
+from indexer.ingestion.pipeline import Progress, Summary, ingest
+from indexer.library import DEFAULT_COLLECTION, Library
+from indexer.queries import Answer, Example, Fusion, Mode, Query, Strategy
 from indexer.readers import USUAL, Fields, Read, Rejection, read_paths
 from indexer.readers.records import document_or_rejection
-from indexer.search import search
+from indexer.reports import Description
+from indexer.retrieval.search import search
 from indexer.similarity import Matrix, Measure, pairwise
 
 PAGE_DOCUMENTS: Final = 1_000

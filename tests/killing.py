@@ -20,14 +20,15 @@ from pathlib import Path
 import numpy as np
 from samples import make_identity, random_units
 
-from indexer.collection import IndexChoice, IndexKind
-from indexer.documents import Chunk, Document, EmbeddedDocument, Mode, Query, Vectors
+from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.embedding.embedder import Identity
 from indexer.errors import BearingError
 from indexer.filters import parse_filter
-from indexer.storage.backup import back_up, restore
-from indexer.storage.checking import verify
+from indexer.index_choice import IndexChoice, IndexKind
+from indexer.queries import Mode, Query
 from indexer.storage.collection import LocalCollection
+from indexer.storage.maintenance.backup import back_up, restore
+from indexer.storage.maintenance.verification import verify
 
 DIMENSIONS = {"model-a": 16, "model-b": 24}
 BASE_DOCUMENTS = 1_200

@@ -18,25 +18,37 @@ import orjson
 from pydantic import BaseModel, TypeAdapter
 
 from app.client.errors import refusal
-from app.schemas import (
-    BatchView,
+from app.schemas.collections import (
     BrokenView,
     CollectionsView,
     CollectionView,
-    ColumnView,
-    DeletedView,
     DiagnosticsView,
-    DocumentView,
     FieldsView,
     FieldView,
-    ImportRejection,
-    MapView,
+)
+from app.schemas.documents import (
+    DeletedView,
+    DocumentView,
     PageView,
-    PointsView,
-    ProblemView,
-    SearchView,
-    SimilarityView,
     WrittenView,
+)
+from app.schemas.imports import (
+    ImportRejection,
+)
+from app.schemas.maps import (
+    ColumnView,
+    MapView,
+    PointsView,
+)
+from app.schemas.search import (
+    BatchView,
+    SearchView,
+)
+from app.schemas.similarity import (
+    SimilarityView,
+)
+from app.schemas.status import (
+    ProblemView,
 )
 from indexer.documents import Document
 

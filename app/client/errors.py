@@ -20,7 +20,7 @@ from typing import Final
 import httpx2
 from pydantic import ValidationError
 
-from app.schemas import ProblemView
+from app.schemas.status import ProblemView
 
 
 class ClientError(Exception):

@@ -23,20 +23,11 @@ from app.client.calls import (
 )
 from app.client.errors import Busy, NotFound, Unreachable
 from app.client.sending import Manner, read, unreachable
-from app.schemas import (
-    BrokenView,
-    CollectionView,
-    ColumnView,
-    DiagnosticsView,
-    DocumentView,
-    FieldView,
-    MapView,
-    PageView,
-    PointsView,
-    SearchView,
-    SimilarityView,
-    WrittenView,
-)
+from app.schemas.collections import BrokenView, CollectionView, DiagnosticsView, FieldView
+from app.schemas.documents import DocumentView, PageView, WrittenView
+from app.schemas.maps import ColumnView, MapView, PointsView
+from app.schemas.search import SearchView
+from app.schemas.similarity import SimilarityView
 from indexer.documents import Vectors
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.heads import header_of
-from app.problems import problem_document, respond
+from app.http.headers import header_of
+from app.http.problems import problem_document, respond
 
 PIECE_BYTES: Final = 65_536
 """A packed byte may stand for a thousand: no more than this is unpacked at once."""

@@ -12,10 +12,10 @@ from fastapi import APIRouter, Request
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from app.limits import check_similarity
-from app.requests import BoundedRoute, ServiceNeeded, while_connected
-from app.schemas import Point, Reference, SimilarityBody, SimilarityView
-from app.service import Service
+from app.routing.limits import check_similarity
+from app.routing.requests import BoundedRoute, ServiceNeeded, while_connected
+from app.schemas.similarity import Point, Reference, SimilarityBody, SimilarityView
+from app.serving.service import Service
 from indexer.collection import StoredVectors
 from indexer.documents import Vectors, normalise
 from indexer.errors import InvalidVector, NotFound

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from app.requests import GuardedRoute, ServiceNeeded, needs
-from app.roles import Role
+from app.access.roles import Role
+from app.routing.requests import GuardedRoute, ServiceNeeded, needs
 from indexer.errors import MissingExtra
 
 router = APIRouter(route_class=GuardedRoute)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from app.requests import BoundedRoute, ServiceNeeded
-from app.schemas import CallerView
-from app.security import caller_of
+from app.middleware.security import caller_of
+from app.routing.requests import BoundedRoute, ServiceNeeded
+from app.schemas.status import CallerView
 
 router = APIRouter(tags=["callers"], route_class=BoundedRoute)
 

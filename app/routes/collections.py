@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Query, Response
 
-from app.requests import BoundedRoute, ServiceNeeded
-from app.schemas import (
+from app.routing.requests import BoundedRoute, ServiceNeeded
+from app.schemas.collections import (
     BrokenView,
     CollectionBody,
     CollectionsView,
@@ -18,10 +18,11 @@ from app.schemas import (
     FieldsView,
     FieldView,
 )
-from indexer.collection import Language, Step
-from indexer.config import Library
-from indexer.diagnostics import report
+from indexer.analysis.diagnostics import report
 from indexer.errors import AlreadyExists, BearingError, InvalidInput, ModelError
+from indexer.index_choice import Language
+from indexer.library import Library
+from indexer.reports import Step
 
 router = APIRouter(tags=["collections"], route_class=BoundedRoute)
 

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
-from app.audit import note_counts
-from app.limits import check_documents, check_ids, check_page
-from app.requests import BoundedRoute, CollectionName, ServiceNeeded, needs
-from app.roles import Role
-from app.schemas import (
+from app.access.roles import Role
+from app.middleware.audit import note_counts
+from app.routing.limits import check_documents, check_ids, check_page
+from app.routing.requests import BoundedRoute, CollectionName, ServiceNeeded, needs
+from app.schemas.documents import (
     DeleteBody,
     DeletedView,
     DocumentsBody,

@@ -17,11 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Scope
 
-from app.batching import Overloaded
-from app.limits import check_file
-from app.problems import describe, problem_document
-from app.requests import CollectionName, GuardedRoute, ServiceNeeded, needs, pieces_before
-from app.roles import Role
+from app.access.roles import Role
+from app.http.problems import describe, problem_document
 from app.routes.imports import (
     BATCH_CHARACTERS,
     BATCH_DOCUMENTS,
@@ -31,7 +28,9 @@ from app.routes.imports import (
     failure_line,
     report_line,
 )
-from app.schemas import (
+from app.routing.limits import check_file
+from app.routing.requests import CollectionName, GuardedRoute, ServiceNeeded, needs, pieces_before
+from app.schemas.imports import (
     FileParameters,
     FileProgress,
     FileRejection,
@@ -39,7 +38,8 @@ from app.schemas import (
     FormatsView,
     FormatView,
 )
-from app.service import Service
+from app.serving.batching import Overloaded
+from app.serving.service import Service
 from app.settings import PREFIX
 from indexer.collection import Collection
 from indexer.documents import Document

@@ -15,18 +15,18 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.audit import note_counts
-from app.batching import Overloaded
-from app.problems import describe, problem_document
-from app.requests import CollectionName, GuardedRoute, ServiceNeeded, needs, pieces_before
-from app.roles import Role
-from app.schemas import ImportProgress, ImportRejection, ImportSummary
-from app.service import Service
+from app.access.roles import Role
+from app.http.problems import describe, problem_document
+from app.middleware.audit import note_counts
+from app.routing.requests import CollectionName, GuardedRoute, ServiceNeeded, needs, pieces_before
+from app.schemas.imports import ImportProgress, ImportRejection, ImportSummary
+from app.serving.batching import Overloaded
+from app.serving.service import Service
 from app.settings import PREFIX, Settings
 from indexer.collection import Collection
 from indexer.documents import Document
 from indexer.errors import BearingError, TooLarge
-from indexer.ingest import Stored
+from indexer.ingestion.changes import Stored
 from indexer.readers.reading import Fields
 from indexer.readers.records import document_of, parse_json
 

@@ -14,11 +14,12 @@ import numpy as np
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from app.problems import Problem
-from app.requests import BoundedRoute, CollectionName, ServiceNeeded
-from app.schemas import ColumnParameters, ColumnView, MapView, PointsParameters, PointsView
-from indexer.collection import Collection, Map, MapState
-from indexer.mapping.columns import column_of
+from app.http.problems import Problem
+from app.routing.requests import BoundedRoute, CollectionName, ServiceNeeded
+from app.schemas.maps import ColumnParameters, ColumnView, MapView, PointsParameters, PointsView
+from indexer.analysis.colouring import column_of
+from indexer.collection import Collection
+from indexer.reports import Map, MapState
 
 router = APIRouter(tags=["map"], route_class=BoundedRoute)
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from app.answers import Plain, plain_answer
-from app.limits import check_depths, check_searches
-from app.requests import CollectionName, DirectRoute, ServiceNeeded, needs, while_connected
-from app.roles import Role
-from app.schemas import BatchBody, BatchView, SearchBody, SearchView
+from app.access.roles import Role
+from app.http.search_response import Plain, plain_answer
+from app.routing.limits import check_depths, check_searches
+from app.routing.requests import CollectionName, DirectRoute, ServiceNeeded, needs, while_connected
+from app.schemas.search import BatchBody, BatchView, SearchBody, SearchView
 
 router = APIRouter(tags=["search"], route_class=DirectRoute)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from app.requests import GuardedRoute, ServiceNeeded
-from app.schemas import StatusView
-from app.telemetry import MEDIA_TYPE
+from app.middleware.metrics import MEDIA_TYPE
+from app.routing.requests import GuardedRoute, ServiceNeeded
+from app.schemas.status import StatusView
 
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import Place, Rows, Vectors
-from indexer.collection import IndexChoice
-from indexer.documents import Chunk, Document, EmbeddedDocument, Query
+from indexer.cli.runtime import tune_interpreter
+from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.embedding.embedder import CANARIES, Identity
 from indexer.filters import parse_filter
-from indexer.interpreter import tune_interpreter
+from indexer.index_choice import IndexChoice
+from indexer.queries import Query
 from indexer.storage.collection import LocalCollection
 
 _BATCH: Final = 8_192

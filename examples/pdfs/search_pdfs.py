@@ -11,9 +11,10 @@ import os
 import textwrap
 from collections.abc import Iterator
 
-from indexer.config import Config, Library
-from indexer.documents import Hit, Mode, Query
-from indexer.search import search
+from indexer.config import Config
+from indexer.library import Library
+from indexer.queries import Hit, Mode, Query
+from indexer.retrieval.search import search
 
 WIDTH = 80
 

@@ -28,7 +28,7 @@ from indexer.embedding.embedder import (
     Runtime,
     Tokens,
 )
-from indexer.embedding.hashing import open_hashing
+from indexer.embedding.hashing_engine import open_hashing
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ def open_embedder(
     checkpoint = find_checkpoint(model, cache)
     if backend is Backend.TORCH or (backend is Backend.AUTO and _has_gpu()):
         return _open_torch(checkpoint, precision, threads)
-    from indexer.embedding.conversion import Unconvertible
-    from indexer.embedding.graphs import open_compiled
+    from indexer.embedding.openvino.conversion import Unconvertible
+    from indexer.embedding.openvino.model_cache import open_compiled
 
     try:
         return open_compiled(checkpoint, cache, precision, threads)
@@ -68,7 +68,7 @@ def open_embedder(
 
 
 def _open_torch(checkpoint: Checkpoint, precision: Precision, threads: int) -> Embedder:
-    from indexer.embedding.pytorch import open_torch
+    from indexer.embedding.torch_engine import open_torch
 
     return open_torch(checkpoint, precision, threads)
 

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.embedding.tokenizing import Ids
+from indexer.embedding.tokenizer import Ids
 
 SORT_WINDOW: Final = 8192
 """Texts sorted by length together: enough that batches are even, and a bound on memory."""

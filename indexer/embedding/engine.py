@@ -23,7 +23,7 @@ from indexer.embedding.embedder import (
     Runtime,
     Tokens,
 )
-from indexer.embedding.tokenizing import Ids, ModelTokenizer, Setup, Tokenizer
+from indexer.embedding.tokenizer import Ids, ModelTokenizer, Setup, Tokenizer
 from indexer.errors import InvalidVector
 
 

@@ -15,24 +15,21 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Self
 
 import numpy as np
 
-from indexer.config import DEFAULT_COLLECTION
-from indexer.documents import Document, Mode, Vectors, normalise
+from indexer.documents import Document, Vectors, normalise
 from indexer.errors import (
     InvalidDocument,
-    InvalidFilter,
     InvalidInput,
     InvalidQuery,
     InvalidVector,
     MissingExtra,
 )
-from indexer.filters import parse_filter
+from indexer.integrations.haystack_filters import KEPT, translate_filter
 from indexer.integrations.stores import (
     CollectionStore,
     ForeignEmbedder,
@@ -40,7 +37,8 @@ from indexer.integrations.stores import (
     Sought,
     Store,
 )
-from indexer.workspace import Where
+from indexer.library import DEFAULT_COLLECTION
+from indexer.queries import Mode
 
 try:
     from haystack import Document as HaystackDocument
@@ -49,30 +47,12 @@ try:
     from haystack.core.serialization import generate_qualified_class_name, import_class_by_name
     from haystack.document_stores.errors import DuplicateDocumentError
     from haystack.document_stores.types import DuplicatePolicy, FilterPolicy, apply_filter_policy
-    from haystack.errors import FilterError
     from haystack.utils import Secret
 except ModuleNotFoundError as error:
     raise MissingExtra("haystack-ai", "haystack") from error
 
-KEPT: Final = "_haystack"
-"""The metadata field that holds, as JSON, an embedding and metadata that is not flat."""
-
 PART_DOCUMENTS: Final = 500
 """Documents in one request to a service, which bounds them."""
-
-META: Final = "meta."
-NOT_META: Final = frozenset(
-    ("id", "content", "blob", "meta", "score", "embedding", "sparse_embedding")
-)
-EQUALITIES: Final[Mapping[str, str]] = {"==": "$eq", "!=": "$ne"}
-ORDERS: Final[Mapping[str, str]] = {">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte"}
-MEMBERSHIPS: Final[Mapping[str, str]] = {"in": "$in", "not in": "$nin"}
-COMPARISONS: Final[Mapping[str, str]] = {**EQUALITIES, **ORDERS, **MEMBERSHIPS}
-JOINS: Final = ("AND", "OR", "NOT")
-
-
-class UntranslatableFilter(InvalidFilter, FilterError):
-    """A filter of Haystack's that is malformed, or that Bearing cannot evaluate."""
 
 
 class BearingDocumentStore:
@@ -155,11 +135,11 @@ class BearingDocumentStore:
 
     def count_documents_by_filter(self, filters: dict[str, Any]) -> int:
         """How many documents pass the filters."""
-        return sum(1 for _ in self._store.documents(_where(filters)))
+        return sum(1 for _ in self._store.documents(translate_filter(filters)))
 
     def filter_documents(self, filters: dict[str, Any] | None = None) -> list[HaystackDocument]:
         """All documents that pass the filters, in the order they came."""
-        return [_given(one) for one in self._store.documents(_where(filters))]
+        return [_given(one) for one in self._store.documents(translate_filter(filters))]
 
     def write_documents(
         self, documents: list[HaystackDocument], policy: DuplicatePolicy = DuplicatePolicy.NONE
@@ -218,7 +198,7 @@ class BearingDocumentStore:
 
     def delete_by_filter(self, filters: dict[str, Any]) -> int:
         """Delete the documents that pass the filters; how many did."""
-        return self._delete([one.id for one in self._store.documents(_where(filters))])
+        return self._delete([one.id for one in self._store.documents(translate_filter(filters))])
 
     def delete_all_documents(self) -> None:
         """Delete all documents."""
@@ -231,7 +211,7 @@ class BearingDocumentStore:
         self, sought: Sought, filters: dict[str, Any] | None, how: Mapping[str, Any]
     ) -> list[HaystackDocument]:
         """The best documents, best first, with their scores; ``how`` are options of a search."""
-        hits = self._store.search(sought, _where(filters), how)
+        hits = self._store.search(sought, translate_filter(filters), how)
         return [_given(hit.document, hit.score) for hit in hits]
 
     def close(self) -> None:
@@ -451,84 +431,3 @@ def _given(document: Document, score: float | None = None) -> HaystackDocument:
 
 
 # Filters
-
-
-def _where(filters: Mapping[str, Any] | None) -> Where:
-    """Haystack's filters in Bearing's language; raises UntranslatableFilter."""
-    if not filters:
-        return None
-    where = _condition(filters)
-    try:
-        parse_filter(where)
-    except InvalidFilter as error:
-        raise UntranslatableFilter(str(error)) from error
-    return where
-
-
-def _condition(given: object) -> dict[str, Any]:
-    if not isinstance(given, Mapping):
-        raise UntranslatableFilter(f"a filter is an object, got {given!r}")
-    return _comparison(given) if "field" in given else _joined(given)
-
-
-def _joined(given: Mapping[str, Any]) -> dict[str, Any]:
-    operator, conditions = given.get("operator"), given.get("conditions")
-    if operator not in JOINS or not isinstance(conditions, list):
-        raise UntranslatableFilter(
-            "a filter has 'field', 'operator' and 'value', or an 'operator' of "
-            f"{', '.join(JOINS)} and 'conditions', a list; got {given!r}"
-        )
-    parts = [_condition(one) for one in conditions]
-    if operator == "OR":
-        return {"$or": parts} if parts else {"$not": {}}
-    every = {"$and": parts} if parts else {}
-    return {"$not": every} if operator == "NOT" else every
-
-
-def _comparison(given: Mapping[str, Any]) -> dict[str, Any]:
-    if "value" not in given or given.get("operator") not in COMPARISONS:
-        raise UntranslatableFilter(
-            f"a comparison has a 'value' and an 'operator' of {', '.join(COMPARISONS)}; "
-            f"got {given!r}"
-        )
-    field, operator, value = _field(given["field"]), given["operator"], given["value"]
-    if operator in ORDERS:
-        return _order(field, operator, value)
-    if operator in MEMBERSHIPS:
-        if not isinstance(value, list):
-            raise UntranslatableFilter(f"filter on {field!r}: {operator!r} takes a list")
-        return {field: {COMPARISONS[operator]: [_plain(one) for one in value]}}
-    return {field: {COMPARISONS[operator]: _plain(value)}}
-
-
-def _field(given: object) -> str:
-    if not isinstance(given, str) or given.partition(".")[0] in NOT_META - {"meta"}:
-        raise UntranslatableFilter(f"only fields of meta are filtered on, got {given!r}")
-    field = given.removeprefix(META)
-    if field in ("", "meta", KEPT):
-        raise UntranslatableFilter(f"a field of meta is called like 'meta.year', got {given!r}")
-    return field
-
-
-def _order(field: str, operator: str, value: object) -> dict[str, Any]:
-    """Numbers by size and dates by time; nothing is above or below None."""
-    if value is None:
-        return {field: {"$in": []}}
-    plain = _plain(value)
-    if isinstance(plain, str) and not _is_date(plain):
-        raise UntranslatableFilter(
-            f"filter on {field!r}: {operator!r} takes a number or a date in ISO form, got {value!r}"
-        )
-    return {field: {ORDERS[operator]: plain}}
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _is_date(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True

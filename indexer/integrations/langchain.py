@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from indexer.config import DEFAULT_COLLECTION
-from indexer.documents import Document, Hit
+from indexer.documents import Document
 from indexer.errors import InvalidInput, MissingExtra
 from indexer.integrations.stores import CollectionStore, ForeignEmbedder, ServiceStore, Store
+from indexer.library import DEFAULT_COLLECTION
+from indexer.queries import Hit
 from indexer.workspace import Where
 
 try:

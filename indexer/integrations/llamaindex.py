@@ -14,8 +14,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from indexer.config import DEFAULT_COLLECTION
-from indexer.documents import Document, Mode, normalise
+from indexer.documents import Document, normalise
 from indexer.errors import InvalidFilter, InvalidQuery, MissingExtra
 from indexer.integrations.stores import (
     CollectionStore,
@@ -24,6 +23,8 @@ from indexer.integrations.stores import (
     Sought,
     Store,
 )
+from indexer.library import DEFAULT_COLLECTION
+from indexer.queries import Mode
 from indexer.workspace import Where
 
 try:

@@ -15,17 +15,8 @@ from typing import Any, Protocol, Self, TypeAlias
 import numpy as np
 
 from indexer.collection import Collection
-from indexer.config import Config, Library
-from indexer.documents import (
-    Chunk,
-    Document,
-    EmbeddedDocument,
-    Hit,
-    Passage,
-    Query,
-    Vectors,
-    normalise,
-)
+from indexer.config import Config
+from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors, normalise
 from indexer.embedding.embedder import (
     CANARIES,
     Embedder,
@@ -37,8 +28,10 @@ from indexer.embedding.embedder import (
     Tokens,
 )
 from indexer.errors import ModelError
-from indexer.ingest import store
-from indexer.search import search
+from indexer.ingestion.changes import store
+from indexer.library import Library
+from indexer.queries import Hit, Passage, Query
+from indexer.retrieval.search import search
 from indexer.workspace import Where, documents_of, query_of
 
 Sought: TypeAlias = str | Sequence[float]

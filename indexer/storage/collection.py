@@ -20,27 +20,8 @@ from typing import Final, Self
 
 import numpy as np
 
-from indexer.collection import (
-    Description,
-    Diagnosis,
-    FieldSummary,
-    IndexChoice,
-    Language,
-    Map,
-    StoredVectors,
-    Tell,
-)
-from indexer.documents import (
-    Answer,
-    Change,
-    Document,
-    EmbeddedDocument,
-    Mode,
-    Page,
-    Query,
-    Vectors,
-    encode_metadata,
-)
+from indexer.collection import StoredVectors
+from indexer.documents import Change, Document, EmbeddedDocument, Page, Vectors, encode_metadata
 from indexer.embedding.embedder import Identity
 from indexer.errors import (
     AlreadyExists,
@@ -50,34 +31,49 @@ from indexer.errors import (
     StorageFailed,
 )
 from indexer.filters import Filter, Scalar
+from indexer.index_choice import IndexChoice, Language
+from indexer.queries import Answer, Mode, Query
 from indexer.ranking.calibration import Calibration
-from indexer.ranking.meaning import with_relevance
+from indexer.ranking.score_annotations import with_relevance
 from indexer.ranking.significance import Background
-from indexer.storage import sealed
-from indexer.storage.answering import answer_queries, check_model, vectors_of
-from indexer.storage.apart import give_way
-from indexer.storage.background import Backgrounds
-from indexer.storage.backup import last_backup
-from indexer.storage.calibrations import Calibrations
-from indexer.storage.checking import require_written_vectors
-from indexer.storage.choice import keep_choice, kept_choice
-from indexer.storage.diagnosing import diagnose
+from indexer.reports import Description, Diagnosis, FieldSummary, Map, Tell
+from indexer.storage.analysis.calibration_file import Calibrations
+from indexer.storage.analysis.diagnosis import diagnose
+from indexer.storage.analysis.map_file import Maps
+from indexer.storage.analysis.score_background import Backgrounds
+from indexer.storage.ann import index_file
+from indexer.storage.ann.chosen_kind import keep_choice, kept_choice
+from indexer.storage.ann.faiss_index import use_threads
+from indexer.storage.ann.index_file import Sealed
+from indexer.storage.generation.index_builder import Sealer, seal_rows
+from indexer.storage.generation.migration import Succession, Workshop, joined_vectors
+from indexer.storage.generation.recall_monitor import Fall, RecallWatch, after_fall
+from indexer.storage.generation.row_table import (
+    VECTORS,
+    Part,
+    Rows,
+    generation_folder,
+    load_rows,
+    read_index,
+)
+from indexer.storage.generation.row_writer import NOBODY, RowWriter
 from indexer.storage.lexical.folder import bytes_under
 from indexer.storage.lexical.index_sync import LexicalIndex
 from indexer.storage.lexical.snapshot import LexicalSnapshot
-from indexer.storage.lock import WriterLock
-from indexer.storage.maps import Maps
-from indexer.storage.nearest import use_threads
-from indexer.storage.rows import VECTORS, Part, Rows, generation_folder, load_rows, read_index
-from indexer.storage.sealed import Sealed
-from indexer.storage.sealing import Sealer, seal_rows
-from indexer.storage.selection import Selections
-from indexer.storage.store import Snapshot, Store, StoredDocument, Transaction
-from indexer.storage.succession import Succession, Workshop, joined_vectors
+from indexer.storage.maintenance.backup import last_backup
+from indexer.storage.maintenance.vector_checks import require_written_vectors
+from indexer.storage.query.execution import answer_queries
+from indexer.storage.query.filter_cache import Selections
+from indexer.storage.query.targets import check_model, vectors_of
+from indexer.storage.runtime.durable_files import sync_folder
+from indexer.storage.runtime.locks import WriterLock
+from indexer.storage.runtime.subprocess_job import give_way
+from indexer.storage.sqlite.records import StoredDocument
+from indexer.storage.sqlite.snapshot import Snapshot
+from indexer.storage.sqlite.store import Store
+from indexer.storage.sqlite.transaction import Transaction
 from indexer.storage.thresholds import DEFAULT, Thresholds
-from indexer.storage.vectors import VectorFile, sync_folder
-from indexer.storage.watching import Fall, RecallWatch, after_fall
-from indexer.storage.writing import NOBODY, RowWriter
+from indexer.storage.vector_file import VectorFile
 
 _STORE: Final = "store.sqlite"
 _LOCK: Final = "writer.lock"
@@ -586,7 +582,7 @@ class LocalCollection:
     def _follow(self, snapshot: Snapshot) -> Rows | None:
         """The rows of a snapshot; None if another thread has gone on to a newer one."""
         rows = self._rows
-        if rows.stamp != sealed.stamp(self._place(rows.generation)):
+        if rows.stamp != index_file.stamp(self._place(rows.generation)):
             self._notice_index()
         if rows.sequence == snapshot.sequence:
             return rows

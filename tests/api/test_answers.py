@@ -6,11 +6,13 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.answers import plain_answer
-from app.schemas import SearchView
+from app.http.search_response import plain_answer
+from app.schemas.search import SearchView
 from indexer.documents import (
-    Answer,
     Document,
+)
+from indexer.queries import (
+    Answer,
     Explanation,
     Hit,
     Mode,

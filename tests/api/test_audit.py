@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.audit import AuditLog
 from app.logs import REQUEST_ID, JsonFormatter, logging_config
 from app.main import create_app
+from app.middleware.audit import AuditLog
 from app.settings import LogFormat
 from indexer.errors import StorageFailed
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.batching import Batcher, Lane, Overloaded, Threads
+from app.serving.batching import Batcher, Lane, Overloaded, Threads
 from indexer.errors import InvalidVector
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from samples import read_metrics
 from starlette.testclient import TestClient
 
-from app.cache import ENTRY_BYTES, VectorCache
+from app.serving.query_cache import ENTRY_BYTES, VectorCache
 
 DIMENSION = 8
 ENTRY = DIMENSION * 4 + ENTRY_BYTES

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from indexer.config import Config, Library
+from indexer.config import Config
 from indexer.documents import Document
-from indexer.ingest import store
+from indexer.ingestion.changes import store
+from indexer.library import Library
 
 
 def test_a_service_begins_with_a_default_collection(client: TestClient) -> None:

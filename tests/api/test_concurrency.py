@@ -16,7 +16,6 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from indexer.collection import Collection
-from indexer.config import Library
 from indexer.embedding.embedder import (
     Embedder,
     Embeddings,
@@ -26,6 +25,7 @@ from indexer.embedding.embedder import (
     Runtime,
     Tokens,
 )
+from indexer.library import Library
 
 
 class GatedEmbedder:

@@ -12,11 +12,10 @@ import typer
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from app.access.keys import Keyring, KeysBroken, digest_of, make_secret, parse_keys, parse_lines
+from app.access.roles import Role
 from app.cli import key as key_command
-from app.keys import Keyring, KeysBroken, digest_of, make_secret, parse_keys, parse_lines
 from app.main import create_app
-from app.requests import GuardedRoute
-from app.roles import Role
 from app.routes import (
     admin,
     callers,
@@ -29,6 +28,7 @@ from app.routes import (
     search,
     status,
 )
+from app.routing.requests import GuardedRoute
 from app.settings import load_settings
 from indexer.errors import InvalidInput
 

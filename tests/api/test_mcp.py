@@ -19,9 +19,10 @@ from mcp.shared.exceptions import MCPError
 from starlette.testclient import TestClient
 
 from app.client import Client as BearingClient
-from indexer.config import Config, Library
+from indexer.config import Config
 from indexer.documents import Document
-from indexer.ingest import store
+from indexer.ingestion.changes import store
+from indexer.library import Library
 
 T = TypeVar("T")
 Use = Callable[[Client], Awaitable[T]]

@@ -7,7 +7,7 @@ import time
 from samples import read_metrics
 from starlette.testclient import TestClient
 
-from indexer.storage.backup import back_up
+from indexer.storage.maintenance.backup import back_up
 
 
 def test_requests_are_counted_under_their_route(client: TestClient) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.rates import Counter, parse_rate
+from app.access.rate_limit import Counter, parse_rate
 from app.settings import load_settings
 from indexer.errors import InvalidInput
 

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from starlette.testclient import TestClient
 
 from app.main import create_app
-from app.tracing import open_provider
+from app.middleware.tracing import open_provider
 from indexer.errors import InvalidInput
 
 

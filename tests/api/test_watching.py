@@ -14,7 +14,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from indexer.storage.backup import back_up
+from indexer.storage.maintenance.backup import back_up
 
 ROOT = Path(__file__).parents[2]
 TABLE = re.compile(r"^\| `(bearing_\w+)` \|(.*?)\| (\w+) \|", re.MULTILINE)

@@ -10,22 +10,13 @@ import numpy as np
 import pytest
 from samples import DIMENSION, random_units
 
-from indexer.collection import LONGEST_COMMON, Collection
-from indexer.documents import (
-    Change,
-    Chunk,
-    Document,
-    EmbeddedDocument,
-    ExampleText,
-    Mode,
-    Query,
-    Strategy,
-    Vectors,
-    normalise,
-)
+from indexer.collection import Collection
+from indexer.documents import Change, Chunk, Document, EmbeddedDocument, Vectors, normalise
 from indexer.errors import InvalidInput, InvalidQuery, InvalidVector, NotFound
 from indexer.filters import Kind, matches, parse_filter
+from indexer.queries import ExampleText, Mode, Query, Strategy
 from indexer.ranking.significance import kolmogorov_smirnov
+from indexer.reports import LONGEST_COMMON
 
 
 def embedded(
@@ -309,7 +300,7 @@ def test_examples_may_be_vectors(collection: Collection) -> None:
         collection.search([Query(like=(np.ones(DIMENSION - 1),))])
     with pytest.raises(InvalidVector, match="an example's vector 0 is zero"):
         collection.search([Query(unlike=(np.zeros(DIMENSION),))])
-    with pytest.raises(InvalidQuery, match=r"indexer\.search"):
+    with pytest.raises(InvalidQuery, match=r"indexer\.retrieval\.search"):
         collection.search([Query(like=(ExampleText("words"),))])
 
 
@@ -386,7 +377,7 @@ def test_totals_are_counted_where_they_are_known(collection: Collection) -> None
 
 def test_a_cursor_needs_what_it_stands_for(collection: Collection) -> None:
     """A collection reads no cursors itself, and says who does."""
-    with pytest.raises(InvalidQuery, match=r"indexer\.search"):
+    with pytest.raises(InvalidQuery, match=r"indexer\.retrieval\.search"):
         collection.search([Query(vector=np.ones(DIMENSION), cursor="x")])
 
 
@@ -455,7 +446,7 @@ def test_a_vector_that_is_not_a_unit_is_never_stored(
 
 def test_a_text_needs_its_vector(collection: Collection) -> None:
     """A collection embeds nothing itself, and says who does."""
-    with pytest.raises(InvalidQuery, match=r"indexer\.search"):
+    with pytest.raises(InvalidQuery, match=r"indexer\.retrieval\.search"):
         collection.search([Query(text="words")])
 
 

@@ -13,7 +13,7 @@ from small_models import CONVERTIBLE, MODELS
 
 from indexer.embedding import Backend, Embedder, Precision, Role, open_embedder
 from indexer.embedding.checkpoint import find_checkpoint
-from indexer.embedding.pytorch import load_model
+from indexer.embedding.torch_engine import load_model
 
 TEXTS = [
     "The quick brown fox jumps over the lazy dog.",

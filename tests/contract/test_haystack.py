@@ -35,12 +35,8 @@ from indexer.errors import (
     InvalidVector,
     ModelMismatch,
 )
-from indexer.integrations.haystack import (
-    KEPT,
-    BearingDocumentStore,
-    BearingRetriever,
-    UntranslatableFilter,
-)
+from indexer.integrations.haystack import BearingDocumentStore, BearingRetriever
+from indexer.integrations.haystack_filters import KEPT, UntranslatableFilter
 
 ALLOWED = ["indexer.integrations.haystack", "app.client.*", __name__]
 

@@ -14,10 +14,11 @@ from starlette.testclient import TestClient
 from app.client import Client
 from app.main import create_app
 from app.settings import load_settings
-from indexer.config import Config, Library
+from indexer.config import Config
 from indexer.errors import InvalidDocument, InvalidInput, InvalidQuery, ModelMismatch
 from indexer.integrations.langchain import BearingVectorStore
 from indexer.integrations.stores import CollectionStore
+from indexer.library import Library
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,9 @@ from small_models import CROSS_ENCODERS, save_bert, save_cross_bert
 
 from indexer.embedding import Backend, Precision
 from indexer.embedding.checkpoint import find_checkpoint
-from indexer.embedding.crossing import load_cross_encoder
-from indexer.embedding.reranking import OverlapReranker, Reranker, open_reranker
+from indexer.embedding.cross_encoders import open_reranker
+from indexer.embedding.cross_encoders.engines import load_cross_encoder
+from indexer.embedding.cross_encoders.reranker import OverlapReranker, Reranker
 from indexer.errors import ModelError
 
 CASES = [

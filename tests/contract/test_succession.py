@@ -10,10 +10,11 @@ import pytest
 from samples import DIMENSION, make_identity, random_units
 
 from indexer.collection import Collection, Succession
-from indexer.documents import Chunk, Document, EmbeddedDocument, Query
+from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.embedding.embedder import Identity
 from indexer.errors import CollectionBusy, InvalidVector, ModelChanged
 from indexer.filters import parse_filter
+from indexer.queries import Query
 
 OTHER = replace(make_identity(8, "other-model"), weights="o" * 64)
 

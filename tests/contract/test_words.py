@@ -12,17 +12,9 @@ from formula import bm25
 from samples import random_units
 
 from indexer.collection import Collection
-from indexer.documents import (
-    Chunk,
-    Document,
-    EmbeddedDocument,
-    Fusion,
-    Hit,
-    Mode,
-    Query,
-    Vectors,
-)
+from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.filters import matches, parse_filter
+from indexer.queries import Fusion, Hit, Mode, Query
 from indexer.storage.thresholds import DEFAULT
 
 WORDS = [f"w{i}" for i in range(60)]  # stems of themselves

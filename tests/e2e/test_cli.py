@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from indexer.cli import commands
-from indexer.embedding.hashing import open_hashing
-from indexer.options import ExitCode
+from indexer.cli.app import commands
+from indexer.cli.options import ExitCode
+from indexer.embedding.hashing_engine import open_hashing
 
 DOCUMENTS = [
     {"_id": "tea", "title": "Tea", "text": "Leaves in hot water.", "kind": "drink", "year": 2020},

@@ -24,7 +24,7 @@ from pages import DATA, PAGES, PROGRAMS, REASONS, ROOT, SHELLS, Block, all_block
 from pdf_files import make_pdf, page_content
 from serving import running_service
 
-from indexer.embedding.reranking import OVERLAP
+from indexer.embedding.cross_encoders.reranker import OVERLAP
 from indexer.readers.standard_library import described
 
 SECONDS = 120

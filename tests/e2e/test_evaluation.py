@@ -14,7 +14,7 @@ from judged import write_judged_set
 from serving import free_port, running_service
 from typer.testing import CliRunner, Result
 
-from indexer.cli import commands
+from indexer.cli.app import commands
 
 KEY = "a-key-of-the-tests"
 

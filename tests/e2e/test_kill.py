@@ -19,9 +19,11 @@ from pathlib import Path
 import pytest
 
 from indexer.collection import Collection
-from indexer.config import Config, Library
-from indexer.documents import Document, Query
-from indexer.embedding.hashing import open_hashing
+from indexer.config import Config
+from indexer.documents import Document
+from indexer.embedding.hashing_engine import open_hashing
+from indexer.library import Library
+from indexer.queries import Query
 
 DOCUMENTS = 4_000
 FEW_KILLS = 6

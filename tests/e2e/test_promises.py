@@ -16,7 +16,8 @@ from typing import IO
 
 import pytest
 
-from indexer.config import Config, Library
+from indexer.config import Config
+from indexer.library import Library
 
 KILLS = 20
 LUMP = 20

@@ -16,13 +16,15 @@ import pytest
 from killing import Operation, State, all_documents, create, embed, identity_of, matching
 from samples import random_units
 
-from indexer.collection import IndexChoice, IndexKind, StoredVectors
-from indexer.documents import Document, Query
+from indexer.collection import StoredVectors
+from indexer.documents import Document
 from indexer.errors import BearingError, Damaged
 from indexer.filters import parse_filter
-from indexer.storage.backup import back_up, restore
-from indexer.storage.checking import verify
+from indexer.index_choice import IndexChoice, IndexKind
+from indexer.queries import Query
 from indexer.storage.collection import LocalCollection
+from indexer.storage.maintenance.backup import back_up, restore
+from indexer.storage.maintenance.verification import verify
 
 FLIPS = 150
 

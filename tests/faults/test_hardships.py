@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 from killing import BASE_DOCUMENTS, Operation, State, create, embed, identity_of, matching
 
-from indexer.collection import IndexChoice, IndexKind
-from indexer.documents import Document, Query
+from indexer.documents import Document
 from indexer.errors import BearingError, CollectionBusy, StorageFailed
-from indexer.storage.backup import back_up, restore
-from indexer.storage.checking import verify
+from indexer.index_choice import IndexChoice, IndexKind
+from indexer.queries import Query
 from indexer.storage.collection import LocalCollection
+from indexer.storage.maintenance.backup import back_up, restore
+from indexer.storage.maintenance.verification import verify
 
 MEBIBYTE = 1 << 20
 

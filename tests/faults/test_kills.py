@@ -17,9 +17,9 @@ from killing import KINDS, Trial
 from indexer.documents import EmbeddedDocument, Vectors
 from indexer.errors import BearingError
 from indexer.storage.collection import LocalCollection
-from indexer.storage.succession import joined_vectors
-from indexer.storage.vectors import VectorFile
-from indexer.storage.writing import RowWriter
+from indexer.storage.generation.migration import joined_vectors
+from indexer.storage.generation.row_writer import RowWriter
+from indexer.storage.vector_file import VectorFile
 
 _log = logging.getLogger(__name__)
 

@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 from killing import embed, identity_of
 
-from indexer.documents import Document, Mode, Query
-from indexer.storage.backup import back_up, restore
-from indexer.storage.checking import verify
+from indexer.documents import Document
+from indexer.queries import Mode, Query
 from indexer.storage.collection import LocalCollection
 from indexer.storage.lexical.segments import Batch, Terms
+from indexer.storage.maintenance.backup import back_up, restore
+from indexer.storage.maintenance.verification import verify
 
 DOCUMENTS = 300
 FLIPS = 40

@@ -20,7 +20,7 @@ from killing import Operation, create, matching
 from indexer.embedding.embedder import Identity
 from indexer.errors import BearingError
 from indexer.storage.collection import LocalCollection
-from indexer.storage.vectors import VectorFile
+from indexer.storage.vector_file import VectorFile
 
 
 class Volatile(VectorFile):

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from indexer.chunking import TITLE_SHARE, chunk, chunk_content, fits, heading
 from indexer.documents import Document
 from indexer.embedding.embedder import Tokens
+from indexer.ingestion.chunking import TITLE_SHARE, chunk, chunk_content, fits, heading
 
 TOKENIZERS = {
     "words": re.compile(r"\w+|[^\w\s]"),

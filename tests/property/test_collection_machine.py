@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from samples import make_identity, random_units
 
-from indexer.documents import Change, Chunk, Document, EmbeddedDocument, Query, Vectors
+from indexer.documents import Change, Chunk, Document, EmbeddedDocument, Vectors
 from indexer.filters import matches, parse_filter
+from indexer.queries import Query
 from indexer.storage.collection import LocalCollection
 
 IDS = st.sampled_from([f"d{i}" for i in range(12)])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import random_units
 
-from indexer.ranking.geometry import (
+from indexer.analysis.geometry import (
     alignment,
     effective_rank,
     occurrences,

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import DIMENSION, make_identity, random_units
 
-from indexer.documents import Answer, Chunk, Document, EmbeddedDocument, Hit, Query
-from indexer.embedding.hashing import open_hashing
+from indexer.documents import Chunk, Document, EmbeddedDocument
+from indexer.embedding.hashing_engine import open_hashing
 from indexer.filters import kind_of
-from indexer.search import search
+from indexer.queries import Answer, Hit, Query
+from indexer.retrieval.search import search
 from indexer.storage.collection import LocalCollection
 
 VALUES = st.sampled_from(["a", "b", "c", 1, True, 1.5, None, ""])

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.documents import Change, Document
-from indexer.embedding.hashing import open_hashing
-from indexer.ingest import Step, Writes, embed_documents, ingest, store
+from indexer.embedding.hashing_engine import open_hashing
+from indexer.ingestion.changes import Step, Writes, store
+from indexer.ingestion.pipeline import ingest
+from indexer.ingestion.preparation import embed_documents
 from indexer.readers.reading import Read
 from indexer.storage.collection import LocalCollection
 

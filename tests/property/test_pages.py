@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import DIMENSION, make_identity, random_units
 
-from indexer.documents import Answer, Chunk, Document, EmbeddedDocument, Query, Strategy
-from indexer.embedding.hashing import open_hashing
+from indexer.documents import Chunk, Document, EmbeddedDocument
+from indexer.embedding.hashing_engine import open_hashing
 from indexer.filters import parse_filter
-from indexer.search import search
+from indexer.queries import Answer, Query, Strategy
+from indexer.retrieval.search import search
 from indexer.storage.collection import LocalCollection
 
 DOCUMENTS = 30

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from samples import make_identity, random_units
 
-from indexer.documents import Chunk, Document, EmbeddedDocument, Mode, Query
-from indexer.storage.checking import verify
+from indexer.documents import Chunk, Document, EmbeddedDocument
+from indexer.queries import Mode, Query
 from indexer.storage.collection import LocalCollection
+from indexer.storage.maintenance.verification import verify
 from indexer.storage.thresholds import Thresholds
 
 IDS_OF_ALL = [f"d{i}" for i in range(20)]

@@ -21,16 +21,18 @@ from indexer.documents import (
     Chunk,
     Document,
     EmbeddedDocument,
-    Hit,
-    Mode,
-    Passage,
-    Query,
-    Scores,
     check_unit,
     encode_metadata,
     normalise,
 )
 from indexer.errors import InvalidDocument, InvalidInput, InvalidQuery, InvalidVector
+from indexer.queries import (
+    Hit,
+    Mode,
+    Passage,
+    Query,
+    Scores,
+)
 
 
 class TestDocument:

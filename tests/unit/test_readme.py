@@ -13,7 +13,7 @@ import typer.main
 
 from app.cli import demo, key, mcp, serve
 from app.settings import PREFIX, Settings, settings_table
-from indexer.cli import commands
+from indexer.cli.app import commands
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

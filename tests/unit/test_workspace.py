@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import indexer
-from indexer.collection import Language
-from indexer.documents import Document, Mode
-from indexer.embedding.reranking import OVERLAP
+from indexer.documents import Document
+from indexer.embedding.cross_encoders.reranker import OVERLAP
 from indexer.errors import InvalidInput, InvalidQuery, ModelMismatch, Unreadable
+from indexer.index_choice import Language
+from indexer.queries import Mode
 from indexer.similarity import euclidean
 
 FOX = {"id": "fox", "text": "fox fox fox", "year": 2020}

@@ -11,9 +11,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app.limits import check_count
-from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
-from app.roles import Role
+from app.access.roles import Role
 from app.routes.compatible.ranking import Ranking, rank_by_cosine, rank_by_reading
 from app.routes.compatible.vectors import (
     IGNORED,
@@ -27,8 +25,10 @@ from app.routes.compatible.vectors import (
     cut,
     model_or_only,
 )
-from app.schemas import Given, Returned, Whole
-from app.service import EmbeddedTexts, Service
+from app.routing.limits import check_count
+from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_connected
+from app.schemas.base import Given, Returned, Whole
+from app.serving.service import EmbeddedTexts, Service
 from indexer.documents import Vectors
 from indexer.embedding.embedder import Role as EmbedderRole
 

@@ -14,9 +14,8 @@ from fastapi import APIRouter, Request
 from pydantic import Discriminator, Field, Tag
 from starlette.responses import Response
 
-from app.problems import Problem
-from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
-from app.roles import Role
+from app.access.roles import Role
+from app.http.problems import Problem
 from app.routes.compatible.ranking import Ranking, rank
 from app.routes.compatible.reranking import (
     RankedDocumentsView,
@@ -31,8 +30,9 @@ from app.routes.compatible.vectors import (
     check_texts,
     cut,
 )
-from app.schemas import Given, Returned, Whole
-from app.service import EmbeddedTexts, Model, Service
+from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_connected
+from app.schemas.base import Given, Returned, Whole
+from app.serving.service import EmbeddedTexts, Model, Service
 from indexer import installation
 from indexer.embedding.embedder import Role as Side
 from indexer.embedding.embedder import Tokens

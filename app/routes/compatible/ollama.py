@@ -15,9 +15,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app.limits import check_count
-from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
-from app.roles import Role
+from app.access.roles import Role
 from app.routes.compatible.vectors import (
     IGNORED,
     Fit,
@@ -27,8 +25,10 @@ from app.routes.compatible.vectors import (
     check_texts,
     cut,
 )
-from app.schemas import Returned, Whole
-from app.service import Model, Service
+from app.routing.limits import check_count
+from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_connected
+from app.schemas.base import Returned, Whole
+from app.serving.service import Model, Service
 from indexer import installation
 
 

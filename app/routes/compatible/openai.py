@@ -11,9 +11,7 @@ from fastapi import APIRouter, Request
 from pydantic import Discriminator, Field, Tag
 from starlette.responses import Response
 
-from app.limits import check_count
-from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
-from app.roles import Role as Access
+from app.access.roles import Role as Access
 from app.routes.compatible.vectors import (
     IGNORED,
     Fit,
@@ -26,9 +24,11 @@ from app.routes.compatible.vectors import (
     cut,
     model_or_only,
 )
-from app.schemas import Returned, Whole
-from app.service import EmbeddedTexts, Model, Service
-from app.vocabulary import Vocabulary
+from app.routing.limits import check_count
+from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_connected
+from app.schemas.base import Returned, Whole
+from app.serving.service import EmbeddedTexts, Model, Service
+from app.serving.token_vocabulary import Vocabulary
 from indexer.documents import Vectors
 from indexer.embedding.embedder import Role
 from indexer.errors import InvalidInput

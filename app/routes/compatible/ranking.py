@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.routes.compatible.vectors import Fitted
-from app.service import Model, Service
+from app.serving.service import Model, Service
 from indexer.embedding.embedder import Role
 
 

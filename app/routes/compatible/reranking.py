@@ -7,12 +7,12 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from app.requests import BoundedRoute, ServiceNeeded, needs, while_connected
-from app.roles import Role
+from app.access.roles import Role
 from app.routes.compatible.ranking import Ranking, rank, rank_by_cosine, rank_by_reading
 from app.routes.compatible.vectors import IGNORED, Fit, Lenient, PassedOver, check_texts
-from app.schemas import Given, Returned, Whole
-from app.service import Service
+from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_connected
+from app.schemas.base import Given, Returned, Whole
+from app.serving.service import Service
 
 
 class RefusalView(Returned):

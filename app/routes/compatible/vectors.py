@@ -10,9 +10,9 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
-from app.limits import check_characters
-from app.schemas import Given
-from app.service import Model, Service
+from app.routing.limits import check_characters
+from app.schemas.base import Given
+from app.serving.service import Model, Service
 from app.settings import PREFIX
 from indexer.documents import Vectors, normalise
 from indexer.embedding.embedder import Role, Tokens

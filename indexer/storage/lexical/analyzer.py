@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
-from indexer.collection import Language
+from indexer.index_choice import Language
 
 Bag: TypeAlias = Mapping[str, float]
 """Words with their weights."""

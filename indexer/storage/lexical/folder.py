@@ -20,7 +20,7 @@ from indexer.storage.lexical.files import Arrays, read_arrays, write_arrays
 from indexer.storage.lexical.inverted_index import Part
 from indexer.storage.lexical.segments import Segment
 from indexer.storage.lexical.state import Files, State, keep_state
-from indexer.storage.vectors import sync_folder
+from indexer.storage.runtime.durable_files import sync_folder
 
 SEGMENTS: Final = "segments"
 """In a folder of their own, which an older build removes when it makes its own index."""

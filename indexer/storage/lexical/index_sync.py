@@ -21,16 +21,17 @@ from typing import Any, Final
 import numpy as np
 
 from indexer.errors import BearingError, Damaged, StorageFailed
-from indexer.storage.apart import Job, run_apart
 from indexer.storage.lexical.analyzer import Analyzer
 from indexer.storage.lexical.folder import IndexFolder, bytes_under
-from indexer.storage.lexical.growing import Growth
+from indexer.storage.lexical.growth import Growth
 from indexer.storage.lexical.inverted_index import InvertedIndex, Part
-from indexer.storage.lexical.late import LateDocuments
 from indexer.storage.lexical.segments import Segment, Terms
 from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.lexical.state import FORMAT, STATE, State, read_state, require_of
-from indexer.storage.store import Snapshot, Store
+from indexer.storage.lexical.unindexed import LateDocuments
+from indexer.storage.runtime.subprocess_job import Job, run_apart
+from indexer.storage.sqlite.snapshot import Snapshot
+from indexer.storage.sqlite.store import Store
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
 FOLDER: Final = "lexical"

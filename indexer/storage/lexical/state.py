@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from indexer.errors import Damaged, StorageFailed
-from indexer.storage.store import Snapshot
-from indexer.storage.vectors import write_durably
+from indexer.storage.runtime.durable_files import write_durably
+from indexer.storage.sqlite.snapshot import Snapshot
 
 STATE: Final = "state.json"
 FORMAT: Final = 3

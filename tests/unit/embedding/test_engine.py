@@ -11,8 +11,8 @@ from indexer.documents import Vectors
 from indexer.embedding.batching import Batch, plan_batches
 from indexer.embedding.embedder import Role, Runtime
 from indexer.embedding.engine import Description, EngineEmbedder
-from indexer.embedding.hashing import HashingTokenizer
-from indexer.embedding.tokenizing import Ids
+from indexer.embedding.hashing_engine import HashingTokenizer
+from indexer.embedding.tokenizer import Ids
 from indexer.errors import InvalidVector
 
 

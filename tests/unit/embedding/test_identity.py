@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer.documents import Document, Query
+from indexer.documents import Document
 from indexer.embedding import Backend, Embedder, Precision, open_embedder
 from indexer.embedding.checkpoint import find_checkpoint
 from indexer.embedding.embedder import Identity
 from indexer.errors import ModelChanged, ModelMismatch
-from indexer.ingest import embed_documents, store
-from indexer.search import search
+from indexer.ingestion.changes import store
+from indexer.ingestion.preparation import embed_documents
+from indexer.queries import Query
+from indexer.retrieval.search import search
 from indexer.storage.collection import LocalCollection
 from tests.samples import make_identity
 from tests.small_models import MODELS, save_bert

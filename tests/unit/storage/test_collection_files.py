@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from samples import DIMENSION, make_identity, random_units
 
-from indexer.documents import Chunk, Document, EmbeddedDocument, Query, Vectors
+from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.errors import AlreadyExists, CollectionBusy, Damaged, NotFound
+from indexer.queries import Query
 from indexer.storage.collection import LocalCollection
-from indexer.storage.vectors import BLOCK_ROWS
+from indexer.storage.vector_file import BLOCK_ROWS
 
 VECTORS = Path("generations") / "1" / "vectors.f32"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.collection import Language
+from indexer.index_choice import Language
 from indexer.storage.lexical.analyzer import Analyzer
 
 ENGLISH = Analyzer(Language.ENGLISH)

@@ -1,0 +1,242 @@
+"""API keys: what each may do, how they are written down, and a file of them that may change.
+
+A key is given as ``[[NAME:]ROLE:]SECRET [RATE]``::
+
+    s3same-openU-7                        a key that may do everything
+    search:s3same-openU-7                 a key that may search
+    shop:search:sha256:0d3f... 20/second  the digest of a key, with a name and a rate of its own
+
+The digest is SHA-256 and not a slow function such as scrypt: those make up for passwords that
+people think of, which keys are not. To try the 2^256 keys that ``bearing key`` draws from is out
+of reach at any speed, while a slow function would let strangers burn a core by sending rubbish.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import os
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from app.access.rate_limit import Rate, parse_rate
+from app.access.roles import Role
+from indexer.errors import InvalidInput
+
+log = logging.getLogger(__name__)
+
+PREFIX: Final = "bearing_"
+"""Before the random part of keys made here, so that a leaked one is told for what it is."""
+
+LOOK_SECONDS: Final = 1.0
+"""How often the file of keys is looked at, at most."""
+
+SETTLED_NANOSECONDS: Final = 2_000_000_000
+"""After so long a further change shows in a file's time, on every file system."""
+
+MAX_FILE_BYTES: Final = 2**20
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_ENTRY: Final = re.compile(
+    rf"(?:(?:(?P<name>{_NAME.pattern}):)?(?P<role>{'|'.join(Role)}):)?"
+    r"(?P<secret>\S+)(?:\s+(?P<rate>.+))?"
+)
+_DIGEST: Final = re.compile(r"sha256:([0-9a-fA-F]{64})")
+
+Signature: TypeAlias = tuple[int, int, int]
+"""Of a file: when it changed, its inode, its length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is known of a key: its digest, not itself. ``rate`` is None for the usual one."""
+
+    name: str
+    role: Role
+    digest: bytes = field(repr=False)
+    rate: Rate | None = None
+
+
+class KeysBroken(ValueError):
+    """What should name keys does not; the message says where and why, and tells no secret."""
+
+
+def digest_of(secret: str) -> bytes:
+    """The SHA-256 digest of a key, 32 bytes."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+def make_secret() -> str:
+    """A new key, with 256 bits that nobody can guess."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def write_entry(secret: str, role: Role, name: str = "") -> str:
+    """A key as it is given, by its digest; raises InvalidInput if the name is none."""
+    if name and not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"name {name[:80]!r}: a key's name is of 1 to 64 letters, digits and ._@-, and begins "
+            "with a letter or digit"
+        )
+    return f"{name + ':' if name else ''}{role}:sha256:{digest_of(secret).hex()}"
+
+
+def parse_keys(entries: Iterable[str]) -> tuple[Key, ...]:
+    """The keys that entries name; one without a name is called after its place.
+
+    Raises KeysBroken, also where there is none, or two have one name or one secret.
+    """
+    return _checked([_parse(entry, f"key-{n}") for n, entry in enumerate(entries, start=1)])
+
+
+def check_distinct(keys: Sequence[Key]) -> None:
+    """Raise KeysBroken if two keys have one name or one secret."""
+    for name, times in Counter(key.name for key in keys).items():
+        if times > 1:
+            raise KeysBroken(f"the name {name!r} is there {times} times")
+    by_digest: dict[bytes, str] = {}
+    for key in keys:
+        other = by_digest.setdefault(key.digest, key.name)
+        if other != key.name:
+            raise KeysBroken(f"{other!r} and {key.name!r} are the same key")
+
+
+def _parse(entry: str, place: str) -> Key:
+    # An entry may be a secret from end to end, so no message quotes it.
+    found = _ENTRY.fullmatch(entry.strip())
+    if not found or not (entry.isascii() and entry.replace("\t", " ").isprintable()):
+        raise KeysBroken(f"{place}: a key must be of printable ASCII characters without spaces")
+    return Key(
+        name=found["name"] or place,
+        role=Role(found["role"] or Role.ADMIN),
+        digest=_digest(found["secret"], place),
+        rate=_rate(found["rate"], place),
+    )
+
+
+def _rate(text: str | None, place: str) -> Rate | None:
+    try:
+        return parse_rate(text) if text else None
+    except ValueError:
+        # Not quoted: it may be the rest of a key that was given with a space.
+        raise KeysBroken(
+            f"{place}: what follows the key is no rate such as 20/second;5000/hour"
+        ) from None
+
+
+def _digest(secret: str, place: str) -> bytes:
+    hashed = _DIGEST.fullmatch(secret)
+    if hashed:
+        return bytes.fromhex(hashed[1])
+    if secret.startswith("sha256:"):
+        raise KeysBroken(f"{place}: sha256: must be followed by 64 hexadecimal digits")
+    return digest_of(secret)
+
+
+class KeyFile:
+    """The keys of a file, one a line; ``#`` begins a comment. Looked at again as it changes.
+
+    A file that can no longer be read, or is wrong in any line, changes nothing: the keys that it
+    held last stay. The log says so once, and ``problem`` until it is mended.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._signature, self._keys = self._read()
+        self._looked = time.monotonic()
+        self.problem: str | None = None
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Those of the file as it was a second ago, at most."""
+        now = time.monotonic()
+        if now - self._looked >= LOOK_SECONDS:
+            self._looked = now
+            self.refresh()
+        return self._keys
+
+    def refresh(self) -> None:
+        """Look at the file, and read it if it is another or has changed."""
+        try:
+            if self.problem is None and _signature(self._path.stat()) == self._signature:
+                return
+            self._signature, keys = self._read()
+        except (OSError, KeysBroken) as error:
+            self._complain(error)
+            return
+        if self.problem or keys != self._keys:
+            log.info("keys were read from %s: %s", self._path, ", ".join(k.name for k in keys))
+        self._keys, self.problem = keys, None
+
+    def _complain(self, error: OSError | KeysBroken) -> None:
+        reason = error.strerror if isinstance(error, OSError) else error
+        problem = f"{self._path}: {reason}"
+        if problem != self.problem:
+            log.error("keys stay as they were until the file is mended: %s", problem)
+        self.problem = problem
+
+    def _read(self) -> tuple[Signature, tuple[Key, ...]]:
+        with self._path.open("rb") as file:
+            # Of what is read here, whatever comes to be under the name meanwhile.
+            signature = _settled(_signature(os.fstat(file.fileno())))
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise KeysBroken(f"it is longer than {MAX_FILE_BYTES} bytes")
+        lines = content.decode("utf-8", "surrogateescape").splitlines()
+        return signature, parse_lines(lines)
+
+
+def parse_lines(lines: Iterable[str]) -> tuple[Key, ...]:
+    """The keys of a file's lines; one without a name is called after its line."""
+    keys = []
+    for number, line in enumerate(lines, start=1):
+        entry = line.strip()
+        if entry and not entry.startswith("#"):
+            keys.append(_parse(entry, f"line-{number}"))
+    return _checked(keys)
+
+
+def _checked(keys: Sequence[Key]) -> tuple[Key, ...]:
+    if not keys:
+        raise KeysBroken("it holds no key")
+    check_distinct(keys)
+    return tuple(keys)
+
+
+def _signature(status: os.stat_result) -> Signature:
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def _settled(signature: Signature) -> Signature:
+    """The signature; one that nothing has if a change just after this could keep it."""
+    return signature if time.time_ns() - signature[0] > SETTLED_NANOSECONDS else (0, 0, 0)
+
+
+class Keyring:
+    """The keys that let clients in: those that are given, and those of a file."""
+
+    def __init__(self, keys: Iterable[Key] = (), file: KeyFile | None = None) -> None:
+        self._keys = tuple(keys)
+        self._file = file
+        check_distinct([*self._keys, *(file.keys if file else ())])
+
+    @property
+    def problem(self) -> str | None:
+        """Why the file of keys could not be read last, or None."""
+        return self._file.problem if self._file else None
+
+    def find(self, secret: str) -> Key | None:
+        """The key that this is, in a time that does not tell how nearly it is one."""
+        given, found = digest_of(secret), None
+        for key in (*self._keys, *(self._file.keys if self._file else ())):
+            # Not left at the first match: how far it was would show.
+            if hmac.compare_digest(given, key.digest):
+                found = found or key
+        return found

@@ -1,0 +1,1 @@
+"""What requests and answers look like beyond their bodies: headers, problems, connections."""

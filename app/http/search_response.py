@@ -1,0 +1,87 @@
+"""Answers to searches as they travel: plain objects, which app.schemas.search.SearchView describes.
+
+There is one for each hit of each search. So they are made once and encoded at once, without being
+checked against that schema first: the tests see to it that they are of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from indexer.queries import Answer, Explanation, Hit, Passage, Scores, Term
+
+Plain: TypeAlias = dict[str, Any]
+"""An object of JSON."""
+
+
+def plain_answer(answer: Answer, took_ms: Mapping[str, float], *, grouped: bool) -> Plain:
+    """The hits of one search, best first; ``grouped`` if each is to name its group."""
+    return {
+        "hits": [_hit(hit, grouped=grouped) for hit in answer.hits],
+        "mode": answer.mode,
+        "exact": answer.exact,
+        "candidates": answer.candidates,
+        "truncated": answer.truncated,
+        "total": answer.total,
+        "cursor": answer.cursor,
+        "took_ms": took_ms,
+    }
+
+
+def _hit(hit: Hit, *, grouped: bool) -> Plain:
+    document = hit.document
+    plain: Plain = {
+        "id": document.id,
+        "text": document.text,
+        "title": document.title,
+        "metadata": document.metadata,
+        "score": hit.score,
+        "distance": hit.distance,
+        "scores": _scores(hit.scores),
+        "passage": _passage(hit.passage),
+    }
+    if hit.probability is not None:
+        plain["probability"] = hit.probability
+    if grouped:
+        plain["group"] = hit.group
+    if hit.significance is not None:
+        plain["significance"] = hit.significance
+    if hit.relevance is not None:
+        plain["relevance"] = hit.relevance
+    if hit.explanation is not None:
+        plain["explanation"] = _explanation(hit.explanation)
+    return plain
+
+
+def _scores(scores: Scores) -> Plain:
+    """Those that are known."""
+    known = {
+        "dense": scores.dense,
+        "lexical": scores.lexical,
+        "dense_rank": scores.dense_rank,
+        "lexical_rank": scores.lexical_rank,
+        "fused": scores.fused,
+        "reranked": scores.reranked,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _passage(passage: Passage) -> Plain:
+    return {"text": passage.text, "start": passage.start, "end": passage.end}
+
+
+def _explanation(explanation: Explanation) -> Plain:
+    return {
+        "passages": [{**_passage(one.passage), "score": one.score} for one in explanation.passages],
+        "words": [
+            {"text": word.text, "effect": word.effect, "spans": word.spans}
+            for word in explanation.words
+        ],
+        "words_left_out": explanation.words_left_out,
+        "terms": [_term(term) for term in explanation.terms],
+    }
+
+
+def _term(term: Term) -> Plain:
+    return {"text": term.text, "score": term.score, "spans": term.spans}

@@ -1,0 +1,130 @@
+"""The audit log: who changed what and when, a line of JSON each; never a text, never a key."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.access.roles import Role
+from app.logs import now
+from app.middleware.security import caller_of
+
+log = logging.getLogger(__name__)
+
+STANDARD_ERROR: Final = "-"
+OFF: Final = "off"
+
+
+class AuditLog:
+    """Lines that are appended to standard error or to a file, each in one piece.
+
+    A file that was moved away, as logrotate does, is opened anew under its name.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._path = None if target in (STANDARD_ERROR, OFF) else Path(target).expanduser()
+        self._is_off = target == OFF
+        self._file = _appending(self._path) if self._path else None
+
+    def __bool__(self) -> bool:
+        return not self._is_off
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Append a line; if that fails the log says so, and the service goes on."""
+        content = orjson.dumps(line) + b"\n"
+        try:
+            if self._path is None:
+                sys.stderr.write(content.decode())
+            else:
+                # At once and unbuffered: so lines of several processes do not mix.
+                os.write(self._current(self._path), content)
+        except OSError as error:
+            lost = content.decode().rstrip()
+            log.error("the audit log lacks this line (%s): %s", error.strerror, lost)  # noqa: TRY400 -- the reason says it all
+
+    def close(self) -> None:
+        """Close the file, if it is one."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _current(self, path: Path) -> int:
+        if self._file is None or not _is_same(path, self._file):
+            fresh = _appending(path)
+            self.close()
+            self._file = fresh
+        return self._file
+
+
+def _appending(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+
+def _is_same(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except FileNotFoundError:
+        return False
+
+
+def note_counts(scope: Scope, **counts: int) -> None:
+    """Tell the audit log how much a request changed."""
+    scope["state"]["counts"] = counts
+
+
+class Auditor:
+    """Middleware that writes a line for each call of a route that needs to write or to administer.
+
+    Also for those that were refused to their key, or failed. Requests that met no such route, or
+    whose key is not known, are counted in the metrics only.
+    """
+
+    def __init__(self, app: ASGIApp, log: AuditLog) -> None:
+        self._app = app
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and write of it once it is answered or has failed."""
+        if scope["type"] != "http" or not self._log:
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            if scope["state"].get("role_needed") in (Role.WRITE, Role.ADMIN):
+                self._log.write(_line(scope, status, time.perf_counter() - started))
+
+
+def _line(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
+    state, caller = scope["state"], caller_of(scope)
+    client = scope.get("client")
+    return {
+        "audit": state["role_needed"],
+        "time": now(),
+        "request_id": state["request_id"],
+        "key": caller.name,
+        "role": caller.role,
+        "address": client[0] if client else None,
+        "method": scope["method"],
+        "route": state.get("route"),
+        "collection": state.get("collection"),
+        "status": status,
+        "counts": state.get("counts", {}),
+        "ms": round(1e3 * seconds, 1),
+    }

@@ -1,0 +1,1 @@
+"""What travels over HTTP, by resource. It knows no route."""

@@ -1,0 +1,133 @@
+"""Collections, their fields and their diagnostics, as they travel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field
+
+from app.schemas.base import Closed, Given, Returned
+from indexer.analysis.diagnostics import Verdict
+from indexer.filters import Kind
+from indexer.index_choice import Language
+from indexer.reports import LONGEST_COMMON, Description, FieldSummary
+
+
+class CollectionBody(Given):
+    """How a new collection is to be."""
+
+    model: str | None = Field(
+        None, min_length=1, description="A sentence-transformers model; the service's own if null."
+    )
+    language: Annotated[Language, Field(strict=False)] | None = Field(
+        None, description="By whose rules words are stemmed; the service's own if null."
+    )
+
+
+class FieldsParameters(Closed):
+    """How much to say of metadata fields. Not strict: whatever stands in a URL is text."""
+
+    limit: int = Field(100, ge=1, le=1_000, description="How many fields at most.")
+    common: int = Field(20, ge=0, le=100, description="How many values of each at most.")
+
+
+class CollectionView(Returned):
+    """A collection at a glance."""
+
+    name: str
+    model: str
+    dimension: int
+    documents: int
+    chunks: int
+    bytes: int
+    truncated: int = Field(description="Documents whose text does not wholly fit the model.")
+    index: dict[str, Any] = Field(description="How nearest vectors are found.")
+
+    @classmethod
+    def of(cls, description: Description) -> Self:
+        """The description as it travels."""
+        return cls(
+            name=description.name,
+            model=description.model,
+            dimension=description.dimension,
+            documents=description.documents,
+            chunks=description.chunks,
+            bytes=description.bytes,
+            truncated=description.truncated,
+            index=dict(description.index),
+        )
+
+
+class ValueView(Returned):
+    """A value of a metadata field, and how many documents have it."""
+
+    value: str | int | float | bool | None
+    documents: int
+
+
+class FieldView(Returned):
+    """What the documents of a collection hold in a metadata field."""
+
+    name: str
+    kinds: list[Kind] = Field(description="The types of its values.")
+    distinct: int = Field(description="How many values it has.")
+    common: list[ValueView] = Field(
+        description="The values that most documents have, most first; "
+        f"none of more than {LONGEST_COMMON} characters."
+    )
+    smallest: float | int | None = Field(description="Of its numbers; null if it has none.")
+    largest: float | int | None = Field(description="Of its numbers; null if it has none.")
+
+    @classmethod
+    def of(cls, field: FieldSummary) -> Self:
+        """The field as it travels."""
+        return cls(
+            name=field.name,
+            kinds=list(field.kinds),
+            distinct=field.distinct,
+            common=[ValueView(value=one.value, documents=one.documents) for one in field.common],
+            smallest=field.smallest,
+            largest=field.largest,
+        )
+
+
+class FieldsView(Returned):
+    """The metadata fields of a collection, by name."""
+
+    fields: list[FieldView]
+
+
+class BrokenView(Returned):
+    """A collection that is there but cannot be opened."""
+
+    name: str
+    error: str
+
+
+class CollectionsView(Returned):
+    """All collections."""
+
+    collections: list[CollectionView | BrokenView]
+
+
+class DiagnosticView(Returned):
+    """A figure of a collection, what it means, and what to do if it asks for something."""
+
+    name: str
+    value: float | int | None = Field(description="Null where it cannot be said of so few.")
+    verdict: Verdict = Field(description="Whether it asks for something.")
+    meaning: str
+    remedy: str | None
+    details: dict[str, Any]
+
+
+class DiagnosticsView(Returned):
+    """What a collection's vectors are like."""
+
+    collection: str
+    model: str
+    documents: int
+    chunks: int
+    sampled: int = Field(description="Chunks that were looked at for what needs pairs.")
+    seconds: float
+    diagnostics: list[DiagnosticView]

@@ -1,0 +1,270 @@
+"""Searches and their answers, as they travel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self, TypeAlias
+
+import numpy as np
+from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.schemas.base import Given, Returned, Temperature, Whole
+from app.schemas.documents import DocumentView
+from indexer.documents import Vector, normalise
+from indexer.filters import parse_filter
+from indexer.queries import Example, ExampleText, Fusion, Mode, Query, Strategy
+from indexer.retrieval.explanation import DEFAULT_EXPLAIN
+from indexer.retrieval.reranking import DEFAULT_RERANK
+
+
+class ExampleBody(Given):
+    """A text as an example."""
+
+    text: str
+
+
+def _example_kind(given: object) -> str | None:
+    kinds: dict[type, str] = {str: "<id>", list: "<vector>", dict: "<text>", ExampleBody: "<text>"}
+    return kinds.get(type(given))
+
+
+ExamplePoint: TypeAlias = Annotated[
+    Annotated[str, Tag("<id>")]
+    | Annotated[list[float], Field(min_length=1), Tag("<vector>")]
+    | Annotated[ExampleBody, Tag("<text>")],
+    Discriminator(
+        _example_kind,
+        custom_error_type="example",
+        custom_error_message='expected the id of a document, {"text": "..."}, or a list of numbers',
+    ),
+]
+"""A stored document by its id, a text, or a vector."""
+
+
+def _to_example(given: str | list[float] | ExampleBody) -> Example:
+    if isinstance(given, str):
+        return given
+    return ExampleText(given.text) if isinstance(given, ExampleBody) else _direction(given)
+
+
+class SearchBody(Given):
+    """One search: by a text, by a vector, or by examples; exactly one of these."""
+
+    query: str | None = Field(None, description="A text to search for.")
+    vector: list[float] | None = Field(
+        None, min_length=1, description="A vector of the collection's dimension, of any length."
+    )
+    like: list[ExamplePoint] = Field(
+        [],
+        description='What to be near to: ids of documents, `{"text": "..."}`, or vectors. '
+        "Documents that are examples are no hits.",
+        examples=[["an-id", {"text": "a text"}]],
+    )
+    unlike: list[ExamplePoint] = Field([], description="What to stay away from; as `like`.")
+    strategy: Annotated[Strategy, Field(strict=False)] = Field(
+        Strategy.MEAN,
+        description="How examples rank: by the direction of their mean, or by the best of them.",
+    )
+    k: Whole = Field(10, ge=1, description="How many documents; as many come if they exist.")
+    filter: dict[str, JsonValue] | None = Field(
+        None,
+        description='Only documents whose metadata passes, e.g. `{"year": {"$gte": 2020}}`.',
+        examples=[{"year": {"$gte": 2020}}],
+    )
+    mode: Annotated[Mode, Field(strict=False)] = Field(
+        Mode.DENSE, description="How the query is held against documents."
+    )
+    fusion: Annotated[Fusion, Field(strict=False)] = Field(
+        Fusion.CONVEX, description="How a hybrid search makes one ranking of two."
+    )
+    min_score: float | None = Field(None, description="Leave out hits that score less.")
+    exact: bool = Field(False, description="Compare with every vector, whatever the index.")
+    candidates: Whole | None = Field(
+        None,
+        ge=1,
+        description="How many hits the stages after the first ranking choose from, and a hybrid "
+        "search of either of its rankings; null takes enough for k.",
+    )
+    rerank: Annotated[Whole, Field(ge=1)] | bool | None = Field(
+        None,
+        description="How many of the best a cross-encoder scores anew, true for "
+        f"{DEFAULT_RERANK}; needs a text, and a service with BEARING_RERANKER.",
+    )
+    diversity: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Chooses hits that are unlike each other too, by maximal marginal relevance: "
+        "0 looks at the score only, 1 at being unlike those before.",
+    )
+    group_by: str | None = Field(
+        None,
+        min_length=1,
+        description="A metadata field: k groups of hits that have its value in common.",
+    )
+    group_size: Whole = Field(1, ge=1, description="How many hits of each group at most.")
+    explain: Annotated[Whole, Field(ge=0)] | bool = Field(
+        False,
+        description="Says of the first hits why they are: their best passages, and the words that "
+        f"carry the score; true for the first {DEFAULT_EXPLAIN}, or how many.",
+    )
+    temperature: Temperature | None = Field(
+        None, description="Adds to each hit its probability: softmax(score / temperature)."
+    )
+
+    cursor: str | None = Field(
+        None, description="Where the page before said to go on; other fields as they were."
+    )
+
+    @model_validator(mode="after")
+    def _check_one_subject(self) -> Self:
+        subjects = (self.query is not None, self.vector is not None, bool(self.like or self.unlike))
+        if sum(subjects) != 1:
+            raise PydanticCustomError(
+                "subject", "give exactly one of: query, vector, examples (like, unlike)"
+            )
+        return self
+
+    def to_query(self) -> Query:
+        """The library's query; raises InvalidFilter or InvalidQuery."""
+        return Query(
+            text=self.query,
+            vector=None if self.vector is None else _direction(self.vector),
+            like=tuple(_to_example(one) for one in self.like),
+            unlike=tuple(_to_example(one) for one in self.unlike),
+            strategy=self.strategy,
+            k=self.k,
+            filter=parse_filter(self.filter),
+            mode=self.mode,
+            fusion=self.fusion,
+            min_score=self.min_score,
+            exact=self.exact,
+            candidates=self.candidates,
+            rerank=DEFAULT_RERANK if self.rerank is True else self.rerank or None,
+            diversity=self.diversity,
+            group_by=self.group_by,
+            group_size=self.group_size,
+            explain=DEFAULT_EXPLAIN if self.explain is True else int(self.explain),
+            temperature=self.temperature,
+            cursor=self.cursor,
+        )
+
+
+def _direction(given: list[float]) -> Vector:
+    # In float64 first: what float32 cannot hold still has a direction.
+    unit: Vector = normalise(np.array([given], dtype=np.float64))[0]
+    return unit
+
+
+class BatchBody(Given):
+    """Several searches, embedded and searched together."""
+
+    searches: list[SearchBody] = Field(min_length=1)
+
+
+class PassageView(Returned):
+    """The best passage of a hit: characters start to end of its document's text."""
+
+    text: str
+    start: int
+    end: int
+
+
+class ScoredPassageView(PassageView):
+    """A passage with its cosine, null where that is not known."""
+
+    score: float | None
+
+
+class WordView(Returned):
+    """A word of the best passage: by how much the cosine falls without it."""
+
+    text: str
+    effect: float
+    spans: list[tuple[int, int]] = Field(description="Where it stands in the document's text.")
+
+
+class TermView(Returned):
+    """A word of the query that the document holds: what it adds to the BM25 score."""
+
+    text: str
+    score: float
+    spans: list[tuple[int, int]] = Field(
+        description="Where it stands in the document's text; none if only the title holds it."
+    )
+
+
+class ExplanationView(Returned):
+    """Why a document is a hit."""
+
+    passages: list[ScoredPassageView] = Field(description="Its best passages, best first.")
+    words: list[WordView] = Field(
+        description="The words of the best passage, by falling effect on the cosine."
+    )
+    words_left_out: int = Field(description="How many more words there are, not tried.")
+    terms: list[TermView] = Field(
+        description="Words of the query that the document holds, by falling score; by words only."
+    )
+
+
+class ScoresView(Returned):
+    """What a hit's score is made of; only what is known."""
+
+    dense: float | None = Field(None, description="The cosine of its best chunk.")
+    lexical: float | None = Field(None, description="Its BM25 score.")
+    dense_rank: int | None = Field(None, description="Its place, from 1, by cosine.")
+    lexical_rank: int | None = Field(None, description="Its place, from 1, by BM25.")
+    fused: float | None = Field(None, description="What a hybrid search makes of both.")
+    reranked: float | None = Field(None, description="The cross-encoder's score.")
+
+
+class HitView(DocumentView):
+    """A document that answers a search; a larger score is closer."""
+
+    score: float
+    distance: float | None = Field(description="1 - cosine; null where no cosine is known.")
+    scores: ScoresView
+    passage: PassageView
+    probability: float | None = Field(None, description="Only if a temperature was given.")
+    group: str | int | float | bool | None = Field(
+        None, description="Only if hits are grouped: the group's value, null if it has none."
+    )
+    significance: float | None = Field(
+        None,
+        description="How often the best of as many unrelated documents would score as high.",
+    )
+    relevance: float | None = Field(
+        None, description="How often a hit like this was judged relevant; only if calibrated."
+    )
+    explanation: ExplanationView | None = Field(
+        None, description="Only of the hits that `explain` asks for."
+    )
+
+
+class Took(Returned):
+    """Milliseconds, waiting included; those of a batch are of the whole batch."""
+
+    embed: float
+    search: float
+    total: float
+
+
+class SearchView(Returned):
+    """The hits of one search, best first."""
+
+    hits: list[HitView]
+    mode: Mode
+    exact: bool = Field(description="Whether every vector was compared.")
+    candidates: int = Field(description="How many documents probabilities were taken over.")
+    truncated: bool = Field(description="Whether the query was longer than the model's window.")
+    total: int | None = Field(
+        description="How many documents could be hits, on all pages; null where it is not known."
+    )
+    cursor: str | None = Field(description="Where the next page begins; null where there is none.")
+    took_ms: Took
+
+
+class BatchView(Returned):
+    """The result of each search, in order."""
+
+    results: list[SearchView]

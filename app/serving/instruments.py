@@ -1,0 +1,157 @@
+"""What a service counts and times while it works, in Prometheus' terms.
+
+Whoever works is handed one of these; :mod:`app.middleware.metrics` tells what they hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Final, Self
+
+from opentelemetry.trace import Tracer
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app.serving.batching import Watch
+from indexer.embedding.embedder import Embedder, Embeddings, Identity, Input, Role, Runtime, Tokens
+
+BUCKETS_SECONDS: Final = (
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
+)  # fmt: skip
+BUCKETS_ITEMS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class Instruments:
+    """Counts and times of one service, in a registry of their own."""
+
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer
+        self.registry = CollectorRegistry()
+        self._stages = self.histogram(
+            "bearing_stage_duration_seconds",
+            "Time of one stage of the searches of a request, or of storing documents; with waits.",
+            ("stage",),
+        )
+        self._observers: dict[str, Callable[[float], object]] = {}
+        self._batches = self.histogram(
+            "bearing_batch_items",
+            "Items that one call to a model or an index worked on together.",
+            ("queue",),
+            BUCKETS_ITEMS,
+        )
+        self._overflows = self.counter(
+            "bearing_queue_refusals", "Requests answered 503, as a queue was full.", ("queue",)
+        )
+        self._tokens = self.counter(
+            "bearing_tokens_embedded", "Tokens that models embedded.", ("model",)
+        )
+        self.rate_refusals = self.counter(
+            "bearing_rate_refusals", "Requests answered 429, as they were over a rate."
+        )
+
+    def gauge(self, name: str, text: str) -> Gauge:
+        """A gauge; of several workers the sum is told, less those that ended."""
+        return Gauge(name, text, multiprocess_mode="livesum", registry=self.registry)
+
+    def counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+        """A counter; of several workers the sum is told."""
+        return Counter(name, text, labels, registry=self.registry)
+
+    def histogram(
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str],
+        buckets: Sequence[float] = BUCKETS_SECONDS,
+    ) -> Histogram:
+        """A histogram; of several workers the sum is told."""
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+    def queue(self, name: str) -> Watch:
+        """What a queue of this name tells its batches and refusals."""
+        return Watch(self._batches.labels(name).observe, self._overflows.labels(name).inc)
+
+    def counted(self, embedder: Embedder) -> Embedder:
+        """The same model, whose tokens are counted."""
+        return _CountedEmbedder(embedder, self._tokens.labels(embedder.identity.name))
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Times a stage, also one that fails, and makes a span of it where there are traces."""
+        span = None
+        if self._tracer is not None:
+            # An error's message may quote a text, so the span does without it.
+            span = self._tracer.start_as_current_span(
+                name, record_exception=False, set_status_on_exception=False
+            )
+        if name not in self._observers:
+            self._observers[name] = self._stages.labels(name).observe
+        return _Stage(self._observers[name], span)
+
+
+class _Stage(AbstractContextManager[None]):
+    """A stage under way; ``observe`` is told its seconds."""
+
+    def __init__(
+        self, observe: Callable[[float], object], span: AbstractContextManager[object] | None
+    ) -> None:
+        self._observe = observe
+        self._span = span
+        self._started = time.perf_counter()
+
+    def __enter__(self) -> None:
+        if self._span is not None:
+            self._span.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._span is not None:
+                self._span.__exit__(kind, error, trace)
+        finally:
+            self._observe(time.perf_counter() - self._started)
+
+
+class _CountedEmbedder:
+    """A model that somebody else opened and closes, whose tokens are counted."""
+
+    def __init__(self, embedder: Embedder, tokens: Counter) -> None:
+        self._embedder = embedder
+        self._tokens = tokens
+
+    @property
+    def identity(self) -> Identity:
+        return self._embedder.identity
+
+    @property
+    def runtime(self) -> Runtime:
+        return self._embedder.runtime
+
+    @property
+    def room(self) -> int:
+        return self._embedder.room
+
+    def tokenize(self, texts: Sequence[str], role: Role = Role.DOCUMENT) -> list[Tokens]:
+        return self._embedder.tokenize(texts, role)
+
+    def embed(self, inputs: Sequence[Input], role: Role = Role.DOCUMENT) -> Embeddings:
+        embedded = self._embedder.embed(inputs, role)
+        self._tokens.inc(embedded.tokens)
+        return embedded
+
+    def warm(self) -> None:
+        self._embedder.warm()
+
+    def close(self) -> None:
+        self._embedder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

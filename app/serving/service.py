@@ -1,0 +1,485 @@
+"""What the routes stand on: the library, with bounded queues in front of its models and disks."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self, TypeAlias, TypeVar
+
+import anyio
+import numpy as np
+
+from app.serving.batching import Batcher, Lane, Overloaded, Threads, Watch
+from app.serving.instruments import Instruments
+from app.serving.query_cache import VectorCache
+from app.settings import Settings
+from indexer.collection import Collection
+from indexer.config import Config
+from indexer.documents import Document, Vector, Vectors
+from indexer.embedding import HUB_ORGANISATION
+from indexer.embedding.cross_encoders.reranker import Pair
+from indexer.embedding.embedder import Embedder, Identity, Input, Role
+from indexer.errors import BearingError, Conflict, ModelChanged, NotFound
+from indexer.ingestion.changes import Stored, store
+from indexer.library import DEFAULT_COLLECTION, Library
+from indexer.queries import Answer, Query
+from indexer.reports import Description
+from indexer.retrieval.sans_io import Searches, Work
+from indexer.retrieval.search import Searched, embed_queries, required, staged
+
+log = logging.getLogger(__name__)
+
+CHANGES: Final = 3
+"""How often a request is begun again because the collection, or its model, changed under it."""
+
+BATCH_CHARACTERS: Final = 16_384
+"""Of texts in one forward pass: a query waits for about so many, a tenth of a second's work."""
+
+TOKEN_CHARACTERS: Final = 4
+"""About as many characters an English token has."""
+
+STAGES: Final = {
+    Work.EMBED: "embed",
+    Work.FIND: "find",
+    Work.SCORE: "rerank",
+    Work.VECTORS: "vectors",
+    Work.TEXTS: "texts",
+}
+"""What the stages of a search are called in metrics and traces."""
+
+Result = TypeVar("Result")
+
+OpenLibrary: TypeAlias = Callable[[Config], Library]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedText:
+    """A text's unit vector, (d,), and whether the text was longer than the model's window."""
+
+    vector: Vector
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedTexts:
+    """Texts' unit vectors, (n, d), the places of those that were cut, and tokens embedded."""
+
+    vectors: Vectors
+    truncated: tuple[int, ...]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy the models are: texts that wait or are being embedded; query vectors kept."""
+
+    waiting: int
+    cache_bytes: int
+    cache_hits: int
+    cache_misses: int
+
+
+class Reopened(Conflict):
+    """The collection is not the one any more that the search was begun with: begin again."""
+
+
+async def _on_one_state(work: Callable[[], Awaitable[Result]]) -> Result:
+    """The result of work that is done again if the collection, or its model, is another by then."""
+    for _ in range(CHANGES):
+        try:
+            return await work()
+        except (ModelChanged, Reopened) as error:
+            log.info("again, on what the collection is now: %s", error)
+    return await work()
+
+
+def _weigh(given: Input) -> int:
+    """The characters of a text, about as many as it had if it is in tokens already."""
+    return len(given) if isinstance(given, str) else TOKEN_CHARACTERS * len(given.ids)
+
+
+class Model:
+    """An open model with the queues in front of it: one forward pass at a time.
+
+    ``vectors`` keeps those of recent query texts, so that a search asked again waits for nothing.
+    """
+
+    def __init__(self, embedder: Embedder, settings: Settings, instruments: Instruments) -> None:
+        self.embedder = embedder
+        lane = Lane("model")
+        batch, queue = settings.batch_texts, settings.queue_texts
+        self.queries = Batcher(
+            self._embed_queries,
+            batch=batch,
+            queue=queue,
+            lane=lane,
+            watch=instruments.queue("queries"),
+        )
+        texts = instruments.queue("texts")
+        self.texts = self._batcher(self._embed_documents, settings, lane, texts)
+        self.questions = self._batcher(self._embed_questions, settings, lane, texts)
+        self.vectors = VectorCache(settings.query_cache_mb * 1_000_000)
+
+    @staticmethod
+    def _batcher(
+        call: Callable[[Sequence[Input]], list[EmbeddedText]],
+        settings: Settings,
+        lane: Lane,
+        watch: Watch,
+    ) -> Batcher[Input, EmbeddedText]:
+        return Batcher(
+            call,
+            batch=settings.batch_texts,
+            queue=settings.queue_texts,
+            lane=lane,
+            weigh=_weigh,
+            budget=BATCH_CHARACTERS,
+            watch=watch,
+        )
+
+    @property
+    def name(self) -> str:
+        """The model's name: that of the hub without sentence-transformers/, or a path."""
+        return self.embedder.identity.name
+
+    async def embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
+        """Text queries with their vectors, and whether each text was truncated; in order."""
+        known = [None if one.text is None else self.vectors.get(one.text) for one in queries]
+        missing = [query for query, kept in zip(queries, known, strict=True) if kept is None]
+        embedded = iter(await self.queries.submit(missing))
+        mark = self.embedder.identity.mark
+        return [
+            next(embedded)
+            if kept is None
+            else (replace(query, vector=kept.vector, model=mark), kept.truncated)
+            for query, kept in zip(queries, known, strict=True)
+        ]
+
+    async def embed_documents(self, texts: Sequence[str]) -> list[Vector]:
+        """The vectors of texts as of documents, in order."""
+        return [embedded.vector for embedded in await self.texts.submit(texts)]
+
+    def _embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
+        embedded = list(zip(*embed_queries(self.embedder, queries), strict=True))
+        for query, truncated in embedded:
+            if query.text is not None and query.vector is not None:  # else it is by examples
+                self.vectors.keep(query.text, query.vector, truncated=truncated)
+        return embedded
+
+    def _embed_documents(self, inputs: Sequence[Input]) -> list[EmbeddedText]:
+        return self._embed(inputs, Role.DOCUMENT)
+
+    def _embed_questions(self, inputs: Sequence[Input]) -> list[EmbeddedText]:
+        return self._embed(inputs, Role.QUERY)
+
+    def _embed(self, inputs: Sequence[Input], role: Role) -> list[EmbeddedText]:
+        embedded = self.embedder.embed(inputs, role)
+        truncated = frozenset(embedded.truncated)
+        return [
+            EmbeddedText(vector, index in truncated)
+            for index, vector in enumerate(embedded.vectors)
+        ]
+
+    async def close(self) -> None:
+        """Let go of whoever still waits."""
+        await self.queries.close()
+        await self.texts.close()
+        await self.questions.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many texts wait, or are being embedded."""
+        return self.queries.waiting + self.texts.waiting + self.questions.waiting
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A collection as it was found under its name, and its model as it was then."""
+
+    collection: Collection
+    identity: Identity
+    embedder: Embedder
+
+    def is_same(self, other: Opened) -> bool:
+        """Whether nothing has changed since the other was found."""
+        return (
+            self.collection is other.collection
+            and self.identity is other.identity
+            and self.embedder is other.embedder
+        )
+
+
+class Desk:
+    """An open collection, its model, and the queue of searches in front of it.
+
+    It is asked without a look at the disk. Each batch of searches looks, in its thread, whether
+    the collection is still there, and still the one of its name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        opened: Opened,
+        model: Model,
+        library: Library,
+        settings: Settings,
+        watch: Watch,
+    ) -> None:
+        self.opened = opened
+        self.model = model
+        self.searches: Batcher[Query, Answer] = Batcher(
+            self._search, batch=settings.batch_texts, queue=settings.queue_texts, watch=watch
+        )
+        self._name = name
+        self._library = library
+        self._is_left = False
+
+    @property
+    def collection(self) -> Collection:
+        """The open collection."""
+        return self.opened.collection
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the collection is, as far as is known, what it was when the desk was made."""
+        return not self._is_left and self.collection.identity is self.opened.identity
+
+    def _search(self, queries: Sequence[Query]) -> list[Answer]:
+        try:
+            self._is_left = self._library.open(self._name) is not self.collection
+        except NotFound:
+            self._is_left = True
+        if self._is_left:
+            raise Reopened(f"collection {self._name!r} was deleted, or made anew, meanwhile")
+        return self.collection.search(queries)
+
+
+class Service:
+    """A library as an asynchronous service answers from it."""
+
+    def __init__(self, settings: Settings, library: Library, instruments: Instruments) -> None:
+        self.settings = settings
+        self.library = library
+        self._instruments = instruments
+        queue = settings.queue_requests
+        self.reads = Threads(settings.readers, queue, instruments.queue("reads"))
+        # Of their own, so that searches find a thread however many writes are waiting.
+        self.writes = Threads(settings.writers, queue, instruments.queue("writes"))
+        self._files = anyio.Semaphore(settings.writers)
+        self._counted: dict[Embedder, Embedder] = {}
+        self._desks: dict[str, Desk] = {}
+        self._models: dict[Embedder, Model] = {}
+        self._judge: Batcher[Pair, float] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(
+        cls,
+        settings: Settings,
+        open_library: OpenLibrary,
+        instruments: Instruments | None = None,
+    ) -> AsyncIterator[Self]:
+        """A service that is ready: collections open, models warm; closed in reverse order."""
+        with open_library(settings.config) as library:
+            service = cls(settings, library, instruments or Instruments())
+            try:
+                await service._warm()
+                yield service
+            finally:
+                await service._close()
+
+    @contextmanager
+    def place_for_a_file(self) -> Iterator[None]:
+        """One of the few places for files that are held on disk; raises Overloaded."""
+        try:
+            self._files.acquire_nowait()
+        except anyio.WouldBlock:
+            writers = self.settings.writers
+            raise Overloaded(f"{writers} files", writers, "BEARING_WRITERS") from None
+        try:
+            yield
+        finally:
+            self._files.release()
+
+    @property
+    def load(self) -> Load:
+        """What waits, and what the caches of query vectors hold and have answered."""
+        waiting = kept = hits = misses = 0
+        for model in self._models.values():
+            waiting += model.waiting
+            kept += model.vectors.bytes
+            hits += model.vectors.hits
+            misses += model.vectors.misses
+        return Load(waiting, kept, hits, misses)
+
+    async def collection(self, name: str) -> Collection:
+        """An open collection; raises NotFound."""
+        return await self.reads.run(self.library.open, name)
+
+    async def writable(self, name: str) -> Collection:
+        """A collection to write to; only ``default`` is made if it is not there."""
+        make = name == DEFAULT_COLLECTION
+        return await self.writes.run(self.library.obtain if make else self.library.open, name)
+
+    async def store(self, collection: Collection, documents: Sequence[Document]) -> Stored:
+        """Store documents durably; embedded again if another model takes over meanwhile."""
+
+        def embed_and_store() -> Stored:
+            return store(collection, self._embedder(collection), documents)
+
+        with self._instruments.stage("store"):
+            return await _on_one_state(lambda: self.writes.run(embed_and_store))
+
+    async def desk(self, name: str) -> Desk:
+        """An open collection with its model and queues; raises NotFound."""
+        opened = await self.reads.run(self._open, name)
+        known = self._desks.get(name)
+        if known is None or not known.opened.is_same(opened):
+            known = self._desks[name] = self._new_desk(name, opened)
+        return known
+
+    async def search(self, name: str, queries: Sequence[Query]) -> Searched:
+        """The answer to each query, in order; embedded and searched with whatever else waits."""
+        return await _on_one_state(lambda: self._search(name, queries))
+
+    async def _search(self, name: str, queries: Sequence[Query]) -> Searched:
+        desk = self._desks.get(name)
+        if desk is None or not desk.is_current:
+            desk = await self.desk(name)
+        work: Mapping[Work, Callable[[Sequence[Any]], Awaitable[Iterable[Any]]]] = {
+            Work.EMBED: desk.model.embed_queries,
+            Work.FIND: desk.searches.submit,
+            Work.SCORE: self.score,
+            Work.TEXTS: desk.model.embed_documents,
+            Work.VECTORS: lambda ids: self.reads.run(desk.collection.vectors, ids),
+        }
+        searches = Searches(staged(query, desk.collection.name) for query in queries)
+        spent: dict[Work, float] = {}
+        while need := searches.need:
+            started = time.perf_counter()
+            with self._instruments.stage(STAGES[need.work]):
+                searches.give(await work[need.work](need.items))
+            spent[need.work] = spent.get(need.work, 0.0) + 1e3 * (time.perf_counter() - started)
+        return Searched(tuple(searches.answers), spent)
+
+    async def embed(
+        self, model: Model, texts: Sequence[str], role: Role = Role.DOCUMENT
+    ) -> EmbeddedTexts:
+        """The vectors of any number of texts; of more than max_texts a part at a time."""
+        batcher = model.questions if role is Role.QUERY else model.texts
+        embedded: list[EmbeddedText] = []
+        tokens = 0
+        for start in range(0, len(texts), self.settings.max_texts):
+            part = texts[start : start + self.settings.max_texts]
+            tokenised = await self.reads.run(model.embedder.tokenize, part, role)
+            tokens += sum(len(one.ids) for one in tokenised)
+            embedded += await batcher.submit(tokenised)
+        cut = tuple(place for place, one in enumerate(embedded) if one.truncated)
+        return EmbeddedTexts(np.stack([one.vector for one in embedded]), cut, tokens)
+
+    async def models(self) -> dict[str, Model]:
+        """The models of the collections that can be opened, by name."""
+        found: dict[str, Model] = {}
+        for name in await self.reads.run(self.library.names):
+            try:
+                model = (await self.desk(name)).model
+            except BearingError as error:
+                log.warning("collection %r cannot be opened: %s", name, error)
+            else:
+                found[model.name] = model
+        return found
+
+    async def default_model(self) -> Model:
+        """The model of the collection ``default``."""
+        return (await self.desk(DEFAULT_COLLECTION)).model
+
+    async def model(self, name: str) -> Model:
+        """A served model, by its name with or without its organisation; raises NotFound."""
+        short = name.removeprefix(f"{HUB_ORGANISATION}/")
+        opened = {model.name: model for model in self._models.values()}
+        if name not in opened and short not in opened:
+            opened = await self.models()
+        found = opened.get(name) or opened.get(short)
+        if found is None:
+            raise NotFound(f"no model {name[:200]!r} is served here; served: {', '.join(opened)}")
+        return found
+
+    async def score(self, pairs: Sequence[Pair]) -> list[float]:
+        """How well passages answer, by the cross-encoder, with whatever other pairs wait."""
+        if self._judge is None:
+            reranker = required(await self.reads.run(self.library.reranker))
+            batch, queue = self.settings.batch_texts, self.settings.queue_texts
+            judge: Batcher[Pair, float] = Batcher(
+                lambda pairs: reranker.score(pairs).tolist(),
+                batch=batch,
+                queue=queue,
+                watch=self._instruments.queue("pairs"),
+            )
+            self._judge = self._judge or judge  # another may have been first while this one waited
+        return await self._judge.submit(pairs)
+
+    def describe_all(self) -> list[Description]:
+        """What there is to say of each collection that can be opened."""
+        described = []
+        for name in self.library.names():
+            try:
+                described.append(self.library.open(name).describe())
+            except BearingError as error:
+                log.warning("collection %r cannot be described: %s", name, error)
+        return described
+
+    async def delete(self, name: str) -> None:
+        """Delete a collection; raises NotFound."""
+        await self.writes.run(self.library.delete, name)
+        self._desks.pop(name, None)
+
+    def _open(self, name: str) -> Opened:
+        collection = self.library.open(name)
+        identity = collection.identity
+        return Opened(collection, identity, self._embedder(collection))
+
+    def _embedder(self, collection: Collection) -> Embedder:
+        """The collection's model, whose tokens are counted; one for all collections of a model."""
+        embedder = self.library.embedder(collection)
+        return self._counted.setdefault(embedder, self._instruments.counted(embedder))
+
+    def _new_desk(self, name: str, opened: Opened) -> Desk:
+        embedder = opened.embedder
+        if embedder not in self._models:
+            self._models[embedder] = Model(embedder, self.settings, self._instruments)
+        watch = self._instruments.queue("searches")
+        return Desk(name, opened, self._models[embedder], self.library, self.settings, watch)
+
+    async def _warm(self) -> None:
+        if self.settings.reranker:
+            await self.score([("warm", "warm")])
+        await self.writes.run(self.library.obtain, DEFAULT_COLLECTION)
+        for name in await self.reads.run(self.library.names):
+            try:
+                desk = await self.desk(name)
+            except BearingError as error:
+                if name == DEFAULT_COLLECTION:
+                    raise
+                log.warning("collection %r cannot be opened: %s", name, error)
+            else:
+                await desk.model.texts.submit(["warm"])
+                await self.reads.run(desk.model.embedder.warm)
+
+    async def _close(self) -> None:
+        for desk in self._desks.values():
+            await desk.searches.close()
+        for model in self._models.values():
+            await model.close()
+        if self._judge is not None:
+            await self._judge.close()

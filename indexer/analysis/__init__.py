@@ -1,0 +1,1 @@
+"""What vectors are like, told and drawn: diagnostics and the map. It keeps nothing."""

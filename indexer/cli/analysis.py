@@ -1,0 +1,204 @@
+"""The commands that say what a collection is like and what its scores are worth.
+
+They are calibrate, diagnose and map.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from indexer.analysis.diagnostics import Diagnostic, Verdict, explain, report
+from indexer.cli import output
+from indexer.cli.index import index_reads
+from indexer.cli.options import Data, Json, Model, ModeOption, Name, open_library
+from indexer.cli.progress import stepping
+from indexer.library import DEFAULT_COLLECTION
+from indexer.queries import Mode
+from indexer.ranking.calibration import Calibration
+from indexer.readers import read_paths, total_bytes
+from indexer.reports import Map, Step
+
+
+def calibrate(
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder with corpus.jsonl, queries.jsonl and qrels, as BEIR has them.",
+            show_default=False,
+        ),
+    ],
+    data: Data = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection",
+            "-c",
+            metavar="NAME",
+            help="Which collection; the corpus is indexed into it.",
+            show_default="evaluate-<folder>, so that default is left alone",
+        ),
+    ] = None,
+    model: Model = None,
+    mode: ModeOption = Mode.DENSE,
+    split: Annotated[str, typer.Option(help="Which qrels: train, dev or test.")] = "test",
+    ignore_identical_ids: Annotated[
+        bool,
+        typer.Option("--ignore-identical-ids", help="Drop a hit whose id is the query's own."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Learn from judged queries how likely a hit is relevant; searches then say it of each hit.
+
+    What is learned is kept with the collection, for this mode and model. Errors are of queries
+    held out.
+    """
+    from indexer.evaluation.calibration_run import calibrate_collection
+    from indexer.evaluation.dataset import read_dataset
+
+    judged = read_dataset(dataset, split)
+    name = collection or f"evaluate-{re.sub(r'[^A-Za-z0-9_-]+', '-', judged.name)}"[:64]
+    paths = [str(judged.corpus_path)]
+    with open_library(data, model) as library:
+        indexed = index_reads(library, name, read_paths(paths), total_bytes(paths), model=model)
+        opened = library.open(name)
+        with stepping() as tell:
+            made = calibrate_collection(
+                opened,
+                library.embedder(opened),
+                judged,
+                mode=mode,
+                ignore_identical_ids=ignore_identical_ids,
+                on_progress=lambda done, total: tell(Step("queries", done, total)),
+            )
+    figures = {**_figures(made), "collection": name, "rejected": indexed.summary.rejected}
+    if as_json:
+        output.say_json(figures)
+    else:
+        output.say(output.facts_table(figures))
+    raise typer.Exit(indexed.exit_code)
+
+
+def _figures(made: Calibration) -> dict[str, Any]:
+    errors = asdict(made.errors)
+    return {
+        "mode": made.ranking,
+        "expected_calibration_error": errors["expected"],
+        "expected_calibration_error_all": errors["expected_all"],
+        "brier": errors["brier"],
+        "log_loss": errors["log_loss"],
+        "relevant_share": errors["base"],
+        "temperature": made.temperature,
+        "queries": made.queries,
+        "hits": made.hits,
+    }
+
+
+def diagnose(
+    data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False
+) -> None:
+    """Say what is worth knowing of a collection's vectors: duplicates, hubs, spread, truncation.
+
+    It reads, and changes nothing; pairs are looked at by samples, which take seconds.
+    """
+    with open_library(data) as library:
+        opened = library.open(collection)
+        with stepping() as tell:
+            figures = opened.diagnose(tell)
+    if as_json:
+        output.say_json(report(figures))
+        return
+    output.say(
+        f"{collection}: {figures.documents:,} documents, {figures.chunks:,} chunks of "
+        f"{figures.model}; {figures.sampled:,} sampled, {figures.seconds:.1f} s"
+    )
+    output.say(diagnostics_table(explain(figures)))
+
+
+def draw_map(
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="Draw all documents together again, however few are new."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Draw the collection's map now, and say what is on it and what it is worth.
+
+    The service draws it by itself when somebody looks; so this is for large collections, ahead.
+    """
+    with open_library(data) as library:
+        opened = library.open(collection)
+        with stepping() as tell:
+            found = opened.draw_map(tell, anew=anew)
+    figures = _map_figures(found)
+    if as_json:
+        output.say_json(figures)
+        return
+    known = {name: value for name, value in figures.items() if value is not None}
+    output.say(output.facts_table({**known, "clusters": len(found.labels)}))
+    for cluster in sorted(found.labels, key=lambda one: -one.documents):
+        output.say(f"{cluster.documents:>9,}  {', '.join(cluster.words)}")
+
+
+def _map_figures(found: Map) -> dict[str, Any]:
+    return {
+        "documents": len(found.ids),
+        "fitted": found.fitted,
+        "late": found.late,
+        "neighbours_kept": found.kept and found.kept.mean,
+        "neighbours_kept_interval": found.kept and [found.kept.low, found.kept.high],
+        "k": found.kept and found.kept.k,
+        "sampled": found.kept and found.kept.documents,
+        "seconds": found.seconds,
+        "clusters": [asdict(one) for one in found.labels],
+    }
+
+
+def diagnostics_table(found: Sequence[Diagnostic]) -> Table:
+    """Figures with their meaning, and what to do where one asks for something."""
+    table = Table(box=None, padding=(0, 2, 1, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(overflow="fold", ratio=1)
+    marks = {
+        Verdict.FINE: ("✓", "green"),
+        Verdict.LOOK: ("!", "yellow"),
+        Verdict.UNKNOWN: ("·", "dim"),
+    }
+    for one in found:
+        mark, style = marks[one.verdict]
+        text = Text(one.meaning, style="dim")
+        for line in _told(one):
+            text.append(f"\n{line}", style="not dim")
+        if one.remedy:
+            text.append(f"\n→ {one.remedy}", style="not dim yellow")
+        name = Text.assemble((f"{mark} ", style), one.name.replace("_", " "))
+        table.add_row(name, Text(_shown(one.value), style="bold"), text)
+    return table
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+
+
+def _told(one: Diagnostic) -> Iterator[str]:
+    """What a person wants to see of the details: who it is about, and how the fit is."""
+    details = one.details
+    for hub in details.get("hubs", []):
+        yield f"{hub['id']}: {hub['occurrences']} times"
+    for first, second, *cosine in details.get("examples", []):
+        yield f"{first} and {second}" + (f": {cosine[0]:.4f}" if cosine else "")
+    if "quantiles" in details:
+        pairs = (f"{one['expected']:g}: {one['observed']:.2g}" for one in details["quantiles"])
+        yield f"p = {details['p']:.2g}; expected and observed tail: {', '.join(pairs)}"

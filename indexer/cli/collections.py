@@ -1,0 +1,99 @@
+"""The commands ``stats`` and ``collections``: list, create, delete."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from indexer.cli import output
+from indexer.cli.options import Data, Json, LanguageOption, Model, Name, open_library
+from indexer.errors import InvalidInput
+from indexer.library import DEFAULT_COLLECTION
+
+
+def stats(data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False) -> None:
+    """Tell what is in a collection, and how it is searched."""
+    with open_library(data) as library:
+        figures = asdict(library.open(collection).describe())
+    if as_json:
+        output.say_json(figures)
+        return
+    readable = {
+        "bytes": output.readable_bytes(figures["bytes"]),
+        "backed_up": output.readable_time(figures["backed_up"]),
+    }
+    shown = figures | readable | figures["index"]
+    del shown["index"]
+    output.say(output.facts_table(shown))
+
+
+def list_collections(
+    ctx: typer.Context,
+    data: Data = None,
+    collection: Annotated[
+        str | None, typer.Option("--collection", "-c", metavar="NAME", help="Only this one.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the collections."""
+    if ctx.invoked_subcommand is not None:
+        for name in ctx.params:
+            source = ctx.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                raise InvalidInput(f"give options after {ctx.invoked_subcommand!r}, not before it")
+        return
+    with open_library(data) as library:
+        names = library.names() if collection is None else [collection]
+        descriptions = [library.open(name).describe() for name in names]
+    if as_json:
+        output.say_json({"collections": [asdict(one) for one in descriptions]})
+    elif descriptions:
+        output.say(output.description_table(descriptions))
+    else:
+        output.note(f"there are no collections in {library.config.data}")
+
+
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)]
+
+
+def create_collection(
+    name: NewName,
+    data: Data = None,
+    model: Model = None,
+    language: LanguageOption = None,
+    as_json: Json = False,
+) -> None:
+    """Make an empty collection for a model."""
+    with open_library(data, model) as library:
+        figures = asdict(library.create(name, model, language).describe())
+    if as_json:
+        output.say_json(figures)
+    else:
+        output.say(f"created {name!r} for {figures['model']}")
+
+
+def delete_collection(
+    name: NewName,
+    data: Data = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete a collection with all its documents."""
+    with open_library(data) as library:
+        documents = library.open(name).describe().documents
+        if not yes:
+            _confirm(f"Delete {name!r} with {documents:,} documents?")
+        library.delete(name)
+    if as_json:
+        output.say_json({"deleted": name, "documents": documents})
+    else:
+        output.say(f"deleted {name!r} with {documents:,} documents")
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise InvalidInput(f"{question} Say --yes to delete without being asked")
+    typer.confirm(question, err=True, abort=True)

@@ -1,0 +1,174 @@
+"""The command ``index``: files into a collection, with progress and a file of rejects."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from indexer.cli import output
+from indexer.cli.options import Data, ExitCode, Json, LanguageOption, Model, Name, open_library
+from indexer.cli.progress import RejectsFile, reporting
+from indexer.index_choice import Language
+from indexer.ingestion.pipeline import Progress, Summary, ingest
+from indexer.library import DEFAULT_COLLECTION, Library
+from indexer.readers import Fields, Read, check_ocr, read_paths, total_bytes
+
+
+def index(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH",
+            help="JSON Lines, JSON, CSV, TSV, Parquet, text, Markdown, HTML, PDF, "
+            "folders of them, or - for JSON Lines on standard input.",
+            show_default=False,
+        ),
+    ],
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    model: Model = None,
+    language: LanguageOption = None,
+    id_field: Annotated[str | None, typer.Option(help="Field of the id.")] = None,
+    text_field: Annotated[str | None, typer.Option(help="Field of the text.")] = None,
+    title_field: Annotated[str | None, typer.Option(help="Field of the title.")] = None,
+    ocr: Annotated[
+        str | None,
+        typer.Option(
+            envvar="BEARING_OCR",
+            metavar="LANGUAGES",
+            help="Read text in the pictures of PDFs, in these languages, such as eng+deu.",
+            show_default=False,
+        ),
+    ] = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to write what was rejected and why, as JSON Lines.",
+            show_default="<data>/<collection>.rejects.jsonl",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read files and store their documents; what is stored and unchanged is skipped.
+
+    Fields that are not id, text or title become metadata. Call it again after an interruption:
+    it goes on where it was.
+    """
+    fields = Fields(id=id_field, text=text_field, title=title_field, ocr=ocr or None)
+    check_ocr(fields.ocr)
+    with open_library(data, model) as library, _standard_input(paths) as stdin:
+        own = [library.config.data, *([rejects] if rejects else [])]
+        reads = read_paths(paths, fields, stdin=stdin, skip=own)
+        total = total_bytes(paths, skip=own)
+        done = index_reads(
+            library, collection, reads, total, model=model, language=language, rejects=rejects
+        )
+    done.show(as_json)
+    raise typer.Exit(done.exit_code)
+
+
+@contextmanager
+def _standard_input(paths: Iterable[str]) -> Iterator[BinaryIO | None]:
+    """Standard input if it is to be read.
+
+    Opened anew: a thread that still waits in ``sys.stdin`` would abort the interpreter's exit.
+    """
+    if "-" not in paths:
+        yield None
+        return
+    stdin = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    yield stdin  # left open for the same reason
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What indexing did, and where its rejects are."""
+
+    collection: str
+    summary: Summary
+    rejects: Path
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Done, or done with rejects."""
+        return ExitCode.REJECTED if self.summary.rejected else ExitCode.DONE
+
+    def figures(self) -> dict[str, Any]:
+        """All of it as a JSON object."""
+        rejects = str(self.rejects) if self.summary.rejected else None
+        return {
+            "collection": self.collection,
+            **output.summary_figures(self.summary),
+            "rejects": rejects,
+        }
+
+    def show(self, as_json: bool) -> None:
+        """Print it; where the rejects are is said on standard error too."""
+        if self.summary.rejected:
+            output.note(f"{self.summary.rejected:,} inputs were rejected: see {self.rejects}")
+        if as_json:
+            output.say_json(self.figures())
+        else:
+            output.say(output.summary_text(self.summary, self.collection))
+
+
+def index_reads(
+    library: Library,
+    name: str,
+    reads: Iterable[Read],
+    total: int | None,
+    *,
+    model: str | None = None,
+    language: Language | None = None,
+    rejects: Path | None = None,
+) -> Indexed:
+    """Store what is read in a collection, made if need be, with progress on standard error.
+
+    An interrupt, by Ctrl-C or SIGTERM, commits what is embedded; it goes on as a
+    KeyboardInterrupt that says how to go on.
+    """
+    output.note(f"indexing into {name!r} in {library.config.data}")
+    rejects = rejects or library.config.data / f"{name}.rejects.jsonl"
+    collection = library.obtain(name, model, language)
+    progress = Progress()
+    try:
+        with (
+            _terminable(),
+            RejectsFile(rejects) as rejected,
+            reporting(total) as report,
+        ):
+
+            def follow(now: Progress) -> None:
+                nonlocal progress
+                progress = now
+                report(now)
+
+            embedder = library.embedder(collection)
+            summary = ingest(
+                collection, embedder, reads, on_progress=follow, on_reject=rejected.add
+            )
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; {progress.committed:,} documents are committed. Run the same command "
+            "again to go on: what is stored is not embedded again"
+        ) from interrupt
+    return Indexed(name, summary, rejects)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM asks as politely as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

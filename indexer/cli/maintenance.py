@@ -1,0 +1,153 @@
+"""Commands that keep a collection in order: reindex, compact, rebuild, verify, backup, restore."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from indexer.cli import output
+from indexer.cli.options import Data, ExitCode, Json, Name, open_library
+from indexer.cli.progress import moving_line, stepping
+from indexer.index_choice import IndexChoice, IndexKind
+from indexer.ingestion.reindex import reindex as reindex_documents
+from indexer.library import DEFAULT_COLLECTION
+
+
+def reindex(
+    model: Annotated[
+        str, typer.Option("--model", help="The new model: hub name or folder.", show_default=False)
+    ],
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    as_json: Json = False,
+) -> None:
+    """Move a collection to another model; searching and writing go on meanwhile.
+
+    Interrupted, it changes nothing; the same command goes on where it was.
+    """
+    with open_library(data) as library:
+        stored = library.open(collection)
+        before = stored.identity.name
+        moved = reindex_documents(stored, library.model(model), moving_line)
+    figures = {**asdict(moved), "collection": collection, "from": before, "to": model}
+    if as_json:
+        output.say_json(figures)
+    else:
+        output.say(f"{collection!r} went over from {before} to {model}: {moved.total:,} documents")
+
+
+def compact(
+    data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False
+) -> None:
+    """Free what deleted and replaced documents take, and leave no byte of them."""
+    with open_library(data) as library:
+        stored = library.open(collection)
+        before = stored.describe().bytes
+        complete = stored.compact()
+        after = stored.describe().bytes
+    if as_json:
+        output.say_json({"bytes_before": before, "bytes_after": after, "complete": complete})
+    else:
+        sizes = f"{output.readable_bytes(before)} before, {output.readable_bytes(after)} now"
+        output.say(f"compacted {collection!r}: {sizes}")
+    if not complete:
+        output.note("bearing: a search elsewhere holds on to what was deleted: compact again")
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def rebuild(
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    kind: Annotated[
+        IndexKind | None,
+        typer.Option(help="Which index to keep from now on.", show_default="as is"),
+    ] = None,
+    target_recall: Annotated[
+        float | None, typer.Option(help="The recall to reach, above 0 and below 1.")
+    ] = None,
+    memory: Annotated[
+        int | None, typer.Option(min=1, metavar="MB", help="The most memory it may take.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Build the index anew, and measure its recall; searching and writing go on meanwhile.
+
+    What is chosen here stays the collection's choice.
+    """
+    with open_library(data) as library:
+        default = library.config.index_choice
+        chosen = IndexChoice(
+            kind or default.kind,
+            default.target_recall if target_recall is None else target_recall,
+            default.memory_bytes if memory is None else memory * 1_000_000,
+        )
+        keep = kind is None and target_recall is None and memory is None
+        built = library.open(collection).rebuild(None if keep else chosen)
+    if as_json:
+        output.say_json({"collection": collection, "index": dict(built.index)})
+    else:
+        output.say(output.facts_table(built.index))
+
+
+def verify(
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    with_model: Annotated[
+        bool, typer.Option("--model/--no-model", help="Check the model's vectors too.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Check all that a collection keeps: texts, metadata, vectors, index and model.
+
+    It reads, and repairs nothing. Exit code 1 says that something is wrong.
+    """
+    with open_library(data) as library, stepping() as tell:
+        found = library.verify(collection, tell, with_model=with_model)
+    if as_json:
+        output.say_json({**asdict(found), "sound": found.sound})
+    else:
+        output.say(output.verification_text(found))
+    raise typer.Exit(ExitCode.DONE if found.sound else ExitCode.FAILED)
+
+
+def backup(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A new file; .tar suits it.", show_default=False),
+    ],
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    as_json: Json = False,
+) -> None:
+    """Write a collection to one file, as it is now; searching and writing go on meanwhile."""
+    with open_library(data) as library, stepping() as tell:
+        made = library.back_up(collection, file, tell)
+    if as_json:
+        output.say_json(asdict(made))
+    else:
+        size = output.readable_bytes(made.bytes)
+        output.say(f"backed up {collection!r} to {file}: {made.documents:,} documents, {size}")
+
+
+def restore(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="What backup has written.", show_default=False),
+    ],
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    as_json: Json = False,
+) -> None:
+    """Make a collection of a backup; one that is there is never overwritten.
+
+    A backup that is not what was written is refused, and leaves nothing behind.
+    """
+    with open_library(data) as library, stepping() as tell:
+        made = library.restore(file, collection, tell)
+    if as_json:
+        output.say_json({**asdict(made), "collection": collection, "of": made.collection})
+    else:
+        output.say(f"restored {made.documents:,} documents of {made.model} to {collection!r}")

@@ -1,0 +1,84 @@
+"""What commands have in common: options of one meaning, exit codes, and the library they open."""
+
+from __future__ import annotations
+
+import os
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from indexer.config import Config
+from indexer.index_choice import Language
+from indexer.library import Library
+from indexer.queries import Mode
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    REJECTED = 3
+
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="BEARING_DATA",
+        help="Directory of the collections.",
+        show_default="./data",
+        metavar="DIR",
+    ),
+]
+Name = Annotated[
+    str,
+    typer.Option(
+        "--collection",
+        "-c",
+        envvar="BEARING_COLLECTION",
+        help="Which collection.",
+        metavar="NAME",
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, and no more.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="A sentence-transformers model by hub name or folder. It is chosen when a collection "
+        "is made; given again, it must be the same.",
+        show_default="all-MiniLM-L6-v2, or BEARING_MODEL",
+    ),
+]
+LanguageOption = Annotated[
+    Language | None,
+    typer.Option(
+        help="The language by whose rules words are stemmed, for the modes lexical and hybrid. It "
+        "is chosen when a collection is made; given again, it must be the same.",
+        show_default="english, or BEARING_LANGUAGE",
+    ),
+]
+Reranker = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="A cross-encoder to score the best hits anew by: hub name or folder.",
+        show_default="none, or BEARING_RERANKER",
+    ),
+]
+ModeOption = Annotated[Mode, typer.Option(help="How queries are held against documents.")]
+Exact = Annotated[bool, typer.Option("--exact", help="Compare every vector.")]
+
+
+def open_library(
+    data: Path | None, model: str | None = None, reranker: str | None = None
+) -> Library:
+    """The data directory, with what else the environment says."""
+    given = {"data": data, "model": model, "reranker": reranker}
+    return Library(Config.from_environment(os.environ, **given))

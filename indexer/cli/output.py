@@ -1,0 +1,278 @@
+"""What commands print: tables, sentences, and JSON."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final, TypeAlias
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from indexer.ingestion.pipeline import Summary
+from indexer.queries import Answer, Explanation, Hit, Mode, Query
+from indexer.reports import Description, Verification
+
+Figures: TypeAlias = Mapping[str, Any]
+"""A JSON object."""
+BAR_WIDTH: Final = 10
+PASSAGE_CHARACTERS: Final = 240
+WORDS_SHOWN: Final = 5
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+
+
+def note(message: str) -> None:
+    """A line on standard error."""
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(message)
+
+
+def say(message: str | RenderableType) -> None:
+    """A line or table on standard output."""
+    Console(soft_wrap=isinstance(message, str), highlight=False, markup=False).print(message)
+
+
+def say_json(figures: Figures) -> None:
+    """One JSON object, on one line of standard output."""
+    sys.stdout.write(json.dumps(figures, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def verification_text(found: Verification) -> str:
+    """What was checked, and each finding with what it means and what to do."""
+    counted = f"{found.documents:,} documents, {found.chunks:,} chunks, {found.vectors:,} vectors"
+    lines = [f"{found.collection}: {counted}", f"index: {found.index}", f"model: {found.model}"]
+    lines.append(f"words: {found.words}")
+    for one in found.findings:
+        lines += ["", f"{one.place}: {one.problem}", f"  means: {one.meaning}"]
+        lines += [f"  do: {one.remedy}"]
+    verdict = "nothing is wrong" if found.sound else f"findings: {len(found.findings)}"
+    return "\n".join([*lines, "", verdict])
+
+
+# Progress
+
+
+def readable_duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+# Results
+
+
+def summary_figures(summary: Summary) -> dict[str, Any]:
+    """What a run did, with its speed."""
+    seconds = max(summary.seconds, 1e-3)
+    documents = summary.written + summary.amended + summary.unchanged
+    return {
+        **asdict(summary),
+        "truncated": list(summary.truncated),
+        "documents_per_second": round(documents / seconds, 1),
+        "tokens_per_second": round(summary.tokens / seconds, 1),
+    }
+
+
+def summary_text(summary: Summary, collection: str) -> str:
+    """What a run did, in a sentence for each thing worth knowing."""
+    lines = [
+        f"{collection}: {summary.written:,} documents written ({summary.chunks:,} chunks, "
+        f"{summary.tokens:,} tokens), {summary.amended:,} with new metadata only, "
+        f"{summary.unchanged:,} unchanged, in {readable_duration(summary.seconds)}."
+    ]
+    if summary.repeated:
+        lines.append(
+            f"{summary.repeated:,} documents have an id that came before in the input: of those "
+            "with one id the last stays."
+        )
+    if summary.empty:
+        lines.append(f"{summary.empty:,} documents have no text.")
+    if summary.truncated:
+        shown = ", ".join(summary.truncated[:5]) + (", ..." if len(summary.truncated) > 5 else "")
+        lines.append(f"{len(summary.truncated):,} documents are embedded in part only: {shown}")
+    return "\n".join(lines)
+
+
+def answer_figures(
+    query: Query, answer: Answer, embed_ms: float, search_ms: float
+) -> dict[str, Any]:
+    """An answer in the shape in which the service gives it."""
+    return {
+        "hits": [
+            _hit_figures(hit) | ({} if query.group_by is None else {"group": hit.group})
+            for hit in answer.hits
+        ],
+        "mode": str(answer.mode),
+        "exact": answer.exact,
+        "candidates": answer.candidates,
+        "truncated": answer.truncated,
+        "total": answer.total,
+        "cursor": answer.cursor,
+        "took_ms": {"embed": embed_ms, "search": search_ms, "total": embed_ms + search_ms},
+    }
+
+
+def _hit_figures(hit: Hit) -> dict[str, Any]:
+    document = hit.document
+    figures: dict[str, Any] = {
+        "id": document.id,
+        "text": document.text,
+        "title": document.title,
+        "metadata": dict(document.metadata),
+        "score": hit.score,
+        "distance": hit.distance,
+        "scores": {name: value for name, value in asdict(hit.scores).items() if value is not None},
+        "passage": asdict(hit.passage),
+    }
+    for name in ("probability", "significance", "relevance"):
+        value = getattr(hit, name)
+        if value is not None:
+            figures[name] = value
+    if hit.explanation is not None:
+        figures["explanation"] = _explanation_figures(hit.explanation)
+    return figures
+
+
+def _explanation_figures(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "passages": [{**asdict(one.passage), "score": one.score} for one in explanation.passages],
+        "words": [asdict(word) for word in explanation.words],
+        "words_left_out": explanation.words_left_out,
+        "terms": [asdict(term) for term in explanation.terms],
+    }
+
+
+def answer_table(query: Query, answer: Answer) -> Table:
+    """The hits with their scores as bars, and their best passages with the query's words marked.
+
+    Groups have their value above them.
+    """
+    words = (query.text or "").split()
+    table = Table(box=None, padding=(0, 1, 1, 0), show_header=False)
+    table.add_column(justify="right", style="dim")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", ratio=1)
+    cosines = answer.mode is Mode.DENSE and query.rerank is None
+    scale = 1.0 if cosines else max((hit.score for hit in answer.hits), default=1)
+    groups = [(str(type(hit.group)), hit.group) for hit in answer.hits]
+    for rank, hit in enumerate(answer.hits, start=1):
+        opens = rank == 1 or groups[rank - 1] != groups[rank - 2]
+        if query.group_by is not None and hit.group is not None and opens:
+            named = f"{query.group_by}: {hit.group}"
+            table.add_row("", "", Text(_shown(named), style="bold underline"))
+        table.add_row(str(rank), _score_cell(hit, scale), _hit_cell(hit, words))
+    return table
+
+
+def _score_cell(hit: Hit, scale: float) -> Text:
+    cell = Text(f"{score_bar(hit.score / (scale or 1.0))} {hit.score:6.4f}")
+    for name in ("relevance", "significance", "probability"):
+        value = getattr(hit, name)
+        if value is not None:
+            cell.append(f"\n{name:<12} {value:.2g}", style="dim")
+    return cell
+
+
+def score_bar(share: float, width: int = BAR_WIDTH) -> str:
+    """A bar of ``width`` characters, full at a share of 1 and empty at 0 and below."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    full, part = divmod(eighths, 8)
+    return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(width)
+
+
+def _hit_cell(hit: Hit, words: Sequence[str]) -> Text:
+    document = hit.document
+    cell = Text(_shown(document.title or document.id), style="bold")
+    if document.title:
+        cell.append(f"  {document.id}", style="dim not bold")
+    passage = " ".join(hit.passage.text.split())
+    if len(passage) > PASSAGE_CHARACTERS:
+        passage = passage[: PASSAGE_CHARACTERS - 1].rstrip() + "…"
+    body = Text(_shown(passage), style="not bold")
+    body.highlight_words([word for word in words if len(word) > 2], "green", case_sensitive=False)
+    if passage:
+        cell.append("\n").append(body)
+    if hit.explanation is not None and hit.explanation.words:
+        cell.append("\n").append(_shown(_words_line(hit.explanation)), style="dim not bold")
+    if hit.explanation is not None and hit.explanation.terms:
+        cell.append("\n").append(_shown(_terms_line(hit.explanation)), style="dim not bold")
+    return cell
+
+
+def _words_line(explanation: Explanation) -> str:
+    """The words that carry a hit, with their effects on the cosine."""
+    told = [f"{word.text} {word.effect:+.3f}" for word in explanation.words[:WORDS_SHOWN]]
+    return f"the score hangs on: {', '.join(told)}"
+
+
+def _terms_line(explanation: Explanation) -> str:
+    """The words that a hit shares with the query, with their parts of the BM25 score."""
+    told = [f"{term.text} {term.score:.2f}" for term in explanation.terms[:WORDS_SHOWN]]
+    return f"it shares the words: {', '.join(told)}"
+
+
+def _shown(text: str) -> str:
+    """Text without control characters: a document must not steer the reader's terminal."""
+    return "".join(c if c.isprintable() or c in "\u200c\u200d" else " " for c in text)
+
+
+def description_table(descriptions: Sequence[Description]) -> Table:
+    """Collections, one to a row."""
+    table = Table("collection", "documents", "chunks", "size", "model", "dimension", "index")
+    for one in descriptions:
+        table.add_row(
+            one.name,
+            f"{one.documents:,}",
+            f"{one.chunks:,}",
+            readable_bytes(one.bytes),
+            one.model,
+            str(one.dimension),
+            str(one.index.get("kind", "")),
+        )
+    return table
+
+
+def facts_table(figures: Figures) -> Table:
+    """Figures by name, one to a row."""
+    table = Table(box=None, show_header=False)
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+    return table
+
+
+def matrix_table(name: str, rows: Sequence[Sequence[float]], a: list[str], b: list[str]) -> Table:
+    """A matrix with its texts, shortened, at both sides."""
+    table = Table(title=name, title_justify="left")
+    table.add_column()
+    for text in b:
+        table.add_column(_short(text), justify="right")
+    for text, row in zip(a, rows, strict=True):
+        table.add_row(_short(text), *(f"{value:.4f}" for value in row))
+    return table
+
+
+def _short(text: str, width: int = 24) -> str:
+    line = _shown(" ".join(text.split()))
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def readable_time(seconds: float | None) -> str:
+    """A time in seconds since 1970 in UTC; "unknown" for None."""
+    if seconds is None:
+        return "unknown"
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(" ", "seconds")
+
+
+def readable_bytes(count: int) -> str:
+    """A number of bytes in the unit that suits it."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

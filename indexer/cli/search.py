@@ -1,0 +1,129 @@
+"""The command ``search``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from indexer.cli import output
+from indexer.cli.options import Data, Exact, Json, ModeOption, Name, Reranker, open_library
+from indexer.errors import InvalidInput
+from indexer.filters import Filter, parse_filter
+from indexer.library import DEFAULT_COLLECTION
+from indexer.queries import ExampleText, Fusion, Mode, Query, Strategy
+from indexer.retrieval.explanation import DEFAULT_EXPLAIN
+from indexer.retrieval.reranking import DEFAULT_RERANK
+from indexer.retrieval.search import search_timed
+
+
+def search(
+    query: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="QUERY", help="What to search for; several words are one query."),
+    ] = None,
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 10,
+    condition: Annotated[
+        str | None,
+        typer.Option("--filter", metavar="JSON", help='As {"year": {"$gte": 2020}}.'),
+    ] = None,
+    mode: ModeOption = Mode.DENSE,
+    fusion: Annotated[
+        Fusion, typer.Option(help="How a hybrid search makes one ranking of two.")
+    ] = Fusion.CONVEX,
+    exact: Exact = False,
+    min_score: Annotated[float | None, typer.Option(help="Leave out hits that score less.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Give probabilities: softmax(score / temperature).")
+    ] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Instead of a query: near this document; repeatable."),
+    ] = None,
+    unlike: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="And away from it; repeatable.")
+    ] = None,
+    like_text: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="The same with a text of your own.")
+    ] = None,
+    unlike_text: Annotated[list[str] | None, typer.Option(metavar="TEXT")] = None,
+    strategy: Annotated[
+        Strategy, typer.Option(help="Rank by the mean of the examples, or by the best of them.")
+    ] = Strategy.MEAN,
+    reranker: Reranker = None,
+    rerank: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="DEPTH",
+            help="How many of the best hits are scored anew.",
+            show_default=f"{DEFAULT_RERANK} with --reranker, else none",
+        ),
+    ] = None,
+    diversity: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Choose hits unlike each other: 0 not at all, 1 only so."),
+    ] = None,
+    candidates: Annotated[
+        int | None, typer.Option(min=1, help="How many hits later stages, and fusion, choose from.")
+    ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD", help="Give k groups of hits, by a field of the metadata."),
+    ] = None,
+    group_size: Annotated[int, typer.Option(min=1, help="How many hits of each group.")] = 1,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which words of the best hits carry the score.")
+    ] = False,
+    cursor: Annotated[
+        str | None,
+        typer.Option(help="Go on where an answer's cursor says (see --json), all else as it was."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the documents closest in meaning to a query, or to other documents."""
+    asked = Query(
+        text=" ".join(query) if query else None,
+        like=(*(like or ()), *map(ExampleText, like_text or ())),
+        unlike=(*(unlike or ()), *map(ExampleText, unlike_text or ())),
+        strategy=strategy,
+        k=k,
+        filter=_parse_filter(condition),
+        mode=mode,
+        fusion=fusion,
+        min_score=min_score,
+        exact=exact,
+        candidates=candidates,
+        rerank=rerank or (DEFAULT_RERANK if reranker else None),
+        diversity=diversity,
+        group_by=group_by,
+        group_size=group_size,
+        explain=DEFAULT_EXPLAIN if explain else 0,
+        temperature=temperature,
+        cursor=cursor,
+    )
+    with open_library(data, reranker=reranker) as library:
+        opened = library.open(collection)
+        judge = library.reranker() if asked.rerank else None
+        done = search_timed(opened, library.embedder(opened), [asked], judge)
+    (answer,) = done.answers
+    if answer.truncated:
+        output.note("the query is longer than the model's window: its end was not searched for")
+    if as_json:
+        output.say_json(output.answer_figures(asked, answer, done.embed_ms, done.search_ms))
+    elif answer.hits:
+        output.say(output.answer_table(asked, answer))
+    else:
+        output.note("nothing found")
+
+
+def _parse_filter(given: str | None) -> Filter | None:
+    if given is None:
+        return None
+    try:
+        return parse_filter(json.loads(given))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InvalidInput(f"--filter is not JSON ({error}): {given[:80]!r}") from error

@@ -1,0 +1,1 @@
+"""Models as OpenVINO graphs: conversion, cache, shapes, precision. Imported only to run one."""

@@ -1,0 +1,333 @@
+"""The OpenVINO engine: a converted model on CPUs. Imports neither torch nor transformers."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.documents import Vectors
+from indexer.embedding.acceptance import PROBES
+from indexer.embedding.batching import STEP, Batch, Shape, plan_batches, plan_few
+from indexer.embedding.embedder import Precision, Role, Runtime
+from indexer.embedding.openvino.shape_buckets import CHOICE, lay_tiles
+from indexer.embedding.tokenizer import Ids, ModelTokenizer, Setup
+
+if TYPE_CHECKING:
+    import openvino
+
+log = logging.getLogger(__name__)
+
+BUDGET: Final = 1024
+"""Tokens of a batch: more spill out of a core's own cache, fewer pay too often for a start."""
+
+MANY: Final = 4
+"""From so many batches a thread on, a graph of their own for them is worth its memory.
+
+Once it is there, one batch a thread is enough to take it."""
+
+FEW: Final = 64
+"""Up to so many texts at once are planned by shape, if they fit one batch."""
+
+ALONE_TILES: Final[Sequence[Shape]] = ((1, 8), (1, 12), (1, 16), (1, 20), (1, 24), (1, 32))
+"""Shapes for a single text with all threads: a second and 50 MB in all."""
+
+MANY_TILES: Final[Sequence[Shape]] = (
+    (1, 16), (1, 32), (2, 16), (2, 24), (4, 12), (4, 16), (4, 20), (4, 28),
+)  # fmt: skip
+"""Shapes for a few texts with a thread to each batch: three seconds and 40 MB a thread."""
+
+FAITHFUL_TILE: Final = 0.01
+"""By how much of its length a tile's vector may differ from the dynamic graph's."""
+
+UNFUSED: Final = {"SNIPPETS_MODE": "DISABLE"}
+"""What keeps OpenVINO from generating code; it has no documented name for it."""
+
+REMEMBERED: Final = {"CPU_RUNTIME_CACHE_CAPACITY": 150}
+"""How many kernels of each kind a graph keeps for each stream: those of about fifty shapes, each of
+which takes 2 MB. By default it is thousands; this, too, has no documented name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """How many batches a compiled graph runs at once, and how many it may be handed."""
+
+    count: int
+    requests: int
+
+
+ALONE: Final = Streams(1, 1)
+
+
+class CompiledEngine:
+    """A graph compiled for the CPU, twice: for one batch with all threads, for many with one each.
+
+    Threads that share a short text wait for one another more than they work; a batch to each
+    wastes nothing. The second graph is compiled when many batches first come. ``fused`` lets
+    OpenVINO generate code for whole attentions, else it runs their products and softmax singly.
+
+    Once it is warm, both have tiles for short texts beside the graph of any shape; those for
+    several texts are made in the background when such first come.
+    """
+
+    budget = BUDGET
+
+    def __init__(
+        self,
+        graph: Path,
+        setup: Setup,
+        precision: Precision,
+        threads: int,
+        *,
+        fused: bool = True,
+    ) -> None:
+        self.pad_id = setup.pad_id
+        self._setup = setup
+        self._core = _core()  # must outlive what it reads and compiles
+        self._model = self._core.read_model(graph)
+        self._precision = precision
+        self._fused = fused
+        self._threads = threads or _cores()
+        self.lanes = self._threads
+        self._prompt_lengths = _count_prompts(setup)
+        # Beyond one request a stream, one more waits, so that no stream does.
+        self._all = Streams(self._threads, self._threads + 1)
+        self._alone = self._compile(ALONE)
+        self._many: _Requests | None = None
+        self._lock = threading.Lock()
+        self._warming = threading.Lock()
+        self._warm = False
+        self._background: threading.Thread | None = None
+
+    @property
+    def runtime(self) -> Runtime:
+        """OpenVINO on the CPU."""
+        return Runtime("openvino", "cpu", self._precision.value, self._threads)
+
+    def plan(self, sequences: Sequence[Ids], places: Sequence[int]) -> Iterable[Batch]:
+        """The sequences in batches: by shape if they are few and there are tiles, else by size."""
+        if tiles := self._tiles_for(sequences):
+            return plan_few(
+                sequences,
+                places,
+                self.pad_id,
+                tiles=tiles,
+                lanes=1 if len(sequences) == 1 else self.lanes,
+                window=self._setup.window,
+            )
+        return plan_batches(sequences, places, self.budget, self.pad_id, self.lanes)
+
+    def _tiles_for(self, sequences: Sequence[Ids]) -> Sequence[Shape]:
+        """The tiles that these would run on; none if they are many, or the engine is not warm."""
+        if not self._alone.tiles or not 0 < len(sequences) <= FEW:
+            return ()
+        if len(sequences) == 1:
+            return tuple(self._alone.tiles)
+        if sum(len(ids) for ids in sequences) > self.budget:
+            return ()
+        self._warm_many()
+        return tuple(self._many.tiles) if self._many else ()
+
+    def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:
+        """Each batch with its vectors, in the order they came."""
+        coming = iter(batches)
+        many = self._threads * (MANY if self._many is None else 1)
+        first = list(itertools.islice(coming, many))
+        requests = self._for_many() if len(first) == many else self._for_few(first)
+        return self._run(requests, itertools.chain(first, coming), role)
+
+    def _for_many(self) -> _Requests:
+        with self._lock:
+            if self._many is None:
+                self._many = self._compile(self._all)
+            return self._many
+
+    def _for_few(self, batches: Sequence[Batch]) -> _Requests:
+        """What runs fewer batches than there are threads: that which has tiles for them."""
+        alone, many = self._alone, self._many
+        shapes = {batch.ids.shape for batch in batches}
+        if many is None or shapes <= alone.tiles.keys() or not shapes & many.tiles.keys():
+            return alone
+        return many
+
+    def warm(self) -> None:
+        """Lay tiles for single texts; those for a few follow when a few first come."""
+        with self._warming:
+            if not self._warm:
+                self._alone = self._lay(ALONE, ALONE_TILES) or self._alone
+                self._warm = True
+
+    def _warm_many(self) -> None:
+        """Lay tiles for a few texts, once, while the caller goes on without them."""
+
+        def lay() -> None:
+            laid = self._lay(self._all, MANY_TILES)
+            with self._lock:
+                self._many = laid or self._many
+
+        with self._warming:
+            if self._background is None:
+                self._background = threading.Thread(target=lay, name="tiles")
+                self._background.start()
+
+    def _lay(self, streams: Streams, tiles: Sequence[Shape]) -> _Requests | None:
+        """The graph compiled with those tiles that fit the window, if they give its vectors.
+
+        Not all do: OpenVINO breaks ties of a maximum otherwise where the shape is fixed, by which
+        a last token may be found in the padding.
+        """
+        fitting = [tile for tile in tiles if tile[1] <= self._setup.window]
+        try:
+            laid = self._compile(streams, fitting)
+            problem = "" if self._is_faithful(laid) else "their vectors differ"
+        except RuntimeError as error:  # OpenVINO has no other
+            problem = str(error)
+        if not problem:
+            return laid
+        log.warning("short texts take longer, without graphs of their shapes: %s", problem)
+        return None
+
+    def _is_faithful(self, laid: _Requests) -> bool:
+        """Whether each tile gives padded texts the vectors of the graph of any shape."""
+        tokenised = ModelTokenizer(self._setup).ids(PROBES, Role.DOCUMENT)
+        ids = np.concatenate([ids for ids, _ in tokenised])
+        return all(self._agrees(laid, tile, ids) for tile in laid.tiles)
+
+    def _agrees(self, laid: _Requests, tile: Shape, some: Ids) -> bool:
+        rows, width = tile
+        lengths = np.full(rows, max(width - STEP + 1, 1), np.int32)
+        ids = np.resize(some, (rows, int(lengths[0])))
+        padded = np.full(tile, self.pad_id, np.int32)
+        padded[:, : lengths[0]] = ids
+        batches = [Batch(np.arange(rows), given, lengths) for given in (ids, padded)]
+        (_, expected), (_, found) = self._run(laid, batches, Role.DOCUMENT)
+        off = np.linalg.norm(np.nan_to_num(found) - np.nan_to_num(expected), axis=1)
+        return bool((off <= FAITHFUL_TILE * np.linalg.norm(np.nan_to_num(expected), axis=1)).all())
+
+    def _run(
+        self, requests: _Requests, batches: Iterable[Batch], role: Role
+    ) -> Iterator[tuple[Batch, Vectors]]:
+        flying: deque[tuple[Batch, openvino.InferRequest]] = deque()
+        try:
+            for batch in batches:
+                # Wait for a request of others only while holding none: else two could wait in turn.
+                while (request := requests.borrow(wait=not flying)) is None:
+                    yield _land(flying, requests)
+                flying.append((batch, request))
+                inputs = requests.choose(batch, self.inputs(batch, role))
+                request.start_async(inputs, share_inputs=True)
+            while flying:
+                yield _land(flying, requests)
+        finally:
+            for _, request in flying:
+                request.wait()
+                requests.give_back(request)
+
+    def inputs(self, batch: Batch, role: Role) -> dict[str, NDArray[np.int32]]:
+        """What the graph takes for a batch, by the names of its inputs."""
+        places = np.arange(batch.ids.shape[1], dtype=np.int32)
+        mask = (places < batch.lengths[:, None]).astype(np.int32)
+        inputs = {"ids": batch.ids, "mask": mask}
+        if self._prompt_lengths is not None:
+            inputs["pooled"] = mask * (places >= self._prompt_lengths[role])
+        return inputs
+
+    def _compile(self, streams: Streams, tiles: Sequence[Shape] = ()) -> _Requests:
+        import openvino
+        from openvino import properties
+        from openvino.properties import hint
+
+        bf16 = self._precision is Precision.BF16
+        compiled = self._core.compile_model(
+            lay_tiles(self._model, tiles) if tiles else self._model,
+            "CPU",
+            {
+                hint.inference_precision: openvino.Type.bf16 if bf16 else openvino.Type.f32,
+                hint.dynamic_quantization_group_size: 0,
+                properties.num_streams: streams.count,
+                properties.inference_num_threads: self._threads,
+                **REMEMBERED,
+                **({} if self._fused else UNFUSED),
+            },
+        )
+        return _Requests(compiled, streams.requests, tiles)
+
+    def close(self) -> None:
+        """Drop the compiled graphs; calls under way keep what they use."""
+        if self._background is not None:
+            self._background.join()
+        self._many = None
+        del self._alone, self._model
+
+
+class _Requests:
+    """Inference requests of a compiled graph, lent to the threads that embed.
+
+    ``tiles`` are the shapes that it has graphs of their own for, with their places.
+    """
+
+    def __init__(
+        self, compiled: openvino.CompiledModel, count: int, tiles: Sequence[Shape]
+    ) -> None:
+        self.tiles = {tile: place for place, tile in enumerate(tiles)}
+        self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
+        for _ in range(count):
+            self._idle.put(compiled.create_infer_request())
+
+    def borrow(self, *, wait: bool) -> openvino.InferRequest | None:
+        try:
+            return self._idle.get(block=wait)
+        except Empty:
+            return None
+
+    def give_back(self, request: openvino.InferRequest) -> None:
+        self._idle.put(request)
+
+    def choose(
+        self, batch: Batch, inputs: dict[str, NDArray[np.int32]]
+    ) -> dict[str, NDArray[np.int32]]:
+        """The inputs, and which of the tiles takes them if there are any."""
+        if self.tiles:
+            rows, length = batch.ids.shape
+            inputs[CHOICE] = np.array(self.tiles.get((rows, length), len(self.tiles)), np.int32)
+        return inputs
+
+
+def _land(
+    flying: deque[tuple[Batch, openvino.InferRequest]], requests: _Requests
+) -> tuple[Batch, Vectors]:
+    """The oldest batch, once its vectors are there."""
+    batch, request = flying[0]
+    request.wait()
+    vectors: Vectors = request.get_output_tensor().data[: len(batch.places)].copy()
+    flying.popleft()
+    requests.give_back(request)
+    return batch, vectors
+
+
+def _core() -> openvino.Core:
+    import openvino
+
+    return openvino.Core()
+
+
+def _count_prompts(setup: Setup) -> dict[Role, int] | None:
+    if setup.poolable_prompt:
+        return None
+    tokenizer = ModelTokenizer(setup)
+    return {role: tokenizer.prompt_length(role) for role in Role}
+
+
+def _cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""How good answers are: judged datasets, measures, systems, comparisons. It prints nothing."""

@@ -1,0 +1,81 @@
+"""What a collection's scores are worth, learned from judged queries.
+
+A document that was not judged for a query counts as not relevant, as it does in evaluation; where
+judgements have holes, relevance is too low by as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+
+from indexer.collection import Collection
+from indexer.embedding.embedder import Embedder
+from indexer.evaluation.dataset import Dataset
+from indexer.queries import Answer, Mode, Query
+from indexer.ranking.calibration import Calibration, Judged, calibrate
+from indexer.ranking.score_annotations import ranking_of
+from indexer.retrieval.search import search
+
+DEPTH: Final = 100
+"""How many hits of each query are learned from."""
+
+_BATCH: Final = 16
+
+
+def calibrate_collection(
+    collection: Collection,
+    embedder: Embedder,
+    dataset: Dataset,
+    *,
+    mode: Mode = Mode.DENSE,
+    depth: int = DEPTH,
+    ignore_identical_ids: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Calibration:
+    """Search the judged queries, learn what their scores are worth, and keep it.
+
+    The errors that it states are of queries held out. Raises InvalidInput if too few queries have
+    a relevant hit.
+    """
+    query = Query(text="", k=depth + ignore_identical_ids, mode=mode)
+    answers: list[Answer] = []
+    texts = list(dataset.queries.values())
+    for batch in _batches(texts):
+        answers += search(collection, embedder, [_asking(query, text) for text in batch])
+        if on_progress:
+            on_progress(len(answers), len(texts))
+    judged = _judged(answers, dataset, ignore_identical_ids)
+    model = collection.identity.fingerprint
+    calibration = calibrate(judged, ranking_of(query), model, dataset.name)
+    collection.keep_calibration(calibration)
+    return calibration
+
+
+def _asking(query: Query, text: str) -> Query:
+    return Query(text=text, k=query.k, mode=query.mode, fusion=query.fusion)
+
+
+def _batches(texts: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(texts), _BATCH):
+        yield texts[start : start + _BATCH]
+
+
+def _judged(answers: list[Answer], dataset: Dataset, ignore_identical_ids: bool) -> Judged:
+    rows = [
+        (number, hit.score, hit.scores.dense, place, dataset.qrels[id].get(hit.document.id, 0) > 0)
+        for number, (id, answer) in enumerate(zip(dataset.queries, answers, strict=True))
+        for place, hit in enumerate(
+            (h for h in answer.hits if not ignore_identical_ids or h.document.id != id), start=1
+        )
+    ]
+    numbers, scores, cosines, places, relevant = zip(*rows, strict=True) if rows else ((),) * 5
+    return Judged(
+        np.array(numbers, dtype=np.int64),
+        np.array(scores, dtype=np.float64),
+        np.array([np.nan if one is None else one for one in cosines], dtype=np.float64),
+        np.array(places, dtype=np.int64),
+        np.array(relevant, dtype=np.bool_),
+    )

@@ -1,0 +1,1 @@
+"""Documents into a collection: what changed, chunks, vectors, writes. It reads no files."""

@@ -1,0 +1,172 @@
+"""What storing documents would change, and writing just that."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from indexer.collection import Collection
+from indexer.documents import Change, Document, EmbeddedDocument, encode_metadata
+from indexer.embedding.embedder import Embedder
+from indexer.errors import InvalidInput
+from indexer.ingestion.preparation import Prepared, embed_documents
+from indexer.readers.reading import Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What storing some documents did; ``truncated`` are ids, in the order given."""
+
+    written: int
+    unchanged: int
+    amended: int
+    truncated: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became of one input: rejected, or a document with what storing it takes.
+
+    ``counted`` is the change as if documents came one at a time, ``action`` what must be done for
+    it: nothing if a later document of the same id is at hand. ``consumed`` is as in Read.
+    """
+
+    item: Document | Rejection
+    consumed: int = 0
+    counted: Change = Change.NOTHING
+    action: Change = Change.NOTHING
+    prepared: Prepared | None = None
+    embedded: EmbeddedDocument | None = None
+
+    @property
+    def embeds(self) -> bool:
+        """Whether its document must be embedded."""
+        return self.action in (Change.NEW, Change.CONTENT)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens embedding it takes."""
+        return self.prepared.weight if self.prepared else 0
+
+    @property
+    def chunks(self) -> int:
+        """How many vectors it writes."""
+        return len(self.embedded.chunks) if self.embedded else 0
+
+
+class Outlook:
+    """What a collection will hold once what is on its way into it has been written."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._coming: dict[str, Document] = {}
+        self._lock = threading.Lock()
+
+    def compare(self, documents: Sequence[Document]) -> list[Step]:
+        """A step for each document; those that change something are on their way from now on."""
+        changes = self._changes(documents)
+        latest = {document.id: document for document in documents}
+        previous: dict[str, Document] = {}
+        steps: list[Step] = []
+        for document, change in zip(documents, changes, strict=True):
+            before = previous.get(document.id)
+            counted = change if before is None else _difference(before, document)
+            action = change if latest[document.id] is document else Change.NOTHING
+            steps.append(Step(document, counted=counted, action=action))
+            previous[document.id] = document
+        with self._lock:
+            self._coming.update(
+                (one.item.id, one.item)
+                for one in steps
+                if isinstance(one.item, Document) and one.action is not Change.NOTHING
+            )
+        return steps
+
+    def arrived(self, documents: Iterable[Document]) -> None:
+        """Note that these have been written, or given up."""
+        with self._lock:
+            for document in documents:
+                if self._coming.get(document.id) is document:
+                    del self._coming[document.id]
+
+    def _changes(self, documents: Sequence[Document]) -> list[Change]:
+        # What is on its way is looked up first: what has arrived since is then in the collection.
+        with self._lock:
+            coming = [self._coming.get(document.id) for document in documents]
+        asked = [one for one, before in zip(documents, coming, strict=True) if before is None]
+        stored = iter(self._collection.changes(asked))
+        return [
+            next(stored) if before is None else _difference(before, document)
+            for document, before in zip(documents, coming, strict=True)
+        ]
+
+
+def _difference(old: Document, new: Document) -> Change:
+    if old.content_hash != new.content_hash:
+        return Change.CONTENT
+    same = encode_metadata(old.metadata) == encode_metadata(new.metadata)
+    return Change.NOTHING if same else Change.METADATA
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """What a window of steps writes: puts, then what is to be amended after them."""
+
+    puts: Mapping[str, EmbeddedDocument]
+    amends: Mapping[str, Document]
+
+    @classmethod
+    def of(cls, steps: Iterable[Step]) -> Writes:
+        """The outcome of the steps in their order."""
+        puts: dict[str, EmbeddedDocument] = {}
+        amends: dict[str, Document] = {}
+        for step in steps:
+            if step.embedded is not None:
+                amends.pop(step.embedded.document.id, None)
+                puts[step.embedded.document.id] = step.embedded
+            elif step.action is Change.METADATA and isinstance(step.item, Document):
+                amends[step.item.id] = step.item
+        return cls(puts, amends)
+
+    def write(self, collection: Collection, embedder: Embedder) -> None:
+        """Write them to the collection, durably."""
+        if self.puts:
+            collection.put(list(self.puts.values()))
+        if not self.amends:
+            return
+        amended = list(self.amends.values())
+        try:
+            collection.amend(amended)
+        except InvalidInput:  # someone else changed or deleted one of them since it was compared
+            collection.put(embed_documents(embedder, amended))
+
+
+def store(collection: Collection, embedder: Embedder, documents: Sequence[Document]) -> Stored:
+    """Store documents, embedding only those whose content is new; of two with one id the later.
+
+    Counts are as if documents came one at a time. Raises what the collection's ``put`` does.
+    """
+    steps = Outlook(collection).compare(documents)
+    embedded = embed_documents(embedder, documents_to_embed(steps))
+    waiting = iter(embedded)
+    steps = [replace(one, embedded=next(waiting)) if one.embeds else one for one in steps]
+    Writes.of(steps).write(collection, embedder)
+    count = Counter(step.counted for step in steps)
+    return Stored(
+        written=count[Change.NEW] + count[Change.CONTENT],
+        unchanged=count[Change.NOTHING],
+        amended=count[Change.METADATA],
+        truncated=tuple(truncated_ids(embedded)),
+    )
+
+
+def documents_to_embed(steps: Iterable[Step]) -> list[Document]:
+    """The documents whose content is new."""
+    return [step.item for step in steps if step.embeds and isinstance(step.item, Document)]
+
+
+def truncated_ids(embedded: Iterable[EmbeddedDocument | None]) -> Iterator[str]:
+    """The ids of the documents of which a part is not embedded."""
+    return (one.document.id for one in embedded if one is not None and one.truncated)

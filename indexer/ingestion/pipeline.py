@@ -1,0 +1,342 @@
+"""Documents into a collection: chunked, embedded, and written, each step in a thread of its own.
+
+Reading, preparing (what changed, tokens, chunks), embedding and writing overlap. Between two
+steps lies a bounded :class:`Channel`; a step takes whatever has gathered there while it was busy,
+so windows are large under load and small when input comes slowly, without a timer.
+
+Order is kept from end to end: what a :class:`Progress` calls committed is the first so many
+documents of the input.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Final, Self
+
+from indexer.collection import Collection
+from indexer.documents import (
+    Change,
+    Document,
+)
+from indexer.embedding.embedder import Embedder
+from indexer.errors import InvalidVector
+from indexer.ingestion.changes import Outlook, Step, Writes, documents_to_embed, truncated_ids
+from indexer.ingestion.channel import Channel, Closed, T
+from indexer.ingestion.preparation import embed_prepared, prepare
+from indexer.readers.reading import Read, Rejection
+from indexer.readers.repeats import Repeats
+
+READ_AHEAD_CHARACTERS: Final = 8_000_000
+"""How much text waits to be prepared, at most."""
+
+PREPARE_CHARACTERS: Final = 1_000_000
+"""How much text is tokenised at a time, at most."""
+
+PREPARED_TOKENS: Final = 2_000_000
+"""How many tokens wait to be embedded, at most."""
+
+EMBEDDED_CHUNKS: Final = 8_192
+"""How many vectors wait to be written, at most."""
+
+WRITE_CHUNKS: Final = 4_096
+"""How many vectors one transaction writes, about."""
+
+WINDOW_SECONDS: Final = 3.0
+"""How long embedding a window takes, about: it is what a crash loses and a Ctrl-C waits for."""
+
+FIRST_WINDOW_TOKENS: Final = 16_384
+MAX_WINDOW_TOKENS: Final = 1_000_000
+
+DOCUMENT_WEIGHT: Final = 8
+"""What an input weighs in a channel beside its text, so that empty ones are bounded too."""
+
+CHARACTERS_PER_TOKEN: Final = 4
+"""What a token stands for, about."""
+
+READER_PATIENCE_SECONDS: Final = 2.0
+"""How long an ended run waits for its reader, which may be waiting for input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come: the first ``committed`` documents of the input are durable.
+
+    ``committed`` = ``written`` + ``amended`` (metadata only) + ``unchanged``, counted as if
+    documents came one at a time; ``last_id`` is the last of them. ``consumed`` are the bytes of
+    input up to there, ``tokens`` those that were embedded. ``repeated`` documents have an id that
+    came before in the input.
+    """
+
+    committed: int = 0
+    last_id: str | None = None
+    written: int = 0
+    amended: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    empty: int = 0
+    repeated: int = 0
+    chunks: int = 0
+    tokens: int = 0
+    consumed: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did: see Progress; ``truncated`` are documents of which a part is not embedded."""
+
+    written: int
+    amended: int
+    unchanged: int
+    rejected: int
+    empty: int
+    repeated: int
+    truncated: tuple[str, ...]
+    chunks: int
+    tokens: int
+    seconds: float
+
+
+# Embedding documents
+
+
+# What is to be done
+
+
+# The pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """A window that is durable: how far the run is, and what there is to report of the window."""
+
+    progress: Progress
+    rejections: tuple[Rejection, ...]
+    truncated: tuple[str, ...]
+
+
+def ingest(
+    collection: Collection,
+    embedder: Embedder,
+    reads: Iterable[Read],
+    *,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_reject: Callable[[Rejection], None] = lambda _: None,
+    window_seconds: float = WINDOW_SECONDS,
+) -> Summary:
+    """Store what is read; a bad input is reported and passed over, and never stops the run.
+
+    Both callbacks are called in this thread; a rejection once all before it is durable. On
+    KeyboardInterrupt what is embedded is still written and reported, then it is raised again.
+    An error that stops the run is raised likewise, after what was read before it is written.
+    Raises CollectionBusy at once if another process writes.
+    """
+    truncated: list[str] = []
+
+    def report(committed: _Committed) -> None:
+        truncated.extend(committed.truncated)
+        for rejection in committed.rejections:
+            on_reject(rejection)
+        on_progress(committed.progress)
+
+    with (
+        collection.writing("index"),
+        _Pipeline(collection, embedder, window_seconds) as pipeline,
+    ):
+        pipeline.start(reads)
+        try:
+            pipeline.follow(report)
+        except KeyboardInterrupt:
+            pipeline.stop_embedding()
+            pipeline.follow(report)
+            raise
+        return _summary(pipeline.progress, tuple(truncated))
+
+
+def _summary(progress: Progress, truncated: tuple[str, ...]) -> Summary:
+    return Summary(
+        written=progress.written,
+        amended=progress.amended,
+        unchanged=progress.unchanged,
+        rejected=progress.rejected,
+        empty=progress.empty,
+        repeated=progress.repeated,
+        truncated=truncated,
+        chunks=progress.chunks,
+        tokens=progress.tokens,
+        seconds=progress.seconds,
+    )
+
+
+class _Pipeline:
+    """The four steps of one run, and the channels between them."""
+
+    def __init__(self, collection: Collection, embedder: Embedder, window_seconds: float) -> None:
+        self._collection = collection
+        self._embedder = embedder
+        self._window_seconds = window_seconds
+        self._window_tokens = FIRST_WINDOW_TOKENS
+        self._outlook = Outlook(collection)
+        self._repeats = Repeats()
+        self._started = time.monotonic()
+        self._read: Channel[Read] = Channel(READ_AHEAD_CHARACTERS, _characters)
+        self._prepared: Channel[Step] = Channel(PREPARED_TOKENS, _tokens)
+        self._embedded: Channel[list[Step]] = Channel(EMBEDDED_CHUNKS, _chunks)
+        self._committed: Channel[_Committed] = Channel(1, lambda _: 1)
+        self._threads: list[threading.Thread] = []
+        self.progress = Progress()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for channel in (self._read, self._prepared, self._embedded, self._committed):
+            channel.close()
+        for thread in reversed(self._threads):
+            # A reader may wait for input that never comes. It holds nothing of ours: let it be.
+            reads = thread is self._threads[0]
+            thread.join(READER_PATIENCE_SECONDS if reads else None)
+
+    def start(self, reads: Iterable[Read]) -> None:
+        """Set all steps going."""
+        self._run("read", self._read, iter(reads))
+        self._run("prepare", self._prepared, self._prepare())
+        self._run("embed", self._embedded, self._embed())
+        self._run("write", self._committed, self._write())
+
+    def follow(self, report: Callable[[_Committed], None]) -> None:
+        """Report what is committed until the end; raises what stopped the run."""
+        while taken := self._committed.take(1):
+            report(taken[0])
+
+    def stop_embedding(self) -> None:
+        """Leave what is not being embedded yet; the rest goes on to the end."""
+        self._prepared.close()
+        self._read.close()
+
+    def _run(self, name: str, target: Channel[T], items: Iterator[T]) -> None:
+        thread = threading.Thread(target=_pump, args=(items, target), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _prepare(self) -> Iterator[Step]:
+        with closing(self._read):
+            while reads := self._read.take(PREPARE_CHARACTERS):
+                yield from self._prepare_batch(reads)
+
+    def _prepare_batch(self, reads: Sequence[Read]) -> Iterator[Step]:
+        compared = iter(
+            self._outlook.compare([one.item for one in reads if isinstance(one.item, Document)])
+        )
+        steps = [
+            replace(next(compared), consumed=one.consumed)
+            if isinstance(one.item, Document)
+            else Step(one.item, one.consumed)
+            for one in reads
+        ]
+        prepared = iter(prepare(self._embedder, documents_to_embed(steps)))
+        for step in steps:
+            yield replace(step, prepared=next(prepared)) if step.embeds else step
+
+    def _embed(self) -> Iterator[list[Step]]:
+        with closing(self._prepared):
+            while steps := self._prepared.take(self._window_tokens):
+                before = time.monotonic()
+                window = self._embed_window(steps)
+                self._adapt(steps, time.monotonic() - before)
+                yield window
+
+    def _embed_window(self, steps: Sequence[Step]) -> list[Step]:
+        waiting = [step.prepared for step in steps if step.prepared]
+        try:
+            embedded = iter(embed_prepared(self._embedder, waiting))
+        except InvalidVector:
+            return [self._embed_alone(step) for step in steps]
+        return [replace(one, embedded=next(embedded)) if one.prepared else one for one in steps]
+
+    def _embed_alone(self, step: Step) -> Step:
+        """The step, or a rejection if the model gives its document no direction."""
+        if step.prepared is None:
+            return step
+        try:
+            return replace(step, embedded=embed_prepared(self._embedder, [step.prepared])[0])
+        except InvalidVector as error:
+            document = step.prepared.document
+            self._outlook.arrived([document])
+            return Step(Rejection(document.id, str(error)), step.consumed)
+
+    def _adapt(self, steps: Sequence[Step], seconds: float) -> None:
+        """Let the next window take about as long as it should; it grows at most fourfold."""
+        embedded = sum(_tokens(step) for step in steps if step.prepared)
+        if embedded * 2 > self._window_tokens:  # a smaller one says little about speed
+            wanted = int(embedded / max(seconds, 1e-6) * self._window_seconds)
+            bound = min(MAX_WINDOW_TOKENS, 4 * self._window_tokens)
+            self._window_tokens = max(FIRST_WINDOW_TOKENS, min(wanted, bound))
+
+    def _write(self) -> Iterator[_Committed]:
+        with closing(self._embedded):
+            while windows := self._embedded.take(WRITE_CHUNKS):
+                steps = list(chain.from_iterable(windows))
+                Writes.of(steps).write(self._collection, self._embedder)
+                self._outlook.arrived(s.item for s in steps if isinstance(s.item, Document))
+                self.progress = self._advanced(steps)
+                yield _Committed(
+                    self.progress,
+                    tuple(step.item for step in steps if isinstance(step.item, Rejection)),
+                    tuple(truncated_ids(step.embedded for step in steps)),
+                )
+
+    def _advanced(self, steps: Sequence[Step]) -> Progress:
+        now = self.progress
+        documents = [step.item for step in steps if isinstance(step.item, Document)]
+        counted = Counter(step.counted for step in steps if isinstance(step.item, Document))
+        return Progress(
+            committed=now.committed + len(documents),
+            last_id=documents[-1].id if documents else now.last_id,
+            written=now.written + counted[Change.NEW] + counted[Change.CONTENT],
+            amended=now.amended + counted[Change.METADATA],
+            unchanged=now.unchanged + counted[Change.NOTHING],
+            rejected=now.rejected + len(steps) - len(documents),
+            empty=now.empty + sum(not document.text.strip() for document in documents),
+            repeated=now.repeated + self._repeats.count([document.id for document in documents]),
+            chunks=now.chunks + sum(step.chunks for step in steps),
+            tokens=now.tokens + sum(step.tokens for step in steps),
+            consumed=steps[-1].consumed,
+            seconds=time.monotonic() - self._started,
+        )
+
+
+def _pump(items: Iterator[T], target: Channel[T]) -> None:
+    """Put all items into a channel, and into its end what went wrong."""
+    try:
+        for item in items:
+            target.put(item)
+    except Closed:
+        pass
+    except BaseException as error:  # noqa: BLE001 - raised again in the thread that takes
+        target.finish(error)
+        return
+    finally:
+        if isinstance(items, Generator):
+            items.close()
+    target.finish()
+
+
+def _characters(read: Read) -> int:
+    return DOCUMENT_WEIGHT + (len(read.item.text) if isinstance(read.item, Document) else 0)
+
+
+def _tokens(step: Step) -> int:
+    # A document that is not embedded is still held: its text weighs about as much.
+    text = step.item.text if isinstance(step.item, Document) else ""
+    return DOCUMENT_WEIGHT + max(step.tokens, len(text) // CHARACTERS_PER_TOKEN)
+
+
+def _chunks(window: Sequence[Step]) -> int:
+    return sum(1 + step.chunks for step in window)

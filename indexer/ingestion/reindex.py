@@ -1,0 +1,52 @@
+"""A collection moved to another model: every document embedded again, beside what is searched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from indexer.collection import Collection
+from indexer.embedding.embedder import Embedder
+from indexer.ingestion.preparation import embed_documents
+
+WINDOW_DOCUMENTS: Final = 2_000
+"""Documents embedded together: what a crash loses, and enough to sort by length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How far a move has come: ``documents`` of ``total`` are embedded by the new model.
+
+    Those that an earlier, interrupted move had embedded are not counted among ``documents``.
+    """
+
+    documents: int
+    total: int
+    seconds: float
+
+
+def reindex(
+    collection: Collection,
+    embedder: Embedder,
+    on_progress: Callable[[Moved], None] = lambda _: None,
+) -> Moved:
+    """Embed all documents by another model, then let its vectors take over in one step.
+
+    Searching and writing go on meanwhile, under the old model. A move that is interrupted changes
+    nothing, and the next to the same model goes on from there.
+    """
+    start = time.monotonic()
+    moved = Moved(0, collection.describe().documents, 0.0)
+    with collection.succeed(embedder.identity) as succession:
+        done = False
+        while not done:
+            while documents := succession.pending(WINDOW_DOCUMENTS):
+                succession.put(embed_documents(embedder, documents))
+                moved = Moved(
+                    moved.documents + len(documents), moved.total, time.monotonic() - start
+                )
+                on_progress(moved)
+            done = succession.finish()
+    return Moved(moved.documents, moved.total, time.monotonic() - start)

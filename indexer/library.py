@@ -1,0 +1,273 @@
+"""A data directory: its collections by name, and the models that they share.
+
+This is the only module that knows every implementation: it turns a collection's name into a
+LocalCollection and a model's name into an Embedder.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from indexer.collection import Collection
+from indexer.config import Config
+from indexer.embedding import open_embedder
+from indexer.embedding.cross_encoders import open_reranker
+from indexer.embedding.cross_encoders.reranker import Reranker
+from indexer.embedding.embedder import Embedder, Identity
+from indexer.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed
+from indexer.index_choice import Language
+from indexer.reports import Backup, Tell, Verification
+
+if TYPE_CHECKING:
+    from indexer.storage.collection import LocalCollection
+
+
+DEFAULT_COLLECTION: Final = "default"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def check_name(name: str) -> str:
+    """The name itself; raises InvalidInput unless it can be a collection's."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"a collection's name is 1 to 64 letters, digits, '-' and '_', "
+            f"beginning with a letter or digit; got {name[:80]!r}"
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    collection: Collection
+    folder: int | None
+
+
+class Library:
+    """A data directory: its collections, each opened once, and the models that they share.
+
+    Safe to use from several threads; a context manager.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._lock = threading.RLock()
+        self._collections: dict[str, _Opened] = {}
+        self._embedders: dict[str, Embedder] = {}
+        self._reranker: Reranker | None = None
+        self._loading: dict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    @property
+    def config(self) -> Config:
+        """How it was opened."""
+        return self._config
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def names(self) -> list[str]:
+        """The names of the collections there are, sorted."""
+        data = self._config.data
+        if not data.is_dir():
+            return []
+        return sorted(
+            entry.name
+            for entry in data.iterdir()
+            if _NAME.fullmatch(entry.name) and (entry / "store.sqlite").is_file()
+        )
+
+    def open(self, name: str) -> Collection:
+        """A collection that exists; raises NotFound, which names those that do."""
+        with self._lock:
+            folder = self._folder_number(check_name(name))
+            known = self._collections.get(name)
+            if known is not None and known.folder == folder:
+                return known.collection
+            if known is not None:  # another process deleted it, and may have made it anew
+                self._collections.pop(name).collection.close()
+            self._folder(name)
+            return self._opened(name)
+
+    def create(
+        self, name: str, model: str | None = None, language: Language | None = None
+    ) -> Collection:
+        """A new collection for a model and a language; raises AlreadyExists."""
+        if self._exists(check_name(name)):
+            raise AlreadyExists(f"collection {name!r} is there already")
+        identity = self.model(model or self._config.model).identity
+        self._make_data_folder()
+        with self._lock:
+            chosen = language or self._config.language
+            _local().create(self._config.data / name, identity, chosen).close()
+            return self._opened(name)
+
+    def obtain(
+        self, name: str, model: str | None = None, language: Language | None = None
+    ) -> Collection:
+        """A collection, made if there is none.
+
+        Raises ModelMismatch if it is another model's, InvalidInput if it has another language.
+        """
+        if not self._exists(check_name(name)):
+            try:
+                return self.create(name, model, language)
+            except AlreadyExists:  # another thread or process was first
+                return self.obtain(name, model, language)
+        collection = self.open(name)
+        if model is not None:
+            collection.identity.require(self.model(model).identity)
+        if language is not None and collection.language is not language:
+            raise InvalidInput(
+                f"collection {name!r} was made for the language {collection.language}, not "
+                f"{language}: index into a new collection"
+            )
+        return collection
+
+    def adopt(self, name: str, identity: Identity) -> Collection:
+        """A collection for vectors of a model that is not opened here, made if there is none.
+
+        Raises ModelMismatch if another model filled it.
+        """
+        if not self._exists(check_name(name)):
+            self._make_data_folder()
+            with self._lock:
+                _local().create(self._config.data / name, identity).close()
+        collection = self.open(name)
+        collection.identity.require(identity)
+        return collection
+
+    def delete(self, name: str) -> None:
+        """Delete a collection with all that is in it; raises NotFound."""
+        with self._lock:
+            collection = self.open(name)
+            with collection.writing("delete"):
+                grave = self._config.data / f".{name}.{uuid.uuid4().hex}.deleted"
+                try:
+                    (self._config.data / name).rename(grave)
+                except OSError as error:
+                    raise StorageFailed(f"cannot delete {name!r}: {error.strerror}") from error
+            self._collections.pop(name).collection.close()
+            shutil.rmtree(grave, ignore_errors=True)
+
+    def verify(self, name: str, tell: Tell, *, with_model: bool = True) -> Verification:
+        """What is wrong with a collection, also with one that is too damaged to be opened.
+
+        Without ``with_model`` the model is neither loaded nor checked. Raises NotFound.
+        """
+        from indexer.storage.maintenance.verification import verify
+
+        return verify(self._folder(name), self.model if with_model else None, tell)
+
+    def back_up(self, name: str, target: Path, tell: Tell) -> Backup:
+        """Write one state of a collection to a new file; writing to it may go on.
+
+        Raises NotFound, AlreadyExists or Damaged.
+        """
+        from indexer.storage.maintenance.backup import back_up
+
+        return back_up(self._folder(name), target, tell)
+
+    def restore(self, source: Path, name: str, tell: Tell) -> Backup:
+        """Make a new collection of a backup; raises AlreadyExists, NotFound or Damaged."""
+        from indexer.storage.maintenance.backup import restore
+
+        folder = self._config.data / check_name(name)
+        self._make_data_folder()
+        return restore(source, folder, tell)
+
+    def embedder(self, collection: Collection) -> Embedder:
+        """The model that filled a collection; raises ModelMismatch if it has changed since."""
+        identity = collection.identity
+        embedder = self.model(identity.name)
+        identity.require(embedder.identity)
+        return embedder
+
+    def close(self) -> None:
+        """Close all collections, then all models."""
+        with self._lock:
+            while self._collections:
+                self._collections.popitem()[1].collection.close()
+            while self._embedders:
+                self._embedders.popitem()[1].close()
+            if self._reranker is not None:
+                self._reranker.close()
+                self._reranker = None
+
+    def _make_data_folder(self) -> None:
+        try:
+            self._config.data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageFailed(f"cannot create {self._config.data}: {error.strerror}") from error
+
+    def _folder(self, name: str) -> Path:
+        """The folder of a collection that exists; raises NotFound, which names those that do."""
+        if not self._exists(check_name(name)):
+            there = ", ".join(self.names()) or "none"
+            raise NotFound(f"there is no collection {name!r} (there are: {there})")
+        return self._config.data / name
+
+    def _exists(self, name: str) -> bool:
+        return self._folder_number(name) is not None
+
+    def _folder_number(self, name: str) -> int | None:
+        """What tells a collection from a later one of its name; None if there is none."""
+        try:
+            return (self._config.data / name / "store.sqlite").stat().st_ino
+        except OSError:
+            return None
+
+    def _opened(self, name: str) -> Collection:
+        collection: Collection = _local()(self._config.data / name, self._config.index_choice)
+        self._collections[name] = _Opened(collection, self._folder_number(name))
+        return collection
+
+    def reranker(self) -> Reranker | None:
+        """The cross-encoder that the settings name, opened once; None if they name none."""
+        config = self._config
+        if not config.reranker:
+            return None
+        with self._lock:
+            loading = self._loading[f"reranker {config.reranker}"]
+        with loading:
+            if self._reranker is None:
+                self._reranker = open_reranker(
+                    config.reranker,
+                    cache=config.cache,
+                    backend=config.backend,
+                    precision=config.precision,
+                    threads=config.threads,
+                )
+            return self._reranker
+
+    def model(self, name: str) -> Embedder:
+        """An open model by name or path, opened once; a path means the same elsewhere too."""
+        if "/" in name and Path(name).expanduser().is_dir():
+            name = str(Path(name).expanduser().resolve())
+        with self._lock:
+            loading = self._loading[name]
+        with loading:  # of its own, so that opening collections does not wait for models
+            if name not in self._embedders:
+                self._embedders[name] = open_embedder(
+                    name,
+                    cache=self._config.cache,
+                    backend=self._config.backend,
+                    precision=self._config.precision,
+                    threads=self._config.threads,
+                )
+            return self._embedders[name]
+
+
+def _local() -> type[LocalCollection]:
+    """The implementation on this machine; imported here, since it brings FAISS along."""
+    from indexer.storage.collection import LocalCollection
+
+    return LocalCollection

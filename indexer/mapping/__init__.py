@@ -1,1 +1,0 @@
-"""Collections drawn on a plane: pure functions on vectors, neighbours and words."""

@@ -1,0 +1,274 @@
+"""Queries, hits and answers: what is asked for, and what is found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+import numpy as np
+
+from indexer.documents import Document, Vector
+from indexer.errors import InvalidQuery
+from indexer.filters import Filter, Scalar, is_encodable
+
+
+class Mode(StrEnum):
+    """How a query is held against documents."""
+
+    DENSE = "dense"
+    LEXICAL = "lexical"
+    HYBRID = "hybrid"
+
+
+class Strategy(StrEnum):
+    """How several examples make one ranking: see indexer.ranking.recommendation."""
+
+    MEAN = "mean"
+    BEST = "best"
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleText:
+    """A text to be near to, or away from, as if it were a document."""
+
+    text: str
+
+
+Example: TypeAlias = str | ExampleText | Vector
+"""The id of a stored document, a text, or a vector, (d,), of any length but zero."""
+
+
+class Fusion(StrEnum):
+    """How the two rankings of a hybrid search become one; see indexer.ranking.fusion."""
+
+    CONVEX = "convex"
+    RECIPROCAL_RANK = "reciprocal_rank"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Documents that a search leaves out, being on pages before: see indexer.retrieval.pagination.
+
+    These are all with a number above ``last``, which came after the first page, and those whose
+    ``numbers`` it has given already.
+    """
+
+    last: int
+    numbers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is searched for: a text, a vector, or examples (near ``like``, away from ``unlike``).
+
+    A text that is to be searched densely must have its vector beside it by the time a collection
+    sees it, and a text as an example must be its vector (see indexer.retrieval.search); vectors
+    need not have unit length. ``model`` is the mark of the model that computed these vectors, if
+    one did, as in EmbeddedDocument. Documents that are examples by their ids are never hits.
+    ``candidates`` is how many of the best by meaning, and of the best by words, a hybrid search
+    fuses; None takes enough for k. ``rerank`` is how many of the best a cross-encoder scores anew;
+    then ``min_score`` bounds its scores. ``diversity``, from 0 to 1, weighs being unlike the hits
+    before against the score: see indexer.ranking.mmr. With ``group_by``, a field of the metadata, k
+    groups of at most ``group_size`` hits are asked for: see indexer.retrieval.grouping. The first
+    ``explain`` hits are explained. ``cursor`` is what the answer before gave to go on; by the time
+    a collection sees the query, ``seen`` says what that stands for.
+    """
+
+    text: str | None = None
+    vector: Vector | None = None
+    like: tuple[Example, ...] = ()
+    unlike: tuple[Example, ...] = ()
+    strategy: Strategy = Strategy.MEAN
+    k: int = 10
+    filter: Filter | None = None
+    mode: Mode = Mode.DENSE
+    fusion: Fusion = Fusion.CONVEX
+    candidates: int | None = None
+    min_score: float | None = None
+    exact: bool = False
+    rerank: int | None = None
+    diversity: float | None = None
+    group_by: str | None = None
+    group_size: int = 1
+    explain: int = 0
+    temperature: float | None = None
+    cursor: str | None = None
+    model: str | None = None
+    seen: Seen | None = None
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise InvalidQuery(f"k must be at least 1, got {self.k}")
+        if self.candidates is not None and self.candidates < 1:
+            raise InvalidQuery(f"candidates must be at least 1, got {self.candidates}")
+        if self.temperature is not None and not 0 < self.temperature < float("inf"):
+            raise InvalidQuery(f"temperature must be above 0, got {self.temperature}")
+        if self.rerank is not None and self.rerank < 1:
+            raise InvalidQuery(f"rerank must be at least 1, got {self.rerank}")
+        if self.rerank is not None and self.text is None:
+            raise InvalidQuery("rerank needs a text (query): a cross-encoder reads it")
+        if self.explain < 0:
+            raise InvalidQuery(f"explain must be 0 or more hits, got {self.explain}")
+        if self.group_size < 1:
+            raise InvalidQuery(f"group_size must be at least 1, got {self.group_size}")
+        if self.group_size > 1 and self.group_by is None:
+            raise InvalidQuery("group_size needs the field to group by (group_by)")
+        if self.diversity is not None and not 0 <= self.diversity <= 1:
+            raise InvalidQuery(f"diversity must be from 0 to 1, got {self.diversity}")
+        if self.min_score is not None and not np.isfinite(self.min_score):
+            raise InvalidQuery(f"min_score must be finite, got {self.min_score}")
+        for text in (self.text or "", *self.example_texts):
+            if not is_encodable(text):
+                raise InvalidQuery("the query holds a lone surrogate, which is not valid Unicode")
+        if bool(self.examples) == (self.text is not None or self.vector is not None):
+            raise InvalidQuery("give one of: a text (query), a vector, or examples (like, unlike)")
+        if self.mode is not Mode.DENSE and self.text is None:
+            raise InvalidQuery(f"mode {self.mode} needs a text (query)")
+
+    def admits(self, hit: Hit) -> bool:
+        """Whether a hit scores enough; what was to be reranked and was not has no such score."""
+        if self.min_score is None:
+            return True
+        judged = self.rerank is None or hit.scores.reranked is not None
+        return judged and hit.score >= self.min_score
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """All examples, the liked ones first."""
+        return (*self.like, *self.unlike)
+
+    @property
+    def example_ids(self) -> tuple[str, ...]:
+        """The examples that are stored documents."""
+        return tuple(one for one in self.examples if isinstance(one, str))
+
+    @property
+    def example_texts(self) -> tuple[str, ...]:
+        """The examples that are texts without a vector."""
+        return tuple(one.text for one in self.examples if isinstance(one, ExampleText))
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The best chunk of a hit: characters start to end of the document's text."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a hit's score is made of; None for what was not asked for or is not known.
+
+    ``dense`` is the cosine of its best chunk, ``lexical`` its BM25 score, 0 where none of its
+    words is asked for; the ranks, from 1, are its places among the candidates of either part,
+    None where it was not one of them. ``fused`` is what a hybrid search makes of both, and
+    ``reranked`` the score of a cross-encoder.
+    """
+
+    dense: float | None = None
+    lexical: float | None = None
+    dense_rank: int | None = None
+    lexical_rank: int | None = None
+    fused: float | None = None
+    reranked: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPassage:
+    """A passage of a hit and its cosine, None where that is not known."""
+
+    passage: Passage
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a hit's best passage: by how much the cosine falls without it, and where it stands.
+
+    ``spans`` are characters (start, end) of the document's text.
+    """
+
+    text: str
+    effect: float
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word of the query that a document holds: its part of the BM25 score, and where it stands.
+
+    ``text`` is the word as it stands first; ``spans`` are characters (start, end) of the
+    document's text, none for a word that only the title holds.
+    """
+
+    text: str
+    score: float
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a document is a hit: see indexer.retrieval.explanation.
+
+    ``passages`` are its best, ``words`` those of its best passage by falling effect;
+    ``words_left_out`` is how many more there are, which were not tried. ``terms`` are the words
+    that it shares with the query, by falling score, where it was searched for by words.
+    """
+
+    passages: tuple[ScoredPassage, ...]
+    words: tuple[Word, ...] = ()
+    words_left_out: int = 0
+    terms: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A document that answers a query, by the score that hits are ordered by: larger is better.
+
+    It is a cosine in mode dense, BM25 in mode lexical, the fused score in mode hybrid. ``number``
+    is the collection's own for the document, by the order in which documents came; ``group`` the
+    value that its group has in common, None if it is a group of its own.
+    ``terms`` are for its explanation, if that is asked for.
+    ``significance`` is how often the best of as many unrelated documents would score as high, and
+    ``relevance`` how often a hit like this was judged relevant; None where that is not known.
+    """
+
+    document: Document
+    score: float
+    passage: Passage
+    probability: float | None = None
+    scores: Scores = Scores()
+    number: int = 0
+    group: Scalar = None
+    significance: float | None = None
+    relevance: float | None = None
+    explanation: Explanation | None = None
+    terms: tuple[Term, ...] = ()
+
+    @property
+    def distance(self) -> float | None:
+        """1 - cosine, in [0, 2]; None where the cosine is not known."""
+        return None if self.scores.dense is None else 1.0 - self.scores.dense
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The hits of one query, best first; ties by the order in which documents came.
+
+    ``total`` is how many documents could be hits in all, None where that is not known; ``cursor``
+    where the next page begins, None where there is none; ``candidates`` how many hits the
+    probabilities were taken over. ``last`` is the largest number that a document had at the first
+    page.
+    """
+
+    hits: tuple[Hit, ...]
+    mode: Mode
+    exact: bool
+    truncated: bool = False
+    total: int | None = None
+    cursor: str | None = None
+    candidates: int = 0
+    last: int = 0

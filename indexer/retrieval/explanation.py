@@ -1,0 +1,145 @@
+"""Why a document is a hit: its best passages, and the words of the best that carry the cosine.
+
+What it was found for by its words, the collection tells with the hit.
+
+The words are found by occlusion: a passage is embedded again without a word, and the word's effect
+is by how much the cosine to the query falls. (Zeiler and Fergus, "Visualizing and understanding
+convolutional networks", ECCV 2014, https://doi.org/10.1007/978-3-319-10590-1_53; for words, as
+erasure: Li, Monroe and Jurafsky, "Understanding neural networks through representation erasure",
+2016, https://arxiv.org/abs/1612.08220.) It says what the score hangs on, one word at a time: two
+words that say the same may each have no effect, as either one is enough.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from indexer.collection import StoredVectors
+from indexer.documents import Vector, normalise
+from indexer.queries import Explanation, Hit, Passage, Query, ScoredPassage, Word
+from indexer.retrieval.sans_io import Need, Staged, Work
+
+DEFAULT_EXPLAIN: Final = 3
+"""How many hits are explained where only that is asked for."""
+
+PASSAGES: Final = 3
+"""How many passages of a document are given at most."""
+
+WORDS: Final = 48
+"""How many different words of a passage are tried at most: each costs a text to embed."""
+
+_SCRIPTS_WITHOUT_SPACES: Final = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0eff"
+_RUN: Final = rf"[^\W{_SCRIPTS_WITHOUT_SPACES}]+"
+_WORD: Final = re.compile(rf"[{_SCRIPTS_WITHOUT_SPACES}]|{_RUN}(?:-\n{_RUN})?")
+"""Also one that a hyphen parts at the end of a line."""
+
+Span: TypeAlias = tuple[int, int]
+"""Characters start to end of a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occlusion:
+    """A hit's best passage and what is left of it without each of some words.
+
+    ``spans`` are, for each word, where it stands in the passage; ``left_out`` is how many words
+    are not tried.
+    """
+
+    heading: str
+    passage: str
+    spans: tuple[tuple[Span, ...], ...]
+    left_out: int
+
+    @property
+    def texts(self) -> list[str]:
+        """What is to be embedded: the passage whole, then without each word in turn."""
+        without = (_without(self.passage, spans) for spans in self.spans)
+        return [self.heading + text for text in (self.passage, *without)]
+
+
+def occlude(hit: Hit, most: int = WORDS) -> Occlusion:
+    """The different words of a hit's best passage, at most so many of them, the longest first.
+
+    Case makes no difference, and a word is left out wherever it stands. The only word there is
+    is not left out: nothing would be left to embed.
+    """
+    text = hit.passage.text
+    found: dict[str, list[Span]] = {}
+    for match in _WORD.finditer(text):
+        found.setdefault(match[0].casefold(), []).append(match.span())
+    words = sorted(found, key=lambda word: -len(word)) if len(found) > 1 else []
+    chosen = tuple(tuple(found[word]) for word in words[:most])
+    return Occlusion(hit.document.prefix, text, chosen, len(found) - len(chosen))
+
+
+def explained(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
+    """The hits, the first ``query.explain`` of them with their explanations.
+
+    Without a direction, as in a search by examples, the best passage is all there is to tell.
+    """
+    chosen = hits[: query.explain]
+    if not chosen:
+        return hits
+    if query.vector is None:
+        told = [
+            replace(hit, explanation=Explanation((_best_passage(hit),), terms=hit.terms))
+            for hit in chosen
+        ]
+        return [*told, *hits[len(chosen) :]]
+    unit: Vector = normalise(np.asarray(query.vector)[None, :])[0]
+    stored = yield Need(Work.VECTORS, [hit.document.id for hit in chosen])
+    occlusions = [occlude(hit) for hit in chosen]
+    texts = [text for occlusion in occlusions for text in occlusion.texts]
+    vectors = iter((yield Need(Work.TEXTS, texts)))
+    told = []
+    for hit, one, occlusion in zip(chosen, stored, occlusions, strict=True):
+        cosines = [float(next(vectors) @ unit) for _ in occlusion.texts]
+        words = tuple(_words(hit, occlusion, cosines))
+        explanation = Explanation(_passages(hit, one, unit), words, occlusion.left_out, hit.terms)
+        told.append(replace(hit, explanation=explanation))
+    return [*told, *hits[len(chosen) :]]
+
+
+def _without(text: str, spans: Sequence[Span]) -> str:
+    parts, end = [], 0
+    for start, following in spans:
+        parts.append(text[end:start])
+        end = following
+    return "".join([*parts, text[end:]])
+
+
+def _words(hit: Hit, occlusion: Occlusion, cosines: Sequence[float]) -> Iterator[Word]:
+    """The words by falling effect, with their places in the document's text."""
+    effects = np.array(cosines[0]) - np.array(cosines[1:])
+    offset = hit.passage.start
+    for place in np.argsort(-effects, kind="stable"):
+        spans = occlusion.spans[place]
+        start, end = spans[0]
+        shifted = tuple((offset + first, offset + last) for first, last in spans)
+        yield Word(occlusion.passage[start:end], float(effects[place]), shifted)
+
+
+def _best_passage(hit: Hit) -> ScoredPassage:
+    return ScoredPassage(hit.passage, hit.scores.dense)
+
+
+def _passages(hit: Hit, stored: StoredVectors | None, unit: Vector) -> tuple[ScoredPassage, ...]:
+    """The document's passages of largest cosine, best first.
+
+    Only the hit's own if the document, or the collection's model, was changed since it was found.
+    """
+    spans = [(c.start, c.end) for c in stored.chunks] if stored else []
+    unchanged = (hit.passage.start, hit.passage.end) in spans
+    if stored is None or not unchanged or stored.vectors.shape[1] != len(unit):
+        return (_best_passage(hit),)
+    cosines = np.clip(stored.vectors @ unit, -1.0, 1.0)
+    text = hit.document.text
+    return tuple(
+        ScoredPassage(Passage(text[slice(*spans[i])], *spans[i]), float(cosines[i]))
+        for i in np.argsort(-cosines, kind="stable")[:PASSAGES]
+    )

@@ -1,0 +1,139 @@
+"""Hits by a metadata field: k groups of at most so many hits each.
+
+A document belongs to the best-ranked of the groups that its values name; if there is none, it
+opens one, named by the first of its values. So a field that holds a list never makes a document
+come twice. A document without the field, or with null, is a group of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
+
+from indexer.filters import Condition, Every, Filter, Kind, Metadata, Operator, Scalar, kind_of
+from indexer.queries import Answer, Hit, Query, Seen
+from indexer.retrieval.sans_io import Staged
+
+Rank: TypeAlias = Callable[[Sequence[Query]], Staged[Sequence[Answer]]]
+"""Ranks queries whose k says how many hits to look at, with all stages but grouping."""
+
+Key: TypeAlias = tuple[Kind, Scalar]
+"""A value by which documents are grouped: 1 and true are equal in Python, but not here."""
+
+NOTHING: Final = (Kind.NULL, None)
+
+
+@dataclass(slots=True)
+class Group:
+    """Hits of one value, best first; ``complete`` if no further document could be among them."""
+
+    key: Key
+    hits: list[Hit]
+    complete: bool
+
+
+@dataclass(slots=True)
+class Groups:
+    """The groups so far by a field, best first: in the order in which they were opened."""
+
+    by: str
+    all: list[Group] = field(default_factory=list)
+    named: dict[Key, int] = field(default_factory=dict)
+
+    def add(self, hits: Iterable[Hit], *, complete: bool) -> None:
+        """Put further hits, best first, into their groups."""
+        for hit in hits:
+            keys = _keys(hit.document.metadata, self.by)
+            place = min((self.named[key] for key in keys if key in self.named), default=None)
+            if place is None:
+                self._open(hit, keys[0] if keys else NOTHING, complete)
+            else:
+                group = self.all[place]
+                group.hits.append(replace(hit, group=group.key[1]))
+
+    def _open(self, hit: Hit, key: Key, complete: bool) -> None:
+        if key != NOTHING:
+            self.named[key] = len(self.all)
+        alone = key == NOTHING
+        self.all.append(Group(key, [replace(hit, group=key[1])], complete or alone))
+
+
+def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
+    """The hits of the k best groups, group by group, each with its ``group``.
+
+    Further documents are looked for, ``depth`` at a time and none of a known group, until there
+    are k groups or nothing is left; then groups that may lack hits are filled.
+    """
+    assert query.group_by is not None
+    groups, asked, first = Groups(query.group_by), replace(query, k=depth), None
+    numbers = query.seen.numbers if query.seen else ()
+    while True:
+        (answer,) = yield from rank([asked])
+        first = first or answer
+        complete = len(answer.hits) < depth
+        groups.add(filter(query.admits, answer.hits), complete=complete)
+        if complete or len(groups.all) >= query.k:
+            break
+        numbers += tuple(hit.number for hit in answer.hits)
+        condition = without_groups(query.filter, groups.by, tuple(groups.named))
+        asked = replace(asked, filter=condition, seen=Seen(answer.last, numbers))
+    best = groups.all[: query.k]
+    yield from _fill(query, rank, groups, [group for group in best if _may_lack(group, query)])
+    if query.rerank is not None and not query.diversity:  # a later look may have found a better one
+        best.sort(key=lambda group: -_reranked(group.hits[0]))
+    hits = [hit for group in best for hit in group.hits[: query.group_size]]
+    return replace(first, hits=tuple(hits), total=None)
+
+
+def _reranked(hit: Hit) -> float:
+    return -math.inf if hit.scores.reranked is None else hit.scores.reranked
+
+
+def _may_lack(group: Group, query: Query) -> bool:
+    return len(group.hits) < query.group_size and not group.complete
+
+
+def _fill(query: Query, rank: Rank, groups: Groups, lacking: Sequence[Group]) -> Staged[None]:
+    """Search the documents of each of these groups by themselves."""
+    if not lacking:
+        return
+    keys = tuple(groups.named)
+    answers = yield from rank(
+        [
+            replace(
+                query,
+                k=query.group_size,
+                rerank=query.rerank and query.group_size,
+                filter=_within(query.filter, groups.by, group.key, keys[: keys.index(group.key)]),
+            )
+            for group in lacking
+        ]
+    )
+    for group, answer in zip(lacking, answers, strict=True):
+        hits = filter(query.admits, answer.hits)
+        group.hits = [replace(hit, group=group.key[1]) for hit in hits] or group.hits
+
+
+def without_groups(condition: Filter | None, name: str, keys: Sequence[Key]) -> Filter | None:
+    """The filter that passes only documents of none of these groups."""
+    if not keys:
+        return condition
+    none = Condition(name, Operator.NIN, tuple(value for _, value in keys))
+    return none if condition is None else Every((condition, none))
+
+
+def _within(condition: Filter | None, name: str, key: Key, better: Sequence[Key]) -> Filter:
+    """The filter that passes only documents of this group: those that no better one claims."""
+    own = Condition(name, Operator.EQ, (key[1],))
+    others = without_groups(condition, name, better)
+    return own if others is None else Every((others, own))
+
+
+def _keys(metadata: Metadata, name: str) -> list[Key]:
+    """What a document's values of a field name, null left out."""
+    held = metadata.get(name)
+    if isinstance(held, str) or not isinstance(held, Sequence):
+        held = (held,)
+    return [(kind_of(value), value) for value in held if value is not None]

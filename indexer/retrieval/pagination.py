@@ -1,0 +1,211 @@
+"""Paging through the hits of a search: what a cursor holds, and the search that it stands for.
+
+A cursor is opaque to its reader. It holds the largest number of a document at the first page, the
+numbers of the documents that were given since, and a digest of the search. The next page is the
+same search without these documents, and without those that came later: so no document comes twice,
+none is skipped that was there at the first page, and none comes that was not, whatever is added,
+changed or deleted meanwhile. A document that is replaced keeps its number; one that is deleted and
+added again gets a new one, which counts as later. Ranks are those of the moment of each page.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import struct
+import zlib
+from dataclasses import dataclass, fields, replace
+from hashlib import blake2b
+from operator import sub
+from typing import Final
+
+import numpy as np
+
+from indexer.errors import InvalidQuery
+from indexer.filters import Scalar, kind_of, scalar_problem
+from indexer.queries import Answer, Query, Seen
+from indexer.retrieval.grouping import without_groups
+
+LARGEST_COUNT: Final = 4_000_000
+LARGEST_GROUPS: Final = 4_000_000
+"""Documents, and bytes of groups, that a cursor can hold: one may be forged, and unpack to more."""
+
+FREE: Final = frozenset({"cursor", "seen", "k", "model", "temperature", "explain"})
+"""Fields of a query that may differ from page to page."""
+
+_HEAD: Final = struct.Struct("<B16sII")
+_PACKED: Final = 1
+_PLAIN: Final = 2
+"""The versions of what a cursor holds: packed by zlib, or as it is with a CRC-32 behind it."""
+
+_PLAIN_BYTES: Final = 512
+"""What is longer is packed. Packing a short one takes longer than all else that makes a page."""
+
+_UNREADABLE: Final = "the cursor is not one that an answer gave, or was cut: search without one"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place between two pages; ``search`` is the digest of the search they are of.
+
+    ``groups`` are the values of those that were given, if the search groups its hits.
+    """
+
+    search: bytes
+    seen: Seen
+    groups: tuple[Scalar, ...] = ()
+
+    def encode(self) -> str:
+        """The cursor as URL-safe text, of some three characters a document."""
+        numbers = sorted(self.seen.numbers)
+        steps = np.array(list(map(sub, numbers, [0, *numbers])), dtype="<u4")
+        rest = steps.tobytes() + (json.dumps(self.groups).encode() if self.groups else b"[]")
+        version = _PLAIN if len(rest) <= _PLAIN_BYTES else _PACKED
+        content = _HEAD.pack(version, self.search, self.seen.last, len(numbers)) + rest
+        is_plain = version == _PLAIN
+        packed = content + _checksum(content) if is_plain else zlib.compress(content, 9)
+        return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, encoded: str) -> Cursor:
+        """The cursor that :meth:`encode` wrote; raises InvalidQuery."""
+        packed, (search, last, count) = _open(encoded)
+        size = _HEAD.size + 4 * count
+        try:
+            content = _unpacked(packed, size + LARGEST_GROUPS)
+            steps = np.frombuffer(content, "<u4", count, offset=_HEAD.size)
+            groups = json.loads(content[size:])
+        except (zlib.error, ValueError, RecursionError) as error:
+            raise InvalidQuery(_UNREADABLE) from error
+        numbers = np.cumsum(steps, dtype=np.int64)
+        if (
+            (numbers > last).any()
+            or not isinstance(groups, list)
+            or len(groups) > count
+            or not all(map(_is_scalar, groups))
+        ):
+            raise InvalidQuery(_UNREADABLE)
+        return cls(search, Seen(last, tuple(numbers.tolist())), tuple(groups))
+
+
+_BEGINNING: Final = Cursor(b"", Seen(0))
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, str | int | float | None) and not scalar_problem(value)
+
+
+def _open(encoded: str) -> tuple[bytes, tuple[bytes, int, int]]:
+    """A cursor's bytes, still packed, and its head: search, last, count."""
+    try:
+        packed = base64.urlsafe_b64decode(encoded.encode("ascii") + b"==")
+        is_plain = _is_plain(packed)
+        head = packed if is_plain else zlib.decompressobj().decompress(packed, _HEAD.size)
+        version, search, last, count = _HEAD.unpack_from(head)
+    except (binascii.Error, zlib.error, struct.error, ValueError) as error:
+        raise InvalidQuery(_UNREADABLE) from error
+    if version != (_PLAIN if is_plain else _PACKED) or count > LARGEST_COUNT:
+        raise InvalidQuery(_UNREADABLE)
+    return packed, (search, last, count)
+
+
+def _is_plain(packed: bytes) -> bool:
+    """Whether a cursor's bytes are not packed; what zlib writes never begins like this."""
+    return packed[:1] == bytes([_PLAIN])
+
+
+def _unpacked(packed: bytes, most: int) -> bytes:
+    """What a cursor holds, of so many bytes at most; raises ValueError or zlib.error."""
+    if _is_plain(packed):
+        content, end = packed[:-_CHECKSUM_BYTES], packed[-_CHECKSUM_BYTES:]
+        if end != _checksum(content):
+            raise ValueError("the checksum is another")
+        return content
+    inflater = zlib.decompressobj()
+    content = inflater.decompress(packed, most)
+    if not inflater.eof:
+        raise ValueError("there is no end")
+    return content
+
+
+_CHECKSUM_BYTES: Final = 4
+
+
+def _checksum(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "little")
+
+
+def depth(cursor: str) -> int:
+    """How many documents a cursor's pages have given; raises InvalidQuery.
+
+    Its head alone is unpacked: the rest may be a thousand times as long as the cursor.
+    """
+    _, (_, _, count) = _open(cursor)
+    return count
+
+
+def resumed(query: Query, collection: str) -> Query:
+    """The query that goes on where its cursor says; the query itself if it has none.
+
+    Raises InvalidQuery for a cursor of another search, or of another collection.
+    """
+    if query.cursor is None:
+        return query
+    cursor = Cursor.decode(query.cursor)
+    if cursor.search != _digest(query, collection):
+        raise InvalidQuery(
+            "the cursor is of another search: give it with the query, collection and options that "
+            "it came from (k may differ), or search without one"
+        )
+    keys = [(kind_of(value), value) for value in cursor.groups]
+    condition = without_groups(query.filter, query.group_by or "", keys)
+    return replace(query, seen=cursor.seen, filter=condition)
+
+
+def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
+    """The answer with the cursor of the page after it, if one may come: if this one is full.
+
+    ``query`` is as it was asked.
+    """
+    before = Cursor.decode(query.cursor) if query.cursor else _BEGINNING
+    numbers = (*before.seen.numbers, *[hit.number for hit in answer.hits])
+    named = [] if query.group_by is None else [h.group for h in answer.hits if h.group is not None]
+    keys = {(kind_of(value), value) for value in named}
+    alone = len(answer.hits) - len(named)
+    if len(keys) + alone < query.k or len(numbers) == answer.total:
+        return answer
+    groups = (*before.groups, *(value for _, value in keys))
+    cursor = Cursor(_digest(query, collection), Seen(answer.last, numbers), groups)
+    return replace(answer, cursor=cursor.encode())
+
+
+def _digest(query: Query, collection: str) -> bytes:
+    """16 bytes that tell the search from any other; a text's vector does not matter."""
+    parts = [repr(collection).encode()]
+    for name, usual, written in _USUAL:
+        if name == "vector" and query.text is not None:
+            continue
+        value = getattr(query, name)
+        parts.append(written if value is usual else _bytes_of(name, value))
+    return blake2b(b"".join(parts), digest_size=16).digest()
+
+
+def _bytes_of(name: str, value: object) -> bytes:
+    """A field of a query, one part for each value of a tuple."""
+    values = value if isinstance(value, tuple) else (value,)
+    return b"".join(b"\0" + name.encode() + b"\0" + _bytes_of_value(one) for one in values)
+
+
+def _bytes_of_value(value: object) -> bytes:
+    if isinstance(value, np.ndarray):
+        return np.asarray(value, dtype=np.float32).tobytes()
+    return repr(value).encode()
+
+
+_USUAL: Final = tuple(
+    (field.name, field.default, _bytes_of(field.name, field.default))
+    for field in fields(Query)
+    if field.name not in FREE
+)
+"""The fields that tell a search: each with its default and what stands for that."""

@@ -1,0 +1,93 @@
+"""Searches that are made in stages, each of which may need something done before it goes on.
+
+A search is a generator that yields what it needs and gets the results back; whoever drives it does
+the work. So one description of the stages serves the library, which does the work itself, and the
+service, which lets each kind of work wait in a queue of its own; and what many searches need at
+the same time is done together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import islice
+from typing import Any, TypeAlias, TypeVar
+
+from indexer.queries import Answer
+
+Result = TypeVar("Result")
+
+
+class Work(IntEnum):
+    """What a search can need; of several, the smallest is done first, for larger batches.
+
+    ===========  ============================  ====================================
+    work         item                          result
+    ===========  ============================  ====================================
+    EMBED        a Query with texts            it with vectors; whether one was cut
+    FIND         a Query                       its first Answer
+    SCORE        a text and a passage          how well the passage answers, a float
+    VECTORS      a document's id               its StoredVectors, or None
+    TEXTS        a text, as of a document      its unit vector, (d,)
+    ===========  ============================  ====================================
+    """
+
+    EMBED = 1
+    FIND = 2
+    SCORE = 3
+    VECTORS = 4
+    TEXTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Work to do on items; there is one result for each, in order."""
+
+    work: Work
+    items: Sequence[Any]
+
+
+Staged: TypeAlias = Generator[Need, Sequence[Any], Result]
+"""What yields its needs, is sent their results, and gives a result of its own in the end."""
+
+
+class Searches:
+    """Searches under way: what they need next, all of one kind at a time, and their answers."""
+
+    def __init__(self, staged: Iterable[Staged[Answer]]) -> None:
+        self._staged = list(staged)
+        self._needs: dict[int, Need] = {}
+        self._answers: dict[int, Answer] = {}
+        for place in range(len(self._staged)):
+            self._go_on(place, None)
+
+    @property
+    def need(self) -> Need | None:
+        """What is to be done now, for all searches that need this kind of work; None at the end."""
+        if not self._needs:
+            return None
+        work = min(need.work for need in self._needs.values())
+        return Need(work, [item for _, need in self._of(work) for item in need.items])
+
+    def give(self, results: Iterable[Any]) -> None:
+        """The results of what was needed, in order."""
+        coming = iter(results)
+        for place, need in self._of(min(need.work for need in self._needs.values())):
+            self._go_on(place, list(islice(coming, len(need.items))))
+
+    @property
+    def answers(self) -> list[Answer]:
+        """The answers, in the order of the searches; there once nothing is needed any more."""
+        return [self._answers[place] for place in range(len(self._staged))]
+
+    def _of(self, work: Work) -> list[tuple[int, Need]]:
+        return [(place, need) for place, need in self._needs.items() if need.work is work]
+
+    def _go_on(self, place: int, results: Sequence[Any] | None) -> None:
+        search = self._staged[place]
+        try:
+            self._needs[place] = next(search) if results is None else search.send(results)
+        except StopIteration as end:
+            self._needs.pop(place, None)
+            self._answers[place] = end.value

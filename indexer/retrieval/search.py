@@ -1,0 +1,194 @@
+"""Queries to ranked answers: the stages of a search, from its texts to its hits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from indexer.collection import Collection
+from indexer.documents import Vector
+from indexer.embedding.cross_encoders.reranker import Reranker
+from indexer.embedding.embedder import Embedder, Role
+from indexer.errors import InvalidQuery
+from indexer.queries import Answer, ExampleText, Hit, Mode, Query
+from indexer.retrieval.explanation import explained
+from indexer.retrieval.grouping import grouped
+from indexer.retrieval.pagination import resumed, with_cursor
+from indexer.retrieval.reranking import diversified, first_ranking, reranked
+from indexer.retrieval.sans_io import Need, Searches, Staged, Work
+
+
+def needs_vector(query: Query) -> bool:
+    """Whether texts of the query must be embedded before a collection can answer it."""
+    return _is_text_alone(query) or bool(query.example_texts)
+
+
+def _is_text_alone(query: Query) -> bool:
+    return query.text is not None and query.vector is None and query.mode is not Mode.LEXICAL
+
+
+def embed_queries(embedder: Embedder, queries: Sequence[Query]) -> tuple[list[Query], list[bool]]:
+    """The queries with the vectors of their texts, and of which a text was truncated.
+
+    A text that is an example is embedded as a document: it stands for one.
+    """
+    texts = [query.text or "" for query in queries if _is_text_alone(query)]
+    examples = [text for query in queries for text in query.example_texts]
+    of_texts = _embedded(embedder, texts, Role.QUERY)
+    of_examples = _embedded(embedder, examples, Role.DOCUMENT)
+    model = embedder.identity.mark
+    ready, truncated = [], []
+    for query in queries:
+        filled, cut = _with_vectors(query, of_texts, of_examples, model)
+        ready.append(filled)
+        truncated.append(cut)
+    return ready, truncated
+
+
+def _embedded(
+    embedder: Embedder, texts: Sequence[str], role: Role
+) -> Iterator[tuple[Vector, bool]]:
+    """Each text's vector, and whether the text was truncated."""
+    if not texts:
+        return iter(())
+    embedded = embedder.embed(texts, role)
+    cut = frozenset(embedded.truncated)
+    return iter([(vector, place in cut) for place, vector in enumerate(embedded.vectors)])
+
+
+def _with_vectors(
+    query: Query,
+    of_texts: Iterator[tuple[Vector, bool]],
+    of_examples: Iterator[tuple[Vector, bool]],
+    model: str,
+) -> tuple[Query, bool]:
+    """The query with the next of these vectors for its texts, and whether one was truncated."""
+    if _is_text_alone(query):
+        vector, cut = next(of_texts)
+        return replace(query, vector=vector, model=model), cut
+    if not query.example_texts:
+        return query, False
+    found = [next(of_examples) for _ in query.example_texts]
+    vectors = iter([vector for vector, _ in found])
+    like, unlike = (
+        tuple(next(vectors) if isinstance(one, ExampleText) else one for one in side)
+        for side in (query.like, query.unlike)
+    )
+    cut = any(cut for _, cut in found)
+    return replace(query, like=like, unlike=unlike, model=model), cut
+
+
+def staged(query: Query, collection: str) -> Staged[Answer]:
+    """One search of a collection of this name: its stages, in order."""
+    ready, truncated = yield from _embed(resumed(query, collection))
+    if ready.group_by is None:
+        (answer,) = yield from _rank([ready])
+        answer = _bounded(ready, answer)
+    else:
+        answer = yield from grouped(ready, _rank_all, first_ranking(ready).k)
+    answer = _of_hits(answer, (yield from explained(ready, answer.hits)))
+    if truncated:
+        answer = replace(answer, truncated=True)
+    return with_cursor(query, collection, answer)
+
+
+def _embed(query: Query) -> Staged[tuple[Query, bool]]:
+    """The query with the vectors of its texts, and whether one of them was truncated."""
+    if not needs_vector(query):
+        return query, False
+    ((ready, truncated),) = yield Need(Work.EMBED, [query])
+    return ready, truncated
+
+
+def _rank(queries: Sequence[Query]) -> Staged[list[Answer]]:
+    """The k best hits of each query, ungrouped."""
+    answers = yield Need(Work.FIND, [first_ranking(query) for query in queries])
+    ranked = []
+    for query, answer in zip(queries, answers, strict=True):
+        hits = yield from reranked(query, answer.hits)
+        hits = yield from diversified(query, hits)
+        ranked.append(_of_hits(answer, hits[: query.k]))
+    return ranked
+
+
+def _of_hits(answer: Answer, hits: Sequence[Hit]) -> Answer:
+    """The answer of these hits; the answer itself if they are its own."""
+    return answer if hits is answer.hits else replace(answer, hits=tuple(hits))
+
+
+def _bounded(query: Query, answer: Answer) -> Answer:
+    """The answer without hits that score too little; a collection has bounded its own scores."""
+    if query.rerank is None or query.min_score is None:
+        return answer
+    return replace(answer, hits=tuple(filter(query.admits, answer.hits)), total=None)
+
+
+def _rank_all(queries: Sequence[Query]) -> Staged[list[Answer]]:
+    """The same for queries that are to be grouped, whose k is how many hits to look at."""
+    return (yield from _rank([replace(query, group_by=None, group_size=1) for query in queries]))
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The answers of searches made together, and the time that each kind of work took."""
+
+    answers: tuple[Answer, ...]
+    milliseconds: Mapping[Work, float]
+
+    @property
+    def embed_ms(self) -> float:
+        """What embedding the queries took."""
+        return self.milliseconds.get(Work.EMBED, 0.0)
+
+    @property
+    def search_ms(self) -> float:
+        """What everything else took."""
+        return sum(self.milliseconds.values()) - self.embed_ms
+
+
+def search_timed(
+    collection: Collection,
+    embedder: Embedder,
+    queries: Sequence[Query],
+    reranker: Reranker | None = None,
+) -> Searched:
+    """The answer to each query, in order, and how long that took."""
+    work: Mapping[Work, Callable[[Sequence[Any]], Iterable[Any]]] = {
+        Work.EMBED: lambda queries: zip(*embed_queries(embedder, queries), strict=True),
+        Work.FIND: collection.search,
+        Work.SCORE: lambda pairs: required(reranker).score(pairs),
+        Work.VECTORS: collection.vectors,
+        Work.TEXTS: lambda texts: embedder.embed(texts, Role.DOCUMENT).vectors,
+    }
+    searches = Searches(staged(query, collection.name) for query in queries)
+    spent: dict[Work, float] = {}
+    while need := searches.need:
+        started = time.perf_counter()
+        searches.give(work[need.work](need.items))
+        spent[need.work] = spent.get(need.work, 0.0) + 1e3 * (time.perf_counter() - started)
+    return Searched(tuple(searches.answers), spent)
+
+
+def search(
+    collection: Collection,
+    embedder: Embedder,
+    queries: Sequence[Query],
+    reranker: Reranker | None = None,
+) -> list[Answer]:
+    """The answer to each query, in order.
+
+    Raises InvalidQuery for one that is to be reranked where there is no reranker.
+    """
+    return list(search_timed(collection, embedder, queries, reranker).answers)
+
+
+def required(reranker: Reranker | None) -> Reranker:
+    """The reranker; raises InvalidQuery if there is none."""
+    if reranker is None:
+        raise InvalidQuery(
+            "rerank needs a cross-encoder, and none was named: say --reranker MODEL, or set "
+            "BEARING_RERANKER (a service: before it starts)"
+        )
+    return reranker

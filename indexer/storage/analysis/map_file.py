@@ -1,0 +1,313 @@
+"""The map that a collection keeps: one file beside its store, derived from it, never the truth.
+
+It is drawn in a process of its own, at the lowest of priorities, when somebody looks at it and it
+is not of what is stored now; who looks meanwhile gets the last one, or hears how far the first is.
+One process draws at a time, whoever has the collection open. A file that is damaged, or of another
+store or model, is reported and drawn anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import logging
+import threading
+import time
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+
+from indexer.errors import BearingError, Damaged, StorageFailed
+from indexer.reports import Cluster, Map, MapState, NeighboursKept, Step, Tell
+from indexer.storage.analysis.map_layout import Drawing, draw
+from indexer.storage.ann.faiss_index import threads_to_use
+from indexer.storage.runtime.durable_files import write_durably
+from indexer.storage.runtime.locks import only_process
+from indexer.storage.runtime.subprocess_job import Job, run_apart, say
+from indexer.storage.sqlite.snapshot import Snapshot
+from indexer.storage.sqlite.store import Store
+
+FILE: Final = "map.bin"
+LOCK: Final = "map.lock"
+RETRY_SECONDS: Final = 60.0
+"""After a map could not be drawn, so long nobody tries again by only looking."""
+
+_FORMAT: Final = 1
+_DIGEST_BYTES: Final = 32
+_POLL_SECONDS: Final = 0.1
+_ORDER: Final = 2_654_435_761
+"""A number's product with this, modulo 2^32, is as good as drawn by lot (Knuth, 1973, 6.4)."""
+
+_log = logging.getLogger(__name__)
+
+
+class Maps:
+    """The map of the collection in a folder; safe to use from several threads."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self._folder = folder
+        self._store = store
+        self._known: tuple[int, Drawing | None, str] = (0, None, "")
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._failure: tuple[float, BearingError] | None = None
+
+    def view(self, snapshot: Snapshot, model: str) -> Map:
+        """The map as of a snapshot; begins to draw where that is due."""
+        drawing, version = self._current(snapshot, model)
+        late = snapshot.count_changed(-1 if drawing is None else drawing.sequence)
+        if not late and drawing is None:  # nothing is stored
+            return _shown(None, MapState.READY, str(snapshot.sequence), [], 0, None)
+        if late:
+            self._start()
+        if drawing is None:
+            if failure := self._fresh_failure():
+                raise failure.with_traceback(None)  # it was raised before, elsewhere
+            return _shown(None, MapState.BUILDING, "", [], late, self.progress())
+        state, progress = MapState.READY, None
+        if late:
+            state, progress = MapState.STALE, self.progress()
+        version = f"{version}-{snapshot.sequence}"
+        return _shown(drawing, state, version, snapshot.ids(), late, progress)
+
+    def draw(self, model: str, tell: Tell, *, anew: bool) -> None:
+        """Draw what is stored now, in this process, and wait; another's turn is awaited."""
+        while True:
+            with only_process(self._folder / LOCK) as lock:
+                if lock is None:
+                    time.sleep(_POLL_SECONDS)
+                    continue
+                lock.truncate(0)
+                draw_and_keep(self._folder, self._store, model, tell, anew=anew)
+                self._failure = None
+                return
+
+    def progress(self) -> Step | None:
+        """How far it is, whichever process draws; None if none does."""
+        try:
+            with (self._folder / LOCK).open("r") as file:
+                if _locks(file):
+                    return None
+                return Step(**json.loads(file.read()))
+        except (OSError, ValueError, TypeError):  # not there yet, or half written
+            return None
+
+    def close(self) -> None:
+        """End what is under way: it is begun again when somebody looks."""
+        with self._starting:
+            self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _current(self, snapshot: Snapshot, model: str) -> tuple[Drawing | None, str]:
+        """The map on disk with what tells it from others, if it is of this state or an earlier."""
+        stamp = _stamp(self._folder / FILE)
+        known = self._known
+        if known[0] != stamp:
+            known = self._known = (stamp, *read(self._folder))
+        _, drawing, version = known
+        if drawing is None or not drawing.is_of(snapshot.instance, model, snapshot.sequence):
+            return None, ""
+        return drawing, version
+
+    def _fresh_failure(self) -> BearingError | None:
+        failure = self._failure
+        if failure is None or time.monotonic() - failure[0] > RETRY_SECONDS:
+            return None
+        return failure[1]
+
+    def _start(self) -> None:
+        with self._starting:
+            busy = self._thread is not None and self._thread.is_alive()
+            if not self._stopping.is_set() and not busy and self._fresh_failure() is None:
+                self._thread = threading.Thread(target=self._run, name="map", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            with only_process(self._folder / LOCK) as lock:
+                if lock is not None:
+                    lock.truncate(0)
+                    self._run_apart(lock)
+            self._failure = None
+        except BearingError as error:
+            if not self._stopping.is_set():
+                self._failure = time.monotonic(), error
+                _log.warning("%s: no map was drawn: %s", self._folder, error)
+
+    def _run_apart(self, lock: IO[str]) -> None:
+        job = {"folder": str(self._folder.absolute()), "store": str(self._store.path)}
+        try:
+            run_apart(
+                f"{__name__}:draw_job",
+                job,
+                keep_open=[lock.fileno()],
+                stopping=self._stopping,
+                threads=max(1, threads_to_use() // 2),
+                tell=lambda step: _tell_all(lock, Step(**step)),
+            )
+        except OSError as error:
+            raise StorageFailed(f"no process could be started to draw in: {error}") from error
+
+
+def draw_job(job: Job, given: bytes) -> Job:
+    """Draw the map of a collection's folder in this process; whoever asks has the turn."""
+    del given
+    folder, store = Path(job["folder"]), Store(Path(job["store"]))
+    try:
+        with store.reading() as snapshot:
+            model = snapshot.identity(snapshot.generation().number).fingerprint
+        draw_and_keep(folder, store, model, lambda step: say(asdict(step)), anew=False)
+    finally:
+        store.close()
+    return {}
+
+
+def draw_and_keep(folder: Path, store: Store, model: str, tell: Tell, *, anew: bool) -> None:
+    """Draw a collection's map, given the last one, and put it in its place.
+
+    To be called by the one draughtsman. Raises MissingExtra or StorageFailed.
+    """
+    old, _ = read(folder)
+    with store.reading() as snapshot:
+        if old is not None and not old.is_of(snapshot.instance, model, snapshot.sequence):
+            old = None
+    drawn = draw(folder, store, old, tell, anew=anew)
+    write(folder, drawn)
+    _log.info(
+        "%s: drew a map of %d documents, which keeps %s of neighbours, in %.1f s",
+        folder, len(drawn.numbers), f"{drawn.kept.mean:.2f}" if drawn.kept else "all",
+        drawn.seconds,
+    )  # fmt: skip
+
+
+def _tell_all(lock: IO[str], step: Step) -> None:
+    """Write a step where every process reads it."""
+    lock.seek(0)
+    lock.truncate(0)
+    lock.write(json.dumps(asdict(step)))
+    lock.flush()
+
+
+def _locks(file: IO[str]) -> bool:
+    """Whether nobody holds a file's lock; it is given back at once."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return True
+
+
+def _shown(
+    drawing: Drawing | None,
+    state: MapState,
+    version: str,
+    ids: list[tuple[int, str]],
+    late: int,
+    progress: Step | None,
+) -> Map:
+    """What there is of a drawing whose documents are still there."""
+    if drawing is None:
+        places, clusters = np.zeros((0, 2), np.float32), np.zeros(0, np.int16)
+        return Map(state, version, (), places, clusters, (), None, 0, late, 0.0, progress)
+    by_number = dict(ids)
+    order = np.argsort(drawing.numbers * _ORDER % 2**32, kind="stable")
+    numbers = drawing.numbers[order].tolist()
+    there = np.fromiter((one in by_number for one in numbers), dtype=np.bool_, count=len(numbers))
+    clusters = drawing.clusters[order][there]
+    return Map(
+        state,
+        version,
+        [by_number[one] for one in numbers if one in by_number],
+        drawing.places[order][there],
+        clusters,
+        _recounted(drawing.labels, clusters),
+        drawing.kept,
+        int(np.count_nonzero(drawing.fitted[order][there])),
+        late,
+        drawing.seconds,
+        progress,
+    )
+
+
+def _recounted(labels: tuple[Cluster, ...], clusters: Any) -> tuple[Cluster, ...]:  # noqa: ANN401
+    counts = np.bincount(clusters, minlength=len(labels)).tolist()
+    return tuple(
+        Cluster(one.words, count, one.x, one.y) for one, count in zip(labels, counts, strict=False)
+    )
+
+
+# The file
+
+
+def write(folder: Path, drawing: Drawing) -> None:
+    """Put a map in place of the last, durably; raises StorageFailed."""
+    fields: dict[str, Any] = {
+        "format": _FORMAT,
+        "instance": drawing.instance,
+        "model": drawing.model,
+        "sequence": drawing.sequence,
+        "labels": [asdict(one) for one in drawing.labels],
+        "kept": drawing.kept and asdict(drawing.kept),
+        "basis": drawing.basis,
+        "added": drawing.added,
+        "seconds": drawing.seconds,
+    }
+    file = io.BytesIO()
+    np.savez(
+        file,
+        fields=np.frombuffer(json.dumps(fields).encode(), dtype=np.uint8),
+        numbers=drawing.numbers,
+        places=drawing.places,
+        clusters=drawing.clusters,
+        fitted=drawing.fitted,
+        centroids=drawing.centroids,
+    )
+    encoded = file.getvalue()
+    try:
+        write_durably(folder / FILE, hashlib.sha256(encoded).digest() + encoded)
+    except OSError as error:
+        raise StorageFailed(f"cannot write {folder / FILE}: {error.strerror}") from error
+
+
+def read(folder: Path) -> tuple[Drawing | None, str]:
+    """The map that is kept, and what tells it from others; None, reported, if it is damaged."""
+    try:
+        written = (folder / FILE).read_bytes()
+        return _decode(written), written[:8].hex()
+    except FileNotFoundError:
+        return None, ""
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, Damaged) as error:
+        _log.warning("%s is damaged (%s): it is drawn anew", folder / FILE, error)
+        return None, ""
+
+
+def _decode(written: bytes) -> Drawing:
+    digest, encoded = written[:_DIGEST_BYTES], written[_DIGEST_BYTES:]
+    if hashlib.sha256(encoded).digest() != digest:
+        raise Damaged("it is not what was written")
+    with np.load(io.BytesIO(encoded), allow_pickle=False) as file:
+        fields = json.loads(file["fields"].tobytes())
+        if fields.pop("format") != _FORMAT:
+            raise Damaged("it is of a format that is not known")
+        labels = tuple(Cluster(**{**one, "words": tuple(one["words"])}) for one in fields["labels"])
+        kept = fields["kept"] and NeighboursKept(**fields["kept"])
+        arrays = ("numbers", "places", "clusters", "fitted", "centroids")
+        return Drawing(
+            **{**fields, "labels": labels, "kept": kept}, **{name: file[name] for name in arrays}
+        )
+
+
+def _stamp(path: Path) -> int:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0
+    return hash((found.st_ino, found.st_size, found.st_mtime_ns)) or 1

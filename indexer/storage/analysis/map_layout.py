@@ -1,0 +1,385 @@
+"""A collection's documents on a plane: drawn together, or placed among those that are drawn.
+
+A document lies where the mean direction of its chunks does. Up to 100,000, drawn at random,
+are laid out together; all others, and those that come later, are placed by their nearest
+neighbours among these. When many have come so, all are laid out again, beginning from where they
+are. The share of neighbours that the map keeps is measured on it whenever it is changed.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.analysis.cluster_labels import marking_words
+from indexer.analysis.tsne import NEIGHBOURS, Places, fit_square, place, principal_places, project
+from indexer.documents import Document, Vectors
+from indexer.reports import Cluster, NeighboursKept, Step, Tell
+from indexer.storage.ann.faiss_index import cluster_directions, exact_search, threads_to_use
+from indexer.storage.ann.recall import estimate_recall, share_found
+from indexer.storage.generation.row_table import Rows, load_rows
+from indexer.storage.generation.row_writer import NOBODY
+from indexer.storage.lexical.analyzer import Analyzer
+from indexer.storage.sqlite.store import Store
+
+GROWN: Final = 0.25
+"""All are laid out again when so many were placed, of those there were when they last were."""
+
+ANCHORS: Final = 10
+MOST_CLUSTERS: Final = 24
+KEPT_K: Final = 10
+LABEL_DOCUMENTS: Final = 20_000
+LABEL_CHARACTERS: Final = 400
+
+_BATCH: Final = 2_048
+_PAGE: Final = 2_000
+_WORD: Final = re.compile(r"[^\W\d_][\w'’-]+")  # noqa: RUF001 - an apostrophe of texts
+_SEED: Final = 8
+
+Numbers: TypeAlias = NDArray[np.int64]
+"""(n,) int64: numbers of documents, rising, or places in such an array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many documents are laid out together at most, and on how many the map is measured."""
+
+    fitted: int = 100_000
+    measured: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Where each document is, as of one sequence of one store and for one model.
+
+    Row i of ``places`` and ``clusters`` is of document ``numbers[i]``, ``centroids`` are the
+    directions of the clusters. ``basis`` is how many documents there were when all were last laid
+    out, ``added`` how many were placed since; ``fitted`` says which of ``numbers`` were laid out.
+    """
+
+    instance: str
+    model: str
+    sequence: int
+    numbers: Numbers
+    places: Places
+    clusters: NDArray[np.int16]
+    fitted: NDArray[np.bool_]
+    centroids: Vectors
+    labels: tuple[Cluster, ...]
+    kept: NeighboursKept | None
+    basis: int
+    added: int
+    seconds: float
+
+    def is_of(self, instance: str, model: str, sequence: int) -> bool:
+        """Whether it is of this store and model, and not of a later state."""
+        return (self.instance, self.model) == (instance, model) and self.sequence <= sequence
+
+
+class Means:
+    """The mean directions of documents' chunks, computed where they are asked for."""
+
+    def __init__(self, rows: Rows) -> None:
+        owned = np.flatnonzero(rows.owners != NOBODY)
+        self._rows = owned[np.argsort(rows.owners[owned], kind="stable")]
+        numbers, starts = np.unique(rows.owners[self._rows], return_index=True)
+        self.numbers: Numbers = numbers.astype(np.int64)
+        self._starts = starts
+        self._counts = np.diff(np.append(starts, len(self._rows)))
+        self._vectors = rows.vectors
+
+    def of(self, chosen: Numbers) -> Vectors:
+        """(m, d) float32 unit rows for m places in ``numbers``.
+
+        Where the chunks of a document cancel out, its first stands for it.
+        """
+        counts = self._counts[chosen]
+        if not len(chosen) or counts.max() == 1:
+            return np.array(self._vectors[self._rows[self._starts[chosen]]])
+        firsts = np.cumsum(counts) - counts
+        within = np.arange(counts.sum()) - np.repeat(firsts, counts)
+        parts = self._vectors[self._rows[np.repeat(self._starts[chosen], counts) + within]]
+        sums = np.add.reduceat(parts, firsts, axis=0)
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        directions = np.where(lengths > 1e-6, sums, parts[firsts])
+        means: Vectors = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+        return means
+
+
+def draw(
+    folder: Path,
+    store: Store,
+    old: Drawing | None,
+    tell: Tell,
+    *,
+    anew: bool = False,
+    sizes: Sizes = Sizes(),
+) -> Drawing:
+    """The map of a collection as it is now, given the last one of the same store and model.
+
+    Nothing of the store is held while it is drawn. Raises MissingExtra.
+    """
+    started = time.monotonic()
+    with store.reading() as snapshot:
+        rows = load_rows(folder, snapshot, None)
+        instance, sequence = snapshot.instance, snapshot.sequence
+        changed = None if old is None else [one for one, _ in snapshot.changed_after(old.sequence)]
+        analyzer = Analyzer(snapshot.language)
+    means = Means(rows)
+    kept = None if old is None or changed is None else _unchanged(old, means, changed)
+    if old is None or kept is None or anew or _is_outgrown(old, kept, means):
+        drawn = _lay_out(means, kept, sizes.fitted, tell)
+    else:
+        drawn = _fill_in(means, kept, tell)
+    drawn = replace(drawn, instance=instance, model=rows.identity.fingerprint, sequence=sequence)
+    drawn = replace(drawn, kept=_measure(means, drawn.places, sizes.measured, tell))
+    words = _words(store, analyzer, drawn, tell)
+    return replace(drawn, labels=_label(drawn, words), seconds=time.monotonic() - started)
+
+
+def _unchanged(old: Drawing, means: Means, changed: Sequence[int]) -> Drawing:
+    """What is left of a map without the documents that changed or are gone."""
+    left = np.isin(old.numbers, means.numbers) & ~np.isin(old.numbers, np.array(changed, int))
+    return replace(
+        old,
+        numbers=old.numbers[left],
+        places=old.places[left],
+        clusters=old.clusters[left],
+        fitted=old.fitted[left],
+    )
+
+
+def _is_outgrown(old: Drawing, kept: Drawing, means: Means) -> bool:
+    """Whether what is placed, or what is gone, is too much for the map that it is placed in."""
+    late = len(means.numbers) - len(kept.numbers)
+    left, fitted = int(np.count_nonzero(kept.fitted)), int(np.count_nonzero(old.fitted))
+    return old.added + late > GROWN * old.basis or left < 0.5 * fitted
+
+
+# Laying out
+
+
+def _lay_out(means: Means, old: Drawing | None, most: int, tell: Tell) -> Drawing:
+    """All documents, at most so many of them together."""
+    count = len(means.numbers)
+    drawn = np.sort(np.random.default_rng(_SEED).permutation(count)[:most])
+    vectors = means.of(drawn)
+    cosines, nearest = _nearest_others(vectors, min(NEIGHBOURS, max(2, count // 4)), tell)
+    distances = np.sqrt(np.maximum(2.0 - 2.0 * cosines, 0.0))
+    fitted = project(
+        nearest,
+        distances,
+        _first_places(means.numbers[drawn], vectors, nearest, old),
+        threads=threads_to_use(),
+        tell=lambda done, total: tell(Step("places", done, total)),
+    )
+    centroids = cluster_directions(vectors, _cluster_count(count), _SEED)
+    is_fitted = np.zeros(count, dtype=np.bool_)
+    is_fitted[drawn] = True
+    places = np.zeros((count, 2), dtype=np.float32)
+    places[drawn] = fit_square(fitted)
+    rest = np.flatnonzero(~is_fitted)
+    places[rest] = _placed(means, rest, vectors, places[drawn], tell)
+    clusters = _assigned(means, np.arange(count), centroids)
+    return Drawing(
+        "", "", 0, means.numbers, places, clusters, is_fitted, centroids, (), None, count, 0, 0.0
+    )
+
+
+def _first_places(
+    numbers: Numbers, vectors: Vectors, nearest: Numbers, old: Drawing | None
+) -> Places:
+    """Where to begin: at the old places, if most have one; new ones amid their neighbours."""
+    known = np.zeros(len(numbers), dtype=np.bool_)
+    first = np.zeros((len(numbers), 2), dtype=np.float32)
+    if old is not None:
+        known, found = _find(numbers, old.numbers)
+        first[known] = old.places[found]
+    if np.count_nonzero(known) < 0.5 * len(numbers) or not len(numbers):
+        return principal_places(vectors)
+    beside = known[nearest][~known].astype(np.float32)
+    around = np.einsum("nk,nkd->nd", beside, first[nearest[~known]])
+    first[~known] = around / np.maximum(beside.sum(axis=1, keepdims=True), 1.0)
+    return first
+
+
+def _find(numbers: Numbers, among: Numbers) -> tuple[NDArray[np.bool_], Numbers]:
+    """Which of some rising numbers are among others, and where those are there."""
+    where = np.searchsorted(among, numbers)
+    known = np.zeros(len(numbers), dtype=np.bool_)
+    inside = where < len(among)
+    known[inside] = among[where[inside]] == numbers[inside]
+    return known, where[known]
+
+
+def _nearest_others(
+    vectors: Vectors, k: int, tell: Tell
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The cosines and places of each row's k nearest other rows, (n, k), exactly."""
+    count = len(vectors)
+    k = min(k, max(count - 1, 0))
+    cosines = np.zeros((count, k), dtype=np.float32)
+    nearest = np.zeros((count, k), dtype=np.int64)
+    for part in _parts(np.arange(count)):
+        tell(Step("neighbours", int(part[0]), count))
+        scores, found = exact_search(vectors[part], vectors, k + 1)
+        other = found != part[:, None]
+        other[other.all(axis=1), -1] = False  # one of many copies, of which it is not the first
+        cosines[part] = scores[other].reshape(len(part), k)
+        nearest[part] = found[other].reshape(len(part), k)
+    return cosines, nearest
+
+
+def _parts(places: Numbers) -> Iterator[Numbers]:
+    for start in range(0, len(places), _BATCH):
+        yield places[start : start + _BATCH]
+
+
+def _cluster_count(documents: int) -> int:
+    return int(np.clip(np.sqrt(documents) / 3, 1, MOST_CLUSTERS)) if documents else 0
+
+
+# Filling in
+
+
+def _fill_in(means: Means, old: Drawing, tell: Tell) -> Drawing:
+    """An old map with the documents that it lacks placed among those that were laid out."""
+    known, found = _find(means.numbers, old.numbers)
+    late = np.flatnonzero(~known)
+    places = np.zeros((len(known), 2), dtype=np.float32)
+    clusters = np.zeros(len(known), dtype=np.int16)
+    fitted = np.zeros(len(known), dtype=np.bool_)
+    places[known], clusters[known], fitted[known] = (
+        old.places[found], old.clusters[found], old.fitted[found],
+    )  # fmt: skip
+    if len(late):
+        anchors = np.flatnonzero(fitted)
+        places[late] = _placed(means, late, means.of(anchors), places[anchors], tell)
+        clusters[late] = _assigned(means, late, old.centroids)
+    return replace(
+        old,
+        numbers=means.numbers,
+        places=places,
+        clusters=clusters,
+        fitted=fitted,
+        added=old.added + len(late),
+    )
+
+
+def _placed(means: Means, chosen: Numbers, anchors: Vectors, known: Places, tell: Tell) -> Places:
+    """Places for these documents, by their nearest anchors."""
+    placed = np.zeros((len(chosen), 2), dtype=np.float32)
+    for part in _parts(np.arange(len(chosen))):
+        tell(Step("placing", int(part[0]), len(chosen)))
+        cosines, nearest = exact_search(means.of(chosen[part]), anchors, ANCHORS)
+        placed[part] = place(cosines, nearest, known)
+    return placed
+
+
+def _assigned(means: Means, chosen: Numbers, centroids: Vectors) -> NDArray[np.int16]:
+    """The cluster of each of these documents: the one of the nearest direction."""
+    clusters = np.zeros(len(chosen), dtype=np.int16)
+    for part in _parts(np.arange(len(chosen))):
+        clusters[part] = np.argmax(means.of(chosen[part]) @ centroids.T, axis=1)
+    return clusters
+
+
+# What the map is worth
+
+
+def _measure(means: Means, places: Places, most: int, tell: Tell) -> NeighboursKept | None:
+    """The share of neighbours that the map keeps; None of too few documents to say."""
+    count = len(places)
+    k = min(KEPT_K, (count - 1) // 4)
+    if k < 1:
+        return None
+    asked = np.sort(np.random.default_rng(_SEED).permutation(count)[:most])
+    vectors = means.of(asked)
+    nearest = np.full((len(asked), 0), 0.0, dtype=np.float32)
+    for part in _parts(np.arange(count)):
+        tell(Step("neighbours kept", int(part[0]), count))
+        scores, found = exact_search(vectors, means.of(part), k + 1)
+        scores = np.where(part[found] == asked[:, None], -np.inf, scores)
+        nearest = -np.sort(-np.concatenate([nearest, scores], axis=1), axis=1)[:, :k]
+    shares = [
+        share_found(means.of(_beside(places, one, k)) @ vector, best)
+        for one, vector, best in zip(asked.tolist(), vectors, nearest, strict=True)
+    ]
+    found_share = estimate_recall(np.array(shares), k)
+    if len(asked) == count:
+        return NeighboursKept(found_share.mean, found_share.mean, found_share.mean, k, count)
+    return NeighboursKept(found_share.mean, found_share.low, found_share.high, k, len(asked))
+
+
+def _beside(places: Places, one: int, k: int) -> Numbers:
+    """The k nearest others on the map."""
+    squares = np.square(places - places[one]).sum(axis=1)
+    squares[one] = np.inf
+    return np.argpartition(squares, k - 1)[:k]
+
+
+# What is on it
+
+
+def _words(store: Store, analyzer: Analyzer, drawn: Drawing, tell: Tell) -> list[Counter[str]]:
+    """In how many documents of each cluster each word is, by a sample of the documents."""
+    counters: list[Counter[str]] = [Counter() for _ in drawn.centroids]
+    written: dict[str, Counter[str]] = {}
+    cluster_of = dict(zip(drawn.numbers.tolist(), drawn.clusters.tolist(), strict=True))
+    sample = np.random.default_rng(_SEED).permutation(drawn.numbers)[:LABEL_DOCUMENTS].tolist()
+
+    @cache
+    def stem(word: str) -> str:
+        return "".join(analyzer.words(word))
+
+    for start in range(0, len(sample), _PAGE):
+        tell(Step("labels", start, len(sample)))
+        with store.reading() as snapshot:
+            documents = snapshot.documents(sorted(sample[start : start + _PAGE]))
+        for number, document in documents.items():
+            spelled = _spelled(document, analyzer, stem)
+            counters[cluster_of[number]].update(spelled.keys())
+            for word, spelling in spelled.items():
+                written.setdefault(word, Counter())[spelling] += 1
+    usual = {word: spellings.most_common(1)[0][0] for word, spellings in written.items()}
+    return [Counter({usual[word]: one[word] for word in one}) for one in counters]
+
+
+def _spelled(document: Document, analyzer: Analyzer, stem: Callable[[str], str]) -> dict[str, str]:
+    """The stems of a document's words, less those such as "the", as the document spells them."""
+    text = document.title or document.text[:LABEL_CHARACTERS]
+    asked = analyzer.asked(text)
+    spelled: dict[str, str] = {}
+    for word in _WORD.findall(text):
+        found = stem(word.lower())
+        if found in asked:
+            spelled.setdefault(found, word.lower())
+    return spelled
+
+
+def _label(drawn: Drawing, words: Sequence[Counter[str]]) -> tuple[Cluster, ...]:
+    """Each cluster with its words, at the document of it that lies most amid the others."""
+    labels = []
+    for cluster, marking in enumerate(marking_words(words)):
+        places = drawn.places[drawn.clusters == cluster]
+        x, y = _middle(places)
+        labels.append(Cluster(marking, len(places), x, y))
+    return tuple(labels)
+
+
+def _middle(places: Places) -> tuple[float, float]:
+    """The place that is nearest to the median of all: amid the largest part, not in a gap."""
+    if not len(places):
+        return 0.0, 0.0
+    median = np.median(places, axis=0)
+    x, y = places[int(np.argmin(np.square(places - median).sum(axis=1)))].tolist()
+    return float(x), float(y)

@@ -1,0 +1,200 @@
+"""Nearest rows by way of an index: it proposes, and what it proposes is scored exactly.
+
+However few of the rows near a query are allowed, it is asked until it has proposed enough; where
+that would take long, all rows are compared instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.documents import Vectors
+from indexer.index_choice import IndexKind
+from indexer.storage.ann.faiss_index import (
+    Allowed,
+    Compressed,
+    Rows,
+    Scores,
+    exact_search,
+    merged,
+    score_rows,
+    threads_for,
+)
+from indexer.storage.ann.kinds import (
+    RECIPES,
+    Effort,
+)
+from indexer.storage.thresholds import DEFAULT, Thresholds
+
+FILTERED_DEPTH: Final = 2
+FILTERED_MOST: Final = 800
+"""So many times as many rows are scored under a filter, whose rows may lie unlike the rest; but
+no more than this for it, as those that pass have fewer near them."""
+
+FILTERED_SHARE: Final = 0.9
+"""Above this share of allowed rows, the others are hardly a filter's doing but deleted rows."""
+
+MAX_FETCH_SHARE: Final = 0.25
+"""Where more than this share of the rows would be fetched, all are scored exactly instead."""
+
+LEAST_K: Final = 10
+"""For fewer rows than these, as much is looked at as for these: efforts are measured with them."""
+
+ASK_MORE: Final = 4
+"""So many times as much is asked for where what was proposed is not enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An index over consecutive rows, and how hard it is searched."""
+
+    index: Compressed
+    effort: Effort
+
+
+def approximate_search(
+    layer: Layer,
+    queries: Vectors,
+    vectors: Vectors,
+    k: int,
+    allowed: Allowed | None = None,
+    young: Layer | None = None,
+    thresholds: Thresholds = DEFAULT,
+    keep: int | None = None,
+) -> tuple[Scores, Rows]:
+    """The k best of the rows that the index proposes and of all rows it does not hold.
+
+    As :func:`exact_search`, with scores as exact, but a row may be missed. A result is short of
+    k only if fewer rows are allowed. Few allowed rows are scored exactly, and are never missed.
+    ``young`` is an index over the first of the rows that came later, which then proposes, too.
+    Of what was looked at for k rows, ``keep`` are returned.
+    """
+    queries = np.ascontiguousarray(queries, dtype=np.float32)
+    keep = keep or k
+    proposed: list[Rows] = []
+    reached = 0
+    with threads_for(queries):
+        for own, few in ((layer, thresholds.gather_rows), (young, thresholds.young_depth)):
+            if own is None:
+                break
+            held = slice(reached, reached + own.index.rows)
+            inside = None if allowed is None else allowed[held]
+            rows = _propose(own, queries, vectors[held], k, inside, few)
+            if rows is None:
+                break
+            proposed.append(np.where(rows < 0, rows, rows + reached) if reached else rows)
+            reached += own.index.rows
+        if not proposed:
+            return exact_search(queries, vectors, keep, allowed, thresholds)
+        found = score_rows(queries, vectors, np.concatenate(proposed, axis=1), keep)
+    if reached == len(vectors):
+        return found
+    rest = None if allowed is None else allowed[reached:]
+    scores, rows = exact_search(queries, vectors[reached:], keep, rest, thresholds)
+    return merged([found, (scores, rows + reached)], keep)
+
+
+def _propose(
+    layer: Layer, queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None, few: int
+) -> Rows | None:
+    """(q, m) rows worth scoring: the best ones that are allowed, -1 where there are no more.
+
+    ``vectors`` are the rows that the index holds. None where it is as well to score all allowed
+    rows, as where there are only a ``few``.
+    """
+    held = layer.index.rows
+    inside = held if allowed is None else int(np.count_nonzero(allowed))
+    depth = max(layer.effort.depth, 4 * max(k, LEAST_K))
+    if inside < FILTERED_SHARE * held:
+        depth = max(depth, min(FILTERED_DEPTH * depth, FILTERED_MOST))
+    fetch = depth if inside == held else int(1.2 * depth * held / max(inside, 1)) + 1
+    if inside <= max(few, k) or fetch > MAX_FETCH_SHARE * held:
+        return None
+    asked = _Asked(depth, fetch, layer.effort.probes)
+    wanted = min(depth, inside)
+    rows, enough = _ask(layer.index, asked, queries, wanted, allowed)
+    if enough.all():
+        return rows
+    lines = np.flatnonzero(~enough)
+    more = _ask_more(layer.index, asked, queries[lines], vectors, wanted, allowed)
+    held_rows = np.full((len(rows), max(rows.shape[1], more.shape[1])), -1, dtype=np.int64)
+    held_rows[:, : rows.shape[1]] = rows
+    held_rows[lines] = -1
+    held_rows[lines, : more.shape[1]] = more
+    return held_rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What an index is asked for: allowed rows, of how many, and lists or nodes to visit."""
+
+    depth: int
+    fetch: int
+    probes: int
+
+    def more(self) -> _Asked:
+        return _Asked(self.depth * ASK_MORE, self.fetch * ASK_MORE, self.probes * ASK_MORE)
+
+
+def _ask_more(
+    index: Compressed,
+    asked: _Asked,
+    queries: Vectors,
+    vectors: Vectors,
+    wanted: int,
+    allowed: Allowed | None,
+) -> Rows:
+    """(q, m) rows for queries for which what was asked was not enough.
+
+    Deleted rows crowd around them, or rows that do not pass a filter, or copies. Where no
+    reasonable effort is enough, the nearest of all rows are taken.
+    """
+    rows = np.full((len(queries), wanted), -1, dtype=np.int64)
+    lines = np.arange(len(queries))
+    while len(lines) and max(asked.fetch, asked.probes) * ASK_MORE <= MAX_FETCH_SHARE * index.rows:
+        asked = asked.more()
+        found, enough = _ask(index, asked, queries[lines], wanted, allowed)
+        wider = np.full((len(queries), max(rows.shape[1], found.shape[1])), -1, dtype=np.int64)
+        wider[:, : rows.shape[1]] = rows
+        wider[lines[enough], : found.shape[1]] = found[enough]
+        rows, lines = wider, lines[~enough]
+    if len(lines):
+        rows[lines, :wanted] = exact_search(queries[lines], vectors, wanted, allowed)[1]
+    return rows
+
+
+def _ask(
+    index: Compressed, asked: _Asked, queries: Vectors, wanted: int, allowed: Allowed | None
+) -> tuple[Rows, NDArray[np.bool_]]:
+    """(q, depth) allowed rows, best first, and (q,) whether they are enough.
+
+    They are not if fewer than ``wanted``, or if half of them seem equal to the index, as copies
+    do: any others that are as near may have been left out for them.
+    """
+    if index.kind is IndexKind.GRAPH:
+        probes = max(asked.probes, asked.fetch)  # of the nodes visited, few may be allowed
+        scores, rows = index.candidates(queries, asked.depth, probes, allowed)
+    elif allowed is None or RECIPES[index.kind].selects:
+        scores, rows = index.candidates(queries, asked.depth, asked.probes, allowed)
+    else:
+        scores, rows = index.candidates(queries, asked.fetch, asked.probes)
+        scores, rows = _only(scores, rows, allowed, asked.depth)
+    if rows.shape[1] < wanted:
+        return rows, np.zeros(len(rows), dtype=np.bool_)
+    last, middle = scores[:, wanted - 1], scores[:, wanted // 2]
+    return rows, (rows[:, wanted - 1] >= 0) & (middle > last)
+
+
+def _only(scores: Scores, rows: Rows, allowed: Allowed, depth: int) -> tuple[Scores, Rows]:
+    """The first ``depth`` allowed rows of each line with their scores, in order, -1 behind them."""
+    kept = np.full((len(rows), depth), -1, dtype=np.int64)
+    own_scores = np.full((len(rows), depth), -np.inf, dtype=np.float32)
+    for line, own in enumerate(rows):
+        passing = np.flatnonzero((own >= 0) & allowed[own])[:depth]
+        kept[line, : len(passing)] = own[passing]
+        own_scores[line, : len(passing)] = scores[line, passing]
+    return own_scores, kept

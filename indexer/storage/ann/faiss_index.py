@@ -1,0 +1,421 @@
+"""Nearest rows by inner product: the one place that knows FAISS.
+
+Vectors have unit length, so the inner product is the cosine. :func:`cosines` says what a score is.
+:func:`exact_search` compares with every allowed row. A :class:`Compressed` index finds candidates
+among the rows it holds, see :mod:`indexer.storage.ann.approximate`. What a kind of index can do is
+a line of :data:`RECIPES`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Self, TypeAlias
+
+# OpenMP reads this once, when FAISS loads it. Its threads else spin while they wait for one
+# another, which on a machine with other work keeps the one that they wait for from running:
+# training on 20,000 vectors took 82 s instead of 2.4 s with two cores and a load of 14.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.documents import Vector, Vectors
+from indexer.errors import Damaged, InvalidInput
+from indexer.index_choice import IndexKind
+from indexer.storage.ann.kinds import RECIPES, lists_for
+from indexer.storage.thresholds import DEFAULT, Thresholds
+
+Rows: TypeAlias = NDArray[np.int64]
+Scores: TypeAlias = NDArray[np.float32]
+Allowed: TypeAlias = NDArray[np.bool_]
+"""(rows,) bool: the rows that an answer may hold."""
+
+GATHER_SHARE: Final = 0.05
+"""Below this share of allowed rows, gathering them is cheaper than scanning with a bitmap."""
+
+MATRIX_QUERIES: Final = 8
+"""So many queries or more are compared with all rows by NumPy's matrix product.
+
+FAISS's own took 9 s for 256 queries and 1,000,000 rows, where NumPy's took 1.4 s (two cores).
+"""
+
+_PRODUCT_ROWS: Final = 512
+_PRODUCT_COLUMNS: Final = 16_384
+_RANGE_QUERIES: Final = 256
+_FEW: Final = 4
+_MORE: Final = 6
+_SCANNED: Final = MATRIX_QUERIES - 1
+ROUNDING: Final = 4e-6
+"""By how much a product may differ from a score: 2e-7 was the most of 35,000 tries."""
+
+_TRAINING_ROWS: Final = 65_536
+_ROWS_PER_LIST: Final = 40
+"""What FAISS wants to have at least, to train a list; see its ClusteringParameters."""
+
+_BATCH_ROWS: Final = 65_536
+_SEED: Final = 1
+
+
+class Compressed:
+    """A FAISS index over the first rows of a generation; never changed once it is built."""
+
+    def __init__(self, kind: IndexKind, index: Any) -> None:  # noqa: ANN401 - FAISS has no types
+        self.kind = kind
+        self._index = index
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds: row r is its r-th."""
+        return int(self._index.ntotal)
+
+    @classmethod
+    def build(cls, kind: IndexKind, vectors: Vectors) -> Self:
+        """An index of this kind over all of these rows, (n, d) float32; reads them in order."""
+        if kind not in RECIPES:
+            raise InvalidInput(f"kind {kind} has nothing to build; one of {', '.join(RECIPES)}")
+        rows, dimension = vectors.shape
+        index = faiss.index_factory(
+            dimension, RECIPES[kind].factory(dimension, rows), faiss.METRIC_INNER_PRODUCT
+        )
+        wanted = max(_TRAINING_ROWS, _ROWS_PER_LIST * lists_for(rows))
+        drawn = np.random.default_rng(_SEED).permutation(rows)[:wanted]
+        index.train(np.ascontiguousarray(vectors[np.sort(drawn)]))
+        for part in batches(vectors, _BATCH_ROWS):
+            index.add(np.ascontiguousarray(part))
+        return cls(kind, index)
+
+    @classmethod
+    def decode(cls, kind: IndexKind, encoded: NDArray[np.uint8], name: str) -> Self:
+        """The index that :meth:`encode` wrote; its checksum must have been compared before."""
+        try:
+            return cls(kind, faiss.deserialize_index(encoded))
+        except RuntimeError as error:
+            raise Damaged(f"{name} is not an index that this version of FAISS reads") from error
+
+    def extended(self, vectors: Vectors) -> Self:
+        """A copy that holds these rows behind its own; this one stays as it is."""
+        index = faiss.clone_index(self._index)
+        for part in batches(vectors, _BATCH_ROWS):
+            index.add(np.ascontiguousarray(part))
+        return type(self)(self.kind, index)
+
+    def encode(self) -> NDArray[np.uint8]:
+        """The index as bytes."""
+        encoded: NDArray[np.uint8] = faiss.serialize_index(self._index)
+        return encoded
+
+    def candidates(
+        self, queries: Vectors, count: int, probes: int, allowed: Allowed | None = None
+    ) -> tuple[Scores, Rows]:
+        """(q, count) rows that may be the nearest, best first, -1 where there are no more.
+
+        With the scores that the index gives them: rows with equal codes have equal ones.
+        Raises InvalidInput if the kind takes no set of allowed rows and there is one.
+        """
+        if allowed is not None and not RECIPES[self.kind].selects:
+            raise InvalidInput(f"an index of kind {self.kind} takes no set of allowed rows")
+        bitmap = None if allowed is None else np.packbits(allowed, bitorder="little")
+        parameters = self._parameters(probes, bitmap)
+        found: tuple[Scores, Rows] = self._index.search(queries, count, params=parameters)
+        return found
+
+    def _parameters(self, probes: int, bitmap: NDArray[np.uint8] | None) -> Any:  # noqa: ANN401
+        """Search parameters of this one call: a shared index is never written to."""
+        selector = None
+        if bitmap is not None:
+            selector = faiss.IDSelectorBitmap(len(bitmap), faiss.swig_ptr(bitmap))
+        if self.kind is IndexKind.PARTITIONED:
+            return faiss.SearchParametersIVF(nprobe=probes, sel=selector)
+        if self.kind is IndexKind.GRAPH:
+            return faiss.SearchParametersHNSW(efSearch=probes, sel=selector)
+        return None
+
+
+def cosines(queries: Vectors, vectors: Vectors, rows: Rows) -> Scores:
+    """(q, m) the cosines of each query and its own rows, (q, m); -1 where a row is -1.
+
+    This is what a score is: each search ends with it, or with what is rounded as it is, so that
+    a pair has the same score wherever it is computed. A matrix product's rounding depends on
+    where in it a row is.
+    """
+    rows = np.ascontiguousarray(rows)
+    scores = np.empty(rows.shape, dtype=np.float32)
+    with threads_for(queries):
+        faiss.fvec_inner_products_by_idx(
+            faiss.swig_ptr(scores),
+            faiss.swig_ptr(np.ascontiguousarray(queries, dtype=np.float32)),
+            faiss.swig_ptr(np.ascontiguousarray(vectors)),
+            faiss.swig_ptr(rows),
+            vectors.shape[1],
+            *rows.shape,
+        )
+    return scores.clip(-1.0, 1.0)
+
+
+def score_rows(queries: Vectors, vectors: Vectors, rows: Rows, k: int) -> tuple[Scores, Rows]:
+    """The k best of the given rows, (q, m) with -1 where there is none, as :func:`cosines` has it.
+
+    A result ends with -1 where fewer were given.
+    """
+    k = min(k, rows.shape[1])
+    scores, best = _empty(len(queries), k)
+    if len(rows) and rows.min(initial=0) < 0:  # FAISS reads a line up to its first -1
+        rows = -np.sort(-rows, axis=1)
+    rows = np.ascontiguousarray(rows)
+    faiss.knn_inner_products_by_idx(
+        faiss.swig_ptr(queries),
+        faiss.swig_ptr(vectors),
+        faiss.swig_ptr(rows),
+        vectors.shape[1],
+        len(queries),
+        len(vectors),
+        rows.shape[1],
+        k,
+        faiss.swig_ptr(scores),
+        faiss.swig_ptr(best),
+        rows.shape[1],
+    )
+    return _ordered(scores, best)
+
+
+def exact_search(
+    queries: Vectors,
+    vectors: Vectors,
+    k: int,
+    allowed: Allowed | None = None,
+    thresholds: Thresholds = DEFAULT,
+) -> tuple[Scores, Rows]:
+    """The k rows of largest cosine for each query, found by comparing with every allowed row.
+
+    ``queries`` is (q, d) and ``vectors`` (n, d), float32 unit rows; ``allowed`` is (n,) or None
+    for all. Returns scores (q, m) in [-1, 1], descending, and their rows (q, m), ties by row;
+    m is k, or the number of allowed rows if that is less.
+    """
+    queries = np.ascontiguousarray(queries, dtype=np.float32)
+    count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
+    k = min(k, count)
+    if k == 0:
+        return _empty(len(queries), 0)
+    gathered = min(max(GATHER_SHARE * len(vectors), thresholds.gather_rows), len(vectors) // 2)
+    if allowed is not None and count <= gathered:
+        members = np.flatnonzero(allowed)
+        with threads_for(queries):
+            if len(queries) == 1:
+                return score_rows(queries, vectors, members[None], k)
+            scores, places = _compare(queries, vectors[members], k, None)
+        return _ordered(scores, members[places])
+    selector = None if allowed is None or count == len(vectors) else allowed
+    with threads_for(queries):
+        return _ordered(*_compare(queries, vectors, k, selector))
+
+
+@contextmanager
+def threads_for(queries: Vectors) -> Iterator[None]:
+    """One query is answered by the calling thread alone.
+
+    It would wait for others, on busy cores for long, which can hardly help: comparing it with
+    300,000 rows took 42 ms on two threads and 22 ms on one (FAISS 1.15, two cores).
+    """
+    before = threads_to_use()
+    if len(queries) == 1:
+        use_threads(1)
+    try:
+        yield
+    finally:
+        use_threads(before)
+
+
+def _compare(
+    queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
+) -> tuple[Scores, Rows]:
+    if len(queries) < MATRIX_QUERIES:
+        return _compare_pairs(queries, vectors, k, allowed)
+    parts = [_multiply(part, vectors, k, allowed) for part in batches(queries, _PRODUCT_ROWS)]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
+
+
+def _compare_pairs(
+    queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
+) -> tuple[Scores, Rows]:
+    """The k best of the allowed rows for fewer than MATRIX_QUERIES: FAISS compares each pair."""
+    scores, rows = _empty(len(queries), k)
+    selector = None
+    if allowed is not None:
+        bitmap = np.packbits(allowed, bitorder="little")
+        selector = faiss.IDSelectorBitmap(len(bitmap), faiss.swig_ptr(bitmap))
+    faiss.knn_inner_product(
+        faiss.swig_ptr(queries),
+        faiss.swig_ptr(vectors),
+        vectors.shape[1],
+        len(queries),
+        len(vectors),
+        k,
+        faiss.swig_ptr(scores),
+        faiss.swig_ptr(rows),
+        selector,
+    )
+    return scores, rows
+
+
+def _multiply(
+    queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
+) -> tuple[Scores, Rows]:
+    """The k best of the allowed rows, found by matrix products of bounded size.
+
+    A few more than k are, and are scored anew. Where a row that was left out may still be as
+    good as the k-th, as one of many copies may, the query is compared with each row.
+    """
+    products, rows = _best_products(queries, vectors, k + _MORE, allowed)
+    scores, best = score_rows(queries, vectors, rows, k)
+    if rows.shape[1] < k + _MORE:
+        return scores, best  # those were all
+    unsure = np.flatnonzero(scores[:, -1] <= products[:, -1] + ROUNDING)
+    for part in np.split(unsure, range(_SCANNED, len(unsure), _SCANNED)):
+        scores[part], best[part] = _ordered(*_compare_pairs(queries[part], vectors, k, allowed))
+    return scores, best
+
+
+def _best_products(
+    queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
+) -> tuple[Scores, Rows]:
+    """The k allowed rows of the largest products, with these; all, where there are fewer."""
+    scores, rows = _empty(len(queries), 0)
+    for start in range(0, len(vectors), _PRODUCT_COLUMNS):
+        part = vectors[start : start + _PRODUCT_COLUMNS]
+        members = np.arange(start, start + len(part))
+        if allowed is not None:
+            members = members[allowed[start : start + len(part)]]
+            part = vectors[members]
+        if len(members):
+            products = queries @ part.T
+            line, place = np.nonzero(products >= _bar(scores, products, k)[:, None])
+            scores, rows = _joined(scores, rows, line, products[line, place], members[place], k)
+    return scores, rows
+
+
+def _bar(scores: Scores, products: Scores, k: int) -> Scores:
+    """What a product must reach to be among the k best, (q,): ties go to the earlier rows."""
+    width = products.shape[1]
+    bar = np.full(len(products), -np.inf, dtype=np.float32)
+    if scores.shape[1] == k:
+        bar = np.nextafter(scores[:, -1], np.float32(np.inf))
+    if width > k and np.count_nonzero(products >= bar[:, None]) > _FEW * products.shape[0] * k:
+        bar = np.maximum(bar, np.partition(products, width - k, axis=1)[:, width - k])
+    return bar
+
+
+def _joined(
+    scores: Scores, rows: Rows, line: Rows, new_scores: Scores, new_rows: Rows, k: int
+) -> tuple[Scores, Rows]:
+    """The k best of each line and what is new to it; every line ends up equally long."""
+    lines = np.concatenate([np.repeat(np.arange(len(scores)), scores.shape[1]), line])
+    all_scores = np.concatenate([scores.ravel(), new_scores])
+    all_rows = np.concatenate([rows.ravel(), new_rows])
+    order = np.lexsort((all_rows, -all_scores, lines))
+    starts = np.searchsorted(lines[order], np.arange(len(scores)))
+    kept = order[np.arange(len(order)) - starts[lines[order]] < k]
+    return all_scores[kept].reshape(len(scores), -1), all_rows[kept].reshape(len(scores), -1)
+
+
+def _empty(queries: int, k: int) -> tuple[Scores, Rows]:
+    return np.empty((queries, k), dtype=np.float32), np.empty((queries, k), dtype=np.int64)
+
+
+def merged(parts: list[tuple[Scores, Rows]], k: int) -> tuple[Scores, Rows]:
+    """The k best of several results for the same queries."""
+    scores = np.concatenate([part[0] for part in parts], axis=1)
+    rows = np.concatenate([part[1] for part in parts], axis=1)
+    scores, rows = _ordered(scores, rows)
+    return scores[:, :k], rows[:, :k]
+
+
+def _ordered(scores: Scores, rows: Rows) -> tuple[Scores, Rows]:
+    """Both sorted by score, ties by row, no row (-1) last; scores clipped to cosines."""
+    scores = scores.clip(-1.0, 1.0)
+    order = np.lexsort((rows, np.where(rows < 0, np.inf, -scores)))
+    line = np.arange(len(order))[:, None]
+    return scores[line, order], rows[line, order]
+
+
+def batches(vectors: Vectors, size: int) -> Iterator[Vectors]:
+    """The rows in runs of at most ``size``, for bounded memory."""
+    for start in range(0, len(vectors), size):
+        yield vectors[start : start + size]
+
+
+def threads_to_use() -> int:
+    """How many threads FAISS uses for what the calling thread asks of it."""
+    return int(faiss.omp_get_max_threads())
+
+
+def use_threads(count: int) -> None:
+    """Let FAISS use so many threads for what the calling thread asks of it."""
+    faiss.omp_set_num_threads(count)
+
+
+def are_near(query: Vector, vectors: Vectors, least: float) -> Allowed:
+    """(n,) whether the score of each row, (n, d), for a query, (d,), is ``least`` or more."""
+    near = np.empty(len(vectors), dtype=np.bool_)
+    for start in range(0, len(vectors), _BATCH_ROWS):
+        products = vectors[start : start + _BATCH_ROWS] @ query
+        own = near[start : start + _BATCH_ROWS]
+        own[:] = products >= least
+        unsure = np.flatnonzero(np.abs(products - np.float32(least)) <= ROUNDING)
+        if len(unsure):
+            scores = cosines(query[None], vectors, unsure[None] + start)[0]
+            own[unsure] = scores.astype(np.float64) >= least
+    return near
+
+
+def near_rows(
+    queries: Vectors, vectors: Vectors, least: float
+) -> Iterator[tuple[Rows, Rows, Scores]]:
+    """All pairs of a query's place and a row whose score is ``least`` or more, part by part.
+
+    ``queries`` is (q, d) and ``vectors`` (n, d), float32 unit rows. However many pairs there are,
+    memory is bounded: each part is of a block of rows. By products: FAISS's own search takes
+    those only from 128,000 queries times dimensions on, and else 2.5 times as long.
+    """
+    for first in range(0, len(queries), _RANGE_QUERIES):
+        part = queries[first : first + _RANGE_QUERIES]
+        for start in range(0, len(vectors), _PRODUCT_COLUMNS):
+            products = part @ vectors[start : start + _PRODUCT_COLUMNS].T
+            places, rows = np.nonzero(products >= least - ROUNDING)
+            if not len(places):
+                continue
+            rows += start
+            scores = _scores_of_pairs(part, vectors, places, rows)
+            near = scores.astype(np.float64) >= least
+            if near.any():
+                yield places[near] + first, rows[near], scores[near]
+
+
+def _scores_of_pairs(queries: Vectors, vectors: Vectors, places: Rows, rows: Rows) -> Scores:
+    """(m,) the score of each pair of a query's place and a row, by place."""
+    ends = np.flatnonzero(np.diff(places)) + 1
+    return np.concatenate(
+        [
+            cosines(queries[own[0]][None], vectors, theirs[None])[0]
+            for own, theirs in zip(np.split(places, ends), np.split(rows, ends), strict=True)
+        ]
+    )
+
+
+def cluster_directions(vectors: Vectors, count: int, seed: int) -> Vectors:
+    """The directions of ``count`` clusters of (n, d) unit rows, (count, d), by spherical k-means.
+
+    At most as many as there are rows; the same for the same rows.
+    """
+    rows, dimension = vectors.shape
+    count = min(count, rows)
+    if not count:
+        return np.zeros((0, dimension), dtype=np.float32)
+    means = faiss.Kmeans(
+        dimension, count, niter=20, seed=seed, spherical=True, min_points_per_centroid=1
+    )
+    means.train(np.ascontiguousarray(vectors, dtype=np.float32))
+    found: Vectors = means.centroids
+    return found

@@ -1,0 +1,249 @@
+"""Sealed indexes on disk: derived from the vector file, checked by hash, swapped by rename.
+
+A generation's folder holds at most one: ``sealed.json`` says which file it is, of what kind, how
+hard to search it, and what recall was measured. The file is written and made durable before the
+description that names it, so a crash leaves the old one, or none; then rows are compared one by
+one, which is slower and never wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+
+from indexer.documents import Vectors
+from indexer.errors import Damaged, StorageFailed
+from indexer.index_choice import IndexKind
+from indexer.storage.ann.faiss_index import Allowed, Compressed
+from indexer.storage.ann.kinds import RECIPES, Effort
+from indexer.storage.ann.recall import Measured, Recall, draw_probe, tune
+from indexer.storage.runtime.durable_files import write_durably
+from indexer.storage.thresholds import DEFAULT, Thresholds
+
+DESCRIPTION: Final = "sealed.json"
+FORMAT: Final = 1
+FAST_MS: Final = 4.0
+"""An index that answers in this time is good enough to look no further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An index over the first rows of a generation, and how it is searched."""
+
+    index: Compressed
+    measured: Measured
+    target: float
+    trained_rows: int
+    bytes: int
+    build_seconds: float
+    file: str
+    sha256: str
+
+    def describe(self) -> dict[str, object]:
+        """What a user wants to know of it."""
+        return {
+            "kind": str(self.index.kind),
+            "rows": self.index.rows,
+            "target_recall": self.target,
+            "recall": self.measured.recall.mean,
+            "recall_interval": [self.measured.recall.low, self.measured.recall.high],
+            "recall_k": self.measured.recall.k,
+            "recall_queries": self.measured.recall.queries,
+            "probes": self.measured.effort.probes,
+            "rescored": self.measured.effort.depth,
+            "query_ms": self.measured.query_ms,
+            "bytes": self.bytes,
+            "build_seconds": self.build_seconds,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The description on disk; it has a checksum of its own, since it says how to search."""
+
+    format: int
+    kind: str
+    file: str
+    sha256: str
+    rows: int
+    target: float
+    trained_rows: int
+    effort: dict[str, int]
+    recall: dict[str, float]
+    query_ms: float
+    bytes: int
+    build_seconds: float
+
+    @classmethod
+    def of(cls, sealed: Sealed) -> Self:
+        return cls(
+            FORMAT,
+            str(sealed.index.kind),
+            sealed.file,
+            sealed.sha256,
+            sealed.index.rows,
+            sealed.target,
+            sealed.trained_rows,
+            asdict(sealed.measured.effort),
+            asdict(sealed.measured.recall),
+            sealed.measured.query_ms,
+            sealed.bytes,
+            sealed.build_seconds,
+        )
+
+    @classmethod
+    def decode(cls, encoded: str) -> Self:
+        """What :meth:`encode` gave; raises Damaged, ValueError or TypeError for all else."""
+        fields = dict(json.loads(encoded))
+        if fields.get("format") != FORMAT:
+            raise Damaged(f"format {fields.get('format')}, not {FORMAT}")
+        digest = fields.pop("digest", None)
+        if _digest(fields) != digest:
+            raise Damaged(f"{DESCRIPTION} is not what was written")
+        return cls(**fields)
+
+    def encode(self) -> str:
+        """As JSON, with the SHA-256 of the other fields as the last."""
+        fields = asdict(self)
+        return json.dumps({**fields, "digest": _digest(fields)}, indent=1)
+
+
+def _digest(fields: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+
+
+def build(
+    kinds: tuple[IndexKind, ...],
+    vectors: Vectors,
+    allowed: Allowed | None,
+    target: float,
+    thresholds: Thresholds = DEFAULT,
+) -> Sealed:
+    """The fastest index that reaches the target, of these kinds; the one nearest to it if none.
+
+    ``vectors`` are all rows, (n, d); ``allowed`` are those that answers are made of. Kinds are
+    tried in order, and no further once one answers within a few milliseconds. A scan of whole
+    vectors is slower than one of reduced vectors, so it is tried where that misses the target.
+    """
+    probe = draw_probe(vectors, allowed)
+    built: list[Sealed] = []
+    for kind in kinds:
+        if kind is IndexKind.SCAN and any(one.measured.recall.low >= target for one in built):
+            continue
+        start = time.monotonic()
+        index = Compressed.build(kind, vectors)
+        measured = tune(index, vectors, probe, target, allowed, thresholds)
+        built.append(_sealed(index, measured, target, index.rows, time.monotonic() - start))
+        if measured.recall.low >= target and measured.query_ms <= FAST_MS:
+            break
+    return max(built, key=lambda s: (min(s.measured.recall.low, target), -s.measured.query_ms))
+
+
+def extend(
+    old: Sealed, vectors: Vectors, allowed: Allowed | None, thresholds: Thresholds = DEFAULT
+) -> Sealed:
+    """The index with the rows that came since, measured anew; the old one stays as it is."""
+    start = time.monotonic()
+    index = old.index.extended(vectors[old.index.rows :])
+    probe = draw_probe(vectors, allowed)
+    measured = tune(index, vectors, probe, old.target, allowed, thresholds)
+    return _sealed(index, measured, old.target, old.trained_rows, time.monotonic() - start)
+
+
+def _sealed(
+    index: Compressed, measured: Measured, target: float, trained_rows: int, seconds: float
+) -> Sealed:
+    encoded = index.encode()
+    return Sealed(
+        index,
+        measured,
+        target,
+        trained_rows,
+        len(encoded),
+        seconds,
+        f"sealed-{index.rows}-{uuid.uuid4().hex[:12]}.faiss",
+        hashlib.sha256(encoded.data).hexdigest(),
+    )
+
+
+def with_more_effort(sealed: Sealed) -> Sealed | None:
+    """The same index, to be searched with the next effort of its kind; None after the last."""
+    effort = next_effort(sealed.index.kind, sealed.measured.effort)
+    if effort is None:
+        return None
+    return replace(sealed, measured=replace(sealed.measured, effort=effort))
+
+
+def next_effort(kind: IndexKind, effort: Effort) -> Effort | None:
+    """The least effort of a kind that is more than this; None after the last."""
+    now = effort.depth, effort.probes
+    more = (one for one in RECIPES[kind].efforts if (one.depth, one.probes) > now)
+    return next(more, None)
+
+
+def write(folder: Path, sealed: Sealed) -> None:
+    """Put a sealed index in place of the one there is, durably."""
+    try:
+        write_durably(folder / sealed.file, memoryview(sealed.index.encode().data))
+        write_durably(folder / DESCRIPTION, _Record.of(sealed).encode().encode())
+        for other in (*folder.glob("sealed-*.faiss"), *folder.glob(".sealed*.draft")):
+            if other.name != sealed.file:  # a draft is of a process that died: one seals at a time
+                other.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageFailed(f"cannot write {folder / sealed.file}: {error.strerror}") from error
+
+
+def read(folder: Path, report: Callable[[str], None]) -> Sealed | None:
+    """The sealed index of a folder; None if there is none.
+
+    One that is damaged is reported and left out: it is derived, and will be built again.
+    """
+    if not (folder / DESCRIPTION).exists():
+        return None
+    try:
+        return _read(folder)
+    except (OSError, ValueError, TypeError, Damaged) as error:
+        report(f"the sealed index in {folder} is damaged ({error}); rows are scanned until rebuilt")
+        return None
+
+
+def _read(folder: Path) -> Sealed:
+    record = _Record.decode((folder / DESCRIPTION).read_text())
+    encoded = np.fromfile(folder / Path(record.file).name, dtype=np.uint8)
+    if hashlib.sha256(encoded.data).hexdigest() != record.sha256:
+        raise Damaged(f"{record.file} is not what was written")
+    recall = Recall(**record.recall)  # type: ignore[arg-type]
+    return Sealed(
+        Compressed.decode(IndexKind(record.kind), encoded, record.file),
+        Measured(Effort(**record.effort), recall, record.query_ms),
+        record.target,
+        record.trained_rows,
+        record.bytes,
+        record.build_seconds,
+        record.file,
+        record.sha256,
+    )
+
+
+def remove(folder: Path) -> None:
+    """Leave no sealed index; the description goes first, so that no crash leaves half of one."""
+    for path in (folder / DESCRIPTION, *folder.glob("sealed-*.faiss")):
+        path.unlink(missing_ok=True)
+
+
+def stamp(folder: Path) -> int:
+    """A number that changes when another sealed index is put in place; 0 if there is none."""
+    try:
+        found = os.stat(f"{folder}/{DESCRIPTION}")  # noqa: PTH116 - each search asks
+    except OSError:
+        return 0
+    return hash((found.st_ino, found.st_size, found.st_mtime_ns)) or 1  # a clock may stand still

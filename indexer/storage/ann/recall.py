@@ -1,0 +1,140 @@
+"""How well and how fast an index answers, measured on a collection's own vectors.
+
+Recall@k is the share of the k nearest rows (by exact search) that an index returns; a row that
+ties with the k-th counts as found. Its interval is Wilson's score interval (Wilson, 1927) at
+95 % over all k * queries places, widened by the clustering of misses within queries (the design
+effect of a cluster sample; Kish, 1965).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.documents import Vectors
+from indexer.storage.ann.approximate import Layer, approximate_search
+from indexer.storage.ann.faiss_index import Allowed, Compressed, Scores, exact_search
+from indexer.storage.ann.kinds import RECIPES, Effort
+from indexer.storage.thresholds import DEFAULT, Thresholds
+
+K: Final = 10
+QUERIES: Final = 256
+DRAWN: Final = 4
+"""So many times as many vectors are drawn, since copies among them ask for the same."""
+
+_Z: Final = 1.96
+_TIE: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """An estimate of recall@k with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+    k: int
+    queries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What an effort gives: recall, and the median time of one query on one thread."""
+
+    effort: Effort
+    recall: Recall
+    query_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Queries with known answers: (q, d) unit rows, and the scores of their k nearest, (q, k)."""
+
+    queries: Vectors
+    nearest: Scores
+
+
+def draw_probe(vectors: Vectors, allowed: Allowed | None = None, seed: int = 0) -> Probe:
+    """Stored vectors, no two equal, as queries; the nearest of each, itself, is not looked for.
+
+    So they ask what a document that is not stored yet would ask.
+    """
+    rng = np.random.default_rng(seed)
+    members = np.arange(len(vectors)) if allowed is None else np.flatnonzero(allowed)
+    drawn = np.sort(rng.permutation(members)[: DRAWN * QUERIES])
+    queries: Vectors = _distinct(np.array(vectors[drawn]))
+    queries = queries[np.sort(rng.permutation(len(queries))[:QUERIES])]
+    return Probe(queries, exact_search(queries, vectors, K + 1, allowed)[0][:, 1:])
+
+
+def _distinct(vectors: Vectors) -> Vectors:
+    """The vectors without those that equal an earlier one."""
+    first = {vector.tobytes(): place for place, vector in reversed(list(enumerate(vectors)))}
+    return vectors[sorted(first.values())]
+
+
+def tune(
+    index: Compressed,
+    vectors: Vectors,
+    probe: Probe,
+    target: float,
+    allowed: Allowed | None,
+    thresholds: Thresholds = DEFAULT,
+) -> Measured:
+    """The least effort whose recall is at least the target with 97.5 % confidence.
+
+    The most thorough one, if none is; its recall tells.
+    """
+    for effort in RECIPES[index.kind].efforts:
+        measured = measure(index, effort, vectors, probe, allowed, thresholds)
+        if measured.recall.low >= target:
+            break
+    return measured
+
+
+def measure(
+    index: Compressed,
+    effort: Effort,
+    vectors: Vectors,
+    probe: Probe,
+    allowed: Allowed | None,
+    thresholds: Thresholds = DEFAULT,
+) -> Measured:
+    """Recall and time of the probe's queries, asked one at a time."""
+    shares, times = [], []
+    for query, nearest in zip(probe.queries, probe.nearest, strict=True):
+        start = time.perf_counter()
+        scores, _ = approximate_search(
+            Layer(index, effort), query[None], vectors, K + 1, allowed, thresholds=thresholds
+        )
+        times.append(time.perf_counter() - start)
+        shares.append(share_found(scores[0, 1:], nearest))
+    recall = estimate_recall(np.array(shares), probe.nearest.shape[1])
+    return Measured(effort, recall, float(np.median(times)) * 1e3)
+
+
+def share_found(scores: NDArray[np.float32], nearest: NDArray[np.float32]) -> float:
+    """The share of the k nearest that an answer holds, told by score: ties are not misses."""
+    if not len(nearest):
+        return 1.0
+    return min(1.0, float(np.count_nonzero(scores >= nearest[-1] - _TIE)) / len(nearest))
+
+
+def estimate_recall(shares: NDArray[np.float64], k: int) -> Recall:
+    """Mean recall over queries, (q,) shares in [0, 1], with its 95 % interval."""
+    queries = len(shares)
+    if queries == 0:
+        return Recall(1.0, 0.0, 1.0, k, 0)
+    mean = float(shares.mean())
+    places = queries * max(k, 1)
+    binomial = mean * (1 - mean) / max(k, 1)
+    effect = max(1.0, float(shares.var(ddof=1)) / binomial) if binomial and queries > 1 else 1.0
+    count = places / effect
+    centre = (mean + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
+    spread = _Z * np.sqrt(mean * (1 - mean) / count + (_Z / (2 * count)) ** 2)
+    half = float(spread) / (1 + _Z**2 / count)
+    return Recall(mean, max(0.0, centre - half), min(1.0, centre + half), k, queries)

@@ -1,0 +1,235 @@
+"""When an index is sealed, over what, and in which thread or process.
+
+A collection scans its late rows, those that came after the index was sealed, one by one. Once
+they are many, the index is extended by them beside the old one, or trained anew when it has
+outgrown what it was trained on; then the two are swapped. One process seals at a time; whoever
+else has the collection open notices the new index and reads it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+
+from indexer.documents import Vectors
+from indexer.errors import BearingError, InvalidInput
+from indexer.index_choice import IndexChoice, IndexKind
+from indexer.storage.ann import index_file
+from indexer.storage.ann.faiss_index import Allowed, threads_to_use, use_threads
+from indexer.storage.ann.index_file import Sealed
+from indexer.storage.ann.kinds import RECIPES
+from indexer.storage.generation.row_table import VECTORS, Rows
+from indexer.storage.runtime.locks import only_process
+from indexer.storage.runtime.subprocess_job import Job, give_way, run_apart
+from indexer.storage.thresholds import Thresholds
+from indexer.storage.vector_file import VectorFile
+
+OUTGROWN: Final = 2
+"""An index is trained anew when it would hold this many times the rows it was trained on."""
+
+AUTOMATIC: Final = (IndexKind.REDUCED, IndexKind.SCAN, IndexKind.PARTITIONED)
+"""What `auto` tries, in this order: see :func:`indexer.storage.ann.index_file.build`."""
+
+_log = logging.getLogger(__name__)
+
+
+def kinds_to_try(
+    choice: IndexChoice, rows: int, dimension: int, thresholds: Thresholds
+) -> tuple[IndexKind, ...]:
+    """The kinds to try for so many rows, in order; none where rows are compared one by one.
+
+    Raises InvalidInput if none fits the memory.
+    """
+    automatic = choice.kind is IndexKind.AUTO
+    least = thresholds.seal_rows if automatic else thresholds.least_rows
+    if choice.kind is IndexKind.EXACT or rows < least:
+        return ()
+    wanted = AUTOMATIC if automatic else (choice.kind,)
+    bound = float("inf") if choice.memory_bytes is None else choice.memory_bytes
+    fitting = tuple(k for k in wanted if RECIPES[k].bytes_per_row(dimension) * rows <= bound)
+    if not fitting:
+        need = min(RECIPES[kind].bytes_per_row(dimension) * rows for kind in wanted)
+        raise InvalidInput(
+            f"an index over {rows} rows needs {need / 1e6:.0f} MB, more than the budget of "
+            f"{bound / 1e6:.0f} MB: raise it, or use the kind exact"
+        )
+    return fitting
+
+
+class Sealer:
+    """Runs a collection's sealing, one at a time."""
+
+    def __init__(self, choice: IndexChoice, seal: Callable[[IndexChoice], None]) -> None:
+        self._choice = choice
+        self._seal = seal
+        self._turn = threading.Lock()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._gave_up = False
+
+    @property
+    def choice(self) -> IndexChoice:
+        """Which index to keep."""
+        return self._choice
+
+    def is_due(self, rows: Rows) -> bool:
+        """Whether enough rows came late, and none is being sealed."""
+        if self._gave_up or (self._thread is not None and self._thread.is_alive()):
+            return False
+        total, held = len(rows.owners), len(rows.owners) - rows.late
+        if not kinds_to_try(self._choice, total, rows.vectors.shape[1], rows.thresholds):
+            return False
+        if rows.index is None:
+            return True
+        wanted = max(rows.thresholds.late_rows, rows.thresholds.late_share * held)
+        return rows.late >= wanted
+
+    def start(self) -> None:
+        """Begin in the background, on one core, unless that is under way."""
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run_quietly, name="seal")
+                self._thread.start()
+
+    def run(self, choice: IndexChoice | None) -> None:
+        """Seal now and wait for it, on all cores; ``choice`` stays for later ones."""
+        self._choice = choice or self._choice
+        with self._turn:
+            self._seal(self._choice)
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        with self._starting:
+            if self._thread is not None:
+                self._thread.join()
+
+    def _run_quietly(self) -> None:
+        use_threads(1)
+        try:
+            with self._turn:
+                self._seal(self._choice)
+        except BearingError as error:
+            self._gave_up = True  # until it is asked for, or opened again
+            _log.warning("no index was sealed, rows are compared one by one: %s", error)
+
+
+def seal_rows(place: Path, rows: Rows, choice: IndexChoice) -> bool:
+    """Seal an index over these rows and put it on disk, or take it away if none is wanted.
+
+    False if another process is sealing: its index will be noticed.
+    """
+    if not kinds_to_try(choice, len(rows.owners), rows.vectors.shape[1], rows.thresholds):
+        index_file.remove(place)
+        return True
+    with only_process(place / "seal.lock") as lock:
+        if lock is None:
+            return False
+        apart = len(rows.owners) >= rows.thresholds.apart_rows
+        made = _sealed_apart(place, rows, choice, lock) if apart else None
+        made = made or _sealed_here(place, rows, choice)
+    _log.info(
+        "sealed %d rows as %s: recall %.4f (%.4f to %.4f), %.2f ms a query, in %.1f s",
+        made["rows"], made["kind"], made["recall"], *made["recall_interval"],
+        made["query_ms"], made["build_seconds"],
+    )  # fmt: skip
+    return True
+
+
+def _sealed_apart(
+    place: Path, rows: Rows, choice: IndexChoice, lock: IO[str]
+) -> Mapping[str, Any] | None:
+    """What an index that another process has sealed says of itself; None if there can be none.
+
+    Raises the error that there was.
+    """
+    count, dimension = rows.vectors.shape
+    job = {
+        "place": str(place.absolute()),
+        "rows": count,
+        "dimension": dimension,
+        "choice": asdict(choice),
+        "threads": threads_to_use(),
+        "thresholds": asdict(rows.thresholds),
+    }
+    try:
+        return run_apart(
+            f"{__name__}:seal_job", job, _bits(rows.live, count), keep_open=[lock.fileno()]
+        )
+    except OSError as error:
+        _log.warning("no process could be started to seal in, searches may wait: %s", error)
+        return None
+
+
+def _bits(live: Allowed | None, rows: int) -> bytes:
+    """A bit for each row, in whole bytes."""
+    return np.packbits(np.ones(rows, dtype=np.bool_) if live is None else live).tobytes()
+
+
+def seal_job(job: Job, given: bytes) -> dict[str, Any]:
+    """Seal in this process as it was told to: rows of a generation's folder, live ones as bits."""
+    use_threads(job["threads"])
+    place, rows = Path(job["place"]), job["rows"]
+    bits = np.unpackbits(np.frombuffer(given, dtype=np.uint8), count=rows).astype(np.bool_)
+    vectors = VectorFile(place / VECTORS, job["dimension"]).view(rows)
+    old = index_file.read(place, lambda _: None)  # whoever opened the collection has told
+    choice = IndexChoice(**{**job["choice"], "kind": IndexKind(job["choice"]["kind"])})
+    live = None if bits.all() else bits
+    return seal(place, vectors, live, old, choice, Thresholds(**job["thresholds"]))
+
+
+def _sealed_here(place: Path, rows: Rows, choice: IndexChoice) -> dict[str, Any]:
+    """What an index that a thread of this process has sealed says of itself.
+
+    It is a thread of its own, since one that has given way cannot take back its priority.
+    """
+    threads = threads_to_use()
+    with ThreadPoolExecutor(1, "seal", give_way) as alone:
+        alone.submit(use_threads, threads)
+        return alone.submit(
+            seal, place, rows.vectors, rows.live, rows.index, choice, rows.thresholds
+        ).result()
+
+
+def seal(
+    place: Path,
+    vectors: Vectors,
+    live: Allowed | None,
+    old: Sealed | None,
+    choice: IndexChoice,
+    thresholds: Thresholds,
+) -> dict[str, Any]:
+    """Seal an index over all these rows and put it on disk; what it says of itself.
+
+    ``old`` is extended by the rows it lacks, where that is as good as one that is trained anew.
+    """
+    kinds = kinds_to_try(choice, len(vectors), vectors.shape[1], thresholds)
+    made = None
+    if old and old.index.kind in kinds:
+        made = _extend(old, vectors, live, choice, thresholds)
+    if made is None:
+        made = index_file.build(kinds, vectors, live, choice.target_recall, thresholds)
+    index_file.write(place, made)
+    return made.describe()
+
+
+def _extend(
+    old: Sealed,
+    vectors: Vectors,
+    live: Allowed | None,
+    choice: IndexChoice,
+    thresholds: Thresholds,
+) -> Sealed | None:
+    """An index with the late rows added; None where it is to be trained anew."""
+    if old.target != choice.target_recall:
+        return None
+    if not old.index.rows < len(vectors) < OUTGROWN * old.trained_rows:
+        return None
+    made = index_file.extend(old, vectors, live, thresholds)
+    return made if made.measured.recall.low >= choice.target_recall else None

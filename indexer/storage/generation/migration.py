@@ -1,0 +1,223 @@
+"""A new generation filled beside the one that is searched, then put in its place at once.
+
+Documents are drafted in any order while searching and writing go on; a document that changes
+meanwhile is drafted again. What is drafted survives a crash: the next succession to the same
+model goes on from there. Nothing of it is searched before :meth:`Succession.finish`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import numpy as np
+
+from indexer.documents import Document, EmbeddedDocument, Vectors, check_unit
+from indexer.embedding.embedder import Identity
+from indexer.errors import CollectionBusy, InvalidVector, ModelChanged, StorageFailed
+from indexer.storage.generation.row_table import VECTORS, Rows, generation_folder
+from indexer.storage.generation.row_writer import NOBODY
+from indexer.storage.runtime.durable_files import sync_folder
+from indexer.storage.sqlite.records import Block, Generation, Owners, StoredChunk
+from indexer.storage.sqlite.snapshot import Snapshot
+from indexer.storage.sqlite.store import Store
+from indexer.storage.sqlite.transaction import Transaction
+from indexer.storage.thresholds import Thresholds
+from indexer.storage.vector_file import BLOCK_ROWS, VectorFile, extend_checksum
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What a succession borrows from its collection.
+
+    ``transaction`` is a write transaction with the right to write, ``seal`` puts an index over
+    rows that are not searched yet.
+    """
+
+    folder: Path
+    store: Store
+    transaction: Callable[[], AbstractContextManager[Transaction]]
+    seal: Callable[[Rows], None]
+    thresholds: Thresholds
+
+
+class Succession:
+    """The generation to come. Used by one thread; see Collection.succeed."""
+
+    def __init__(self, workshop: Workshop, identity: Identity) -> None:
+        self._workshop = workshop
+        self._identity = identity
+        self._passed = 0
+        self._turn = _take_turn(workshop.folder)
+        try:
+            self._generation = self._begin()
+        except BaseException:
+            self._turn.close()
+            raise
+
+    def _begin(self) -> Generation:
+        """The generation to fill, with a folder of its own."""
+        workshop = self._workshop
+        with workshop.transaction() as transaction:
+            generation = transaction.draft(self._identity)
+        place = generation_folder(workshop.folder, generation.number)
+        try:
+            with workshop.store.reading() as snapshot:
+                # only now: were it to die before the commit, a draft would lack what was removed
+                remove_strays(workshop.folder, snapshot)
+            place.mkdir(parents=True, exist_ok=True)
+            (place / VECTORS).touch()
+            for folder in (place, place.parent):
+                sync_folder(folder)
+        except OSError as error:
+            raise StorageFailed(f"cannot write to {place}: {error.strerror}") from error
+        return generation
+
+    def close(self) -> None:
+        """Let another succession begin; what is drafted stays for one to the same model."""
+        self._turn.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def _place(self) -> Path:
+        return generation_folder(self._workshop.folder, self._generation.number)
+
+    @property
+    def _file(self) -> VectorFile:
+        return VectorFile(self._place / VECTORS, self._identity.dimension)
+
+    def pending(self, limit: int) -> list[Document]:
+        """Some documents whose present content is not drafted; none when there are none."""
+        with self._workshop.store.reading() as snapshot:
+            found = snapshot.undrafted_after(self._passed, limit)
+            if not found and self._passed:
+                found = snapshot.undrafted_after(0, limit)
+        self._passed = found[-1][0] if found else 0
+        return [document for _, document in found]
+
+    def put(self, documents: Sequence[EmbeddedDocument]) -> None:
+        """Draft documents; those that are gone by now are left out."""
+        with self._workshop.transaction() as transaction:
+            stored = transaction.stored(one.document.id for one in documents)
+            latest = {one.document.id: one for one in documents if one.document.id in stored}
+            if not latest:
+                return
+            numbers = [stored[id].number for id in latest]
+            vectors = joined_vectors(list(latest.values()), self._identity)
+            transaction.undraft(self._generation.number, numbers)
+            self._file.append(self._generation.rows, vectors)
+            chunks = self._chunks(numbers, list(latest.values()))
+            drafted = [
+                (number, one.document.content_hash, one.truncated)
+                for number, one in zip(numbers, latest.values(), strict=True)
+            ]
+            transaction.extend_draft(self._generation, chunks, drafted)
+        self._generation = Generation(self._generation.number, self._generation.rows + len(chunks))
+
+    def finish(self) -> bool:
+        """Let the new generation take over; False if a document is still to be drafted.
+
+        An index over it is sealed before, so that searches do not slow down.
+        """
+        self._workshop.seal(self._rows())
+        with self._workshop.transaction() as transaction:
+            if transaction.undrafted_after(0, 1):
+                return False
+            number, rows = self._generation.number, self._generation.rows
+            transaction.advance(number, rows)
+            self._write_blocks(transaction, transaction.owners(number, rows))
+            before = transaction.generation()
+            transaction.adopt(number)
+        shutil.rmtree(generation_folder(self._workshop.folder, before.number), ignore_errors=True)
+        return True
+
+    def _chunks(
+        self, numbers: Sequence[int], documents: Sequence[EmbeddedDocument]
+    ) -> list[StoredChunk]:
+        chunks: list[StoredChunk] = []
+        for number, one in zip(numbers, documents, strict=True):
+            first = self._generation.rows + len(chunks)
+            chunks += [StoredChunk(first + i, number, c) for i, c in enumerate(one.chunks)]
+        return chunks
+
+    def _rows(self) -> Rows:
+        """The draft as if it were searched already."""
+        with self._workshop.store.reading() as snapshot:
+            owners = snapshot.owners(self._generation.number, self._generation.rows)
+            sequence = snapshot.sequence
+        live = owners != NOBODY
+        return Rows(
+            sequence,
+            self._generation.number,
+            self._identity,
+            owners,
+            self._file.view(self._generation.rows),
+            None if live.all() else live,
+            None,
+            0,
+            thresholds=self._workshop.thresholds,
+        )
+
+    def _write_blocks(self, transaction: Transaction, owners: Owners) -> None:
+        vectors = self._file.view(self._generation.rows)
+        for start in range(0, self._generation.rows, BLOCK_ROWS):
+            part = slice(start, start + BLOCK_ROWS)
+            checksum = extend_checksum(0, vectors[part])
+            block = Block(start // BLOCK_ROWS, checksum, owners[part])
+            transaction.write_block(self._generation.number, block)
+
+
+def joined_vectors(documents: Sequence[EmbeddedDocument], identity: Identity) -> Vectors:
+    """All vectors of these documents, (n, d) float32, fit to be stored with a model's.
+
+    Raises ModelChanged or InvalidVector, naming the document.
+    """
+    for one in documents:
+        if one.model is not None and not identity.made(one.model):
+            raise ModelChanged(
+                f"the vectors of {one.document.id!r} are of another model than "
+                f"{identity.name!r}, the collection's: embed it again"
+            )
+        if one.vectors.ndim != 2 or one.vectors.shape[1] != identity.dimension:
+            raise InvalidVector(
+                f"the vectors of {one.document.id!r} have shape {one.vectors.shape}; "
+                f"those of {identity.name!r} have {identity.dimension} components"
+            )
+    vectors: Vectors = np.concatenate([one.vectors for one in documents]).astype(np.float32)
+    check_unit(vectors, [one.document.id for one in documents for _ in one.chunks])
+    return vectors
+
+
+def _take_turn(folder: Path) -> BinaryIO:
+    """A file whose lock is held until it is closed: one succession at a time."""
+    try:
+        file = (folder / "succession.lock").open("ab")
+    except OSError as error:
+        raise StorageFailed(f"cannot write to {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise CollectionBusy(
+            f"collection {folder.name!r} is being compacted or filled with another model: "
+            "wait until that is done"
+        ) from None
+    return file
+
+
+def remove_strays(folder: Path, snapshot: Snapshot) -> None:
+    """Delete the folders of generations that the store does not know; only a succession may."""
+    known = {str(number) for number in snapshot.generations()}
+    for stray in (folder / "generations").iterdir():
+        if stray.name not in known:
+            shutil.rmtree(stray, ignore_errors=True)

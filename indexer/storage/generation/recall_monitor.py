@@ -1,0 +1,259 @@
+"""Recall while serving: a sample of real queries is answered exactly as well, beside the answers.
+
+The exact answer costs far more than the approximate one, so its share of the machine is bounded,
+not its share of the queries: after each comparison the watch rests for many times as long as that
+took, and queries that come meanwhile are not looked at.
+
+What is found by each index, under a filter or not, is judged by itself, so that nothing is hidden
+behind answers that are good. It is judged by betting against it: if its recall is the target or
+more, no bet on less gains in the mean. So few misses convict an index that finds nothing, many
+looks do not convict one that is sound (Waudby-Smith and Ramdas, "Estimating means of bounded
+random variables by betting", 2024), and past successes are no excuse, since losses are forgiven
+(Shin, Ramdas and Rinaldo, "E-detectors", 2024).
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.documents import Vector
+from indexer.storage.ann.approximate import Layer
+from indexer.storage.ann.faiss_index import Allowed, exact_search, use_threads
+from indexer.storage.ann.faiss_index import Rows as RowNumbers
+from indexer.storage.ann.index_file import Sealed, next_effort, with_more_effort
+from indexer.storage.ann.recall import K, Recall, estimate_recall, share_found
+from indexer.storage.generation.row_table import Part, Rows
+
+WINDOW: Final = 1_000
+"""How many of the last comparisons an estimate is made of."""
+
+LEAST_QUERIES: Final = 5
+"""Nothing is concluded from fewer."""
+
+ODDS: Final = 10_000.0
+"""What bets against an index must gain: it takes a sound one so many comparisons on average."""
+
+BETS: Final = (0.05, 0.2, 0.5, 0.9)
+"""Shares of what is held that are staked: little finds small falls, much finds great ones soon."""
+
+HOPELESS: Final = 0.5
+"""An index that surely finds less than this is broken, or unfit for what is asked."""
+
+REST: Final = 50.0
+"""Rest this many times as long as a comparison took: so about 2 % of one core."""
+
+_CLOSE: Final = None
+
+
+class Situation(StrEnum):
+    """Whose rows were to be found: those of the sealed index, or of the one over late rows."""
+
+    SEALED = "sealed"
+    SEALED_FILTERED = "sealed_filtered"
+    LATE = "late"
+    LATE_FILTERED = "late_filtered"
+
+    @property
+    def part(self) -> Part:
+        """The index that is judged."""
+        late = self in (Situation.LATE, Situation.LATE_FILTERED)
+        return Part.LATE if late else Part.SEALED
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """An approximate answer: the scores and numbers of its best rows, (k,), for a query, (d,)."""
+
+    rows: Rows
+    query: Vector
+    allowed: Allowed | None
+    scores: NDArray[np.float32]
+    nearest: RowNumbers
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether rows that live were left out."""
+        return self.allowed is not None and self.allowed is not self.rows.live
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """Recall that is below the target, in a situation of these rows."""
+
+    rows: Rows
+    situation: Situation
+    recall: Recall
+
+
+@dataclass(slots=True)
+class Case:
+    """What was seen of a situation, and what bets against its index have gained."""
+
+    shares: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    gains: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(BETS)))
+
+    def add(self, share: float, target: float) -> None:
+        """Take in the share that an answer held of what was to be found."""
+        self.shares.append(share)
+        won = 1.0 + np.array(BETS) / (1.0 - target) * (target - share)
+        self.gains = np.maximum(self.gains, 0.0) + np.log(won)
+
+    @property
+    def recall(self) -> Recall:
+        """What the last answers held."""
+        return estimate_recall(np.array(self.shares), K)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether less than the target was found, beyond doubt."""
+        enough = len(self.shares) >= LEAST_QUERIES
+        return enough and float(np.exp(np.minimum(self.gains, 700.0)).mean()) >= ODDS
+
+
+def after_fall(rows: Rows, fall: Fall) -> Rows:
+    """The rows, to be searched so that more is found: with more effort, or without the index.
+
+    So it is where there is no more effort, or where so little was found that none would help.
+    """
+    part = fall.situation.part
+    if fall.recall.high >= HOPELESS:
+        if part is Part.SEALED and rows.index and (better := with_more_effort(rows.index)):
+            return replace(rows, index=better)
+        if part is Part.LATE and rows.young:
+            effort = next_effort(rows.young.index.kind, rows.young.effort)
+            if effort:
+                return replace(rows, young=replace(rows.young, effort=effort))
+    distrusted = rows.distrusted | {part}
+    return replace(rows, young=None if part is Part.LATE else rows.young, distrusted=distrusted)
+
+
+class RecallWatch:
+    """Keeps running estimates of recall; safe to offer to from several threads.
+
+    ``fall`` is called when recall is below the index's target in a situation, beyond doubt; the
+    estimate of that situation then begins anew.
+    """
+
+    def __init__(self, fall: Callable[[Fall], None], rest: float = REST) -> None:
+        self._fall = fall
+        self._rest = rest
+        self._offered: queue.Queue[Observation | None] = queue.Queue(maxsize=1)
+        self._shares: deque[float] = deque(maxlen=WINDOW)
+        self._cases: dict[Situation, Case] = {}
+        self._judged: dict[Part, Sealed | Layer | None] = {}
+        self._file: str | None = None
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def offer(self, observations: Sequence[Observation]) -> None:
+        """Compare one of these answers with the exact one, if the watch has nothing else to do."""
+        if not observations or self._offered.full() or self._closed:
+            return
+        drawn = observations[secrets.randbelow(len(observations))]
+        if drawn.rows.compares_all:
+            return
+        try:
+            self._offered.put_nowait(drawn)
+        except queue.Full:
+            return
+        self._start()
+
+    def estimate(self) -> Recall | None:
+        """Recall over the last queries that were compared; None before there were any."""
+        shares = np.array(self._shares)
+        return estimate_recall(shares, K) if len(shares) else None
+
+    def situations(self) -> Mapping[Situation, Recall]:
+        """Recall by situation, of those that were seen."""
+        return {one: case.recall for one, case in sorted(self._cases.copy().items())}
+
+    def close(self) -> None:
+        """Stop comparing."""
+        self._closed = True
+        with self._starting:
+            thread = self._thread
+        if thread is not None:
+            self._offered.put(_CLOSE)
+            thread.join()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="watch recall", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        use_threads(1)
+        while (observation := self._offered.get()) is not _CLOSE:
+            start = time.monotonic()
+            self._compare(observation)
+            self._pause(self._rest * (time.monotonic() - start))
+
+    def _pause(self, seconds: float) -> None:
+        """Rest in short steps, so that closing does not wait for long."""
+        end = time.monotonic() + seconds
+        while not self._closed and time.monotonic() < end:
+            time.sleep(min(0.1, max(end - time.monotonic(), 0)))
+
+    def _compare(self, observation: Observation) -> None:
+        rows, index = observation.rows, observation.rows.index
+        assert index is not None
+        if index.file != self._file:  # another index: what was seen of the last says nothing
+            self._file = index.file
+            self._shares.clear()
+        self._forget(Part.SEALED, index)
+        self._forget(Part.LATE, rows.young)
+        scores, nearest = exact_search(
+            observation.query[None], rows.vectors, K, observation.allowed
+        )
+        self._shares.append(share_found(observation.scores[:K], scores[0]))
+        for situation, share in _shares_by_situation(observation, scores[0], nearest[0]):
+            case = self._cases.setdefault(situation, Case())
+            case.add(share, index.target)
+            if case.is_lost:
+                del self._cases[situation]
+                self._fall(Fall(rows, situation, case.recall))
+
+    def _forget(self, part: Part, index: Sealed | Layer | None) -> None:
+        """Begin anew with an index that is not the one that was judged, or tries harder."""
+        if self._judged.get(part) is not index:
+            self._judged[part] = index
+            for situation in [one for one in self._cases if one.part is part]:
+                del self._cases[situation]
+
+
+def _shares_by_situation(
+    observation: Observation, scores: NDArray[np.float32], nearest: RowNumbers
+) -> list[tuple[Situation, float]]:
+    """Which share of the nearest rows of each index an answer holds; of those that have any.
+
+    Of rows that tie with the last any will do: those that others stand in for count as found.
+    Rows that no index holds are always found.
+    """
+    rows = observation.rows
+    sealed_rows = rows.index.index.rows if rows.index else 0
+    covered = sealed_rows + (rows.young.index.rows if rows.young else 0)
+    found = np.isin(nearest, observation.nearest)
+    missed = round(len(nearest) * (1.0 - share_found(observation.scores[:K], scores)))
+    found[np.flatnonzero(~found)[missed:]] = True
+    filtered = observation.is_filtered
+    parts = (
+        (Situation.SEALED_FILTERED if filtered else Situation.SEALED, nearest < sealed_rows),
+        (
+            Situation.LATE_FILTERED if filtered else Situation.LATE,
+            (nearest >= sealed_rows) & (nearest < covered),
+        ),
+    )
+    return [(situation, float(found[own].mean())) for situation, own in parts if own.any()]

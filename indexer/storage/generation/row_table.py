@@ -1,0 +1,288 @@
+"""The rows of a generation in memory: who owns them, their vectors, and the index over them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.documents import Vector, Vectors
+from indexer.embedding.embedder import Identity
+from indexer.index_choice import IndexKind
+from indexer.storage.ann import index_file
+from indexer.storage.ann.approximate import Layer, approximate_search
+from indexer.storage.ann.faiss_index import Compressed, Scores, are_near, cosines, exact_search
+from indexer.storage.ann.faiss_index import Rows as RowNumbers
+from indexer.storage.ann.index_file import Sealed
+from indexer.storage.ann.kinds import Effort
+from indexer.storage.ann.recall import draw_probe, tune
+from indexer.storage.generation.row_writer import NOBODY
+from indexer.storage.sqlite.records import Block, Generation, Owners
+from indexer.storage.sqlite.snapshot import Snapshot
+from indexer.storage.thresholds import DEFAULT, Thresholds
+from indexer.storage.vector_file import BLOCK_ROWS, VectorFile
+
+_Item = TypeVar("_Item", bound=np.generic)
+
+_log = logging.getLogger(__name__)
+
+
+class Part(StrEnum):
+    """The indexes over rows: the sealed one, and the one in memory over rows that came late."""
+
+    SEALED = "sealed"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a generation as of one sequence of the store; never changed, only replaced.
+
+    ``owners`` is (rows,) int32, ``vectors`` (rows, d) float32 memory-mapped, ``live`` (rows,)
+    bool or None if all rows are owned. ``stamp`` tells ``index`` from a later one on disk.
+    ``young`` holds the first of the rows that came after the index was sealed, if they are many.
+    Those of ``distrusted`` find too little, so they are asked for nothing.
+    """
+
+    sequence: int
+    generation: int
+    identity: Identity
+    owners: NDArray[np.int32]
+    vectors: Vectors
+    live: NDArray[np.bool_] | None
+    index: Sealed | None
+    stamp: int
+    young: Layer | None = None
+    thresholds: Thresholds = DEFAULT
+    distrusted: frozenset[Part] = frozenset()
+
+    @property
+    def compares_all(self) -> bool:
+        """Whether each row is compared whatever is asked, as no index is to be trusted."""
+        return self.index is None or Part.SEALED in self.distrusted
+
+    @property
+    def last_number(self) -> int:
+        """The largest number of a document that owns a row; -1 if there is none."""
+        return int(self.owners.max(initial=NOBODY))
+
+    @property
+    def late(self) -> int:
+        """How many rows came after the index was sealed."""
+        return len(self.owners) - (self.index.index.rows if self.index else 0)
+
+    @property
+    def uncovered(self) -> int:
+        """How many rows no index holds, so that searches compare each; 0 where that is wanted."""
+        return self.late - (self.young.index.rows if self.young else 0) if self.index else 0
+
+    def covering(self, target: float) -> Layer:
+        """An index over all rows that came after the index was sealed; ``young`` with the rest.
+
+        It is searched hard enough for the recall that is the target.
+        """
+        first = len(self.owners) - self.late
+        vectors, live = self.vectors[first:], None if self.live is None else self.live[first:]
+        if self.young is None:
+            index = Compressed.build(IndexKind.SCAN, vectors)
+        else:
+            index = self.young.index.extended(vectors[self.young.index.rows :])
+        depth = self.thresholds.young_depth
+        if live is None or live.any():
+            always = replace(self.thresholds, gather_rows=depth)
+            probe = draw_probe(vectors, live)
+            depth = max(depth, tune(index, vectors, probe, target, live, always).effort.depth)
+        return Layer(index, Effort(0, depth))
+
+    def nearest(
+        self, queries: Vectors, k: int, allowed: NDArray[np.bool_] | None, *, exact: bool
+    ) -> Iterator[tuple[Scores, RowNumbers]]:
+        """For each query its k nearest allowed rows and those that tie with the last, best first.
+
+        Scores and rows, (m,) each, equal scores by row; m is less than k only if fewer rows are
+        allowed. All rows that tie if ``exact``, else those that the index found.
+        """
+        found = self._search(queries, k, k + 1, allowed, exact=exact)
+        for query, scores, rows in zip(queries, *found, strict=True):
+            if len(rows) <= k or rows[k] < 0 or scores[k] < scores[k - 1]:
+                yield scores[:k], rows[:k]
+            else:
+                yield self._with_ties(query, k, scores[k], allowed, exact=exact)
+
+    def _with_ties(
+        self,
+        query: Vector,
+        k: int,
+        least: np.float32,
+        allowed: NDArray[np.bool_] | None,
+        *,
+        exact: bool,
+    ) -> tuple[Scores, RowNumbers]:
+        """The rows, best first, whose score is ``least``, the k-th best one, or more."""
+        if not exact and not self.compares_all:
+            found = self._search(query[None], k, max(TIES, 4 * k), allowed, exact=False)
+            scores, rows = found[0][0], found[1][0]
+            tied = (rows >= 0) & (scores >= least)
+            return scores[tied], rows[tied]
+        near = are_near(query, self.vectors, float(least))
+        rows = np.flatnonzero(near if allowed is None else near & allowed)
+        scores = cosines(query[None], self.vectors, rows[None])[0]
+        order = np.lexsort((rows, -scores))
+        return scores[order], rows[order]
+
+    def _search(
+        self,
+        queries: Vectors,
+        k: int,
+        keep: int,
+        allowed: NDArray[np.bool_] | None,
+        *,
+        exact: bool,
+    ) -> tuple[Scores, RowNumbers]:
+        """The ``keep`` best rows of each query that were found where k are looked for."""
+        if exact or self.index is None or self.compares_all:
+            return exact_search(queries, self.vectors, keep, allowed, self.thresholds)
+        return approximate_search(
+            Layer(self.index.index, self.index.measured.effort),
+            queries,
+            self.vectors,
+            k,
+            allowed,
+            self.young,
+            self.thresholds,
+            keep,
+        )
+
+    def count_near(self, query: Vector, least: float, allowed: NDArray[np.bool_] | None) -> int:
+        """How many documents have an allowed row whose score for the query is ``least`` or more."""
+        close = are_near(query, self.vectors, least)
+        near = np.zeros(self.last_number + 1, dtype=np.bool_)
+        near[self.owners[close if allowed is None else close & allowed]] = True
+        return int(np.count_nonzero(near))
+
+    def by_document(self, scores: Scores, nearest: RowNumbers) -> list[tuple[float, int]]:
+        """Each document's first row of (m,) sorted ones, with its score; -1 ends the rows."""
+        rows = nearest[nearest >= 0]
+        first: dict[int, tuple[float, int]] = {}
+        for owner, score, row in zip(
+            self.owners[rows].tolist(), scores.tolist(), rows.tolist(), strict=False
+        ):
+            first.setdefault(owner, (score, row))
+        return list(first.values())
+
+
+TIES: Final = 1_024
+"""So many rows that an index proposes are looked at, at least, for those that tie."""
+
+VECTORS: Final = "vectors.f32"
+
+
+def generation_folder(folder: Path, generation: int) -> Path:
+    """Where a generation's vectors and index are."""
+    return folder / f"generations/{generation}"
+
+
+def load_rows(
+    folder: Path, snapshot: Snapshot, known: Rows | None, thresholds: Thresholds = DEFAULT
+) -> Rows:
+    """The rows of a snapshot: those known, with the blocks that changed since."""
+    generation = snapshot.generation()
+    if known is not None and known.generation != generation.number:
+        known = None
+    identity = known.identity if known else snapshot.identity(generation.number)
+    place = generation_folder(folder, generation.number)
+    owners, live = _owners(snapshot, generation, known)
+    index, stamp = (known.index, known.stamp) if known else read_index(place)
+    if index is not None and index.index.rows > generation.rows:
+        _log.warning("the sealed index in %s holds rows that do not exist: left out", place)
+        index = None
+    file = VectorFile(place / VECTORS, identity.dimension)
+    return Rows(
+        snapshot.sequence,
+        generation.number,
+        identity,
+        owners,
+        file.view(generation.rows, known.vectors if known else None),
+        live,
+        index,
+        stamp,
+        known.young if known and index else None,
+        thresholds,
+        known.distrusted if known else frozenset(),
+    )
+
+
+def _owners(
+    snapshot: Snapshot, generation: Generation, known: Rows | None
+) -> tuple[Owners, NDArray[np.bool_] | None]:
+    """The owner of each row, and which rows are owned.
+
+    Where rows only came, those that are known are not copied: a million of them take longer than
+    a search may.
+    """
+    blocks = snapshot.blocks(generation.number, known.sequence if known else -1)
+    held = np.empty(0, dtype=np.int32) if known is None else known.owners
+    if known is None or any(_differs(block, held) for block in blocks):
+        owners = _with_room(held, generation.rows)
+        _put_blocks(owners, blocks, 0)
+        live = owners != NOBODY
+        return owners, None if live.all() else live
+    owners = _extended(held, generation.rows)
+    _put_blocks(owners, blocks, len(held))
+    return owners, _live(owners, len(held), known.live)
+
+
+def _differs(block: Block, held: Owners) -> bool:
+    """Whether a row that is known has another owner now."""
+    known = held[block.number * BLOCK_ROWS :][: len(block.owners)]
+    return not np.array_equal(known, block.owners[: len(known)])
+
+
+def _put_blocks(owners: Owners, blocks: Iterable[Block], first: int) -> None:
+    """Write the owners of rows from ``first`` on."""
+    for block in blocks:
+        start = block.number * BLOCK_ROWS
+        new = max(first - start, 0)
+        owners[start + new : start + len(block.owners)] = block.owners[new:]
+
+
+def _live(
+    owners: Owners, known_rows: int, known: NDArray[np.bool_] | None
+) -> NDArray[np.bool_] | None:
+    """Which rows are owned, given which of the first rows are; None for all."""
+    new = owners[known_rows:] != NOBODY
+    if known is None and new.all():
+        return None
+    live = _extended(np.ones(known_rows, np.bool_) if known is None else known, len(owners))
+    live[known_rows:] = new
+    return live
+
+
+def _extended(held: NDArray[_Item], size: int) -> NDArray[_Item]:
+    """``held`` with more behind it, in the same memory if there is room.
+
+    What was held before stays as it is; only the last state may be extended.
+    """
+    room = held.base
+    if isinstance(room, np.ndarray) and len(room) >= size:
+        return room[:size]
+    return _with_room(held, size)
+
+
+def _with_room(held: NDArray[_Item], size: int) -> NDArray[_Item]:
+    """A copy with more behind it, and room for an eighth more."""
+    room = np.empty(size + max(size // 8, BLOCK_ROWS), held.dtype)
+    room[: len(held)] = held
+    return room[:size]
+
+
+def read_index(place: Path) -> tuple[Sealed | None, int]:
+    """The sealed index on disk, and what tells it from a later one."""
+    stamp = index_file.stamp(place)
+    return index_file.read(place, _log.warning), stamp

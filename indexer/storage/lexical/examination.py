@@ -1,0 +1,77 @@
+"""What the index of words on disk is worth, held against the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from indexer.errors import Damaged
+from indexer.storage.lexical.analyzer import Analyzer
+from indexer.storage.lexical.folder import IndexFolder
+from indexer.storage.lexical.index_sync import FOLDER
+from indexer.storage.lexical.inverted_index import InvertedIndex, Part
+from indexer.storage.lexical.segments import Terms
+from indexer.storage.lexical.snapshot import LexicalSnapshot
+from indexer.storage.lexical.state import STATE, State, read_state, require_of
+from indexer.storage.sqlite.snapshot import Snapshot
+from indexer.storage.sqlite.store import Store
+
+PROBES: Final = 512
+PROBE_WORDS: Final = 8
+"""So many documents are asked for, by so many of their words each, when an index is verified."""
+
+_ROUNDING: Final = 1e-9
+
+
+def examine(folder: Path, store: Store) -> tuple[str, list[str]]:
+    """What the index of words in a collection's folder is, and what is wrong with it."""
+    place = folder / FOLDER
+    if not (place / STATE).exists():
+        return "none: they are read from the store", []
+    while True:
+        state = read_state(place)
+        told, problems = _examine(place, store, state)
+        if not problems or read_state(place) == state:  # else it was written to meanwhile
+            return told, problems
+
+
+def _examine(place: Path, store: Store, state: State | None) -> tuple[str, list[str]]:
+    if state is None:
+        return "damaged", [f"{STATE} is not what was written"]
+    with store.reading() as snapshot:
+        try:
+            require_of(state, snapshot)
+            parts = IndexFolder(place).open(state)
+        except Damaged as error:
+            return "damaged", [str(error)]
+        problems = list(_differences(parts, state, snapshot))
+    if problems:
+        return "damaged", problems
+    held = sum(part.documents for part in parts)
+    return f"{state.language}, of {held} documents", []
+
+
+def _differences(parts: Sequence[Part], state: State, snapshot: Snapshot) -> Iterator[str]:
+    changed = [number for number, _ in snapshot.changed_after(state.sequence)]
+    outdated = np.array([*changed, *snapshot.deleted_after(state.sequence)], np.int64)
+    living = [part.without(outdated) for part in parts]
+    held, due = sum(p.documents for p in living), snapshot.counts().documents - len(changed)
+    if held != due:
+        yield f"it holds {held} documents, of which there should be {due}"
+    index = InvertedIndex(living, Terms(snapshot.instance))
+    yield from _wrong_scores(index, snapshot, set(changed))
+
+
+def _wrong_scores(index: InvertedIndex, snapshot: Snapshot, late: set[int]) -> Iterator[str]:
+    """A sample of documents is asked for by words of their own."""
+    words = LexicalSnapshot(Analyzer(snapshot.language), index)
+    drawn = np.random.default_rng(0).permutation(snapshot.last_number() + 1)[:PROBES].tolist()
+    for number, document in snapshot.documents(drawn).items():
+        bag = dict.fromkeys(words.analyzer.words(document.content)[:PROBE_WORDS], 1.0)
+        due = sum(words.shares(bag, document.content).values())
+        if number not in late and not np.isclose(words.score(bag, [number]), due, _ROUNDING, 0)[0]:
+            yield f"it scores {document.id!r} by its words otherwise than its text does"
+            return

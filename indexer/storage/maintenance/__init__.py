@@ -1,0 +1,1 @@
+"""Backups, and the check of all that a collection keeps."""

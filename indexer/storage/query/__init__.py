@@ -1,0 +1,1 @@
+"""Queries on one state of a collection. It writes nothing."""

@@ -1,0 +1,155 @@
+"""Which rows a search may return, and how many documents these are.
+
+Filters are kept as sets of rows, and counts as they are, as long as the collection does not change.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.filters import Filter
+from indexer.queries import Seen
+from indexer.storage.generation.row_table import Rows
+from indexer.storage.generation.row_writer import NOBODY
+from indexer.storage.sqlite.snapshot import Snapshot
+
+CACHE_BYTES: Final = 64_000_000
+
+_Key: TypeAlias = tuple[int, int, str]
+"""Sequence, generation, and the filter's text, since 1 equals true in Python but not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """What passes a filter: ``rows`` (rows,) bool, ``documents`` (numbers,) bool by number."""
+
+    rows: NDArray[np.bool_]
+    documents: NDArray[np.bool_]
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes."""
+        return self.rows.nbytes + self.documents.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """``rows`` (rows,) bool that a search may return, None for all; not to be written to.
+
+    ``total`` is how many documents these are, and the pages before have given.
+    """
+
+    rows: NDArray[np.bool_] | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How much a state of the store holds; ``newest`` is a bound on the numbers of documents."""
+
+    sequence: int
+    documents: int
+    chunks: int
+    newest: int
+
+
+class Selections:
+    """The rows that pass a filter; repeated filters are looked up. Safe to use from threads."""
+
+    def __init__(self, capacity_bytes: int = CACHE_BYTES) -> None:
+        self._capacity_bytes = capacity_bytes
+        self._lock = threading.Lock()
+        self._bytes = 0
+        self._kept: OrderedDict[_Key, Passing] = OrderedDict()
+        self._totals = Totals(-1, 0, 0, 0)
+
+    def totals(self, snapshot: Snapshot) -> Totals:
+        """How much there is; each search asks, and each commit has a sequence of its own."""
+        known = self._totals
+        if known.sequence != snapshot.sequence:
+            counts = snapshot.counts()
+            known = self._totals = Totals(
+                snapshot.sequence, counts.documents, counts.chunks, snapshot.last_number()
+            )
+        return known
+
+    def select(
+        self,
+        snapshot: Snapshot,
+        rows: Rows,
+        condition: Filter | None,
+        without: Sequence[int] = (),
+        seen: Seen | None = None,
+    ) -> Selection:
+        """The rows of documents that pass a filter, ``without`` some and those seen before."""
+        passing = None if condition is None else self._passing(snapshot, rows, condition)
+        totals = self.totals(snapshot)
+        newest = totals.newest
+        last = newest if seen is None else min(seen.last, newest)
+        chosen = rows.live if passing is None else passing.rows
+        hidden = [*without, *(seen.numbers if seen else ())]
+        if hidden or last < newest:
+            chosen = _narrowed(rows, chosen, hidden, last)
+        left = _count(snapshot, passing, hidden, last, totals)
+        return Selection(chosen, left + (len(seen.numbers) if seen else 0))
+
+    def _passing(self, snapshot: Snapshot, rows: Rows, condition: Filter) -> Passing:
+        key = (rows.sequence, rows.generation, repr(condition))
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        passing = _evaluate(snapshot, rows, condition)
+        with self._lock:
+            self._keep(key, passing)
+        return passing
+
+    def _keep(self, key: _Key, passing: Passing) -> None:
+        if key in self._kept or passing.nbytes > self._capacity_bytes:
+            return
+        self._kept[key] = passing
+        self._bytes += passing.nbytes
+        while self._bytes > self._capacity_bytes:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+
+
+def _evaluate(snapshot: Snapshot, rows: Rows, condition: Filter) -> Passing:
+    size = max(rows.last_number, snapshot.last_number()) + 2  # the last stands for no document
+    documents = snapshot.matching(condition, size)
+    owned = np.zeros(size, dtype=np.bool_)
+    owned[rows.owners] = True
+    owned[NOBODY] = False
+    documents &= owned
+    return Passing(documents[rows.owners], documents)
+
+
+def _narrowed(
+    rows: Rows, chosen: NDArray[np.bool_] | None, hidden: Sequence[int], last: int
+) -> NDArray[np.bool_]:
+    """The chosen rows, less those of hidden documents and of those that came after the last."""
+    numbers = np.array(hidden, dtype=np.int64)
+    shown = np.ones(max(rows.last_number, last, *hidden, 0) + 2, dtype=np.bool_)
+    shown[numbers] = False
+    shown[last + 1 :] = False  # the last of them stands for no document
+    left: NDArray[np.bool_] = shown[rows.owners]
+    return left if chosen is None else left & chosen
+
+
+def _count(
+    snapshot: Snapshot, passing: Passing | None, hidden: Sequence[int], last: int, totals: Totals
+) -> int:
+    """How many documents up to the last pass, less those that are hidden."""
+    if passing is None and not hidden and last >= totals.newest:
+        return totals.documents
+    out = np.unique(np.array([number for number in hidden if number <= last], dtype=np.int64))
+    if passing is not None:
+        return int(np.count_nonzero(passing.documents[: last + 1]) - passing.documents[out].sum())
+    later = snapshot.count_after(last) if last < totals.newest else 0
+    return totals.documents - later - snapshot.count_of(out.tolist())

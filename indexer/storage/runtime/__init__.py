@@ -1,0 +1,1 @@
+"""Processes, locks and files, whatever they are used for. It knows no collection."""

@@ -1,0 +1,85 @@
+"""Lines of the store as objects, and their checksums."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.documents import Chunk
+from indexer.errors import Damaged
+
+Owners = NDArray[np.int32]
+"""(rows,) int32: the number of the document that a row belongs to, -1 for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """All vectors of one model."""
+
+    number: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much there is."""
+
+    documents: int
+    chunks: int
+    truncated: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """What is known of a stored document before it is replaced."""
+
+    number: int
+    content_hash: bytes
+    metadata: str
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A row's chunk and the number of the document it is of."""
+
+    row: int
+    document: int
+    chunk: Chunk
+
+
+_CHUNK: Final = struct.Struct("<6q")
+
+
+def checksum_of(line: Sequence[int]) -> int:
+    """The CRC-32 of a chunk: its generation, row, document, position, start and end."""
+    return zlib.crc32(_CHUNK.pack(*line))
+
+
+def stored_chunk(row: int, document: int, position: int, start: int, end: int) -> StoredChunk:
+    """The chunk of a line of the store; raises Damaged if it is not one."""
+    fields = (row, document, position, start, end)
+    if set(map(type, fields)) != {int}:
+        raise Damaged(f"the chunk of row {row} is not what was stored: see `bearing verify`")
+    return StoredChunk(row, document, Chunk(position, start, end))
+
+
+def chunk_line(generation: int, stored: StoredChunk) -> tuple[int, ...]:
+    """The line of the store that holds a chunk, without its checksum."""
+    chunk = stored.chunk
+    return generation, stored.row, stored.document, chunk.position, chunk.start, chunk.end
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """BLOCK_ROWS rows, or fewer in the last: their owners and the CRC-32 of their vectors."""
+
+    number: int
+    checksum: int
+    owners: Owners

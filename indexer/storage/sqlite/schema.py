@@ -1,0 +1,37 @@
+"""The tables of the store."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FORMAT: Final = 2
+
+SCHEMA: Final = """
+CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE traits(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE generations(
+    generation INTEGER PRIMARY KEY, identity TEXT NOT NULL, rows INTEGER NOT NULL);
+CREATE TABLE documents(
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, hash BLOB NOT NULL,
+    truncated INTEGER NOT NULL, changed INTEGER NOT NULL,
+    title TEXT, metadata TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX documents_by_change ON documents(changed);
+CREATE TABLE deletions(document INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);
+CREATE INDEX deletions_by_sequence ON deletions(sequence);
+CREATE TABLE chunks(
+    generation INTEGER NOT NULL, row INTEGER NOT NULL, document INTEGER NOT NULL,
+    position INTEGER NOT NULL, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    checksum INTEGER NOT NULL, PRIMARY KEY(generation, row)) WITHOUT ROWID;
+CREATE INDEX chunks_of_document ON chunks(document, generation, row);
+CREATE TABLE blocks(
+    generation INTEGER NOT NULL, block INTEGER NOT NULL, sequence INTEGER NOT NULL,
+    checksum INTEGER NOT NULL, owners BLOB NOT NULL,
+    PRIMARY KEY(generation, block)) WITHOUT ROWID;
+CREATE INDEX blocks_by_sequence ON blocks(generation, sequence);
+CREATE TABLE drafts(
+    document INTEGER PRIMARY KEY, hash BLOB NOT NULL, truncated INTEGER NOT NULL);
+CREATE TABLE fields(field INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE facets(
+    field INTEGER NOT NULL, kind INTEGER NOT NULL, value NOT NULL, document INTEGER NOT NULL,
+    PRIMARY KEY(field, kind, value, document)) WITHOUT ROWID;
+"""

@@ -1,0 +1,302 @@
+"""One state of the store, read in one transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from indexer.documents import Document
+from indexer.embedding.embedder import Identity
+from indexer.errors import Damaged
+from indexer.index_choice import Language
+from indexer.storage.sqlite.filtering import FacetQueries
+from indexer.storage.sqlite.identities import essence_of
+from indexer.storage.sqlite.records import (
+    Block,
+    Counts,
+    Generation,
+    Owners,
+    StoredChunk,
+    StoredDocument,
+    stored_chunk,
+)
+from indexer.storage.sqlite.translation import translated_errors
+
+_DECODER: Final = json.JSONDecoder()
+_COPY_PAGES: Final = 1_024
+
+
+class Snapshot(FacetQueries):
+    """One state of the store, read in one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.sequence = self._fact("sequence")
+
+    def _fact(self, name: str) -> int:
+        return int(self._only("SELECT value FROM facts WHERE name = ?", name))
+
+    def _only(self, query: str, parameter: str | int) -> Any:  # noqa: ANN401 - as SQLite has it
+        """The one value that there always is."""
+        row = self._connection.execute(query, (parameter,)).fetchone()
+        if row is None:
+            raise Damaged(f"{self._path} lacks its {parameter!r}: restore it from a backup")
+        return row[0]
+
+    def select(self, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """Lines of the tables as they are, one by one, for those who check them."""
+        return self._connection.execute(query, parameters)
+
+    def copy_to(self, path: Path, tell: Callable[[int, int], None]) -> None:
+        """Write this state to a new file, however much is written meanwhile.
+
+        ``tell`` hears of the pages done and of all pages. The copy is not made durable.
+        """
+        with (
+            translated_errors(path),
+            closing(sqlite3.connect(path, isolation_level=None)) as target,
+        ):
+            target.execute("PRAGMA journal_mode = OFF")
+            target.execute("PRAGMA synchronous = OFF")
+            self._connection.backup(
+                target,
+                pages=_COPY_PAGES,
+                progress=lambda _, left, total: tell(total - left, total),
+            )
+
+    def counts(self) -> Counts:
+        """How many documents, chunks, and documents with a truncated text there are."""
+        return Counts(self._fact("documents"), self._fact("chunks"), self._fact("truncated"))
+
+    def generation(self) -> Generation:
+        """The generation that is searched."""
+        number = self._fact("generation")
+        rows = self._only("SELECT rows FROM generations WHERE generation = ?", number)
+        return Generation(number, int(rows))
+
+    def identity(self, generation: int) -> Identity:
+        """The model of a generation."""
+        encoded = self._only("SELECT identity FROM generations WHERE generation = ?", generation)
+        try:
+            identity = Identity.decode(encoded)
+            return replace(identity, essence=self._essence(identity.setup))
+        except (ValueError, TypeError, KeyError) as error:
+            raise Damaged(
+                f"{self._path} says nothing readable of its model: restore it from a backup"
+            ) from error
+
+    def _essence(self, setup: str) -> str:
+        """That of a model's set-up; "" where it was written before there was one."""
+        known = "SELECT value FROM traits WHERE name = ?"
+        row = self._connection.execute(known, (essence_of(setup),)).fetchone()
+        return str(row[0]) if row else ""
+
+    @property
+    def instance(self) -> str:
+        """What tells this store from all others."""
+        return str(self._only("SELECT value FROM traits WHERE name = ?", "instance"))
+
+    @property
+    def language(self) -> Language:
+        """The language of its documents' words."""
+        name = self._only("SELECT value FROM traits WHERE name = ?", "language")
+        try:
+            return Language(name)
+        except ValueError as error:
+            raise Damaged(
+                f"{self._path} names a language {name!r} that is none: restore it from a backup"
+            ) from error
+
+    @property
+    def forgotten(self) -> int:
+        """The sequence up to which nothing is known any more of deleted documents."""
+        return self._fact("forgotten")
+
+    def changed_after(self, sequence: int) -> list[tuple[int, int]]:
+        """Number and sequence of the documents whose content changed after a sequence."""
+        return self._connection.execute(
+            "SELECT number, changed FROM documents WHERE changed > ?", (sequence,)
+        ).fetchall()
+
+    def count_changed(self, sequence: int) -> int:
+        """How many documents' content changed after a sequence."""
+        counted = "SELECT count(*) FROM documents WHERE changed > ?"
+        return int(self._connection.execute(counted, (sequence,)).fetchone()[0])
+
+    def next_changed(
+        self, sequence: int, number: int, limit: int
+    ) -> list[tuple[int, int, Document]]:
+        """The next changed documents in order of sequence and number, after such a pair."""
+        rows = self._connection.execute(
+            "SELECT number, id, title, metadata, text, changed FROM documents"
+            " WHERE (changed, number) > (?, ?) ORDER BY changed, number LIMIT ?",
+            (sequence, number, limit),
+        )
+        return [(row[5], row[0], _document(row[:5])) for row in rows]
+
+    def deleted_after(self, sequence: int) -> list[int]:
+        """The numbers of the documents that were deleted after a sequence."""
+        rows = self._connection.execute(
+            "SELECT document FROM deletions WHERE sequence > ?", (sequence,)
+        )
+        return [row[0] for row in rows]
+
+    def count_late(self, sequence: int, most: int) -> int:
+        """How many documents changed or were deleted after a sequence, counted up to a bound."""
+        row = self._connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM documents WHERE changed > :sequence"
+            " UNION ALL SELECT 1 FROM deletions WHERE sequence > :sequence LIMIT :most)",
+            {"sequence": sequence, "most": most},
+        ).fetchone()
+        return int(row[0])
+
+    def generations(self) -> list[int]:
+        """The one that is searched, and one that is being filled."""
+        return [row[0] for row in self._connection.execute("SELECT generation FROM generations")]
+
+    def undrafted_after(self, number: int, limit: int) -> list[tuple[int, Document]]:
+        """The next documents by number whose present content the draft generation lacks."""
+        rows = self._connection.execute(
+            "SELECT number, id, title, metadata, text FROM documents"
+            " LEFT JOIN drafts ON drafts.document = number"
+            " WHERE number > ? AND drafts.hash IS NOT documents.hash ORDER BY number LIMIT ?",
+            (number, limit),
+        )
+        return [(row[0], _document(row)) for row in rows]
+
+    def owners(self, generation: int, rows: int) -> Owners:
+        """(rows,) int32: the owner of every row, by the chunks that are recorded."""
+        owners = np.full(rows, -1, dtype=np.int32)
+        found = self._connection.execute(
+            "SELECT row, document FROM chunks WHERE generation = ?", (generation,)
+        )
+        while part := found.fetchmany(65_536):
+            pairs = np.array(part, dtype=np.int64)
+            owners[pairs[:, 0]] = pairs[:, 1]
+        return owners
+
+    def last_number(self) -> int:
+        """A bound on the numbers of documents: none is larger."""
+        row = self._connection.execute("SELECT max(number) FROM documents").fetchone()
+        return int(row[0] or 0)
+
+    def count_after(self, number: int) -> int:
+        """How many documents have a larger number."""
+        row = self._connection.execute("SELECT count(*) FROM documents WHERE number > ?", (number,))
+        return int(row.fetchone()[0])
+
+    def count_of(self, numbers: Sequence[int]) -> int:
+        """How many of these different numbers are of documents."""
+        if not numbers:
+            return 0
+        row = self._connection.execute(
+            "SELECT count(*) FROM documents WHERE number IN (SELECT value FROM json_each(?))",
+            (json.dumps(numbers),),
+        )
+        return int(row.fetchone()[0])
+
+    def blocks(self, generation: int, since: int = -1) -> list[Block]:
+        """The blocks of rows that changed after a sequence."""
+        rows = self._connection.execute(
+            "SELECT block, checksum, owners FROM blocks WHERE generation = ? AND sequence > ?",
+            (generation, since),
+        )
+        return [Block(n, checksum, np.frombuffer(owners, "<i4")) for n, checksum, owners in rows]
+
+    def stored(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
+        """What is stored under those of these ids that exist."""
+        rows = self._connection.execute(
+            "SELECT id, number, hash, metadata, truncated FROM documents"
+            " WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(ids)),),
+        )
+        return {id: StoredDocument(n, h, m, bool(t)) for id, n, h, m, t in rows}
+
+    def documents(self, numbers: Iterable[int]) -> dict[int, Document]:
+        """The documents of these numbers that exist."""
+        rows = self._connection.execute(
+            "SELECT number, id, title, metadata, text FROM documents"
+            " WHERE number IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(numbers)),),
+        )
+        return {row[0]: _document(row) for row in rows}
+
+    def ids_of(self, numbers: Iterable[int]) -> dict[int, str]:
+        """The ids of those of these documents that exist."""
+        found = self._connection.execute(
+            "SELECT number, id FROM documents WHERE number IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(numbers)),),
+        )
+        return dict(found.fetchall())
+
+    def ids(self) -> list[tuple[int, str]]:
+        """Number and id of every document."""
+        return self._connection.execute("SELECT number, id FROM documents").fetchall()
+
+    def documents_after(self, number: int, limit: int) -> list[tuple[int, Document]]:
+        """The next documents by number."""
+        rows = self._connection.execute(
+            "SELECT number, id, title, metadata, text FROM documents"
+            " WHERE number > ? ORDER BY number LIMIT ?",
+            (number, limit),
+        )
+        return [(row[0], _document(row)) for row in rows]
+
+    def passages(
+        self, generation: int, rows: Iterable[int]
+    ) -> dict[int, tuple[StoredChunk, Document]]:
+        """The chunks of those of these rows that exist, each with its document."""
+        found = self._connection.execute(
+            'SELECT row, document, position, "start", "end", number, id, title, metadata, text'
+            " FROM chunks JOIN documents ON number = document"
+            " WHERE generation = ? AND row IN (SELECT value FROM json_each(?))",
+            (generation, json.dumps(list(rows))),
+        )
+        return {line[0]: (stored_chunk(*line[:5]), _document(line[5:])) for line in found}
+
+    def chunks_of(self, generation: int, numbers: Iterable[int]) -> list[StoredChunk]:
+        """The chunks of these documents, by document and row."""
+        # the + keeps SQLite from reading the whole generation, which it would think cheaper
+        found = self._connection.execute(
+            'SELECT row, document, position, "start", "end" FROM chunks'
+            " WHERE document IN (SELECT value FROM json_each(?)) AND +generation = ?"
+            " ORDER BY document, row",
+            (json.dumps(list(numbers)), generation),
+        )
+        return [stored_chunk(*line) for line in found]
+
+    def rows_of(self, generation: int, numbers: Iterable[int]) -> list[tuple[int, int]]:
+        """Document and row of each chunk of these documents."""
+        found = self._connection.execute(
+            "SELECT document, row FROM chunks"
+            " WHERE document IN (SELECT value FROM json_each(?)) AND generation = ?",
+            (json.dumps(list(numbers)), generation),
+        )
+        return found.fetchall()
+
+
+def _decoded(metadata: str) -> Any:  # noqa: ANN401 - what JSON holds
+    """What ``encode_metadata`` gave; json.loads takes five times as long for a short one."""
+    held, end = _DECODER.raw_decode(metadata)
+    if end != len(metadata):
+        raise ValueError(f"it goes on after {end} characters")
+    return held
+
+
+def _document(row: tuple[int, str, str | None, str, str]) -> Document:
+    number, id, title, metadata, text = row
+    if not isinstance(id, str) or not isinstance(text, str):
+        raise Damaged(f"document number {number} is not what was stored: see `bearing verify`")
+    try:
+        return Document.stored(id, text, title, _decoded(metadata))
+    except (ValueError, TypeError) as error:
+        raise Damaged(f"the metadata of document {id!r} is not what was stored: see verify") from (
+            error
+        )

@@ -1,0 +1,179 @@
+"""The truth of a collection: documents, chunks, rows and metadata in SQLite.
+
+A reader works in one read transaction (:class:`Snapshot`), a writer in one write transaction
+(:class:`Transaction`); each commit raises the sequence by one, and every block of rows carries
+the sequence that changed it last, so that whoever keeps rows in memory reads only what changed.
+
+Tables: ``facts`` (counters), ``traits`` (what stays as it was made), ``generations`` (a model and
+its committed rows), ``documents`` (each with the sequence that changed its content last),
+``deletions`` (the numbers of those that are gone, so that what is derived can follow), ``chunks``
+(row -> document and characters, with a checksum, since nothing else would tell a wrong one),
+``blocks`` (4096 rows each: the owner of every row, -1 for none, and the checksum of their
+vectors), ``fields`` and ``facets`` (metadata, one line a value, for filters).
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from indexer.embedding.embedder import Identity
+from indexer.errors import BearingError, Damaged, NotFound, StorageFailed
+from indexer.index_choice import Language
+from indexer.storage.sqlite.identities import write_generation
+from indexer.storage.sqlite.schema import FORMAT, SCHEMA
+from indexer.storage.sqlite.snapshot import Snapshot
+from indexer.storage.sqlite.transaction import Transaction
+from indexer.storage.sqlite.translation import translated_errors
+
+BUSY_SECONDS: Final = 30.0
+MAPPED_BYTES: Final = 2**31
+
+
+class Store:
+    """The SQLite file of a collection; safe to use from several threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise NotFound(f"{path} does not exist")
+        self._path = path
+        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._closed = False
+        with translated_errors(path):
+            version = self._version()
+        if version != FORMAT:
+            raise Damaged(f"{path} has format {version}; this version of Bearing reads {FORMAT}")
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @classmethod
+    def create(cls, path: Path, identity: Identity, language: Language) -> None:
+        """Make a store without documents, durably."""
+        with translated_errors(path):
+            connection = _connect(path)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
+                connection.execute("BEGIN")
+                counters = ("sequence", "documents", "chunks", "truncated", "forgotten")
+                facts = [("generation", 1), *((name, 0) for name in counters)]
+                connection.executemany("INSERT INTO facts VALUES (?, ?)", facts)
+                traits = [("instance", uuid.uuid4().hex), ("language", str(language))]
+                connection.executemany("INSERT INTO traits VALUES (?, ?)", traits)
+                write_generation(connection, 1, identity)
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
+
+    def close(self) -> None:
+        """Close idle connections; those in use are closed when they are done."""
+        self._closed = True
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Snapshot]:
+        """One state of the store."""
+        with translated_errors(self._path), self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield Snapshot(connection)
+            finally:
+                if connection.in_transaction:  # some errors have ended it already
+                    connection.execute("ROLLBACK")
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """A write transaction, committed durably at its end or not at all."""
+        with translated_errors(self._path), self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield Transaction(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def vacuum(self) -> bool:
+        """Write the store anew without what was deleted; whether nothing of it is left in the log.
+
+        It is left there while a reader is in the middle of a search: call again later.
+        """
+        with translated_errors(self._path), self._connection() as connection:
+            connection.execute("VACUUM")
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            return not busy
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        if self._closed:
+            raise NotFound(f"collection {self._path.parent.name!r} was closed or deleted")
+        try:
+            connection = self._idle.get_nowait()
+        except queue.Empty:
+            connection = _connect(self._path)
+        try:
+            yield connection
+        except BearingError:
+            self._give_back(connection)
+            raise
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(connection)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if self._closed or isinstance(connection, _Immutable):
+            connection.close()
+        else:
+            self._idle.put(connection)
+
+    def _version(self) -> int:
+        with self._connection() as connection:
+            return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+class _Immutable(sqlite3.Connection):
+    """A connection that takes no note of what others write: for one transaction only."""
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    uri, kind = path.absolute().as_uri(), sqlite3.Connection
+    if not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        uri, kind = _read_only(path, uri)
+    connection = sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=kind,
+    )
+    connection.execute("PRAGMA synchronous = FULL")  # in WAL mode: fsync at every commit
+    connection.execute("PRAGMA temp_store = MEMORY")
+    # pages come from the system's cache without a copy: a hit's texts cost a third as much
+    connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
+    connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
+    return connection
+
+
+def _read_only(path: Path, uri: str) -> tuple[str, type[sqlite3.Connection]]:
+    """How to open a store in a folder where SQLite cannot put the memory that processes share."""
+    if not path.with_name(f"{path.name}-wal").exists():
+        return f"{uri}?immutable=1", _Immutable
+    if not path.with_name(f"{path.name}-shm").exists():
+        raise StorageFailed(
+            f"{path} was not closed, and its folder cannot be written to: "
+            "open it once where it can be"
+        )
+    return f"{uri}?mode=ro", sqlite3.Connection

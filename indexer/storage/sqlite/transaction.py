@@ -1,0 +1,256 @@
+"""One write to the store, committed as a whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import numpy as np
+
+from indexer.documents import Document, encode_metadata
+from indexer.embedding.embedder import Identity
+from indexer.filters import Metadata
+from indexer.storage.sqlite.facets import facet_lines
+from indexer.storage.sqlite.identities import write_generation
+from indexer.storage.sqlite.records import (
+    Block,
+    Generation,
+    StoredChunk,
+    StoredDocument,
+    checksum_of,
+    chunk_line,
+)
+from indexer.storage.sqlite.snapshot import Snapshot
+
+
+class Transaction(Snapshot):
+    """A write transaction: what it changes exists once the store has committed it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self._fields: dict[str, int] = {}
+
+    def advance(self, generation: int, rows: int) -> int:
+        """Count a commit and the generation's rows; the new sequence."""
+        self.sequence += 1
+        self._connection.execute(
+            "UPDATE facts SET value = ? WHERE name = 'sequence'", (self.sequence,)
+        )
+        self._connection.execute(
+            "UPDATE generations SET rows = ? WHERE generation = ?", (rows, generation)
+        )
+        return self.sequence
+
+    def draft(self, identity: Identity) -> Generation:
+        """The generation that is being filled for a model, begun if there is none.
+
+        One that was begun for another model is dropped.
+        """
+        row = self._connection.execute(
+            "SELECT generation, rows FROM generations WHERE generation > ?",
+            (self._fact("generation"),),
+        ).fetchone()
+        if row is not None and self.identity(row[0]).made(identity.mark):
+            return Generation(row[0], row[1])
+        if row is not None:
+            self._drop_generation(row[0])
+        self._connection.execute("DELETE FROM drafts")
+        number = self._connection.execute("SELECT max(generation) FROM generations").fetchone()[0]
+        number = max(number, row[0] if row else 0) + 1
+        write_generation(self._connection, number, identity)
+        return Generation(number, 0)
+
+    def undraft(self, generation: int, numbers: Iterable[int]) -> None:
+        """Forget what was drafted of documents, so that they can be drafted again."""
+        gone = [(number, generation) for number in numbers]
+        self._connection.executemany(
+            "DELETE FROM chunks WHERE document = ? AND generation = ?", gone
+        )
+
+    def extend_draft(
+        self,
+        generation: Generation,
+        chunks: Sequence[StoredChunk],
+        drafted: Iterable[tuple[int, bytes, bool]],
+    ) -> None:
+        """Record chunks behind a draft's rows, and which content (number, hash) they are of."""
+        self.add_chunks(generation.number, chunks)
+        self._connection.execute(
+            "UPDATE generations SET rows = ? WHERE generation = ?",
+            (generation.rows + len(chunks), generation.number),
+        )
+        self._connection.executemany("INSERT OR REPLACE INTO drafts VALUES (?, ?, ?)", drafted)
+
+    def adopt(self, generation: int) -> None:
+        """Let a draft be the generation that is searched, and drop the one before it."""
+        before = self._fact("generation")
+        self._connection.execute(
+            "UPDATE facts SET value = ? WHERE name = 'generation'", (generation,)
+        )
+        self._connection.execute(
+            "UPDATE documents SET truncated = drafts.truncated FROM drafts"
+            " WHERE drafts.document = number AND documents.truncated != drafts.truncated"
+        )
+        for name, counted in (
+            ("chunks", "SELECT count(*) FROM chunks WHERE generation = :generation"),
+            ("truncated", "SELECT count(*) FROM documents WHERE truncated"),
+        ):
+            self._connection.execute(
+                f"UPDATE facts SET value = ({counted}) WHERE name = :name",  # noqa: S608 - ours
+                {"generation": generation, "name": name},
+            )
+        self._drop_generation(before)
+        self._connection.execute("DELETE FROM drafts")
+
+    def _drop_generation(self, generation: int) -> None:
+        for table in ("chunks", "blocks", "generations"):
+            self._connection.execute(f"DELETE FROM {table} WHERE generation = ?", (generation,))  # noqa: S608
+
+    def count(self, documents: int = 0, chunks: int = 0, truncated: int = 0) -> None:
+        """Add to the counters."""
+        self._connection.executemany(
+            "UPDATE facts SET value = value + ? WHERE name = ?",
+            [(documents, "documents"), (chunks, "chunks"), (truncated, "truncated")],
+        )
+
+    def insert(self, documents: Sequence[tuple[Document, bool]]) -> list[int]:
+        """The numbers of new documents, each given with whether its text was truncated."""
+        first = 1 + max(self._last_given(), self.last_number())
+        numbers = list(range(first, first + len(documents)))
+        self._connection.executemany(
+            "INSERT INTO documents(hash, truncated, title, metadata, text, changed, number, id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (*_columns(document, truncated), self.sequence, number, document.id)
+                for number, (document, truncated) in zip(numbers, documents, strict=True)
+            ],
+        )
+        self._add_facets(zip(numbers, (one.metadata for one, _ in documents), strict=True))
+        return numbers
+
+    def _last_given(self) -> int:
+        """The largest number that a document ever had."""
+        row = self._connection.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'documents'"
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def replace(self, documents: Sequence[tuple[StoredDocument, Document, bool]]) -> None:
+        """Put documents in place of those that have their ids."""
+        self._connection.executemany(
+            "UPDATE documents SET hash = ?, truncated = ?, title = ?, metadata = ?, text = ?,"
+            " changed = ? WHERE number = ?",
+            [
+                (*_columns(document, truncated), self.sequence, old.number)
+                for old, document, truncated in documents
+            ],
+        )
+        self._replace_facets((old, document.metadata) for old, document, _ in documents)
+
+    def amend(self, documents: Sequence[tuple[StoredDocument, Metadata]]) -> None:
+        """Put metadata in place of documents' metadata."""
+        self._connection.executemany(
+            "UPDATE documents SET metadata = ? WHERE number = ?",
+            [(encode_metadata(metadata), old.number) for old, metadata in documents],
+        )
+        self._replace_facets(documents)
+
+    def remove(self, documents: Sequence[StoredDocument]) -> None:
+        """Delete documents, without their chunks."""
+        self._connection.executemany(
+            "DELETE FROM documents WHERE number = ?", [(old.number,) for old in documents]
+        )
+        self._connection.executemany(
+            "INSERT INTO deletions VALUES (?, ?)",
+            [(old.number, self.sequence) for old in documents],
+        )
+        self._drop_facets(documents)
+
+    def forget_deletions(self, sequence: int) -> None:
+        """Keep no number of a document that was deleted up to a sequence."""
+        self._connection.execute("DELETE FROM deletions WHERE sequence <= ?", (sequence,))
+        self._connection.execute(
+            "UPDATE facts SET value = max(value, ?) WHERE name = 'forgotten'", (sequence,)
+        )
+
+    def add_chunks(self, generation: int, chunks: Iterable[StoredChunk]) -> None:
+        """Record the chunks of rows."""
+        self._connection.executemany(
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(*line, checksum_of(line)) for line in map(partial(chunk_line, generation), chunks)],
+        )
+
+    def drop_chunks(self, numbers: Iterable[int]) -> None:
+        """Forget the chunks of documents, in every generation, and that they were drafted."""
+        gone = [(number,) for number in numbers]
+        self._connection.executemany("DELETE FROM chunks WHERE document = ?", gone)
+        self._connection.executemany("DELETE FROM drafts WHERE document = ?", gone)
+
+    def block(self, generation: int, number: int) -> Block | None:
+        """One block of rows, if it exists."""
+        row = self._connection.execute(
+            "SELECT checksum, owners FROM blocks WHERE generation = ? AND block = ?",
+            (generation, number),
+        ).fetchone()
+        return row and Block(number, row[0], np.frombuffer(row[1], "<i4"))
+
+    def write_block(self, generation: int, block: Block) -> None:
+        """Put a block of rows; it carries the sequence of this transaction."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)",
+            (
+                generation,
+                block.number,
+                self.sequence,
+                block.checksum,
+                block.owners.astype("<i4").tobytes(),
+            ),
+        )
+
+    def _field(self, name: str) -> int:
+        if name not in self._fields:
+            self._connection.execute("INSERT OR IGNORE INTO fields(name) VALUES (?)", (name,))
+            row = self._connection.execute(
+                "SELECT field FROM fields WHERE name = ?", (name,)
+            ).fetchone()
+            self._fields[name] = row[0]
+        return self._fields[name]
+
+    def _add_facets(self, documents: Iterable[tuple[int, Metadata]]) -> None:
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO facets VALUES (?, ?, ?, ?)",
+            [
+                (self._field(name), kind, value, number)
+                for number, metadata in documents
+                for name, held in metadata.items()
+                for kind, value in facet_lines(held)
+            ],
+        )
+
+    def _drop_facets(self, documents: Iterable[StoredDocument]) -> None:
+        self._connection.executemany(
+            "DELETE FROM facets WHERE field = ? AND kind = ? AND value = ? AND document = ?",
+            [
+                (self._field(name), kind, value, old.number)
+                for old in documents
+                for name, held in json.loads(old.metadata).items()
+                for kind, value in facet_lines(held)
+            ],
+        )
+
+    def _replace_facets(self, documents: Iterable[tuple[StoredDocument, Metadata]]) -> None:
+        changed = [
+            (old, metadata)
+            for old, metadata in documents
+            if old.metadata != encode_metadata(metadata)
+        ]
+        self._drop_facets(old for old, _ in changed)
+        self._add_facets((old.number, metadata) for old, metadata in changed)
+
+
+def _columns(document: Document, truncated: bool) -> tuple[object, ...]:
+    """What a line of ``documents`` holds beside number and id."""
+    metadata = encode_metadata(document.metadata)
+    return document.content_hash, truncated, document.title, metadata, document.text

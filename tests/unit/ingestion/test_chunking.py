@@ -1,0 +1,135 @@
+"""Where documents are cut, in words that a reader can check by eye."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from indexer.documents import Chunk, Document
+from indexer.embedding.embedder import Role, Tokens
+from indexer.embedding.hashing_engine import HashingTokenizer
+from indexer.ingestion.chunking import Heading, chunk, chunk_content, fits, heading
+
+
+def tokens_of(document: Document) -> Tokens:
+    """Words and marks, a token each."""
+    return HashingTokenizer().tokenize([document.content], Role.DOCUMENT)[0]
+
+
+def characters_of(document: Document) -> Tokens:
+    """A token for every character, as of a language without spaces."""
+    count = len(document.content)
+    spans = np.stack([np.arange(count), np.arange(count) + 1], axis=1).astype(np.int32)
+    return Tokens(np.zeros(count, np.int32), spans, truncated=False)
+
+
+def texts(document: Document, room: int, tokens: Tokens | None = None) -> list[str]:
+    """The text of each chunk."""
+    tokens = tokens_of(document) if tokens is None else tokens
+    return [document.text[c.start : c.end] for c in chunk(document, tokens, room)]
+
+
+def test_a_document_that_fits_is_one_chunk_over_its_whole_text():
+    """White space at its ends is kept: what is embedded is exactly the document's content."""
+    document = Document("a", "  Two words.  ", "Title")
+    assert chunk(document, tokens_of(document), 4) == (Chunk(0, 0, 14),)
+    assert heading(document, tokens_of(document), 4) == Heading("Title ", 1, cut=False)
+
+
+def test_a_document_one_token_too_long_is_cut():
+    """The room is exact."""
+    document = Document("a", "one two three four five")
+    assert fits(tokens_of(document), 5)
+    assert not fits(tokens_of(document), 4)
+    assert texts(document, 4) == ["one two three four", "five"]
+
+
+def test_an_empty_document_is_one_empty_chunk():
+    """There is always a chunk, so there is always a vector."""
+    assert chunk(Document("a", ""), tokens_of(Document("a", "")), 4) == (Chunk(0, 0, 0),)
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("a b c.\n\nd e. f g", "a b c."),
+        ("a b c. d\ne f g h", "a b c."),
+        ("a b c\nd e f g h", "a b c"),
+        ("a b c d e.f g h", "a b c d"),
+        ('a b "c!" d e f g h', 'a b "c!"'),
+        ("a b c\r\n\r\nd. e f g", "a b c"),
+    ],
+)
+def test_a_cut_is_at_the_best_pause_of_the_second_half(text, first):
+    """A paragraph's end goes before a sentence's, a sentence's before a line's, then a word's."""
+    assert texts(Document("a", text), 6)[0] == first
+
+
+def test_sentences_of_languages_without_spaces_end_at_their_own_stops():
+    """An ideographic full stop ends a sentence with nothing behind it."""
+    document = Document("a", "今天天气好。我们去公园。")
+    assert texts(document, 8, characters_of(document)) == ["今天天气好。", "我们去公园。"]
+
+
+def test_a_cut_keeps_an_emoji_and_a_letter_with_its_accent_whole():
+    """A family of emoji is joined characters; an accent may be a character of its own."""
+    family, accented = "👩‍👩‍👧", "e\u0301"
+    document = Document("a", f"{family}{family} {accented}{accented}")
+    for passage in texts(document, 7, characters_of(document)):
+        assert passage.startswith((family, accented))
+        assert passage.endswith((family, accented))
+
+
+def test_a_chunk_repeats_the_last_sentence_of_the_one_before_if_it_is_short():
+    """The overlap is at most a tenth of the room, and begins at a sentence."""
+    sentences = " ".join(f"This is sentence number {i}." for i in range(40))
+    document = Document("a", sentences)
+    passages = texts(document, 60)
+    assert all(passage.startswith("This is") for passage in passages)
+    for before, after in itertools.pairwise(passages):
+        assert before.endswith(after[: after.index(".") + 1])
+
+
+def test_nothing_is_repeated_after_a_paragraph():
+    """What comes after a blank line is a new thought."""
+    assert texts(Document("a", "a b c d. e f.\n\ng h i j k."), 12) == [
+        "a b c d. e f.",
+        "g h i j k.",
+    ]
+
+
+def test_every_chunk_stands_under_the_title():
+    """The title is counted, so that title and text fit the room together."""
+    document = Document("a", "one two three four five six seven", "The title")
+    tokens = tokens_of(document)
+    top = heading(document, tokens, 6)
+    contents = [chunk_content(document, one, top) for one in chunk(document, tokens, 6)]
+    assert contents == ["The title one two three four", "The title five six seven"]
+
+
+def test_a_long_title_is_cut_at_a_word_and_leaves_most_of_the_room():
+    """A title may take a third of the room."""
+    document = Document("a", "one two three", "long " * 100)
+    assert heading(document, tokens_of(document), 9) == Heading("long long long ", 3, cut=True)
+    assert texts(document, 9) == ["one two three"]
+
+
+def test_a_long_title_without_text_is_one_chunk():
+    """Nothing of it is passed over in silence: the heading says that it is cut."""
+    document = Document("a", "", "word " * 50)
+    assert chunk(document, tokens_of(document), 9) == (Chunk(0, 0, 0),)
+    assert heading(document, tokens_of(document), 9).cut
+
+
+def test_a_text_of_white_space_that_does_not_fit_is_one_empty_chunk():
+    """There is nothing in it to be found."""
+    document = Document("a", "\n" * 100)
+    assert chunk(document, characters_of(document), 9) == (Chunk(0, 0, 0),)
+
+
+def test_characters_that_a_tokenizer_drops_are_in_the_chunk_before_them():
+    """Offsets go over the text, not over the tokens."""
+    spans = np.array([[0, 1], [2, 3], [6, 7], [8, 9]], np.int32)
+    tokens = Tokens(np.zeros(4, np.int32), spans, truncated=False)
+    document = Document("a", "a b \x00 c d \x00")
+    assert texts(document, 2, tokens) == ["a b \x00", "c d \x00"]

@@ -1,0 +1,162 @@
+"""Why a document is a hit, against embedding every passage anew by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.collection import Collection
+from indexer.config import Config
+from indexer.documents import Document
+from indexer.embedding import Embedder, Role
+from indexer.ingestion.changes import store
+from indexer.library import Library
+from indexer.queries import Hit, Passage, Query
+from indexer.retrieval.explanation import PASSAGES, WORDS, explained, occlude
+from indexer.retrieval.search import search
+
+TEXT = "A bearing is a direction; a Bearing has no length. \n\nThe cosine compares bearings."
+LONG = " ".join(f"word{n} has direction{n} and part{n}." for n in range(400))
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[tuple[Collection, Embedder]]:
+    """A collection with documents of one passage and of many, and its model."""
+    config = Config(data=tmp_path, cache=tmp_path, model="hashing")
+    with Library(config) as library:
+        collection = library.create("things")
+        embedder = library.embedder(collection)
+        documents = [
+            Document("short", TEXT, "Title of it"),
+            Document("long", LONG),
+            Document("one", "direction"),
+            Document("none", "!!!"),
+        ]
+        store(collection, embedder, documents)
+        yield collection, embedder
+
+
+def hit(text: str, start: int = 0, end: int | None = None) -> Hit:
+    """A hit whose passage is a part of its text."""
+    end = len(text) if end is None else end
+    return Hit(Document("d", text), 0.5, Passage(text[start:end], start, end))
+
+
+def test_each_word_s_effect_is_the_fall_of_the_cosine_without_it(
+    opened: tuple[Collection, Embedder],
+) -> None:
+    """Words come by falling effect, and stand where their spans say, title and case aside."""
+    collection, embedder = opened
+    query = Query(text="a direction has no length", k=4, explain=1)
+    (answer,) = search(collection, embedder, [query])
+    best = answer.hits[0]
+    assert best.document.id == "short" and best.explanation is not None
+    vector = embedder.embed([query.text or ""], Role.QUERY).vectors[0]
+    content = "Title of it " + TEXT
+    whole = float(embedder.embed([content]).vectors[0] @ vector)
+    assert whole == pytest.approx(best.score, abs=1e-6)
+    words = {word.text.casefold(): word for word in best.explanation.words}
+    expected = "a bearing is direction has no length the cosine compares bearings"
+    assert set(words) == set(expected.split())
+    for name, word in words.items():
+        assert all(TEXT[start:end].casefold() == name for start, end in word.spans)
+        without = "".join(
+            c for i, c in enumerate(TEXT) if not any(start <= i < end for start, end in word.spans)
+        )
+        left = float(embedder.embed([f"Title of it {without}"]).vectors[0] @ vector)
+        assert word.effect == pytest.approx(whole - left, abs=1e-5)
+    effects = [word.effect for word in best.explanation.words]
+    assert effects == sorted(effects, reverse=True)
+    assert len(words["a"].spans) == 3 and len(words["bearing"].spans) == 2
+    assert best.explanation.words_left_out == 0
+
+
+def test_a_long_document_shows_its_best_passages(opened: tuple[Collection, Embedder]) -> None:
+    """At most three, best first, each with its cosine; words are those of the best, and bounded."""
+    collection, embedder = opened
+    query = Query(text="word77 and word78 has part77", k=1, explain=1)
+    (answer,) = search(collection, embedder, [query])
+    (best,) = answer.hits
+    (stored,) = collection.vectors(["long"])
+    assert best.document.id == "long" and best.explanation is not None and stored is not None
+    vector = embedder.embed([query.text or ""], Role.QUERY).vectors[0]
+    cosines = sorted((stored.vectors @ vector).tolist(), reverse=True)
+    told = best.explanation.passages
+    assert len(told) == PASSAGES < len(cosines)
+    assert [one.score for one in told] == pytest.approx(cosines[:PASSAGES], abs=1e-6)
+    assert told[0].passage == best.passage
+    for one in told:
+        assert LONG[one.passage.start : one.passage.end] == one.passage.text
+    words = best.explanation.words
+    assert len(words) == WORDS and best.explanation.words_left_out > 0
+    for word in words:
+        for start, end in word.spans:
+            assert best.passage.start <= start < end <= best.passage.end
+            assert LONG[start:end].casefold() == word.text.casefold()
+
+
+def test_only_the_first_hits_are_explained(opened: tuple[Collection, Embedder]) -> None:
+    """As many as are asked for, whatever their texts; hits stay as they are otherwise."""
+    collection, embedder = opened
+    query = Query(text="direction", k=4)
+    (plain,) = search(collection, embedder, [query])
+    for count in (0, 1, 3, 9):
+        (answer,) = search(collection, embedder, [replace(query, explain=count)])
+        told = [hit.explanation is not None for hit in answer.hits]
+        assert told == [place < count for place in range(4)]
+        assert [replace(hit, explanation=None) for hit in answer.hits] == list(plain.hits)
+    by_id = {hit.document.id: hit.explanation for hit in answer.hits}
+    assert by_id["one"] is not None and by_id["one"].words == ()
+    assert by_id["one"].words_left_out == 1
+    assert by_id["none"] is not None and by_id["none"].words == ()
+
+
+def test_a_search_by_examples_tells_the_best_passage(opened: tuple[Collection, Embedder]) -> None:
+    """There is no query whose cosine could fall."""
+    collection, embedder = opened
+    (answer,) = search(collection, embedder, [Query(like=("one",), explain=2)])
+    for found in answer.hits[:2]:
+        assert found.explanation is not None and found.explanation.words == ()
+        assert found.explanation.passages[0].passage == found.passage
+        assert found.explanation.passages[0].score == found.score
+
+
+def test_what_was_deleted_or_changed_meanwhile_shows_what_was_found() -> None:
+    """The passage is the hit's own, and its words are explained by its own text."""
+    one = hit("a b")
+    staged = explained(Query(vector=[1.0, 0.0], explain=1), [one])
+    next(staged)
+    assert staged.send([None]).items == ["a b", " b", "a "]
+    with pytest.raises(StopIteration) as end:
+        staged.send([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    (told,) = end.value.value
+    assert [one.passage for one in told.explanation.passages] == [one.passage]
+    assert [(word.text, word.spans) for word in told.explanation.words] == [
+        ("a", ((0, 1),)),
+        ("b", ((2, 3),)),
+    ]
+    assert [word.effect for word in told.explanation.words] == pytest.approx([1.0, 0.4])
+
+
+@given(st.text(max_size=80), st.integers(1, 5))
+def test_words_partition_what_is_tried_and_what_is_not(text: str, most: int) -> None:
+    """Spans never overlap, a word is what its spans say, and no more are tried than allowed."""
+    found = occlude(hit(text), most)
+    spans = sorted(span for word in found.spans for span in word)
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+    assert len(found.spans) <= most
+    assert len(found.texts) == len(found.spans) + 1
+    for word in found.spans:
+        assert len({text[start:end].casefold() for start, end in word}) == 1
+    assert found.left_out == 0 or len(found.spans) in (0, most)
+
+
+def test_scripts_without_spaces_are_taken_by_the_character() -> None:
+    """A Chinese sentence is not one word."""
+    assert len(occlude(hit("方向没有长度 direction")).spans) == 7

@@ -1,0 +1,261 @@
+"""The map that a collection keeps: drawn when somebody looks, one process at a time, never lost."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import make_identity, random_units
+
+from indexer.documents import Chunk, Document, EmbeddedDocument
+from indexer.errors import StorageFailed
+from indexer.reports import Map, MapState, Step
+from indexer.storage.analysis import map_file
+from indexer.storage.collection import LocalCollection
+
+WAIT_SECONDS = 60
+
+
+def put(collection: LocalCollection, first: int, count: int, **metadata: object) -> None:
+    """Documents of one chunk each."""
+    vectors = random_units(count, seed=first)
+    collection.put(
+        [
+            EmbeddedDocument(
+                Document(f"d{first + i}", f"text {first + i}", metadata=metadata),
+                (Chunk(0, 0, 1),),
+                vectors[i : i + 1],
+            )
+            for i in range(count)
+        ]
+    )
+
+
+def ignore(_: Step) -> None:
+    """Progress."""
+
+
+def wait_for(collection: LocalCollection, state: MapState = MapState.READY) -> Map:
+    """The map, once it is in a state."""
+    return wait_until(collection.map, lambda found: found.state is state)
+
+
+def wait_until(look: Callable[[], Map], is_there: Callable[[Map], bool]) -> Map:
+    """What is seen once it is as wished."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not is_there(found := look()):
+        assert time.monotonic() < end, found
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A collection of 300 documents without a map."""
+    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+        put(collection, 0, 300)
+    return tmp_path / "c"
+
+
+@pytest.fixture
+def drawn(folder: Path) -> Path:
+    """The same with a map."""
+    with LocalCollection(folder) as collection:
+        collection.draw_map(ignore)
+    return folder
+
+
+@pytest.fixture
+def collection(folder: Path) -> Iterator[LocalCollection]:
+    """The collection without a map, open."""
+    with LocalCollection(folder) as opened:
+        yield opened
+
+
+def test_looking_begins_to_draw_in_the_background(collection: LocalCollection) -> None:
+    """Who looks first hears that it is being drawn, and how far it is; then it is there."""
+    first = collection.map()
+    assert first.state is MapState.BUILDING
+    assert (len(first.ids), first.late) == (0, 300)
+    told = wait_until(collection.map, lambda found: found.progress is not None).progress
+    assert told is not None and 0 <= told.done <= told.total
+    found = wait_for(collection)
+    assert sorted(found.ids) == sorted(f"d{i}" for i in range(300))
+    assert found.places.shape == (300, 2)
+    assert np.abs(found.places).max() == pytest.approx(1, abs=1e-6)
+    assert (found.late, found.progress) == (0, None)
+
+
+def test_a_map_serves_on_while_documents_come(drawn: Path) -> None:
+    """It is stale then, says how many are late, and is brought up by itself."""
+    with LocalCollection(drawn) as collection:
+        before = collection.map()
+        put(collection, 300, 20)
+        stale = collection.map()
+        assert (stale.state, stale.late, len(stale.ids)) == (MapState.STALE, 20, 300)
+        assert stale.version != before.version
+        found = wait_for(collection)
+        assert (len(found.ids), found.fitted) == (320, 300)
+
+
+def test_new_metadata_changes_no_place(drawn: Path) -> None:
+    """The map is as it was, but another version: what it is coloured by may be other."""
+    with LocalCollection(drawn) as collection:
+        before = collection.map()
+        collection.amend([Document("d3", "text 3", metadata={"year": 1999})])
+        found = collection.map()
+        assert found.state is MapState.READY
+        assert np.array_equal(found.places, before.places)
+        assert found.version != before.version
+        assert collection.column("year") == {"d3": 1999}
+
+
+def test_an_empty_collection_has_an_empty_map(tmp_path: Path) -> None:
+    """Without anything being drawn."""
+    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+        found = collection.map()
+        assert (found.state, len(found.ids), found.late) == (MapState.READY, 0, 0)
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * 40, None])
+def test_a_damaged_file_is_reported_and_drawn_anew(
+    drawn: Path, caplog: pytest.LogCaptureFixture, damage: bytes | None
+) -> None:
+    """Nothing is lost with it: it is derived."""
+    file = drawn / map_file.FILE
+    flipped = bytearray(file.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    file.write_bytes(bytes(flipped) if damage is None else damage)
+    with caplog.at_level(logging.WARNING), LocalCollection(drawn) as collection:
+        assert collection.map().state is MapState.BUILDING
+        assert len(wait_for(collection).ids) == 300
+    assert "drawn anew" in caplog.text
+    assert map_file.read(drawn)[0] is not None
+
+
+def test_a_map_that_is_gone_is_drawn_again(drawn: Path) -> None:
+    """The same one."""
+    with LocalCollection(drawn) as collection:
+        before = collection.map()
+        (drawn / map_file.FILE).unlink()
+        assert collection.map().state is MapState.BUILDING
+        assert np.array_equal(wait_for(collection).places, before.places)
+
+
+def test_a_map_of_another_store_is_not_shown(drawn: Path, tmp_path: Path) -> None:
+    """Though it lies where the collection's own would."""
+    with LocalCollection.create(tmp_path / "other", make_identity()) as other:
+        put(other, 0, 30)
+        (tmp_path / "other" / map_file.FILE).write_bytes((drawn / map_file.FILE).read_bytes())
+        assert other.map().state is MapState.BUILDING
+        assert len(wait_for(other).ids) == 30
+
+
+def test_what_another_has_drawn_is_seen(drawn: Path) -> None:
+    """Whoever has the collection open sees the newest map, and how far another's is."""
+    with LocalCollection(drawn) as one, LocalCollection(drawn) as other:
+        assert one.map().state is MapState.READY
+        put(other, 300, 200)
+        assert wait_until(one.map, lambda found: found.state is MapState.READY).fitted == 500
+        assert other.map().fitted == 500
+
+
+def test_a_process_that_is_killed_leaves_the_last_map(drawn: Path) -> None:
+    """And another draws: nothing is in its way."""
+    with LocalCollection(drawn) as collection:
+        put(collection, 300, 400)
+        assert collection.map().state is MapState.STALE
+        draughtsman = wait_for_draughtsman()
+        os.kill(draughtsman, signal.SIGKILL)
+        found = collection.map()
+        assert found.state is MapState.STALE
+        assert len(found.ids) == 300
+    with LocalCollection(drawn) as collection:
+        assert len(collection.map().ids) == 300
+        assert len(wait_for(collection).ids) == 700
+
+
+def wait_for_draughtsman() -> int:
+    """The process that draws, which this one has started."""
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end:
+        for children in Path("/proc/self/task").glob("*/children"):
+            for child in children.read_text().split():
+                with suppress(FileNotFoundError):
+                    if b"draw_job" in Path(f"/proc/{child}/cmdline").read_bytes():
+                        return int(child)
+        time.sleep(0.01)
+    raise AssertionError("no process draws")
+
+
+def test_closing_does_not_wait_for_a_map(folder: Path) -> None:
+    """The process that draws ends with the collection, and has written nothing by halves."""
+    with LocalCollection(folder) as collection:
+        put(collection, 300, 3_000)
+        collection.map()
+        process = wait_for_draughtsman()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    found = map_file.read(folder)[0]
+    assert found is None or len(found.numbers) == 3_300
+
+
+def test_a_map_survives_being_compacted(drawn: Path) -> None:
+    """Places are of documents, not of rows; what is not changed need not be drawn again."""
+    with LocalCollection(drawn) as collection:
+        collection.delete(["d5"])
+        before = collection.map()
+        collection.compact()
+        found = collection.map()
+        assert found.state is MapState.READY
+        assert found.ids == before.ids
+        assert np.array_equal(found.places, before.places)
+
+
+def test_any_first_documents_are_a_fair_sample(drawn: Path) -> None:
+    """Their order has nothing to do with the order in which they came."""
+    with LocalCollection(drawn) as collection:
+        numbers = [int(id[1:]) for id in collection.map().ids]
+    for part in (numbers[:100], numbers[100:200], numbers[200:]):
+        assert 100 < np.mean(part) < 200
+
+
+def test_a_folder_that_may_not_be_written_says_so(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the lock cannot be had, no map is drawn, and the reason is told."""
+    (folder / map_file.LOCK).mkdir()
+    with (
+        LocalCollection(folder) as collection,
+        pytest.raises(StorageFailed, match="cannot write"),
+    ):
+        wait_for(collection)
+    assert "no map was drawn" in caplog.text
+
+
+def test_the_least_value_of_a_list_stands_for_it(folder: Path) -> None:
+    """Of each kind of value a column gives what was stored."""
+    values = {"d0": ["b", "a"], "d1": True, "d2": None, "d3": 2.5, "d4": []}
+    with LocalCollection(folder) as collection:
+        collection.amend(
+            [Document(id, f"text {id[1:]}", metadata={"f": one}) for id, one in values.items()]
+        )
+        found = collection.column("f")
+        assert found == {"d0": "a", "d1": True, "d2": None, "d3": 2.5}
+        assert found["d1"] is True
+        assert collection.column("nothing") == {}
+
+
+def test_a_step_is_read_only_while_it_is_drawn(drawn: Path) -> None:
+    """What a process that died was at is not told as progress."""
+    (drawn / map_file.LOCK).write_text(json.dumps({"name": "places", "done": 3, "total": 9}))
+    with LocalCollection(drawn) as collection:
+        assert collection.map().progress is None

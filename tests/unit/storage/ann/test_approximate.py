@@ -1,0 +1,176 @@
+"""Answers by way of an index, over rows with structure, against products in float64."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from structured import SPREAD, Topical, around, make_topical, recall_of
+
+from indexer.documents import Vectors
+from indexer.index_choice import IndexKind
+from indexer.storage.ann.approximate import Layer, approximate_search
+from indexer.storage.ann.faiss_index import Compressed, exact_search, score_rows
+from indexer.storage.ann.kinds import RECIPES
+from indexer.storage.ann.recall import Measured, draw_probe, tune
+from indexer.storage.thresholds import Thresholds
+
+ROWS, SEALED, YOUNG = 24_000, 16_000, 6_000
+TARGET = 0.97
+LEAST = {1: TARGET - 0.04, 10: TARGET - 0.02, 100: 0.85}
+"""Of queries about the largest topic alone, where rows are densest; it is tuned over all topics."""
+
+LOW = Thresholds(gather_rows=256, young_depth=400)
+ASKED = 100
+
+
+@pytest.fixture(scope="module")
+def topical() -> Topical:
+    """Rows of unequal topics."""
+    return make_topical(ROWS)
+
+
+@pytest.fixture(scope="module", params=list(RECIPES))
+def tuned(request: pytest.FixtureRequest, topical: Topical) -> tuple[Compressed, Measured]:
+    """An index of each kind over the first rows, with the effort that reaches the target."""
+    vectors = topical.vectors[:SEALED]
+    index = Compressed.build(request.param, vectors)
+    measured = tune(index, vectors, draw_probe(vectors), TARGET, None, LOW)
+    assert measured.recall.low >= TARGET
+    return index, measured
+
+
+@pytest.fixture(scope="module")
+def young(topical: Topical) -> Layer:
+    """An index over the rows that came next, tuned as those in memory are."""
+    return cover(topical.vectors[SEALED : SEALED + YOUNG])
+
+
+def cover(vectors: Vectors, live: NDArray[np.bool_] | None = None) -> Layer:
+    """An index over young rows, searched hard enough for the target."""
+    index = Compressed.build(IndexKind.SCAN, vectors)
+    always = replace(LOW, gather_rows=LOW.young_depth)
+    return Layer(
+        index, tune(index, vectors, draw_probe(vectors, live), TARGET, live, always).effort
+    )
+
+
+def ask_about(topic: int, seed: int = 5) -> Vectors:
+    """Queries about a topic."""
+    return around(np.full(ASKED, topic), SPREAD, np.random.default_rng(seed))
+
+
+def situations(topics: NDArray[np.int64]) -> dict[str, NDArray[np.bool_] | None]:
+    """Rows that may be returned to queries about topic 0."""
+    rng = np.random.default_rng(8)
+    place, tenth = np.arange(ROWS), rng.random(ROWS) < 0.1
+    return {
+        "all": None,
+        "most of the topic's sealed rows are dead": (topics != 0) | (place >= SEALED) | tenth,
+        "all of the topic's sealed rows are dead": (topics != 0) | (place >= SEALED),
+        "the topic's late rows are dead": (topics != 0) | (place < SEALED),
+        "30 % are dead": rng.random(ROWS) < 0.7,
+        "the filter is the topic": topics == 0,
+        "the filter is another topic": topics == 2,
+        "the filter is against the topic": topics != 0,
+        "the filter passes a tenth": tenth,
+        "the filter passes a tenth of others": tenth & (topics > 3),
+    }
+
+
+@pytest.mark.parametrize("name", list(situations(np.zeros(ROWS, dtype=np.int64))))
+def test_the_stated_recall_is_held_whatever_is_near_a_query(
+    topical: Topical,
+    tuned: tuple[Compressed, Measured],
+    young: Layer,
+    name: str,
+) -> None:
+    """Sealed rows alone, with a young index, and with late rows; alone and in a batch."""
+    index, measured = tuned
+    allowed = situations(topical.topics)[name]
+    asked = ask_about(0)
+    for end, late in ((SEALED, None), (SEALED + 500, None), (SEALED + YOUNG, young), (ROWS, young)):
+        vectors = topical.vectors[:end]
+        inside = None if allowed is None else allowed[:end]
+        if inside is not None and not inside.any():
+            continue
+        for k, least in LEAST.items():
+            scores, rows = approximate_search(
+                Layer(index, measured.effort), asked, vectors, k, inside, late, LOW
+            )
+            recall = recall_of(asked, vectors, rows, k, inside)
+            assert recall >= least, (index.kind, name, end, k, recall)
+            assert inside is None or inside[rows].all()
+            true = np.einsum("qd,qkd->qk", asked.astype(np.float64), vectors[rows])
+            np.testing.assert_allclose(scores, true, atol=1e-6)
+
+
+def test_a_young_index_with_dead_rows_proposes_enough(topical: Topical) -> None:
+    """Few of the young rows near a query live, and those are found beside a sealed index."""
+    vectors, topics = topical.vectors, topical.topics
+    sealed = Compressed.build(IndexKind.REDUCED, vectors[:8_000])
+    allowed = (topics != 0) | (np.random.default_rng(1).random(ROWS) < 0.04)
+    late = cover(vectors[8_000:], allowed[8_000:])
+    asked = ask_about(0)
+    effort = RECIPES[IndexKind.REDUCED].efforts[3]
+    for k in (1, 10):
+        _, rows = approximate_search(Layer(sealed, effort), asked, vectors, k, allowed, late, LOW)
+        assert recall_of(asked, vectors, rows, k, allowed) >= 0.95
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RECIPES if kind is not IndexKind.GRAPH])
+def test_copies_crowd_nothing_out(kind: IndexKind) -> None:
+    """Of 10,000 equal rows any will do; rows of others are found beside them, or instead."""
+    topical = make_topical(16_000, copies=10_000)
+    vectors = topical.vectors
+    index = Compressed.build(kind, vectors)
+    layer = Layer(index, tune(index, vectors, draw_probe(vectors), TARGET, None, LOW).effort)
+    asked = np.concatenate([vectors[-1:], ask_about(int(topical.topics[0]))])
+    for allowed in (None, np.arange(16_000) < 6_000):
+        for k, least in LEAST.items():
+            _, rows = approximate_search(layer, asked, vectors, k, allowed, thresholds=LOW)
+            assert recall_of(asked, vectors, rows, k, allowed) >= least, (kind, k)
+
+
+def test_a_graph_that_copies_cut_apart_says_what_it_finds() -> None:
+    """No effort finds what is behind 10,000 copies; the recall that is measured tells."""
+    vectors = make_topical(16_000, copies=10_000).vectors
+    index = Compressed.build(IndexKind.GRAPH, vectors)
+    assert tune(index, vectors, draw_probe(vectors), TARGET, None, LOW).recall.high < TARGET
+
+
+def test_candidates_are_scored_wherever_a_line_has_a_gap() -> None:
+    """-1 stands for no row, before others as well as behind them."""
+    vectors = make_topical(500).vectors
+    rows = np.array([[-1, 4, -1, -1, 3, 9], [7, 8, 9, -1, -1, 11], [-1, -1, -1, -1, -1, 2]])
+    scores, best = score_rows(vectors[:3], vectors, rows, 3)
+    for query, given, own, found in zip(vectors, rows, scores, best, strict=False):
+        members = given[given >= 0]
+        order = members[np.argsort(-(vectors[members] @ query))][:3]
+        assert found[: len(order)].tolist() == order.tolist()
+        assert (found[len(order) :] == -1).all()
+        np.testing.assert_allclose(own[: len(order)], vectors[order] @ query, atol=1e-6)
+
+
+def test_a_query_has_the_same_answer_alone_and_in_any_batch() -> None:
+    """Rows and scores to the last bit, copies and near copies included; exactly searched."""
+    vectors = make_topical(9_000, copies=3_000).vectors
+    asked = np.concatenate([ask_about(0), vectors[-3:], vectors[:40]])
+    for allowed in (None, np.random.default_rng(2).random(9_000) < 0.6):
+        scores, rows = exact_search(asked, vectors, 20, allowed)
+        for size in (1, 3, 7, 8, 30):
+            for start in range(0, len(asked), size):
+                part = slice(start, start + size)
+                own = exact_search(asked[part], vectors, 20, allowed)
+                np.testing.assert_array_equal(own[0], scores[part])
+                settled = scores[part] > scores[part, -1:]  # of those that tie any will do
+                np.testing.assert_array_equal(own[1][settled], rows[part][settled])
+
+
+def test_the_probe_asks_for_copies_once() -> None:
+    """However many rows are copies of one, what others need decides how hard is tried."""
+    vectors = make_topical(6_000, copies=5_000).vectors
+    queries = draw_probe(vectors).queries
+    assert len(np.unique(queries, axis=0)) == len(queries) > 100

@@ -1,0 +1,194 @@
+"""Compressed indexes against exact search: never short, exact scores, honest recall."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from samples import random_units
+
+from indexer.documents import Vectors, normalise
+from indexer.errors import Damaged, InvalidInput
+from indexer.index_choice import IndexKind
+from indexer.storage.ann.approximate import Layer, approximate_search
+from indexer.storage.ann.faiss_index import Compressed, exact_search
+from indexer.storage.ann.index_file import build
+from indexer.storage.ann.kinds import RECIPES, Effort
+from indexer.storage.ann.recall import draw_probe, estimate_recall, measure, share_found, tune
+
+ROWS, DIMENSION = 20_000, 32  # more than are always compared one by one
+
+
+def clustered(count: int, seed: int = 0) -> Vectors:
+    """Unit vectors in 60 groups, as texts on 60 subjects would be."""
+    rng = np.random.default_rng(seed)
+    centres = random_units(60, DIMENSION, seed=77)
+    return normalise(
+        centres[rng.integers(60, size=count)] + 0.25 * rng.normal(size=(count, DIMENSION))
+    )
+
+
+@pytest.fixture(scope="module")
+def vectors() -> Vectors:
+    """Rows to search, of which an index holds all but the last thousand."""
+    return clustered(ROWS)
+
+
+@pytest.fixture(scope="module", params=list(RECIPES))
+def index(request: pytest.FixtureRequest, vectors: Vectors) -> Compressed:
+    """An index of each kind."""
+    return Compressed.build(request.param, vectors[: ROWS - 1000])
+
+
+def thorough(index: Compressed) -> Layer:
+    """An index that tries the most it can."""
+    return Layer(index, RECIPES[index.kind].efforts[-1])
+
+
+@pytest.mark.parametrize("share", [None, 0.7, 0.3, 0.05, 0.001])
+@pytest.mark.parametrize("queries", [1, 5])
+def test_k_hits_with_exact_scores_at_any_filter(
+    index: Compressed, vectors: Vectors, share: float | None, queries: int
+) -> None:
+    """Whatever is allowed, k allowed rows come back, best first, scored as exact search would."""
+    asked = clustered(queries, seed=5)
+    allowed = None if share is None else np.random.default_rng(3).random(ROWS) < share
+    scores, rows = approximate_search(thorough(index), asked, vectors, 10, allowed)
+    expected, _ = exact_search(asked, vectors, 10, allowed)
+    assert scores.shape == expected.shape
+    assert (rows >= 0).all()
+    assert allowed is None or allowed[rows].all()
+    exact = np.einsum("qd,qkd->qk", asked.astype(np.float64), vectors[rows].astype(np.float64))
+    np.testing.assert_allclose(scores, exact, atol=1e-6)
+    assert (np.diff(scores, axis=1) <= 0).all()
+    found = [share_found(own, best) for own, best in zip(scores, expected, strict=True)]
+    assert np.mean(found) >= 0.95
+
+
+def test_rows_that_came_late_are_found(index: Compressed, vectors: Vectors) -> None:
+    """A row behind the index is as findable as one inside."""
+    for row in (ROWS - 1, ROWS - 1000, 5):
+        scores, rows = approximate_search(thorough(index), vectors[row : row + 1], vectors, 1, None)
+        assert rows[0, 0] == row
+        assert scores[0, 0] == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("share", [None, 0.7, 0.05, 0.001])
+def test_a_young_index_proposes_the_first_of_late_rows(share: float | None) -> None:
+    """Rows of the index, of the young one and behind both are found alike, scored exactly."""
+    vectors = clustered(32_000)
+    index = Compressed.build(IndexKind.SCAN, vectors[:18_000])
+    young = Compressed.build(IndexKind.SCAN, vectors[18_000:28_000])
+    allowed = None if share is None else np.random.default_rng(3).random(len(vectors)) < share
+    asked = clustered(50, seed=5)
+    expected, places = exact_search(asked, vectors, 10, allowed)
+    scores, rows = approximate_search(
+        thorough(index), asked, vectors, 10, allowed, young=Layer(young, Effort(0, 400))
+    )
+    assert allowed is None or allowed[rows].all()
+    exact = np.einsum("qd,qkd->qk", asked.astype(np.float64), vectors[rows].astype(np.float64))
+    np.testing.assert_allclose(scores, exact, atol=1e-6)
+    for first, last in ((0, 18_000), (18_000, 28_000), (28_000, 32_000)):
+        wanted = [set(line[(first <= line) & (line < last)].tolist()) for line in places]
+        found = [len(own & set(line.tolist())) for own, line in zip(wanted, rows, strict=True)]
+        assert sum(found) >= 0.9 * sum(map(len, wanted)) > 0, (first, scores, expected)
+
+
+def test_an_index_comes_back_from_bytes(index: Compressed, vectors: Vectors) -> None:
+    """Encoded and decoded it proposes the same rows."""
+    copy = Compressed.decode(index.kind, index.encode(), "copy")
+    asked = clustered(3, seed=6)
+    np.testing.assert_array_equal(
+        copy.candidates(asked, 20, 64)[1], index.candidates(asked, 20, 64)[1]
+    )
+    with pytest.raises(Damaged, match="rubbish is not an index"):
+        Compressed.decode(index.kind, np.zeros(100, dtype=np.uint8), "rubbish")
+
+
+def test_an_extended_copy_leaves_the_original(index: Compressed, vectors: Vectors) -> None:
+    """Rows are added to a copy; searches of the original go on as before."""
+    before = index.candidates(vectors[:2], 5, 64)[1]
+    longer = index.extended(vectors[index.rows :])
+    assert (longer.rows, index.rows) == (ROWS, ROWS - 1000)
+    np.testing.assert_array_equal(index.candidates(vectors[:2], 5, 64)[1], before)
+    _, rows = approximate_search(thorough(longer), vectors[-1:], vectors, 1, None)
+    assert rows[0, 0] == ROWS - 1
+
+
+def test_a_kind_that_takes_no_selector_is_refused_before_faiss(vectors: Vectors) -> None:
+    """What FAISS would abort on is an error of ours."""
+    index = Compressed.build(IndexKind.SCAN, vectors[:1000])
+    with pytest.raises(InvalidInput, match="kind scan takes no set"):
+        index.candidates(vectors[:1], 5, 0, np.ones(1000, dtype=np.bool_))
+    with pytest.raises(InvalidInput, match="kind exact has nothing to build"):
+        Compressed.build(IndexKind.EXACT, vectors[:1000])
+
+
+@pytest.mark.parametrize("dimension", [3, 10, 33, 64])
+def test_any_dimension_can_be_compressed(dimension: int) -> None:
+    """Dimensions that codes do not divide are padded, and answers stay right."""
+    vectors = random_units(3000, dimension)
+    for kind in (IndexKind.REDUCED, IndexKind.SCAN, IndexKind.PARTITIONED):
+        index = Compressed.build(kind, vectors)
+        effort = RECIPES[kind].efforts[-1]
+        _, rows = approximate_search(Layer(index, effort), vectors[:5], vectors, 1, None)
+        assert rows[:, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_all_vectors_share_does_not_drown_the_rest() -> None:
+    """Where rows share a direction, as with many models, codes of what they do not share win."""
+    falling = 0.85 ** np.arange(DIMENSION)
+    shared = 2.0 * random_units(1, DIMENSION, seed=8)
+    vectors, asked = (normalise(clustered(n, n) * falling + shared) for n in (ROWS, 100))
+    best, _ = exact_search(asked, vectors, 10)
+    recall = {}
+    for kind in (IndexKind.REDUCED, IndexKind.SCAN):
+        index = Compressed.build(kind, vectors)
+        scores, _ = approximate_search(Layer(index, Effort(0, 400)), asked, vectors, 10)
+        shares = [share_found(own, nearest) for own, nearest in zip(scores, best, strict=True)]
+        recall[kind] = np.mean(shares)
+    assert recall[IndexKind.REDUCED] >= recall[IndexKind.SCAN] + 0.2, recall
+
+
+def test_a_scan_of_whole_vectors_is_built_where_one_of_reduced_ones_misses() -> None:
+    """Where half of the dimensions hold what there is they are enough; else none can be spared."""
+    kinds = (IndexKind.REDUCED, IndexKind.SCAN)
+    even = random_units(ROWS, DIMENSION)
+    narrow = normalise(even * 0.8 ** np.arange(DIMENSION))
+    assert build(kinds, narrow, None, 0.95).index.kind is IndexKind.REDUCED
+    assert build(kinds, even, None, 0.95).index.kind is IndexKind.SCAN
+
+
+def test_tuning_reaches_the_target_or_says_so(index: Compressed, vectors: Vectors) -> None:
+    """The effort chosen is the least whose measured lower bound is the target's."""
+    inside = vectors[: index.rows]
+    probe = draw_probe(inside)
+    tuned = tune(index, inside, probe, 0.9, None)
+    efforts = RECIPES[index.kind].efforts
+    place = efforts.index(tuned.effort)
+    assert tuned.recall.low >= 0.9 or place == len(efforts) - 1
+    if place:
+        assert measure(index, efforts[place - 1], inside, probe, None).recall.low < 0.9
+    asked = clustered(200, seed=9)
+    expected, _ = exact_search(asked, inside, 10)
+    scores, _ = approximate_search(Layer(index, tuned.effort), asked, inside, 10)
+    found = [share_found(own, best) for own, best in zip(scores, expected, strict=True)]
+    assert np.mean(found) >= 0.87
+
+
+def test_ties_with_the_last_are_not_misses() -> None:
+    """A row as good as the k-th counts as found, whichever of them was returned."""
+    assert share_found(np.float32([0.9, 0.5]), np.float32([0.9, 0.5])) == 1
+    assert share_found(np.float32([0.9, 0.4]), np.float32([0.9, 0.5])) == 0.5
+    assert share_found(np.float32([]), np.float32([])) == 1
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    """Over many samples the 95 % interval holds the true recall about 95 % of the time."""
+    rng = np.random.default_rng(4)
+    covered = 0
+    for _ in range(400):
+        rates = rng.beta(30, 1, size=256)  # queries differ in difficulty
+        shares = rng.binomial(10, rates) / 10
+        recall = estimate_recall(shares, 10)
+        covered += recall.low <= 30 / 31 <= recall.high
+    assert 0.91 <= covered / 400 <= 0.99

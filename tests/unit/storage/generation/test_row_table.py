@@ -1,0 +1,80 @@
+"""The rows in memory follow the store, and what a search has in hand stays as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from samples import DIMENSION, make_identity, random_units
+
+from indexer.documents import Chunk, Document, EmbeddedDocument
+from indexer.storage.collection import LocalCollection
+from indexer.storage.generation.row_table import Rows
+from indexer.storage.vector_file import BLOCK_ROWS, VectorFile
+
+
+def put(collection: LocalCollection, first: int, count: int, seed: int = 0) -> Rows:
+    """Documents of one row each; the rows then."""
+    vectors = random_units(count, seed=seed or first)
+    collection.put(
+        [
+            EmbeddedDocument(Document(f"d{first + i}", "t"), (Chunk(0, 0, 1),), vectors[i : i + 1])
+            for i in range(count)
+        ]
+    )
+    return collection._follow_newest()
+
+
+def state_of(rows: Rows) -> tuple[bytes, bytes, bytes | None]:
+    """Everything that a search reads of rows."""
+    live = None if rows.live is None else rows.live.tobytes()
+    return rows.owners.tobytes(), rows.vectors.tobytes(), live
+
+
+def test_rows_in_hand_stay_as_they_were(tmp_path: Path) -> None:
+    """Whatever is put, replaced or deleted later, earlier rows do not change."""
+    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+        seen: list[tuple[Rows, object]] = []
+        for step in range(6):
+            seen.append((rows := put(collection, 900 * step, 900), state_of(rows)))
+            if step % 2:
+                collection.delete([f"d{900 * step + i}" for i in range(3)])
+                seen.append((rows := collection._follow_newest(), state_of(rows)))
+                seen.append((rows := put(collection, 5, 2, seed=77 + step), state_of(rows)))
+        assert all(state_of(rows) == before for rows, before in seen)
+        with LocalCollection(tmp_path / "c") as other:
+            assert state_of(other._rows) == state_of(seen[-1][0])
+
+
+def test_rows_that_come_copy_nothing(tmp_path: Path) -> None:
+    """Owners and vectors of known rows are the same memory as long as there is room."""
+    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+        put(collection, 0, 500)
+        before = put(collection, 500, 100)
+        collection.delete(["d7"])
+        marked = put(collection, 600, 100)
+        after = put(collection, 700, BLOCK_ROWS // 2)
+    assert np.shares_memory(before.vectors, after.vectors)
+    assert np.shares_memory(marked.owners, after.owners)
+    assert marked.live is not None
+    assert after.live is not None
+    assert np.shares_memory(marked.live, after.live)
+    assert np.flatnonzero(~after.live).tolist() == [7]
+
+
+def test_a_map_has_room_for_rows_that_come(tmp_path: Path) -> None:
+    """A view of more rows serves itself of the map that there is, until that has no room."""
+    (path := tmp_path / "v").touch()
+    file = VectorFile(path, DIMENSION)
+    whole = random_units(4 * BLOCK_ROWS)
+    file.append(0, whole[:100])
+    first = file.view(100)
+    file.append(100, whole[100:BLOCK_ROWS])
+    second = file.view(BLOCK_ROWS, first)
+    file.append(BLOCK_ROWS, whole[BLOCK_ROWS:])
+    third = file.view(len(whole), second)
+    assert np.shares_memory(first, second)
+    assert not np.shares_memory(second, third)
+    for view in (first, second, third):
+        np.testing.assert_array_equal(view, whole[: len(view)])
+        assert not view.flags.writeable

@@ -1,0 +1,76 @@
+"""Which words of a query a document holds, and where."""
+
+from __future__ import annotations
+
+import pytest
+
+from indexer.documents import Document
+from indexer.index_choice import Language
+from indexer.storage.lexical.analyzer import Analyzer
+from indexer.storage.lexical.inverted_index import InvertedIndex, Part
+from indexer.storage.lexical.segments import Batch, Terms
+from indexer.storage.lexical.snapshot import LexicalSnapshot
+from indexer.storage.query.matched_terms import matching_terms
+
+TEXT = "Ducks swim. A duck's pond is where the ducks are swimming; ponds freeze."
+
+
+def words_over(*contents: str) -> LexicalSnapshot:
+    """The words of a few documents, whose numbers are their places."""
+    analyzer, terms, batch = Analyzer(Language.ENGLISH), Terms("some collection"), Batch()
+    for number, content in enumerate(contents):
+        batch.add(number, f"d{number}", terms.of(analyzer.words(content)))
+    return LexicalSnapshot(analyzer, InvertedIndex([Part.of(batch.pack())], terms))
+
+
+def test_terms_stand_where_they_say() -> None:
+    """Every form of a word is found, and none that the query does not ask for."""
+    words = words_over(TEXT, "A goose flies.", "Nothing of the kind.")
+    terms = matching_terms(words, words.asked("where do ducks swim?"), Document("a", TEXT))
+    stands = {term.text: [TEXT[start:end] for start, end in term.spans] for term in terms}
+    assert stands == {"Ducks": ["Ducks", "duck", "ducks"], "swim": ["swim", "swimming"]}
+    assert [term.score for term in terms] == sorted((t.score for t in terms), reverse=True)
+
+
+def test_parts_add_up_to_the_score() -> None:
+    """What the terms add is what the document scores."""
+    contents = (TEXT, "A goose swims.", "Ducks.")
+    words = words_over(*contents)
+    bag = words.asked("ducks swim in ponds")
+    numbers, scores = words.best(bag, 3)
+    for number, score in zip(numbers.tolist(), scores.tolist(), strict=True):
+        terms = matching_terms(words, bag, Document("a", contents[number]))
+        assert sum(term.score for term in terms) == pytest.approx(score, rel=1e-12)
+
+
+def test_a_word_of_the_title_alone_has_no_span() -> None:
+    """The title counts for the score, but spans are of the text."""
+    words = words_over("Geese and ducks They swim.", "Other things.")
+    document = Document("a", "They swim.", title="Geese and ducks")
+    terms = matching_terms(words, words.asked("swimming geese"), document)
+    assert {(term.text, term.spans) for term in terms} == {("swim", ((5, 9),)), ("gees", ())}
+
+
+def test_characters_of_scripts_without_spaces_are_words() -> None:
+    """Each is found by itself."""
+    text = "学习向量检索"
+    words = words_over(text, "别的")
+    terms = matching_terms(words, words.asked("向量"), Document("a", text))
+    assert {(term.text, term.spans) for term in terms} == {("向", ((2, 3),)), ("量", ((3, 4),))}
+
+
+def test_no_word_in_common_gives_no_term() -> None:
+    """Nothing is made up."""
+    words = words_over(TEXT)
+    assert matching_terms(words, words.asked("goose"), Document("a", TEXT)) == ()
+
+
+def test_a_word_that_the_end_of_a_line_parts() -> None:
+    """The whole word is found where its parts stand, and so is each part."""
+    text = "Environments differ con-\nsiderably."
+    words = words_over(text, "Other things.")
+    terms = matching_terms(words, words.asked("considerably"), Document("a", text))
+    assert [(text[slice(*term.spans[0])], len(term.spans)) for term in terms] == [
+        ("con-\nsiderably", 1)
+    ]
+    assert matching_terms(words, words.asked("con"), Document("a", text))
