@@ -29,7 +29,7 @@ class StoredVectors:
     vectors: Vectors
 
 
-class Succession(Protocol):
+class Migration(Protocol):
     """The generation that will take a collection over: its documents under another model.
 
     Searching and writing go on meanwhile; nothing of it is searched before it is finished. One
@@ -187,10 +187,10 @@ class Collection(Protocol):
         """
         ...
 
-    def succeed(self, identity: Identity) -> Succession:
+    def migrate(self, identity: Identity) -> Migration:
         """Begin, or go on with, filling a generation for another model beside this one.
 
-        Raises CollectionBusy while another succession is under way.
+        Raises CollectionBusy while another migration is under way.
         """
         ...
 

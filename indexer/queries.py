@@ -47,7 +47,7 @@ class Fusion(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PageExclusions:
     """Documents that a search leaves out, being on pages before: see indexer.retrieval.pagination.
 
     These are all with a number above ``last``, which came after the first page, and those whose
@@ -72,7 +72,7 @@ class Query:
     before against the score: see indexer.ranking.mmr. With ``group_by``, a field of the metadata, k
     groups of at most ``group_size`` hits are asked for: see indexer.retrieval.grouping. The first
     ``explain`` hits are explained. ``cursor`` is what the answer before gave to go on; by the time
-    a collection sees the query, ``seen`` says what that stands for.
+    a collection sees the query, ``exclusions`` says what that stands for.
     """
 
     text: str | None = None
@@ -95,7 +95,7 @@ class Query:
     temperature: float | None = None
     cursor: str | None = None
     model: str | None = None
-    seen: Seen | None = None
+    exclusions: PageExclusions | None = None
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -159,7 +159,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class ScoreBreakdown:
     """What a hit's score is made of; None for what was not asked for or is not known.
 
     ``dense`` is the cosine of its best chunk, ``lexical`` its BM25 score, 0 where none of its
@@ -185,7 +185,7 @@ class ScoredPassage:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class WordAttribution:
     """A word of a hit's best passage: by how much the cosine falls without it, and where it stands.
 
     ``spans`` are characters (start, end) of the document's text.
@@ -197,7 +197,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class MatchedTerm:
     """A word of the query that a document holds: its part of the BM25 score, and where it stands.
 
     ``text`` is the word as it stands first; ``spans`` are characters (start, end) of the
@@ -219,9 +219,9 @@ class Explanation:
     """
 
     passages: tuple[ScoredPassage, ...]
-    words: tuple[Word, ...] = ()
+    words: tuple[WordAttribution, ...] = ()
     words_left_out: int = 0
-    terms: tuple[Term, ...] = ()
+    terms: tuple[MatchedTerm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,13 +240,13 @@ class Hit:
     score: float
     passage: Passage
     probability: float | None = None
-    scores: Scores = Scores()
+    scores: ScoreBreakdown = ScoreBreakdown()
     number: int = 0
     group: Scalar = None
     significance: float | None = None
     relevance: float | None = None
     explanation: Explanation | None = None
-    terms: tuple[Term, ...] = ()
+    terms: tuple[MatchedTerm, ...] = ()
 
     @property
     def distance(self) -> float | None:

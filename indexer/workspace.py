@@ -18,7 +18,7 @@ import numpy as np
 from indexer.collection import Collection
 from indexer.config import Config
 from indexer.documents import Document, Vectors, normalise
-from indexer.embedding.embedder import Embedder, Role
+from indexer.embedding.embedder import Embedder, TextRole
 from indexer.errors import InvalidInput, InvalidQuery
 from indexer.filters import parse_filter
 from indexer.index_choice import Language
@@ -122,7 +122,7 @@ class Workspace:
         self.library.delete(name)
 
     def embed(
-        self, texts: Sequence[str], *, role: Role = Role.DOCUMENT, model: str | None = None
+        self, texts: Sequence[str], *, role: TextRole = TextRole.DOCUMENT, model: str | None = None
     ) -> Vectors:
         """(n, d) float32 unit rows; warns of texts whose end the model does not take."""
         embedded = self._embedder(model).embed(texts, role)

@@ -148,12 +148,12 @@ def other_than(model: str) -> str:
 
 def move(collection: LocalCollection, model: str) -> None:
     """Move a collection to another model, in steps."""
-    with collection.succeed(identity_of(model)) as succession:
+    with collection.migrate(identity_of(model)) as migration:
         done = False
         while not done:
-            while documents := succession.pending(400):
-                succession.put([embed(document, model) for document in documents])
-            done = succession.finish()
+            while documents := migration.pending(400):
+                migration.put([embed(document, model) for document in documents])
+            done = migration.finish()
 
 
 def create(root: Path) -> State:

@@ -18,7 +18,7 @@ LONGEST_WAIT_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class RetryPolicy:
     """How a service is asked: with which key, and how often again."""
 
     api_key: str | None

@@ -22,7 +22,7 @@ from app.client.calls import (
     SearchOptions,
 )
 from app.client.errors import Busy, NotFound, Unreachable
-from app.client.sending import Manner, read, unreachable
+from app.client.sending import RetryPolicy, read, unreachable
 from app.schemas.collections import BrokenView, CollectionView, DiagnosticsView, FieldView
 from app.schemas.documents import DocumentView, PageView, WrittenView
 from app.schemas.maps import ColumnView, MapView, PointsView
@@ -55,7 +55,7 @@ class Client:
     ) -> None:
         self.name = collection
         self._url = url.rstrip("/")
-        self._manner = Manner(api_key, retries)
+        self._retry_policy = RetryPolicy(api_key, retries)
         self._own = None if http else httpx2.Client(timeout=timeout_seconds)
         opened = http or self._own
         assert opened is not None
@@ -69,7 +69,7 @@ class Client:
     def collection(self, name: str) -> Client:
         """The same service, asked about another collection over the same connections."""
         other = object.__new__(type(self))
-        other.name, other._url, other._manner = name, self._url, self._manner
+        other.name, other._url, other._retry_policy = name, self._url, self._retry_policy
         other._own, other._http = None, self._http
         return other
 
@@ -216,12 +216,12 @@ class Client:
             try:
                 return read(call, self._send(call))
             except Busy as error:
-                time.sleep(self._manner.wait_seconds(error, attempt))
+                time.sleep(self._retry_policy.wait_seconds(error, attempt))
             attempt += 1
 
     def _send(self, call: Call[T]) -> httpx2.Response:
         try:
-            options = self._manner.options(call)
+            options = self._retry_policy.options(call)
             return self._http.request(call.method, self._url + call.path, **options)
         except httpx2.TransportError as error:
             raise unreachable(call, error) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from indexer.queries import Answer, Explanation, Hit, Passage, Scores, Term
+from indexer.queries import Answer, Explanation, Hit, MatchedTerm, Passage, ScoreBreakdown
 
 Plain: TypeAlias = dict[str, Any]
 """An object of JSON."""
@@ -54,7 +54,7 @@ def _hit(hit: Hit, *, grouped: bool) -> Plain:
     return plain
 
 
-def _scores(scores: Scores) -> Plain:
+def _scores(scores: ScoreBreakdown) -> Plain:
     """Those that are known."""
     known = {
         "dense": scores.dense,
@@ -83,5 +83,5 @@ def _explanation(explanation: Explanation) -> Plain:
     }
 
 
-def _term(term: Term) -> Plain:
+def _term(term: MatchedTerm) -> Plain:
     return {"text": term.text, "score": term.score, "spans": term.spans}

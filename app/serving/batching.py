@@ -114,7 +114,7 @@ class _Call(Generic[T]):
             self.future.set_exception(error)
 
 
-class Lane:
+class SerialThread:
     """A thread of its own that makes blocking calls one at a time, in the order in which they came.
 
     It is there while it is used. Each search waits for one, so it does without what a pool of
@@ -196,7 +196,7 @@ class Batcher(Generic[Item, Result]):
     every caller in turn gets a share of it: a long request never delays a short one by more
     than the call under way. Where items differ in what they cost, a share ends before it costs
     more than the caller's part of ``budget``, as ``weigh`` has it, but is never empty. Batchers
-    that share a ``lane`` take turns.
+    that share a ``thread`` take turns.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class Batcher(Generic[Item, Result]):
         *,
         batch: int,
         queue: int,
-        lane: Lane | None = None,
+        thread: SerialThread | None = None,
         weigh: Callable[[Item], int] | None = None,
         budget: int = 0,
         watch: Watch = UNWATCHED,
@@ -216,7 +216,7 @@ class Batcher(Generic[Item, Result]):
         self._budget = budget
         self._batch = batch
         self._queue = queue
-        self._lane = lane or Lane("batches")
+        self._thread = thread or SerialThread("batches")
         self._jobs: list[_Job[Item, Result]] = []
         self._draining: asyncio.Task[None] | None = None
         self._waiting = 0
@@ -297,7 +297,7 @@ class Batcher(Generic[Item, Result]):
         items = [item for part in parts for item in part.items]
         self._watch.batch(len(items))
         try:
-            results = await self._lane.run(partial(self._call, items))
+            results = await self._thread.run(partial(self._call, items))
         except (InvalidInput, NotFound) as error:
             await self._isolate(parts, error)
         except Exception as error:  # noqa: BLE001 -- nothing is swallowed: every waiter gets it

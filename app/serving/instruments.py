@@ -15,7 +15,15 @@ from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.serving.batching import Watch
-from indexer.embedding.embedder import Embedder, Embeddings, Identity, Input, Role, Runtime, Tokens
+from indexer.embedding.embedder import (
+    Embedder,
+    Embeddings,
+    Identity,
+    Input,
+    Runtime,
+    TextRole,
+    Tokens,
+)
 
 BUCKETS_SECONDS: Final = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
@@ -136,10 +144,10 @@ class _CountedEmbedder:
     def room(self) -> int:
         return self._embedder.room
 
-    def tokenize(self, texts: Sequence[str], role: Role = Role.DOCUMENT) -> list[Tokens]:
+    def tokenize(self, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT) -> list[Tokens]:
         return self._embedder.tokenize(texts, role)
 
-    def embed(self, inputs: Sequence[Input], role: Role = Role.DOCUMENT) -> Embeddings:
+    def embed(self, inputs: Sequence[Input], role: TextRole = TextRole.DOCUMENT) -> Embeddings:
         embedded = self._embedder.embed(inputs, role)
         self._tokens.inc(embedded.tokens)
         return embedded

@@ -20,7 +20,7 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 import anyio
 import numpy as np
 
-from app.serving.batching import Batcher, Lane, Overloaded, Threads, Watch
+from app.serving.batching import Batcher, Overloaded, SerialThread, Threads, Watch
 from app.serving.instruments import Instruments
 from app.serving.query_cache import VectorCache
 from app.settings import Settings
@@ -29,7 +29,7 @@ from indexer.config import Config
 from indexer.documents import Document, Vector, Vectors
 from indexer.embedding import HUB_ORGANISATION
 from indexer.embedding.cross_encoders.reranker import Pair
-from indexer.embedding.embedder import Embedder, Identity, Input, Role
+from indexer.embedding.embedder import Embedder, Identity, Input, TextRole
 from indexer.errors import BearingError, Conflict, ModelChanged, NotFound
 from indexer.ingestion.changes import Stored, store
 from indexer.library import DEFAULT_COLLECTION, Library
@@ -117,32 +117,32 @@ class Model:
 
     def __init__(self, embedder: Embedder, settings: Settings, instruments: Instruments) -> None:
         self.embedder = embedder
-        lane = Lane("model")
+        thread = SerialThread("model")
         batch, queue = settings.batch_texts, settings.queue_texts
         self.queries = Batcher(
             self._embed_queries,
             batch=batch,
             queue=queue,
-            lane=lane,
+            thread=thread,
             watch=instruments.queue("queries"),
         )
         texts = instruments.queue("texts")
-        self.texts = self._batcher(self._embed_documents, settings, lane, texts)
-        self.questions = self._batcher(self._embed_questions, settings, lane, texts)
+        self.texts = self._batcher(self._embed_documents, settings, thread, texts)
+        self.questions = self._batcher(self._embed_questions, settings, thread, texts)
         self.vectors = VectorCache(settings.query_cache_mb * 1_000_000)
 
     @staticmethod
     def _batcher(
         call: Callable[[Sequence[Input]], list[EmbeddedText]],
         settings: Settings,
-        lane: Lane,
+        thread: SerialThread,
         watch: Watch,
     ) -> Batcher[Input, EmbeddedText]:
         return Batcher(
             call,
             batch=settings.batch_texts,
             queue=settings.queue_texts,
-            lane=lane,
+            thread=thread,
             weigh=_weigh,
             budget=BATCH_CHARACTERS,
             watch=watch,
@@ -178,12 +178,12 @@ class Model:
         return embedded
 
     def _embed_documents(self, inputs: Sequence[Input]) -> list[EmbeddedText]:
-        return self._embed(inputs, Role.DOCUMENT)
+        return self._embed(inputs, TextRole.DOCUMENT)
 
     def _embed_questions(self, inputs: Sequence[Input]) -> list[EmbeddedText]:
-        return self._embed(inputs, Role.QUERY)
+        return self._embed(inputs, TextRole.QUERY)
 
-    def _embed(self, inputs: Sequence[Input], role: Role) -> list[EmbeddedText]:
+    def _embed(self, inputs: Sequence[Input], role: TextRole) -> list[EmbeddedText]:
         embedded = self.embedder.embed(inputs, role)
         truncated = frozenset(embedded.truncated)
         return [
@@ -220,7 +220,7 @@ class Opened:
         )
 
 
-class Desk:
+class CollectionQueue:
     """An open collection, its model, and the queue of searches in front of it.
 
     It is asked without a look at the disk. Each batch of searches looks, in its thread, whether
@@ -252,7 +252,7 @@ class Desk:
 
     @property
     def is_current(self) -> bool:
-        """Whether the collection is, as far as is known, what it was when the desk was made."""
+        """Whether the collection is, as far as is known, what it was when the queue was made."""
         return not self._is_left and self.collection.identity is self.opened.identity
 
     def _search(self, queries: Sequence[Query]) -> list[Answer]:
@@ -278,7 +278,7 @@ class Service:
         self.writes = Threads(settings.writers, queue, instruments.queue("writes"))
         self._files = anyio.Semaphore(settings.writers)
         self._counted: dict[Embedder, Embedder] = {}
-        self._desks: dict[str, Desk] = {}
+        self._collection_queues: dict[str, CollectionQueue] = {}
         self._models: dict[Embedder, Model] = {}
         self._judge: Batcher[Pair, float] | None = None
 
@@ -341,12 +341,12 @@ class Service:
         with self._instruments.stage("store"):
             return await _on_one_state(lambda: self.writes.run(embed_and_store))
 
-    async def desk(self, name: str) -> Desk:
+    async def collection_queue(self, name: str) -> CollectionQueue:
         """An open collection with its model and queues; raises NotFound."""
         opened = await self.reads.run(self._open, name)
-        known = self._desks.get(name)
+        known = self._collection_queues.get(name)
         if known is None or not known.opened.is_same(opened):
-            known = self._desks[name] = self._new_desk(name, opened)
+            known = self._collection_queues[name] = self._new_collection_queue(name, opened)
         return known
 
     async def search(self, name: str, queries: Sequence[Query]) -> Searched:
@@ -354,17 +354,17 @@ class Service:
         return await _on_one_state(lambda: self._search(name, queries))
 
     async def _search(self, name: str, queries: Sequence[Query]) -> Searched:
-        desk = self._desks.get(name)
-        if desk is None or not desk.is_current:
-            desk = await self.desk(name)
+        collection_queue = self._collection_queues.get(name)
+        if collection_queue is None or not collection_queue.is_current:
+            collection_queue = await self.collection_queue(name)
         work: Mapping[Work, Callable[[Sequence[Any]], Awaitable[Iterable[Any]]]] = {
-            Work.EMBED: desk.model.embed_queries,
-            Work.FIND: desk.searches.submit,
+            Work.EMBED: collection_queue.model.embed_queries,
+            Work.FIND: collection_queue.searches.submit,
             Work.SCORE: self.score,
-            Work.TEXTS: desk.model.embed_documents,
-            Work.VECTORS: lambda ids: self.reads.run(desk.collection.vectors, ids),
+            Work.TEXTS: collection_queue.model.embed_documents,
+            Work.VECTORS: lambda ids: self.reads.run(collection_queue.collection.vectors, ids),
         }
-        searches = Searches(staged(query, desk.collection.name) for query in queries)
+        searches = Searches(staged(query, collection_queue.collection.name) for query in queries)
         spent: dict[Work, float] = {}
         while need := searches.need:
             started = time.perf_counter()
@@ -374,10 +374,10 @@ class Service:
         return Searched(tuple(searches.answers), spent)
 
     async def embed(
-        self, model: Model, texts: Sequence[str], role: Role = Role.DOCUMENT
+        self, model: Model, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT
     ) -> EmbeddedTexts:
         """The vectors of any number of texts; of more than max_texts a part at a time."""
-        batcher = model.questions if role is Role.QUERY else model.texts
+        batcher = model.questions if role is TextRole.QUERY else model.texts
         embedded: list[EmbeddedText] = []
         tokens = 0
         for start in range(0, len(texts), self.settings.max_texts):
@@ -393,7 +393,7 @@ class Service:
         found: dict[str, Model] = {}
         for name in await self.reads.run(self.library.names):
             try:
-                model = (await self.desk(name)).model
+                model = (await self.collection_queue(name)).model
             except BearingError as error:
                 log.warning("collection %r cannot be opened: %s", name, error)
             else:
@@ -402,7 +402,7 @@ class Service:
 
     async def default_model(self) -> Model:
         """The model of the collection ``default``."""
-        return (await self.desk(DEFAULT_COLLECTION)).model
+        return (await self.collection_queue(DEFAULT_COLLECTION)).model
 
     async def model(self, name: str) -> Model:
         """A served model, by its name with or without its organisation; raises NotFound."""
@@ -442,7 +442,7 @@ class Service:
     async def delete(self, name: str) -> None:
         """Delete a collection; raises NotFound."""
         await self.writes.run(self.library.delete, name)
-        self._desks.pop(name, None)
+        self._collection_queues.pop(name, None)
 
     def _open(self, name: str) -> Opened:
         collection = self.library.open(name)
@@ -454,12 +454,14 @@ class Service:
         embedder = self.library.embedder(collection)
         return self._counted.setdefault(embedder, self._instruments.counted(embedder))
 
-    def _new_desk(self, name: str, opened: Opened) -> Desk:
+    def _new_collection_queue(self, name: str, opened: Opened) -> CollectionQueue:
         embedder = opened.embedder
         if embedder not in self._models:
             self._models[embedder] = Model(embedder, self.settings, self._instruments)
         watch = self._instruments.queue("searches")
-        return Desk(name, opened, self._models[embedder], self.library, self.settings, watch)
+        return CollectionQueue(
+            name, opened, self._models[embedder], self.library, self.settings, watch
+        )
 
     async def _warm(self) -> None:
         if self.settings.reranker:
@@ -467,18 +469,18 @@ class Service:
         await self.writes.run(self.library.obtain, DEFAULT_COLLECTION)
         for name in await self.reads.run(self.library.names):
             try:
-                desk = await self.desk(name)
+                collection_queue = await self.collection_queue(name)
             except BearingError as error:
                 if name == DEFAULT_COLLECTION:
                     raise
                 log.warning("collection %r cannot be opened: %s", name, error)
             else:
-                await desk.model.texts.submit(["warm"])
-                await self.reads.run(desk.model.embedder.warm)
+                await collection_queue.model.texts.submit(["warm"])
+                await self.reads.run(collection_queue.model.embedder.warm)
 
     async def _close(self) -> None:
-        for desk in self._desks.values():
-            await desk.searches.close()
+        for collection_queue in self._collection_queues.values():
+            await collection_queue.searches.close()
         for model in self._models.values():
             await model.close()
         if self._judge is not None:

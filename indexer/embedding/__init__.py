@@ -24,8 +24,8 @@ from indexer.embedding.embedder import (
     Identity,
     Input,
     Precision,
-    Role,
     Runtime,
+    TextRole,
     Tokens,
 )
 from indexer.embedding.hashing_engine import open_hashing
@@ -95,8 +95,8 @@ __all__ = [
     "Identity",
     "Input",
     "Precision",
-    "Role",
     "Runtime",
+    "TextRole",
     "Tokens",
     "open_embedder",
 ]

@@ -8,18 +8,18 @@ from typing import Final
 import numpy as np
 
 from indexer.documents import Vectors
-from indexer.embedding.embedder import CANARIES, Embedder, Role
+from indexer.embedding.embedder import CANARIES, Embedder, TextRole
 from indexer.errors import InvalidVector
 
 FAITHFUL_COSINE: Final = 0.9999
 """Promise 7: vectors agree with sentence-transformers' float32 ones at least this well."""
 
-PROBES: Final = (*CANARIES, " ".join([*CANARIES] * 12))
+CHECK_TEXTS: Final = (*CANARIES, " ".join([*CANARIES] * 12))
 """The canaries and a text that passes the ends of most windows, local attention's too."""
 
 
-def worst_cosine(embedder: Embedder, reference: Mapping[Role, Vectors]) -> float:
-    """The least cosine between an embedder's vectors of PROBES and the reference's.
+def worst_cosine(embedder: Embedder, reference: Mapping[TextRole, Vectors]) -> float:
+    """The least cosine between an embedder's vectors of CHECK_TEXTS and the reference's.
 
     The probes go through together and one by one, so that a graph which was fixed to one shape,
     or which lets padding into its vectors, is found out. A text whose reference is zero is left
@@ -28,9 +28,9 @@ def worst_cosine(embedder: Embedder, reference: Mapping[Role, Vectors]) -> float
     return min(_worst(embedder, role, rows) for role, rows in reference.items())
 
 
-def _worst(embedder: Embedder, role: Role, rows: Vectors) -> float:
+def _worst(embedder: Embedder, role: TextRole, rows: Vectors) -> float:
     directed = np.flatnonzero(rows.any(axis=1))
-    texts = [PROBES[place] for place in directed]
+    texts = [CHECK_TEXTS[place] for place in directed]
     try:
         together = embedder.embed(texts, role).vectors
         alone = np.concatenate([embedder.embed([text], role).vectors for text in texts])

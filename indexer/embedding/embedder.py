@@ -52,7 +52,7 @@ class Precision(StrEnum):
     INT8 = "int8"
 
 
-class Role(StrEnum):
+class TextRole(StrEnum):
     """Which side of a search a text is on; models may have a prompt for each."""
 
     QUERY = "query"
@@ -203,11 +203,11 @@ class Embedder(Protocol):
         """How many tokens of a document's text fit the window beside special tokens and prompt."""
         ...
 
-    def tokenize(self, texts: Sequence[str], role: Role = Role.DOCUMENT) -> list[Tokens]:
+    def tokenize(self, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT) -> list[Tokens]:
         """The texts as the model takes them; to be handed to :meth:`embed` at will."""
         ...
 
-    def embed(self, inputs: Sequence[Input], role: Role = Role.DOCUMENT) -> Embeddings:
+    def embed(self, inputs: Sequence[Input], role: TextRole = TextRole.DOCUMENT) -> Embeddings:
         """Unit vectors in the order of the inputs, which may be many: memory stays bounded.
 
         Equal inputs cost one. Raises InvalidVector, naming the index, for a vector that has no

@@ -19,8 +19,8 @@ from indexer.embedding.embedder import (
     Embeddings,
     Identity,
     Input,
-    Role,
     Runtime,
+    TextRole,
     Tokens,
 )
 from indexer.embedding.tokenizer import Ids, ModelTokenizer, Setup, Tokenizer
@@ -39,7 +39,7 @@ class Engine(Protocol):
         """The sequences in batches as it likes them; ``places`` are those of their vectors."""
         ...
 
-    def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:
+    def run(self, batches: Iterable[Batch], role: TextRole) -> Iterator[tuple[Batch, Vectors]]:
         """Each batch with its vectors, in any order; ``batches`` is read as engines get free."""
         ...
 
@@ -126,11 +126,11 @@ class EngineEmbedder:
         """How many tokens of a document's text fit beside special tokens and prompt."""
         return self._tokenizer.room
 
-    def tokenize(self, texts: Sequence[str], role: Role = Role.DOCUMENT) -> list[Tokens]:
+    def tokenize(self, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT) -> list[Tokens]:
         """The texts as the model takes them."""
         return self._tokenizer.tokenize(texts, role)
 
-    def embed(self, inputs: Sequence[Input], role: Role = Role.DOCUMENT) -> Embeddings:
+    def embed(self, inputs: Sequence[Input], role: TextRole = TextRole.DOCUMENT) -> Embeddings:
         """Unit vectors in the order of the inputs; see Embedder."""
         work = _Work(np.empty((len(inputs), self._description.dimension), np.float32))
         for batch, vectors in self._engine.run(self._batches(inputs, role, work), role):
@@ -139,13 +139,13 @@ class EngineEmbedder:
             work.vectors[place] = work.vectors[first]
         return Embeddings(work.vectors, tuple(work.truncated), work.tokens)
 
-    def _batches(self, inputs: Sequence[Input], role: Role, work: _Work) -> Iterator[Batch]:
+    def _batches(self, inputs: Sequence[Input], role: TextRole, work: _Work) -> Iterator[Batch]:
         for start, prepared in self._windows(inputs, role):
             fresh = work.admit(start, prepared)
             yield from self._engine.plan(list(fresh.values()), list(fresh))
 
     def _windows(
-        self, inputs: Sequence[Input], role: Role
+        self, inputs: Sequence[Input], role: TextRole
     ) -> Iterator[tuple[int, list[tuple[Ids, bool]]]]:
         """The inputs' tokens, a sort window at a time, the next prepared beside the engine."""
         if len(inputs) <= SORT_WINDOW:
@@ -162,7 +162,7 @@ class EngineEmbedder:
                     coming = ahead.submit(self._prepare, window, role)
                 yield start, prepared
 
-    def _prepare(self, inputs: Sequence[Input], role: Role) -> list[tuple[Ids, bool]]:
+    def _prepare(self, inputs: Sequence[Input], role: TextRole) -> list[tuple[Ids, bool]]:
         texts = [given for given in inputs if isinstance(given, str)]
         tokenised = iter(self._tokenizer.ids(texts, role) if texts else ())
         return [

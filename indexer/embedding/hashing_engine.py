@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from indexer.documents import Vectors
 from indexer.embedding.batching import Batch, plan_batches
-from indexer.embedding.embedder import Role, Runtime, Tokens
+from indexer.embedding.embedder import Runtime, TextRole, Tokens
 from indexer.embedding.engine import Description, EngineEmbedder
 from indexer.embedding.tokenizer import Ids
 from indexer.errors import ModelError
@@ -57,11 +57,11 @@ class HashingTokenizer:
         """The whole window: there are no special tokens."""
         return WINDOW
 
-    def tokenize(self, texts: Sequence[str], role: Role) -> list[Tokens]:  # noqa: ARG002
+    def tokenize(self, texts: Sequence[str], role: TextRole) -> list[Tokens]:  # noqa: ARG002
         """Ids with the spans of all tokens."""
         return [_tokens(text) for text in texts]
 
-    def ids(self, texts: Sequence[str], role: Role) -> list[tuple[Ids, bool]]:
+    def ids(self, texts: Sequence[str], role: TextRole) -> list[tuple[Ids, bool]]:
         """Ids, and whether the text was cut."""
         return [(tokens.ids, tokens.truncated) for tokens in self.tokenize(texts, role)]
 
@@ -93,7 +93,7 @@ class HashingEngine:
         """The sequences in batches of at most BUDGET tokens."""
         return plan_batches(sequences, places, BUDGET, PAD_ID)
 
-    def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:  # noqa: ARG002
+    def run(self, batches: Iterable[Batch], role: TextRole) -> Iterator[tuple[Batch, Vectors]]:  # noqa: ARG002
         """Each batch with its vectors."""
         return ((batch, self._count(batch.ids)) for batch in batches)
 

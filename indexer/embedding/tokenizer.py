@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.embedding.embedder import Role, Tokens
+from indexer.embedding.embedder import TextRole, Tokens
 from indexer.errors import ModelError
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ class Tokenizer(Protocol):
         """How many tokens of a document's text fit beside special tokens and prompt."""
         ...
 
-    def tokenize(self, texts: Sequence[str], role: Role) -> list[Tokens]:
+    def tokenize(self, texts: Sequence[str], role: TextRole) -> list[Tokens]:
         """Ids with the spans of all tokens."""
         ...
 
-    def ids(self, texts: Sequence[str], role: Role) -> list[tuple[Ids, bool]]:
+    def ids(self, texts: Sequence[str], role: TextRole) -> list[tuple[Ids, bool]]:
         """Ids, and whether the text was cut; cheaper where spans are not wanted."""
         ...
 
@@ -86,13 +86,13 @@ class ModelTokenizer:
     @property
     def room(self) -> int:
         """How many tokens of a document's text fit beside special tokens and prompt."""
-        return self._window - self._front - self._back - self._prompt_tokens(Role.DOCUMENT)
+        return self._window - self._front - self._back - self._prompt_tokens(TextRole.DOCUMENT)
 
-    def _prompt_tokens(self, role: Role) -> int:
+    def _prompt_tokens(self, role: TextRole) -> int:
         prompt = self._prompts.get(role, "")
         return len(self._tokenizer.encode(prompt, add_special_tokens=False)) if prompt else 0
 
-    def prompt_length(self, role: Role) -> int:
+    def prompt_length(self, role: TextRole) -> int:
         """Tokens that pooling leaves out where prompts are not pooled; 0 without a prompt.
 
         As sentence-transformers counts: the prompt's encoding less one closing special token.
@@ -100,7 +100,7 @@ class ModelTokenizer:
         count = self._prompt_tokens(role)
         return self._front + count + max(self._back - 1, 0) if count else 0
 
-    def tokenize(self, texts: Sequence[str], role: Role) -> list[Tokens]:
+    def tokenize(self, texts: Sequence[str], role: TextRole) -> list[Tokens]:
         """Ids with the spans of all tokens."""
         prompt = self._prompts.get(role, "")
         encodings = self._tokenizer.encode_batch([prompt + text for text in texts])
@@ -114,7 +114,7 @@ class ModelTokenizer:
             spans = np.maximum(spans[spans[:, 1] > prompt] - np.int32(prompt), np.int32(0))
         return Tokens(ids, spans, truncated)
 
-    def ids(self, texts: Sequence[str], role: Role) -> list[tuple[Ids, bool]]:
+    def ids(self, texts: Sequence[str], role: TextRole) -> list[tuple[Ids, bool]]:
         """Ids, and whether the text was cut; cheaper where spans are not wanted."""
         prompt = self._prompts.get(role, "")
         whole = [prompt + text for text in texts] if prompt else list(texts)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from indexer.documents import Vectors
-from indexer.embedding.acceptance import FAITHFUL_COSINE, PROBES, worst_cosine
+from indexer.embedding.acceptance import CHECK_TEXTS, FAITHFUL_COSINE, worst_cosine
 from indexer.embedding.batching import Batch, plan_batches
 from indexer.embedding.checkpoint import DEFAULT_MODEL, Checkpoint
-from indexer.embedding.embedder import CANARY_COSINE, Precision, Role, Runtime
+from indexer.embedding.embedder import CANARY_COSINE, Precision, Runtime, TextRole
 from indexer.embedding.engine import EngineEmbedder, assemble
 from indexer.embedding.tokenizer import Ids, ModelTokenizer, Setup
 from indexer.errors import ModelError
@@ -186,17 +186,21 @@ def _prompts(model: SentenceTransformer) -> dict[str, str]:
     """The prompt of each role, as encode_query and encode_document choose it."""
     known = {name: prompt or "" for name, prompt in model.prompts.items()}
     names = {
-        Role.QUERY: "query" if "query" in known else model.default_prompt_name,
-        Role.DOCUMENT: next((n for n in DOCUMENT_PROMPTS if n in known), model.default_prompt_name),
+        TextRole.QUERY: "query" if "query" in known else model.default_prompt_name,
+        TextRole.DOCUMENT: next(
+            (n for n in DOCUMENT_PROMPTS if n in known), model.default_prompt_name
+        ),
     }
     return {role.value: known[name] if name else "" for role, name in names.items()}
 
 
-def encode_probes(model: SentenceTransformer) -> dict[Role, Vectors]:
-    """What sentence-transformers itself makes of PROBES, a text at a time: unit rows."""
-    encoders = {Role.QUERY: model.encode_query, Role.DOCUMENT: model.encode_document}
+def encode_probes(model: SentenceTransformer) -> dict[TextRole, Vectors]:
+    """What sentence-transformers itself makes of CHECK_TEXTS, a text at a time: unit rows."""
+    encoders = {TextRole.QUERY: model.encode_query, TextRole.DOCUMENT: model.encode_document}
     return {
-        role: encode(list(PROBES), batch_size=1, normalize_embeddings=True, show_progress_bar=False)
+        role: encode(
+            list(CHECK_TEXTS), batch_size=1, normalize_embeddings=True, show_progress_bar=False
+        )
         for role, encode in encoders.items()
     }
 
@@ -213,11 +217,11 @@ class TorchEngine:
         self._budget = GPU_BUDGET if model.device.type == "cuda" else CPU_BUDGET
 
     @staticmethod
-    def _count_prompts(setup: Setup) -> dict[Role, int]:
+    def _count_prompts(setup: Setup) -> dict[TextRole, int]:
         if setup.poolable_prompt:
             return {}
         tokenizer = ModelTokenizer(setup)
-        return {role: tokenizer.prompt_length(role) for role in Role}
+        return {role: tokenizer.prompt_length(role) for role in TextRole}
 
     @property
     def runtime(self) -> Runtime:
@@ -232,11 +236,11 @@ class TorchEngine:
         """The sequences in batches of at most as many tokens as suit the device."""
         return plan_batches(sequences, places, self._budget, self._pad_id)
 
-    def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:
+    def run(self, batches: Iterable[Batch], role: TextRole) -> Iterator[tuple[Batch, Vectors]]:
         """Each batch with its vectors."""
         return ((batch, self._forward(batch, role)) for batch in batches)
 
-    def _forward(self, batch: Batch, role: Role) -> Vectors:
+    def _forward(self, batch: Batch, role: TextRole) -> Vectors:
         import torch
 
         with torch.inference_mode():
@@ -246,7 +250,7 @@ class TorchEngine:
             result: Vectors = unit.cpu().numpy()
         return result
 
-    def _features(self, batch: Batch, role: Role) -> dict[str, Any]:
+    def _features(self, batch: Batch, role: TextRole) -> dict[str, Any]:
         import torch
 
         device = self._model.device

@@ -27,7 +27,7 @@ from indexer.evaluation.measures import (
     measure_each,
 )
 from indexer.evaluation.statistics import Values, bootstrap_interval
-from indexer.evaluation.systems import Facts, Found, System
+from indexer.evaluation.systems import Facts, System, SystemAnswer
 
 WARMING: Final = "warm"
 """Asked once, untimed: the first query also pays for what is loaded lazily.
@@ -177,7 +177,7 @@ class _Trial:
     def _k(self, wanted: int) -> int:
         return wanted + self._ignore_own  # one more, should the query itself be found
 
-    def _keep(self, run: dict[str, list[str]], id: str, found: Found, k: int) -> None:
+    def _keep(self, run: dict[str, list[str]], id: str, found: SystemAnswer, k: int) -> None:
         kept = [each for each in found.ids if not (self._ignore_own and each == id)]
         run[id] = kept[:k]
 

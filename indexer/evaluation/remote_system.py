@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 from indexer.errors import InvalidInput, ServiceFailed
-from indexer.evaluation.systems import Facts, Found, Settings
+from indexer.evaluation.systems import Facts, Settings, SystemAnswer
 
 if TYPE_CHECKING:
     import httpx2
@@ -102,11 +102,11 @@ class RemoteSystem:
             f"  curl -X POST {key}-T {shlex.quote(str(corpus))} {place}/documents/import"
         )
 
-    def ask(self, text: str, k: int) -> Found:
+    def ask(self, text: str, k: int) -> SystemAnswer:
         """One search, in a request of its own."""
         return self._found(self._call("POST", f"{self._path}/search", self._search(text, k)))
 
-    def ask_all(self, texts: Sequence[str], k: int) -> Iterator[Found]:
+    def ask_all(self, texts: Sequence[str], k: int) -> Iterator[SystemAnswer]:
         """Many searches in few requests."""
         step = max(1, min(BATCH_SEARCHES, BATCH_HITS // k))
         for start in range(0, len(texts), step):
@@ -121,10 +121,10 @@ class RemoteSystem:
         given = {name: value for name, value in self._settings.items() if value is not None}
         return {"query": text, "k": k, **given}
 
-    def _found(self, told: Any) -> Found:  # noqa: ANN401 - any JSON
+    def _found(self, told: Any) -> SystemAnswer:  # noqa: ANN401 - any JSON
         try:
             ids = tuple(str(hit["id"]) for hit in told["hits"])
-            return Found(ids, bool(told["exact"]), bool(told["truncated"]))
+            return SystemAnswer(ids, bool(told["exact"]), bool(told["truncated"]))
         except (KeyError, TypeError) as error:
             raise self._stranger() from error
 

@@ -18,7 +18,7 @@ Settings: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SystemAnswer:
     """The ids of the documents that answer a query, best first, as Answer has them."""
 
     ids: tuple[str, ...]
@@ -63,11 +63,11 @@ class System(Protocol):
         """What to do so that the documents of a corpus are there."""
         ...
 
-    def ask(self, text: str, k: int) -> Found:
+    def ask(self, text: str, k: int) -> SystemAnswer:
         """The k best for a query, found as users find them: this is what is timed."""
         ...
 
-    def ask_all(self, texts: Sequence[str], k: int) -> Iterator[Found]:
+    def ask_all(self, texts: Sequence[str], k: int) -> Iterator[SystemAnswer]:
         """The k best for each query, in order, found in whatever way is quickest."""
         ...
 
@@ -112,14 +112,14 @@ class LocalSystem:
         """Which file to index."""
         return f"index {corpus} first"
 
-    def ask(self, text: str, k: int) -> Found:
+    def ask(self, text: str, k: int) -> SystemAnswer:
         """Embed the query, and search."""
         (query,), (cut,) = embed_queries(self._embedder, [self._query(text, k)])
         (answer,) = search(self._collection, self._embedder, [query], self._reranker)
         self._ready[text] = query
         return _found(answer, cut)
 
-    def ask_all(self, texts: Sequence[str], k: int) -> Iterator[Found]:
+    def ask_all(self, texts: Sequence[str], k: int) -> Iterator[SystemAnswer]:
         """Search for each; what was asked before is not embedded again."""
         for text in texts:
             query = self._ready.get(text, self._query(text, k))
@@ -138,5 +138,5 @@ def _pair(
     return zip(ids, get(ids), strict=True)
 
 
-def _found(answer: Answer, truncated: bool) -> Found:
-    return Found(tuple(hit.document.id for hit in answer.hits), answer.exact, truncated)
+def _found(answer: Answer, truncated: bool) -> SystemAnswer:
+    return SystemAnswer(tuple(hit.document.id for hit in answer.hits), answer.exact, truncated)

@@ -26,7 +26,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlannedChange:
     """What became of one input: rejected, or a document with what storing it takes.
 
     ``counted`` is the change as if documents came one at a time, ``action`` what must be done for
@@ -56,7 +56,7 @@ class Step:
         return len(self.embedded.chunks) if self.embedded else 0
 
 
-class Outlook:
+class PendingWrites:
     """What a collection will hold once what is on its way into it has been written."""
 
     def __init__(self, collection: Collection) -> None:
@@ -64,17 +64,17 @@ class Outlook:
         self._coming: dict[str, Document] = {}
         self._lock = threading.Lock()
 
-    def compare(self, documents: Sequence[Document]) -> list[Step]:
+    def compare(self, documents: Sequence[Document]) -> list[PlannedChange]:
         """A step for each document; those that change something are on their way from now on."""
         changes = self._changes(documents)
         latest = {document.id: document for document in documents}
         previous: dict[str, Document] = {}
-        steps: list[Step] = []
+        steps: list[PlannedChange] = []
         for document, change in zip(documents, changes, strict=True):
             before = previous.get(document.id)
             counted = change if before is None else _difference(before, document)
             action = change if latest[document.id] is document else Change.NOTHING
-            steps.append(Step(document, counted=counted, action=action))
+            steps.append(PlannedChange(document, counted=counted, action=action))
             previous[document.id] = document
         with self._lock:
             self._coming.update(
@@ -118,7 +118,7 @@ class Writes:
     amends: Mapping[str, Document]
 
     @classmethod
-    def of(cls, steps: Iterable[Step]) -> Writes:
+    def of(cls, steps: Iterable[PlannedChange]) -> Writes:
         """The outcome of the steps in their order."""
         puts: dict[str, EmbeddedDocument] = {}
         amends: dict[str, Document] = {}
@@ -148,7 +148,7 @@ def store(collection: Collection, embedder: Embedder, documents: Sequence[Docume
 
     Counts are as if documents came one at a time. Raises what the collection's ``put`` does.
     """
-    steps = Outlook(collection).compare(documents)
+    steps = PendingWrites(collection).compare(documents)
     embedded = embed_documents(embedder, documents_to_embed(steps))
     waiting = iter(embedded)
     steps = [replace(one, embedded=next(waiting)) if one.embeds else one for one in steps]
@@ -162,7 +162,7 @@ def store(collection: Collection, embedder: Embedder, documents: Sequence[Docume
     )
 
 
-def documents_to_embed(steps: Iterable[Step]) -> list[Document]:
+def documents_to_embed(steps: Iterable[PlannedChange]) -> list[Document]:
     """The documents whose content is new."""
     return [step.item for step in steps if step.embeds and isinstance(step.item, Document)]
 

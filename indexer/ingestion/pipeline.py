@@ -26,7 +26,13 @@ from indexer.documents import (
 )
 from indexer.embedding.embedder import Embedder
 from indexer.errors import InvalidVector
-from indexer.ingestion.changes import Outlook, Step, Writes, documents_to_embed, truncated_ids
+from indexer.ingestion.changes import (
+    PendingWrites,
+    PlannedChange,
+    Writes,
+    documents_to_embed,
+    truncated_ids,
+)
 from indexer.ingestion.channel import Channel, Closed, T
 from indexer.ingestion.preparation import embed_prepared, prepare
 from indexer.readers.reading import Read, Rejection
@@ -182,12 +188,12 @@ class _Pipeline:
         self._embedder = embedder
         self._window_seconds = window_seconds
         self._window_tokens = FIRST_WINDOW_TOKENS
-        self._outlook = Outlook(collection)
+        self._pending = PendingWrites(collection)
         self._repeats = Repeats()
         self._started = time.monotonic()
         self._read: Channel[Read] = Channel(READ_AHEAD_CHARACTERS, _characters)
-        self._prepared: Channel[Step] = Channel(PREPARED_TOKENS, _tokens)
-        self._embedded: Channel[list[Step]] = Channel(EMBEDDED_CHUNKS, _chunks)
+        self._prepared: Channel[PlannedChange] = Channel(PREPARED_TOKENS, _tokens)
+        self._embedded: Channel[list[PlannedChange]] = Channel(EMBEDDED_CHUNKS, _chunks)
         self._committed: Channel[_Committed] = Channel(1, lambda _: 1)
         self._threads: list[threading.Thread] = []
         self.progress = Progress()
@@ -225,26 +231,26 @@ class _Pipeline:
         self._threads.append(thread)
         thread.start()
 
-    def _prepare(self) -> Iterator[Step]:
+    def _prepare(self) -> Iterator[PlannedChange]:
         with closing(self._read):
             while reads := self._read.take(PREPARE_CHARACTERS):
                 yield from self._prepare_batch(reads)
 
-    def _prepare_batch(self, reads: Sequence[Read]) -> Iterator[Step]:
+    def _prepare_batch(self, reads: Sequence[Read]) -> Iterator[PlannedChange]:
         compared = iter(
-            self._outlook.compare([one.item for one in reads if isinstance(one.item, Document)])
+            self._pending.compare([one.item for one in reads if isinstance(one.item, Document)])
         )
         steps = [
             replace(next(compared), consumed=one.consumed)
             if isinstance(one.item, Document)
-            else Step(one.item, one.consumed)
+            else PlannedChange(one.item, one.consumed)
             for one in reads
         ]
         prepared = iter(prepare(self._embedder, documents_to_embed(steps)))
         for step in steps:
             yield replace(step, prepared=next(prepared)) if step.embeds else step
 
-    def _embed(self) -> Iterator[list[Step]]:
+    def _embed(self) -> Iterator[list[PlannedChange]]:
         with closing(self._prepared):
             while steps := self._prepared.take(self._window_tokens):
                 before = time.monotonic()
@@ -252,7 +258,7 @@ class _Pipeline:
                 self._adapt(steps, time.monotonic() - before)
                 yield window
 
-    def _embed_window(self, steps: Sequence[Step]) -> list[Step]:
+    def _embed_window(self, steps: Sequence[PlannedChange]) -> list[PlannedChange]:
         waiting = [step.prepared for step in steps if step.prepared]
         try:
             embedded = iter(embed_prepared(self._embedder, waiting))
@@ -260,7 +266,7 @@ class _Pipeline:
             return [self._embed_alone(step) for step in steps]
         return [replace(one, embedded=next(embedded)) if one.prepared else one for one in steps]
 
-    def _embed_alone(self, step: Step) -> Step:
+    def _embed_alone(self, step: PlannedChange) -> PlannedChange:
         """The step, or a rejection if the model gives its document no direction."""
         if step.prepared is None:
             return step
@@ -268,10 +274,10 @@ class _Pipeline:
             return replace(step, embedded=embed_prepared(self._embedder, [step.prepared])[0])
         except InvalidVector as error:
             document = step.prepared.document
-            self._outlook.arrived([document])
-            return Step(Rejection(document.id, str(error)), step.consumed)
+            self._pending.arrived([document])
+            return PlannedChange(Rejection(document.id, str(error)), step.consumed)
 
-    def _adapt(self, steps: Sequence[Step], seconds: float) -> None:
+    def _adapt(self, steps: Sequence[PlannedChange], seconds: float) -> None:
         """Let the next window take about as long as it should; it grows at most fourfold."""
         embedded = sum(_tokens(step) for step in steps if step.prepared)
         if embedded * 2 > self._window_tokens:  # a smaller one says little about speed
@@ -284,7 +290,7 @@ class _Pipeline:
             while windows := self._embedded.take(WRITE_CHUNKS):
                 steps = list(chain.from_iterable(windows))
                 Writes.of(steps).write(self._collection, self._embedder)
-                self._outlook.arrived(s.item for s in steps if isinstance(s.item, Document))
+                self._pending.arrived(s.item for s in steps if isinstance(s.item, Document))
                 self.progress = self._advanced(steps)
                 yield _Committed(
                     self.progress,
@@ -292,7 +298,7 @@ class _Pipeline:
                     tuple(truncated_ids(step.embedded for step in steps)),
                 )
 
-    def _advanced(self, steps: Sequence[Step]) -> Progress:
+    def _advanced(self, steps: Sequence[PlannedChange]) -> Progress:
         now = self.progress
         documents = [step.item for step in steps if isinstance(step.item, Document)]
         counted = Counter(step.counted for step in steps if isinstance(step.item, Document))
@@ -332,11 +338,11 @@ def _characters(read: Read) -> int:
     return DOCUMENT_WEIGHT + (len(read.item.text) if isinstance(read.item, Document) else 0)
 
 
-def _tokens(step: Step) -> int:
+def _tokens(step: PlannedChange) -> int:
     # A document that is not embedded is still held: its text weighs about as much.
     text = step.item.text if isinstance(step.item, Document) else ""
     return DOCUMENT_WEIGHT + max(step.tokens, len(text) // CHARACTERS_PER_TOKEN)
 
 
-def _chunks(window: Sequence[Step]) -> int:
+def _chunks(window: Sequence[PlannedChange]) -> int:
     return sum(1 + step.chunks for step in window)

@@ -39,14 +39,14 @@ def reindex(
     """
     start = time.monotonic()
     moved = Moved(0, collection.describe().documents, 0.0)
-    with collection.succeed(embedder.identity) as succession:
+    with collection.migrate(embedder.identity) as migration:
         done = False
         while not done:
-            while documents := succession.pending(WINDOW_DOCUMENTS):
-                succession.put(embed_documents(embedder, documents))
+            while documents := migration.pending(WINDOW_DOCUMENTS):
+                migration.put(embed_documents(embedder, documents))
                 moved = Moved(
                     moved.documents + len(documents), moved.total, time.monotonic() - start
                 )
                 on_progress(moved)
-            done = succession.finish()
+            done = migration.finish()
     return Moved(moved.documents, moved.total, time.monotonic() - start)

@@ -35,7 +35,7 @@ from indexer.integrations.stores import (
     ForeignEmbedder,
     ServiceStore,
     Sought,
-    Store,
+    StoreBackend,
 )
 from indexer.library import DEFAULT_COLLECTION
 from indexer.queries import Mode
@@ -86,17 +86,17 @@ class BearingDocumentStore:
         self._api_key = api_key
         self._foreign = None if embedder is None else _foreign(embedder)
         self._made: Any = None  # a client of its own, which nobody else closes
-        self._opened: Store | None = None
+        self._opened: StoreBackend | None = None
         self._opening = Lock()
 
     @property
-    def _store(self) -> Store:
+    def _store(self) -> StoreBackend:
         with self._opening:
             if self._opened is None:
                 self._opened = self._open()
             return self._opened
 
-    def _open(self) -> Store:
+    def _open(self) -> StoreBackend:
         if self._data is None:
             return ServiceStore(self._client)
         return CollectionStore.open(self._data, self._collection, self._foreign, self._model)

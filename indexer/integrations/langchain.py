@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from indexer.documents import Document
 from indexer.errors import InvalidInput, MissingExtra
-from indexer.integrations.stores import CollectionStore, ForeignEmbedder, ServiceStore, Store
+from indexer.integrations.stores import CollectionStore, ForeignEmbedder, ServiceStore, StoreBackend
 from indexer.library import DEFAULT_COLLECTION
 from indexer.queries import Hit
 from indexer.workspace import Where
@@ -36,7 +36,7 @@ class BearingVectorStore(VectorStore):
     keyword, and ``filter`` is in Bearing's language. A context manager.
     """
 
-    def __init__(self, store: Store, embedding: Embeddings | None = None) -> None:
+    def __init__(self, store: StoreBackend, embedding: Embeddings | None = None) -> None:
         self._store = store
         self._embedding = embedding
 

@@ -21,7 +21,7 @@ from indexer.integrations.stores import (
     ForeignEmbedder,
     ServiceStore,
     Sought,
-    Store,
+    StoreBackend,
 )
 from indexer.library import DEFAULT_COLLECTION
 from indexer.queries import Mode
@@ -81,9 +81,9 @@ class BearingVectorStore(BasePydanticVectorStore):
     stores_text: bool = True
     is_embedding_query: bool = True
 
-    _store: Store = PrivateAttr()
+    _store: StoreBackend = PrivateAttr()
 
-    def __init__(self, store: Store, *, is_embedding_query: bool = True) -> None:
+    def __init__(self, store: StoreBackend, *, is_embedding_query: bool = True) -> None:
         super().__init__(stores_text=True, is_embedding_query=is_embedding_query)
         self._store = store
 
@@ -100,7 +100,7 @@ class BearingVectorStore(BasePydanticVectorStore):
         return cls(ServiceStore(client), is_embedding_query=False)
 
     @property
-    def client(self) -> Store:
+    def client(self) -> StoreBackend:
         """What the nodes are kept in."""
         return self._store
 

@@ -23,8 +23,8 @@ from indexer.embedding.embedder import (
     Embeddings,
     Identity,
     Input,
-    Role,
     Runtime,
+    TextRole,
     Tokens,
 )
 from indexer.errors import ModelError
@@ -38,7 +38,7 @@ Sought: TypeAlias = str | Sequence[float]
 """A text, or a vector of any length but zero."""
 
 
-class Store(Protocol):
+class StoreBackend(Protocol):
     """Documents that can be put, had and searched."""
 
     def put(self, documents: Sequence[Document]) -> None:
@@ -97,14 +97,14 @@ class ForeignEmbedder:
         digest = hashlib.sha256(f"{self._name} {dimension}".encode()).hexdigest()
         return Identity(self._name, digest, digest, dimension, 0, "foreign", {}, canaries)
 
-    def tokenize(self, texts: Sequence[str], role: Role = Role.DOCUMENT) -> list[Tokens]:  # noqa: ARG002
+    def tokenize(self, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT) -> list[Tokens]:  # noqa: ARG002
         """Raises ModelError: only the framework knows its tokens."""
         raise ModelError(f"{self._name} embeds texts and does not tell their tokens")
 
-    def embed(self, inputs: Sequence[Input], role: Role = Role.DOCUMENT) -> Embeddings:
+    def embed(self, inputs: Sequence[Input], role: TextRole = TextRole.DOCUMENT) -> Embeddings:
         """Unit vectors in the order of the texts; see Embedder."""
         texts = [given for given in inputs if isinstance(given, str)]
-        if role is Role.QUERY:
+        if role is TextRole.QUERY:
             given = [self._embed_query(text) for text in texts]
         else:
             given = list(self._embed_documents(texts))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from indexer.documents import Document
 from indexer.errors import BearingError, Unreadable
-from indexer.readers.isolation import Limits, run_apart
+from indexer.readers.isolation import Limits, run_isolated
 from indexer.readers.reading import Read, Rejection
 from indexer.readers.sources import Source
 
@@ -66,7 +66,7 @@ def read_guarded(
 
 def _extract_apart(source: Source, module: Path) -> Extracted:
     with source.unpacked(MAX_TEXT_BYTES) as file:
-        outcome = run_apart(module, file, Limits())
+        outcome = run_isolated(module, file, Limits())
     if outcome.problem or not outcome.lines:
         raise Unreadable(outcome.problem or "nothing was found in it")
     return Extracted(**outcome.lines[0])

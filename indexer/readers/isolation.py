@@ -53,7 +53,7 @@ class Outcome:
     died: bool = False
 
 
-def run_apart(extractor: Path, file: BinaryIO, limits: Limits, **options: Any) -> Outcome:  # noqa: ANN401
+def run_isolated(extractor: Path, file: BinaryIO, limits: Limits, **options: Any) -> Outcome:  # noqa: ANN401
     """What ``report`` in the file ``extractor`` gives for an open file, within the limits."""
     given = map(json.dumps, (asdict(limits), options))
     command = [sys.executable, "-P", __file__, str(extractor), *given]

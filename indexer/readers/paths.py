@@ -32,7 +32,7 @@ from indexer.readers.sources import Source, is_packed, kind_problem
 START_BYTES: Final = 65_536
 """How much of a file's content tells its format."""
 
-Found = tuple[Source, Format] | Rejection
+FoundFile = tuple[Source, Format] | Rejection
 
 
 def check_paths(paths: Sequence[str]) -> None:
@@ -109,7 +109,7 @@ def read_file(path: Path, name: str, fields: Fields = USUAL) -> Generator[Read, 
     yield from read_source(*found, fields)
 
 
-def find(path: str, skip: Collection[Path] = (), fields: Fields = USUAL) -> Iterator[Found]:
+def find(path: str, skip: Collection[Path] = (), fields: Fields = USUAL) -> Iterator[FoundFile]:
     """The files at a path and below it, in order, and what is not going to be read."""
     skipped = {each.absolute() for each in skip}
     entered: dict[tuple[int, int], str] = {}
@@ -135,7 +135,7 @@ def find(path: str, skip: Collection[Path] = (), fields: Fields = USUAL) -> Iter
         waiting.extend(each for each in reversed(inside) if each.absolute() not in skipped)
 
 
-def _file(path: Path, status: os.stat_result, fields: Fields) -> Found:
+def _file(path: Path, status: os.stat_result, fields: Fields) -> FoundFile:
     name = name_of(path)
     problem = kind_problem(status.st_mode)
     if problem:
@@ -143,7 +143,7 @@ def _file(path: Path, status: os.stat_result, fields: Fields) -> Found:
     return _known(Source(path, name, status.st_size), path, fields)
 
 
-def _known(source: Source, called: PurePath, fields: Fields) -> Found:
+def _known(source: Source, called: PurePath, fields: Fields) -> FoundFile:
     """A file with the format that its name or its content tells, or why it is not read."""
     packed = called.suffix.lower() == GZIP or (not called.suffix and is_packed(source.path))
     source = replace(source, compressed=packed)

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 
 from indexer.errors import Unreadable
 from indexer.readers.extracted import Extracted, read_extracted
-from indexer.readers.isolation import Limits, Outcome, run_apart
+from indexer.readers.isolation import Limits, Outcome, run_isolated
 from indexer.readers.ocr import tessdata
 from indexer.readers.reading import Fields, Read, Rejection
 from indexer.readers.sources import Source
@@ -59,7 +59,7 @@ def _pages(file: BinaryIO, limits: Limits, ocr: str | None) -> Outcome:
         limits = replace(limits, cpu_seconds=count, wall_seconds=count, step_seconds=OCR_SECONDS)
     lines: list[Mapping[str, Any]] = []
     for _ in range(MAX_STARTS):
-        outcome = run_apart(
+        outcome = run_isolated(
             EXTRACTOR,
             file,
             limits,

@@ -21,7 +21,7 @@ import numpy as np
 
 from indexer.collection import StoredVectors
 from indexer.documents import Vector, normalise
-from indexer.queries import Explanation, Hit, Passage, Query, ScoredPassage, Word
+from indexer.queries import Explanation, Hit, Passage, Query, ScoredPassage, WordAttribution
 from indexer.retrieval.sans_io import Need, Staged, Work
 
 DEFAULT_EXPLAIN: Final = 3
@@ -113,7 +113,7 @@ def _without(text: str, spans: Sequence[Span]) -> str:
     return "".join([*parts, text[end:]])
 
 
-def _words(hit: Hit, occlusion: Occlusion, cosines: Sequence[float]) -> Iterator[Word]:
+def _words(hit: Hit, occlusion: Occlusion, cosines: Sequence[float]) -> Iterator[WordAttribution]:
     """The words by falling effect, with their places in the document's text."""
     effects = np.array(cosines[0]) - np.array(cosines[1:])
     offset = hit.passage.start
@@ -121,7 +121,7 @@ def _words(hit: Hit, occlusion: Occlusion, cosines: Sequence[float]) -> Iterator
         spans = occlusion.spans[place]
         start, end = spans[0]
         shifted = tuple((offset + first, offset + last) for first, last in spans)
-        yield Word(occlusion.passage[start:end], float(effects[place]), shifted)
+        yield WordAttribution(occlusion.passage[start:end], float(effects[place]), shifted)
 
 
 def _best_passage(hit: Hit) -> ScoredPassage:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from indexer.filters import Condition, Every, Filter, Kind, Metadata, Operator, Scalar, kind_of
-from indexer.queries import Answer, Hit, Query, Seen
+from indexer.queries import Answer, Hit, PageExclusions, Query
 from indexer.retrieval.sans_io import Staged
 
 Rank: TypeAlias = Callable[[Sequence[Query]], Staged[Sequence[Answer]]]
@@ -68,7 +68,7 @@ def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
     """
     assert query.group_by is not None
     groups, asked, first = Groups(query.group_by), replace(query, k=depth), None
-    numbers = query.seen.numbers if query.seen else ()
+    numbers = query.exclusions.numbers if query.exclusions else ()
     while True:
         (answer,) = yield from rank([asked])
         first = first or answer
@@ -78,7 +78,7 @@ def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
             break
         numbers += tuple(hit.number for hit in answer.hits)
         condition = without_groups(query.filter, groups.by, tuple(groups.named))
-        asked = replace(asked, filter=condition, seen=Seen(answer.last, numbers))
+        asked = replace(asked, filter=condition, exclusions=PageExclusions(answer.last, numbers))
     best = groups.all[: query.k]
     yield from _fill(query, rank, groups, [group for group in best if _may_lack(group, query)])
     if query.rerank is not None and not query.diversity:  # a later look may have found a better one

@@ -24,7 +24,7 @@ import numpy as np
 
 from indexer.errors import InvalidQuery
 from indexer.filters import Scalar, kind_of, scalar_problem
-from indexer.queries import Answer, Query, Seen
+from indexer.queries import Answer, PageExclusions, Query
 from indexer.retrieval.grouping import without_groups
 
 LARGEST_COUNT: Final = 4_000_000
@@ -53,16 +53,16 @@ class Cursor:
     """
 
     search: bytes
-    seen: Seen
+    exclusions: PageExclusions
     groups: tuple[Scalar, ...] = ()
 
     def encode(self) -> str:
         """The cursor as URL-safe text, of some three characters a document."""
-        numbers = sorted(self.seen.numbers)
+        numbers = sorted(self.exclusions.numbers)
         steps = np.array(list(map(sub, numbers, [0, *numbers])), dtype="<u4")
         rest = steps.tobytes() + (json.dumps(self.groups).encode() if self.groups else b"[]")
         version = _PLAIN if len(rest) <= _PLAIN_BYTES else _PACKED
-        content = _HEAD.pack(version, self.search, self.seen.last, len(numbers)) + rest
+        content = _HEAD.pack(version, self.search, self.exclusions.last, len(numbers)) + rest
         is_plain = version == _PLAIN
         packed = content + _checksum(content) if is_plain else zlib.compress(content, 9)
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
@@ -86,10 +86,10 @@ class Cursor:
             or not all(map(_is_scalar, groups))
         ):
             raise InvalidQuery(_UNREADABLE)
-        return cls(search, Seen(last, tuple(numbers.tolist())), tuple(groups))
+        return cls(search, PageExclusions(last, tuple(numbers.tolist())), tuple(groups))
 
 
-_BEGINNING: Final = Cursor(b"", Seen(0))
+_BEGINNING: Final = Cursor(b"", PageExclusions(0))
 
 
 def _is_scalar(value: object) -> bool:
@@ -160,7 +160,7 @@ def resumed(query: Query, collection: str) -> Query:
         )
     keys = [(kind_of(value), value) for value in cursor.groups]
     condition = without_groups(query.filter, query.group_by or "", keys)
-    return replace(query, seen=cursor.seen, filter=condition)
+    return replace(query, exclusions=cursor.exclusions, filter=condition)
 
 
 def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
@@ -169,14 +169,14 @@ def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
     ``query`` is as it was asked.
     """
     before = Cursor.decode(query.cursor) if query.cursor else _BEGINNING
-    numbers = (*before.seen.numbers, *[hit.number for hit in answer.hits])
+    numbers = (*before.exclusions.numbers, *[hit.number for hit in answer.hits])
     named = [] if query.group_by is None else [h.group for h in answer.hits if h.group is not None]
     keys = {(kind_of(value), value) for value in named}
     alone = len(answer.hits) - len(named)
     if len(keys) + alone < query.k or len(numbers) == answer.total:
         return answer
     groups = (*before.groups, *(value for _, value in keys))
-    cursor = Cursor(_digest(query, collection), Seen(answer.last, numbers), groups)
+    cursor = Cursor(_digest(query, collection), PageExclusions(answer.last, numbers), groups)
     return replace(answer, cursor=cursor.encode())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from indexer.collection import Collection
 from indexer.documents import Vector
 from indexer.embedding.cross_encoders.reranker import Reranker
-from indexer.embedding.embedder import Embedder, Role
+from indexer.embedding.embedder import Embedder, TextRole
 from indexer.errors import InvalidQuery
 from indexer.queries import Answer, ExampleText, Hit, Mode, Query
 from indexer.retrieval.explanation import explained
@@ -36,8 +36,8 @@ def embed_queries(embedder: Embedder, queries: Sequence[Query]) -> tuple[list[Qu
     """
     texts = [query.text or "" for query in queries if _is_text_alone(query)]
     examples = [text for query in queries for text in query.example_texts]
-    of_texts = _embedded(embedder, texts, Role.QUERY)
-    of_examples = _embedded(embedder, examples, Role.DOCUMENT)
+    of_texts = _embedded(embedder, texts, TextRole.QUERY)
+    of_examples = _embedded(embedder, examples, TextRole.DOCUMENT)
     model = embedder.identity.mark
     ready, truncated = [], []
     for query in queries:
@@ -48,7 +48,7 @@ def embed_queries(embedder: Embedder, queries: Sequence[Query]) -> tuple[list[Qu
 
 
 def _embedded(
-    embedder: Embedder, texts: Sequence[str], role: Role
+    embedder: Embedder, texts: Sequence[str], role: TextRole
 ) -> Iterator[tuple[Vector, bool]]:
     """Each text's vector, and whether the text was truncated."""
     if not texts:
@@ -160,7 +160,7 @@ def search_timed(
         Work.FIND: collection.search,
         Work.SCORE: lambda pairs: required(reranker).score(pairs),
         Work.VECTORS: collection.vectors,
-        Work.TEXTS: lambda texts: embedder.embed(texts, Role.DOCUMENT).vectors,
+        Work.TEXTS: lambda texts: embedder.embed(texts, TextRole.DOCUMENT).vectors,
     }
     searches = Searches(staged(query, collection.name) for query in queries)
     spent: dict[Work, float] = {}

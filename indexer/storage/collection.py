@@ -45,13 +45,13 @@ from indexer.storage.ann import index_file
 from indexer.storage.ann.chosen_kind import keep_choice, kept_choice
 from indexer.storage.ann.faiss_index import use_threads
 from indexer.storage.ann.index_file import Sealed
-from indexer.storage.generation.index_builder import Sealer, seal_rows
-from indexer.storage.generation.migration import Succession, Workshop, joined_vectors
+from indexer.storage.generation.index_builder import IndexBuilder, seal_rows
+from indexer.storage.generation.migration import Migration, MigrationContext, joined_vectors
 from indexer.storage.generation.recall_monitor import Fall, RecallWatch, after_fall
 from indexer.storage.generation.row_table import (
     VECTORS,
     Part,
-    Rows,
+    RowTable,
     generation_folder,
     load_rows,
     read_index,
@@ -63,11 +63,11 @@ from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.maintenance.backup import last_backup
 from indexer.storage.maintenance.vector_checks import require_written_vectors
 from indexer.storage.query.execution import answer_queries
-from indexer.storage.query.filter_cache import Selections
+from indexer.storage.query.filter_cache import FilterCache
 from indexer.storage.query.targets import check_model, vectors_of
 from indexer.storage.runtime.durable_files import sync_folder
 from indexer.storage.runtime.locks import WriterLock
-from indexer.storage.runtime.subprocess_job import give_way
+from indexer.storage.runtime.subprocess_job import lower_priority
 from indexer.storage.sqlite.records import StoredDocument
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
@@ -101,14 +101,14 @@ class LocalCollection:
         self._placed = 0, folder  # the generation that was asked for last; there is no 0
         self._store = Store(folder / _STORE)
         self._thresholds = thresholds
-        self._lexicon = LexicalIndex(folder, self._store, thresholds)
+        self._lexical_index = LexicalIndex(folder, self._store, thresholds)
         self._wrote = False
         self._lock = WriterLock(folder / _LOCK, folder.name)
         self._transactions = threading.Lock()
         self._following = threading.Lock()
         self._noticing = threading.Lock()
-        self._covering = threading.Lock()
-        self._selections = Selections()
+        self._building_delta = threading.Lock()
+        self._filter_cache = FilterCache()
         self._searches = 0
         with self._store.reading() as snapshot:
             self._rows = load_rows(folder, snapshot, None, thresholds)
@@ -116,7 +116,9 @@ class LocalCollection:
         self._calibrations = Calibrations(folder)
         self._maps = Maps(folder, self._store)
         self._watch = RecallWatch(self._heed)
-        self._sealer = Sealer(kept_choice(folder) or choice or IndexChoice(), self._seal)
+        self._index_builder = IndexBuilder(
+            kept_choice(folder) or choice or IndexChoice(), self._seal
+        )
 
     @classmethod
     def create(
@@ -177,7 +179,7 @@ class LocalCollection:
             index={
                 **self._describe_index(),
                 "modes": [str(mode) for mode in Mode],
-                "lexical": self._lexicon.describe(),
+                "lexical": self._lexical_index.describe(),
             },
             backed_up=last_backup(self._folder),
         )
@@ -196,10 +198,10 @@ class LocalCollection:
         What was written is put into the index of words, unless it is little.
         """
         if self._wrote and (self._folder / _STORE).is_file():
-            self._lexicon.finish()
-        self._lexicon.close()
+            self._lexical_index.finish()
+        self._lexical_index.close()
         self._watch.close()
-        self._sealer.close()
+        self._index_builder.close()
         self._backgrounds.close()
         self._maps.close()
         self._store.close()
@@ -282,15 +284,15 @@ class LocalCollection:
             known = self._placed = generation, generation_folder(self._folder, generation)
         return known[1]
 
-    # Succession
+    # Migration
 
-    def succeed(self, identity: Identity) -> Succession:
+    def migrate(self, identity: Identity) -> Migration:
         """Begin, or go on with, a generation of another model; see the Protocol.
 
-        Raises CollectionBusy while another succession is under way.
+        Raises CollectionBusy while another migration is under way.
         """
-        return Succession(
-            Workshop(
+        return Migration(
+            MigrationContext(
                 self._folder, self._store, self._transaction, self._seal_ahead, self._thresholds
             ),
             identity,
@@ -304,13 +306,13 @@ class LocalCollection:
         rather than give vectors that are not what was written a checksum of their own.
         """
         require_written_vectors(self._folder, self._store)
-        with self.succeed(self.identity) as succession:
+        with self.migrate(self.identity) as migration:
             done = False
             while not done:
-                while documents := succession.pending(_COMPACT_DOCUMENTS):
-                    succession.put(self._as_stored(documents))
-                done = succession.finish()
-        sequence = self._lexicon.rebuild()  # the words of a deleted text are in no file then
+                while documents := migration.pending(_COMPACT_DOCUMENTS):
+                    migration.put(self._as_stored(documents))
+                done = migration.finish()
+        sequence = self._lexical_index.rebuild()  # the words of a deleted text are in no file then
         with self._transaction() as transaction:
             transaction.forget_deletions(sequence)
         return self._store.vacuum()
@@ -332,9 +334,9 @@ class LocalCollection:
             if _change(document, stored.get(document.id)) in (Change.NOTHING, Change.METADATA)
         ]
 
-    def _seal_ahead(self, rows: Rows) -> None:
+    def _seal_ahead(self, rows: RowTable) -> None:
         """Put an index over rows that are not searched yet."""
-        seal_rows(self._place(rows.generation), rows, self._sealer.choice)
+        seal_rows(self._place(rows.generation), rows, self._index_builder.choice)
 
     # Sealing
 
@@ -346,20 +348,20 @@ class LocalCollection:
         if choice is not None:
             with self._lock.held("choose an index"):
                 keep_choice(self._folder, choice)
-        self._sealer.run(choice)
-        self._lexicon.rebuild()
+        self._index_builder.run(choice)
+        self._lexical_index.rebuild()
         return self.describe()
 
     def _consider_sealing(self) -> None:
         """Begin to seal in the background if enough rows came since, and no bulk write is on."""
-        if self._lexicon.is_due():
-            self._lexicon.start()
+        if self._lexical_index.is_due():
+            self._lexical_index.start()
         rows = self._rows if self._lock.is_held else self._follow_newest()
-        many = rows.uncovered >= self._thresholds.uncovered_rows
-        if many and not rows.distrusted and self._covering.acquire(blocking=False):
-            threading.Thread(target=self._cover, name="cover late rows", daemon=True).start()
-        if not self._lock.is_held and self._sealer.is_due(rows):
-            self._sealer.start()
+        many = rows.compared >= self._thresholds.delta_rows
+        if many and not rows.distrusted and self._building_delta.acquire(blocking=False):
+            threading.Thread(target=self._build_delta, name="delta index", daemon=True).start()
+        if not self._lock.is_held and self._index_builder.is_due(rows):
+            self._index_builder.start()
 
     def _seal(self, choice: IndexChoice) -> None:
         """Build an index over the rows there are now, and put it in the place of the last."""
@@ -369,22 +371,22 @@ class LocalCollection:
             self._install(rows.generation, *read_index(place))
         self._backgrounds.make(place, rows)
 
-    def _cover(self) -> None:
-        """Put the rows that came late into an index in memory, beside the searches."""
+    def _build_delta(self) -> None:
+        """Put the unindexed rows into a delta index in memory, beside the searches."""
         try:
-            give_way()
+            lower_priority()
             use_threads(1)
             rows = self._rows
             if rows.index is None:
                 return
-            young = rows.covering(rows.index.target)
+            delta = rows.extended_delta(rows.index.target)
             with self._following:
                 now = self._rows
                 same = (now.generation, now.stamp) == (rows.generation, rows.stamp)
                 if same and now.index and not now.distrusted:
-                    self._rows = replace(now, young=young)
+                    self._rows = replace(now, delta=delta)
         finally:
-            self._covering.release()
+            self._building_delta.release()
 
     def _notice_index(self) -> None:
         """Read the index that another process has sealed, beside the searches."""
@@ -402,7 +404,7 @@ class LocalCollection:
         with self._following:
             if self._rows.generation == generation:
                 self._rows = replace(
-                    self._rows, index=index, stamp=stamp, young=None, distrusted=frozenset()
+                    self._rows, index=index, stamp=stamp, delta=None, distrusted=frozenset()
                 )
 
     def _describe_index(self) -> dict[str, object]:
@@ -412,8 +414,8 @@ class LocalCollection:
         watched = self._watch.estimate()
         return {
             **rows.index.describe(),
-            "late_rows": rows.late,
-            "compared_rows": len(rows.owners) if rows.compares_all else rows.uncovered,
+            "late_rows": rows.unindexed,
+            "compared_rows": len(rows.owners) if rows.compares_all else rows.compared,
             "watched_recall": watched and watched.mean,
             "watched_interval": watched and [watched.low, watched.high],
             "watched_queries": watched.queries if watched else 0,
@@ -428,7 +430,7 @@ class LocalCollection:
         """Find more from now on, since real queries found too little."""
         with self._following:
             now, then = self._rows, fall.rows
-            if now.index is not then.index or now.young is not then.young:
+            if now.index is not then.index or now.delta is not then.delta:
                 return  # it is of what is searched no more
             better = after_fall(now, fall)
             self._rows = better
@@ -524,7 +526,7 @@ class LocalCollection:
         """What unrelated texts score here; see the Protocol."""
         return self._background_of(self._follow_newest())
 
-    def _background_of(self, rows: Rows) -> Background | None:
+    def _background_of(self, rows: RowTable) -> Background | None:
         return self._backgrounds.of(self._place(rows.generation), rows)
 
     def search(self, queries: Sequence[Query]) -> list[Answer]:
@@ -541,13 +543,13 @@ class LocalCollection:
     def _answer(
         self,
         snapshot: Snapshot,
-        rows: Rows,
+        rows: RowTable,
         queries: Sequence[Query],
         words: LexicalSnapshot | None,
     ) -> list[Answer]:
         background = self._background_of(rows)
         answers = answer_queries(
-            snapshot, rows, self._selections, queries, self._watch, background, words
+            snapshot, rows, self._filter_cache, queries, self._watch, background, words
         )
         calibrations = self._calibrations.of(rows.identity.fingerprint)
         if not calibrations:
@@ -558,19 +560,21 @@ class LocalCollection:
         ]
 
     @contextmanager
-    def _state_with_words(self) -> Iterator[tuple[Snapshot, Rows, LexicalSnapshot]]:
+    def _state_with_words(self) -> Iterator[tuple[Snapshot, RowTable, LexicalSnapshot]]:
         """A state of the store, with its rows and its words."""
         while True:
-            view = self._lexicon.view()  # before the snapshot, so that it stands for no later state
+            view = (
+                self._lexical_index.view()
+            )  # before the snapshot, so that it stands for no later state
             with self._state() as (snapshot, rows):
-                words = self._lexicon.words(view, snapshot)
+                words = self._lexical_index.words(view, snapshot)
                 if words is not None:
                     yield snapshot, rows, words
                     return
-            self._lexicon.catch_up()
+            self._lexical_index.catch_up()
 
     @contextmanager
-    def _state(self) -> Iterator[tuple[Snapshot, Rows]]:
+    def _state(self) -> Iterator[tuple[Snapshot, RowTable]]:
         """A state of the store, and the rows in memory of exactly that state."""
         while True:
             with self._store.reading() as snapshot:
@@ -579,7 +583,7 @@ class LocalCollection:
                     yield snapshot, rows
                     return
 
-    def _follow(self, snapshot: Snapshot) -> Rows | None:
+    def _follow(self, snapshot: Snapshot) -> RowTable | None:
         """The rows of a snapshot; None if another thread has gone on to a newer one."""
         rows = self._rows
         if rows.stamp != index_file.stamp(self._place(rows.generation)):
@@ -602,7 +606,7 @@ class LocalCollection:
         with self._store.reading() as newest:
             return newest.generation().number != snapshot.generation().number
 
-    def _follow_newest(self) -> Rows:
+    def _follow_newest(self) -> RowTable:
         with self._state() as (_, rows):
             return rows
 
@@ -616,12 +620,12 @@ def _change(document: Document, old: StoredDocument | None) -> Change:
     return Change.NOTHING if same else Change.METADATA
 
 
-def _remedy(rows: Rows, fall: Fall) -> str:
+def _remedy(rows: RowTable, fall: Fall) -> str:
     """What is done about it."""
     part = fall.situation.part
     if part not in rows.distrusted:
-        layer = rows.young if part is Part.LATE else rows.index and rows.index.measured
-        return f"searching with {layer.effort if layer else None}"
+        layer = rows.delta if part is Part.LATE else rows.index and rows.index.measured
+        return f"searching with {layer.params if layer else None}"
     if part is Part.LATE:
         return "late rows are compared one by one until the next sealing"
     return "rows are compared one by one until the next sealing; `bearing rebuild` seals now"

@@ -15,12 +15,12 @@ from indexer.queries import (
     Answer,
     Explanation,
     Hit,
+    MatchedTerm,
     Mode,
     Passage,
+    ScoreBreakdown,
     ScoredPassage,
-    Scores,
-    Term,
-    Word,
+    WordAttribution,
 )
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -33,12 +33,14 @@ PASSAGES = st.builds(Passage, TEXTS, PLACES, PLACES)
 EXPLANATIONS = st.builds(
     Explanation,
     st.lists(st.builds(ScoredPassage, PASSAGES, st.none() | FLOATS), max_size=2).map(tuple),
-    st.lists(st.builds(Word, TEXTS, FLOATS, SPANS), max_size=2).map(tuple),
+    st.lists(st.builds(WordAttribution, TEXTS, FLOATS, SPANS), max_size=2).map(tuple),
     PLACES,
-    st.lists(st.builds(Term, TEXTS, FLOATS, SPANS), max_size=2).map(tuple),
+    st.lists(st.builds(MatchedTerm, TEXTS, FLOATS, SPANS), max_size=2).map(tuple),
 )
 MAYBE = st.none() | FLOATS
-SCORES = st.builds(Scores, MAYBE, MAYBE, st.none() | PLACES, st.none() | PLACES, MAYBE, MAYBE)
+SCORES = st.builds(
+    ScoreBreakdown, MAYBE, MAYBE, st.none() | PLACES, st.none() | PLACES, MAYBE, MAYBE
+)
 HITS = st.builds(
     Hit,
     st.builds(Document.stored, TEXTS, TEXTS, st.none() | TEXTS, METADATA),

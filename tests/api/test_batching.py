@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.serving.batching import Batcher, Lane, Overloaded, Threads
+from app.serving.batching import Batcher, Overloaded, SerialThread, Threads
 from indexer.errors import InvalidVector
 
 
@@ -335,11 +335,11 @@ def test_a_lane_makes_calls_one_at_a_time_in_order() -> None:
     """The second of two calls begins when the first has ended, whatever each gives or raises."""
 
     async def scenario() -> None:
-        lane, let, made = Lane("calls"), threading.Event(), []
-        first = asyncio.create_task(lane.run(lambda: made.append("first") or let.wait(10)))
-        failing = asyncio.create_task(lane.run(lambda: made.append("failing") or 1 // 0))
-        ending = asyncio.create_task(lane.run(lambda: made.append("ending") or next(iter(()))))
-        last = asyncio.create_task(lane.run(lambda: made.append("last") or "done"))
+        thread, let, made = SerialThread("calls"), threading.Event(), []
+        first = asyncio.create_task(thread.run(lambda: made.append("first") or let.wait(10)))
+        failing = asyncio.create_task(thread.run(lambda: made.append("failing") or 1 // 0))
+        ending = asyncio.create_task(thread.run(lambda: made.append("ending") or next(iter(()))))
+        last = asyncio.create_task(thread.run(lambda: made.append("last") or "done"))
         await until(lambda: made == ["first"])
         let.set()
         assert await first is True
@@ -357,15 +357,15 @@ def test_a_call_whose_caller_left_before_its_turn_is_not_made() -> None:
     """Only what somebody waits for is done, or what has begun."""
 
     async def scenario() -> None:
-        lane, let, made = Lane("calls"), threading.Event(), []
-        first = asyncio.create_task(lane.run(lambda: made.append("first") or let.wait(10)))
-        leaving = asyncio.create_task(lane.run(lambda: made.append("leaving")))
+        thread, let, made = SerialThread("calls"), threading.Event(), []
+        first = asyncio.create_task(thread.run(lambda: made.append("first") or let.wait(10)))
+        leaving = asyncio.create_task(thread.run(lambda: made.append("leaving")))
         await until(lambda: made == ["first"])
         leaving.cancel()
         await asyncio.sleep(0)
         let.set()
         await first
-        await lane.run(lambda: made.append("last"))
+        await thread.run(lambda: made.append("last"))
         assert made == ["first", "last"]
 
     run(scenario())
@@ -378,10 +378,10 @@ def test_the_thread_of_a_lane_is_there_while_it_is_used() -> None:
         return any(thread.name == "a lane's own" for thread in threading.enumerate())
 
     async def scenario() -> None:
-        lane = Lane("a lane's own", idle_seconds=0.01)
+        thread = SerialThread("a lane's own", idle_seconds=0.01)
         assert not is_there()
         for _ in range(3):
-            assert await lane.run(is_there)
+            assert await thread.run(is_there)
             await until(lambda: not is_there())
 
     run(scenario())

@@ -21,8 +21,8 @@ from indexer.embedding.embedder import (
     Embeddings,
     Identity,
     Input,
-    Role,
     Runtime,
+    TextRole,
     Tokens,
 )
 from indexer.library import Library
@@ -54,11 +54,11 @@ class GatedEmbedder:
         """That of the model behind the gate."""
         return self._inner.room
 
-    def tokenize(self, texts: Sequence[str], role: Role = Role.DOCUMENT) -> list[Tokens]:
+    def tokenize(self, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT) -> list[Tokens]:
         """The texts' tokens."""
         return self._inner.tokenize(texts, role)
 
-    def embed(self, inputs: Sequence[Input], role: Role = Role.DOCUMENT) -> Embeddings:
+    def embed(self, inputs: Sequence[Input], role: TextRole = TextRole.DOCUMENT) -> Embeddings:
         """The inputs' vectors, once the gate is open."""
         self.passes.append(list(inputs))
         self.began.release()

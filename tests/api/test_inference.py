@@ -10,12 +10,12 @@ from huggingface_hub import InferenceClient
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
-from indexer.embedding import Role, open_embedder
+from indexer.embedding import TextRole, open_embedder
 
 LONG = " ".join(f"word{n}" for n in range(300))
 
 
-def embed(*texts: str, role: Role = Role.DOCUMENT) -> NDArray[np.float32]:
+def embed(*texts: str, role: TextRole = TextRole.DOCUMENT) -> NDArray[np.float32]:
     """The vectors of texts, by a model opened here."""
     with open_embedder("hashing", cache=Path()) as embedder:
         return embedder.embed(texts, role).vectors

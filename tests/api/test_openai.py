@@ -15,7 +15,7 @@ from langchain_openai import OpenAIEmbeddings
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
-from indexer.embedding import Role, open_embedder
+from indexer.embedding import TextRole, open_embedder
 
 MODEL = "hashing-256"
 TEXTS = ["a cat", "the moon", "a cat on the moon", ""]
@@ -24,7 +24,7 @@ TEXTS = ["a cat", "the moon", "a cat on the moon", ""]
 def embed(*texts: str) -> NDArray[np.float32]:
     """The vectors of texts, by a model opened here."""
     with open_embedder("hashing", cache=Path()) as embedder:
-        return embedder.embed(texts, Role.DOCUMENT).vectors
+        return embedder.embed(texts, TextRole.DOCUMENT).vectors
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from small_models import CONVERTIBLE, MODELS
 
-from indexer.embedding import Backend, Embedder, Precision, Role, open_embedder
+from indexer.embedding import Backend, Embedder, Precision, TextRole, open_embedder
 from indexer.embedding.checkpoint import find_checkpoint
 from indexer.embedding.torch_engine import load_model
 
@@ -72,9 +72,9 @@ def case(
         yield name, embedder
 
 
-def encode(model: Any, texts: list[str], role: Role) -> np.ndarray:
+def encode(model: Any, texts: list[str], role: TextRole) -> np.ndarray:
     """What sentence-transformers gives, a text at a time."""
-    encode = model.encode_query if role is Role.QUERY else model.encode_document
+    encode = model.encode_query if role is TextRole.QUERY else model.encode_document
     return encode(texts, batch_size=1, normalize_embeddings=True, show_progress_bar=False)
 
 
@@ -83,9 +83,9 @@ def cosines(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", ours.astype(np.float64), theirs.astype(np.float64))
 
 
-@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("role", list(TextRole))
 def test_vectors_are_those_of_sentence_transformers(
-    case: tuple[str, Embedder], references: dict[str, Any], role: Role
+    case: tuple[str, Embedder], references: dict[str, Any], role: TextRole
 ) -> None:
     """Vectors agree with encode_query and encode_document to a cosine of 0.9999 or better."""
     name, embedder = case
@@ -121,7 +121,7 @@ def test_equal_inputs_cost_one(case: tuple[str, Embedder]) -> None:
 def test_tokens_embed_like_their_text(case: tuple[str, Embedder]) -> None:
     """What tokenize gives can be handed to embed beside strings."""
     embedder = case[1]
-    for role in Role:
+    for role in TextRole:
         text = "which vector is nearest?"
         vectors = embedder.embed([embedder.tokenize([text], role)[0], text], role).vectors
         assert (vectors[0] == vectors[1]).all()
@@ -176,9 +176,9 @@ def test_nothing_in_nothing_out(case: tuple[str, Embedder]) -> None:
     assert (result.truncated, result.tokens) == ((), 0)
 
 
-@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("role", list(TextRole))
 def test_warm_embedders_give_the_vectors_of_cold_ones(
-    case: tuple[str, Embedder], role: Role, caplog: pytest.LogCaptureFixture
+    case: tuple[str, Embedder], role: TextRole, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One by one, a few at a time or all at once: short texts keep their vectors.
 

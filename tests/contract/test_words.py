@@ -88,7 +88,7 @@ def test_hits_are_the_best_by_bm25(collection: Collection, rebuilt: bool) -> Non
 
 def test_many_documents_at_once_are_the_best_by_bm25(collection: Collection) -> None:
     """So many that another process makes the index."""
-    texts = make_texts(2 * DEFAULT.apart_documents)
+    texts = make_texts(2 * DEFAULT.subprocess_documents)
     before, after = (dict(list(texts.items())[part::2]) for part in (0, 1))
     fill(collection, before)
     collection.rebuild()
@@ -165,13 +165,15 @@ def test_what_was_replaced_does_not_count(collection: Collection) -> None:
         collection.rebuild()
 
 
-@pytest.mark.parametrize("late", [0, 1, 150, 300])
-def test_the_same_texts_score_the_same_whatever_is_late(collection: Collection, late: int) -> None:
+@pytest.mark.parametrize("unindexed", [0, 1, 150, 300])
+def test_the_same_texts_score_the_same_whatever_is_late(
+    collection: Collection, unindexed: int
+) -> None:
     """To the bit, whether the index holds them, and in whatever order they came."""
     texts = make_texts(300)
-    fill(collection, dict(list(texts.items())[late:]))
+    fill(collection, dict(list(texts.items())[unindexed:]))
     collection.rebuild()
-    fill(collection, dict(list(texts.items())[:late]))
+    fill(collection, dict(list(texts.items())[:unindexed]))
     queries = ("w3", "w1 w7 w7 w30", " ".join(WORDS))
     before = [found(collection, query, k=500) for query in queries]
     collection.rebuild()

@@ -161,7 +161,7 @@ def refuses_to_write(folder: Path) -> None:
             lambda: collection.amend([collection.get(["base1"])[0]]),
             lambda: collection.rebuild(IndexChoice(IndexKind.PARTITIONED)),
             lambda: collection.compact(),
-            lambda: collection.succeed(identity_of("model-b")),
+            lambda: collection.migrate(identity_of("model-b")),
         ):
             with pytest.raises(StorageFailed, match="Permission denied"):
                 write()

@@ -198,7 +198,7 @@ def test_an_index_that_is_not_of_the_texts_is_found(
     """Though each of its files is as it was written: one document short, or of other words."""
     with LocalCollection(folder) as collection:
         collection.rebuild()
-        view, index_folder = collection._lexicon.view(), collection._lexicon._folder
+        view, index_folder = collection._lexical_index.view(), collection._lexical_index._folder
         with collection._store.reading() as snapshot:
             number = next(number for number, id in snapshot.ids() if id == "d7")
             terms = Terms(snapshot.instance)
@@ -222,7 +222,7 @@ def test_files_that_no_state_names_are_removed(folder: Path) -> None:
             collection.rebuild()
         assert len(list(segments.iterdir())) == 1
         assert not before & set(segments.iterdir())
-        view = other._lexicon._view
+        view = other._lexical_index._view
         assert view.documents == DOCUMENTS
         assert view.parts[0].segment.ordinals.sum() > 0
         assert found(other, "word7") == ["d7"]
@@ -243,13 +243,13 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(
     shutil.rmtree(folder / "lexical")
     (folder / "lexical").write_text("in the way")
     with LocalCollection(folder) as collection:
-        collection._lexicon.catch_up()
+        collection._lexical_index.catch_up()
         assert "kept in memory" in caplog.text
-        assert collection._lexicon.view().documents == DOCUMENTS - 1
+        assert collection._lexical_index.view().documents == DOCUMENTS - 1
         assert found(collection, "word7") == ["d7"]
         collection.put([embed(Document("d7", "gone"), "model-a")])
         assert found(collection, "word7") == []
-        collection._lexicon.catch_up()
+        collection._lexical_index.catch_up()
         assert found(collection, "word7") == []
         assert found(collection, "gone") == ["d7"]
 
@@ -261,7 +261,7 @@ def bring_up_until_killed(folder: Path) -> None:
             changed = [Document(f"d{i}", f"word{i} turn{turn}") for i in range(3, 60)]
             collection.put([embed(one, "model-a") for one in changed])
             collection.delete([f"d{i}" for i in range(60, 70)])
-            collection._lexicon.catch_up()
+            collection._lexical_index.catch_up()
 
 
 def test_a_kill_leaves_an_index_that_is_right(folder: Path) -> None:

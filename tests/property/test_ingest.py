@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from indexer.documents import Change, Document
 from indexer.embedding.hashing_engine import open_hashing
-from indexer.ingestion.changes import Step, Writes, store
+from indexer.ingestion.changes import PlannedChange, Writes, store
 from indexer.ingestion.pipeline import ingest
 from indexer.ingestion.preparation import embed_documents
 from indexer.readers.reading import Read
@@ -62,11 +62,11 @@ def test_a_window_writes_each_document_in_its_latest_state(changes):
             before = expected.get(document.id)
             if is_new or before is None:
                 (embedded,) = embed_documents(embedder, [document])
-                steps.append(Step(document, action=Change.CONTENT, embedded=embedded))
+                steps.append(PlannedChange(document, action=Change.CONTENT, embedded=embedded))
                 expected[document.id] = document
             else:
                 amended = Document(document.id, before.text, metadata=document.metadata)
-                steps.append(Step(amended, action=Change.METADATA))
+                steps.append(PlannedChange(amended, action=Change.METADATA))
                 expected[document.id] = amended
     writes = Writes.of(steps)
     assert {id: one.document for id, one in writes.puts.items()} | dict(writes.amends) == expected

@@ -24,7 +24,7 @@ WORDS = [f"w{i}" for i in range(6)]
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=5).map(" ".join)
 QUERIES = [*WORDS, "w0 w3 w3", " ".join(WORDS)]
 VECTOR = random_units(1)
-LOW = Thresholds(late_documents=4, least_late=2, most_late=12)
+LOW = Thresholds(unindexed_documents=4, least_unindexed=2, most_unindexed=12)
 
 
 def opened(folder: Path) -> LocalCollection:
@@ -74,7 +74,7 @@ class WordsMachine(RuleBasedStateMachine):
     @rule()
     def catch_up(self) -> None:
         """Put what is late into the index."""
-        self.collection._lexicon.catch_up()
+        self.collection._lexical_index.catch_up()
 
     @rule()
     def rebuild(self) -> None:
@@ -125,7 +125,7 @@ class WordsMachine(RuleBasedStateMachine):
     @rule()
     def verify(self) -> None:
         """Nothing is wrong but what was taken away."""
-        if self.collection._lexicon.late(1) == 0:
+        if self.collection._lexical_index.unindexed(1) == 0:
             self.collection.rebuild()
             assert verify(self.folder, None, lambda _: None).sound
 

@@ -26,13 +26,7 @@ from indexer.documents import (
     normalise,
 )
 from indexer.errors import InvalidDocument, InvalidInput, InvalidQuery, InvalidVector
-from indexer.queries import (
-    Hit,
-    Mode,
-    Passage,
-    Query,
-    Scores,
-)
+from indexer.queries import Hit, Mode, Passage, Query, ScoreBreakdown
 
 
 class TestDocument:
@@ -239,13 +233,15 @@ class TestQuery:
 def test_distance_is_one_less_cosine() -> None:
     """A hit's distance is in [0, 2] as its cosine is in [-1, 1], whatever it is ordered by."""
     document, passage = Document("1", "x"), Passage("x", 0, 1)
-    hits = [Hit(document, 7.0, passage, scores=Scores(dense=one)) for one in (1.0, 0.0, -1.0)]
+    hits = [
+        Hit(document, 7.0, passage, scores=ScoreBreakdown(dense=one)) for one in (1.0, 0.0, -1.0)
+    ]
     assert [hit.distance for hit in hits] == [0, 1, 2]
 
 
 def test_without_a_cosine_there_is_no_distance() -> None:
     """A hit that was found by its words alone says nothing of a direction."""
-    hit = Hit(Document("1", "x"), 7.0, Passage("x", 0, 1), scores=Scores(lexical=7.0))
+    hit = Hit(Document("1", "x"), 7.0, Passage("x", 0, 1), scores=ScoreBreakdown(lexical=7.0))
     assert hit.distance is None
 
 

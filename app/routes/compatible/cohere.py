@@ -30,7 +30,7 @@ from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_conne
 from app.schemas.base import Given, Returned, Whole
 from app.serving.service import EmbeddedTexts, Service
 from indexer.documents import Vectors
-from indexer.embedding.embedder import Role as EmbedderRole
+from indexer.embedding.embedder import TextRole as EmbedderRole
 
 
 class RefusalView(Returned):

@@ -34,7 +34,7 @@ from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_conne
 from app.schemas.base import Given, Returned, Whole
 from app.serving.service import EmbeddedTexts, Model, Service
 from indexer import installation
-from indexer.embedding.embedder import Role as Side
+from indexer.embedding.embedder import TextRole as Side
 from indexer.embedding.embedder import Tokens
 
 MAX_PLACES_SHOWN: Final = 100

@@ -30,7 +30,7 @@ from app.schemas.base import Returned, Whole
 from app.serving.service import EmbeddedTexts, Model, Service
 from app.serving.token_vocabulary import Vocabulary
 from indexer.documents import Vectors
-from indexer.embedding.embedder import Role
+from indexer.embedding.embedder import TextRole
 from indexer.errors import InvalidInput
 
 
@@ -132,9 +132,9 @@ class EmbeddingsBody(Lenient):
     service_tier: PassedOver = None
 
     @property
-    def side(self) -> Role:
+    def side(self) -> TextRole:
         """Which side of a search the texts are on."""
-        return self.input_type or self.task or Role.DOCUMENT
+        return self.input_type or self.task or TextRole.DOCUMENT
 
     @property
     def encoding(self) -> Encoding:

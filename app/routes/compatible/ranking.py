@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.routes.compatible.vectors import Fitted
 from app.serving.service import Model, Service
-from indexer.embedding.embedder import Role
+from indexer.embedding.embedder import TextRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Ranking:
         return remarks
 
 
-PROBES: Final = (
+CHECK_PAIRS: Final = (
     ("what is the capital of France", "Paris is the capital of France."),
     ("what is the capital of France", "The cake needs forty minutes."),
 )
@@ -63,7 +63,7 @@ async def rank_by_reading(query: str, fitted: Fitted, service: Service) -> Ranki
     It leaves out what exceeds its window. Relevance is the score of a model that gives
     probabilities, and the sigmoid of one that gives logits.
     """
-    pairs = [(query, text) for text in fitted.texts] + list(PROBES)
+    pairs = [(query, text) for text in fitted.texts] + list(CHECK_PAIRS)
     given: list[float] = []
     for start in range(0, len(pairs), service.settings.max_texts):
         given += await service.score(pairs[start : start + service.settings.max_texts])
@@ -71,8 +71,8 @@ async def rank_by_reading(query: str, fitted: Fitted, service: Service) -> Ranki
     is_bounded = bool(((scores >= 0.0) & (scores <= 1.0)).all())
     relevance = scores if is_bounded else 1.0 / (1.0 + np.exp(-np.clip(scores, -500.0, 500.0)))
     return Ranking(
-        scores=scores[: -len(PROBES)],
-        relevance=relevance[: -len(PROBES)],
+        scores=scores[: -len(CHECK_PAIRS)],
+        relevance=relevance[: -len(CHECK_PAIRS)],
         model=service.settings.reranker,
         method="cross-encoder",
         truncated=fitted.cut,
@@ -86,7 +86,7 @@ async def rank_by_cosine(query: str, fitted: Fitted, model: Model, service: Serv
     An embedding model has not read query and text together, so it ranks less well than a
     cross-encoder, and many times faster.
     """
-    asked = await service.embed(model, [query], Role.QUERY)
+    asked = await service.embed(model, [query], TextRole.QUERY)
     held = await service.embed(model, fitted.texts)
     cosines = (held.vectors @ asked.vectors[0]).astype(np.float64)
     return Ranking(

@@ -15,24 +15,24 @@ from app.schemas.base import Given
 from app.serving.service import Model, Service
 from app.settings import PREFIX
 from indexer.documents import Vectors, normalise
-from indexer.embedding.embedder import Role, Tokens
+from indexer.embedding.embedder import TextRole, Tokens
 from indexer.errors import InvalidInput
 
 IGNORED: Final = "x-ignored-fields"
 """The header that names the fields of a request that made no difference."""
 
-SIDES: Final[Mapping[str, Role]] = {
-    "query": Role.QUERY,
-    "search_query": Role.QUERY,
-    "retrieval.query": Role.QUERY,
-    "document": Role.DOCUMENT,
-    "passage": Role.DOCUMENT,
-    "search_document": Role.DOCUMENT,
-    "retrieval.passage": Role.DOCUMENT,
-    "classification": Role.DOCUMENT,
-    "clustering": Role.DOCUMENT,
-    "separation": Role.DOCUMENT,
-    "text-matching": Role.DOCUMENT,
+SIDES: Final[Mapping[str, TextRole]] = {
+    "query": TextRole.QUERY,
+    "search_query": TextRole.QUERY,
+    "retrieval.query": TextRole.QUERY,
+    "document": TextRole.DOCUMENT,
+    "passage": TextRole.DOCUMENT,
+    "search_document": TextRole.DOCUMENT,
+    "retrieval.passage": TextRole.DOCUMENT,
+    "classification": TextRole.DOCUMENT,
+    "clustering": TextRole.DOCUMENT,
+    "separation": TextRole.DOCUMENT,
+    "text-matching": TextRole.DOCUMENT,
 }
 """What tools call the sides of a search (OpenAI has no word for them; Cohere, Jina, Voyage)."""
 
@@ -48,7 +48,7 @@ def _side_of(given: object) -> object:
 
 
 Side: TypeAlias = Annotated[
-    Role,
+    TextRole,
     BeforeValidator(_side_of, json_schema_input_type=Literal[tuple(SIDES)]),
 ]
 """A side of a search, by any tool's word for it."""
@@ -137,7 +137,7 @@ class Fitted:
 class Fit:
     """What is kept of a text: its first (or last) ``tokens``, the whole window if None."""
 
-    role: Role = Role.DOCUMENT
+    role: TextRole = TextRole.DOCUMENT
     tokens: int | None = None
     keep_end: bool = False
     refuse: bool = False

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.embedding.acceptance import PROBES
+from indexer.embedding.acceptance import CHECK_TEXTS
 from indexer.embedding.batching import SORT_WINDOW, Batch, plan_batches
 from indexer.embedding.checkpoint import Checkpoint, sha256_file
-from indexer.embedding.cross_encoders.reranker import Pair, Scores
-from indexer.embedding.embedder import Precision, Role, Runtime
+from indexer.embedding.cross_encoders.reranker import Pair, RerankerScores
+from indexer.embedding.embedder import Precision, Runtime, TextRole
 from indexer.embedding.openvino.conversion import ATTENTIONS, Unconvertible, trace, write_graph
 from indexer.embedding.openvino.engine import CompiledEngine
 from indexer.embedding.openvino.model_cache import (
@@ -48,7 +48,9 @@ log = logging.getLogger(__name__)
 KIND: Final = "cross-1"
 """Raise its number when what is written here changes: older entries are then not found."""
 
-PROBE_PAIRS: Final = tuple((query, passage) for query in PROBES[1:3] for passage in PROBES)
+CHECK_PAIRS: Final = tuple(
+    (query, passage) for query in CHECK_TEXTS[1:3] for passage in CHECK_TEXTS
+)
 """Pairs whose scores show that a graph computes what the model does, some over the window."""
 
 FAITHFUL: Final = 1e-3
@@ -85,7 +87,7 @@ class CompiledPairs(CompiledEngine):
 
     typed = False
 
-    def inputs(self, batch: Batch, role: Role) -> dict[str, NDArray[np.int32]]:  # noqa: ARG002
+    def inputs(self, batch: Batch, role: TextRole) -> dict[str, NDArray[np.int32]]:  # noqa: ARG002
         """What the graph takes for a batch, by the names of its inputs."""
         mask = (np.arange(batch.ids.shape[1]) < batch.lengths[:, None]).astype(np.int32)
         inputs = {"ids": batch.ids & ~np.int32(TYPE_BIT), "mask": mask}
@@ -107,14 +109,14 @@ class CompiledReranker:
         """What it runs on."""
         return self._engine.runtime
 
-    def score(self, pairs: Sequence[Pair]) -> Scores:
+    def score(self, pairs: Sequence[Pair]) -> RerankerScores:
         """The scores in the order of the pairs, which may be many: memory stays bounded."""
         scores = np.empty(len(pairs), dtype=np.float32)
         for start in range(0, len(pairs), SORT_WINDOW):
             ids = self._tokenizer.ids(pairs[start : start + SORT_WINDOW])
             places = range(start, start + len(ids))
             batches = plan_batches(ids, places, self._engine.budget, self._engine.pad_id)
-            for batch, found in self._engine.run(batches, Role.QUERY):
+            for batch, found in self._engine.run(batches, TextRole.QUERY):
                 scores[batch.places] = found[:, 0]
         return scores
 
@@ -144,7 +146,7 @@ class TorchReranker:
 
         return Runtime("torch", str(self._model.device), "f32", torch.get_num_threads())
 
-    def score(self, pairs: Sequence[Pair]) -> Scores:
+    def score(self, pairs: Sequence[Pair]) -> RerankerScores:
         """The scores in the order of the pairs."""
         if not pairs:
             return np.empty(0, dtype=np.float32)
@@ -199,7 +201,7 @@ class _Entry:
     graph: Path
     setup: Setup
     typed: bool
-    references: Scores
+    references: RerankerScores
 
 
 def _read_entry(folder: Path, cache: Path) -> _Entry | None:
@@ -225,7 +227,7 @@ def _fill(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:
     model = load_cross_encoder(checkpoint, "cpu")
     try:
         setup, typed = _describe(model)
-        references = _predict(model, PROBE_PAIRS, 1)
+        references = _predict(model, CHECK_PAIRS, 1)
         _convert(model, setup, typed, references, work / GRAPH)
     except Unconvertible as problem:
         return {"unconvertible": str(problem)}
@@ -241,7 +243,7 @@ def _fill(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:
 
 
 def _convert(
-    model: CrossEncoder, setup: Setup, typed: bool, references: Scores, path: Path
+    model: CrossEncoder, setup: Setup, typed: bool, references: RerankerScores, path: Path
 ) -> None:
     """Write the first graph that gives the model's scores; raises Unconvertible."""
     for attention in ATTENTIONS:
@@ -261,10 +263,10 @@ def _assemble(
     return CompiledReranker(name, setup, engine)
 
 
-def _difference(reranker: CompiledReranker, references: Scores) -> float:
+def _difference(reranker: CompiledReranker, references: RerankerScores) -> float:
     """How far the scores of PROBE_PAIRS are off, together and one by one, as a share of scale."""
-    together = reranker.score(PROBE_PAIRS)
-    alone = np.concatenate([reranker.score([pair]) for pair in PROBE_PAIRS])
+    together = reranker.score(CHECK_PAIRS)
+    alone = np.concatenate([reranker.score([pair]) for pair in CHECK_PAIRS])
     scale = max(1.0, float(np.abs(references).max()))
     off = float(max(np.abs(found - references).max() for found in (together, alone)))
     return off / scale if np.isfinite(off) else float("inf")
@@ -307,7 +309,7 @@ def load_cross_encoder(checkpoint: Checkpoint, device: str | None = None) -> Cro
     return cross
 
 
-def _predict(model: CrossEncoder, pairs: Sequence[Pair], batch: int) -> Scores:
+def _predict(model: CrossEncoder, pairs: Sequence[Pair], batch: int) -> RerankerScores:
     from indexer.embedding.torch_engine import hushed
 
     with hushed():

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 Pair: TypeAlias = tuple[str, str]
 """A query and a passage."""
 
-Scores: TypeAlias = NDArray[np.float32]
+RerankerScores: TypeAlias = NDArray[np.float32]
 
 OVERLAP: Final = "overlap"
 
@@ -43,7 +43,7 @@ class Reranker(Protocol):
         """What it runs on."""
         ...
 
-    def score(self, pairs: Sequence[Pair]) -> Scores:
+    def score(self, pairs: Sequence[Pair]) -> RerankerScores:
         """(n,) float32: how well each passage answers its query, on the model's own scale.
 
         The model's activation is applied: the sigmoid, unless the model names another.
@@ -65,7 +65,7 @@ class OverlapReranker:
     name = OVERLAP
     runtime = Runtime("overlap", "cpu", "f32", 1)
 
-    def score(self, pairs: Sequence[Pair]) -> Scores:
+    def score(self, pairs: Sequence[Pair]) -> RerankerScores:
         """The share for each pair; see Reranker."""
         return np.array([_overlap(*pair) for pair in pairs], dtype=np.float32)
 

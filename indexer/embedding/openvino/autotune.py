@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from indexer.embedding.batching import Batch
-from indexer.embedding.embedder import Precision, Role
+from indexer.embedding.embedder import Precision, TextRole
 from indexer.embedding.openvino.engine import CompiledEngine
 from indexer.embedding.tokenizer import Setup
 
@@ -59,6 +59,6 @@ def _batch(length: int, setup: Setup) -> Batch:
 def _time(engine: CompiledEngine, batch: Batch) -> float:
     """Seconds of processor time."""
     before = time.process_time()
-    for _ in engine.run([batch], Role.DOCUMENT):
+    for _ in engine.run([batch], TextRole.DOCUMENT):
         pass
     return time.process_time() - before

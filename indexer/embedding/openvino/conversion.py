@@ -11,7 +11,7 @@ import numpy as np
 from indexer.documents import Vectors
 from indexer.embedding.acceptance import FAITHFUL_COSINE, worst_cosine
 from indexer.embedding.checkpoint import Checkpoint
-from indexer.embedding.embedder import Precision, Role
+from indexer.embedding.embedder import Precision, TextRole
 from indexer.embedding.engine import assemble
 from indexer.embedding.openvino.engine import CompiledEngine
 from indexer.embedding.openvino.no_telemetry import forbid_telemetry
@@ -32,8 +32,8 @@ class Unconvertible(ModelError):
     """A model that has no OpenVINO graph, or whose graph gives other vectors; says why."""
 
 
-def convert(checkpoint: Checkpoint, path: Path) -> tuple[Setup, Mapping[Role, Vectors]]:
-    """Write the model's graph to ``path``; its setup, and float32 vectors of PROBES by role.
+def convert(checkpoint: Checkpoint, path: Path) -> tuple[Setup, Mapping[TextRole, Vectors]]:
+    """Write the model's graph to ``path``; its setup, and float32 vectors of CHECK_TEXTS by role.
 
     The weights lie beside the graph, with the suffix .bin. Raises Unconvertible, or ModelError if
     the model does not load.
@@ -116,7 +116,7 @@ def _example(setup: Setup) -> dict[str, torch.Tensor]:
 
     tokenizer = ModelTokenizer(setup)
     texts = ["A text to be traced through the model.", "Another"]
-    pairs = tokenizer.ids(texts, Role.DOCUMENT)
+    pairs = tokenizer.ids(texts, TextRole.DOCUMENT)
     longest = max(len(ids) for ids, _ in pairs)
     rows = [np.pad(ids, (0, longest - len(ids)), constant_values=setup.pad_id) for ids, _ in pairs]
     mask = np.arange(longest) < np.asarray([[len(ids)] for ids, _ in pairs])

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.documents import Vectors
-from indexer.embedding.acceptance import PROBES
+from indexer.embedding.acceptance import CHECK_TEXTS
 from indexer.embedding.batching import STEP, Batch, Shape, plan_batches, plan_few
-from indexer.embedding.embedder import Precision, Role, Runtime
+from indexer.embedding.embedder import Precision, Runtime, TextRole
 from indexer.embedding.openvino.shape_buckets import CHOICE, lay_tiles
 from indexer.embedding.tokenizer import Ids, ModelTokenizer, Setup
 
@@ -138,7 +138,7 @@ class CompiledEngine:
         self._warm_many()
         return tuple(self._many.tiles) if self._many else ()
 
-    def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:
+    def run(self, batches: Iterable[Batch], role: TextRole) -> Iterator[tuple[Batch, Vectors]]:
         """Each batch with its vectors, in the order they came."""
         coming = iter(batches)
         many = self._threads * (MANY if self._many is None else 1)
@@ -199,7 +199,7 @@ class CompiledEngine:
 
     def _is_faithful(self, laid: _Requests) -> bool:
         """Whether each tile gives padded texts the vectors of the graph of any shape."""
-        tokenised = ModelTokenizer(self._setup).ids(PROBES, Role.DOCUMENT)
+        tokenised = ModelTokenizer(self._setup).ids(CHECK_TEXTS, TextRole.DOCUMENT)
         ids = np.concatenate([ids for ids, _ in tokenised])
         return all(self._agrees(laid, tile, ids) for tile in laid.tiles)
 
@@ -210,12 +210,12 @@ class CompiledEngine:
         padded = np.full(tile, self.pad_id, np.int32)
         padded[:, : lengths[0]] = ids
         batches = [Batch(np.arange(rows), given, lengths) for given in (ids, padded)]
-        (_, expected), (_, found) = self._run(laid, batches, Role.DOCUMENT)
+        (_, expected), (_, found) = self._run(laid, batches, TextRole.DOCUMENT)
         off = np.linalg.norm(np.nan_to_num(found) - np.nan_to_num(expected), axis=1)
         return bool((off <= FAITHFUL_TILE * np.linalg.norm(np.nan_to_num(expected), axis=1)).all())
 
     def _run(
-        self, requests: _Requests, batches: Iterable[Batch], role: Role
+        self, requests: _Requests, batches: Iterable[Batch], role: TextRole
     ) -> Iterator[tuple[Batch, Vectors]]:
         flying: deque[tuple[Batch, openvino.InferRequest]] = deque()
         try:
@@ -233,7 +233,7 @@ class CompiledEngine:
                 request.wait()
                 requests.give_back(request)
 
-    def inputs(self, batch: Batch, role: Role) -> dict[str, NDArray[np.int32]]:
+    def inputs(self, batch: Batch, role: TextRole) -> dict[str, NDArray[np.int32]]:
         """What the graph takes for a batch, by the names of its inputs."""
         places = np.arange(batch.ids.shape[1], dtype=np.int32)
         mask = (places < batch.lengths[:, None]).astype(np.int32)
@@ -321,11 +321,11 @@ def _core() -> openvino.Core:
     return openvino.Core()
 
 
-def _count_prompts(setup: Setup) -> dict[Role, int] | None:
+def _count_prompts(setup: Setup) -> dict[TextRole, int] | None:
     if setup.poolable_prompt:
         return None
     tokenizer = ModelTokenizer(setup)
-    return {role: tokenizer.prompt_length(role) for role in Role}
+    return {role: tokenizer.prompt_length(role) for role in TextRole}
 
 
 def _cores() -> int:

@@ -34,7 +34,7 @@ import numpy as np
 from indexer.documents import Vectors
 from indexer.embedding.acceptance import FAITHFUL_COSINE, worst_cosine
 from indexer.embedding.checkpoint import Checkpoint, digest_file, sha256_file
-from indexer.embedding.embedder import CANARY_COSINE, Precision, Role
+from indexer.embedding.embedder import CANARY_COSINE, Precision, TextRole
 from indexer.embedding.engine import EngineEmbedder, assemble
 from indexer.embedding.openvino.autotune import fusing_pays
 from indexer.embedding.openvino.conversion import Unconvertible, convert
@@ -149,13 +149,13 @@ def precisions(wanted: Precision) -> list[Precision]:
 class Entry:
     """A converted model: its graph's file, and what else is needed to run and to check it.
 
-    ``references`` are sentence-transformers' float32 vectors of PROBES by role, ``fused`` says
+    ``references`` are sentence-transformers' float32 vectors of CHECK_TEXTS by role, ``fused`` says
     which way to run the graph was the faster one here.
     """
 
     graph: Path
     setup: Setup
-    references: Mapping[Role, Vectors]
+    references: Mapping[TextRole, Vectors]
     fused: bool
 
 
@@ -180,7 +180,7 @@ def read_entry(folder: Path, cache: Path) -> Entry | None:
         tokenizer = (folder / TOKENIZER).read_text("utf-8")
         setup = Setup(tokenizer=tokenizer, **manifest["setup"])
         references = {
-            Role(role): np.asarray(rows, np.float32)
+            TextRole(role): np.asarray(rows, np.float32)
             for role, rows in manifest["references"].items()
         }
     except (FileNotFoundError, PermissionError):
@@ -217,7 +217,7 @@ def _fill_quantised(entry: Entry, work: Path) -> dict[str, Any]:
 
 
 def _manifest(
-    setup: Setup, references: Mapping[Role, Vectors], work: Path, precision: Precision
+    setup: Setup, references: Mapping[TextRole, Vectors], work: Path, precision: Precision
 ) -> dict[str, Any]:
     (work / TOKENIZER).write_text(setup.tokenizer, "utf-8")
     fields = asdict(setup)

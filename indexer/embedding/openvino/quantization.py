@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from indexer.embedding.batching import plan_batches
-from indexer.embedding.embedder import Precision, Role
+from indexer.embedding.embedder import Precision, TextRole
 from indexer.embedding.openvino.engine import CompiledEngine
 from indexer.embedding.openvino.no_telemetry import forbid_telemetry
 from indexer.embedding.tokenizer import ModelTokenizer, Setup
@@ -31,9 +31,11 @@ def quantise(graph: Path, setup: Setup, path: Path) -> None:
     import openvino
 
     engine = CompiledEngine(graph, setup, Precision.F32, threads=0)
-    sequences = [ids for ids, _ in ModelTokenizer(setup).ids(_calibration_texts(), Role.DOCUMENT)]
+    sequences = [
+        ids for ids, _ in ModelTokenizer(setup).ids(_calibration_texts(), TextRole.DOCUMENT)
+    ]
     batches = list(plan_batches(sequences, range(len(sequences)), CALIBRATION_TOKENS, setup.pad_id))
-    inputs = [engine.inputs(batch, Role.DOCUMENT) for batch in batches]
+    inputs = [engine.inputs(batch, TextRole.DOCUMENT) for batch in batches]
     quantised: Any = nncf.quantize(
         openvino.Core().read_model(graph),
         nncf.Dataset(inputs),

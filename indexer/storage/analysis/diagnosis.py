@@ -20,7 +20,7 @@ from indexer.ranking.significance import Background, near_duplicate
 from indexer.reports import Diagnosis, Hub, Neighbours, Step, Tell
 from indexer.storage.analysis.score_background import sample_rows
 from indexer.storage.ann.faiss_index import batches, exact_search, near_rows
-from indexer.storage.generation.row_table import Rows
+from indexer.storage.generation.row_table import RowTable
 from indexer.storage.sqlite.snapshot import Snapshot
 
 SAMPLE_ROWS: Final = 8_192
@@ -42,7 +42,7 @@ _SEED: Final = 6
 
 
 def diagnose(
-    name: str, snapshot: Snapshot, rows: Rows, background: Background | None, tell: Tell
+    name: str, snapshot: Snapshot, rows: RowTable, background: Background | None, tell: Tell
 ) -> Diagnosis:
     """The figures of one state of a collection."""
     started = time.monotonic()
@@ -94,13 +94,13 @@ class _Sample:
     owners: NDArray[np.int32]
 
 
-def _gather(rows: Rows, drawn: NDArray[np.int64]) -> Vectors:
+def _gather(rows: RowTable, drawn: NDArray[np.int64]) -> Vectors:
     place = np.sort(drawn)
     gathered: Vectors = np.array(rows.vectors[place])[np.searchsorted(place, drawn)]
     return gathered
 
 
-def _norms(rows: Rows, tell: Tell) -> tuple[float, float]:
+def _norms(rows: RowTable, tell: Tell) -> tuple[float, float]:
     """The least and the greatest length of a vector that is of a document."""
     shortest, longest = np.inf, 0.0
     done = 0
@@ -130,14 +130,14 @@ def _random_cosines(sample: _Sample) -> NDArray[np.float64]:
     return np.concatenate(cosines).astype(np.float64)
 
 
-def _aligned(rows: Rows) -> tuple[Vectors, Vectors]:
+def _aligned(rows: RowTable) -> tuple[Vectors, Vectors]:
     """Pairs of chunks of one document that follow each other."""
     pairs = np.flatnonzero((rows.owners[:-1] == rows.owners[1:]) & (rows.owners[:-1] >= 0))
     drawn = np.sort(np.random.default_rng(_SEED).permutation(pairs)[: SAMPLE_ROWS // 2])
     return np.array(rows.vectors[drawn]), np.array(rows.vectors[drawn + 1])
 
 
-def _near_duplicates(snapshot: Snapshot, rows: Rows, least: float, tell: Tell) -> Neighbours:
+def _near_duplicates(snapshot: Snapshot, rows: RowTable, least: float, tell: Tell) -> Neighbours:
     """How many of the rows looked at have a near duplicate in another document."""
     total = len(rows.owners)
     looked = sample_rows(rows, min(max(PAIRS // max(total, 1), LEAST_LOOKED), total))

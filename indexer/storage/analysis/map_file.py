@@ -28,7 +28,7 @@ from indexer.storage.analysis.map_layout import Drawing, draw
 from indexer.storage.ann.faiss_index import threads_to_use
 from indexer.storage.runtime.durable_files import write_durably
 from indexer.storage.runtime.locks import only_process
-from indexer.storage.runtime.subprocess_job import Job, run_apart, say
+from indexer.storage.runtime.subprocess_job import Job, run_in_subprocess, say
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 
@@ -144,7 +144,7 @@ class Maps:
     def _run_apart(self, lock: IO[str]) -> None:
         job = {"folder": str(self._folder.absolute()), "store": str(self._store.path)}
         try:
-            run_apart(
+            run_in_subprocess(
                 f"{__name__}:draw_job",
                 job,
                 keep_open=[lock.fileno()],

@@ -26,7 +26,7 @@ from indexer.documents import Document, Vectors
 from indexer.reports import Cluster, NeighboursKept, Step, Tell
 from indexer.storage.ann.faiss_index import cluster_directions, exact_search, threads_to_use
 from indexer.storage.ann.recall import estimate_recall, share_found
-from indexer.storage.generation.row_table import Rows, load_rows
+from indexer.storage.generation.row_table import RowTable, load_rows
 from indexer.storage.generation.row_writer import NOBODY
 from indexer.storage.lexical.analyzer import Analyzer
 from indexer.storage.sqlite.store import Store
@@ -88,7 +88,7 @@ class Drawing:
 class Means:
     """The mean directions of documents' chunks, computed where they are asked for."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: RowTable) -> None:
         owned = np.flatnonzero(rows.owners != NOBODY)
         self._rows = owned[np.argsort(rows.owners[owned], kind="stable")]
         numbers, starts = np.unique(rows.owners[self._rows], return_index=True)

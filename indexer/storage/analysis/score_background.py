@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from indexer.errors import Damaged
 from indexer.ranking.significance import Background, Fit, Survival, Tail, background_of
-from indexer.storage.generation.row_table import Rows
+from indexer.storage.generation.row_table import RowTable
 from indexer.storage.generation.row_writer import NOBODY
 from indexer.storage.runtime.durable_files import write_durably
-from indexer.storage.runtime.subprocess_job import give_way
+from indexer.storage.runtime.subprocess_job import lower_priority
 
 FILE: Final = "background.bin"
 SAMPLE_ROWS: Final = 8_192
@@ -44,7 +44,7 @@ _DIGEST_BYTES: Final = 32
 _log = logging.getLogger(__name__)
 
 
-def sample_background(rows: Rows) -> Background | None:
+def sample_background(rows: RowTable) -> Background | None:
     """The background of these rows, by at most SAMPLE_ROWS of them; None for a small collection."""
     drawn = sample_rows(rows, SAMPLE_ROWS)
     place = np.sort(drawn)  # read in order, which a disk thanks for
@@ -52,7 +52,7 @@ def sample_background(rows: Rows) -> Background | None:
     return background_of(vectors, rows.owners[drawn], len(rows.owners))
 
 
-def sample_rows(rows: Rows, count: int) -> NDArray[np.int64]:
+def sample_rows(rows: RowTable, count: int) -> NDArray[np.int64]:
     """At most ``count`` rows that are of documents, in random order; the same for the same rows."""
     rng = np.random.default_rng(_SEED)
     total = len(rows.owners)
@@ -75,7 +75,7 @@ class _Kept:
     rows: int
     background: Background | None
 
-    def is_fresh(self, rows: Rows) -> bool:
+    def is_fresh(self, rows: RowTable) -> bool:
         grown = 1.0 if self.background is None else GROWN
         return self.generation == rows.generation and len(rows.owners) <= grown * self.rows
 
@@ -91,7 +91,7 @@ class Backgrounds:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def of(self, place: Path, rows: Rows) -> Background | None:
+    def of(self, place: Path, rows: RowTable) -> Background | None:
         """The background of these rows, or one that is made soon; None if there is none yet.
 
         ``place`` is their generation's folder.
@@ -104,7 +104,7 @@ class Backgrounds:
         kept = self._kept
         return kept.background if kept.generation == rows.generation else None
 
-    def make(self, place: Path, rows: Rows) -> None:
+    def make(self, place: Path, rows: RowTable) -> None:
         """Read the background that is kept, or make it and keep it, if another is due."""
         with self._making:
             if self._kept.generation != rows.generation and (found := read(place)):
@@ -123,7 +123,7 @@ class Backgrounds:
             if self._thread is not None:
                 self._thread.join()
 
-    def _start(self, place: Path, rows: Rows) -> None:
+    def _start(self, place: Path, rows: RowTable) -> None:
         with self._starting:
             if not self._closed and (self._thread is None or not self._thread.is_alive()):
                 self._thread = threading.Thread(
@@ -131,8 +131,8 @@ class Backgrounds:
                 )
                 self._thread.start()
 
-    def _run(self, place: Path, rows: Rows) -> None:
-        give_way()
+    def _run(self, place: Path, rows: RowTable) -> None:
+        lower_priority()
         self.make(place, rows)
 
 

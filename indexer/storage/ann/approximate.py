@@ -16,18 +16,15 @@ from indexer.documents import Vectors
 from indexer.index_choice import IndexKind
 from indexer.storage.ann.faiss_index import (
     Allowed,
-    Compressed,
-    Rows,
-    Scores,
+    AnnIndex,
+    Cosines,
+    RowIds,
     exact_search,
     merged,
     score_rows,
     threads_for,
 )
-from indexer.storage.ann.kinds import (
-    RECIPES,
-    Effort,
-)
+from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
 FILTERED_DEPTH: Final = 2
@@ -52,8 +49,8 @@ ASK_MORE: Final = 4
 class Layer:
     """An index over consecutive rows, and how hard it is searched."""
 
-    index: Compressed
-    effort: Effort
+    index: AnnIndex
+    params: SearchParams
 
 
 def approximate_search(
@@ -62,23 +59,23 @@ def approximate_search(
     vectors: Vectors,
     k: int,
     allowed: Allowed | None = None,
-    young: Layer | None = None,
+    delta: Layer | None = None,
     thresholds: Thresholds = DEFAULT,
     keep: int | None = None,
-) -> tuple[Scores, Rows]:
+) -> tuple[Cosines, RowIds]:
     """The k best of the rows that the index proposes and of all rows it does not hold.
 
     As :func:`exact_search`, with scores as exact, but a row may be missed. A result is short of
     k only if fewer rows are allowed. Few allowed rows are scored exactly, and are never missed.
-    ``young`` is an index over the first of the rows that came later, which then proposes, too.
+    ``delta`` is an index over the first of the rows that came later, which then proposes, too.
     Of what was looked at for k rows, ``keep`` are returned.
     """
     queries = np.ascontiguousarray(queries, dtype=np.float32)
     keep = keep or k
-    proposed: list[Rows] = []
+    proposed: list[RowIds] = []
     reached = 0
     with threads_for(queries):
-        for own, few in ((layer, thresholds.gather_rows), (young, thresholds.young_depth)):
+        for own, few in ((layer, thresholds.gather_rows), (delta, thresholds.delta_rescore)):
             if own is None:
                 break
             held = slice(reached, reached + own.index.rows)
@@ -100,7 +97,7 @@ def approximate_search(
 
 def _propose(
     layer: Layer, queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None, few: int
-) -> Rows | None:
+) -> RowIds | None:
     """(q, m) rows worth scoring: the best ones that are allowed, -1 where there are no more.
 
     ``vectors`` are the rows that the index holds. None where it is as well to score all allowed
@@ -108,13 +105,13 @@ def _propose(
     """
     held = layer.index.rows
     inside = held if allowed is None else int(np.count_nonzero(allowed))
-    depth = max(layer.effort.depth, 4 * max(k, LEAST_K))
+    depth = max(layer.params.rescore, 4 * max(k, LEAST_K))
     if inside < FILTERED_SHARE * held:
         depth = max(depth, min(FILTERED_DEPTH * depth, FILTERED_MOST))
     fetch = depth if inside == held else int(1.2 * depth * held / max(inside, 1)) + 1
     if inside <= max(few, k) or fetch > MAX_FETCH_SHARE * held:
         return None
-    asked = _Asked(depth, fetch, layer.effort.probes)
+    asked = _Asked(depth, fetch, layer.params.nprobe)
     wanted = min(depth, inside)
     rows, enough = _ask(layer.index, asked, queries, wanted, allowed)
     if enough.all():
@@ -132,22 +129,22 @@ def _propose(
 class _Asked:
     """What an index is asked for: allowed rows, of how many, and lists or nodes to visit."""
 
-    depth: int
+    rescore: int
     fetch: int
-    probes: int
+    nprobe: int
 
     def more(self) -> _Asked:
-        return _Asked(self.depth * ASK_MORE, self.fetch * ASK_MORE, self.probes * ASK_MORE)
+        return _Asked(self.rescore * ASK_MORE, self.fetch * ASK_MORE, self.nprobe * ASK_MORE)
 
 
 def _ask_more(
-    index: Compressed,
+    index: AnnIndex,
     asked: _Asked,
     queries: Vectors,
     vectors: Vectors,
     wanted: int,
     allowed: Allowed | None,
-) -> Rows:
+) -> RowIds:
     """(q, m) rows for queries for which what was asked was not enough.
 
     Deleted rows crowd around them, or rows that do not pass a filter, or copies. Where no
@@ -155,7 +152,7 @@ def _ask_more(
     """
     rows = np.full((len(queries), wanted), -1, dtype=np.int64)
     lines = np.arange(len(queries))
-    while len(lines) and max(asked.fetch, asked.probes) * ASK_MORE <= MAX_FETCH_SHARE * index.rows:
+    while len(lines) and max(asked.fetch, asked.nprobe) * ASK_MORE <= MAX_FETCH_SHARE * index.rows:
         asked = asked.more()
         found, enough = _ask(index, asked, queries[lines], wanted, allowed)
         wider = np.full((len(queries), max(rows.shape[1], found.shape[1])), -1, dtype=np.int64)
@@ -168,28 +165,28 @@ def _ask_more(
 
 
 def _ask(
-    index: Compressed, asked: _Asked, queries: Vectors, wanted: int, allowed: Allowed | None
-) -> tuple[Rows, NDArray[np.bool_]]:
+    index: AnnIndex, asked: _Asked, queries: Vectors, wanted: int, allowed: Allowed | None
+) -> tuple[RowIds, NDArray[np.bool_]]:
     """(q, depth) allowed rows, best first, and (q,) whether they are enough.
 
     They are not if fewer than ``wanted``, or if half of them seem equal to the index, as copies
     do: any others that are as near may have been left out for them.
     """
     if index.kind is IndexKind.GRAPH:
-        probes = max(asked.probes, asked.fetch)  # of the nodes visited, few may be allowed
-        scores, rows = index.candidates(queries, asked.depth, probes, allowed)
-    elif allowed is None or RECIPES[index.kind].selects:
-        scores, rows = index.candidates(queries, asked.depth, asked.probes, allowed)
+        nprobe = max(asked.nprobe, asked.fetch)  # of the nodes visited, few may be allowed
+        scores, rows = index.candidates(queries, asked.rescore, nprobe, allowed)
+    elif allowed is None or INDEX_KINDS[index.kind].selects:
+        scores, rows = index.candidates(queries, asked.rescore, asked.nprobe, allowed)
     else:
-        scores, rows = index.candidates(queries, asked.fetch, asked.probes)
-        scores, rows = _only(scores, rows, allowed, asked.depth)
+        scores, rows = index.candidates(queries, asked.fetch, asked.nprobe)
+        scores, rows = _only(scores, rows, allowed, asked.rescore)
     if rows.shape[1] < wanted:
         return rows, np.zeros(len(rows), dtype=np.bool_)
     last, middle = scores[:, wanted - 1], scores[:, wanted // 2]
     return rows, (rows[:, wanted - 1] >= 0) & (middle > last)
 
 
-def _only(scores: Scores, rows: Rows, allowed: Allowed, depth: int) -> tuple[Scores, Rows]:
+def _only(scores: Cosines, rows: RowIds, allowed: Allowed, depth: int) -> tuple[Cosines, RowIds]:
     """The first ``depth`` allowed rows of each line with their scores, in order, -1 behind them."""
     kept = np.full((len(rows), depth), -1, dtype=np.int64)
     own_scores = np.full((len(rows), depth), -np.inf, dtype=np.float32)

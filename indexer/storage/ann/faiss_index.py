@@ -1,9 +1,9 @@
 """Nearest rows by inner product: the one place that knows FAISS.
 
 Vectors have unit length, so the inner product is the cosine. :func:`cosines` says what a score is.
-:func:`exact_search` compares with every allowed row. A :class:`Compressed` index finds candidates
+:func:`exact_search` compares with every allowed row. A :class:`AnnIndex` index finds candidates
 among the rows it holds, see :mod:`indexer.storage.ann.approximate`. What a kind of index can do is
-a line of :data:`RECIPES`.
+a line of :data:`INDEX_KINDS`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from indexer.documents import Vector, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.index_choice import IndexKind
-from indexer.storage.ann.kinds import RECIPES, lists_for
+from indexer.storage.ann.kinds import INDEX_KINDS, lists_for
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
-Rows: TypeAlias = NDArray[np.int64]
-Scores: TypeAlias = NDArray[np.float32]
+RowIds: TypeAlias = NDArray[np.int64]
+Cosines: TypeAlias = NDArray[np.float32]
 Allowed: TypeAlias = NDArray[np.bool_]
 """(rows,) bool: the rows that an answer may hold."""
 
@@ -59,7 +59,7 @@ _BATCH_ROWS: Final = 65_536
 _SEED: Final = 1
 
 
-class Compressed:
+class AnnIndex:
     """A FAISS index over the first rows of a generation; never changed once it is built."""
 
     def __init__(self, kind: IndexKind, index: Any) -> None:  # noqa: ANN401 - FAISS has no types
@@ -74,11 +74,11 @@ class Compressed:
     @classmethod
     def build(cls, kind: IndexKind, vectors: Vectors) -> Self:
         """An index of this kind over all of these rows, (n, d) float32; reads them in order."""
-        if kind not in RECIPES:
-            raise InvalidInput(f"kind {kind} has nothing to build; one of {', '.join(RECIPES)}")
+        if kind not in INDEX_KINDS:
+            raise InvalidInput(f"kind {kind} has nothing to build; one of {', '.join(INDEX_KINDS)}")
         rows, dimension = vectors.shape
         index = faiss.index_factory(
-            dimension, RECIPES[kind].factory(dimension, rows), faiss.METRIC_INNER_PRODUCT
+            dimension, INDEX_KINDS[kind].factory(dimension, rows), faiss.METRIC_INNER_PRODUCT
         )
         wanted = max(_TRAINING_ROWS, _ROWS_PER_LIST * lists_for(rows))
         drawn = np.random.default_rng(_SEED).permutation(rows)[:wanted]
@@ -108,33 +108,33 @@ class Compressed:
         return encoded
 
     def candidates(
-        self, queries: Vectors, count: int, probes: int, allowed: Allowed | None = None
-    ) -> tuple[Scores, Rows]:
+        self, queries: Vectors, count: int, nprobe: int, allowed: Allowed | None = None
+    ) -> tuple[Cosines, RowIds]:
         """(q, count) rows that may be the nearest, best first, -1 where there are no more.
 
         With the scores that the index gives them: rows with equal codes have equal ones.
         Raises InvalidInput if the kind takes no set of allowed rows and there is one.
         """
-        if allowed is not None and not RECIPES[self.kind].selects:
+        if allowed is not None and not INDEX_KINDS[self.kind].selects:
             raise InvalidInput(f"an index of kind {self.kind} takes no set of allowed rows")
         bitmap = None if allowed is None else np.packbits(allowed, bitorder="little")
-        parameters = self._parameters(probes, bitmap)
-        found: tuple[Scores, Rows] = self._index.search(queries, count, params=parameters)
+        parameters = self._parameters(nprobe, bitmap)
+        found: tuple[Cosines, RowIds] = self._index.search(queries, count, params=parameters)
         return found
 
-    def _parameters(self, probes: int, bitmap: NDArray[np.uint8] | None) -> Any:  # noqa: ANN401
+    def _parameters(self, nprobe: int, bitmap: NDArray[np.uint8] | None) -> Any:  # noqa: ANN401
         """Search parameters of this one call: a shared index is never written to."""
         selector = None
         if bitmap is not None:
             selector = faiss.IDSelectorBitmap(len(bitmap), faiss.swig_ptr(bitmap))
         if self.kind is IndexKind.PARTITIONED:
-            return faiss.SearchParametersIVF(nprobe=probes, sel=selector)
+            return faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
         if self.kind is IndexKind.GRAPH:
-            return faiss.SearchParametersHNSW(efSearch=probes, sel=selector)
+            return faiss.SearchParametersHNSW(efSearch=nprobe, sel=selector)
         return None
 
 
-def cosines(queries: Vectors, vectors: Vectors, rows: Rows) -> Scores:
+def cosines(queries: Vectors, vectors: Vectors, rows: RowIds) -> Cosines:
     """(q, m) the cosines of each query and its own rows, (q, m); -1 where a row is -1.
 
     This is what a score is: each search ends with it, or with what is rounded as it is, so that
@@ -155,7 +155,7 @@ def cosines(queries: Vectors, vectors: Vectors, rows: Rows) -> Scores:
     return scores.clip(-1.0, 1.0)
 
 
-def score_rows(queries: Vectors, vectors: Vectors, rows: Rows, k: int) -> tuple[Scores, Rows]:
+def score_rows(queries: Vectors, vectors: Vectors, rows: RowIds, k: int) -> tuple[Cosines, RowIds]:
     """The k best of the given rows, (q, m) with -1 where there is none, as :func:`cosines` has it.
 
     A result ends with -1 where fewer were given.
@@ -187,7 +187,7 @@ def exact_search(
     k: int,
     allowed: Allowed | None = None,
     thresholds: Thresholds = DEFAULT,
-) -> tuple[Scores, Rows]:
+) -> tuple[Cosines, RowIds]:
     """The k rows of largest cosine for each query, found by comparing with every allowed row.
 
     ``queries`` is (q, d) and ``vectors`` (n, d), float32 unit rows; ``allowed`` is (n,) or None
@@ -230,7 +230,7 @@ def threads_for(queries: Vectors) -> Iterator[None]:
 
 def _compare(
     queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
-) -> tuple[Scores, Rows]:
+) -> tuple[Cosines, RowIds]:
     if len(queries) < MATRIX_QUERIES:
         return _compare_pairs(queries, vectors, k, allowed)
     parts = [_multiply(part, vectors, k, allowed) for part in batches(queries, _PRODUCT_ROWS)]
@@ -239,7 +239,7 @@ def _compare(
 
 def _compare_pairs(
     queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
-) -> tuple[Scores, Rows]:
+) -> tuple[Cosines, RowIds]:
     """The k best of the allowed rows for fewer than MATRIX_QUERIES: FAISS compares each pair."""
     scores, rows = _empty(len(queries), k)
     selector = None
@@ -262,7 +262,7 @@ def _compare_pairs(
 
 def _multiply(
     queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
-) -> tuple[Scores, Rows]:
+) -> tuple[Cosines, RowIds]:
     """The k best of the allowed rows, found by matrix products of bounded size.
 
     A few more than k are, and are scored anew. Where a row that was left out may still be as
@@ -280,7 +280,7 @@ def _multiply(
 
 def _best_products(
     queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
-) -> tuple[Scores, Rows]:
+) -> tuple[Cosines, RowIds]:
     """The k allowed rows of the largest products, with these; all, where there are fewer."""
     scores, rows = _empty(len(queries), 0)
     for start in range(0, len(vectors), _PRODUCT_COLUMNS):
@@ -296,7 +296,7 @@ def _best_products(
     return scores, rows
 
 
-def _bar(scores: Scores, products: Scores, k: int) -> Scores:
+def _bar(scores: Cosines, products: Cosines, k: int) -> Cosines:
     """What a product must reach to be among the k best, (q,): ties go to the earlier rows."""
     width = products.shape[1]
     bar = np.full(len(products), -np.inf, dtype=np.float32)
@@ -308,8 +308,8 @@ def _bar(scores: Scores, products: Scores, k: int) -> Scores:
 
 
 def _joined(
-    scores: Scores, rows: Rows, line: Rows, new_scores: Scores, new_rows: Rows, k: int
-) -> tuple[Scores, Rows]:
+    scores: Cosines, rows: RowIds, line: RowIds, new_scores: Cosines, new_rows: RowIds, k: int
+) -> tuple[Cosines, RowIds]:
     """The k best of each line and what is new to it; every line ends up equally long."""
     lines = np.concatenate([np.repeat(np.arange(len(scores)), scores.shape[1]), line])
     all_scores = np.concatenate([scores.ravel(), new_scores])
@@ -320,11 +320,11 @@ def _joined(
     return all_scores[kept].reshape(len(scores), -1), all_rows[kept].reshape(len(scores), -1)
 
 
-def _empty(queries: int, k: int) -> tuple[Scores, Rows]:
+def _empty(queries: int, k: int) -> tuple[Cosines, RowIds]:
     return np.empty((queries, k), dtype=np.float32), np.empty((queries, k), dtype=np.int64)
 
 
-def merged(parts: list[tuple[Scores, Rows]], k: int) -> tuple[Scores, Rows]:
+def merged(parts: list[tuple[Cosines, RowIds]], k: int) -> tuple[Cosines, RowIds]:
     """The k best of several results for the same queries."""
     scores = np.concatenate([part[0] for part in parts], axis=1)
     rows = np.concatenate([part[1] for part in parts], axis=1)
@@ -332,7 +332,7 @@ def merged(parts: list[tuple[Scores, Rows]], k: int) -> tuple[Scores, Rows]:
     return scores[:, :k], rows[:, :k]
 
 
-def _ordered(scores: Scores, rows: Rows) -> tuple[Scores, Rows]:
+def _ordered(scores: Cosines, rows: RowIds) -> tuple[Cosines, RowIds]:
     """Both sorted by score, ties by row, no row (-1) last; scores clipped to cosines."""
     scores = scores.clip(-1.0, 1.0)
     order = np.lexsort((rows, np.where(rows < 0, np.inf, -scores)))
@@ -372,7 +372,7 @@ def are_near(query: Vector, vectors: Vectors, least: float) -> Allowed:
 
 def near_rows(
     queries: Vectors, vectors: Vectors, least: float
-) -> Iterator[tuple[Rows, Rows, Scores]]:
+) -> Iterator[tuple[RowIds, RowIds, Cosines]]:
     """All pairs of a query's place and a row whose score is ``least`` or more, part by part.
 
     ``queries`` is (q, d) and ``vectors`` (n, d), float32 unit rows. However many pairs there are,
@@ -393,7 +393,7 @@ def near_rows(
                 yield places[near] + first, rows[near], scores[near]
 
 
-def _scores_of_pairs(queries: Vectors, vectors: Vectors, places: Rows, rows: Rows) -> Scores:
+def _scores_of_pairs(queries: Vectors, vectors: Vectors, places: RowIds, rows: RowIds) -> Cosines:
     """(m,) the score of each pair of a query's place and a row, by place."""
     ends = np.flatnonzero(np.diff(places)) + 1
     return np.concatenate(

@@ -23,8 +23,8 @@ import numpy as np
 from indexer.documents import Vectors
 from indexer.errors import Damaged, StorageFailed
 from indexer.index_choice import IndexKind
-from indexer.storage.ann.faiss_index import Allowed, Compressed
-from indexer.storage.ann.kinds import RECIPES, Effort
+from indexer.storage.ann.faiss_index import Allowed, AnnIndex
+from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
 from indexer.storage.ann.recall import Measured, Recall, draw_probe, tune
 from indexer.storage.runtime.durable_files import write_durably
 from indexer.storage.thresholds import DEFAULT, Thresholds
@@ -39,7 +39,7 @@ FAST_MS: Final = 4.0
 class Sealed:
     """An index over the first rows of a generation, and how it is searched."""
 
-    index: Compressed
+    index: AnnIndex
     measured: Measured
     target: float
     trained_rows: int
@@ -58,8 +58,8 @@ class Sealed:
             "recall_interval": [self.measured.recall.low, self.measured.recall.high],
             "recall_k": self.measured.recall.k,
             "recall_queries": self.measured.recall.queries,
-            "probes": self.measured.effort.probes,
-            "rescored": self.measured.effort.depth,
+            "probes": self.measured.params.nprobe,
+            "rescored": self.measured.params.rescore,
             "query_ms": self.measured.query_ms,
             "bytes": self.bytes,
             "build_seconds": self.build_seconds,
@@ -93,7 +93,7 @@ class _Record:
             sealed.index.rows,
             sealed.target,
             sealed.trained_rows,
-            asdict(sealed.measured.effort),
+            {"probes": sealed.measured.params.nprobe, "depth": sealed.measured.params.rescore},
             asdict(sealed.measured.recall),
             sealed.measured.query_ms,
             sealed.bytes,
@@ -140,7 +140,7 @@ def build(
         if kind is IndexKind.SCAN and any(one.measured.recall.low >= target for one in built):
             continue
         start = time.monotonic()
-        index = Compressed.build(kind, vectors)
+        index = AnnIndex.build(kind, vectors)
         measured = tune(index, vectors, probe, target, allowed, thresholds)
         built.append(_sealed(index, measured, target, index.rows, time.monotonic() - start))
         if measured.recall.low >= target and measured.query_ms <= FAST_MS:
@@ -160,7 +160,7 @@ def extend(
 
 
 def _sealed(
-    index: Compressed, measured: Measured, target: float, trained_rows: int, seconds: float
+    index: AnnIndex, measured: Measured, target: float, trained_rows: int, seconds: float
 ) -> Sealed:
     encoded = index.encode()
     return Sealed(
@@ -175,18 +175,18 @@ def _sealed(
     )
 
 
-def with_more_effort(sealed: Sealed) -> Sealed | None:
-    """The same index, to be searched with the next effort of its kind; None after the last."""
-    effort = next_effort(sealed.index.kind, sealed.measured.effort)
-    if effort is None:
+def searched_harder(sealed: Sealed) -> Sealed | None:
+    """The same index, to be searched with the next parameters of its kind; None after the last."""
+    params = next_effort(sealed.index.kind, sealed.measured.params)
+    if params is None:
         return None
-    return replace(sealed, measured=replace(sealed.measured, effort=effort))
+    return replace(sealed, measured=replace(sealed.measured, params=params))
 
 
-def next_effort(kind: IndexKind, effort: Effort) -> Effort | None:
+def next_effort(kind: IndexKind, params: SearchParams) -> SearchParams | None:
     """The least effort of a kind that is more than this; None after the last."""
-    now = effort.depth, effort.probes
-    more = (one for one in RECIPES[kind].efforts if (one.depth, one.probes) > now)
+    now = params.rescore, params.nprobe
+    more = (one for one in INDEX_KINDS[kind].search_params if (one.rescore, one.nprobe) > now)
     return next(more, None)
 
 
@@ -223,8 +223,10 @@ def _read(folder: Path) -> Sealed:
         raise Damaged(f"{record.file} is not what was written")
     recall = Recall(**record.recall)  # type: ignore[arg-type]
     return Sealed(
-        Compressed.decode(IndexKind(record.kind), encoded, record.file),
-        Measured(Effort(**record.effort), recall, record.query_ms),
+        AnnIndex.decode(IndexKind(record.kind), encoded, record.file),
+        Measured(
+            SearchParams(record.effort["probes"], record.effort["depth"]), recall, record.query_ms
+        ),
         record.target,
         record.trained_rows,
         record.bytes,

@@ -12,23 +12,24 @@ from indexer.index_choice import IndexKind
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How hard to search: lists or graph nodes visited (0: all), and rows scored exactly."""
+class SearchParams:
+    """How to search: lists (nprobe) or graph nodes (ef) visited, 0 for all; rows scored exactly."""
 
-    probes: int
-    depth: int
+    nprobe: int
+    rescore: int
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class IndexKindSpec:
     """A kind of index: what FAISS calls it, what it costs, and how hard it can try.
 
-    ``efforts`` go from quick to thorough. ``selects`` says that it takes a set of allowed rows.
+    ``search_params`` go from quick to thorough. ``selects`` says that it takes a set of allowed
+    rows.
     """
 
     factory: Callable[[int, int], str]
     bytes_per_row: Callable[[int], float]
-    efforts: tuple[Effort, ...]
+    search_params: tuple[SearchParams, ...]
     selects: bool
 
 
@@ -71,35 +72,35 @@ def lists_for(rows: int) -> int:
     return 1 << int(np.clip(np.round(np.log2(np.sqrt(max(rows, 1)))), 4, 16))
 
 
-RECIPES: Final[Mapping[IndexKind, Recipe]] = {
-    IndexKind.REDUCED: Recipe(
+INDEX_KINDS: Final[Mapping[IndexKind, IndexKindSpec]] = {
+    IndexKind.REDUCED: IndexKindSpec(
         _reduced,
         lambda dimension: _codes(_half(dimension))[1] / 2,
-        tuple(Effort(0, depth) for depth in (100, 200, 400, 600, 800, 1200, 1600, 3200)),
+        tuple(SearchParams(0, depth) for depth in (100, 200, 400, 600, 800, 1200, 1600, 3200)),
         selects=False,
     ),
-    IndexKind.SCAN: Recipe(
+    IndexKind.SCAN: IndexKindSpec(
         _scan,
         lambda dimension: _codes(dimension)[1] / 2,
-        tuple(Effort(0, depth) for depth in (50, 100, 200, 400, 800, 1600, 3200)),
+        tuple(SearchParams(0, depth) for depth in (50, 100, 200, 400, 800, 1600, 3200)),
         selects=False,
     ),
-    IndexKind.PARTITIONED: Recipe(
+    IndexKind.PARTITIONED: IndexKindSpec(
         _partitioned,
         lambda dimension: _codes(dimension)[1] / 2 + 8,
         tuple(
-            Effort(probes, depth)
-            for probes, depth in (
+            SearchParams(nprobe, depth)
+            for nprobe, depth in (
                 (32, 200), (64, 200), (128, 200), (128, 400), (256, 400), (400, 400), (512, 800),
                 (800, 800), (1200, 1600), (2400, 3200),
             )
         ),
         selects=True,
     ),
-    IndexKind.GRAPH: Recipe(
+    IndexKind.GRAPH: IndexKindSpec(
         lambda _, __: "HNSW32,Flat",
         lambda dimension: dimension * 4 + 272,
-        tuple(Effort(probes, 0) for probes in (32, 64, 128, 256, 512, 1024, 2048)),
+        tuple(SearchParams(nprobe, 0) for nprobe in (32, 64, 128, 256, 512, 1024, 2048)),
         selects=True,
     ),
 }  # fmt: skip

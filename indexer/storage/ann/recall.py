@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from indexer.documents import Vectors
 from indexer.storage.ann.approximate import Layer, approximate_search
-from indexer.storage.ann.faiss_index import Allowed, Compressed, Scores, exact_search
-from indexer.storage.ann.kinds import RECIPES, Effort
+from indexer.storage.ann.faiss_index import Allowed, AnnIndex, Cosines, exact_search
+from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
 K: Final = 10
@@ -43,9 +43,9 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What an effort gives: recall, and the median time of one query on one thread."""
+    """What search parameters give: recall, and the median time of one query on one thread."""
 
-    effort: Effort
+    params: SearchParams
     recall: Recall
     query_ms: float
 
@@ -55,7 +55,7 @@ class Probe:
     """Queries with known answers: (q, d) unit rows, and the scores of their k nearest, (q, k)."""
 
     queries: Vectors
-    nearest: Scores
+    nearest: Cosines
 
 
 def draw_probe(vectors: Vectors, allowed: Allowed | None = None, seed: int = 0) -> Probe:
@@ -78,27 +78,27 @@ def _distinct(vectors: Vectors) -> Vectors:
 
 
 def tune(
-    index: Compressed,
+    index: AnnIndex,
     vectors: Vectors,
     probe: Probe,
     target: float,
     allowed: Allowed | None,
     thresholds: Thresholds = DEFAULT,
 ) -> Measured:
-    """The least effort whose recall is at least the target with 97.5 % confidence.
+    """The quickest search parameters whose recall is at least the target with 97.5 % confidence.
 
     The most thorough one, if none is; its recall tells.
     """
-    for effort in RECIPES[index.kind].efforts:
-        measured = measure(index, effort, vectors, probe, allowed, thresholds)
+    for params in INDEX_KINDS[index.kind].search_params:
+        measured = measure(index, params, vectors, probe, allowed, thresholds)
         if measured.recall.low >= target:
             break
     return measured
 
 
 def measure(
-    index: Compressed,
-    effort: Effort,
+    index: AnnIndex,
+    params: SearchParams,
     vectors: Vectors,
     probe: Probe,
     allowed: Allowed | None,
@@ -109,12 +109,12 @@ def measure(
     for query, nearest in zip(probe.queries, probe.nearest, strict=True):
         start = time.perf_counter()
         scores, _ = approximate_search(
-            Layer(index, effort), query[None], vectors, K + 1, allowed, thresholds=thresholds
+            Layer(index, params), query[None], vectors, K + 1, allowed, thresholds=thresholds
         )
         times.append(time.perf_counter() - start)
         shares.append(share_found(scores[0, 1:], nearest))
     recall = estimate_recall(np.array(shares), probe.nearest.shape[1])
-    return Measured(effort, recall, float(np.median(times)) * 1e3)
+    return Measured(params, recall, float(np.median(times)) * 1e3)
 
 
 def share_found(scores: NDArray[np.float32], nearest: NDArray[np.float32]) -> float:

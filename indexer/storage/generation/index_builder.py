@@ -1,6 +1,6 @@
 """When an index is sealed, over what, and in which thread or process.
 
-A collection scans its late rows, those that came after the index was sealed, one by one. Once
+A collection scans its unindexed rows, those that came after the index was sealed, one by one. Once
 they are many, the index is extended by them beside the old one, or trained anew when it has
 outgrown what it was trained on; then the two are swapped. One process seals at a time; whoever
 else has the collection open notices the new index and reads it.
@@ -24,10 +24,10 @@ from indexer.index_choice import IndexChoice, IndexKind
 from indexer.storage.ann import index_file
 from indexer.storage.ann.faiss_index import Allowed, threads_to_use, use_threads
 from indexer.storage.ann.index_file import Sealed
-from indexer.storage.ann.kinds import RECIPES
-from indexer.storage.generation.row_table import VECTORS, Rows
+from indexer.storage.ann.kinds import INDEX_KINDS
+from indexer.storage.generation.row_table import VECTORS, RowTable
 from indexer.storage.runtime.locks import only_process
-from indexer.storage.runtime.subprocess_job import Job, give_way, run_apart
+from indexer.storage.runtime.subprocess_job import Job, lower_priority, run_in_subprocess
 from indexer.storage.thresholds import Thresholds
 from indexer.storage.vector_file import VectorFile
 
@@ -53,9 +53,9 @@ def kinds_to_try(
         return ()
     wanted = AUTOMATIC if automatic else (choice.kind,)
     bound = float("inf") if choice.memory_bytes is None else choice.memory_bytes
-    fitting = tuple(k for k in wanted if RECIPES[k].bytes_per_row(dimension) * rows <= bound)
+    fitting = tuple(k for k in wanted if INDEX_KINDS[k].bytes_per_row(dimension) * rows <= bound)
     if not fitting:
-        need = min(RECIPES[kind].bytes_per_row(dimension) * rows for kind in wanted)
+        need = min(INDEX_KINDS[kind].bytes_per_row(dimension) * rows for kind in wanted)
         raise InvalidInput(
             f"an index over {rows} rows needs {need / 1e6:.0f} MB, more than the budget of "
             f"{bound / 1e6:.0f} MB: raise it, or use the kind exact"
@@ -63,7 +63,7 @@ def kinds_to_try(
     return fitting
 
 
-class Sealer:
+class IndexBuilder:
     """Runs a collection's sealing, one at a time."""
 
     def __init__(self, choice: IndexChoice, seal: Callable[[IndexChoice], None]) -> None:
@@ -79,17 +79,17 @@ class Sealer:
         """Which index to keep."""
         return self._choice
 
-    def is_due(self, rows: Rows) -> bool:
-        """Whether enough rows came late, and none is being sealed."""
+    def is_due(self, rows: RowTable) -> bool:
+        """Whether enough rows are unindexed, and none are being sealed."""
         if self._gave_up or (self._thread is not None and self._thread.is_alive()):
             return False
-        total, held = len(rows.owners), len(rows.owners) - rows.late
+        total, held = len(rows.owners), len(rows.owners) - rows.unindexed
         if not kinds_to_try(self._choice, total, rows.vectors.shape[1], rows.thresholds):
             return False
         if rows.index is None:
             return True
-        wanted = max(rows.thresholds.late_rows, rows.thresholds.late_share * held)
-        return rows.late >= wanted
+        wanted = max(rows.thresholds.unindexed_rows, rows.thresholds.unindexed_share * held)
+        return rows.unindexed >= wanted
 
     def start(self) -> None:
         """Begin in the background, on one core, unless that is under way."""
@@ -120,7 +120,7 @@ class Sealer:
             _log.warning("no index was sealed, rows are compared one by one: %s", error)
 
 
-def seal_rows(place: Path, rows: Rows, choice: IndexChoice) -> bool:
+def seal_rows(place: Path, rows: RowTable, choice: IndexChoice) -> bool:
     """Seal an index over these rows and put it on disk, or take it away if none is wanted.
 
     False if another process is sealing: its index will be noticed.
@@ -131,8 +131,8 @@ def seal_rows(place: Path, rows: Rows, choice: IndexChoice) -> bool:
     with only_process(place / "seal.lock") as lock:
         if lock is None:
             return False
-        apart = len(rows.owners) >= rows.thresholds.apart_rows
-        made = _sealed_apart(place, rows, choice, lock) if apart else None
+        in_subprocess = len(rows.owners) >= rows.thresholds.subprocess_rows
+        made = _sealed_in_subprocess(place, rows, choice, lock) if in_subprocess else None
         made = made or _sealed_here(place, rows, choice)
     _log.info(
         "sealed %d rows as %s: recall %.4f (%.4f to %.4f), %.2f ms a query, in %.1f s",
@@ -142,8 +142,8 @@ def seal_rows(place: Path, rows: Rows, choice: IndexChoice) -> bool:
     return True
 
 
-def _sealed_apart(
-    place: Path, rows: Rows, choice: IndexChoice, lock: IO[str]
+def _sealed_in_subprocess(
+    place: Path, rows: RowTable, choice: IndexChoice, lock: IO[str]
 ) -> Mapping[str, Any] | None:
     """What an index that another process has sealed says of itself; None if there can be none.
 
@@ -159,7 +159,7 @@ def _sealed_apart(
         "thresholds": asdict(rows.thresholds),
     }
     try:
-        return run_apart(
+        return run_in_subprocess(
             f"{__name__}:seal_job", job, _bits(rows.live, count), keep_open=[lock.fileno()]
         )
     except OSError as error:
@@ -184,13 +184,13 @@ def seal_job(job: Job, given: bytes) -> dict[str, Any]:
     return seal(place, vectors, live, old, choice, Thresholds(**job["thresholds"]))
 
 
-def _sealed_here(place: Path, rows: Rows, choice: IndexChoice) -> dict[str, Any]:
+def _sealed_here(place: Path, rows: RowTable, choice: IndexChoice) -> dict[str, Any]:
     """What an index that a thread of this process has sealed says of itself.
 
     It is a thread of its own, since one that has given way cannot take back its priority.
     """
     threads = threads_to_use()
-    with ThreadPoolExecutor(1, "seal", give_way) as alone:
+    with ThreadPoolExecutor(1, "seal", lower_priority) as alone:
         alone.submit(use_threads, threads)
         return alone.submit(
             seal, place, rows.vectors, rows.live, rows.index, choice, rows.thresholds
@@ -226,7 +226,7 @@ def _extend(
     choice: IndexChoice,
     thresholds: Thresholds,
 ) -> Sealed | None:
-    """An index with the late rows added; None where it is to be trained anew."""
+    """An index with the unindexed rows added; None where it is to be trained anew."""
     if old.target != choice.target_recall:
         return None
     if not old.index.rows < len(vectors) < OUTGROWN * old.trained_rows:

@@ -1,8 +1,8 @@
 """A new generation filled beside the one that is searched, then put in its place at once.
 
 Documents are drafted in any order while searching and writing go on; a document that changes
-meanwhile is drafted again. What is drafted survives a crash: the next succession to the same
-model goes on from there. Nothing of it is searched before :meth:`Succession.finish`.
+meanwhile is drafted again. What is drafted survives a crash: the next migration to the same
+model goes on from there. Nothing of it is searched before :meth:`Migration.finish`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from indexer.documents import Document, EmbeddedDocument, Vectors, check_unit
 from indexer.embedding.embedder import Identity
 from indexer.errors import CollectionBusy, InvalidVector, ModelChanged, StorageFailed
-from indexer.storage.generation.row_table import VECTORS, Rows, generation_folder
+from indexer.storage.generation.row_table import VECTORS, RowTable, generation_folder
 from indexer.storage.generation.row_writer import NOBODY
 from indexer.storage.runtime.durable_files import sync_folder
 from indexer.storage.sqlite.records import Block, Generation, Owners, StoredChunk
@@ -32,8 +32,8 @@ from indexer.storage.vector_file import BLOCK_ROWS, VectorFile, extend_checksum
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """What a succession borrows from its collection.
+class MigrationContext:
+    """What a migration borrows from its collection.
 
     ``transaction`` is a write transaction with the right to write, ``seal`` puts an index over
     rows that are not searched yet.
@@ -42,18 +42,18 @@ class Workshop:
     folder: Path
     store: Store
     transaction: Callable[[], AbstractContextManager[Transaction]]
-    seal: Callable[[Rows], None]
+    seal: Callable[[RowTable], None]
     thresholds: Thresholds
 
 
-class Succession:
-    """The generation to come. Used by one thread; see Collection.succeed."""
+class Migration:
+    """The generation to come. Used by one thread; see Collection.migrate."""
 
-    def __init__(self, workshop: Workshop, identity: Identity) -> None:
-        self._workshop = workshop
+    def __init__(self, context: MigrationContext, identity: Identity) -> None:
+        self._context = context
         self._identity = identity
         self._passed = 0
-        self._turn = _take_turn(workshop.folder)
+        self._turn = _take_turn(context.folder)
         try:
             self._generation = self._begin()
         except BaseException:
@@ -62,14 +62,14 @@ class Succession:
 
     def _begin(self) -> Generation:
         """The generation to fill, with a folder of its own."""
-        workshop = self._workshop
-        with workshop.transaction() as transaction:
+        context = self._context
+        with context.transaction() as transaction:
             generation = transaction.draft(self._identity)
-        place = generation_folder(workshop.folder, generation.number)
+        place = generation_folder(context.folder, generation.number)
         try:
-            with workshop.store.reading() as snapshot:
+            with context.store.reading() as snapshot:
                 # only now: were it to die before the commit, a draft would lack what was removed
-                remove_strays(workshop.folder, snapshot)
+                remove_strays(context.folder, snapshot)
             place.mkdir(parents=True, exist_ok=True)
             (place / VECTORS).touch()
             for folder in (place, place.parent):
@@ -79,7 +79,7 @@ class Succession:
         return generation
 
     def close(self) -> None:
-        """Let another succession begin; what is drafted stays for one to the same model."""
+        """Let another migration begin; what is drafted stays for one to the same model."""
         self._turn.close()
 
     def __enter__(self) -> Self:
@@ -90,7 +90,7 @@ class Succession:
 
     @property
     def _place(self) -> Path:
-        return generation_folder(self._workshop.folder, self._generation.number)
+        return generation_folder(self._context.folder, self._generation.number)
 
     @property
     def _file(self) -> VectorFile:
@@ -98,7 +98,7 @@ class Succession:
 
     def pending(self, limit: int) -> list[Document]:
         """Some documents whose present content is not drafted; none when there are none."""
-        with self._workshop.store.reading() as snapshot:
+        with self._context.store.reading() as snapshot:
             found = snapshot.undrafted_after(self._passed, limit)
             if not found and self._passed:
                 found = snapshot.undrafted_after(0, limit)
@@ -107,7 +107,7 @@ class Succession:
 
     def put(self, documents: Sequence[EmbeddedDocument]) -> None:
         """Draft documents; those that are gone by now are left out."""
-        with self._workshop.transaction() as transaction:
+        with self._context.transaction() as transaction:
             stored = transaction.stored(one.document.id for one in documents)
             latest = {one.document.id: one for one in documents if one.document.id in stored}
             if not latest:
@@ -129,8 +129,8 @@ class Succession:
 
         An index over it is sealed before, so that searches do not slow down.
         """
-        self._workshop.seal(self._rows())
-        with self._workshop.transaction() as transaction:
+        self._context.seal(self._rows())
+        with self._context.transaction() as transaction:
             if transaction.undrafted_after(0, 1):
                 return False
             number, rows = self._generation.number, self._generation.rows
@@ -138,7 +138,7 @@ class Succession:
             self._write_blocks(transaction, transaction.owners(number, rows))
             before = transaction.generation()
             transaction.adopt(number)
-        shutil.rmtree(generation_folder(self._workshop.folder, before.number), ignore_errors=True)
+        shutil.rmtree(generation_folder(self._context.folder, before.number), ignore_errors=True)
         return True
 
     def _chunks(
@@ -150,13 +150,13 @@ class Succession:
             chunks += [StoredChunk(first + i, number, c) for i, c in enumerate(one.chunks)]
         return chunks
 
-    def _rows(self) -> Rows:
+    def _rows(self) -> RowTable:
         """The draft as if it were searched already."""
-        with self._workshop.store.reading() as snapshot:
+        with self._context.store.reading() as snapshot:
             owners = snapshot.owners(self._generation.number, self._generation.rows)
             sequence = snapshot.sequence
         live = owners != NOBODY
-        return Rows(
+        return RowTable(
             sequence,
             self._generation.number,
             self._identity,
@@ -165,7 +165,7 @@ class Succession:
             None if live.all() else live,
             None,
             0,
-            thresholds=self._workshop.thresholds,
+            thresholds=self._context.thresholds,
         )
 
     def _write_blocks(self, transaction: Transaction, owners: Owners) -> None:
@@ -199,7 +199,7 @@ def joined_vectors(documents: Sequence[EmbeddedDocument], identity: Identity) ->
 
 
 def _take_turn(folder: Path) -> BinaryIO:
-    """A file whose lock is held until it is closed: one succession at a time."""
+    """A file whose lock is held until it is closed: one migration at a time."""
     try:
         file = (folder / "succession.lock").open("ab")
     except OSError as error:
@@ -216,7 +216,7 @@ def _take_turn(folder: Path) -> BinaryIO:
 
 
 def remove_strays(folder: Path, snapshot: Snapshot) -> None:
-    """Delete the folders of generations that the store does not know; only a succession may."""
+    """Delete the folders of generations that the store does not know; only a migration may."""
     known = {str(number) for number in snapshot.generations()}
     for stray in (folder / "generations").iterdir():
         if stray.name not in known:

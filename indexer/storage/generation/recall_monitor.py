@@ -29,11 +29,10 @@ from numpy.typing import NDArray
 
 from indexer.documents import Vector
 from indexer.storage.ann.approximate import Layer
-from indexer.storage.ann.faiss_index import Allowed, exact_search, use_threads
-from indexer.storage.ann.faiss_index import Rows as RowNumbers
-from indexer.storage.ann.index_file import Sealed, next_effort, with_more_effort
+from indexer.storage.ann.faiss_index import Allowed, RowIds, exact_search, use_threads
+from indexer.storage.ann.index_file import Sealed, next_effort, searched_harder
 from indexer.storage.ann.recall import K, Recall, estimate_recall, share_found
-from indexer.storage.generation.row_table import Part, Rows
+from indexer.storage.generation.row_table import Part, RowTable
 
 WINDOW: Final = 1_000
 """How many of the last comparisons an estimate is made of."""
@@ -57,7 +56,7 @@ _CLOSE: Final = None
 
 
 class Situation(StrEnum):
-    """Whose rows were to be found: those of the sealed index, or of the one over late rows."""
+    """Whose rows were to be found: those of the sealed index, or of the one over unindexed rows."""
 
     SEALED = "sealed"
     SEALED_FILTERED = "sealed_filtered"
@@ -67,19 +66,19 @@ class Situation(StrEnum):
     @property
     def part(self) -> Part:
         """The index that is judged."""
-        late = self in (Situation.LATE, Situation.LATE_FILTERED)
-        return Part.LATE if late else Part.SEALED
+        unindexed = self in (Situation.LATE, Situation.LATE_FILTERED)
+        return Part.LATE if unindexed else Part.SEALED
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """An approximate answer: the scores and numbers of its best rows, (k,), for a query, (d,)."""
 
-    rows: Rows
+    rows: RowTable
     query: Vector
     allowed: Allowed | None
     scores: NDArray[np.float32]
-    nearest: RowNumbers
+    nearest: RowIds
 
     @property
     def is_filtered(self) -> bool:
@@ -91,7 +90,7 @@ class Observation:
 class Fall:
     """Recall that is below the target, in a situation of these rows."""
 
-    rows: Rows
+    rows: RowTable
     situation: Situation
     recall: Recall
 
@@ -121,21 +120,21 @@ class Case:
         return enough and float(np.exp(np.minimum(self.gains, 700.0)).mean()) >= ODDS
 
 
-def after_fall(rows: Rows, fall: Fall) -> Rows:
+def after_fall(rows: RowTable, fall: Fall) -> RowTable:
     """The rows, to be searched so that more is found: with more effort, or without the index.
 
     So it is where there is no more effort, or where so little was found that none would help.
     """
     part = fall.situation.part
     if fall.recall.high >= HOPELESS:
-        if part is Part.SEALED and rows.index and (better := with_more_effort(rows.index)):
+        if part is Part.SEALED and rows.index and (better := searched_harder(rows.index)):
             return replace(rows, index=better)
-        if part is Part.LATE and rows.young:
-            effort = next_effort(rows.young.index.kind, rows.young.effort)
-            if effort:
-                return replace(rows, young=replace(rows.young, effort=effort))
+        if part is Part.LATE and rows.delta:
+            params = next_effort(rows.delta.index.kind, rows.delta.params)
+            if params:
+                return replace(rows, delta=replace(rows.delta, params=params))
     distrusted = rows.distrusted | {part}
-    return replace(rows, young=None if part is Part.LATE else rows.young, distrusted=distrusted)
+    return replace(rows, delta=None if part is Part.LATE else rows.delta, distrusted=distrusted)
 
 
 class RecallWatch:
@@ -214,7 +213,7 @@ class RecallWatch:
             self._file = index.file
             self._shares.clear()
         self._forget(Part.SEALED, index)
-        self._forget(Part.LATE, rows.young)
+        self._forget(Part.LATE, rows.delta)
         scores, nearest = exact_search(
             observation.query[None], rows.vectors, K, observation.allowed
         )
@@ -235,7 +234,7 @@ class RecallWatch:
 
 
 def _shares_by_situation(
-    observation: Observation, scores: NDArray[np.float32], nearest: RowNumbers
+    observation: Observation, scores: NDArray[np.float32], nearest: RowIds
 ) -> list[tuple[Situation, float]]:
     """Which share of the nearest rows of each index an answer holds; of those that have any.
 
@@ -244,7 +243,7 @@ def _shares_by_situation(
     """
     rows = observation.rows
     sealed_rows = rows.index.index.rows if rows.index else 0
-    covered = sealed_rows + (rows.young.index.rows if rows.young else 0)
+    covered = sealed_rows + (rows.delta.index.rows if rows.delta else 0)
     found = np.isin(nearest, observation.nearest)
     missed = round(len(nearest) * (1.0 - share_found(observation.scores[:K], scores)))
     found[np.flatnonzero(~found)[missed:]] = True

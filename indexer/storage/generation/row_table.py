@@ -17,10 +17,16 @@ from indexer.embedding.embedder import Identity
 from indexer.index_choice import IndexKind
 from indexer.storage.ann import index_file
 from indexer.storage.ann.approximate import Layer, approximate_search
-from indexer.storage.ann.faiss_index import Compressed, Scores, are_near, cosines, exact_search
-from indexer.storage.ann.faiss_index import Rows as RowNumbers
+from indexer.storage.ann.faiss_index import (
+    AnnIndex,
+    Cosines,
+    RowIds,
+    are_near,
+    cosines,
+    exact_search,
+)
 from indexer.storage.ann.index_file import Sealed
-from indexer.storage.ann.kinds import Effort
+from indexer.storage.ann.kinds import SearchParams
 from indexer.storage.ann.recall import draw_probe, tune
 from indexer.storage.generation.row_writer import NOBODY
 from indexer.storage.sqlite.records import Block, Generation, Owners
@@ -41,12 +47,12 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RowTable:
     """The rows of a generation as of one sequence of the store; never changed, only replaced.
 
     ``owners`` is (rows,) int32, ``vectors`` (rows, d) float32 memory-mapped, ``live`` (rows,)
     bool or None if all rows are owned. ``stamp`` tells ``index`` from a later one on disk.
-    ``young`` holds the first of the rows that came after the index was sealed, if they are many.
+    ``delta`` holds the first of the rows that came after the index was sealed, if they are many.
     Those of ``distrusted`` find too little, so they are asked for nothing.
     """
 
@@ -58,7 +64,7 @@ class Rows:
     live: NDArray[np.bool_] | None
     index: Sealed | None
     stamp: int
-    young: Layer | None = None
+    delta: Layer | None = None
     thresholds: Thresholds = DEFAULT
     distrusted: frozenset[Part] = frozenset()
 
@@ -73,36 +79,36 @@ class Rows:
         return int(self.owners.max(initial=NOBODY))
 
     @property
-    def late(self) -> int:
+    def unindexed(self) -> int:
         """How many rows came after the index was sealed."""
         return len(self.owners) - (self.index.index.rows if self.index else 0)
 
     @property
-    def uncovered(self) -> int:
+    def compared(self) -> int:
         """How many rows no index holds, so that searches compare each; 0 where that is wanted."""
-        return self.late - (self.young.index.rows if self.young else 0) if self.index else 0
+        return self.unindexed - (self.delta.index.rows if self.delta else 0) if self.index else 0
 
-    def covering(self, target: float) -> Layer:
-        """An index over all rows that came after the index was sealed; ``young`` with the rest.
+    def extended_delta(self, target: float) -> Layer:
+        """An index over all rows that came after the index was sealed; ``delta`` with the rest.
 
         It is searched hard enough for the recall that is the target.
         """
-        first = len(self.owners) - self.late
+        first = len(self.owners) - self.unindexed
         vectors, live = self.vectors[first:], None if self.live is None else self.live[first:]
-        if self.young is None:
-            index = Compressed.build(IndexKind.SCAN, vectors)
+        if self.delta is None:
+            index = AnnIndex.build(IndexKind.SCAN, vectors)
         else:
-            index = self.young.index.extended(vectors[self.young.index.rows :])
-        depth = self.thresholds.young_depth
+            index = self.delta.index.extended(vectors[self.delta.index.rows :])
+        depth = self.thresholds.delta_rescore
         if live is None or live.any():
             always = replace(self.thresholds, gather_rows=depth)
             probe = draw_probe(vectors, live)
-            depth = max(depth, tune(index, vectors, probe, target, live, always).effort.depth)
-        return Layer(index, Effort(0, depth))
+            depth = max(depth, tune(index, vectors, probe, target, live, always).params.rescore)
+        return Layer(index, SearchParams(0, depth))
 
     def nearest(
         self, queries: Vectors, k: int, allowed: NDArray[np.bool_] | None, *, exact: bool
-    ) -> Iterator[tuple[Scores, RowNumbers]]:
+    ) -> Iterator[tuple[Cosines, RowIds]]:
         """For each query its k nearest allowed rows and those that tie with the last, best first.
 
         Scores and rows, (m,) each, equal scores by row; m is less than k only if fewer rows are
@@ -123,7 +129,7 @@ class Rows:
         allowed: NDArray[np.bool_] | None,
         *,
         exact: bool,
-    ) -> tuple[Scores, RowNumbers]:
+    ) -> tuple[Cosines, RowIds]:
         """The rows, best first, whose score is ``least``, the k-th best one, or more."""
         if not exact and not self.compares_all:
             found = self._search(query[None], k, max(TIES, 4 * k), allowed, exact=False)
@@ -144,17 +150,17 @@ class Rows:
         allowed: NDArray[np.bool_] | None,
         *,
         exact: bool,
-    ) -> tuple[Scores, RowNumbers]:
+    ) -> tuple[Cosines, RowIds]:
         """The ``keep`` best rows of each query that were found where k are looked for."""
         if exact or self.index is None or self.compares_all:
             return exact_search(queries, self.vectors, keep, allowed, self.thresholds)
         return approximate_search(
-            Layer(self.index.index, self.index.measured.effort),
+            Layer(self.index.index, self.index.measured.params),
             queries,
             self.vectors,
             k,
             allowed,
-            self.young,
+            self.delta,
             self.thresholds,
             keep,
         )
@@ -166,7 +172,7 @@ class Rows:
         near[self.owners[close if allowed is None else close & allowed]] = True
         return int(np.count_nonzero(near))
 
-    def by_document(self, scores: Scores, nearest: RowNumbers) -> list[tuple[float, int]]:
+    def by_document(self, scores: Cosines, nearest: RowIds) -> list[tuple[float, int]]:
         """Each document's first row of (m,) sorted ones, with its score; -1 ends the rows."""
         rows = nearest[nearest >= 0]
         first: dict[int, tuple[float, int]] = {}
@@ -189,8 +195,8 @@ def generation_folder(folder: Path, generation: int) -> Path:
 
 
 def load_rows(
-    folder: Path, snapshot: Snapshot, known: Rows | None, thresholds: Thresholds = DEFAULT
-) -> Rows:
+    folder: Path, snapshot: Snapshot, known: RowTable | None, thresholds: Thresholds = DEFAULT
+) -> RowTable:
     """The rows of a snapshot: those known, with the blocks that changed since."""
     generation = snapshot.generation()
     if known is not None and known.generation != generation.number:
@@ -203,7 +209,7 @@ def load_rows(
         _log.warning("the sealed index in %s holds rows that do not exist: left out", place)
         index = None
     file = VectorFile(place / VECTORS, identity.dimension)
-    return Rows(
+    return RowTable(
         snapshot.sequence,
         generation.number,
         identity,
@@ -212,14 +218,14 @@ def load_rows(
         live,
         index,
         stamp,
-        known.young if known and index else None,
+        known.delta if known and index else None,
         thresholds,
         known.distrusted if known else frozenset(),
     )
 
 
 def _owners(
-    snapshot: Snapshot, generation: Generation, known: Rows | None
+    snapshot: Snapshot, generation: Generation, known: RowTable | None
 ) -> tuple[Owners, NDArray[np.bool_] | None]:
     """The owner of each row, and which rows are owned.
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 K1: Final = 1.2
 B: Final = 0.75
 
-Scores: TypeAlias = NDArray[np.float64]
+Bm25Scores: TypeAlias = NDArray[np.float64]
 """(n,) float64, BM25 scores."""
 
-_Amount = TypeVar("_Amount", float, Scores)
+_Amount = TypeVar("_Amount", float, Bm25Scores)
 
 
 def idf(count: int, holding: int) -> float:

@@ -19,8 +19,8 @@ from indexer.storage.lexical.state import STATE, State, read_state, require_of
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 
-PROBES: Final = 512
-PROBE_WORDS: Final = 8
+SAMPLE_DOCUMENTS: Final = 512
+SAMPLE_WORDS: Final = 8
 """So many documents are asked for, by so many of their words each, when an index is verified."""
 
 _ROUNDING: Final = 1e-9
@@ -65,13 +65,18 @@ def _differences(parts: Sequence[Part], state: State, snapshot: Snapshot) -> Ite
     yield from _wrong_scores(index, snapshot, set(changed))
 
 
-def _wrong_scores(index: InvertedIndex, snapshot: Snapshot, late: set[int]) -> Iterator[str]:
+def _wrong_scores(index: InvertedIndex, snapshot: Snapshot, unindexed: set[int]) -> Iterator[str]:
     """A sample of documents is asked for by words of their own."""
     words = LexicalSnapshot(Analyzer(snapshot.language), index)
-    drawn = np.random.default_rng(0).permutation(snapshot.last_number() + 1)[:PROBES].tolist()
+    drawn = (
+        np.random.default_rng(0).permutation(snapshot.last_number() + 1)[:SAMPLE_DOCUMENTS].tolist()
+    )
     for number, document in snapshot.documents(drawn).items():
-        bag = dict.fromkeys(words.analyzer.words(document.content)[:PROBE_WORDS], 1.0)
+        bag = dict.fromkeys(words.analyzer.words(document.content)[:SAMPLE_WORDS], 1.0)
         due = sum(words.shares(bag, document.content).values())
-        if number not in late and not np.isclose(words.score(bag, [number]), due, _ROUNDING, 0)[0]:
+        if (
+            number not in unindexed
+            and not np.isclose(words.score(bag, [number]), due, _ROUNDING, 0)[0]
+        ):
             yield f"it scores {document.id!r} by its words otherwise than its text does"
             return

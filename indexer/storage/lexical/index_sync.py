@@ -28,8 +28,8 @@ from indexer.storage.lexical.inverted_index import InvertedIndex, Part
 from indexer.storage.lexical.segments import Segment, Terms
 from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.lexical.state import FORMAT, STATE, State, read_state, require_of
-from indexer.storage.lexical.unindexed import LateDocuments
-from indexer.storage.runtime.subprocess_job import Job, run_apart
+from indexer.storage.lexical.unindexed import UnindexedDocuments
+from indexer.storage.runtime.subprocess_job import Job, run_in_subprocess
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 from indexer.storage.thresholds import DEFAULT, Thresholds
@@ -59,7 +59,7 @@ class _Rules:
 
     analyzer: Analyzer
     terms: Terms
-    late: LateDocuments
+    unindexed: UnindexedDocuments
 
 
 class LexicalIndex:
@@ -100,11 +100,11 @@ class LexicalIndex:
             known = self._words
             if known is not None and known[0] is view and known[1] == snapshot.sequence:
                 return known[2]
-        most = self._thresholds.most_late
-        if snapshot.count_late(view.sequence, most + 1) > most:
+        most = self._thresholds.most_unindexed
+        if snapshot.count_unindexed(view.sequence, most + 1) > most:
             return None
         made = self._assemble(view, snapshot)
-        if len(self._rules_of(snapshot).late) >= self._thresholds.late_documents:
+        if len(self._rules_of(snapshot).unindexed) >= self._thresholds.unindexed_documents:
             self.start()  # whoever wrote them may have died before it came to it
         with self._seeing:
             self._words = (view, snapshot.sequence, made)
@@ -116,13 +116,13 @@ class LexicalIndex:
         gone = snapshot.deleted_after(view.sequence)
         outdated = np.array([*(number for number, _ in changed), *gone], np.int64)
         parts = [part.without(outdated) for part in view.parts]
-        parts += rules.late.parts(snapshot, changed)
+        parts += rules.unindexed.parts(snapshot, changed)
         return LexicalSnapshot(rules.analyzer, InvertedIndex(parts, rules.terms))
 
     def _rules_of(self, snapshot: Snapshot) -> _Rules:
         if self._rules is None:
             analyzer, terms = Analyzer(snapshot.language), Terms(snapshot.instance)
-            self._rules = _Rules(analyzer, terms, LateDocuments(analyzer, terms))
+            self._rules = _Rules(analyzer, terms, UnindexedDocuments(analyzer, terms))
         return self._rules
 
     def _read_view(self) -> View:
@@ -149,17 +149,17 @@ class LexicalIndex:
         """Whether enough documents are late, and none are being put into the index."""
         if self._thread is not None and self._thread.is_alive():
             return False
-        return self._is_late(self._thresholds.late_documents)
+        return self._has_unindexed(self._thresholds.unindexed_documents)
 
-    def late(self, most: int) -> int:
+    def unindexed(self, most: int) -> int:
         """How many documents are late, counted up to a bound."""
         view = self.view()
         with self._store.reading() as snapshot:
             since = view.sequence if view.sequence >= snapshot.forgotten else 0
-            return snapshot.count_late(since, most)
+            return snapshot.count_unindexed(since, most)
 
-    def _is_late(self, least: int) -> bool:
-        return self.late(least) >= least
+    def _has_unindexed(self, least: int) -> bool:
+        return self.unindexed(least) >= least
 
     def start(self) -> None:
         """Bring the index up in the background, unless that is under way."""
@@ -172,7 +172,9 @@ class LexicalIndex:
 
     def _run_quietly(self) -> None:
         try:
-            while not self._stopping.is_set() and self._is_late(self._thresholds.late_documents):
+            while not self._stopping.is_set() and self._has_unindexed(
+                self._thresholds.unindexed_documents
+            ):
                 self.catch_up()
         except BearingError as error:
             _log.warning("the index of words was not brought up: %s", error)
@@ -180,7 +182,7 @@ class LexicalIndex:
     def finish(self) -> None:
         """Leave little to whoever opens the collection next; what cannot be done is left too."""
         try:
-            if self._memory is None and self._is_late(self._thresholds.least_late):
+            if self._memory is None and self._has_unindexed(self._thresholds.least_unindexed):
                 with self._turn:
                     self._catch_up_here()
         except BearingError as error:
@@ -196,7 +198,9 @@ class LexicalIndex:
     def catch_up(self) -> None:
         """Bring the index up to the store, or wait a little for the process that does."""
         with self._turn:
-            much = self._memory is None and self._is_late(self._thresholds.apart_documents)
+            much = self._memory is None and self._has_unindexed(
+                self._thresholds.subprocess_documents
+            )
             if not much or self._ask("catch_up_job") is None:
                 self._catch_up_here()
         self._look_again()
@@ -225,7 +229,7 @@ class LexicalIndex:
             "thresholds": asdict(self._thresholds),
         }
         try:
-            return run_apart(f"{__name__}:{work}", job, stopping=self._stopping)
+            return run_in_subprocess(f"{__name__}:{work}", job, stopping=self._stopping)
         except (OSError, StorageFailed) as error:
             _log.debug(
                 "%s: %s", self._folder.path, error
@@ -236,7 +240,7 @@ class LexicalIndex:
         """Make the index anew; the sequence that it stands for. Raises StorageFailed."""
         with self._turn:
             with self._store.reading() as snapshot:
-                much = snapshot.counts().documents >= self._thresholds.apart_documents
+                much = snapshot.counts().documents >= self._thresholds.subprocess_documents
             told = self._ask("rebuild_job") if much else None
             sequence: int = told["sequence"] if told else self.rebuild_on_disk()
         self._look_again()
@@ -279,7 +283,9 @@ class LexicalIndex:
             parts, sequence, _ = growth.take_in(parts, state.sequence)
             parts = growth.tidy(parts)
             state = self._folder.keep(replace(state, sequence=sequence), parts)
-            if self._stopping.is_set() or self._is_up(sequence, self._thresholds.late_documents):
+            if self._stopping.is_set() or self._is_up(
+                sequence, self._thresholds.unindexed_documents
+            ):
                 return
 
     def _make(self) -> int:
@@ -290,7 +296,9 @@ class LexicalIndex:
         while True:
             parts, sequence, count = growth.take_in(parts, sequence)
             total += count
-            if self._stopping.is_set() or self._is_up(sequence, self._thresholds.late_documents):
+            if self._stopping.is_set() or self._is_up(
+                sequence, self._thresholds.unindexed_documents
+            ):
                 break
         with self._store.reading() as snapshot:
             state = State(FORMAT, snapshot.instance, str(snapshot.language), sequence, ())
@@ -319,18 +327,18 @@ class LexicalIndex:
     def _is_up(self, sequence: int, least: int) -> bool:
         """Whether fewer documents than these changed since a sequence."""
         with self._store.reading() as snapshot:
-            return snapshot.count_late(sequence, least) < least
+            return snapshot.count_unindexed(sequence, least) < least
 
     def describe(self) -> dict[str, object]:
         """What a user wants to know of it."""
         view = self.view()
         with self._store.reading() as snapshot:
             language = snapshot.language
-            late = snapshot.count_changed(view.sequence)
+            unindexed = snapshot.count_changed(view.sequence)
         return {
             "language": str(language),
             "documents": view.documents,
-            "late_documents": late,
+            "late_documents": unindexed,
             "bytes": bytes_under(self._folder.path),
         }
 

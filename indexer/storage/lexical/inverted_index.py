@@ -15,7 +15,7 @@ from typing import Final, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.storage.lexical.bm25 import Scores, saturated
+from indexer.storage.lexical.bm25 import Bm25Scores, saturated
 from indexer.storage.lexical.segments import Mask, Numbers, Ordinals, Segment, Terms
 
 Worth: TypeAlias = Mapping[str, float]
@@ -85,7 +85,7 @@ class InvertedIndex:
         self.documents = sum(part.documents for part in self.parts)
         tokens = sum(part.tokens for part in self.parts)
         self.mean_length = tokens / self.documents if tokens else 1.0
-        self._tables: list[Scores | None] = [None] * len(self.parts)
+        self._tables: list[Bm25Scores | None] = [None] * len(self.parts)
         self._holding: dict[str, int] = {}
 
     def holding(self, word: str) -> int:
@@ -103,7 +103,9 @@ class InvertedIndex:
             return end - begin
         return int(np.count_nonzero(part.live.take(part.segment.ordinals[begin:end])))
 
-    def best(self, worth: Worth, count: int, allowed: Mask | None = None) -> tuple[Numbers, Scores]:
+    def best(
+        self, worth: Worth, count: int, allowed: Mask | None = None
+    ) -> tuple[Numbers, Bm25Scores]:
         """The best documents that hold a word, best first, equal ones by id; (n,) of each.
 
         ``allowed`` is by number, None for all.
@@ -123,7 +125,7 @@ class InvertedIndex:
         order = np.lexsort((self._ranks(scores, places), -scores))[:count]
         return np.concatenate(numbers)[order], scores[order]
 
-    def _ranks(self, scores: Scores, places: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    def _ranks(self, scores: Bm25Scores, places: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
         """The order by id of those that score as another does."""
         _, groups, sizes = np.unique(scores, return_inverse=True, return_counts=True)
         ids = {
@@ -135,7 +137,7 @@ class InvertedIndex:
             ranks[at] = rank
         return ranks
 
-    def score(self, worth: Worth, numbers: Numbers) -> Scores:
+    def score(self, worth: Worth, numbers: Numbers) -> Bm25Scores:
         """What each of these documents scores; 0 for those without a word."""
         scores = np.zeros(len(numbers), np.float64)
         words = sorted(worth)
@@ -149,7 +151,7 @@ class InvertedIndex:
                 scores[own] = self._score_in(i, worth, words, places[own])
         return scores
 
-    def _score_in(self, i: int, worth: Worth, words: Sequence[str], places: Ordinals) -> Scores:
+    def _score_in(self, i: int, worth: Worth, words: Sequence[str], places: Ordinals) -> Bm25Scores:
         segment, scores = self.parts[i].segment, np.zeros(len(places), np.float64)
         for word in words:
             begin, end = segment.span(self._terms[word])
@@ -163,7 +165,7 @@ class InvertedIndex:
 
     def _best_of(
         self, i: int, worth: Worth, words: Sequence[str], count: int, allowed: Mask | None
-    ) -> tuple[Ordinals, Scores]:
+    ) -> tuple[Ordinals, Bm25Scores]:
         """The best of a part, as ordinals; equal ones by ordinal, and so by id."""
         part = self.parts[i]
         spans = [(word, part.segment.span(self._terms[word])) for word in words]
@@ -183,14 +185,14 @@ class InvertedIndex:
             places, shares = places[passing], shares[passing]
         return _first(places, shares, count)
 
-    def _shares(self, i: int, worth: float, begin: int, end: int) -> Scores:
+    def _shares(self, i: int, worth: float, begin: int, end: int) -> Bm25Scores:
         """What a word adds to the score of each document that holds it."""
         table, codes = self._table(i), self.parts[i].segment.codes[begin:end]
         if len(table) < len(codes):  # the same products, of which there are fewer so
             return (worth * table).take(codes)
         return worth * table.take(codes)
 
-    def _table(self, i: int) -> Scores:
+    def _table(self, i: int) -> Bm25Scores:
         """(codes,) what a frequency counts in a document of a length."""
         table = self._tables[i]
         if table is None:
@@ -202,16 +204,16 @@ class InvertedIndex:
 
 
 def _sum_all(
-    places: Ordinals, shares: Scores, documents: int, count: int
-) -> tuple[Ordinals, Scores]:
+    places: Ordinals, shares: Bm25Scores, documents: int, count: int
+) -> tuple[Ordinals, Bm25Scores]:
     """The sums of equal places, ascending; with a count, of those alone that are of the best."""
-    sums: Scores = np.bincount(places, shares, documents).astype(np.float64, copy=False)
+    sums: Bm25Scores = np.bincount(places, shares, documents).astype(np.float64, copy=False)
     least = _least(sums, count) if count else 0.0
     found = np.flatnonzero(sums >= least if least else sums)
     return found.astype(np.int32), sums[found]
 
 
-def _sum_some(places: Ordinals, shares: Scores) -> tuple[Ordinals, Scores]:
+def _sum_some(places: Ordinals, shares: Bm25Scores) -> tuple[Ordinals, Bm25Scores]:
     """The sums of equal places, ascending; each is summed in the order in which it stands."""
     order = np.argsort(places, kind="stable")  # which merges what is in order already
     places, shares = places.take(order), shares.take(order)
@@ -226,7 +228,7 @@ def _sum_some(places: Ordinals, shares: Scores) -> tuple[Ordinals, Scores]:
     return places[kept], shares[kept]
 
 
-def _least(scores: Scores, count: int) -> float:
+def _least(scores: Bm25Scores, count: int) -> float:
     """The smallest of so many largest; 0 if there are fewer."""
     if len(scores) < count:
         return 0.0
@@ -237,7 +239,7 @@ def _least(scores: Scores, count: int) -> float:
     return float(np.partition(scores, -count)[-count])
 
 
-def _first(places: Ordinals, scores: Scores, count: int) -> tuple[Ordinals, Scores]:
+def _first(places: Ordinals, scores: Bm25Scores, count: int) -> tuple[Ordinals, Bm25Scores]:
     """So many of largest score, largest first; equal ones by place."""
     if len(scores) > count:
         best = np.flatnonzero(scores >= _least(scores, count))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.storage.lexical.analyzer import MOST_WORDS, Analyzer, Bag
-from indexer.storage.lexical.bm25 import Scores, idf, saturated
+from indexer.storage.lexical.bm25 import Bm25Scores, idf, saturated
 from indexer.storage.lexical.inverted_index import InvertedIndex
 from indexer.storage.lexical.segments import Numbers
 
@@ -47,7 +47,7 @@ class LexicalSnapshot:
 
     def best(
         self, bag: Bag, count: int, allowed: NDArray[np.bool_] | None = None
-    ) -> tuple[Numbers, Scores]:
+    ) -> tuple[Numbers, Bm25Scores]:
         """The best documents that hold a word, best first, equal ones by id.
 
         ``allowed`` is (numbers,) bool, None for all.

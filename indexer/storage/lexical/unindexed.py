@@ -34,8 +34,8 @@ class _Kept(NamedTuple):
     part: Part
 
 
-class LateDocuments:
-    """Late documents as segments; each is analysed once. Safe to use from several threads."""
+class UnindexedDocuments:
+    """Unindexed documents as segments; each is analysed once. Safe to use from several threads."""
 
     def __init__(self, analyzer: Analyzer, terms: Terms) -> None:
         self._analyzer = analyzer

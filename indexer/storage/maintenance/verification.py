@@ -33,7 +33,7 @@ from indexer.storage.maintenance.vector_checks import check_vectors
 from indexer.storage.sqlite.store import Store
 from indexer.storage.vector_file import VectorFile
 
-PROBES: Final = 256
+SAMPLE_QUERIES: Final = 256
 LEAST_FOUND: Final = 0.9
 _CLOSE: Final = 1e-4
 
@@ -138,12 +138,12 @@ def _check_index(case: Case) -> tuple[str, list[Finding]]:
 
 def _share_found(index: index_file.Sealed, vectors: Vectors, live: NDArray[np.intp]) -> float:
     """The share of stored vectors for which the index proposes the same or one as close."""
-    drawn = np.sort(np.random.default_rng(0).permutation(live)[:PROBES])
+    drawn = np.sort(np.random.default_rng(0).permutation(live)[:SAMPLE_QUERIES])
     if not drawn.size:
         return 1.0
     asked = np.array(vectors[drawn])
-    effort = index.measured.effort
-    _, proposed = index.index.candidates(asked, max(effort.depth, 10), effort.probes)
+    params = index.measured.params
+    _, proposed = index.index.candidates(asked, max(params.rescore, 10), params.nprobe)
     found = 0
     for query, rows in zip(asked, proposed, strict=True):
         rows = rows[(rows >= 0) & (rows < len(vectors))]

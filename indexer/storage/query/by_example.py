@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.ranking.recommendation import best_scores
-from indexer.storage.ann.faiss_index import Rows as RowNumbers
-from indexer.storage.ann.faiss_index import Scores, cosines
-from indexer.storage.generation.row_table import Rows
+from indexer.storage.ann.faiss_index import Cosines, RowIds, cosines
+from indexer.storage.generation.row_table import RowTable
 from indexer.storage.query.ordering import best_documents
 from indexer.storage.query.targets import Examples
 from indexer.storage.sqlite.snapshot import Snapshot
@@ -23,7 +22,7 @@ LEAST_FETCH: Final = 100
 
 def best_by_example(
     snapshot: Snapshot,
-    rows: Rows,
+    rows: RowTable,
     examples: Examples,
     k: int,
     allowed: NDArray[np.bool_] | None,
@@ -49,13 +48,13 @@ def best_by_example(
         fetch *= FETCH_MORE
 
 
-def _bound(examples: Examples, nearest: Sequence[tuple[Scores, RowNumbers]]) -> float:
+def _bound(examples: Examples, nearest: Sequence[tuple[Cosines, RowIds]]) -> float:
     """What a row that is near no example scores less than."""
     last = [float(scores[-1]) for scores, _ in nearest]
     return max(last) if len(examples.liked) else min(last)
 
 
-def _scored(rows: Rows, examples: Examples, candidates: RowNumbers) -> tuple[Scores, RowNumbers]:
+def _scored(rows: RowTable, examples: Examples, candidates: RowIds) -> tuple[Cosines, RowIds]:
     """The scores of these rows, with the rows, best first."""
     scores = best_scores(
         *(

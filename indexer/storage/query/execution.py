@@ -8,17 +8,17 @@ from typing import Final
 
 from indexer.documents import Document
 from indexer.errors import Damaged
-from indexer.queries import Answer, Hit, Mode, Passage, Query, Scores
+from indexer.queries import Answer, Hit, Mode, Passage, Query, ScoreBreakdown
 from indexer.ranking.score_annotations import significances, with_probability
 from indexer.ranking.significance import Background
 from indexer.storage.ann.recall import K
 from indexer.storage.generation.recall_monitor import Observation, RecallWatch
-from indexer.storage.generation.row_table import Rows
+from indexer.storage.generation.row_table import RowTable
 from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.query.by_example import best_by_example
-from indexer.storage.query.filter_cache import Selections
+from indexer.storage.query.filter_cache import FilterCache
 from indexer.storage.query.groups import Group, groups_of
-from indexer.storage.query.hybrid import Found, by_both, by_words
+from indexer.storage.query.hybrid import Candidate, by_both, by_words
 from indexer.storage.query.matched_terms import matching_terms
 from indexer.storage.query.ordering import best_documents
 from indexer.storage.sqlite.records import StoredChunk
@@ -30,8 +30,8 @@ FETCH_MORE: Final = 4
 
 def answer_queries(
     snapshot: Snapshot,
-    rows: Rows,
-    selections: Selections,
+    rows: RowTable,
+    filter_cache: FilterCache,
     queries: Sequence[Query],
     watch: RecallWatch,
     background: Background | None = None,
@@ -44,8 +44,8 @@ def answer_queries(
     """
     answers: dict[int, Answer] = {}
     seen: list[Observation] = []
-    chunks = selections.totals(snapshot).chunks
-    for group in groups_of(snapshot, rows, selections, queries):
+    chunks = filter_cache.totals(snapshot).chunks
+    for group in groups_of(snapshot, rows, filter_cache, queries):
         found = _find(snapshot, rows, words, group, seen)
         hits = _hits(snapshot, rows, found, _rarities(group, found, background, chunks))
         if words is not None:
@@ -69,11 +69,11 @@ def answer_queries(
 
 def _find(
     snapshot: Snapshot,
-    rows: Rows,
+    rows: RowTable,
     words: LexicalSnapshot | None,
     group: Group,
     seen: list[Observation],
-) -> list[list[Found]]:
+) -> list[list[Candidate]]:
     """The k best documents of each query, by its mode."""
     if group.mode is Mode.DENSE:
         return [_by_meaning(own) for own in _nearest_documents(snapshot, rows, group, seen)]
@@ -95,21 +95,21 @@ def _with_terms(words: LexicalSnapshot, query: Query, hits: list[Hit]) -> list[H
     return [replace(hit, terms=matching_terms(words, bag, hit.document)) for hit in hits]
 
 
-def _by_meaning(nearest: Sequence[tuple[float, int]]) -> list[Found]:
+def _by_meaning(nearest: Sequence[tuple[float, int]]) -> list[Candidate]:
     found = []
     for rank, (score, row) in enumerate(nearest, start=1):
         cosine = score if score >= -1.0 else None  # by the best example, it may be less
-        found.append(Found(row, score, Scores(dense=cosine, dense_rank=rank)))
+        found.append(Candidate(row, score, ScoreBreakdown(dense=cosine, dense_rank=rank)))
     return found
 
 
 def _nearest_documents(
-    snapshot: Snapshot, rows: Rows, group: Group, seen: list[Observation]
+    snapshot: Snapshot, rows: RowTable, group: Group, seen: list[Observation]
 ) -> list[list[tuple[float, int]]]:
     """For each query its k best documents, as the score and row of their best chunk; ties by id.
 
     Fetches on until k are found, since several of the best rows may be of one document. What an
-    index may have answered is added to what was ``seen``.
+    index may have answered is added to what was ``exclusions``.
     """
     if group.best is not None:
         k = group.queries[0].k
@@ -134,7 +134,7 @@ def _nearest_documents(
 
 
 def _rarities(
-    group: Group, found: list[list[Found]], background: Background | None, chunks: int
+    group: Group, found: list[list[Candidate]], background: Background | None, chunks: int
 ) -> Iterable[Sequence[float | None]]:
     """The significance of what was found for each query; of none if it has no one direction."""
     if background is None or not len(group.vectors):
@@ -145,8 +145,8 @@ def _rarities(
 
 def _hits(
     snapshot: Snapshot,
-    rows: Rows,
-    found: Sequence[Sequence[Found]],
+    rows: RowTable,
+    found: Sequence[Sequence[Candidate]],
     rarities: Iterable[Sequence[float | None]],
 ) -> list[list[Hit]]:
     passages = snapshot.passages(rows.generation, {one.row for own in found for one in own})
@@ -162,7 +162,7 @@ def _hits(
         raise Damaged(f"row {error} is of no chunk or document: see `bearing verify`") from error
 
 
-def _hit(chunk: StoredChunk, document: Document, found: Found, rarity: float | None) -> Hit:
+def _hit(chunk: StoredChunk, document: Document, found: Candidate, rarity: float | None) -> Hit:
     start, end = chunk.chunk.start, chunk.chunk.end
     passage = Passage(document.text[start:end], start, end)
     return Hit(
@@ -184,7 +184,7 @@ def _finish(query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
     return tuple(hit for hit in hits if hit.score >= query.min_score)
 
 
-def _total(rows: Rows, group: Group, index: int) -> int | None:
+def _total(rows: RowTable, group: Group, index: int) -> int | None:
     """How many documents could be hits of one of these queries; None if that is not known."""
     least = group.queries[index].min_score
     if group.mode is Mode.LEXICAL:
@@ -195,7 +195,7 @@ def _total(rows: Rows, group: Group, index: int) -> int | None:
         return None
     if group.best is not None or not (group.exact or rows.compares_all):
         return None
-    given = group.queries[index].seen
+    given = group.queries[index].exclusions
     return rows.count_near(group.vectors[index], least, group.allowed) + (
         len(given.numbers) if given else 0
     )

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.filters import Filter
-from indexer.queries import Seen
-from indexer.storage.generation.row_table import Rows
+from indexer.queries import PageExclusions
+from indexer.storage.generation.row_table import RowTable
 from indexer.storage.generation.row_writer import NOBODY
 from indexer.storage.sqlite.snapshot import Snapshot
 
@@ -27,7 +27,7 @@ _Key: TypeAlias = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Passing:
+class FilterMask:
     """What passes a filter: ``rows`` (rows,) bool, ``documents`` (numbers,) bool by number."""
 
     rows: NDArray[np.bool_]
@@ -60,14 +60,14 @@ class Totals:
     newest: int
 
 
-class Selections:
+class FilterCache:
     """The rows that pass a filter; repeated filters are looked up. Safe to use from threads."""
 
     def __init__(self, capacity_bytes: int = CACHE_BYTES) -> None:
         self._capacity_bytes = capacity_bytes
         self._lock = threading.Lock()
         self._bytes = 0
-        self._kept: OrderedDict[_Key, Passing] = OrderedDict()
+        self._kept: OrderedDict[_Key, FilterMask] = OrderedDict()
         self._totals = Totals(-1, 0, 0, 0)
 
     def totals(self, snapshot: Snapshot) -> Totals:
@@ -83,55 +83,55 @@ class Selections:
     def select(
         self,
         snapshot: Snapshot,
-        rows: Rows,
+        rows: RowTable,
         condition: Filter | None,
         without: Sequence[int] = (),
-        seen: Seen | None = None,
+        seen: PageExclusions | None = None,
     ) -> Selection:
         """The rows of documents that pass a filter, ``without`` some and those seen before."""
-        passing = None if condition is None else self._passing(snapshot, rows, condition)
+        mask = None if condition is None else self._passing(snapshot, rows, condition)
         totals = self.totals(snapshot)
         newest = totals.newest
         last = newest if seen is None else min(seen.last, newest)
-        chosen = rows.live if passing is None else passing.rows
+        chosen = rows.live if mask is None else mask.rows
         hidden = [*without, *(seen.numbers if seen else ())]
         if hidden or last < newest:
             chosen = _narrowed(rows, chosen, hidden, last)
-        left = _count(snapshot, passing, hidden, last, totals)
+        left = _count(snapshot, mask, hidden, last, totals)
         return Selection(chosen, left + (len(seen.numbers) if seen else 0))
 
-    def _passing(self, snapshot: Snapshot, rows: Rows, condition: Filter) -> Passing:
+    def _passing(self, snapshot: Snapshot, rows: RowTable, condition: Filter) -> FilterMask:
         key = (rows.sequence, rows.generation, repr(condition))
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        passing = _evaluate(snapshot, rows, condition)
+        mask = _evaluate(snapshot, rows, condition)
         with self._lock:
-            self._keep(key, passing)
-        return passing
+            self._keep(key, mask)
+        return mask
 
-    def _keep(self, key: _Key, passing: Passing) -> None:
-        if key in self._kept or passing.nbytes > self._capacity_bytes:
+    def _keep(self, key: _Key, mask: FilterMask) -> None:
+        if key in self._kept or mask.nbytes > self._capacity_bytes:
             return
-        self._kept[key] = passing
-        self._bytes += passing.nbytes
+        self._kept[key] = mask
+        self._bytes += mask.nbytes
         while self._bytes > self._capacity_bytes:
             self._bytes -= self._kept.popitem(last=False)[1].nbytes
 
 
-def _evaluate(snapshot: Snapshot, rows: Rows, condition: Filter) -> Passing:
+def _evaluate(snapshot: Snapshot, rows: RowTable, condition: Filter) -> FilterMask:
     size = max(rows.last_number, snapshot.last_number()) + 2  # the last stands for no document
     documents = snapshot.matching(condition, size)
     owned = np.zeros(size, dtype=np.bool_)
     owned[rows.owners] = True
     owned[NOBODY] = False
     documents &= owned
-    return Passing(documents[rows.owners], documents)
+    return FilterMask(documents[rows.owners], documents)
 
 
 def _narrowed(
-    rows: Rows, chosen: NDArray[np.bool_] | None, hidden: Sequence[int], last: int
+    rows: RowTable, chosen: NDArray[np.bool_] | None, hidden: Sequence[int], last: int
 ) -> NDArray[np.bool_]:
     """The chosen rows, less those of hidden documents and of those that came after the last."""
     numbers = np.array(hidden, dtype=np.int64)
@@ -143,13 +143,13 @@ def _narrowed(
 
 
 def _count(
-    snapshot: Snapshot, passing: Passing | None, hidden: Sequence[int], last: int, totals: Totals
+    snapshot: Snapshot, mask: FilterMask | None, hidden: Sequence[int], last: int, totals: Totals
 ) -> int:
     """How many documents up to the last pass, less those that are hidden."""
-    if passing is None and not hidden and last >= totals.newest:
+    if mask is None and not hidden and last >= totals.newest:
         return totals.documents
     out = np.unique(np.array([number for number in hidden if number <= last], dtype=np.int64))
-    if passing is not None:
-        return int(np.count_nonzero(passing.documents[: last + 1]) - passing.documents[out].sum())
+    if mask is not None:
+        return int(np.count_nonzero(mask.documents[: last + 1]) - mask.documents[out].sum())
     later = snapshot.count_after(last) if last < totals.newest else 0
     return totals.documents - later - snapshot.count_of(out.tolist())

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from indexer.documents import Vectors
 from indexer.errors import InvalidQuery
 from indexer.queries import Mode, Query, Strategy
-from indexer.storage.generation.row_table import Rows
-from indexer.storage.query.filter_cache import Selections
+from indexer.storage.generation.row_table import RowTable
+from indexer.storage.query.filter_cache import FilterCache
 from indexer.storage.query.hybrid import depth_of
 from indexer.storage.query.targets import Examples, direction_of, query_examples
 from indexer.storage.sqlite.snapshot import Snapshot
@@ -50,7 +50,7 @@ class Group:
 
 
 def groups_of(
-    snapshot: Snapshot, rows: Rows, selections: Selections, queries: Sequence[Query]
+    snapshot: Snapshot, rows: RowTable, filter_cache: FilterCache, queries: Sequence[Query]
 ) -> Iterator[Group]:
     """Queries by the rows that they may return."""
     restrictions = [_restriction(query) for query in queries]
@@ -61,8 +61,8 @@ def groups_of(
         first = group[0]
         ids = first.example_ids
         without = [old.number for old in snapshot.stored(ids).values()] if ids else []
-        chosen = selections.select(snapshot, rows, first.filter, without, first.seen)
-        last = first.seen.last if first.seen else selections.totals(snapshot).newest
+        chosen = filter_cache.select(snapshot, rows, first.filter, without, first.exclusions)
+        last = first.exclusions.last if first.exclusions else filter_cache.totals(snapshot).newest
         if _is_by_best(first):
             vectors, best = np.empty((0, 0), np.float32), query_examples(snapshot, rows, first)
         elif first.mode is Mode.LEXICAL:
@@ -81,11 +81,11 @@ def _restriction(query: Query) -> _Restriction:
 
     A filter is told by its text: as values, 1 and true are equal in Python, but not to a filter.
     """
-    if query.cursor is not None and query.seen is None:
+    if query.cursor is not None and query.exclusions is None:
         raise InvalidQuery(
             "a cursor needs what it stands for beside it: use indexer.retrieval.search"
         )
-    seen = (query.seen.last, *query.seen.numbers) if query.seen else ()
+    seen = (query.exclusions.last, *query.exclusions.numbers) if query.exclusions else ()
     alone = id(query) if _is_by_best(query) else 0
     return query.mode, repr(query.filter), query.example_ids, query.exact, seen, alone
 

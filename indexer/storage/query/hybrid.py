@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.documents import Vector
-from indexer.queries import Fusion, Query, Scores
+from indexer.queries import Fusion, Query, ScoreBreakdown
 from indexer.ranking.fusion import convex, reciprocal_ranks
 from indexer.storage.ann.faiss_index import cosines
-from indexer.storage.generation.row_table import Rows
+from indexer.storage.generation.row_table import RowTable
 from indexer.storage.lexical.analyzer import Bag
 from indexer.storage.lexical.bm25 import K1
 from indexer.storage.lexical.snapshot import LexicalSnapshot
@@ -30,12 +30,12 @@ Nearest: TypeAlias = Sequence[tuple[float, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Candidate:
     """A document that is to be a hit, by the row of its best chunk."""
 
     row: int
     score: float
-    scores: Scores
+    scores: ScoreBreakdown
 
 
 def depth_of(query: Query) -> int:
@@ -45,17 +45,17 @@ def depth_of(query: Query) -> int:
 
 def by_words(
     snapshot: Snapshot,
-    rows: Rows,
+    rows: RowTable,
     words: LexicalSnapshot,
     query: Query,
     allowed: NDArray[np.bool_] | None,
-) -> list[Found]:
+) -> list[Candidate]:
     """The k best documents by BM25, each with the chunk that holds most of what is asked for."""
     bag = words.asked(query.text or "")
     numbers, scores = words.best(bag, query.k, _documents_of(rows, allowed))
     chunks = _best_chunks(snapshot, rows, words, bag, numbers.tolist())
     return [
-        Found(chunks[number].row, score, Scores(lexical=score, lexical_rank=rank))
+        Candidate(chunks[number].row, score, ScoreBreakdown(lexical=score, lexical_rank=rank))
         for rank, (number, score) in enumerate(
             zip(numbers.tolist(), scores.tolist(), strict=True), start=1
         )
@@ -65,13 +65,13 @@ def by_words(
 
 def by_both(
     snapshot: Snapshot,
-    rows: Rows,
+    rows: RowTable,
     words: LexicalSnapshot,
     query: Query,
     nearest: Nearest,
     direction: Vector,
     allowed: NDArray[np.bool_] | None,
-) -> list[Found]:
+) -> list[Candidate]:
     """The k best documents by meaning and words; ``nearest`` are the best by meaning alone.
 
     Every candidate gets both of its scores, so it matters little which ranking it came from.
@@ -92,7 +92,7 @@ def by_both(
     fused = places.fused(query.fusion, dense, lexical)
     at = list(closest.values())
     return [
-        Found(at[i][1], float(fused[i]), places.scores(i, dense, lexical, fused))
+        Candidate(at[i][1], float(fused[i]), places.scores(i, dense, lexical, fused))
         for i in order(snapshot, numbers.tolist(), fused.tolist(), query.k)
     ]
 
@@ -120,8 +120,8 @@ class _Places:
         dense: NDArray[np.float64],
         lexical: NDArray[np.float64],
         fused: NDArray[np.float64],
-    ) -> Scores:
-        return Scores(
+    ) -> ScoreBreakdown:
+        return ScoreBreakdown(
             dense=float(dense[index]),
             lexical=float(lexical[index]),
             dense_rank=int(self.dense[index]) or None,
@@ -135,7 +135,7 @@ def _ranks(numbers: NDArray[np.int64], ranking: Iterable[int]) -> NDArray[np.int
     return np.array([places.get(number, 0) for number in numbers.tolist()], dtype=np.int64)
 
 
-def _documents_of(rows: Rows, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+def _documents_of(rows: RowTable, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
     """(numbers,) bool: the documents of allowed rows; None where these are all that are owned."""
     if allowed is None or allowed is rows.live:
         return None
@@ -146,7 +146,7 @@ def _documents_of(rows: Rows, allowed: NDArray[np.bool_] | None) -> NDArray[np.b
 
 
 def _closest(
-    snapshot: Snapshot, rows: Rows, numbers: Sequence[int], direction: Vector
+    snapshot: Snapshot, rows: RowTable, numbers: Sequence[int], direction: Vector
 ) -> dict[int, tuple[float, int]]:
     """The cosine and row of the best chunk of each of these documents, in their order."""
     owned = [row for _, row in snapshot.rows_of(rows.generation, numbers)]
@@ -162,7 +162,7 @@ def _closest(
 
 
 def _best_chunks(
-    snapshot: Snapshot, rows: Rows, words: LexicalSnapshot, bag: Bag, numbers: Sequence[int]
+    snapshot: Snapshot, rows: RowTable, words: LexicalSnapshot, bag: Bag, numbers: Sequence[int]
 ) -> dict[int, StoredChunk]:
     """For each document the chunk in which the words asked for are worth most."""
     chunks = {

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from indexer.documents import Document
-from indexer.queries import Term
+from indexer.queries import MatchedTerm
 from indexer.storage.lexical.analyzer import Bag
 from indexer.storage.lexical.snapshot import LexicalSnapshot
 
@@ -17,7 +17,7 @@ _PIECE: Final = re.compile(rf"[{_UNSPACED}]|{_RUN}(?:-\n{_RUN})?")
 line; where words have no spaces, each character."""
 
 
-def matching_terms(words: LexicalSnapshot, bag: Bag, document: Document) -> tuple[Term, ...]:
+def matching_terms(words: LexicalSnapshot, bag: Bag, document: Document) -> tuple[MatchedTerm, ...]:
     """The words of a query that a document holds, by falling part of its score."""
     shares = words.shares(bag, document.content)
     spans: dict[str, list[tuple[int, int]]] = {word: [] for word in shares}
@@ -29,7 +29,7 @@ def matching_terms(words: LexicalSnapshot, bag: Bag, document: Document) -> tupl
         for word in known[text]:
             spans[word].append(piece.span())
     terms = [
-        Term(_as_written(document, word, spans[word]), score, tuple(spans[word]))
+        MatchedTerm(_as_written(document, word, spans[word]), score, tuple(spans[word]))
         for word, score in shares.items()
     ]
     return tuple(sorted(terms, key=lambda term: (-term.score, term.text)))

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from indexer.storage.ann.faiss_index import Rows as RowNumbers
-from indexer.storage.ann.faiss_index import Scores
-from indexer.storage.generation.row_table import Rows
+from indexer.storage.ann.faiss_index import Cosines, RowIds
+from indexer.storage.generation.row_table import RowTable
 from indexer.storage.sqlite.snapshot import Snapshot
 
 
 def best_documents(
-    snapshot: Snapshot, rows: Rows, scores: Scores, nearest: RowNumbers, k: int
+    snapshot: Snapshot, rows: RowTable, scores: Cosines, nearest: RowIds, k: int
 ) -> list[tuple[float, int]]:
     """The k best documents of these rows, (m,), in order, as the score and row of a chunk.
 

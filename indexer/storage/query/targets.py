@@ -13,12 +13,12 @@ from indexer.documents import Vector, Vectors, normalise
 from indexer.errors import Damaged, InvalidQuery, InvalidVector, ModelChanged, NotFound
 from indexer.queries import Example, ExampleText, Query
 from indexer.ranking.recommendation import mean_direction
-from indexer.storage.generation.row_table import Rows
+from indexer.storage.generation.row_table import RowTable
 from indexer.storage.sqlite.records import StoredChunk
 from indexer.storage.sqlite.snapshot import Snapshot
 
 
-def direction_of(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:
+def direction_of(snapshot: Snapshot, rows: RowTable, query: Query) -> Vector:
     """The direction of a query, (d,) float32 of unit length."""
     if query.vector is not None:
         check_model(rows, query.model, "the query's vector")
@@ -29,7 +29,7 @@ def direction_of(snapshot: Snapshot, rows: Rows, query: Query) -> Vector:
     return mean_direction(examples.liked, examples.unliked)
 
 
-def check_model(rows: Rows, model: str | None, what: str) -> None:
+def check_model(rows: RowTable, model: str | None, what: str) -> None:
     """Raise ModelChanged unless what a model computed is of the collection's model."""
     if model is not None and not rows.identity.made(model):
         raise ModelChanged(
@@ -38,14 +38,14 @@ def check_model(rows: Rows, model: str | None, what: str) -> None:
         )
 
 
-def query_examples(snapshot: Snapshot, rows: Rows, query: Query) -> Examples:
+def query_examples(snapshot: Snapshot, rows: RowTable, query: Query) -> Examples:
     """The directions of a query's examples."""
     check_model(rows, query.model, "an example's vector")
     stored = vectors_of(snapshot, rows, query.example_ids)
     return examples_of(stored, rows.vectors.shape[1], query.like, query.unlike)
 
 
-def vectors_of(snapshot: Snapshot, rows: Rows, ids: Iterable[str]) -> dict[str, StoredVectors]:
+def vectors_of(snapshot: Snapshot, rows: RowTable, ids: Iterable[str]) -> dict[str, StoredVectors]:
     """The chunks and vectors of those of these documents that exist."""
     owners = {old.number: id for id, old in snapshot.stored(ids).items()}
     chunks = snapshot.chunks_of(rows.generation, owners)
@@ -55,7 +55,7 @@ def vectors_of(snapshot: Snapshot, rows: Rows, ids: Iterable[str]) -> dict[str, 
     }
 
 
-def _gather(rows: Rows, chunks: list[StoredChunk]) -> StoredVectors:
+def _gather(rows: RowTable, chunks: list[StoredChunk]) -> StoredVectors:
     numbers = [chunk.row for chunk in chunks]
     if min(numbers) < 0 or max(numbers) >= len(rows.vectors):
         raise Damaged(f"a chunk is of a row among {numbers[:9]} that is none: see `bearing verify`")

@@ -44,7 +44,7 @@ Job = Mapping[str, Any]
 """What JSON can hold."""
 
 
-def run_apart(
+def run_in_subprocess(
     work: str,
     job: Job,
     given: bytes = b"",
@@ -130,7 +130,7 @@ def main(work: str, job: str, given: str) -> None:
     """Do a job, in the process that was started for it."""
     received = sys.stdin.buffer.read(int(given))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    give_way()
+    lower_priority()
     module, function = work.split(":")
     do: Callable[[Job, bytes], Job] = getattr(importlib.import_module(module), function)
     try:
@@ -139,7 +139,7 @@ def main(work: str, job: str, given: str) -> None:
         _print({"error": type(error).__name__, "message": str(error)})
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Let searches have the processors first; threads that this one starts do so too."""
     if sys.platform == "linux":  # elsewhere a priority is of the whole process
         thread = threading.get_native_id()

@@ -148,7 +148,7 @@ class Snapshot(FacetQueries):
         )
         return [row[0] for row in rows]
 
-    def count_late(self, sequence: int, most: int) -> int:
+    def count_unindexed(self, sequence: int, most: int) -> int:
         """How many documents changed or were deleted after a sequence, counted up to a bound."""
         row = self._connection.execute(
             "SELECT count(*) FROM (SELECT 1 FROM documents WHERE changed > :sequence"

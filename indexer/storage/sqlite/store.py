@@ -1,4 +1,4 @@
-"""The truth of a collection: documents, chunks, rows and metadata in SQLite.
+"""The source of truth of a collection: documents, chunks, rows and metadata in SQLite.
 
 A reader works in one read transaction (:class:`Snapshot`), a writer in one write transaction
 (:class:`Transaction`); each commit raises the sequence by one, and every block of rows carries

@@ -9,7 +9,7 @@ import pytest
 
 from indexer.documents import Vectors
 from indexer.embedding.batching import Batch, plan_batches
-from indexer.embedding.embedder import Role, Runtime
+from indexer.embedding.embedder import Runtime, TextRole
 from indexer.embedding.engine import Description, EngineEmbedder
 from indexer.embedding.hashing_engine import HashingTokenizer
 from indexer.embedding.tokenizer import Ids
@@ -28,7 +28,7 @@ class ConstantEngine:
         """Batches of up to 8 tokens."""
         return plan_batches(sequences, places, 8, 0)
 
-    def run(self, batches: Iterable[Batch], role: Role) -> Iterator[tuple[Batch, Vectors]]:
+    def run(self, batches: Iterable[Batch], role: TextRole) -> Iterator[tuple[Batch, Vectors]]:
         """Each batch with its vectors."""
         for batch in batches:
             rows = [[self._numbers.get(length, 2.0)] * 4 for length in batch.lengths.tolist()]

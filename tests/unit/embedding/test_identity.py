@@ -104,10 +104,10 @@ def test_a_draft_goes_on_by_its_model_after_use(bert: Path, used: Path, tmp_path
         texts = [Document(str(place), "a quick fox") for place in range(3)]
         old = [replace(one, vectors=vectors, model=None) for one in embed_documents(first, texts)]
         collection.put(old)
-        with collection.succeed(first.identity) as succession:
-            succession.put(embed_documents(first, succession.pending(2)))
-        with collection.succeed(second.identity) as succession:
-            assert len(succession.pending(10)) == 1
+        with collection.migrate(first.identity) as migration:
+            migration.put(embed_documents(first, migration.pending(2)))
+        with collection.migrate(second.identity) as migration:
+            assert len(migration.pending(10)) == 1
 
 
 def _other_weights(model: Path, folder: Path) -> Path:
@@ -249,8 +249,8 @@ class TestCompatibility:
         there = replace(here, weights="x" * 64, setup="t" * 64, essence="f" * 64)
         with LocalCollection.create(tmp_path / "new", here) as collection:
             for identity in (there, here):
-                with collection.succeed(identity) as succession:
-                    assert succession.finish()
+                with collection.migrate(identity) as migration:
+                    assert migration.finish()
                 assert collection.identity.essence == identity.essence
         with LocalCollection(tmp_path / "new") as collection:
             assert collection.identity.essence == here.essence

@@ -17,7 +17,7 @@ from indexer.collection import Collection
 from indexer.documents import Document
 from indexer.embedding import open_embedder
 from indexer.embedding.cross_encoders.reranker import OverlapReranker
-from indexer.embedding.embedder import Embedder, Role
+from indexer.embedding.embedder import Embedder, TextRole
 from indexer.errors import InvalidInput, Unreadable
 from indexer.evaluation.dataset import Dataset, read_dataset
 from indexer.evaluation.evaluator import evaluate
@@ -305,7 +305,7 @@ class Ranking:
 def rank(embedder: Embedder, documents: Sequence[Document], text: str) -> Ranking:
     """The exact answer, by NumPy in float64."""
     stored = embedder.embed([d.text for d in documents]).vectors.astype(np.float64)
-    scores = stored @ embedder.embed([text], Role.QUERY).vectors[0].astype(np.float64)
+    scores = stored @ embedder.embed([text], TextRole.QUERY).vectors[0].astype(np.float64)
     order = np.argsort(-scores)
     return Ranking([documents[i].id for i in order], [round(float(scores[i]), 5) for i in order])
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from indexer.documents import Chunk, Document
-from indexer.embedding.embedder import Role, Tokens
+from indexer.embedding.embedder import TextRole, Tokens
 from indexer.embedding.hashing_engine import HashingTokenizer
 from indexer.ingestion.chunking import Heading, chunk, chunk_content, fits, heading
 
 
 def tokens_of(document: Document) -> Tokens:
     """Words and marks, a token each."""
-    return HashingTokenizer().tokenize([document.content], Role.DOCUMENT)[0]
+    return HashingTokenizer().tokenize([document.content], TextRole.DOCUMENT)[0]
 
 
 def characters_of(document: Document) -> Tokens:

@@ -8,7 +8,7 @@ from textwrap import dedent, indent
 import psutil
 import pytest
 
-from indexer.readers.isolation import Limits, Outcome, run_apart
+from indexer.readers.isolation import Limits, Outcome, run_isolated
 
 SMALL = Limits(memory_bytes=512 * 2**20, cpu_seconds=1, wall_seconds=60, output_bytes=10_000)
 
@@ -24,7 +24,7 @@ def run(tmp_path: Path):
         input_file = tmp_path / "input"
         input_file.write_bytes(b"input")
         with input_file.open("rb") as file:
-            return run_apart(extractor, file, limits)
+            return run_isolated(extractor, file, limits)
 
     return run_body
 
@@ -65,7 +65,7 @@ def test_options(tmp_path: Path) -> None:
     extractor = tmp_path / "extractor.py"
     extractor.write_text("def report(file, first):\n    yield {'first': first}\n")
     with extractor.open("rb") as file:
-        assert run_apart(extractor, file, SMALL, first=7) == Outcome(({"first": 7},), None)
+        assert run_isolated(extractor, file, SMALL, first=7) == Outcome(({"first": 7},), None)
 
 
 def test_what_died_is_told_from_what_was_stopped(run) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from indexer.collection import Collection
 from indexer.config import Config
 from indexer.documents import Document
-from indexer.embedding import Embedder, Role
+from indexer.embedding import Embedder, TextRole
 from indexer.ingestion.changes import store
 from indexer.library import Library
 from indexer.queries import Hit, Passage, Query
@@ -57,7 +57,7 @@ def test_each_word_s_effect_is_the_fall_of_the_cosine_without_it(
     (answer,) = search(collection, embedder, [query])
     best = answer.hits[0]
     assert best.document.id == "short" and best.explanation is not None
-    vector = embedder.embed([query.text or ""], Role.QUERY).vectors[0]
+    vector = embedder.embed([query.text or ""], TextRole.QUERY).vectors[0]
     content = "Title of it " + TEXT
     whole = float(embedder.embed([content]).vectors[0] @ vector)
     assert whole == pytest.approx(best.score, abs=1e-6)
@@ -85,7 +85,7 @@ def test_a_long_document_shows_its_best_passages(opened: tuple[Collection, Embed
     (best,) = answer.hits
     (stored,) = collection.vectors(["long"])
     assert best.document.id == "long" and best.explanation is not None and stored is not None
-    vector = embedder.embed([query.text or ""], Role.QUERY).vectors[0]
+    vector = embedder.embed([query.text or ""], TextRole.QUERY).vectors[0]
     cosines = sorted((stored.vectors @ vector).tolist(), reverse=True)
     told = best.explanation.passages
     assert len(told) == PASSAGES < len(cosines)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from indexer.documents import Document
 from indexer.errors import InvalidQuery
 from indexer.filters import parse_filter
-from indexer.queries import Answer, ExampleText, Hit, Mode, Passage, Query, Seen, Strategy
+from indexer.queries import Answer, ExampleText, Hit, Mode, PageExclusions, Passage, Query, Strategy
 from indexer.retrieval.pagination import Cursor, depth, resumed, with_cursor
 
 NUMBERS = st.sets(st.integers(1, 2**31 - 1), max_size=200)
@@ -37,8 +37,8 @@ def forged(count: int, groups: bytes) -> str:
 
 def packed(cursor: Cursor) -> str:
     """The cursor as all were written once, and long ones are."""
-    numbers = np.diff(sorted(cursor.seen.numbers), prepend=0).astype("<u4")
-    head = struct.pack("<B16sII", 1, cursor.search, cursor.seen.last, len(numbers))
+    numbers = np.diff(sorted(cursor.exclusions.numbers), prepend=0).astype("<u4")
+    head = struct.pack("<B16sII", 1, cursor.search, cursor.exclusions.last, len(numbers))
     content = head + numbers.tobytes() + json.dumps(cursor.groups).encode()
     return base64.urlsafe_b64encode(zlib.compress(content, 9)).decode()
 
@@ -46,9 +46,11 @@ def packed(cursor: Cursor) -> str:
 @given(NUMBERS)
 def test_a_cursor_is_read_as_it_was_written(numbers: set[int]) -> None:
     """The documents given, in any order, and the largest number come back."""
-    cursor = Cursor(b"s" * 16, Seen(2**31 - 1, tuple(numbers)))
+    cursor = Cursor(b"s" * 16, PageExclusions(2**31 - 1, tuple(numbers)))
     encoded = cursor.encode()
-    assert Cursor.decode(encoded) == replace(cursor, seen=Seen(2**31 - 1, tuple(sorted(numbers))))
+    assert Cursor.decode(encoded) == replace(
+        cursor, exclusions=PageExclusions(2**31 - 1, tuple(sorted(numbers)))
+    )
     assert depth(encoded) == len(numbers)
     assert encoded.isascii() and "=" not in encoded
     assert Cursor.decode(packed(cursor)) == Cursor.decode(encoded)
@@ -57,7 +59,7 @@ def test_a_cursor_is_read_as_it_was_written(numbers: set[int]) -> None:
 @given(st.sets(st.integers(1, 2**31 - 1), max_size=30), st.data())
 def test_no_cursor_is_read_as_another(numbers: set[int], data: st.DataObject) -> None:
     """One that differs in a character from what was written is refused, or is the same."""
-    cursor = Cursor(b"s" * 16, Seen(2**31 - 1, tuple(sorted(numbers))))
+    cursor = Cursor(b"s" * 16, PageExclusions(2**31 - 1, tuple(sorted(numbers))))
     encoded = cursor.encode()
     place = data.draw(st.integers(0, len(encoded) - 1))
     other = data.draw(st.sampled_from("ABCabc019-_"))
@@ -71,7 +73,7 @@ def test_no_cursor_is_read_as_another(numbers: set[int], data: st.DataObject) ->
 def test_a_cursor_takes_some_three_characters_a_document() -> None:
     """A thousand documents of a million fit into 3.5 kB of text."""
     numbers = np.random.default_rng(0).choice(1_000_000, 1000, replace=False)
-    assert len(Cursor(b"s" * 16, Seen(10**6, tuple(numbers.tolist()))).encode()) < 3_500
+    assert len(Cursor(b"s" * 16, PageExclusions(10**6, tuple(numbers.tolist()))).encode()) < 3_500
 
 
 @pytest.mark.parametrize(
@@ -83,8 +85,8 @@ def test_a_cursor_takes_some_three_characters_a_document() -> None:
         "abcd",
         base64.urlsafe_b64encode(zlib.compress(b"\x01too short")).decode(),
         base64.urlsafe_b64encode(zlib.compress(bytes(10_000_000))).decode(),
-        Cursor(b"s" * 16, Seen(5, (1, 2, 3))).encode()[:-4],
-        Cursor(b"s" * 16, Seen(2, (1, 3))).encode(),
+        Cursor(b"s" * 16, PageExclusions(5, (1, 2, 3))).encode()[:-4],
+        Cursor(b"s" * 16, PageExclusions(2, (1, 3))).encode(),
         forged(1, b"[" * 100_000),
         forged(1, b"[[1]]"),
         forged(1, b"[NaN]"),
@@ -114,12 +116,14 @@ def test_a_full_page_has_a_cursor_and_a_short_one_none() -> None:
     cursor = with_cursor(query, "c", page(7, 2, 3, total=4)).cursor
     assert cursor is not None
     following = replace(query, cursor=cursor)
-    assert resumed(following, "c").seen == Seen(99, (2, 3, 7))
+    assert resumed(following, "c").exclusions == PageExclusions(99, (2, 3, 7))
     assert with_cursor(following, "c", page(5, total=4)).cursor is None
     assert with_cursor(following, "c", page(4, 5, 6, total=6)).cursor is None
     last = with_cursor(following, "c", page(4, 5, 6, total=9)).cursor
     assert last is not None
-    assert resumed(replace(query, cursor=last), "c").seen == Seen(99, (2, 3, 4, 5, 6, 7))
+    assert resumed(replace(query, cursor=last), "c").exclusions == PageExclusions(
+        99, (2, 3, 4, 5, 6, 7)
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,7 +147,7 @@ def test_a_cursor_serves_its_own_search_only(change: dict[str, object]) -> None:
     other = replace(one, **change)
     cursors = [with_cursor(query, "c", page(1)).cursor for query in (one, other)]
     for query, own, foreign in ((one, *cursors), (other, *reversed(cursors))):
-        assert resumed(replace(query, cursor=own), "c").seen is not None
+        assert resumed(replace(query, cursor=own), "c").exclusions is not None
         with pytest.raises(InvalidQuery, match="another search"):
             resumed(replace(query, cursor=foreign), "c")
         with pytest.raises(InvalidQuery, match="another search"):
@@ -156,4 +160,4 @@ def test_pages_may_differ_in_length() -> None:
     cursor = with_cursor(query, "c", page(1)).cursor
     vector = np.ones(3, np.float32)
     changed = replace(query, cursor=cursor, k=7, vector=vector, model="m", temperature=0.1)
-    assert resumed(changed, "c").seen == Seen(99, (1,))
+    assert resumed(changed, "c").exclusions == PageExclusions(99, (1,))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_models import save_bert
 
-from indexer.embedding import Precision, Role, open_embedder
+from indexer.embedding import Precision, TextRole, open_embedder
 from indexer.embedding.checkpoint import find_checkpoint
 from indexer.embedding.openvino.engine import ALONE_TILES, MANY_TILES, CompiledEngine
 from indexer.embedding.openvino.model_cache import Entry, entry_folder, read_entry
@@ -74,5 +74,5 @@ def test_shapes_stay_within_the_window(entry: Entry) -> None:
     engine.warm()
     assert shapes(engine, 9) == [(1, 12)]
     assert shapes(engine, 13) == [(1, 14)]
-    ((_, vectors),) = engine.run(engine.plan([np.full(13, 7, np.int32)], [0]), Role.QUERY)
+    ((_, vectors),) = engine.run(engine.plan([np.full(13, 7, np.int32)], [0]), TextRole.QUERY)
     assert vectors.shape == (1, setup.dimension)

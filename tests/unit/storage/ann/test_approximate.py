@@ -12,8 +12,8 @@ from structured import SPREAD, Topical, around, make_topical, recall_of
 from indexer.documents import Vectors
 from indexer.index_choice import IndexKind
 from indexer.storage.ann.approximate import Layer, approximate_search
-from indexer.storage.ann.faiss_index import Compressed, exact_search, score_rows
-from indexer.storage.ann.kinds import RECIPES
+from indexer.storage.ann.faiss_index import AnnIndex, exact_search, score_rows
+from indexer.storage.ann.kinds import INDEX_KINDS
 from indexer.storage.ann.recall import Measured, draw_probe, tune
 from indexer.storage.thresholds import Thresholds
 
@@ -22,7 +22,7 @@ TARGET = 0.97
 LEAST = {1: TARGET - 0.04, 10: TARGET - 0.02, 100: 0.85}
 """Of queries about the largest topic alone, where rows are densest; it is tuned over all topics."""
 
-LOW = Thresholds(gather_rows=256, young_depth=400)
+LOW = Thresholds(gather_rows=256, delta_rescore=400)
 ASKED = 100
 
 
@@ -32,28 +32,28 @@ def topical() -> Topical:
     return make_topical(ROWS)
 
 
-@pytest.fixture(scope="module", params=list(RECIPES))
-def tuned(request: pytest.FixtureRequest, topical: Topical) -> tuple[Compressed, Measured]:
+@pytest.fixture(scope="module", params=list(INDEX_KINDS))
+def tuned(request: pytest.FixtureRequest, topical: Topical) -> tuple[AnnIndex, Measured]:
     """An index of each kind over the first rows, with the effort that reaches the target."""
     vectors = topical.vectors[:SEALED]
-    index = Compressed.build(request.param, vectors)
+    index = AnnIndex.build(request.param, vectors)
     measured = tune(index, vectors, draw_probe(vectors), TARGET, None, LOW)
     assert measured.recall.low >= TARGET
     return index, measured
 
 
 @pytest.fixture(scope="module")
-def young(topical: Topical) -> Layer:
+def delta(topical: Topical) -> Layer:
     """An index over the rows that came next, tuned as those in memory are."""
     return cover(topical.vectors[SEALED : SEALED + YOUNG])
 
 
 def cover(vectors: Vectors, live: NDArray[np.bool_] | None = None) -> Layer:
     """An index over young rows, searched hard enough for the target."""
-    index = Compressed.build(IndexKind.SCAN, vectors)
-    always = replace(LOW, gather_rows=LOW.young_depth)
+    index = AnnIndex.build(IndexKind.SCAN, vectors)
+    always = replace(LOW, gather_rows=LOW.delta_rescore)
     return Layer(
-        index, tune(index, vectors, draw_probe(vectors, live), TARGET, live, always).effort
+        index, tune(index, vectors, draw_probe(vectors, live), TARGET, live, always).params
     )
 
 
@@ -83,22 +83,27 @@ def situations(topics: NDArray[np.int64]) -> dict[str, NDArray[np.bool_] | None]
 @pytest.mark.parametrize("name", list(situations(np.zeros(ROWS, dtype=np.int64))))
 def test_the_stated_recall_is_held_whatever_is_near_a_query(
     topical: Topical,
-    tuned: tuple[Compressed, Measured],
-    young: Layer,
+    tuned: tuple[AnnIndex, Measured],
+    delta: Layer,
     name: str,
 ) -> None:
-    """Sealed rows alone, with a young index, and with late rows; alone and in a batch."""
+    """Sealed rows alone, with a delta index, and with unindexed rows; alone and in a batch."""
     index, measured = tuned
     allowed = situations(topical.topics)[name]
     asked = ask_about(0)
-    for end, late in ((SEALED, None), (SEALED + 500, None), (SEALED + YOUNG, young), (ROWS, young)):
+    for end, unindexed in (
+        (SEALED, None),
+        (SEALED + 500, None),
+        (SEALED + YOUNG, delta),
+        (ROWS, delta),
+    ):
         vectors = topical.vectors[:end]
         inside = None if allowed is None else allowed[:end]
         if inside is not None and not inside.any():
             continue
         for k, least in LEAST.items():
             scores, rows = approximate_search(
-                Layer(index, measured.effort), asked, vectors, k, inside, late, LOW
+                Layer(index, measured.params), asked, vectors, k, inside, unindexed, LOW
             )
             recall = recall_of(asked, vectors, rows, k, inside)
             assert recall >= least, (index.kind, name, end, k, recall)
@@ -110,23 +115,25 @@ def test_the_stated_recall_is_held_whatever_is_near_a_query(
 def test_a_young_index_with_dead_rows_proposes_enough(topical: Topical) -> None:
     """Few of the young rows near a query live, and those are found beside a sealed index."""
     vectors, topics = topical.vectors, topical.topics
-    sealed = Compressed.build(IndexKind.REDUCED, vectors[:8_000])
+    sealed = AnnIndex.build(IndexKind.REDUCED, vectors[:8_000])
     allowed = (topics != 0) | (np.random.default_rng(1).random(ROWS) < 0.04)
-    late = cover(vectors[8_000:], allowed[8_000:])
+    unindexed = cover(vectors[8_000:], allowed[8_000:])
     asked = ask_about(0)
-    effort = RECIPES[IndexKind.REDUCED].efforts[3]
+    params = INDEX_KINDS[IndexKind.REDUCED].search_params[3]
     for k in (1, 10):
-        _, rows = approximate_search(Layer(sealed, effort), asked, vectors, k, allowed, late, LOW)
+        _, rows = approximate_search(
+            Layer(sealed, params), asked, vectors, k, allowed, unindexed, LOW
+        )
         assert recall_of(asked, vectors, rows, k, allowed) >= 0.95
 
 
-@pytest.mark.parametrize("kind", [kind for kind in RECIPES if kind is not IndexKind.GRAPH])
+@pytest.mark.parametrize("kind", [kind for kind in INDEX_KINDS if kind is not IndexKind.GRAPH])
 def test_copies_crowd_nothing_out(kind: IndexKind) -> None:
     """Of 10,000 equal rows any will do; rows of others are found beside them, or instead."""
     topical = make_topical(16_000, copies=10_000)
     vectors = topical.vectors
-    index = Compressed.build(kind, vectors)
-    layer = Layer(index, tune(index, vectors, draw_probe(vectors), TARGET, None, LOW).effort)
+    index = AnnIndex.build(kind, vectors)
+    layer = Layer(index, tune(index, vectors, draw_probe(vectors), TARGET, None, LOW).params)
     asked = np.concatenate([vectors[-1:], ask_about(int(topical.topics[0]))])
     for allowed in (None, np.arange(16_000) < 6_000):
         for k, least in LEAST.items():
@@ -137,7 +144,7 @@ def test_copies_crowd_nothing_out(kind: IndexKind) -> None:
 def test_a_graph_that_copies_cut_apart_says_what_it_finds() -> None:
     """No effort finds what is behind 10,000 copies; the recall that is measured tells."""
     vectors = make_topical(16_000, copies=10_000).vectors
-    index = Compressed.build(IndexKind.GRAPH, vectors)
+    index = AnnIndex.build(IndexKind.GRAPH, vectors)
     assert tune(index, vectors, draw_probe(vectors), TARGET, None, LOW).recall.high < TARGET
 
 

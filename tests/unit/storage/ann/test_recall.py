@@ -10,9 +10,9 @@ from indexer.documents import Vectors, normalise
 from indexer.errors import Damaged, InvalidInput
 from indexer.index_choice import IndexKind
 from indexer.storage.ann.approximate import Layer, approximate_search
-from indexer.storage.ann.faiss_index import Compressed, exact_search
+from indexer.storage.ann.faiss_index import AnnIndex, exact_search
 from indexer.storage.ann.index_file import build
-from indexer.storage.ann.kinds import RECIPES, Effort
+from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
 from indexer.storage.ann.recall import draw_probe, estimate_recall, measure, share_found, tune
 
 ROWS, DIMENSION = 20_000, 32  # more than are always compared one by one
@@ -33,21 +33,21 @@ def vectors() -> Vectors:
     return clustered(ROWS)
 
 
-@pytest.fixture(scope="module", params=list(RECIPES))
-def index(request: pytest.FixtureRequest, vectors: Vectors) -> Compressed:
+@pytest.fixture(scope="module", params=list(INDEX_KINDS))
+def index(request: pytest.FixtureRequest, vectors: Vectors) -> AnnIndex:
     """An index of each kind."""
-    return Compressed.build(request.param, vectors[: ROWS - 1000])
+    return AnnIndex.build(request.param, vectors[: ROWS - 1000])
 
 
-def thorough(index: Compressed) -> Layer:
+def thorough(index: AnnIndex) -> Layer:
     """An index that tries the most it can."""
-    return Layer(index, RECIPES[index.kind].efforts[-1])
+    return Layer(index, INDEX_KINDS[index.kind].search_params[-1])
 
 
 @pytest.mark.parametrize("share", [None, 0.7, 0.3, 0.05, 0.001])
 @pytest.mark.parametrize("queries", [1, 5])
 def test_k_hits_with_exact_scores_at_any_filter(
-    index: Compressed, vectors: Vectors, share: float | None, queries: int
+    index: AnnIndex, vectors: Vectors, share: float | None, queries: int
 ) -> None:
     """Whatever is allowed, k allowed rows come back, best first, scored as exact search would."""
     asked = clustered(queries, seed=5)
@@ -64,7 +64,7 @@ def test_k_hits_with_exact_scores_at_any_filter(
     assert np.mean(found) >= 0.95
 
 
-def test_rows_that_came_late_are_found(index: Compressed, vectors: Vectors) -> None:
+def test_rows_that_came_late_are_found(index: AnnIndex, vectors: Vectors) -> None:
     """A row behind the index is as findable as one inside."""
     for row in (ROWS - 1, ROWS - 1000, 5):
         scores, rows = approximate_search(thorough(index), vectors[row : row + 1], vectors, 1, None)
@@ -76,13 +76,13 @@ def test_rows_that_came_late_are_found(index: Compressed, vectors: Vectors) -> N
 def test_a_young_index_proposes_the_first_of_late_rows(share: float | None) -> None:
     """Rows of the index, of the young one and behind both are found alike, scored exactly."""
     vectors = clustered(32_000)
-    index = Compressed.build(IndexKind.SCAN, vectors[:18_000])
-    young = Compressed.build(IndexKind.SCAN, vectors[18_000:28_000])
+    index = AnnIndex.build(IndexKind.SCAN, vectors[:18_000])
+    delta = AnnIndex.build(IndexKind.SCAN, vectors[18_000:28_000])
     allowed = None if share is None else np.random.default_rng(3).random(len(vectors)) < share
     asked = clustered(50, seed=5)
     expected, places = exact_search(asked, vectors, 10, allowed)
     scores, rows = approximate_search(
-        thorough(index), asked, vectors, 10, allowed, young=Layer(young, Effort(0, 400))
+        thorough(index), asked, vectors, 10, allowed, delta=Layer(delta, SearchParams(0, 400))
     )
     assert allowed is None or allowed[rows].all()
     exact = np.einsum("qd,qkd->qk", asked.astype(np.float64), vectors[rows].astype(np.float64))
@@ -93,18 +93,18 @@ def test_a_young_index_proposes_the_first_of_late_rows(share: float | None) -> N
         assert sum(found) >= 0.9 * sum(map(len, wanted)) > 0, (first, scores, expected)
 
 
-def test_an_index_comes_back_from_bytes(index: Compressed, vectors: Vectors) -> None:
+def test_an_index_comes_back_from_bytes(index: AnnIndex, vectors: Vectors) -> None:
     """Encoded and decoded it proposes the same rows."""
-    copy = Compressed.decode(index.kind, index.encode(), "copy")
+    copy = AnnIndex.decode(index.kind, index.encode(), "copy")
     asked = clustered(3, seed=6)
     np.testing.assert_array_equal(
         copy.candidates(asked, 20, 64)[1], index.candidates(asked, 20, 64)[1]
     )
     with pytest.raises(Damaged, match="rubbish is not an index"):
-        Compressed.decode(index.kind, np.zeros(100, dtype=np.uint8), "rubbish")
+        AnnIndex.decode(index.kind, np.zeros(100, dtype=np.uint8), "rubbish")
 
 
-def test_an_extended_copy_leaves_the_original(index: Compressed, vectors: Vectors) -> None:
+def test_an_extended_copy_leaves_the_original(index: AnnIndex, vectors: Vectors) -> None:
     """Rows are added to a copy; searches of the original go on as before."""
     before = index.candidates(vectors[:2], 5, 64)[1]
     longer = index.extended(vectors[index.rows :])
@@ -116,11 +116,11 @@ def test_an_extended_copy_leaves_the_original(index: Compressed, vectors: Vector
 
 def test_a_kind_that_takes_no_selector_is_refused_before_faiss(vectors: Vectors) -> None:
     """What FAISS would abort on is an error of ours."""
-    index = Compressed.build(IndexKind.SCAN, vectors[:1000])
+    index = AnnIndex.build(IndexKind.SCAN, vectors[:1000])
     with pytest.raises(InvalidInput, match="kind scan takes no set"):
         index.candidates(vectors[:1], 5, 0, np.ones(1000, dtype=np.bool_))
     with pytest.raises(InvalidInput, match="kind exact has nothing to build"):
-        Compressed.build(IndexKind.EXACT, vectors[:1000])
+        AnnIndex.build(IndexKind.EXACT, vectors[:1000])
 
 
 @pytest.mark.parametrize("dimension", [3, 10, 33, 64])
@@ -128,9 +128,9 @@ def test_any_dimension_can_be_compressed(dimension: int) -> None:
     """Dimensions that codes do not divide are padded, and answers stay right."""
     vectors = random_units(3000, dimension)
     for kind in (IndexKind.REDUCED, IndexKind.SCAN, IndexKind.PARTITIONED):
-        index = Compressed.build(kind, vectors)
-        effort = RECIPES[kind].efforts[-1]
-        _, rows = approximate_search(Layer(index, effort), vectors[:5], vectors, 1, None)
+        index = AnnIndex.build(kind, vectors)
+        params = INDEX_KINDS[kind].search_params[-1]
+        _, rows = approximate_search(Layer(index, params), vectors[:5], vectors, 1, None)
         assert rows[:, 0].tolist() == [0, 1, 2, 3, 4]
 
 
@@ -142,8 +142,8 @@ def test_what_all_vectors_share_does_not_drown_the_rest() -> None:
     best, _ = exact_search(asked, vectors, 10)
     recall = {}
     for kind in (IndexKind.REDUCED, IndexKind.SCAN):
-        index = Compressed.build(kind, vectors)
-        scores, _ = approximate_search(Layer(index, Effort(0, 400)), asked, vectors, 10)
+        index = AnnIndex.build(kind, vectors)
+        scores, _ = approximate_search(Layer(index, SearchParams(0, 400)), asked, vectors, 10)
         shares = [share_found(own, nearest) for own, nearest in zip(scores, best, strict=True)]
         recall[kind] = np.mean(shares)
     assert recall[IndexKind.REDUCED] >= recall[IndexKind.SCAN] + 0.2, recall
@@ -158,19 +158,19 @@ def test_a_scan_of_whole_vectors_is_built_where_one_of_reduced_ones_misses() -> 
     assert build(kinds, even, None, 0.95).index.kind is IndexKind.SCAN
 
 
-def test_tuning_reaches_the_target_or_says_so(index: Compressed, vectors: Vectors) -> None:
+def test_tuning_reaches_the_target_or_says_so(index: AnnIndex, vectors: Vectors) -> None:
     """The effort chosen is the least whose measured lower bound is the target's."""
     inside = vectors[: index.rows]
     probe = draw_probe(inside)
     tuned = tune(index, inside, probe, 0.9, None)
-    efforts = RECIPES[index.kind].efforts
-    place = efforts.index(tuned.effort)
-    assert tuned.recall.low >= 0.9 or place == len(efforts) - 1
+    search_params = INDEX_KINDS[index.kind].search_params
+    place = search_params.index(tuned.params)
+    assert tuned.recall.low >= 0.9 or place == len(search_params) - 1
     if place:
-        assert measure(index, efforts[place - 1], inside, probe, None).recall.low < 0.9
+        assert measure(index, search_params[place - 1], inside, probe, None).recall.low < 0.9
     asked = clustered(200, seed=9)
     expected, _ = exact_search(asked, inside, 10)
-    scores, _ = approximate_search(Layer(index, tuned.effort), asked, inside, 10)
+    scores, _ = approximate_search(Layer(index, tuned.params), asked, inside, 10)
     found = [share_found(own, best) for own, best in zip(scores, expected, strict=True)]
     assert np.mean(found) >= 0.87
 

@@ -25,9 +25,9 @@ from indexer.storage.runtime.subprocess_job import NICENESS, command
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
 APART_ROWS, LATE_ROWS, UNCOVERED_ROWS = (
-    DEFAULT.apart_rows,
-    DEFAULT.late_rows,
-    DEFAULT.uncovered_rows,
+    DEFAULT.subprocess_rows,
+    DEFAULT.unindexed_rows,
+    DEFAULT.delta_rows,
 )
 SCAN = IndexChoice(IndexKind.SCAN, target_recall=0.9)
 
@@ -88,8 +88,8 @@ def test_late_rows_are_compared_one_by_one_only_while_they_are_few(tmp_path: Pat
                 while int(str(index_of(collection)["compared_rows"])) >= UNCOVERED_ROWS:
                     collection.search([Query(vector=vectors[0], k=1)])
                     assert time.monotonic() < end, index_of(collection)
-            late = len(vectors) - 2_000
-            assert index_of(collection)["late_rows"] == late
+            unindexed = len(vectors) - 2_000
+            assert index_of(collection)["late_rows"] == unindexed
             for row in (0, 2_000, 2_000 + UNCOVERED_ROWS, len(vectors) - 1):
                 hit = collection.search([Query(vector=vectors[row], k=1)])[0].hits[0]
                 assert (hit.document.id, round(hit.score, 5)) == (f"d{row}", 1.0)
@@ -311,7 +311,12 @@ def test_the_process_that_seals_ends_with_who_started_it(tmp_path: Path) -> None
 def test_low_thresholds_let_few_rows_take_the_ways_of_many(tmp_path: Path) -> None:
     """Few rows are sealed, covered in memory, and sealed in a process, at once where told to."""
     low = Thresholds(
-        least_rows=64, seal_rows=64, late_rows=200, apart_rows=300, uncovered_rows=50, gather_rows=8
+        least_rows=64,
+        seal_rows=64,
+        unindexed_rows=200,
+        subprocess_rows=300,
+        delta_rows=50,
+        gather_rows=8,
     )
     vectors = random_units(400)
     with LocalCollection.create(tmp_path / "c", make_identity(), thresholds=low) as collection:

@@ -20,8 +20,8 @@ from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Query
 from indexer.storage.ann import index_file
 from indexer.storage.ann.approximate import Layer
-from indexer.storage.ann.faiss_index import Compressed
-from indexer.storage.ann.kinds import RECIPES, Effort
+from indexer.storage.ann.faiss_index import AnnIndex
+from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
 from indexer.storage.ann.recall import Recall
 from indexer.storage.collection import LocalCollection
 from indexer.storage.generation.recall_monitor import (
@@ -33,14 +33,14 @@ from indexer.storage.generation.recall_monitor import (
     Situation,
     after_fall,
 )
-from indexer.storage.generation.row_table import Rows
+from indexer.storage.generation.row_table import RowTable
 from indexer.storage.thresholds import Thresholds
 
 VECTORS = random_units(6_000)
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> Iterator[Rows]:
+def rows(tmp_path: Path) -> Iterator[RowTable]:
     """Rows under a sealed index."""
     with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
         collection.put(
@@ -67,7 +67,7 @@ def count_of(watch: RecallWatch) -> int:
     return recall.queries if recall else 0
 
 
-def show(watch: RecallWatch, rows: Rows, wrong: int, count: int, seed: int = 3) -> None:
+def show(watch: RecallWatch, rows: RowTable, wrong: int, count: int, seed: int = 3) -> None:
     """Offer answers of which so many of ten rows are others than the best."""
     for query in random_units(count, seed=seed):
         order = np.argsort(-(VECTORS @ query))
@@ -78,7 +78,7 @@ def show(watch: RecallWatch, rows: Rows, wrong: int, count: int, seed: int = 3) 
         wait_until(lambda seen=seen: count_of(watch) != seen)
 
 
-def test_exact_answers_count_as_full_recall(rows: Rows) -> None:
+def test_exact_answers_count_as_full_recall(rows: RowTable) -> None:
     """Scores that equal the exact ones give recall 1, with an interval below it."""
     watch = RecallWatch(lambda _: None, rest=0)
     assert watch.estimate() is None
@@ -93,7 +93,7 @@ def test_exact_answers_count_as_full_recall(rows: Rows) -> None:
 
 
 @pytest.mark.parametrize(("wrong", "most"), [(10, 8), (5, 20), (3, 200)])
-def test_a_fall_below_the_target_is_heard_once(rows: Rows, wrong: int, most: int) -> None:
+def test_a_fall_below_the_target_is_heard_once(rows: RowTable, wrong: int, most: int) -> None:
     """The less is found the sooner the watch calls; that situation then begins anew."""
     heard: list[Fall] = []
     watch = RecallWatch(heard.append, rest=0)
@@ -108,7 +108,7 @@ def test_a_fall_below_the_target_is_heard_once(rows: Rows, wrong: int, most: int
     assert watch.situations() == {}
 
 
-def test_good_answers_before_are_no_excuse(rows: Rows) -> None:
+def test_good_answers_before_are_no_excuse(rows: RowTable) -> None:
     """After hundreds of them a fall is heard as soon as from the beginning."""
     heard: list[Fall] = []
     watch = RecallWatch(heard.append, rest=0)
@@ -142,7 +142,7 @@ def test_an_index_that_is_to_find_nearly_all_and_finds_nothing_takes_five_looks(
     assert case.is_lost
 
 
-def test_of_rows_that_tie_any_will_do(rows: Rows) -> None:
+def test_of_rows_that_tie_any_will_do(rows: RowTable) -> None:
     """An answer that holds others of many copies misses nothing; one that holds worse ones does."""
     copies = np.repeat(VECTORS[:300], 20, axis=0)
     of_copies = replace(rows, vectors=copies)
@@ -156,7 +156,7 @@ def test_of_rows_that_tie_any_will_do(rows: Rows) -> None:
     assert watch.situations()[Situation.SEALED].mean == 0.75
 
 
-def test_situations_are_judged_apart(rows: Rows) -> None:
+def test_situations_are_judged_apart(rows: RowTable) -> None:
     """Under a filter nothing is found, and a thousand good answers without one hide it not."""
     heard: list[Fall] = []
     watch = RecallWatch(heard.append, rest=0)
@@ -175,7 +175,7 @@ def test_situations_are_judged_apart(rows: Rows) -> None:
     assert watch.situations()[Situation.SEALED].mean == 1.0
 
 
-def test_each_query_of_a_batch_may_be_looked_at(rows: Rows) -> None:
+def test_each_query_of_a_batch_may_be_looked_at(rows: RowTable) -> None:
     """One bad query among good ones is drawn sooner or later."""
     watch = RecallWatch(lambda _: None, rest=0)
     queries = random_units(4, seed=3)
@@ -196,7 +196,7 @@ def test_each_query_of_a_batch_may_be_looked_at(rows: Rows) -> None:
     assert 0.5 < recall.mean < 0.95
 
 
-def test_a_busy_watch_takes_no_offers_and_costs_no_time(rows: Rows) -> None:
+def test_a_busy_watch_takes_no_offers_and_costs_no_time(rows: RowTable) -> None:
     """While it rests, queries are passed over, and closing does not wait for the rest's end."""
     watch = RecallWatch(lambda _: None, rest=1e6)
     query = random_units(1)[0]
@@ -214,18 +214,18 @@ def test_a_busy_watch_takes_no_offers_and_costs_no_time(rows: Rows) -> None:
     assert recall.queries <= 2
 
 
-def test_a_small_fall_is_answered_by_effort_and_a_great_one_by_distrust(rows: Rows) -> None:
+def test_a_small_fall_is_answered_by_effort_and_a_great_one_by_distrust(rows: RowTable) -> None:
     """More effort as long as there is some; where little is found, or none is left, no index."""
     small, great = Recall(0.9, 0.85, 0.95, 10, 20), Recall(0.1, 0.0, 0.2, 10, 20)
     harder = after_fall(rows, Fall(rows, Situation.SEALED_FILTERED, small))
     assert harder.index is not None
     assert rows.index is not None
-    assert harder.index.measured.effort.depth > rows.index.measured.effort.depth
+    assert harder.index.measured.params.rescore > rows.index.measured.params.rescore
     assert after_fall(rows, Fall(rows, Situation.SEALED, great)).compares_all
     while not harder.compares_all:
         harder = after_fall(harder, Fall(harder, Situation.SEALED, small))
     assert harder.index is not None
-    assert harder.index.measured.effort == RECIPES[IndexKind.SCAN].efforts[-1]
+    assert harder.index.measured.params == INDEX_KINDS[IndexKind.SCAN].search_params[-1]
 
 
 def ask_until(collection: LocalCollection, distrusted: list[str]) -> int:
@@ -250,11 +250,11 @@ def assert_right(collection: LocalCollection) -> None:
         assert [hit.document.id for hit in other.hits] == [hit.document.id for hit in exact.hits]
 
 
-LOW = Thresholds(gather_rows=64, uncovered_rows=1_000, late_rows=10**6, late_share=1e6)
+LOW = Thresholds(gather_rows=64, delta_rows=1_000, unindexed_rows=10**6, unindexed_share=1e6)
 
 
 def test_a_sealed_index_that_is_of_other_vectors_is_noticed(
-    tmp_path: Path, rows: Rows, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, rows: RowTable, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It says that its recall is good; once it is found out, rows are compared, until it is new."""
     place = tmp_path / "c" / "generations" / "1"
@@ -275,34 +275,34 @@ def test_a_sealed_index_that_is_of_other_vectors_is_noticed(
 
 
 def test_an_index_over_late_rows_that_is_of_other_vectors_is_noticed(
-    tmp_path: Path, rows: Rows, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, rows: RowTable, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It alone is dropped; the sealed one goes on, and late rows are compared."""
-    late = random_units(3_000, seed=12)
+    """It alone is dropped; the sealed one goes on, and unindexed rows are compared."""
+    unindexed = random_units(3_000, seed=12)
     with LocalCollection(tmp_path / "c", thresholds=LOW) as collection:
         collection.put(
             [
-                EmbeddedDocument(Document(f"late{i}", "t"), (Chunk(0, 0, 1),), late[i : i + 1])
-                for i in range(len(late))
+                EmbeddedDocument(Document(f"late{i}", "t"), (Chunk(0, 0, 1),), unindexed[i : i + 1])
+                for i in range(len(unindexed))
             ]
         )
         wait_until(lambda: collection.describe().index["compared_rows"] == 0)
-        broken = Compressed.build(IndexKind.SCAN, np.ascontiguousarray(late[::-1]))
-        collection._rows = replace(collection._rows, young=Layer(broken, Effort(0, 50)))
+        broken = AnnIndex.build(IndexKind.SCAN, np.ascontiguousarray(unindexed[::-1]))
+        collection._rows = replace(collection._rows, delta=Layer(broken, SearchParams(0, 50)))
         ask_until(collection, ["late"])
         assert "late rows are compared one by one until the next sealing" in caplog.text
         assert collection.describe().index["compared_rows"] == 3_000
-        hits = collection.search([Query(vector=late[7], k=10)])[0].hits
+        hits = collection.search([Query(vector=unindexed[7], k=10)])[0].hits
         assert hits[0].document.id == "late7"
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_sound_index_is_trusted(tmp_path: Path, seed: int) -> None:
-    """Whatever is asked, under filters too, with late rows and dead ones."""
+    """Whatever is asked, under filters too, with unindexed rows and dead ones."""
     topical = make_topical(4_000, seed=seed)
     LocalCollection.create(tmp_path / "t", make_identity(32)).close()
     choice = IndexChoice(IndexKind.SCAN, 0.9)
-    with LocalCollection(tmp_path / "t", choice, replace(LOW, uncovered_rows=500)) as collection:
+    with LocalCollection(tmp_path / "t", choice, replace(LOW, delta_rows=500)) as collection:
         documents = [
             EmbeddedDocument(
                 Document(f"d{i}", "t", None, {"topic": int(topical.topics[i])}),
@@ -328,20 +328,20 @@ def test_a_sound_index_is_trusted(tmp_path: Path, seed: int) -> None:
             watched = index["watched_queries"]
 
 
-def test_effort_rises_until_there_is_none_left(rows: Rows) -> None:
+def test_effort_rises_until_there_is_none_left(rows: RowTable) -> None:
     """Each step is the next of the index's kind; after the last there is none."""
     assert rows.index is not None
-    efforts = []
+    search_params = []
     step = rows.index
-    while (better := index_file.with_more_effort(step)) is not None:
-        assert better.measured.effort.depth > step.measured.effort.depth
-        efforts.append(better.measured.effort)
+    while (better := index_file.searched_harder(step)) is not None:
+        assert better.measured.params.rescore > step.measured.params.rescore
+        search_params.append(better.measured.params)
         step = better
-    assert efforts
+    assert search_params
     assert step.index is rows.index.index
 
 
-def test_a_collection_tells_what_was_watched(tmp_path: Path, rows: Rows) -> None:
+def test_a_collection_tells_what_was_watched(tmp_path: Path, rows: RowTable) -> None:
     """Real searches feed the estimate that the description shows."""
     with LocalCollection(tmp_path / "c") as collection:
         assert collection.describe().index["watched_queries"] == 0

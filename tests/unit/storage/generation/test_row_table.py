@@ -9,11 +9,11 @@ from samples import DIMENSION, make_identity, random_units
 
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.storage.collection import LocalCollection
-from indexer.storage.generation.row_table import Rows
+from indexer.storage.generation.row_table import RowTable
 from indexer.storage.vector_file import BLOCK_ROWS, VectorFile
 
 
-def put(collection: LocalCollection, first: int, count: int, seed: int = 0) -> Rows:
+def put(collection: LocalCollection, first: int, count: int, seed: int = 0) -> RowTable:
     """Documents of one row each; the rows then."""
     vectors = random_units(count, seed=seed or first)
     collection.put(
@@ -25,7 +25,7 @@ def put(collection: LocalCollection, first: int, count: int, seed: int = 0) -> R
     return collection._follow_newest()
 
 
-def state_of(rows: Rows) -> tuple[bytes, bytes, bytes | None]:
+def state_of(rows: RowTable) -> tuple[bytes, bytes, bytes | None]:
     """Everything that a search reads of rows."""
     live = None if rows.live is None else rows.live.tobytes()
     return rows.owners.tobytes(), rows.vectors.tobytes(), live
@@ -34,7 +34,7 @@ def state_of(rows: Rows) -> tuple[bytes, bytes, bytes | None]:
 def test_rows_in_hand_stay_as_they_were(tmp_path: Path) -> None:
     """Whatever is put, replaced or deleted later, earlier rows do not change."""
     with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
-        seen: list[tuple[Rows, object]] = []
+        seen: list[tuple[RowTable, object]] = []
         for step in range(6):
             seen.append((rows := put(collection, 900 * step, 900), state_of(rows)))
             if step % 2:

@@ -195,17 +195,17 @@ def test_a_backup_is_of_one_state_while_generations_change(tmp_path: Path) -> No
 def test_a_draft_is_backed_up_with_what_it_is_beside(folder: Path, tmp_path: Path) -> None:
     """A move to another model that was under way goes on in the restored collection."""
     other = replace(make_identity(), weights="o" * 64)
-    with LocalCollection(folder) as collection, collection.succeed(other) as succession:
-        first = succession.pending(100)
+    with LocalCollection(folder) as collection, collection.migrate(other) as migration:
+        first = migration.pending(100)
         vectors = random_units(1)
-        succession.put([EmbeddedDocument(one, (Chunk(0, 0, 1),), vectors) for one in first])
+        migration.put([EmbeddedDocument(one, (Chunk(0, 0, 1),), vectors) for one in first])
     back_up(folder, tmp_path / "b.tar", quiet)
     restore(tmp_path / "b.tar", tmp_path / "copy", quiet)
-    with LocalCollection(tmp_path / "copy") as copy, copy.succeed(other) as succession:
-        left = succession.pending(10_000)
+    with LocalCollection(tmp_path / "copy") as copy, copy.migrate(other) as migration:
+        left = migration.pending(10_000)
         assert len(left) == 1350
-        succession.put([EmbeddedDocument(one, (Chunk(0, 0, 1),), vectors) for one in left])
-        assert succession.finish()
+        migration.put([EmbeddedDocument(one, (Chunk(0, 0, 1),), vectors) for one in left])
+        assert migration.finish()
         assert copy.describe().documents == 1450
         assert copy.identity.weights == other.weights
     assert verify(tmp_path / "copy", None, quiet).sound

@@ -239,11 +239,11 @@ def test_a_draft_without_its_vectors_is_told(folder: Path) -> None:
     """A move to another model that lost its file cannot go on; the collection itself is well."""
     with LocalCollection(folder) as collection:
         other = replace(make_identity(), weights="o" * 64)
-        with collection.succeed(other) as succession:
-            documents = succession.pending(10)
+        with collection.migrate(other) as migration:
+            documents = migration.pending(10)
             vectors = random_units(2)
             chunks = (Chunk(0, 0, 1), Chunk(1, 0, 1))
-            succession.put([EmbeddedDocument(one, chunks, vectors) for one in documents])
+            migration.put([EmbeddedDocument(one, chunks, vectors) for one in documents])
     assert check(folder).sound
     (folder / "generations" / "2" / "vectors.f32").write_bytes(b"")
     (found,) = check(folder).findings

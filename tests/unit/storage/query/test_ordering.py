@@ -22,7 +22,7 @@ from indexer.storage.thresholds import Thresholds
 
 COPIES, OTHERS = 3_000, 1_500
 LOW = Thresholds(
-    least_rows=200, late_rows=10**6, late_share=1e6, uncovered_rows=1_000, gather_rows=64
+    least_rows=200, unindexed_rows=10**6, unindexed_share=1e6, delta_rows=1_000, gather_rows=64
 )
 
 

@@ -17,7 +17,7 @@ from indexer.errors import InvalidInput, MissingExtra, StorageFailed
 from indexer.queries import Mode, Query
 from indexer.storage.collection import LocalCollection
 from indexer.storage.lexical.index_sync import LexicalIndex
-from indexer.storage.runtime.subprocess_job import NICENESS, run_apart
+from indexer.storage.runtime.subprocess_job import NICENESS, run_in_subprocess
 from indexer.storage.sqlite.store import Store
 from indexer.storage.thresholds import DEFAULT
 
@@ -61,14 +61,14 @@ def put_words(collection: LocalCollection) -> None:
     vector = make_identity().canaries[:1]
     collection.put(
         EmbeddedDocument(Document(str(i), f"word{i}"), (Chunk(0, 0, 5),), vector)
-        for i in range(DEFAULT.apart_documents)
+        for i in range(DEFAULT.subprocess_documents)
     )
 
 
 @pytest.mark.usefixtures("work")
 def test_an_answer_comes_from_another_process_that_gives_way() -> None:
     """The function is called with the job and what was given, elsewhere, at a low priority."""
-    told = run_apart("work:tell", {"a": [1, "ü"]}, b"x" * 100_000)
+    told = run_in_subprocess("work:tell", {"a": [1, "ü"]}, b"x" * 100_000)
     assert told["job"] == {"a": [1, "ü"]}
     assert told["given"] == 100_000
     assert told["pid"] != os.getpid()
@@ -79,18 +79,20 @@ def test_an_answer_comes_from_another_process_that_gives_way() -> None:
 def test_an_error_there_is_raised_here() -> None:
     """As the error that it is; a process that ends without a word is a failure."""
     with pytest.raises(InvalidInput, match="not this"):
-        run_apart("work:refuse", {})
+        run_in_subprocess("work:refuse", {})
     with pytest.raises(MissingExtra, match=r"\[map\]"):
-        run_apart("work:refuse", {"extra": True})
+        run_in_subprocess("work:refuse", {"extra": True})
     with pytest.raises(StorageFailed, match=r"the process of work:vanish ended with 7"):
-        run_apart("work:vanish", {})
+        run_in_subprocess("work:vanish", {})
 
 
 @pytest.mark.usefixtures("work")
 def test_what_is_said_on_the_way_is_heard() -> None:
     """In order, whatever else is printed; an answer may be long."""
     heard: list[object] = []
-    told = run_apart("work:report", {}, threads=3, tell=lambda step: heard.append(step["step"]))
+    told = run_in_subprocess(
+        "work:report", {}, threads=3, tell=lambda step: heard.append(step["step"])
+    )
     assert heard == [0, 1, 2]
     assert told == {"threads": "3", "much": "x" * 200_000}
 
@@ -106,7 +108,7 @@ def test_work_that_is_to_stop_ends_at_once(work: Path) -> None:
 
     threading.Thread(target=stop).start()
     with pytest.raises(StorageFailed, match="ended with 1"):
-        run_apart("work:stay", {"started": str(started)}, stopping=stopping)
+        run_in_subprocess("work:stay", {"started": str(started)}, stopping=stopping)
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
 
@@ -119,11 +121,11 @@ def test_many_late_words_are_put_into_the_index_by_another_process(
     with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
         put_words(collection)
     shutil.rmtree(tmp_path / "c" / "lexical")
-    lexicon = LexicalIndex(tmp_path / "c", Store(tmp_path / "c" / "store.sqlite"))
+    lexical_index = LexicalIndex(tmp_path / "c", Store(tmp_path / "c" / "store.sqlite"))
     caplog.clear()
-    lexicon.catch_up()
-    told = lexicon.describe()
-    assert (told["documents"], told["late_documents"]) == (DEFAULT.apart_documents, 0)
+    lexical_index.catch_up()
+    told = lexical_index.describe()
+    assert (told["documents"], told["late_documents"]) == (DEFAULT.subprocess_documents, 0)
     assert not caplog.messages  # which would tell that this process had to do it
 
 

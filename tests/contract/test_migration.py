@@ -1,0 +1,151 @@
+"""A new generation beside the old: complete, current, swapped at once, and safe to give up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from samples import DIMENSION, make_identity, random_units
+
+from indexer.collection import Collection, Migration
+from indexer.documents import Chunk, Document, EmbeddedDocument
+from indexer.embedding.embedder import Identity
+from indexer.errors import CollectionBusy, InvalidVector, ModelChanged
+from indexer.filters import parse_filter
+from indexer.queries import Query
+
+OTHER = replace(make_identity(8, "other-model"), weights="o" * 64)
+
+
+def embedded(id: str, identity: Identity, version: int = 0) -> EmbeddedDocument:
+    """A document whose vector depends on its id, its version and the model."""
+    seed = int(id[1:]) * 100 + version
+    text = f"document {id} version {version}"
+    return EmbeddedDocument(
+        Document(id, text, None, {"n": int(id[1:])}),
+        (Chunk(0, 0, len(text)),),
+        random_units(1, identity.dimension, seed),
+        model=identity.fingerprint,
+    )
+
+
+def again(documents: Sequence[Document]) -> list[EmbeddedDocument]:
+    """The same documents under the other model."""
+    return [embedded(d.id, OTHER, int(d.text.rsplit(" ", 1)[1])) for d in documents]
+
+
+def fill(collection: Collection, count: int) -> None:
+    """Documents d0, d1, and so on."""
+    collection.put([embedded(f"d{i}", collection.identity) for i in range(count)])
+
+
+def draft_all(migration: Migration) -> int:
+    """Draft whatever is pending; how many documents that was."""
+    total = 0
+    while documents := migration.pending(7):
+        migration.put(again(documents))
+        total += len(documents)
+    return total
+
+
+def test_the_new_model_takes_over_with_every_document(collection: Collection) -> None:
+    """Until finish the old vectors answer; after it the new ones do, for all documents."""
+    fill(collection, 40)
+    old, new = random_units(1, DIMENSION, 500)[0], random_units(1, 8, 500)[0]
+    with collection.migrate(OTHER) as migration:
+        assert draft_all(migration) == 40
+        assert collection.search([Query(vector=old, k=1)])[0].hits[0].document.id == "d5"
+        assert migration.finish()
+    assert collection.identity.name == "other-model"
+    hits = collection.search([Query(vector=new, k=99)])[0].hits
+    assert (len(hits), hits[0].document.id) == (40, "d5")
+    assert hits[0].score == pytest.approx(1, abs=1e-6)
+    assert collection.describe().chunks == 40
+    with pytest.raises(InvalidVector, match="have 8"):
+        collection.search([Query(vector=old)])
+
+
+def test_what_changes_meanwhile_is_drafted_again(collection: Collection) -> None:
+    """Documents put, replaced and deleted during a migration are as they are at its end."""
+    fill(collection, 20)
+    with collection.migrate(OTHER) as migration:
+        assert draft_all(migration) == 20
+        collection.put([embedded("d3", make_identity(), version=1)])
+        collection.put([embedded("d4", make_identity())])  # the same content anew
+        collection.put([embedded("d50", make_identity())])
+        assert collection.delete(["d7", "d8"]) == 2
+        assert not migration.finish()
+        assert draft_all(migration) == 3
+        assert migration.finish()
+    found = collection.search([Query(vector=random_units(1, 8, 301)[0], k=99)])[0].hits
+    expected = {f"d{i}" for i in range(20)} - {"d7", "d8"} | {"d50"}
+    assert {hit.document.id for hit in found} == expected
+    assert found[0].document.text == "document d3 version 1"
+    passing = parse_filter({"n": {"$in": [7, 50]}})
+    some = collection.search([Query(vector=np.ones(8), filter=passing)])[0].hits
+    assert [hit.document.id for hit in some] == ["d50"]
+
+
+def test_giving_up_leaves_the_collection_and_the_next_goes_on(collection: Collection) -> None:
+    """A migration that stops half-way changes nothing, and is taken up where it stopped."""
+    fill(collection, 20)
+    with collection.migrate(OTHER) as migration:
+        migration.put(again(migration.pending(12)))
+    assert collection.identity.name == "test-model"
+    assert len(collection.search([Query(vector=np.ones(DIMENSION), k=99)])[0].hits) == 20
+    with collection.migrate(OTHER) as migration:
+        assert draft_all(migration) == 8
+        assert migration.finish()
+    assert collection.describe().documents == 20
+
+
+def test_another_model_drops_what_was_drafted(collection: Collection) -> None:
+    """A draft of one model is never finished with vectors of another."""
+    fill(collection, 10)
+    third = replace(OTHER, weights="t" * 64)
+    with collection.migrate(third) as migration:
+        migration.put(
+            [replace(one, model=third.fingerprint) for one in again(migration.pending(6))]
+        )
+    with collection.migrate(OTHER) as migration:
+        assert draft_all(migration) == 10
+        assert migration.finish()
+
+
+def test_one_succession_at_a_time(collection: Collection) -> None:
+    """A second one is refused while the first is open."""
+    with (
+        collection.migrate(OTHER),
+        pytest.raises(CollectionBusy, match="compacted or filled"),
+    ):
+        collection.migrate(OTHER)
+
+
+def test_vectors_of_the_model_before_are_refused(collection: Collection) -> None:
+    """After a change of model, what the old one computed is neither stored nor searched with."""
+    fill(collection, 3)
+    same_shape = replace(make_identity(), weights="z" * 64)
+    stale = embedded("d9", collection.identity)
+    question = Query(vector=stale.vectors[0], model=collection.identity.fingerprint)
+    with collection.migrate(same_shape) as migration:
+        migration.put([replace(embedded(d.id, same_shape)) for d in migration.pending(9)])
+        assert migration.finish()
+    with pytest.raises(ModelChanged, match="'d9'"):
+        collection.put([stale])
+    with pytest.raises(ModelChanged, match="embed it again"):
+        collection.search([question])
+    assert collection.get(["d9"]) == [None]
+
+
+def test_compacting_keeps_everything_that_is_there(collection: Collection) -> None:
+    """After deletes and updates, compacting changes no answer and frees the dead rows."""
+    fill(collection, 60)
+    collection.put([embedded(f"d{i}", collection.identity, version=1) for i in range(0, 60, 2)])
+    collection.delete([f"d{i}" for i in range(0, 60, 3)])
+    query = Query(vector=random_units(1, DIMENSION, 3)[0], k=99)
+    before = collection.search([query])[0]
+    assert collection.compact()
+    assert collection.search([query])[0] == before
+    assert collection.describe().chunks == 40
