@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from samples import make_identity
+from small_models import MODELS, save_bert
 
 from indexer.documents import Document
 from indexer.embedding import Backend, Embedder, Precision, open_embedder
@@ -22,8 +24,6 @@ from indexer.ingestion.preparation import embed_documents
 from indexer.queries import Query
 from indexer.retrieval.search import search
 from indexer.storage.collection import LocalCollection
-from tests.samples import make_identity
-from tests.small_models import MODELS, save_bert
 
 IDENTITY_FIELDS = {
     "name", "weights", "setup", "dimension", "window", "pooling", "prompts", "canaries",
