@@ -113,7 +113,7 @@ ROUTERS = (
     *compatible.ROUTERS,
 )
 READING = {
-    *("/", "/embed", "/similarity", "/rerank", "/tokenize"),
+    *("/embed", "/similarity", "/rerank", "/tokenize"),
     *("/v1/embeddings", "/v1/embed", "/v2/embed", "/v1/rerank", "/v2/rerank"),
     *("/api/embed", "/api/embeddings"),
 }

@@ -126,13 +126,13 @@ def test_pages_go_no_deeper_than_the_settings_allow(connect: Callable[..., TestC
 
 def test_diverse_hits_are_unlike_each_other(filled: TestClient) -> None:
     """A copy of the best hit comes last, though it scores as high."""
-    copy = {"id": "copy", "text": TEXTS["north"], "title": "North"}
+    copy = {"id": "north-copy", "text": TEXTS["north"], "title": "North"}
     filled.put("/documents", json={"documents": [copy]})
     body = {"query": "a direction", "k": 5}
     plain = [hit["id"] for hit in filled.post("/search", json=body).json()["hits"]]
-    assert plain.index("copy") == plain.index("north") + 1
+    assert plain.index("north-copy") == plain.index("north") + 1
     answer = filled.post("/search", json=body | {"diversity": 0.9}).json()
-    assert [hit["id"] for hit in answer["hits"]][-1] == "copy"
+    assert [hit["id"] for hit in answer["hits"]][-1] == "north-copy"
 
 
 def test_candidates_are_bounded(connect: Callable[..., TestClient]) -> None:

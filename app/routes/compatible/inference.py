@@ -198,7 +198,7 @@ class InfoView(Returned):
     reranker: RankerView = Field(description="An addition to text-embeddings-inference's fields.")
 
 
-@router.post("/", response_model=list[list[float]])
+@router.post("/", response_model=list[list[float]], include_in_schema=False)
 @router.post("/embed", response_model=list[list[float]])
 @needs(Role.SEARCH)
 async def embed(body: EmbedBody, service: ServiceNeeded, request: Request) -> Response:
