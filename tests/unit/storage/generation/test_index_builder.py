@@ -226,12 +226,13 @@ def test_searches_go_on_while_an_index_is_rebuilt(tmp_path: Path) -> None:
 def niceness_of_all() -> list[int]:
     """The priorities of all threads of this process and of those that it started."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            process, parent, nice = int(stat.parts[2]), int(fields[1]), int(fields[16])
-            if os.getpid() in (process, parent):
-                found.append(nice)
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # processes end at any moment, any that there are
+            for stat in place.glob("task/[0-9]*/stat"):
+                fields = stat.read_text().rpartition(")")[2].split()
+                process, parent, nice = int(stat.parts[2]), int(fields[1]), int(fields[16])
+                if os.getpid() in (process, parent):
+                    found.append(nice)
     return found
 
 
