@@ -54,7 +54,7 @@ class IndexChoice:
     def __post_init__(self) -> None:
         if not 0 < self.target_recall < 1:
             raise InvalidInput(
-                f"target recall must be above 0 and below 1, got {self.target_recall}: "
+                f"target recall@10 must be above 0 and below 1, got {self.target_recall}: "
                 "for 1 use the kind exact"
             )
         if self.memory_bytes is not None and self.memory_bytes <= 0:

@@ -25,7 +25,7 @@ function rowsOf({ name, model, dimension, documents, chunks, bytes, truncated, i
     fact("Dimensions", count(dimension)),
     fact("On disk", size(bytes)),
     fact("Index", String(index.kind), KINDS[index.kind]),
-    fact("Recall", ...recallOf(index)),
+    fact(index.recall_k ? `Recall@${index.recall_k}` : "Recall", ...recallOf(index)),
     latency && fact("Latency", milliseconds(latency.median), `Median of the last ${plural(latency.searches, "search", "searches")} in this tab; the slowest took ${milliseconds(latency.most)}`),
     truncated > 0 && fact("Truncated", count(truncated), "Documents whose text does not wholly fit the model"),
   ];

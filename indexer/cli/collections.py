@@ -25,7 +25,7 @@ def stats(data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Jso
         "bytes": output.readable_bytes(figures["bytes"]),
         "backed_up": output.readable_time(figures["backed_up"]),
     }
-    shown = figures | readable | figures["index"]
+    shown = figures | readable | dict(output.index_figures(figures["index"]))
     del shown["index"]
     output.say(output.facts_table(shown))
 

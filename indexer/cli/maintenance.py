@@ -66,14 +66,14 @@ def rebuild(
         typer.Option(help="Which index to keep from now on.", show_default="as is"),
     ] = None,
     target_recall: Annotated[
-        float | None, typer.Option(help="The recall to reach, above 0 and below 1.")
+        float | None, typer.Option(help="The recall@10 to reach, above 0 and below 1.")
     ] = None,
     memory: Annotated[
         int | None, typer.Option(min=1, metavar="MB", help="The most memory it may take.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Build the index anew, and measure its recall; searching and writing go on meanwhile.
+    """Build the index anew, and measure its recall@10; searching and writing go on meanwhile.
 
     What is chosen here stays the collection's choice.
     """
@@ -89,7 +89,7 @@ def rebuild(
     if as_json:
         output.say_json({"collection": collection, "index": dict(built.index)})
     else:
-        output.say(output.facts_table(built.index))
+        output.say(output.facts_table(output.index_figures(built.index)))
 
 
 def verify(

@@ -245,6 +245,16 @@ def facts_table(figures: Figures) -> Table:
     return table
 
 
+def index_figures(index: Figures) -> Figures:
+    """What an index is, by names for readers: a measured recall says of how many hits it is."""
+    k = index.get("recall_k")
+    return {
+        name.replace("recall", f"recall@{k}") if k else name: value
+        for name, value in index.items()
+        if name != "recall_k"
+    }
+
+
 def matrix_table(name: str, rows: Sequence[Sequence[float]], a: list[str], b: list[str]) -> Table:
     """A matrix with its texts, shortened, at both sides."""
     table = Table(title=name, title_justify="left")

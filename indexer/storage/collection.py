@@ -435,8 +435,10 @@ class LocalCollection:
             better = after_fall(now, fall)
             self._rows = better
         _log.warning(
-            "%s: recall of real queries (%s) is %.4f (%.4f to %.4f), below the target of %.4f: %s",
+            "%s: recall@%d of real queries (%s) is %.4f (%.4f to %.4f), "
+            "below the target of %.4f: %s",
             self.name,
+            fall.recall.k,
             fall.situation,
             fall.recall.mean,
             fall.recall.low,

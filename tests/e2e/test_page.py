@@ -325,6 +325,22 @@ class TestCollections:
         assert page.address == "/?c=bare"
         assert page.one("#collection").get_property("value") == "bare"
 
+    @pytest.mark.parametrize("more", [{}, {"watched_recall": 0.98, "watched_queries": 7}])
+    def test_recall_says_of_how_many_it_is(self, page: Page, more: dict[str, float]) -> None:
+        """Both that measured when the index was built and that of real queries."""
+        page.open("/")
+        index = {"kind": "scan", "recall": 0.99, "recall_k": 10, "recall_queries": 9, **more}
+        told = {
+            "name": "a",
+            "documents": 1,
+            "chunks": 1,
+            "bytes": 1,
+            "dimension": 1,
+            "index": index,
+        }
+        script = "return import('/figures.js').then((m) => m.figuresOf(arguments[0]).textContent)"
+        assert "Recall@10" in page.run(script, told)
+
     def test_makes_and_deletes_a_collection(self, page: Page, url: str) -> None:
         """A name is enough; what holds documents goes only when its name was typed."""
         page.open("/?view=collections")

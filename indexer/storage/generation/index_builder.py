@@ -135,8 +135,8 @@ def seal_rows(place: Path, rows: RowTable, choice: IndexChoice) -> bool:
         made = _sealed_in_subprocess(place, rows, choice, lock) if in_subprocess else None
         made = made or _sealed_here(place, rows, choice)
     _log.info(
-        "sealed %d rows as %s: recall %.4f (%.4f to %.4f), %.2f ms a query, in %.1f s",
-        made["rows"], made["kind"], made["recall"], *made["recall_interval"],
+        "sealed %d rows as %s: recall@%d %.4f (%.4f to %.4f), %.2f ms a query, in %.1f s",
+        made["rows"], made["kind"], made["recall_k"], made["recall"], *made["recall_interval"],
         made["query_ms"], made["build_seconds"],
     )  # fmt: skip
     return True

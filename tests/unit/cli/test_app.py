@@ -208,6 +208,22 @@ def test_verify_ends_with_1_if_anything_is_wrong(tmp_path: Path) -> None:
     assert (told["sound"], told["model"], len(told["findings"])) == (False, "not checked", 1)
 
 
+def test_a_recall_says_of_how_many_hits_it_is(tmp_path: Path) -> None:
+    """What is shown names it recall@10; in JSON its k is beside it, and exact search has none."""
+    lines = [f'{{"id": "{i}", "text": "number {i} of {i % 9}"}}' for i in range(1500)]
+    call(tmp_path, "index", write_lines(tmp_path / "a.jsonl", *lines))
+    assert "recall@" not in call(tmp_path, "stats").stdout
+    built = call(tmp_path, "rebuild", "--kind", "scan", "--target-recall", "0.9").stdout
+    for shown in (built, call(tmp_path, "stats").stdout):
+        names = {line.split()[0] for line in shown.splitlines()}
+        assert {"recall@10", "target_recall@10"} <= names
+        assert not {"recall", "target_recall", "recall_k"} & names
+    index = json.loads(call(tmp_path, "stats", "--json").stdout)["index"]
+    assert index["recall_k"] == 10
+    assert {"recall", "target_recall", "watched_recall"} <= index.keys()
+    assert "recall@10" in call(tmp_path, "rebuild", "--help").stdout
+
+
 def test_rebuild_chooses_an_index_for_good(tmp_path: Path) -> None:
     """The kind that was chosen is kept when nothing is chosen later; a wrong recall is refused."""
     lines = [f'{{"id": "{i}", "text": "number {i} of {i % 9}"}}' for i in range(1500)]

@@ -351,3 +351,12 @@ def test_a_collection_tells_what_was_watched(tmp_path: Path, rows: RowTable) -> 
         index = collection.describe().index
         assert 0 <= index["watched_recall"] <= 1
         assert index["kind"] == "scan"
+
+
+@pytest.mark.usefixtures("rows")
+def test_the_warning_says_its_k(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is logged when real queries find too little is recall@10."""
+    with LocalCollection(tmp_path / "c") as collection:
+        little = Recall(0.1, 0.0, 0.2, 10, 20)
+        collection._heed(Fall(collection._rows, Situation.SEALED, little))
+    assert "recall@10 of real queries (sealed) is 0.1000" in caplog.text
