@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -14,9 +13,10 @@ from indexer.cli.app import commands
 from indexer.cli.index import index_reads
 from indexer.cli.options import Data, Json, Model, Name, Reranker, open_library
 from indexer.cli.runtime import tune_interpreter
-from indexer.errors import MissingExtra
+from indexer.engines import is_lasting
+from indexer.errors import InvalidInput, MissingExtra
 from indexer.library import DEFAULT_COLLECTION
-from indexer.readers import read_standard_library, standard_library_bytes
+from indexer.readers.standard_library import read_standard_library, standard_library_bytes
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -84,6 +84,7 @@ def serve(
     """Answer searches over HTTP until interrupted; see /docs there for how to ask."""
     settings = _settings(data, model, host, port, workers=workers, reranker=reranker)
     if collection is not None:
+        _require_lasting(settings, "the collection is made before the service starts")
         with open_library(data, model) as library:
             library.obtain(collection, model)
     _serve(settings, {} if as_json else None)
@@ -102,6 +103,7 @@ def demo(
     A second time nothing is embedded again.
     """
     settings = _settings(data, model, host, port)
+    _require_lasting(settings, "the documents are indexed before the service starts")
     with open_library(data, model) as library:
         indexed = index_reads(
             library, collection, read_standard_library(), standard_library_bytes(), model=model
@@ -144,7 +146,7 @@ def mcp(data: Data = None, model: Model = None) -> None:
 
 
 def _settings(
-    data: Path | None,
+    data: str | None,
     model: str | None,
     host: str | None,
     port: int | None,
@@ -153,6 +155,12 @@ def _settings(
     from app.settings import load_settings
 
     return load_settings(data=data, model=model, host=host, port=port, **others)
+
+
+def _require_lasting(settings: Settings, why: str) -> None:
+    """Raise InvalidInput for collections that would be forgotten in between."""
+    if not is_lasting(str(settings.data)):
+        raise InvalidInput(f"{settings.data} cannot be used here, since {why}: say --data DIR")
 
 
 def _serve(settings: Settings, figures: output.Figures | None, tries: int = 1) -> None:

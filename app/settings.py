@@ -25,8 +25,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.access.keys import Key, parse_keys
 from app.access.rate_limit import Rate, parse_rate
-from indexer.config import Config
+from indexer.config import Config, place_of
 from indexer.embedding import DEFAULT_MODEL, Backend, Precision
+from indexer.engines import is_lasting
 from indexer.errors import BearingError, InvalidInput
 from indexer.index_choice import IndexKind, Language
 from indexer.readers import check_ocr
@@ -61,7 +62,10 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
     )
 
-    data: Path = Field(Path("data"), description="Directory of the collections.")
+    data: Path | str = Field(
+        Path("data"),
+        description="Directory of the collections; `memory:` keeps them in this process alone.",
+    )
     cache: Path = Field(
         default_factory=lambda: Config().cache,
         description="Directory of converted models; may be deleted at any time.",
@@ -217,7 +221,12 @@ class Settings(BaseSettings):
         512, ge=1, description="Most requests that wait for such a thread; more are answered 503."
     )
 
-    @field_validator("data", "cache", "api_keys_file")
+    @field_validator("data")
+    @classmethod
+    def _find(cls, data: Path | str) -> Path | str:
+        return place_of("BEARING_DATA", str(data))
+
+    @field_validator("cache", "api_keys_file")
     @classmethod
     def _expand(cls, path: Path | None) -> Path | None:
         return path.expanduser() if path else None
@@ -273,6 +282,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"host {self.host!r} is reachable from other machines, and no key is set: set "
                 "BEARING_API_KEYS, or BEARING_INSECURE=1 to let anyone in, or listen on 127.0.0.1"
+            )
+        if self.workers > 1 and not is_lasting(str(self.data)):
+            raise ValueError(
+                f"workers ({self.workers}) would each have a memory of its own: keep collections "
+                "in a folder (BEARING_DATA), or let one worker answer"
             )
         if "*" in self.cors_origins and not self.is_guarded:
             raise ValueError(

@@ -21,7 +21,7 @@ from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.embedding.embedder import CANARIES, Identity
 from indexer.queries import Mode, Query
-from indexer.storage.collection import LocalCollection
+from indexer.storage.engine import LocalEngine
 
 BATCH = 1_000
 PUTS = 100
@@ -83,13 +83,13 @@ def measure(titles: list[str], vectors: Vectors, asked: int) -> dict[str, object
     )
     try:
         started = time.perf_counter()
-        with LocalCollection.create(root / "titles", identity) as collection:
+        with Collection(LocalEngine.create(root / "titles", identity)) as collection:
             with collection.writing():
                 fill(collection, titles[:held], vectors[:held])
             filled = time.perf_counter()
         closed = time.perf_counter()
         shutil.rmtree(root / "titles" / "lexical")
-        with LocalCollection(root / "titles") as collection:
+        with Collection(LocalEngine(root / "titles")) as collection:
             opened = time.perf_counter()
             collection.search([Query(text=titles[held], mode=Mode.LEXICAL)])
             answered = time.perf_counter()

@@ -6,25 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import platformdirs
 
-from indexer.embedding import DEFAULT_MODEL, Backend, Precision
+from indexer.embedding.checkpoint import DEFAULT_MODEL
+from indexer.embedding.embedder import Backend, Precision
+from indexer.engines import scheme_of
 from indexer.errors import InvalidInput
 from indexer.index_choice import IndexChoice, IndexKind, Language
-
-if TYPE_CHECKING:
-    pass
 
 _Member = TypeVar("_Member", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where data is and how texts are embedded; each field is the variable BEARING_<FIELD>."""
+    """Where data is and how texts are embedded; each field is the variable BEARING_<FIELD>.
 
-    data: Path = Path("data")
+    ``data`` is a folder, or a URL: see indexer.engines.
+    """
+
+    data: Path | str = Path("data")
     cache: Path = Path(platformdirs.user_cache_dir("bearing"))
     model: str = DEFAULT_MODEL
     backend: Backend = Backend.AUTO
@@ -63,6 +65,11 @@ class Config:
 
 def _path(_: str, value: str) -> Path:
     return Path(value).expanduser()
+
+
+def place_of(_: str, value: str) -> Path | str:
+    """A folder, or a URL as it is; raises InvalidInput for a URL that no engine has."""
+    return value if scheme_of(value) else _path("", value)
 
 
 def _text(_: str, value: str) -> str:
@@ -110,7 +117,7 @@ def _member(members: type[_Member], variable: str, value: str) -> _Member:
 
 
 _READERS: Final[Mapping[str, Any]] = {
-    "data": _path,
+    "data": place_of,
     "cache": _path,
     "model": _text,
     "backend": _backend,

@@ -175,6 +175,14 @@ class EmbeddedDocument:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class StoredVectors:
+    """A document's chunks with their vectors, (len(chunks), d) float32 unit rows."""
+
+    chunks: tuple[Chunk, ...]
+    vectors: Vectors
+
+
 class Change(StrEnum):
     """What storing a document would change."""
 

@@ -20,7 +20,12 @@
     ├── MissingExtra                   an optional dependency is not installed
     ├── ServiceFailed                  a service that was asked did not answer, or refused
     ├── Damaged                        a file of a collection is not what was written
-    └── StorageFailed                  the disk is full, read-only, or failing
+    ├── StorageFailed                  the disk is full, read-only, or failing
+    ├── Unsupported                    what keeps the collection cannot do this
+    └── EngineUnavailable              what keeps the collections could not be asked
+        ├── Unreachable                nothing answers there
+        ├── Refused                    it answered that it will not
+        └── TimedOut                   it did not answer in time
 
 A message says what was given, what is allowed, and what to do. Exceptions of other
 libraries are translated where those libraries are called.
@@ -106,3 +111,26 @@ class Damaged(BearingError):
 
 class StorageFailed(BearingError):
     """The file system refused a write: full, read-only, or failing."""
+
+
+class Unsupported(BearingError):
+    """What keeps the collection cannot do this; the message says what can."""
+
+    def __init__(self, what: str, engine: str, advice: str) -> None:
+        super().__init__(f"a collection that is kept by {engine} has no {what}: {advice}")
+
+
+class EngineUnavailable(BearingError):
+    """What keeps the collections is elsewhere, and could not be asked."""
+
+
+class Unreachable(EngineUnavailable):
+    """Nothing answers there; the message says where, and what to look at."""
+
+
+class Refused(EngineUnavailable):
+    """It answered that it will not; the message says why, and who can change that."""
+
+
+class TimedOut(EngineUnavailable):
+    """It did not answer in time; whether a write was done is not known."""

@@ -1,19 +1,17 @@
-"""A data directory: its collections by name, and the models that they share.
+"""A place with collections: they are opened by name, and share the models that filled them.
 
-This is the only module that knows every implementation: it turns a collection's name into a
-LocalCollection and a model's name into an Embedder.
+It turns a collection's name into a Collection over the engine that keeps it, and a model's name
+into an Embedder.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 import threading
-import uuid
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from indexer.collection import Collection
 from indexer.config import Config
@@ -21,13 +19,10 @@ from indexer.embedding import open_embedder
 from indexer.embedding.cross_encoders import open_reranker
 from indexer.embedding.cross_encoders.reranker import Reranker
 from indexer.embedding.embedder import Embedder, Identity
-from indexer.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed
+from indexer.engines import local_folder, open_catalogue
+from indexer.errors import AlreadyExists, InvalidInput
 from indexer.index_choice import Language
 from indexer.reports import Backup, Tell, Verification
-
-if TYPE_CHECKING:
-    from indexer.storage.collection import LocalCollection
-
 
 DEFAULT_COLLECTION: Final = "default"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -46,7 +41,7 @@ def check_name(name: str) -> str:
 @dataclass(frozen=True, slots=True)
 class _Opened:
     collection: Collection
-    folder: int | None
+    version: object
 
 
 class Library:
@@ -57,6 +52,7 @@ class Library:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._catalogue = open_catalogue(str(config.data))
         self._lock = threading.RLock()
         self._collections: dict[str, _Opened] = {}
         self._embedders: dict[str, Embedder] = {}
@@ -68,6 +64,16 @@ class Library:
         """How it was opened."""
         return self._config
 
+    @property
+    def place(self) -> str:
+        """Where its collections are, for people."""
+        return self._catalogue.place
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that its collections are in, None where they are elsewhere."""
+        return local_folder(str(self._config.data))
+
     def __enter__(self) -> Self:
         return self
 
@@ -76,26 +82,20 @@ class Library:
 
     def names(self) -> list[str]:
         """The names of the collections there are, sorted."""
-        data = self._config.data
-        if not data.is_dir():
-            return []
-        return sorted(
-            entry.name
-            for entry in data.iterdir()
-            if _NAME.fullmatch(entry.name) and (entry / "store.sqlite").is_file()
-        )
+        return self._catalogue.names()
 
     def open(self, name: str) -> Collection:
         """A collection that exists; raises NotFound, which names those that do."""
         with self._lock:
-            folder = self._folder_number(check_name(name))
+            version = self._catalogue.version(check_name(name))
             known = self._collections.get(name)
-            if known is not None and known.folder == folder:
+            if known is not None and known.version == version:
                 return known.collection
             if known is not None:  # another process deleted it, and may have made it anew
                 self._collections.pop(name).collection.close()
-            self._folder(name)
-            return self._opened(name)
+            collection = Collection(self._catalogue.open(name, self._config.index_choice))
+            self._collections[name] = _Opened(collection, version)
+            return collection
 
     def create(
         self, name: str, model: str | None = None, language: Language | None = None
@@ -104,11 +104,8 @@ class Library:
         if self._exists(check_name(name)):
             raise AlreadyExists(f"collection {name!r} is there already")
         identity = self.model(model or self._config.model).identity
-        self._make_data_folder()
-        with self._lock:
-            chosen = language or self._config.language
-            _local().create(self._config.data / name, identity, chosen).close()
-            return self._opened(name)
+        self._catalogue.create(name, identity, language or self._config.language)
+        return self.open(name)
 
     def obtain(
         self, name: str, model: str | None = None, language: Language | None = None
@@ -138,9 +135,7 @@ class Library:
         Raises ModelMismatch if another model filled it.
         """
         if not self._exists(check_name(name)):
-            self._make_data_folder()
-            with self._lock:
-                _local().create(self._config.data / name, identity).close()
+            self._catalogue.create(name, identity, Language.ENGLISH)
         collection = self.open(name)
         collection.identity.require(identity)
         return collection
@@ -149,40 +144,28 @@ class Library:
         """Delete a collection with all that is in it; raises NotFound."""
         with self._lock:
             collection = self.open(name)
-            with collection.writing("delete"):
-                grave = self._config.data / f".{name}.{uuid.uuid4().hex}.deleted"
-                try:
-                    (self._config.data / name).rename(grave)
-                except OSError as error:
-                    raise StorageFailed(f"cannot delete {name!r}: {error.strerror}") from error
-            self._collections.pop(name).collection.close()
-            shutil.rmtree(grave, ignore_errors=True)
+            self._catalogue.delete(name)
+            del self._collections[name]
+            collection.close()
 
     def verify(self, name: str, tell: Tell, *, with_model: bool = True) -> Verification:
         """What is wrong with a collection, also with one that is too damaged to be opened.
 
         Without ``with_model`` the model is neither loaded nor checked. Raises NotFound.
         """
-        from indexer.storage.maintenance.verification import verify
-
-        return verify(self._folder(name), self.model if with_model else None, tell)
+        embedders = self.model if with_model else None
+        return self._catalogue.verify(check_name(name), embedders, tell)
 
     def back_up(self, name: str, target: Path, tell: Tell) -> Backup:
         """Write one state of a collection to a new file; writing to it may go on.
 
         Raises NotFound, AlreadyExists or Damaged.
         """
-        from indexer.storage.maintenance.backup import back_up
-
-        return back_up(self._folder(name), target, tell)
+        return self._catalogue.back_up(check_name(name), target, tell)
 
     def restore(self, source: Path, name: str, tell: Tell) -> Backup:
         """Make a new collection of a backup; raises AlreadyExists, NotFound or Damaged."""
-        from indexer.storage.maintenance.backup import restore
-
-        folder = self._config.data / check_name(name)
-        self._make_data_folder()
-        return restore(source, folder, tell)
+        return self._catalogue.restore(source, check_name(name), tell)
 
     def embedder(self, collection: Collection) -> Embedder:
         """The model that filled a collection; raises ModelMismatch if it has changed since."""
@@ -201,34 +184,10 @@ class Library:
             if self._reranker is not None:
                 self._reranker.close()
                 self._reranker = None
-
-    def _make_data_folder(self) -> None:
-        try:
-            self._config.data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageFailed(f"cannot create {self._config.data}: {error.strerror}") from error
-
-    def _folder(self, name: str) -> Path:
-        """The folder of a collection that exists; raises NotFound, which names those that do."""
-        if not self._exists(check_name(name)):
-            there = ", ".join(self.names()) or "none"
-            raise NotFound(f"there is no collection {name!r} (there are: {there})")
-        return self._config.data / name
+            self._catalogue.close()
 
     def _exists(self, name: str) -> bool:
-        return self._folder_number(name) is not None
-
-    def _folder_number(self, name: str) -> int | None:
-        """What tells a collection from a later one of its name; None if there is none."""
-        try:
-            return (self._config.data / name / "store.sqlite").stat().st_ino
-        except OSError:
-            return None
-
-    def _opened(self, name: str) -> Collection:
-        collection: Collection = _local()(self._config.data / name, self._config.index_choice)
-        self._collections[name] = _Opened(collection, self._folder_number(name))
-        return collection
+        return self._catalogue.version(name) is not None
 
     def reranker(self) -> Reranker | None:
         """The cross-encoder that the settings name, opened once; None if they name none."""
@@ -264,10 +223,3 @@ class Library:
                     threads=self._config.threads,
                 )
             return self._embedders[name]
-
-
-def _local() -> type[LocalCollection]:
-    """The implementation on this machine; imported here, since it brings FAISS along."""
-    from indexer.storage.collection import LocalCollection
-
-    return LocalCollection

@@ -50,12 +50,12 @@ class Fusion(StrEnum):
 class PageExclusions:
     """Documents that a search leaves out, being on pages before: see indexer.retrieval.pagination.
 
-    These are all with a number above ``last``, which came after the first page, and those whose
-    ``numbers`` it has given already.
+    These are all that came after the state of the first page, which ``token`` stands for, and
+    those whose ``keys`` have been given already.
     """
 
-    last: int
-    numbers: tuple[int, ...] = ()
+    token: str
+    keys: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,9 +228,9 @@ class Explanation:
 class Hit:
     """A document that answers a query, by the score that hits are ordered by: larger is better.
 
-    It is a cosine in mode dense, BM25 in mode lexical, the fused score in mode hybrid. ``number``
-    is the collection's own for the document, by the order in which documents came; ``group`` the
-    value that its group has in common, None if it is a group of its own.
+    It is a cosine in mode dense, BM25 in mode lexical, the fused score in mode hybrid. ``key`` is
+    the engine's own for the document (see indexer.engine); ``group`` the value that its group has
+    in common, None if it is a group of its own.
     ``terms`` are for its explanation, if that is asked for.
     ``significance`` is how often the best of as many unrelated documents would score as high, and
     ``relevance`` how often a hit like this was judged relevant; None where that is not known.
@@ -241,7 +241,7 @@ class Hit:
     passage: Passage
     probability: float | None = None
     scores: ScoreBreakdown = ScoreBreakdown()
-    number: int = 0
+    key: int = 0
     group: Scalar = None
     significance: float | None = None
     relevance: float | None = None
@@ -256,12 +256,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The hits of one query, best first; ties by the order in which documents came.
+    """The hits of one query, best first; ties by id.
 
     ``total`` is how many documents could be hits in all, None where that is not known; ``cursor``
     where the next page begins, None where there is none; ``candidates`` how many hits the
-    probabilities were taken over. ``last`` is the largest number that a document had at the first
-    page.
+    probabilities were taken over. ``token`` stands for the state of the first page.
     """
 
     hits: tuple[Hit, ...]
@@ -271,4 +270,4 @@ class Answer:
     total: int | None = None
     cursor: str | None = None
     candidates: int = 0
-    last: int = 0
+    token: str = ""

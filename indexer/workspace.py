@@ -25,7 +25,8 @@ from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Progress, Summary, ingest
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.queries import Answer, Example, Fusion, Mode, Query, Strategy
-from indexer.readers import USUAL, Fields, Read, Rejection, read_paths
+from indexer.readers.paths import read_paths
+from indexer.readers.reading import USUAL, Fields, Read, Rejection
 from indexer.readers.records import document_or_rejection
 from indexer.reports import Description
 from indexer.retrieval.search import search
@@ -199,7 +200,7 @@ class TextCollection:
 
         Raises Unreadable at once for a path that is not there.
         """
-        skip = [self._library.config.data]
+        skip = [folder] if (folder := self._library.folder) else []
         reads = read_paths([str(path) for path in paths], fields, skip=skip)
         return self._ingest(reads, on_progress)
 

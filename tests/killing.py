@@ -18,15 +18,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+from local import create_local, open_local
 from samples import make_identity, random_units
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.embedding.embedder import Identity
 from indexer.errors import BearingError
 from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Mode, Query
-from indexer.storage.collection import LocalCollection
 from indexer.storage.maintenance.backup import back_up, restore
 from indexer.storage.maintenance.verification import verify
 
@@ -36,7 +37,7 @@ SHORT_KINDS = ("put", "delete", "delete_matching", "amend", "backup")
 KINDS = (*SHORT_KINDS, "rebuild", "compact", "move")
 WAIT_SECONDS = 60
 
-Open = Callable[[Path], LocalCollection]
+Open = Callable[[Path], Collection]
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["__main__", "indexer.storage.collection"])
 
@@ -119,7 +120,7 @@ class Operation:
             return State(other_than(state.model), documents)
         return State(state.model, documents)
 
-    def perform(self, collection: LocalCollection, backups: Path) -> None:
+    def perform(self, collection: Collection, backups: Path) -> None:
         """Do it."""
         model = collection.identity.name
         if self.kind == "put":
@@ -146,7 +147,7 @@ def other_than(model: str) -> str:
     return "model-b" if model == "model-a" else "model-a"
 
 
-def move(collection: LocalCollection, model: str) -> None:
+def move(collection: Collection, model: str) -> None:
     """Move a collection to another model, in steps."""
     with collection.migrate(identity_of(model)) as migration:
         done = False
@@ -160,7 +161,7 @@ def create(root: Path) -> State:
     """A collection of some size in ``root``/things, and what it holds."""
     (root / "backups").mkdir()
     documents = [Document(f"base{i}", f"b{i}") for i in range(BASE_DOCUMENTS)]
-    with LocalCollection.create(root / "things", identity_of("model-a")) as collection:
+    with create_local(root / "things", identity_of("model-a")) as collection:
         collection.put([embed(document, "model-a") for document in documents])
     return State("model-a", {document.id: document for document in documents})
 
@@ -205,7 +206,7 @@ def kill_while_changing(
     root: Path,
     dice: random.Random,
     favoured: str,
-    open_collection: Open = LocalCollection,
+    open_collection: Open = open_local,
 ) -> Journal:
     """Let a process change the collection, kill it at a random moment, read its journal.
 
@@ -243,7 +244,7 @@ def kill_while_changing(
 class Trial:
     """A collection through many kills: each time it must be what was acknowledged."""
 
-    def __init__(self, root: Path, seed: int, open_collection: Open = LocalCollection) -> None:
+    def __init__(self, root: Path, seed: int, open_collection: Open = open_local) -> None:
         self.root = root
         self.landed: Counter[str] = Counter()
         self.acknowledged = 0
@@ -296,7 +297,7 @@ def matching(folder: Path, possible: Iterable[State], dice: random.Random) -> St
     """The state that the collection in a folder is in, sound in all that can be checked."""
     report = verify(folder, None, lambda _: None)
     assert report.sound, report.findings
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         held = State(collection.identity.name, dict(all_documents(collection)))
         found = next((state for state in possible if state == held), None)
         assert found is not None, "it holds neither what was acknowledged nor one change more"
@@ -312,7 +313,7 @@ def matching(folder: Path, possible: Iterable[State], dice: random.Random) -> St
     return found
 
 
-def find_itself(collection: LocalCollection, state: State, dice: random.Random) -> None:
+def find_itself(collection: Collection, state: State, dice: random.Random) -> None:
     """A stored vector finds its document, by exact search and by the index."""
     document = dice.choice(sorted(state.documents.values(), key=lambda one: one.id))
     vector: Vectors = embed(document, state.model).vectors[0]
@@ -323,7 +324,7 @@ def find_itself(collection: LocalCollection, state: State, dice: random.Random) 
         assert len(answer.hits) == min(60, len(state.documents))
 
 
-def find_by_words(collection: LocalCollection, state: State, dice: random.Random) -> None:
+def find_by_words(collection: Collection, state: State, dice: random.Random) -> None:
     """A document is found by the words of its text, and nothing that is gone is."""
     document = dice.choice(sorted(state.documents.values(), key=lambda one: one.id))
     query = Query(text=document.text, mode=Mode.LEXICAL, k=len(state.documents) + 1)
@@ -332,7 +333,7 @@ def find_by_words(collection: LocalCollection, state: State, dice: random.Random
     assert all(one == state.documents[one.id] for one in found)
 
 
-def all_documents(collection: LocalCollection) -> Iterable[tuple[str, Document]]:
+def all_documents(collection: Collection) -> Iterable[tuple[str, Document]]:
     """Every document by its id."""
     cursor = None
     while True:

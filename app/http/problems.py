@@ -41,6 +41,10 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     errors.MissingExtra: HTTPStatus.NOT_IMPLEMENTED,
     errors.Damaged: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.StorageFailed: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.Unsupported: HTTPStatus.NOT_IMPLEMENTED,
+    errors.EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Refused: HTTPStatus.BAD_GATEWAY,
+    errors.TimedOut: HTTPStatus.GATEWAY_TIMEOUT,
     errors.BearingError: HTTPStatus.INTERNAL_SERVER_ERROR,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
 }

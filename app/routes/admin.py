@@ -16,8 +16,7 @@ from app.routing.limits import check_similarity
 from app.routing.requests import BoundedRoute, ServiceNeeded, while_connected
 from app.schemas.similarity import Point, Reference, SimilarityBody, SimilarityView
 from app.serving.service import Service
-from indexer.collection import StoredVectors
-from indexer.documents import Vectors, normalise
+from indexer.documents import StoredVectors, Vectors, normalise
 from indexer.errors import InvalidVector, NotFound
 from indexer.similarity import Measure, cosine, pairwise, softmax
 

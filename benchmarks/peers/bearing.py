@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from benchmarks.peers import Place, Rows, Vectors
 from indexer.cli.runtime import tune_interpreter
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.embedding.embedder import CANARIES, Identity
 from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice
 from indexer.queries import Query
-from indexer.storage.collection import LocalCollection
+from indexer.storage.engine import LocalEngine
 
 _BATCH: Final = 8_192
 
@@ -40,12 +41,12 @@ class Bearing:
     def __init__(self, place: Place) -> None:
         self.folder = place.folder / "collection"
         self._target = place.target
-        self._collection: LocalCollection | None = None
+        self._collection: Collection | None = None
         faiss.omp_set_num_threads(place.threads)
         tune_interpreter()  # as Bearing's own programs do
 
     @property
-    def collection(self) -> LocalCollection:
+    def collection(self) -> Collection:
         """The open collection."""
         assert self._collection is not None
         return self._collection
@@ -57,7 +58,7 @@ class Bearing:
     def build(self, base: Vectors, places: NDArray[np.int64]) -> float:
         """Put all documents, then seal the index: it chooses and tunes within these seconds."""
         identity = _identity(base.shape[1])
-        with LocalCollection.create(self.folder, identity) as new, new.writing():
+        with Collection(LocalEngine.create(self.folder, identity)) as new, new.writing():
             _fill(new, base, places)  # and seal no index on the way, while the right is held
             start = time.perf_counter()
             new.rebuild(IndexChoice(target_recall=self._target))
@@ -65,7 +66,7 @@ class Bearing:
 
     def open(self) -> None:
         """Open the folder."""
-        self._collection = LocalCollection(self.folder)
+        self._collection = Collection(LocalEngine(self.folder))
 
     def use(self, effort: int) -> None:
         """Nothing to do."""
@@ -90,7 +91,7 @@ def _identity(dimension: int) -> Identity:
     return Identity("drawn", "0" * 64, "0" * 64, dimension, 256, "mean", {}, canaries)
 
 
-def _fill(collection: LocalCollection, base: Vectors, places: NDArray[np.int64]) -> None:
+def _fill(collection: Collection, base: Vectors, places: NDArray[np.int64]) -> None:
     for first in range(0, len(base), _BATCH):
         part = np.asarray(base[first : first + _BATCH])
         collection.put(

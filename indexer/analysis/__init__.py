@@ -1,1 +1,1 @@
-"""What vectors are like, told and drawn: diagnostics and the map. It keeps nothing."""
+"""What vectors are like, told and drawn: figures, diagnostics and the map. It keeps nothing."""

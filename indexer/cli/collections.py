@@ -53,7 +53,7 @@ def list_collections(
     elif descriptions:
         output.say(output.description_table(descriptions))
     else:
-        output.note(f"there are no collections in {library.config.data}")
+        output.note(f"there are no collections in {library.place}")
 
 
 NewName = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)]

@@ -66,7 +66,7 @@ def index(
     fields = Fields(id=id_field, text=text_field, title=title_field, ocr=ocr or None)
     check_ocr(fields.ocr)
     with open_library(data, model) as library, _standard_input(paths) as stdin:
-        own = [library.config.data, *([rejects] if rejects else [])]
+        own = [path for path in (library.folder, rejects) if path]
         reads = read_paths(paths, fields, stdin=stdin, skip=own)
         total = total_bytes(paths, skip=own)
         done = index_reads(
@@ -136,8 +136,8 @@ def index_reads(
     An interrupt, by Ctrl-C or SIGTERM, commits what is embedded; it goes on as a
     KeyboardInterrupt that says how to go on.
     """
-    output.note(f"indexing into {name!r} in {library.config.data}")
-    rejects = rejects or library.config.data / f"{name}.rejects.jsonl"
+    output.note(f"indexing into {name!r} in {library.place}")
+    rejects = rejects or (library.folder or Path()) / f"{name}.rejects.jsonl"
     collection = library.obtain(name, model, language)
     progress = Progress()
     try:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from enum import IntEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from indexer.cli import output
 from indexer.config import Config
+from indexer.engines import is_lasting
 from indexer.index_choice import Language
 from indexer.library import Library
 from indexer.queries import Mode
@@ -25,11 +26,11 @@ class ExitCode(IntEnum):
 
 
 Data = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--data",
         envvar="BEARING_DATA",
-        help="Directory of the collections.",
+        help="Directory of the collections, or a URL (memory:).",
         show_default="./data",
         metavar="DIR",
     ),
@@ -77,8 +78,11 @@ Exact = Annotated[bool, typer.Option("--exact", help="Compare every vector.")]
 
 
 def open_library(
-    data: Path | None, model: str | None = None, reranker: str | None = None
+    data: str | None, model: str | None = None, reranker: str | None = None
 ) -> Library:
     """The data directory, with what else the environment says."""
     given = {"data": data, "model": model, "reranker": reranker}
-    return Library(Config.from_environment(os.environ, **given))
+    config = Config.from_environment(os.environ, **given)
+    if not is_lasting(str(config.data)):
+        output.note(f"{config.data} is forgotten when this command ends")
+    return Library(config)

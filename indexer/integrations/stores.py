@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self, TypeAlias
 import numpy as np
 
 from indexer.collection import Collection
-from indexer.config import Config
+from indexer.config import Config, place_of
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors, normalise
 from indexer.embedding.embedder import (
     CANARIES,
@@ -142,7 +142,7 @@ class CollectionStore:
         Its vectors come from ``embedder``, or from Bearing's model of this name (None: the
         default). Raises ModelMismatch if another model filled it.
         """
-        library = Library(Config(data=Path(data).expanduser()))
+        library = Library(Config(data=place_of("data", str(data))))
         try:
             if embedder is not None:
                 return cls(library.adopt(name, embedder.identity), embedder, library)

@@ -72,7 +72,7 @@ def with_relevance(
     calibration = calibrations.get(ranking_of(query)) if calibrations else None
     if calibration is None or query.examples or not hits:
         return list(hits)
-    first = 1 + (len(query.exclusions.numbers) if query.exclusions else 0)
+    first = 1 + (len(query.exclusions.keys) if query.exclusions else 0)
     scores = np.array([hit.score for hit in hits], dtype=np.float64)
     relevance = calibration.curve(scores, np.arange(first, first + len(hits)))
     return [

@@ -19,8 +19,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from indexer.collection import StoredVectors
-from indexer.documents import Vector, normalise
+from indexer.documents import StoredVectors, Vector, normalise
 from indexer.queries import Explanation, Hit, Passage, Query, ScoredPassage, WordAttribution
 from indexer.retrieval.sans_io import Need, Staged, Work
 

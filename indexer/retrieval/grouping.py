@@ -68,7 +68,7 @@ def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
     """
     assert query.group_by is not None
     groups, asked, first = Groups(query.group_by), replace(query, k=depth), None
-    numbers = query.exclusions.numbers if query.exclusions else ()
+    keys = query.exclusions.keys if query.exclusions else ()
     while True:
         (answer,) = yield from rank([asked])
         first = first or answer
@@ -76,9 +76,9 @@ def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
         groups.add(filter(query.admits, answer.hits), complete=complete)
         if complete or len(groups.all) >= query.k:
             break
-        numbers += tuple(hit.number for hit in answer.hits)
+        keys += tuple(hit.key for hit in answer.hits)
         condition = without_groups(query.filter, groups.by, tuple(groups.named))
-        asked = replace(asked, filter=condition, exclusions=PageExclusions(answer.last, numbers))
+        asked = replace(asked, filter=condition, exclusions=PageExclusions(answer.token, keys))
     best = groups.all[: query.k]
     yield from _fill(query, rank, groups, [group for group in best if _may_lack(group, query)])
     if query.rerank is not None and not query.diversity:  # a later look may have found a better one

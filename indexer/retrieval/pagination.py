@@ -1,10 +1,10 @@
 """Paging through the hits of a search: what a cursor holds, and the search that it stands for.
 
-A cursor is opaque to its reader. It holds the largest number of a document at the first page, the
-numbers of the documents that were given since, and a digest of the search. The next page is the
+A cursor is opaque to its reader. It holds the engine's token for the state of the first page, the
+keys of the documents that were given since, and a digest of the search. The next page is the
 same search without these documents, and without those that came later: so no document comes twice,
 none is skipped that was there at the first page, and none comes that was not, whatever is added,
-changed or deleted meanwhile. A document that is replaced keeps its number; one that is deleted and
+changed or deleted meanwhile. A document that is replaced keeps its key; one that is deleted and
 added again gets a new one, which counts as later. Ranks are those of the moment of each page.
 """
 
@@ -34,9 +34,11 @@ LARGEST_GROUPS: Final = 4_000_000
 FREE: Final = frozenset({"cursor", "seen", "k", "model", "temperature", "explain"})
 """Fields of a query that may differ from page to page."""
 
-_HEAD: Final = struct.Struct("<B16sII")
-_PACKED: Final = 1
-_PLAIN: Final = 2
+LONGEST_TOKEN: Final = 64
+
+_HEAD: Final = struct.Struct("<B16sBI")
+_PACKED: Final = 3
+_PLAIN: Final = 4
 """The versions of what a cursor holds: packed by zlib, or as it is with a CRC-32 behind it."""
 
 _PLAIN_BYTES: Final = 512
@@ -58,11 +60,12 @@ class Cursor:
 
     def encode(self) -> str:
         """The cursor as URL-safe text, of some three characters a document."""
-        numbers = sorted(self.exclusions.numbers)
-        steps = np.array(list(map(sub, numbers, [0, *numbers])), dtype="<u4")
-        rest = steps.tobytes() + (json.dumps(self.groups).encode() if self.groups else b"[]")
+        keys, token = sorted(self.exclusions.keys), self.exclusions.token.encode("ascii")
+        steps = np.array(list(map(sub, keys, [0, *keys])), dtype="<u4")
+        groups = json.dumps(self.groups).encode() if self.groups else b"[]"
+        rest = token + steps.tobytes() + groups
         version = _PLAIN if len(rest) <= _PLAIN_BYTES else _PACKED
-        content = _HEAD.pack(version, self.search, self.exclusions.last, len(numbers)) + rest
+        content = _HEAD.pack(version, self.search, len(token), len(keys)) + rest
         is_plain = version == _PLAIN
         packed = content + _checksum(content) if is_plain else zlib.compress(content, 9)
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
@@ -70,26 +73,28 @@ class Cursor:
     @classmethod
     def decode(cls, encoded: str) -> Cursor:
         """The cursor that :meth:`encode` wrote; raises InvalidQuery."""
-        packed, (search, last, count) = _open(encoded)
-        size = _HEAD.size + 4 * count
+        packed, (search, length, count) = _open(encoded)
+        first = _HEAD.size + length
+        size = first + 4 * count
         try:
             content = _unpacked(packed, size + LARGEST_GROUPS)
-            steps = np.frombuffer(content, "<u4", count, offset=_HEAD.size)
+            token = content[_HEAD.size : first].decode("ascii")
+            steps = np.frombuffer(content, "<u4", count, offset=first)
             groups = json.loads(content[size:])
         except (zlib.error, ValueError, RecursionError) as error:
             raise InvalidQuery(_UNREADABLE) from error
-        numbers = np.cumsum(steps, dtype=np.int64)
+        keys = np.cumsum(steps, dtype=np.int64)
         if (
-            (numbers > last).any()
+            (keys >= 2**32).any()
             or not isinstance(groups, list)
             or len(groups) > count
             or not all(map(_is_scalar, groups))
         ):
             raise InvalidQuery(_UNREADABLE)
-        return cls(search, PageExclusions(last, tuple(numbers.tolist())), tuple(groups))
+        return cls(search, PageExclusions(token, tuple(keys.tolist())), tuple(groups))
 
 
-_BEGINNING: Final = Cursor(b"", PageExclusions(0))
+_BEGINNING: Final = Cursor(b"", PageExclusions(""))
 
 
 def _is_scalar(value: object) -> bool:
@@ -97,17 +102,18 @@ def _is_scalar(value: object) -> bool:
 
 
 def _open(encoded: str) -> tuple[bytes, tuple[bytes, int, int]]:
-    """A cursor's bytes, still packed, and its head: search, last, count."""
+    """A cursor's bytes, still packed, and its head: search, length of the token, count."""
     try:
         packed = base64.urlsafe_b64decode(encoded.encode("ascii") + b"==")
         is_plain = _is_plain(packed)
         head = packed if is_plain else zlib.decompressobj().decompress(packed, _HEAD.size)
-        version, search, last, count = _HEAD.unpack_from(head)
+        version, search, length, count = _HEAD.unpack_from(head)
     except (binascii.Error, zlib.error, struct.error, ValueError) as error:
         raise InvalidQuery(_UNREADABLE) from error
-    if version != (_PLAIN if is_plain else _PACKED) or count > LARGEST_COUNT:
+    known = version == (_PLAIN if is_plain else _PACKED)
+    if not known or count > LARGEST_COUNT or length > LONGEST_TOKEN:
         raise InvalidQuery(_UNREADABLE)
-    return packed, (search, last, count)
+    return packed, (search, length, count)
 
 
 def _is_plain(packed: bytes) -> bool:
@@ -169,14 +175,14 @@ def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
     ``query`` is as it was asked.
     """
     before = Cursor.decode(query.cursor) if query.cursor else _BEGINNING
-    numbers = (*before.exclusions.numbers, *[hit.number for hit in answer.hits])
+    keys_given = (*before.exclusions.keys, *[hit.key for hit in answer.hits])
     named = [] if query.group_by is None else [h.group for h in answer.hits if h.group is not None]
     keys = {(kind_of(value), value) for value in named}
     alone = len(answer.hits) - len(named)
-    if len(keys) + alone < query.k or len(numbers) == answer.total:
+    if len(keys) + alone < query.k or len(keys_given) == answer.total:
         return answer
     groups = (*before.groups, *(value for _, value in keys))
-    cursor = Cursor(_digest(query, collection), PageExclusions(answer.last, numbers), groups)
+    cursor = Cursor(_digest(query, collection), PageExclusions(answer.token, keys_given), groups)
     return replace(answer, cursor=cursor.encode())
 
 

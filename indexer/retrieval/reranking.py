@@ -11,8 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from indexer.collection import StoredVectors
-from indexer.documents import Vector, normalise
+from indexer.documents import StoredVectors, Vector, normalise
 from indexer.queries import Hit, Mode, Query
 from indexer.ranking.mmr import diversify, rescaled
 from indexer.retrieval.sans_io import Need, Staged, Work

@@ -1,1 +1,1 @@
-"""One machine's collection: SQLite, memory-mapped vectors, FAISS."""
+"""The engine on one machine: SQLite, memory-mapped vectors, FAISS. Imported by engines alone."""

@@ -1,23 +1,64 @@
-"""Every implementation of Collection, empty."""
+"""Every engine, empty: its catalogue, a collection, and a way to make others."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from samples import make_identity
 
 from indexer.collection import Collection
-from indexer.storage.collection import LocalCollection
+from indexer.embedding.embedder import Identity
+from indexer.engine import Catalogue
+from indexer.engines import open_catalogue
+from indexer.index_choice import Language
 
 # Haystack reads it when it is imported, which is later, and tells of each pipeline otherwise.
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "false"
 
+MakeCollection = Callable[..., Collection]
 
-@pytest.fixture(params=["local"])
-def collection(tmp_path: Path) -> Iterator[Collection]:
-    """An empty collection of each implementation."""
-    with LocalCollection.create(tmp_path / "things", make_identity()) as collection:
-        yield collection
+
+@pytest.fixture(params=["local", "memory"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The name of each engine."""
+    return str(request.param)
+
+
+@pytest.fixture
+def url(engine: str, tmp_path: Path) -> str:
+    """Where an engine is to keep collections."""
+    return {"local": str(tmp_path / "data"), "memory": "memory:"}[engine]
+
+
+@pytest.fixture
+def catalogue(url: str) -> Iterator[Catalogue]:
+    """An empty catalogue of each engine."""
+    catalogue = open_catalogue(url)
+    yield catalogue
+    catalogue.close()
+
+
+@pytest.fixture
+def make(catalogue: Catalogue) -> Iterator[MakeCollection]:
+    """Makes collections, closed at the end: of a name, a model and a language."""
+    with ExitStack() as opened:
+
+        def make_one(
+            name: str = "things",
+            identity: Identity | None = None,
+            language: Language = Language.ENGLISH,
+        ) -> Collection:
+            catalogue.create(name, identity or make_identity(), language)
+            return opened.enter_context(Collection(catalogue.open(name)))
+
+        yield make_one
+
+
+@pytest.fixture
+def collection(make: MakeCollection) -> Collection:
+    """An empty collection of each engine."""
+    return make()

@@ -15,7 +15,6 @@ from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.filters import matches, parse_filter
 from indexer.queries import Fusion, Hit, Mode, Query
-from indexer.storage.thresholds import DEFAULT
 
 WORDS = [f"w{i}" for i in range(60)]  # stems of themselves
 ODD = [
@@ -87,8 +86,8 @@ def test_hits_are_the_best_by_bm25(collection: Collection, rebuilt: bool) -> Non
 
 
 def test_many_documents_at_once_are_the_best_by_bm25(collection: Collection) -> None:
-    """So many that another process makes the index."""
-    texts = make_texts(2 * DEFAULT.subprocess_documents)
+    """So many that an engine may leave the work to another process."""
+    texts = make_texts(20_000)
     before, after = (dict(list(texts.items())[part::2]) for part in (0, 1))
     fill(collection, before)
     collection.rebuild()

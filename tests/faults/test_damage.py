@@ -14,15 +14,14 @@ from pathlib import Path
 
 import pytest
 from killing import Operation, State, all_documents, create, embed, identity_of, matching
+from local import create_local, open_local
 from samples import random_units
 
-from indexer.collection import StoredVectors
-from indexer.documents import Document
+from indexer.documents import Document, StoredVectors
 from indexer.errors import BearingError, Damaged
 from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Query
-from indexer.storage.collection import LocalCollection
 from indexer.storage.maintenance.backup import back_up, restore
 from indexer.storage.maintenance.verification import verify
 
@@ -51,7 +50,7 @@ def make_varied(folder: Path) -> None:
         for i in range(300)
     ]
     embedded = [replace(embed(one, "model-a"), truncated=one.id > "d7") for one in documents]
-    with LocalCollection.create(folder, identity_of("model-a")) as collection:
+    with create_local(folder, identity_of("model-a")) as collection:
         collection.put(embedded)
         collection.delete([f"d{i}" for i in range(40, 60)])
 
@@ -64,7 +63,7 @@ def readable(stored: StoredVectors | None) -> object:
 def content(folder: Path) -> object:
     """All that can be read of a collection."""
     conditions = ({"n": 3}, {"tags": "a"}, {"x": {"$gt": 20.5}}, {"yes": True}, {"none": None})
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         documents = dict(all_documents(collection))
         vectors = [readable(one) for one in collection.vectors(list(documents))]
         passing = [
@@ -140,7 +139,7 @@ def test_a_cut_file_is_named(tmp_path: Path, file: str, share: float) -> None:
 def sealed_collection(root: Path) -> State:
     """A collection with an index."""
     state = create(root)
-    with LocalCollection(root / "things") as collection:
+    with open_local(root / "things") as collection:
         collection.rebuild(IndexChoice(IndexKind.SCAN))
     return state
 
@@ -166,10 +165,10 @@ def test_a_damaged_index_is_told_and_built_again(
     damage(path)
     found = checked(folder)
     assert found and all(one.startswith("sealed.json: ") for one in found)
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         assert collection.describe().index["kind"] == "exact"
         collection.put([embed(document := Document("new", "word"), "model-a")])
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         assert collection.describe().index["kind"] == "scan"
     state.documents["new"] = document
     matching(folder, [state], random.Random(0))
@@ -209,7 +208,7 @@ def test_an_index_over_other_vectors_is_found(tmp_path: Path) -> None:
     for root in roots:
         root.mkdir()
         sealed_collection(root)
-    with LocalCollection(roots[1] / "things") as collection:
+    with open_local(roots[1] / "things") as collection:
         documents = [Document(f"base{i}", f"other{i}") for i in range(1200)]
         collection.put([embed(document, "model-a") for document in documents])
         collection.compact()
@@ -230,15 +229,15 @@ def test_an_unreadable_choice_of_index_is_named(tmp_path: Path) -> None:
     sealed_collection(tmp_path)
     (tmp_path / "things" / "index.json").write_text("{")
     with pytest.raises(Damaged, match=r"index\.json .*bearing rebuild"):
-        LocalCollection(tmp_path / "things")
+        open_local(tmp_path / "things")
 
 
 _DIE_WITH_LOG = """
     import os, sys
     from pathlib import Path
     from killing import Operation
-    from indexer.storage.collection import LocalCollection
-    collection = LocalCollection(Path(sys.argv[1]) / "things")
+    from local import open_local
+    collection = open_local(Path(sys.argv[1]) / "things")
     for number in range(12):
         Operation("put", number).perform(collection, Path(sys.argv[1]))
     os._exit(0)

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 from killing import BASE_DOCUMENTS, Operation, State, create, embed, identity_of, matching
+from local import open_local
 
 from indexer.documents import Document
 from indexer.errors import BearingError, CollectionBusy, StorageFailed
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Query
-from indexer.storage.collection import LocalCollection
 from indexer.storage.maintenance.backup import back_up, restore
 from indexer.storage.maintenance.verification import verify
 
@@ -35,7 +35,7 @@ def quiet(_: object) -> None:
 def fill(root: Path, state: State, dice: random.Random) -> tuple[State, int]:
     """Write until nothing more fits; what was acknowledged, and how often a write failed."""
     failures = 0
-    with LocalCollection(root / "things") as collection:
+    with open_local(root / "things") as collection:
         for number in range(400):
             operation = Operation("put", number)
             big = Document(f"big{number}", f"word{number} " + "x" * dice.randrange(60_000))
@@ -56,7 +56,7 @@ def is_as_acknowledged(root: Path, state: State) -> None:
     """All that was acknowledged is there, and the next write succeeds."""
     dice = random.Random(0)
     state = matching(root / "things", [state], dice)
-    with LocalCollection(root / "things") as collection:
+    with open_local(root / "things") as collection:
         document = Document("after", "afterwards")
         collection.put([embed(document, state.model)])
     state.documents["after"] = document
@@ -111,7 +111,7 @@ def test_files_that_cannot_grow_lose_nothing(tmp_path: Path, size: int) -> None:
 def test_an_index_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> None:
     """Sealing that fails says so; searches go on as before."""
     state = create(tmp_path)
-    with LocalCollection(tmp_path / "things") as collection:
+    with open_local(tmp_path / "things") as collection:
         collection.rebuild(IndexChoice(IndexKind.SCAN))
         with file_size_limit(2_000), pytest.raises(StorageFailed, match=r"sealed-.*File too large"):
             collection.rebuild(IndexChoice(IndexKind.SCAN, 0.9))
@@ -154,7 +154,7 @@ def make_read_only(folder: Path) -> None:
 def refuses_to_write(folder: Path) -> None:
     """Whatever would change a read-only collection is refused with a clear error."""
     document = Document("new", "word")
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         for write in (
             lambda: collection.put([embed(document, "model-a")]),
             lambda: collection.delete(["base1"]),
@@ -171,7 +171,7 @@ def refuses_to_write(folder: Path) -> None:
 def test_a_read_only_folder_is_read(open_root: Path) -> None:
     """A collection on a read-only medium opens, answers, is verified and backed up."""
     state = create(open_root)
-    with LocalCollection(open_root / "things") as collection:
+    with open_local(open_root / "things") as collection:
         collection.rebuild(IndexChoice(IndexKind.SCAN))
     make_read_only(open_root / "things")
     (open_root / "backups").chmod(0o777)
@@ -191,18 +191,18 @@ def test_a_read_only_folder_that_was_not_closed_says_so(open_root: Path) -> None
     (open_root / "things" / "store.sqlite-wal").write_bytes(b"log")
     make_read_only(open_root / "things")
     with unprivileged(), pytest.raises(StorageFailed, match="open it once where it can be"):
-        LocalCollection(open_root / "things")
+        open_local(open_root / "things")
 
 
 def test_a_reader_without_rights_follows_a_writer(open_root: Path) -> None:
     """Where one process may write, another that may only read sees each commit."""
     create(open_root)
-    with LocalCollection(open_root / "things") as writer:
+    with open_local(open_root / "things") as writer:
         writer.put([embed(Document("one", "first"), "model-a")])
         for path in (open_root / "things").iterdir():
             path.chmod(0o755 if path.is_dir() else 0o644)
         with unprivileged():
-            reader = LocalCollection(open_root / "things")
+            reader = open_local(open_root / "things")
             assert reader.get(["one"]) != [None]
         writer.put([embed(Document("two", "second"), "model-a")])
         with unprivileged():
@@ -218,10 +218,10 @@ _WRITER = """
     from pathlib import Path
     from indexer.documents import Document
     from indexer.errors import CollectionBusy
-    from indexer.storage.collection import LocalCollection
+    from local import open_local
     from killing import embed
     name, busy = sys.argv[2], 0
-    with LocalCollection(Path(sys.argv[1]) / "things") as collection:
+    with open_local(Path(sys.argv[1]) / "things") as collection:
         for number in range(40):
             document = Document(f"{name}{number}", f"{name} {number}")
             while True:
@@ -291,7 +291,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, moment: int) -> None
         for path in folder.rglob("*"):
             os.utime(path, (moment, moment))
 
-    with LocalCollection(folder) as reader, LocalCollection(folder) as writer:
+    with open_local(folder) as reader, open_local(folder) as writer:
         set_back()
         document = Document("late", "word")
         writer.put([embed(document, "model-a")])

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from killing import KINDS, Trial
 
+from indexer.collection import Collection
 from indexer.documents import EmbeddedDocument, Vectors
 from indexer.errors import BearingError
-from indexer.storage.collection import LocalCollection
+from indexer.storage.engine import LocalEngine
 from indexer.storage.generation.migration import joined_vectors
 from indexer.storage.generation.row_writer import RowWriter
 from indexer.storage.vector_file import VectorFile
@@ -46,7 +48,12 @@ def test_hundreds_of_kills_lose_nothing_acknowledged(tmp_path: Path, seed: int) 
     assert trial.landed["between"] <= 20
 
 
-class CommitsBeforeItAppends(LocalCollection):
+def opened_by(kind: type[LocalEngine], folder: Path) -> Collection:
+    """A collection that this kind of engine keeps."""
+    return Collection(kind(folder))
+
+
+class CommitsBeforeItAppends(LocalEngine):
     """Says that rows exist before their vectors are in the file."""
 
     def put(self, documents: list[EmbeddedDocument]) -> None:
@@ -71,7 +78,7 @@ class AppendsWhereTheFileEnds(VectorFile):
             time.sleep(0.005)
 
 
-class KeepsTornTails(LocalCollection):
+class KeepsTornTails(LocalEngine):
     """Never cuts off what a killed writer left behind the committed rows."""
 
     def _file(self, generation: int, identity: object) -> VectorFile:
@@ -80,9 +87,9 @@ class KeepsTornTails(LocalCollection):
 
 
 @pytest.mark.parametrize("broken", [CommitsBeforeItAppends, KeepsTornTails])
-def test_a_broken_order_of_writing_is_caught(tmp_path: Path, broken: type[LocalCollection]) -> None:
+def test_a_broken_order_of_writing_is_caught(tmp_path: Path, broken: type[LocalEngine]) -> None:
     """The same trial fails for a collection that writes in another order: it can fail."""
-    trial = Trial(tmp_path, seed=2, open_collection=broken)
+    trial = Trial(tmp_path, seed=2, open_collection=partial(opened_by, broken))
     with pytest.raises((AssertionError, BearingError), match=r"vectors\.f32"):
         trial.kill(60)
     assert trial.landed["put"] >= 1

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from killing import embed, identity_of
+from local import create_local, engine_of, open_local
 
+from indexer.collection import Collection
 from indexer.documents import Document
 from indexer.queries import Mode, Query
-from indexer.storage.collection import LocalCollection
 from indexer.storage.lexical.segments import Batch, Terms
 from indexer.storage.maintenance.backup import back_up, restore
 from indexer.storage.maintenance.verification import verify
@@ -32,7 +33,7 @@ FLIPS = 40
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A collection with an index of words, some of which came after it."""
     folder = tmp_path_factory.mktemp("lexical") / "things"
-    with LocalCollection.create(folder, identity_of("model-a")) as collection:
+    with create_local(folder, identity_of("model-a")) as collection:
         documents = [Document(f"d{i}", f"word{i} common{i % 7}") for i in range(DOCUMENTS)]
         collection.put([embed(one, "model-a") for one in documents])
         collection.rebuild()
@@ -47,7 +48,7 @@ def folder(original: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "things"))
 
 
-def found(collection: LocalCollection, text: str) -> list[str]:
+def found(collection: Collection, text: str) -> list[str]:
     """The ids of all documents with one of these words."""
     query = Query(text=text, mode=Mode.LEXICAL, k=DOCUMENTS)
     return sorted(hit.document.id for hit in collection.search([query])[0].hits)
@@ -55,7 +56,7 @@ def found(collection: LocalCollection, text: str) -> list[str]:
 
 def assert_right(folder: Path) -> None:
     """Words are found, old ones are not."""
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         assert found(collection, "word7") == ["d7"]
         assert found(collection, "word1") == found(collection, "word2") == []
         assert found(collection, "another") == ["d1"]
@@ -117,7 +118,7 @@ def test_a_damaged_index_is_made_anew(folder: Path, caplog: pytest.LogCaptureFix
     """As soon as enough is late, or it is asked for; that it was damaged is said."""
     path = next(path for path in index_files(folder) if path.suffix == ".segment")
     path.write_bytes(b"x" * path.stat().st_size)
-    with caplog.at_level(logging.INFO), LocalCollection(folder) as collection:
+    with caplog.at_level(logging.INFO), open_local(folder) as collection:
         assert found(collection, "word7") == ["d7"]
         assert "made anew" in caplog.text
         collection.rebuild()
@@ -129,7 +130,7 @@ def test_a_damaged_index_is_made_anew(folder: Path, caplog: pytest.LogCaptureFix
 def test_another_collections_index_is_not_believed(folder: Path, tmp_path: Path) -> None:
     """Nor is one that is newer than a store that was put back."""
     other = tmp_path / "other"
-    with LocalCollection.create(other, identity_of("model-a")) as collection:
+    with create_local(other, identity_of("model-a")) as collection:
         foreign = [Document(f"x{i}", "word7") for i in range(40)]
         collection.put([embed(one, "model-a") for one in foreign])
         collection.rebuild()
@@ -141,7 +142,7 @@ def test_another_collections_index_is_not_believed(folder: Path, tmp_path: Path)
 
 def test_an_index_newer_than_its_store_is_not_believed(original: Path, folder: Path) -> None:
     """A store that was put back from a copy answers for itself."""
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         collection.put([embed(Document("later", "word7"), "model-a")])
         collection.delete(["d7"])
         collection.rebuild()
@@ -164,7 +165,7 @@ def test_an_index_of_another_version_is_made_anew(folder: Path) -> None:
     (place / "state.json").write_text(json.dumps({"state": told, "checksum": checksum}))
     assert problems(folder)
     assert_right(folder)
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         collection.rebuild()
     assert not (place / "0123456789ab").exists()
     assert problems(folder) == []
@@ -174,14 +175,14 @@ def test_an_index_of_another_version_is_made_anew(folder: Path) -> None:
 def test_an_index_from_before_a_compaction_is_not_believed(folder: Path, tmp_path: Path) -> None:
     """Put back from a copy, it holds documents of whose deletion the store knows nothing more."""
     shutil.copytree(folder / "lexical", tmp_path / "old")
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         collection.delete(["d7"])
         assert collection.compact()
         query = Query(text="common0 word8", mode=Mode.LEXICAL, k=DOCUMENTS)
         before = collection.search([query])[0].hits
     shutil.rmtree(folder / "lexical")
     shutil.copytree(tmp_path / "old", folder / "lexical")
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         assert found(collection, "word7") == []
         after = collection.search([query])[0].hits
     assert [(hit.document.id, hit.score) for hit in after] == [
@@ -196,10 +197,13 @@ def test_an_index_that_is_not_of_the_texts_is_found(
     folder: Path, text: str | None, problem: str
 ) -> None:
     """Though each of its files is as it was written: one document short, or of other words."""
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         collection.rebuild()
-        view, index_folder = collection._lexical_index.view(), collection._lexical_index._folder
-        with collection._store.reading() as snapshot:
+        view, index_folder = (
+            engine_of(collection)._lexical_index.view(),
+            engine_of(collection)._lexical_index._folder,
+        )
+        with engine_of(collection)._store.reading() as snapshot:
             number = next(number for number, id in snapshot.ids() if id == "d7")
             terms = Terms(snapshot.instance)
         batch = Batch()
@@ -214,15 +218,15 @@ def test_an_index_that_is_not_of_the_texts_is_found(
 def test_files_that_no_state_names_are_removed(folder: Path) -> None:
     """As those of a process that was killed; an index that is open is read all the same."""
     segments = folder / "lexical" / "segments"
-    with LocalCollection(folder) as other:
+    with open_local(folder) as other:
         assert found(other, "word7") == ["d7"]
         before = set(segments.iterdir())
         (segments / "left over.segment").write_bytes(b"x")
-        with LocalCollection(folder) as collection:
+        with open_local(folder) as collection:
             collection.rebuild()
         assert len(list(segments.iterdir())) == 1
         assert not before & set(segments.iterdir())
-        view = other._lexical_index._view
+        view = engine_of(other)._lexical_index._view
         assert view.documents == DOCUMENTS
         assert view.parts[0].segment.ordinals.sum() > 0
         assert found(other, "word7") == ["d7"]
@@ -242,26 +246,26 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(
     """The index is then kept in memory."""
     shutil.rmtree(folder / "lexical")
     (folder / "lexical").write_text("in the way")
-    with LocalCollection(folder) as collection:
-        collection._lexical_index.catch_up()
+    with open_local(folder) as collection:
+        engine_of(collection)._lexical_index.catch_up()
         assert "kept in memory" in caplog.text
-        assert collection._lexical_index.view().documents == DOCUMENTS - 1
+        assert engine_of(collection)._lexical_index.view().documents == DOCUMENTS - 1
         assert found(collection, "word7") == ["d7"]
         collection.put([embed(Document("d7", "gone"), "model-a")])
         assert found(collection, "word7") == []
-        collection._lexical_index.catch_up()
+        engine_of(collection)._lexical_index.catch_up()
         assert found(collection, "word7") == []
         assert found(collection, "gone") == ["d7"]
 
 
 def bring_up_until_killed(folder: Path) -> None:
     """Change documents and put them into the index, again and again."""
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         for turn in itertools.count():
             changed = [Document(f"d{i}", f"word{i} turn{turn}") for i in range(3, 60)]
             collection.put([embed(one, "model-a") for one in changed])
             collection.delete([f"d{i}" for i in range(60, 70)])
-            collection._lexical_index.catch_up()
+            engine_of(collection)._lexical_index.catch_up()
 
 
 def test_a_kill_leaves_an_index_that_is_right(folder: Path) -> None:
@@ -280,7 +284,7 @@ def test_a_kill_leaves_an_index_that_is_right(folder: Path) -> None:
         process.join()
         assert process.exitcode == -signal.SIGKILL
         assert problems(folder) == []
-        with LocalCollection(folder) as collection:
+        with open_local(folder) as collection:
             assert found(collection, "word65") == []
             turns = {id: collection.get([id])[0].text.split()[1] for id in ("d3", "d59")}
             assert len(set(turns.values())) == 1  # they were put together
@@ -291,8 +295,8 @@ def test_a_kill_leaves_an_index_that_is_right(folder: Path) -> None:
 
 def test_compacting_leaves_no_word_of_a_deleted_text(folder: Path) -> None:
     """In no file of the collection, nor is its hash in the index of words."""
-    with LocalCollection(folder) as collection:
-        with collection._store.reading() as snapshot:
+    with open_local(folder) as collection:
+        with engine_of(collection)._store.reading() as snapshot:
             term = Terms(snapshot.instance)["hushhush"].to_bytes(8, "little")
         collection.put([embed(Document("secret", "hushhush"), "model-a")])
         collection.rebuild()

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 from killing import Operation, create, matching
 
+from indexer.collection import Collection
 from indexer.embedding.embedder import Identity
 from indexer.errors import BearingError
-from indexer.storage.collection import LocalCollection
+from indexer.storage.engine import LocalEngine
 from indexer.storage.vector_file import VectorFile
 
 
@@ -45,7 +46,7 @@ class Forgetful(Volatile):
         """Nothing."""
 
 
-class OnVolatileDisk(LocalCollection):
+class OnVolatileDisk(LocalEngine):
     """A collection whose unsynced vectors are lost at once."""
 
     file = Volatile
@@ -64,10 +65,10 @@ class WithoutSync(OnVolatileDisk):
     file = Forgetful
 
 
-def put_and_lose_power(root: Path, kind: type[LocalCollection]) -> None:
+def put_and_lose_power(root: Path, kind: type[LocalEngine]) -> None:
     """Put some documents, acknowledged, then look at what is left."""
     state = create(root)
-    collection = kind(root / "things")
+    collection = Collection(kind(root / "things"))
     operation = Operation("put", 4)
     operation.perform(collection, root)
     collection.close()
@@ -89,9 +90,9 @@ _PROGRAM = """
     import sys
     from pathlib import Path
     from killing import Operation
-    from indexer.storage.collection import LocalCollection
+    from local import open_local
     root = Path(sys.argv[1])
-    with LocalCollection(root / "things") as collection:
+    with open_local(root / "things") as collection:
         for kind in sys.argv[2:]:
             print(f"begin {kind}", flush=True)
             Operation(kind, 5).perform(collection, root / "backups")

@@ -10,12 +10,12 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from local import create_local, open_local
 from samples import make_identity, random_units
 
 from indexer.documents import Change, Chunk, Document, EmbeddedDocument, Vectors
 from indexer.filters import matches, parse_filter
 from indexer.queries import Query
-from indexer.storage.collection import LocalCollection
 
 IDS = st.sampled_from([f"d{i}" for i in range(12)])
 POOL = random_units(200)
@@ -52,7 +52,7 @@ class CollectionMachine(RuleBasedStateMachine):
         """An empty collection and an empty dict."""
         self.root = Path(tempfile.mkdtemp())
         self.folder = self.root / "things"
-        self.collection = LocalCollection.create(self.folder, make_identity())
+        self.collection = create_local(self.folder, make_identity())
         self.model: dict[str, tuple[Document, Vectors]] = {}
         self.used = 0
 
@@ -103,7 +103,7 @@ class CollectionMachine(RuleBasedStateMachine):
     def reopen(self) -> None:
         """Closing and opening loses nothing."""
         self.collection.close()
-        self.collection = LocalCollection(self.folder)
+        self.collection = open_local(self.folder)
 
     @rule(torn=st.integers(1, 500))
     def crash_in_mid_write(self, torn: int) -> None:
@@ -111,7 +111,7 @@ class CollectionMachine(RuleBasedStateMachine):
         self.collection.close()
         with (self.folder / "generations" / "1" / "vectors.f32").open("ab") as file:
             file.write(b"\xff" * torn)
-        self.collection = LocalCollection(self.folder)
+        self.collection = open_local(self.folder)
 
     @rule(condition=st.none() | CONDITIONS, k=st.integers(1, 15), at=st.integers(0, 199))
     def search(self, condition: dict | None, k: int, at: int) -> None:

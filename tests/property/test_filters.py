@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import assume, event, example, given, settings
 from hypothesis import strategies as st
+from local import create_local
 from samples import make_identity, random_units
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import InvalidFilter
 from indexer.filters import MAX_INTEGER, Metadata, matches, parse_filter
-from indexer.storage.collection import LocalCollection
 
 FIELDS = ["a", "b", "c.d", "ü", " "]
 
@@ -171,7 +171,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collectio
     """A collection of those documents, and they themselves."""
     folder = tmp_path_factory.mktemp("filters") / "things"
     given_, vectors = documents(), random_units(1)
-    with LocalCollection.create(folder, make_identity()) as collection:
+    with create_local(folder, make_identity()) as collection:
         collection.put([EmbeddedDocument(d, (Chunk(0, 0, 0),), vectors) for d in given_])
         yield collection, given_
 

@@ -11,14 +11,15 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from local import create_local
 from samples import DIMENSION, make_identity, random_units
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.embedding.hashing_engine import open_hashing
 from indexer.filters import kind_of
 from indexer.queries import Answer, Hit, Query
 from indexer.retrieval.search import search
-from indexer.storage.collection import LocalCollection
 
 VALUES = st.sampled_from(["a", "b", "c", 1, True, 1.5, None, ""])
 FIELDS = st.one_of(VALUES, st.lists(VALUES, max_size=3), st.just("absent"))
@@ -27,7 +28,7 @@ QUERY = random_units(1, seed=32)[0]
 
 
 @contextmanager
-def filled(fields: list[Any]) -> Iterator[LocalCollection]:
+def filled(fields: list[Any]) -> Iterator[Collection]:
     """A collection of a document for each of these metadata values."""
     documents = [
         EmbeddedDocument(
@@ -39,13 +40,13 @@ def filled(fields: list[Any]) -> Iterator[LocalCollection]:
     ]
     with (
         tempfile.TemporaryDirectory() as folder,
-        LocalCollection.create(Path(folder) / "things", make_identity()) as collection,
+        create_local(Path(folder) / "things", make_identity()) as collection,
     ):
         collection.put(documents)
         yield collection
 
 
-def ask(collection: LocalCollection, **asked: Any) -> Answer:
+def ask(collection: Collection, **asked: Any) -> Answer:
     """The answer to a grouped query."""
     with open_hashing(DIMENSION) as embedder:
         return search(collection, embedder, [Query(vector=QUERY, group_by="f", **asked)])[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from local import create_local
 
 from indexer.documents import Change, Document
 from indexer.embedding.hashing_engine import open_hashing
@@ -13,7 +14,6 @@ from indexer.ingestion.changes import PlannedChange, Writes, store
 from indexer.ingestion.pipeline import ingest
 from indexer.ingestion.preparation import embed_documents
 from indexer.readers.reading import Read
-from indexer.storage.collection import LocalCollection
 
 documents = st.builds(
     Document,
@@ -31,8 +31,8 @@ def test_documents_are_stored_and_counted_as_if_they_came_one_at_a_time(runs):
     with (
         tempfile.TemporaryDirectory() as folder,
         open_hashing(8) as embedder,
-        LocalCollection.create(Path(folder) / "one", embedder.identity) as ingested,
-        LocalCollection.create(Path(folder) / "two", embedder.identity) as stored,
+        create_local(Path(folder) / "one", embedder.identity) as ingested,
+        create_local(Path(folder) / "two", embedder.identity) as stored,
     ):
         for run in runs:
             counts: Counter[str] = Counter()

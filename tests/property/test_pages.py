@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from local import create_local
 from samples import DIMENSION, make_identity, random_units
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.embedding.hashing_engine import open_hashing
 from indexer.filters import parse_filter
 from indexer.queries import Answer, Query, Strategy
 from indexer.retrieval.search import search
-from indexer.storage.collection import LocalCollection
 
 DOCUMENTS = 30
 
@@ -35,11 +36,11 @@ def document(number: int, seed: int) -> EmbeddedDocument:
 
 
 @contextmanager
-def filled() -> Iterator[LocalCollection]:
+def filled() -> Iterator[Collection]:
     """A collection of DOCUMENTS documents, and one that is gone."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        LocalCollection.create(Path(folder) / "things", make_identity()) as collection,
+        create_local(Path(folder) / "things", make_identity()) as collection,
     ):
         collection.put([document(number, seed=0) for number in range(DOCUMENTS + 1)])
         collection.delete([f"d{DOCUMENTS}"])

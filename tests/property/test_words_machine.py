@@ -10,11 +10,12 @@ from formula import agree, bm25
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from local import create_local, engine_of, open_local
 from samples import make_identity, random_units
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.queries import Mode, Query
-from indexer.storage.collection import LocalCollection
 from indexer.storage.maintenance.verification import verify
 from indexer.storage.thresholds import Thresholds
 
@@ -27,9 +28,9 @@ VECTOR = random_units(1)
 LOW = Thresholds(unindexed_documents=4, least_unindexed=2, most_unindexed=12)
 
 
-def opened(folder: Path) -> LocalCollection:
+def opened(folder: Path) -> Collection:
     """A collection that puts few documents into its index, and waits for it soon."""
-    return LocalCollection(folder, thresholds=LOW)
+    return open_local(folder, thresholds=LOW)
 
 
 class WordsMachine(RuleBasedStateMachine):
@@ -40,7 +41,7 @@ class WordsMachine(RuleBasedStateMachine):
         """An empty collection, open twice as by two processes, and an empty dict."""
         self.root = Path(tempfile.mkdtemp())
         self.folder = self.root / "things"
-        LocalCollection.create(self.folder, make_identity()).close()
+        create_local(self.folder, make_identity()).close()
         self.collection, self.other = opened(self.folder), opened(self.folder)
         self.model: dict[str, str] = {}
 
@@ -74,7 +75,7 @@ class WordsMachine(RuleBasedStateMachine):
     @rule()
     def catch_up(self) -> None:
         """Put what is late into the index."""
-        self.collection._lexical_index.catch_up()
+        engine_of(self.collection)._lexical_index.catch_up()
 
     @rule()
     def rebuild(self) -> None:
@@ -125,7 +126,7 @@ class WordsMachine(RuleBasedStateMachine):
     @rule()
     def verify(self) -> None:
         """Nothing is wrong but what was taken away."""
-        if self.collection._lexical_index.unindexed(1) == 0:
+        if engine_of(self.collection)._lexical_index.unindexed(1) == 0:
             self.collection.rebuild()
             assert verify(self.folder, None, lambda _: None).sound
 

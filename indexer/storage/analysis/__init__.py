@@ -1,4 +1,1 @@
-"""What is kept of a collection's analysis: score background, calibrations, map.
-
-The mathematics are in ranking and analysis.
-"""
+"""The map that a collection keeps, drawn beside the searches. The mathematics are in analysis."""

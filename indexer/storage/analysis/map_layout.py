@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from indexer.analysis.cluster_labels import marking_words
 from indexer.analysis.tsne import NEIGHBOURS, Places, fit_square, place, principal_places, project
 from indexer.documents import Document, Vectors
+from indexer.lexical.analyzer import Analyzer
 from indexer.reports import Cluster, NeighboursKept, Step, Tell
 from indexer.storage.ann.faiss_index import cluster_directions, exact_search, threads_to_use
 from indexer.storage.ann.recall import estimate_recall, share_found
 from indexer.storage.generation.row_table import RowTable, load_rows
 from indexer.storage.generation.row_writer import NOBODY
-from indexer.storage.lexical.analyzer import Analyzer
 from indexer.storage.sqlite.store import Store
 
 GROWN: Final = 0.25

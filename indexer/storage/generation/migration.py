@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
-import numpy as np
-
-from indexer.documents import Document, EmbeddedDocument, Vectors, check_unit
+from indexer.admission import joined_vectors
+from indexer.documents import Document, EmbeddedDocument
 from indexer.embedding.embedder import Identity
-from indexer.errors import CollectionBusy, InvalidVector, ModelChanged, StorageFailed
+from indexer.errors import CollectionBusy, StorageFailed
 from indexer.storage.generation.row_table import VECTORS, RowTable, generation_folder
 from indexer.storage.generation.row_writer import NOBODY
 from indexer.storage.runtime.durable_files import sync_folder
@@ -175,27 +174,6 @@ class Migration:
             checksum = extend_checksum(0, vectors[part])
             block = Block(start // BLOCK_ROWS, checksum, owners[part])
             transaction.write_block(self._generation.number, block)
-
-
-def joined_vectors(documents: Sequence[EmbeddedDocument], identity: Identity) -> Vectors:
-    """All vectors of these documents, (n, d) float32, fit to be stored with a model's.
-
-    Raises ModelChanged or InvalidVector, naming the document.
-    """
-    for one in documents:
-        if one.model is not None and not identity.made(one.model):
-            raise ModelChanged(
-                f"the vectors of {one.document.id!r} are of another model than "
-                f"{identity.name!r}, the collection's: embed it again"
-            )
-        if one.vectors.ndim != 2 or one.vectors.shape[1] != identity.dimension:
-            raise InvalidVector(
-                f"the vectors of {one.document.id!r} have shape {one.vectors.shape}; "
-                f"those of {identity.name!r} have {identity.dimension} components"
-            )
-    vectors: Vectors = np.concatenate([one.vectors for one in documents]).astype(np.float32)
-    check_unit(vectors, [one.document.id for one in documents for _ in one.chunks])
-    return vectors
 
 
 def _take_turn(folder: Path) -> BinaryIO:

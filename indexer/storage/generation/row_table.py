@@ -172,16 +172,6 @@ class RowTable:
         near[self.owners[close if allowed is None else close & allowed]] = True
         return int(np.count_nonzero(near))
 
-    def by_document(self, scores: Cosines, nearest: RowIds) -> list[tuple[float, int]]:
-        """Each document's first row of (m,) sorted ones, with its score; -1 ends the rows."""
-        rows = nearest[nearest >= 0]
-        first: dict[int, tuple[float, int]] = {}
-        for owner, score, row in zip(
-            self.owners[rows].tolist(), scores.tolist(), rows.tolist(), strict=False
-        ):
-            first.setdefault(owner, (score, row))
-        return list(first.values())
-
 
 TIES: Final = 1_024
 """So many rows that an index proposes are looked at, at least, for those that tie."""

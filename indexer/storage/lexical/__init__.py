@@ -1,1 +1,1 @@
-"""A collection's words: how texts become words, an index of them, and their scores by BM25."""
+"""The index of words, derived from the store. What a word is, and counts for, is in lexical."""

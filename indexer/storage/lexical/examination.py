@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from indexer.errors import Damaged
-from indexer.storage.lexical.analyzer import Analyzer
+from indexer.lexical.analyzer import Analyzer
+from indexer.lexical.bm25 import shares
 from indexer.storage.lexical.folder import IndexFolder
 from indexer.storage.lexical.index_sync import FOLDER
 from indexer.storage.lexical.inverted_index import InvertedIndex, Part
@@ -73,7 +74,8 @@ def _wrong_scores(index: InvertedIndex, snapshot: Snapshot, unindexed: set[int])
     )
     for number, document in snapshot.documents(drawn).items():
         bag = dict.fromkeys(words.analyzer.words(document.content)[:SAMPLE_WORDS], 1.0)
-        due = sum(words.shares(bag, document.content).values())
+        found = words.analyzer.words(document.content)
+        due = sum(shares(found, words.worth(bag), index.mean_length).values())
         if (
             number not in unindexed
             and not np.isclose(words.score(bag, [number]), due, _ROUNDING, 0)[0]

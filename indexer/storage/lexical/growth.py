@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from indexer.storage.lexical.analyzer import Analyzer
+from indexer.lexical.analyzer import Analyzer
 from indexer.storage.lexical.inverted_index import Part
 from indexer.storage.lexical.segments import Batch, Segment, Terms, merge
 from indexer.storage.sqlite.snapshot import Snapshot

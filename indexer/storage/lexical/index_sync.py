@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from indexer.errors import BearingError, Damaged, StorageFailed
-from indexer.storage.lexical.analyzer import Analyzer
+from indexer.lexical.analyzer import Analyzer
 from indexer.storage.lexical.folder import IndexFolder, bytes_under
 from indexer.storage.lexical.growth import Growth
 from indexer.storage.lexical.inverted_index import InvertedIndex, Part

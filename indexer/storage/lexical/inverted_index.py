@@ -15,7 +15,7 @@ from typing import Final, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.storage.lexical.bm25 import Bm25Scores, saturated
+from indexer.lexical.bm25 import Bm25Scores, saturated
 from indexer.storage.lexical.segments import Mask, Numbers, Ordinals, Segment, Terms
 
 Worth: TypeAlias = Mapping[str, float]

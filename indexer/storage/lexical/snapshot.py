@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.storage.lexical.analyzer import MOST_WORDS, Analyzer, Bag
-from indexer.storage.lexical.bm25 import Bm25Scores, idf, saturated
+from indexer.lexical.analyzer import MOST_WORDS, Analyzer, Bag
+from indexer.lexical.bm25 import Bm25Scores, idf
 from indexer.storage.lexical.inverted_index import InvertedIndex
 from indexer.storage.lexical.segments import Numbers
 
@@ -34,16 +33,6 @@ class LexicalSnapshot:
         """How much each of these words is worth where it is found; more than 0."""
         count = self.index.documents
         return {word: weight * idf(count, self.index.holding(word)) for word, weight in bag.items()}
-
-    def shares(self, bag: Bag, content: str) -> dict[str, float]:
-        """The words of the bag that a document's content holds, and what each adds to its score."""
-        found = self.analyzer.words(content)
-        frequencies, worth, mean = Counter(found), self.worth(bag), self.index.mean_length
-        return {
-            word: worth[word] * saturated(float(frequencies[word]), float(len(found)), mean)
-            for word in sorted(bag)
-            if word in frequencies
-        }
 
     def best(
         self, bag: Bag, count: int, allowed: NDArray[np.bool_] | None = None

@@ -32,10 +32,10 @@ from indexer.errors import (
     StorageFailed,
 )
 from indexer.reports import Backup, Step, Tell
-from indexer.storage.analysis.calibration_file import FILE as CALIBRATIONS
 from indexer.storage.ann import index_file
 from indexer.storage.ann.chosen_kind import FILE as CHOICE
 from indexer.storage.generation.row_table import VECTORS, generation_folder
+from indexer.storage.kept_files import CALIBRATIONS
 from indexer.storage.maintenance.case import STORE
 from indexer.storage.runtime.durable_files import sync_folder
 from indexer.storage.sqlite.snapshot import Snapshot

@@ -1,1 +1,1 @@
-"""Queries on one state of a collection. It writes nothing."""
+"""One state of a collection, as an engine is asked: see indexer.engine. It writes nothing."""

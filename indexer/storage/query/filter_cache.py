@@ -14,8 +14,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.engine import Counts
 from indexer.filters import Filter
-from indexer.queries import PageExclusions
 from indexer.storage.generation.row_table import RowTable
 from indexer.storage.generation.row_writer import NOBODY
 from indexer.storage.sqlite.snapshot import Snapshot
@@ -43,7 +43,7 @@ class FilterMask:
 class Selection:
     """``rows`` (rows,) bool that a search may return, None for all; not to be written to.
 
-    ``total`` is how many documents these are, and the pages before have given.
+    ``total`` is how many documents these are.
     """
 
     rows: NDArray[np.bool_] | None
@@ -55,8 +55,7 @@ class Totals:
     """How much a state of the store holds; ``newest`` is a bound on the numbers of documents."""
 
     sequence: int
-    documents: int
-    chunks: int
+    counts: Counts
     newest: int
 
 
@@ -68,15 +67,14 @@ class FilterCache:
         self._lock = threading.Lock()
         self._bytes = 0
         self._kept: OrderedDict[_Key, FilterMask] = OrderedDict()
-        self._totals = Totals(-1, 0, 0, 0)
+        self._totals = Totals(-1, Counts(0, 0, 0), 0)
 
     def totals(self, snapshot: Snapshot) -> Totals:
         """How much there is; each search asks, and each commit has a sequence of its own."""
         known = self._totals
         if known.sequence != snapshot.sequence:
-            counts = snapshot.counts()
             known = self._totals = Totals(
-                snapshot.sequence, counts.documents, counts.chunks, snapshot.last_number()
+                snapshot.sequence, snapshot.counts(), snapshot.last_number()
             )
         return known
 
@@ -86,19 +84,17 @@ class FilterCache:
         rows: RowTable,
         condition: Filter | None,
         without: Sequence[int] = (),
-        seen: PageExclusions | None = None,
+        last: int | None = None,
     ) -> Selection:
-        """The rows of documents that pass a filter, ``without`` some and those seen before."""
-        mask = None if condition is None else self._passing(snapshot, rows, condition)
+        """The rows of documents that pass a filter, ``without`` some and those after the last."""
+        passing = None if condition is None else self._passing(snapshot, rows, condition)
         totals = self.totals(snapshot)
-        newest = totals.newest
-        last = newest if seen is None else min(seen.last, newest)
-        chosen = rows.live if mask is None else mask.rows
-        hidden = [*without, *(seen.numbers if seen else ())]
-        if hidden or last < newest:
+        last = totals.newest if last is None else min(last, totals.newest)
+        hidden = [number for number in without if 0 <= number <= last]  # others are hidden anyway
+        chosen = rows.live if passing is None else passing.rows
+        if hidden or last < totals.newest:
             chosen = _narrowed(rows, chosen, hidden, last)
-        left = _count(snapshot, mask, hidden, last, totals)
-        return Selection(chosen, left + (len(seen.numbers) if seen else 0))
+        return Selection(chosen, _count(snapshot, passing, hidden, last, totals))
 
     def _passing(self, snapshot: Snapshot, rows: RowTable, condition: Filter) -> FilterMask:
         key = (rows.sequence, rows.generation, repr(condition))
@@ -147,9 +143,9 @@ def _count(
 ) -> int:
     """How many documents up to the last pass, less those that are hidden."""
     if mask is None and not hidden and last >= totals.newest:
-        return totals.documents
-    out = np.unique(np.array([number for number in hidden if number <= last], dtype=np.int64))
+        return totals.counts.documents
+    out = np.unique(np.array(hidden, dtype=np.int64))
     if mask is not None:
         return int(np.count_nonzero(mask.documents[: last + 1]) - mask.documents[out].sum())
     later = snapshot.count_after(last) if last < totals.newest else 0
-    return totals.documents - later - snapshot.count_of(out.tolist())
+    return totals.counts.documents - later - snapshot.count_of(out.tolist())

@@ -21,6 +21,7 @@ PATIENCE_SECONDS: Final = 2.0
 MOST_PATIENCE_SECONDS: Final = 30.0
 """How long it waits for many short writes, which leave little room between them."""
 
+_LOCK: Final = "writer.lock"
 _POLL_SECONDS: Final = 0.005
 _NOTE_BYTES: Final = 4_096
 
@@ -87,6 +88,11 @@ class WriterLock:
         os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)  # closing gives the lock back
         self._descriptor = -1
+
+
+def writer_lock(folder: Path) -> WriterLock:
+    """The lock of who writes to the collection in a folder."""
+    return WriterLock(folder / _LOCK, folder.name)
 
 
 def _try_lock(descriptor: int) -> bool:

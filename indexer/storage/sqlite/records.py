@@ -27,15 +27,6 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How much there is."""
-
-    documents: int
-    chunks: int
-    truncated: int
-
-
-@dataclass(frozen=True, slots=True)
 class StoredDocument:
     """What is known of a stored document before it is replaced."""
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+STORE: Final = "store.sqlite"
+"""The file's name in the folder of a collection."""
+
 FORMAT: Final = 2
 
 SCHEMA: Final = """

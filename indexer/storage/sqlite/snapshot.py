@@ -12,15 +12,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from indexer.documents import Document
+from indexer.documents import Chunk, Document
 from indexer.embedding.embedder import Identity
+from indexer.engine import Counts
 from indexer.errors import Damaged
 from indexer.index_choice import Language
 from indexer.storage.sqlite.filtering import FacetQueries
 from indexer.storage.sqlite.identities import essence_of
 from indexer.storage.sqlite.records import (
     Block,
-    Counts,
     Generation,
     Owners,
     StoredChunk,
@@ -219,6 +219,29 @@ class Snapshot(FacetQueries):
         )
         return {id: StoredDocument(n, h, m, bool(t)) for id, n, h, m, t in rows}
 
+    def numbers(self, ids: Iterable[str]) -> dict[str, int]:
+        """The numbers of those of these documents that exist."""
+        rows = self._connection.execute(
+            "SELECT id, number FROM documents WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(ids)),),
+        )
+        return dict(rows.fetchall())
+
+    def ids_of(self, numbers: Iterable[int]) -> dict[int, str]:
+        """The ids of those of these documents that exist, by number."""
+        rows = self._connection.execute(
+            "SELECT number, id FROM documents WHERE number IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(numbers)),),
+        )
+        return dict(rows.fetchall())
+
+    def copies(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
+        """How many documents have the content of an earlier one, and pairs of such ids."""
+        groups = "SELECT min(id), max(id), count(*) AS n FROM documents GROUP BY hash HAVING n > 1"
+        (copies,) = self._connection.execute(f"SELECT total(n - 1) FROM ({groups})").fetchone()  # noqa: S608
+        shown = self._connection.execute(f"{groups} ORDER BY n DESC, 1 LIMIT ?", (limit,))
+        return int(copies), [(first, last) for first, last, _ in shown]
+
     def documents(self, numbers: Iterable[int]) -> dict[int, Document]:
         """The documents of these numbers that exist."""
         rows = self._connection.execute(
@@ -227,14 +250,6 @@ class Snapshot(FacetQueries):
             (json.dumps(list(numbers)),),
         )
         return {row[0]: _document(row) for row in rows}
-
-    def ids_of(self, numbers: Iterable[int]) -> dict[int, str]:
-        """The ids of those of these documents that exist."""
-        found = self._connection.execute(
-            "SELECT number, id FROM documents WHERE number IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(numbers)),),
-        )
-        return dict(found.fetchall())
 
     def ids(self) -> list[tuple[int, str]]:
         """Number and id of every document."""
@@ -249,9 +264,7 @@ class Snapshot(FacetQueries):
         )
         return [(row[0], _document(row)) for row in rows]
 
-    def passages(
-        self, generation: int, rows: Iterable[int]
-    ) -> dict[int, tuple[StoredChunk, Document]]:
+    def passages(self, generation: int, rows: Iterable[int]) -> dict[int, tuple[Chunk, Document]]:
         """The chunks of those of these rows that exist, each with its document."""
         found = self._connection.execute(
             'SELECT row, document, position, "start", "end", number, id, title, metadata, text'
@@ -259,7 +272,7 @@ class Snapshot(FacetQueries):
             " WHERE generation = ? AND row IN (SELECT value FROM json_each(?))",
             (generation, json.dumps(list(rows))),
         )
-        return {line[0]: (stored_chunk(*line[:5]), _document(line[5:])) for line in found}
+        return {line[0]: (stored_chunk(*line[:5]).chunk, _document(line[5:])) for line in found}
 
     def chunks_of(self, generation: int, numbers: Iterable[int]) -> list[StoredChunk]:
         """The chunks of these documents, by document and row."""
@@ -276,7 +289,8 @@ class Snapshot(FacetQueries):
         """Document and row of each chunk of these documents."""
         found = self._connection.execute(
             "SELECT document, row FROM chunks"
-            " WHERE document IN (SELECT value FROM json_each(?)) AND generation = ?",
+            " WHERE document IN (SELECT value FROM json_each(?)) AND generation = ?"
+            " ORDER BY document, row",
             (json.dumps(list(numbers)), generation),
         )
         return found.fetchall()

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local import create_local
 from samples import DIMENSION, make_identity, random_units
 
 from indexer.analysis.diagnostics import Diagnostic, Verdict, explain, report
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors, normalise
 from indexer.reports import Diagnosis
-from indexer.storage.collection import LocalCollection
 
 
 def quietly(_: object) -> None:
@@ -27,20 +28,20 @@ def embedded(id: str, text: str, vectors: Vectors, truncated: bool = False) -> E
 
 
 @pytest.fixture
-def collection(tmp_path: Path) -> Iterator[LocalCollection]:
+def collection(tmp_path: Path) -> Iterator[Collection]:
     """An empty collection."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         yield collection
 
 
-def diagnosed(collection: LocalCollection) -> tuple[Diagnosis, dict[str, Diagnostic]]:
+def diagnosed(collection: Collection) -> tuple[Diagnosis, dict[str, Diagnostic]]:
     """The figures, and what they mean by name."""
     figures = collection.diagnose(quietly)
     json.dumps(report(figures), allow_nan=False)
     return figures, {one.name: one for one in explain(figures)}
 
 
-def test_a_sound_collection_asks_for_nothing(collection: LocalCollection) -> None:
+def test_a_sound_collection_asks_for_nothing(collection: Collection) -> None:
     """Random vectors, two to a document, the second near the first."""
     firsts = random_units(400)
     seconds = normalise(firsts + 0.2 * random_units(400, seed=5))
@@ -58,7 +59,7 @@ def test_a_sound_collection_asks_for_nothing(collection: LocalCollection) -> Non
     assert found["significance_fit"].details["p"] > 0.01
 
 
-def test_copies_hubs_and_truncation_are_found(collection: LocalCollection) -> None:
+def test_copies_hubs_and_truncation_are_found(collection: Collection) -> None:
     """Each with the documents it is about, and what to do."""
     vectors = random_units(300)
     hub = normalise(vectors.mean(axis=0, keepdims=True))
@@ -91,7 +92,7 @@ def test_a_hub_is_named(tmp_path: Path) -> None:
     """What is in the middle of all others is near to them all."""
     middle = normalise(np.ones((1, 128)))
     around = normalise(middle + 1.2 * random_units(300, 128))
-    with LocalCollection.create(tmp_path / "many", make_identity(128)) as collection:
+    with create_local(tmp_path / "many", make_identity(128)) as collection:
         collection.put(
             [
                 *(embedded(f"d{i}", f"text {i}", around[i : i + 1]) for i in range(300)),
@@ -105,7 +106,7 @@ def test_a_hub_is_named(tmp_path: Path) -> None:
 
 
 def test_chunks_of_one_document_are_no_duplicates_of_each_other(
-    collection: LocalCollection,
+    collection: Collection,
 ) -> None:
     """However alike they are."""
     vectors = random_units(60)
@@ -117,7 +118,7 @@ def test_chunks_of_one_document_are_no_duplicates_of_each_other(
 
 @pytest.mark.parametrize("documents", [0, 1, 2])
 def test_hardly_anything_is_said_of_hardly_any_documents(
-    collection: LocalCollection, documents: int
+    collection: Collection, documents: int
 ) -> None:
     """What cannot be said is null, and is no error."""
     vectors = random_units(2)
@@ -130,7 +131,7 @@ def test_hardly_anything_is_said_of_hardly_any_documents(
     assert figures.copies == max(documents - 1, 0)
 
 
-def test_deleted_documents_are_not_looked_at(collection: LocalCollection) -> None:
+def test_deleted_documents_are_not_looked_at(collection: Collection) -> None:
     """Their rows are there until the collection is compacted."""
     vectors = random_units(50)
     collection.put([embedded(f"d{i}", f"t{i}", vectors[i : i + 1]) for i in range(50)])

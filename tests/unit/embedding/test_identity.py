@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from local import create_local, open_local
 from samples import make_identity
 from small_models import MODELS, save_bert
 
@@ -23,7 +24,6 @@ from indexer.ingestion.changes import store
 from indexer.ingestion.preparation import embed_documents
 from indexer.queries import Query
 from indexer.retrieval.search import search
-from indexer.storage.collection import LocalCollection
 
 IDENTITY_FIELDS = {
     "name", "weights", "setup", "dimension", "window", "pooling", "prompts", "canaries",
@@ -81,10 +81,10 @@ def test_a_collection_takes_its_model_after_use(bert: Path, used: Path, tmp_path
     """It is opened, filled, searched and moved by either; a stored calibration's model stays."""
     with opened(bert, tmp_path) as first, opened(used, tmp_path) as second:
         assert first.identity.setup != second.identity.setup  # else this would test nothing
-        with LocalCollection.create(tmp_path / "things", first.identity) as collection:
+        with create_local(tmp_path / "things", first.identity) as collection:
             store(collection, first, [Document("1", "a quick brown fox")])
             fingerprint = collection.identity.fingerprint
-        with LocalCollection(tmp_path / "things") as collection:
+        with open_local(tmp_path / "things") as collection:
             collection.identity.require(second.identity)
             second.identity.require(collection.identity)
             store(collection, second, [Document("2", "a lazy dog")])
@@ -98,7 +98,7 @@ def test_a_draft_goes_on_by_its_model_after_use(bert: Path, used: Path, tmp_path
     with (
         opened(bert, tmp_path) as first,
         opened(used, tmp_path) as second,
-        LocalCollection.create(tmp_path / "things", make_identity()) as collection,
+        create_local(tmp_path / "things", make_identity()) as collection,
     ):
         vectors = np.eye(1, 16, dtype=np.float32)
         texts = [Document(str(place), "a quick fox") for place in range(3)]
@@ -236,7 +236,7 @@ class TestCompatibility:
     ) -> None:
         """The model with the same set-up is the same; with another it is refused as before."""
         before, now = make_identity(), replace(make_identity(), essence="e" * 64)
-        with LocalCollection.create(tmp_path / "old", before) as collection:
+        with create_local(tmp_path / "old", before) as collection:
             assert collection.identity.essence == ""
             collection.identity.require(now)
             assert collection.identity.made(now.mark)
@@ -247,12 +247,12 @@ class TestCompatibility:
         """It is there after reopening, and after a move to another model and back."""
         here = replace(make_identity(), essence="e" * 64)
         there = replace(here, weights="x" * 64, setup="t" * 64, essence="f" * 64)
-        with LocalCollection.create(tmp_path / "new", here) as collection:
+        with create_local(tmp_path / "new", here) as collection:
             for identity in (there, here):
                 with collection.migrate(identity) as migration:
                     assert migration.finish()
                 assert collection.identity.essence == identity.essence
-        with LocalCollection(tmp_path / "new") as collection:
+        with open_local(tmp_path / "new") as collection:
             assert collection.identity.essence == here.essence
 
 
@@ -277,7 +277,7 @@ def test_vectors_of_another_model_are_refused(bert: Path, tmp_path: Path) -> Non
     with opened(bert, tmp_path) as embedder:
         other = replace(embedder.identity, setup="t" * 64, essence="f" * 64)
         with (
-            LocalCollection.create(tmp_path / "things", other) as collection,
+            create_local(tmp_path / "things", other) as collection,
             pytest.raises(ModelChanged),
         ):
             collection.put(embed_documents(embedder, [Document("1", "a fox")]))

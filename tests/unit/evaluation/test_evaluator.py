@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from local import create_local
 
 from indexer.collection import Collection
 from indexer.documents import Document
@@ -25,7 +26,6 @@ from indexer.evaluation.measures import DEEP, MEASURES, measure
 from indexer.evaluation.systems import LocalSystem
 from indexer.ingestion.changes import store
 from indexer.queries import Answer, Mode, Query
-from indexer.storage.collection import LocalCollection
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 
@@ -289,7 +289,7 @@ def collection(
 ) -> Iterator[Collection]:
     """A collection of those documents."""
     folder = tmp_path_factory.mktemp("evaluation") / "things"
-    with LocalCollection.create(folder, embedder.identity) as collection:
+    with create_local(folder, embedder.identity) as collection:
         store(collection, embedder, documents)
         yield collection
 

@@ -9,7 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from local import create_local
 
+from indexer.collection import Collection
 from indexer.documents import Document
 from indexer.embedding.engine import EngineEmbedder
 from indexer.embedding.hashing_engine import HashingEngine, HashingTokenizer, open_hashing
@@ -34,14 +36,14 @@ from indexer.ingestion.preparation import (
     embed_documents,
 )
 from indexer.readers.reading import Read, Rejection
-from indexer.storage.collection import LocalCollection
+from indexer.storage.engine import LocalEngine
 
 
-class WatchedCollection(LocalCollection):
+class WatchedCollection(Collection):
     """A collection that remembers what was written to it."""
 
     def __init__(self, folder):
-        super().__init__(folder)
+        super().__init__(LocalEngine(folder))
         self.folder = folder
         self.puts, self.amends = [], []
 
@@ -56,7 +58,7 @@ class WatchedCollection(LocalCollection):
         super().amend(documents)
 
 
-class FullCollection(LocalCollection):
+class FullCollection(Collection):
     """A collection on a full disk."""
 
     def put(self, documents):
@@ -64,7 +66,7 @@ class FullCollection(LocalCollection):
         raise StorageFailed("no space left on device")
 
 
-class ContestedCollection(LocalCollection):
+class ContestedCollection(Collection):
     """A collection from which someone deletes whatever has just been compared."""
 
     def changes(self, documents):
@@ -124,7 +126,7 @@ def embedder():
 @pytest.fixture
 def collection(tmp_path, embedder):
     """An empty watched collection."""
-    LocalCollection.create(tmp_path / "watched", embedder.identity).close()
+    create_local(tmp_path / "watched", embedder.identity).close()
     with WatchedCollection(tmp_path / "watched") as opened:
         yield opened
 
@@ -298,7 +300,10 @@ def test_an_error_of_writing_stops_reading(collection, embedder):
         for number in range(10**9):
             yield Read(Document(f"d{number}", "text"), number)
 
-    with FullCollection(collection.folder) as full, pytest.raises(StorageFailed, match="no space"):
+    with (
+        FullCollection(LocalEngine(collection.folder)) as full,
+        pytest.raises(StorageFailed, match="no space"),
+    ):
         ingest(full, embedder, endless())
     assert no_pipeline_threads()
 
@@ -406,7 +411,7 @@ def test_a_document_deleted_before_its_metadata_arrives_is_stored_again(collecti
     """Another writer may come in between comparing and writing."""
     store(collection, embedder, [Document("a", "text")])
     amended = Document("a", "text", None, {"v": 1})
-    with ContestedCollection(collection.folder) as contested:
+    with ContestedCollection(LocalEngine(collection.folder)) as contested:
         assert store(contested, embedder, [amended]).amended == 1
         assert stored(contested) == {"a": amended}
 

@@ -19,37 +19,45 @@ from indexer.filters import parse_filter
 from indexer.queries import Answer, ExampleText, Hit, Mode, PageExclusions, Passage, Query, Strategy
 from indexer.retrieval.pagination import Cursor, depth, resumed, with_cursor
 
+TOKEN = "an engine's own: 2147483647"
 NUMBERS = st.sets(st.integers(1, 2**31 - 1), max_size=200)
 
 
-def page(*numbers: int, total: int | None = None, last: int = 99) -> Answer:
+def page(*numbers: int, total: int | None = None, token: str = "99") -> Answer:
     """An answer with these documents as its hits."""
-    hits = [Hit(Document(f"d{n}", ""), 0.5, Passage("", 0, 0), number=n) for n in numbers]
-    return Answer(tuple(hits), Mode.DENSE, True, total=total, last=last)
+    hits = [Hit(Document(f"d{n}", ""), 0.5, Passage("", 0, 0), key=n) for n in numbers]
+    return Answer(tuple(hits), Mode.DENSE, True, total=total, token=token)
 
 
 def forged(count: int, groups: bytes) -> str:
     """A cursor that says it holds so many documents, each numbered 1, and these groups."""
     steps = np.zeros(min(count, 3_000_000), "<u4").tobytes()
-    content = struct.pack("<B16sII", 1, b"s" * 16, 1, count) + steps + groups
+    content = struct.pack("<B16sBI", 3, b"s" * 16, 1, count) + b"1" + steps + groups
+    return base64.urlsafe_b64encode(zlib.compress(content)).decode()
+
+
+def with_token(token: bytes) -> str:
+    """A cursor that holds this token, and nothing else."""
+    content = struct.pack("<B16sBI", 3, b"s" * 16, len(token), 0) + token + b"[]"
     return base64.urlsafe_b64encode(zlib.compress(content)).decode()
 
 
 def packed(cursor: Cursor) -> str:
-    """The cursor as all were written once, and long ones are."""
-    numbers = np.diff(sorted(cursor.exclusions.numbers), prepend=0).astype("<u4")
-    head = struct.pack("<B16sII", 1, cursor.search, cursor.exclusions.last, len(numbers))
-    content = head + numbers.tobytes() + json.dumps(cursor.groups).encode()
+    """The cursor as long ones are written."""
+    numbers = np.diff(sorted(cursor.exclusions.keys), prepend=0).astype("<u4")
+    token = cursor.exclusions.token.encode()
+    head = struct.pack("<B16sBI", 3, cursor.search, len(token), len(numbers))
+    content = head + token + numbers.tobytes() + json.dumps(cursor.groups).encode()
     return base64.urlsafe_b64encode(zlib.compress(content, 9)).decode()
 
 
 @given(NUMBERS)
 def test_a_cursor_is_read_as_it_was_written(numbers: set[int]) -> None:
-    """The documents given, in any order, and the largest number come back."""
-    cursor = Cursor(b"s" * 16, PageExclusions(2**31 - 1, tuple(numbers)))
+    """The documents given, in any order, and the token come back."""
+    cursor = Cursor(b"s" * 16, PageExclusions(TOKEN, tuple(numbers)))
     encoded = cursor.encode()
     assert Cursor.decode(encoded) == replace(
-        cursor, exclusions=PageExclusions(2**31 - 1, tuple(sorted(numbers)))
+        cursor, exclusions=PageExclusions(TOKEN, tuple(sorted(numbers)))
     )
     assert depth(encoded) == len(numbers)
     assert encoded.isascii() and "=" not in encoded
@@ -59,7 +67,7 @@ def test_a_cursor_is_read_as_it_was_written(numbers: set[int]) -> None:
 @given(st.sets(st.integers(1, 2**31 - 1), max_size=30), st.data())
 def test_no_cursor_is_read_as_another(numbers: set[int], data: st.DataObject) -> None:
     """One that differs in a character from what was written is refused, or is the same."""
-    cursor = Cursor(b"s" * 16, PageExclusions(2**31 - 1, tuple(sorted(numbers))))
+    cursor = Cursor(b"s" * 16, PageExclusions(TOKEN, tuple(sorted(numbers))))
     encoded = cursor.encode()
     place = data.draw(st.integers(0, len(encoded) - 1))
     other = data.draw(st.sampled_from("ABCabc019-_"))
@@ -73,7 +81,9 @@ def test_no_cursor_is_read_as_another(numbers: set[int], data: st.DataObject) ->
 def test_a_cursor_takes_some_three_characters_a_document() -> None:
     """A thousand documents of a million fit into 3.5 kB of text."""
     numbers = np.random.default_rng(0).choice(1_000_000, 1000, replace=False)
-    assert len(Cursor(b"s" * 16, PageExclusions(10**6, tuple(numbers.tolist()))).encode()) < 3_500
+    assert (
+        len(Cursor(b"s" * 16, PageExclusions("1000000", tuple(numbers.tolist()))).encode()) < 3_500
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,8 +95,9 @@ def test_a_cursor_takes_some_three_characters_a_document() -> None:
         "abcd",
         base64.urlsafe_b64encode(zlib.compress(b"\x01too short")).decode(),
         base64.urlsafe_b64encode(zlib.compress(bytes(10_000_000))).decode(),
-        Cursor(b"s" * 16, PageExclusions(5, (1, 2, 3))).encode()[:-4],
-        Cursor(b"s" * 16, PageExclusions(2, (1, 3))).encode(),
+        Cursor(b"s" * 16, PageExclusions("5", (1, 2, 3))).encode()[:-4],
+        with_token(b"\xff"),
+        with_token(b"1" * 65),
         forged(1, b"[" * 100_000),
         forged(1, b"[[1]]"),
         forged(1, b"[NaN]"),
@@ -116,13 +127,13 @@ def test_a_full_page_has_a_cursor_and_a_short_one_none() -> None:
     cursor = with_cursor(query, "c", page(7, 2, 3, total=4)).cursor
     assert cursor is not None
     following = replace(query, cursor=cursor)
-    assert resumed(following, "c").exclusions == PageExclusions(99, (2, 3, 7))
+    assert resumed(following, "c").exclusions == PageExclusions("99", (2, 3, 7))
     assert with_cursor(following, "c", page(5, total=4)).cursor is None
     assert with_cursor(following, "c", page(4, 5, 6, total=6)).cursor is None
     last = with_cursor(following, "c", page(4, 5, 6, total=9)).cursor
     assert last is not None
     assert resumed(replace(query, cursor=last), "c").exclusions == PageExclusions(
-        99, (2, 3, 4, 5, 6, 7)
+        "99", (2, 3, 4, 5, 6, 7)
     )
 
 
@@ -160,4 +171,4 @@ def test_pages_may_differ_in_length() -> None:
     cursor = with_cursor(query, "c", page(1)).cursor
     vector = np.ones(3, np.float32)
     changed = replace(query, cursor=cursor, k=7, vector=vector, model="m", temperature=0.1)
-    assert resumed(changed, "c").exclusions == PageExclusions(99, (1,))
+    assert resumed(changed, "c").exclusions == PageExclusions("99", (1,))

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from local import create_local
 from samples import DIMENSION, make_identity, random_units
 
-from indexer.collection import Collection, StoredVectors
-from indexer.documents import Chunk, Document, EmbeddedDocument
+from indexer.collection import Collection
+from indexer.documents import Chunk, Document, EmbeddedDocument, StoredVectors
 from indexer.embedding.hashing_engine import open_hashing
 from indexer.errors import InvalidQuery
 from indexer.queries import Answer, Hit, Mode, Passage, Query
@@ -20,7 +21,6 @@ from indexer.ranking.mmr import diversify
 from indexer.retrieval.reranking import diversified, reranked
 from indexer.retrieval.sans_io import Staged
 from indexer.retrieval.search import search
-from indexer.storage.collection import LocalCollection
 
 DOCUMENTS = 120
 VECTORS = random_units(2 * DOCUMENTS, seed=21)
@@ -29,7 +29,7 @@ VECTORS = random_units(2 * DOCUMENTS, seed=21)
 @pytest.fixture
 def collection(tmp_path: Path) -> Iterator[Collection]:
     """A collection of DOCUMENTS documents of two chunks each, in VECTORS."""
-    with LocalCollection.create(tmp_path / "things", make_identity()) as collection:
+    with create_local(tmp_path / "things", make_identity()) as collection:
         collection.put(
             [
                 EmbeddedDocument(

@@ -13,18 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local import create_local, engine_of, open_local
 from samples import DIMENSION, make_identity, random_units
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.errors import AlreadyExists, CollectionBusy, Damaged, NotFound
 from indexer.queries import Query
-from indexer.storage.collection import LocalCollection
 from indexer.storage.vector_file import BLOCK_ROWS
 
 VECTORS = Path("generations") / "1" / "vectors.f32"
 
 
-def put(collection: LocalCollection, vectors: Vectors, prefix: str = "d") -> None:
+def put(collection: Collection, vectors: Vectors, prefix: str = "d") -> None:
     """One document with one chunk for each vector."""
     collection.put(
         [
@@ -39,7 +40,7 @@ def put(collection: LocalCollection, vectors: Vectors, prefix: str = "d") -> Non
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A collection of 100 documents, closed."""
-    with LocalCollection.create(tmp_path / "things", make_identity()) as collection:
+    with create_local(tmp_path / "things", make_identity()) as collection:
         put(collection, random_units(100))
     return tmp_path / "things"
 
@@ -53,7 +54,7 @@ def test_row_r_lies_at_r_times_dimension_times_four(folder: Path) -> None:
 def test_blocks_know_owners_and_checksums_across_their_borders(tmp_path: Path) -> None:
     """However rows arrive, a block's checksum is the CRC-32 of its vectors."""
     vectors = random_units(2 * BLOCK_ROWS + 100)
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         for number, part in enumerate(np.split(vectors, [10, 4000, 4100, 4101, 8192])):
             put(collection, part, prefix=f"{number}-")
         assert collection.delete(["2-1", "0-3"]) == 2
@@ -77,7 +78,7 @@ def test_a_torn_tail_is_cut_off_before_the_next_write(folder: Path) -> None:
     """Vectors without a commit never existed: they are not searched, and are overwritten."""
     with (folder / VECTORS).open("ab") as file:
         file.write(b"\x00\xff" * 333)
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         assert collection.describe().chunks == 100
         assert len(collection.search([Query(vector=random_units(1)[0], k=999)])[0].hits) == 100
         put(collection, random_units(1, seed=7), prefix="new")
@@ -90,14 +91,14 @@ def test_a_cut_vector_file_is_named(folder: Path) -> None:
     """Fewer vectors than were committed are an error that names the file, never a guess."""
     os.truncate(folder / VECTORS, 99 * DIMENSION * 4 + 3)
     with pytest.raises(Damaged, match=r"vectors\.f32 holds 99 vectors, but 100"):
-        LocalCollection(folder)
+        open_local(folder)
 
 
 def test_a_missing_vector_file_is_named(folder: Path) -> None:
     """A store without its vectors does not open."""
     (folder / VECTORS).unlink()
     with pytest.raises(Damaged, match=r"vectors\.f32"):
-        LocalCollection(folder)
+        open_local(folder)
 
 
 def test_a_store_that_is_no_store_is_named(folder: Path) -> None:
@@ -106,7 +107,7 @@ def test_a_store_that_is_no_store_is_named(folder: Path) -> None:
         path.unlink()
     (folder / "store.sqlite").write_bytes(b"not a database at all" * 1000)
     with pytest.raises(Damaged, match=r"store\.sqlite"):
-        LocalCollection(folder)
+        open_local(folder)
 
 
 def test_a_store_of_another_format_is_refused(folder: Path) -> None:
@@ -115,14 +116,14 @@ def test_a_store_of_another_format_is_refused(folder: Path) -> None:
     store.execute("PRAGMA user_version = 99")
     store.close()
     with pytest.raises(Damaged, match="format 99"):
-        LocalCollection(folder)
+        open_local(folder)
 
 
 def test_a_collection_is_made_once(folder: Path) -> None:
     """A second creation is refused and leaves the first as it was."""
     with pytest.raises(AlreadyExists, match="'things'"):
-        LocalCollection.create(folder, make_identity())
-    with LocalCollection(folder) as collection:
+        create_local(folder, make_identity())
+    with open_local(folder) as collection:
         assert collection.describe().documents == 100
     assert [path.name for path in folder.parent.iterdir()] == ["things"]
 
@@ -130,12 +131,12 @@ def test_a_collection_is_made_once(folder: Path) -> None:
 def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
     """Opening a folder without a store is an error of its own."""
     with pytest.raises(NotFound, match="nothing"):
-        LocalCollection(tmp_path / "nothing")
+        open_local(tmp_path / "nothing")
 
 
 def test_a_closed_collection_says_so(folder: Path) -> None:
     """Use after close is a clear error."""
-    collection = LocalCollection(folder)
+    collection = open_local(folder)
     collection.close()
     with pytest.raises(NotFound, match="closed"):
         collection.get(["d1"])
@@ -144,7 +145,7 @@ def test_a_closed_collection_says_so(folder: Path) -> None:
 def test_it_may_be_deleted_while_it_is_read(folder: Path) -> None:
     """Whoever moves it away under its lock hears nothing of files that are gone."""
     grave = folder.with_name("deleted")
-    with LocalCollection(folder) as collection, collection._store.reading():
+    with open_local(folder) as collection, engine_of(collection)._store.reading():
         with collection.writing("delete"):
             folder.rename(grave)
         assert grave.is_dir()
@@ -152,7 +153,7 @@ def test_it_may_be_deleted_while_it_is_read(folder: Path) -> None:
 
 def test_the_model_is_remembered(folder: Path) -> None:
     """The identity comes back as it was given, canary vectors to the bit."""
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         stored, given = collection.identity, make_identity()
         assert (stored.name, stored.weights, stored.window) == (
             given.name,
@@ -165,8 +166,10 @@ def test_the_model_is_remembered(folder: Path) -> None:
 _WRITER = """
     import sys
     from pathlib import Path
-    from indexer.storage.collection import LocalCollection
-    with LocalCollection(Path(sys.argv[1])) as collection, collection.writing("index papers"):
+    from indexer.collection import Collection
+    from indexer.storage.engine import LocalEngine
+    collection = Collection(LocalEngine(Path(sys.argv[1])))
+    with collection, collection.writing("index papers"):
         print("held", flush=True)
         sys.stdin.readline()
 """
@@ -183,7 +186,7 @@ def test_a_second_writing_process_is_told_who_writes(folder: Path) -> None:
     assert writer.stdin and writer.stdout
     try:
         assert writer.stdout.readline() == "held\n"
-        with LocalCollection(folder) as collection:
+        with open_local(folder) as collection:
             with pytest.raises(CollectionBusy, match=rf"process {writer.pid} \(index papers"):
                 collection.delete(["d1"])
             assert collection.get(["d1"]) != [None]
@@ -195,14 +198,14 @@ def test_a_second_writing_process_is_told_who_writes(folder: Path) -> None:
 
 
 def _write_from_elsewhere(folder: Path) -> None:
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         put(collection, random_units(50, seed=3), prefix="other")
         collection.delete(["d0"])
 
 
 def test_a_reader_follows_another_process(folder: Path) -> None:
     """What another process commits is in the next search of this one."""
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         before = collection.search([Query(vector=random_units(1)[0], k=999)])[0]
         assert len(before.hits) == 100
         process = multiprocessing.get_context("spawn").Process(
@@ -219,7 +222,7 @@ def test_a_reader_follows_another_process(folder: Path) -> None:
 def test_compacting_leaves_no_byte_of_a_deleted_text(folder: Path) -> None:
     """After compact, neither texts, titles, metadata nor vectors of what is gone are on disk."""
     secret = "Xylophagous quokkas deliberate"
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         gone = random_units(1, seed=42)
         collection.put(
             [

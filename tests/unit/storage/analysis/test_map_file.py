@@ -13,18 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local import create_local, open_local
 from samples import make_identity, random_units
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import StorageFailed
 from indexer.reports import Map, MapState, Step
 from indexer.storage.analysis import map_file
-from indexer.storage.collection import LocalCollection
 
 WAIT_SECONDS = 60
 
 
-def put(collection: LocalCollection, first: int, count: int, **metadata: object) -> None:
+def put(collection: Collection, first: int, count: int, **metadata: object) -> None:
     """Documents of one chunk each."""
     vectors = random_units(count, seed=first)
     collection.put(
@@ -43,7 +44,7 @@ def ignore(_: Step) -> None:
     """Progress."""
 
 
-def wait_for(collection: LocalCollection, state: MapState = MapState.READY) -> Map:
+def wait_for(collection: Collection, state: MapState = MapState.READY) -> Map:
     """The map, once it is in a state."""
     return wait_until(collection.map, lambda found: found.state is state)
 
@@ -60,7 +61,7 @@ def wait_until(look: Callable[[], Map], is_there: Callable[[Map], bool]) -> Map:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A collection of 300 documents without a map."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, 0, 300)
     return tmp_path / "c"
 
@@ -68,19 +69,19 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def drawn(folder: Path) -> Path:
     """The same with a map."""
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         collection.draw_map(ignore)
     return folder
 
 
 @pytest.fixture
-def collection(folder: Path) -> Iterator[LocalCollection]:
+def collection(folder: Path) -> Iterator[Collection]:
     """The collection without a map, open."""
-    with LocalCollection(folder) as opened:
+    with open_local(folder) as opened:
         yield opened
 
 
-def test_looking_begins_to_draw_in_the_background(collection: LocalCollection) -> None:
+def test_looking_begins_to_draw_in_the_background(collection: Collection) -> None:
     """Who looks first hears that it is being drawn, and how far it is; then it is there."""
     first = collection.map()
     assert first.state is MapState.BUILDING
@@ -96,7 +97,7 @@ def test_looking_begins_to_draw_in_the_background(collection: LocalCollection) -
 
 def test_a_map_serves_on_while_documents_come(drawn: Path) -> None:
     """It is stale then, says how many are late, and is brought up by itself."""
-    with LocalCollection(drawn) as collection:
+    with open_local(drawn) as collection:
         before = collection.map()
         put(collection, 300, 20)
         stale = collection.map()
@@ -108,7 +109,7 @@ def test_a_map_serves_on_while_documents_come(drawn: Path) -> None:
 
 def test_new_metadata_changes_no_place(drawn: Path) -> None:
     """The map is as it was, but another version: what it is coloured by may be other."""
-    with LocalCollection(drawn) as collection:
+    with open_local(drawn) as collection:
         before = collection.map()
         collection.amend([Document("d3", "text 3", metadata={"year": 1999})])
         found = collection.map()
@@ -120,7 +121,7 @@ def test_new_metadata_changes_no_place(drawn: Path) -> None:
 
 def test_an_empty_collection_has_an_empty_map(tmp_path: Path) -> None:
     """Without anything being drawn."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         found = collection.map()
         assert (found.state, len(found.ids), found.late) == (MapState.READY, 0, 0)
 
@@ -134,7 +135,7 @@ def test_a_damaged_file_is_reported_and_drawn_anew(
     flipped = bytearray(file.read_bytes())
     flipped[len(flipped) // 2] ^= 1
     file.write_bytes(bytes(flipped) if damage is None else damage)
-    with caplog.at_level(logging.WARNING), LocalCollection(drawn) as collection:
+    with caplog.at_level(logging.WARNING), open_local(drawn) as collection:
         assert collection.map().state is MapState.BUILDING
         assert len(wait_for(collection).ids) == 300
     assert "drawn anew" in caplog.text
@@ -143,7 +144,7 @@ def test_a_damaged_file_is_reported_and_drawn_anew(
 
 def test_a_map_that_is_gone_is_drawn_again(drawn: Path) -> None:
     """The same one."""
-    with LocalCollection(drawn) as collection:
+    with open_local(drawn) as collection:
         before = collection.map()
         (drawn / map_file.FILE).unlink()
         assert collection.map().state is MapState.BUILDING
@@ -152,7 +153,7 @@ def test_a_map_that_is_gone_is_drawn_again(drawn: Path) -> None:
 
 def test_a_map_of_another_store_is_not_shown(drawn: Path, tmp_path: Path) -> None:
     """Though it lies where the collection's own would."""
-    with LocalCollection.create(tmp_path / "other", make_identity()) as other:
+    with create_local(tmp_path / "other", make_identity()) as other:
         put(other, 0, 30)
         (tmp_path / "other" / map_file.FILE).write_bytes((drawn / map_file.FILE).read_bytes())
         assert other.map().state is MapState.BUILDING
@@ -161,7 +162,7 @@ def test_a_map_of_another_store_is_not_shown(drawn: Path, tmp_path: Path) -> Non
 
 def test_what_another_has_drawn_is_seen(drawn: Path) -> None:
     """Whoever has the collection open sees the newest map, and how far another's is."""
-    with LocalCollection(drawn) as one, LocalCollection(drawn) as other:
+    with open_local(drawn) as one, open_local(drawn) as other:
         assert one.map().state is MapState.READY
         put(other, 300, 200)
         assert wait_until(one.map, lambda found: found.state is MapState.READY).fitted == 500
@@ -170,7 +171,7 @@ def test_what_another_has_drawn_is_seen(drawn: Path) -> None:
 
 def test_a_process_that_is_killed_leaves_the_last_map(drawn: Path) -> None:
     """And another draws: nothing is in its way."""
-    with LocalCollection(drawn) as collection:
+    with open_local(drawn) as collection:
         put(collection, 300, 400)
         assert collection.map().state is MapState.STALE
         draughtsman = wait_for_draughtsman()
@@ -178,7 +179,7 @@ def test_a_process_that_is_killed_leaves_the_last_map(drawn: Path) -> None:
         found = collection.map()
         assert found.state is MapState.STALE
         assert len(found.ids) == 300
-    with LocalCollection(drawn) as collection:
+    with open_local(drawn) as collection:
         assert len(collection.map().ids) == 300
         assert len(wait_for(collection).ids) == 700
 
@@ -198,7 +199,7 @@ def wait_for_draughtsman() -> int:
 
 def test_closing_does_not_wait_for_a_map(folder: Path) -> None:
     """The process that draws ends with the collection, and has written nothing by halves."""
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         put(collection, 300, 3_000)
         collection.map()
         process = wait_for_draughtsman()
@@ -210,7 +211,7 @@ def test_closing_does_not_wait_for_a_map(folder: Path) -> None:
 
 def test_a_map_survives_being_compacted(drawn: Path) -> None:
     """Places are of documents, not of rows; what is not changed need not be drawn again."""
-    with LocalCollection(drawn) as collection:
+    with open_local(drawn) as collection:
         collection.delete(["d5"])
         before = collection.map()
         collection.compact()
@@ -222,7 +223,7 @@ def test_a_map_survives_being_compacted(drawn: Path) -> None:
 
 def test_any_first_documents_are_a_fair_sample(drawn: Path) -> None:
     """Their order has nothing to do with the order in which they came."""
-    with LocalCollection(drawn) as collection:
+    with open_local(drawn) as collection:
         numbers = [int(id[1:]) for id in collection.map().ids]
     for part in (numbers[:100], numbers[100:200], numbers[200:]):
         assert 100 < np.mean(part) < 200
@@ -234,7 +235,7 @@ def test_a_folder_that_may_not_be_written_says_so(
     """Where the lock cannot be had, no map is drawn, and the reason is told."""
     (folder / map_file.LOCK).mkdir()
     with (
-        LocalCollection(folder) as collection,
+        open_local(folder) as collection,
         pytest.raises(StorageFailed, match="cannot write"),
     ):
         wait_for(collection)
@@ -244,7 +245,7 @@ def test_a_folder_that_may_not_be_written_says_so(
 def test_the_least_value_of_a_list_stands_for_it(folder: Path) -> None:
     """Of each kind of value a column gives what was stored."""
     values = {"d0": ["b", "a"], "d1": True, "d2": None, "d3": 2.5, "d4": []}
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         collection.amend(
             [Document(id, f"text {id[1:]}", metadata={"f": one}) for id, one in values.items()]
         )
@@ -257,5 +258,5 @@ def test_the_least_value_of_a_list_stands_for_it(folder: Path) -> None:
 def test_a_step_is_read_only_while_it_is_drawn(drawn: Path) -> None:
     """What a process that died was at is not told as progress."""
     (drawn / map_file.LOCK).write_text(json.dumps({"name": "places", "done": 3, "total": 9}))
-    with LocalCollection(drawn) as collection:
+    with open_local(drawn) as collection:
         assert collection.map().progress is None

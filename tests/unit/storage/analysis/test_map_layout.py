@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local import create_local, engine_of
 from samples import make_identity
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors, normalise
 from indexer.reports import Map, Step
 from indexer.storage.analysis.map_layout import Drawing, Means, Sizes, draw
-from indexer.storage.collection import LocalCollection
 from indexer.storage.generation.row_table import load_rows
 
 GROUPS = ("heart blood", "wing lift", "star orbit", "stock price")
@@ -25,7 +26,7 @@ def grouped(count: int, seed: int = 0) -> Vectors:
     return normalise(directions[np.arange(count) % len(GROUPS)] + rng.normal(size=(count, 16)))
 
 
-def put(collection: LocalCollection, vectors: Vectors, first: int = 0) -> None:
+def put(collection: Collection, vectors: Vectors, first: int = 0) -> None:
     """A document of one chunk for each row, about what its group is about."""
     collection.put(
         [
@@ -58,19 +59,21 @@ def shares_kept(vectors: Vectors, places: Sequence[np.ndarray], k: int) -> np.nd
     return np.array([len(set(a) & set(b)) / k for a, b in zip(near, beside, strict=True)])
 
 
-def draw_with(collection: LocalCollection, sizes: Sizes) -> Drawing:
+def draw_with(collection: Collection, sizes: Sizes) -> Drawing:
     """What is drawn of a collection; row i is of its i-th document."""
-    return draw(collection._folder, collection._store, None, ignore, sizes=sizes)
+    return draw(
+        engine_of(collection)._folder, engine_of(collection)._store, None, ignore, sizes=sizes
+    )
 
 
 @pytest.fixture
 def collection(tmp_path: Path):
     """A collection without documents."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as made:
+    with create_local(tmp_path / "c", make_identity()) as made:
         yield made
 
 
-def test_the_share_of_neighbours_kept_is_the_true_one(collection: LocalCollection) -> None:
+def test_the_share_of_neighbours_kept_is_the_true_one(collection: Collection) -> None:
     """Of few documents it is measured on all, and is what all pairs give."""
     vectors = grouped(300)
     put(collection, vectors)
@@ -85,7 +88,7 @@ def test_the_share_of_neighbours_kept_is_the_true_one(collection: LocalCollectio
 
 
 def test_of_many_documents_the_share_is_estimated_with_an_interval(
-    collection: LocalCollection,
+    collection: Collection,
 ) -> None:
     """Which holds the true one."""
     vectors = grouped(600)
@@ -98,7 +101,7 @@ def test_of_many_documents_the_share_is_estimated_with_an_interval(
     assert drawn.kept.high - drawn.kept.low < 0.15
 
 
-def test_new_documents_are_placed_among_their_neighbours(collection: LocalCollection) -> None:
+def test_new_documents_are_placed_among_their_neighbours(collection: Collection) -> None:
     """The others stay where they are, and the map says that these were only placed."""
     vectors = grouped(460)
     put(collection, vectors[:400])
@@ -116,7 +119,7 @@ def test_new_documents_are_placed_among_their_neighbours(collection: LocalCollec
     assert kept[400:].mean() > 0.6 * kept[:400].mean()
 
 
-def test_many_new_documents_let_all_be_drawn_again(collection: LocalCollection) -> None:
+def test_many_new_documents_let_all_be_drawn_again(collection: Collection) -> None:
     """Beginning from where they were, so that the map is turned neither round nor over."""
     vectors = grouped(600)
     put(collection, vectors[:300])
@@ -132,7 +135,7 @@ def test_many_new_documents_let_all_be_drawn_again(collection: LocalCollection) 
 
 
 def test_a_document_that_changed_moves_and_one_that_is_gone_is_left_out(
-    collection: LocalCollection,
+    collection: Collection,
 ) -> None:
     """Also before the map is drawn again those that are gone are not on it."""
     put(collection, grouped(200))
@@ -152,7 +155,7 @@ def test_a_document_that_changed_moves_and_one_that_is_gone_is_left_out(
     assert not np.array_equal(after["d0"], before["d0"])
 
 
-def test_too_many_for_one_layout_are_placed_among_a_sample(collection: LocalCollection) -> None:
+def test_too_many_for_one_layout_are_placed_among_a_sample(collection: Collection) -> None:
     """All are on the map."""
     put(collection, grouped(400))
     drawn = draw_with(collection, Sizes(fitted=120))
@@ -168,7 +171,7 @@ def test_the_same_documents_give_the_same_map(tmp_path: Path) -> None:
     """In another collection too, but for what they are called inside."""
     found = []
     for name in ("a", "b"):
-        with LocalCollection.create(tmp_path / name, make_identity()) as collection:
+        with create_local(tmp_path / name, make_identity()) as collection:
             put(collection, grouped(150))
             found.append(collection.draw_map(ignore))
     assert found[0].ids == found[1].ids
@@ -177,7 +180,7 @@ def test_the_same_documents_give_the_same_map(tmp_path: Path) -> None:
     assert found[0].labels == found[1].labels
 
 
-def test_clusters_are_labelled_by_the_words_that_mark_them(collection: LocalCollection) -> None:
+def test_clusters_are_labelled_by_the_words_that_mark_them(collection: Collection) -> None:
     """As their documents spell them, and without words that all have; counts are of documents."""
     put(collection, grouped(200))
     found = collection.draw_map(ignore)
@@ -190,7 +193,7 @@ def test_clusters_are_labelled_by_the_words_that_mark_them(collection: LocalColl
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 17])
-def test_few_documents_have_a_map_too(collection: LocalCollection, count: int) -> None:
+def test_few_documents_have_a_map_too(collection: Collection, count: int) -> None:
     """Of which it may be too early to say what it is worth."""
     if count:
         put(collection, grouped(count))
@@ -200,7 +203,7 @@ def test_few_documents_have_a_map_too(collection: LocalCollection, count: int) -
     assert (found.kept is None) == (count < 5)
 
 
-def test_a_document_is_where_the_mean_of_its_chunks_is(collection: LocalCollection) -> None:
+def test_a_document_is_where_the_mean_of_its_chunks_is(collection: Collection) -> None:
     """Of unit length; where they cancel out, the first stands for it."""
     vectors, chunks = grouped(7), tuple(Chunk(i, i, i + 1) for i in range(3))
     collection.put(
@@ -211,8 +214,8 @@ def test_a_document_is_where_the_mean_of_its_chunks_is(collection: LocalCollecti
         ]
     )
     collection.put([EmbeddedDocument(Document("short", "u"), (Chunk(0, 0, 1),), vectors[5:6])])
-    with collection._store.reading() as snapshot:
-        means = Means(load_rows(collection._folder, snapshot, None))
+    with engine_of(collection)._store.reading() as snapshot:
+        means = Means(load_rows(engine_of(collection)._folder, snapshot, None))
     expected = normalise(vectors[:3].mean(axis=0)[None])
     found = means.of(np.arange(3))
     assert found[0] == pytest.approx(expected[0], abs=1e-6)

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local import create_local, open_local
 from samples import make_identity, random_units
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Query
-from indexer.storage.collection import LocalCollection
 from indexer.storage.runtime.subprocess_job import NICENESS, command
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
@@ -32,7 +33,7 @@ APART_ROWS, LATE_ROWS, UNCOVERED_ROWS = (
 SCAN = IndexChoice(IndexKind.SCAN, target_recall=0.9)
 
 
-def put(collection: LocalCollection, vectors: Vectors, first: int = 0) -> None:
+def put(collection: Collection, vectors: Vectors, first: int = 0) -> None:
     """Documents with their number as metadata."""
     collection.put(
         [
@@ -46,12 +47,12 @@ def put(collection: LocalCollection, vectors: Vectors, first: int = 0) -> None:
     )
 
 
-def index_of(collection: LocalCollection) -> dict[str, object]:
+def index_of(collection: Collection) -> dict[str, object]:
     """What the collection says of its index."""
     return dict(collection.describe().index)
 
 
-def wait_for(collection: LocalCollection, rows: int) -> None:
+def wait_for(collection: Collection, rows: int) -> None:
     """Until an index over so many rows is in place."""
     end = time.monotonic() + 60
     while index_of(collection).get("rows") != rows or index_of(collection)["kind"] == "exact":
@@ -62,7 +63,7 @@ def wait_for(collection: LocalCollection, rows: int) -> None:
 def test_late_rows_are_sealed_in_the_background(tmp_path: Path) -> None:
     """Once enough rows came, an index appears by itself, and takes in what comes later."""
     vectors = random_units(LATE_ROWS + 2_000)
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, vectors[: LATE_ROWS - 1])
         collection.rebuild(SCAN)
         assert index_of(collection)["rows"] == LATE_ROWS - 1
@@ -78,7 +79,7 @@ def test_late_rows_are_sealed_in_the_background(tmp_path: Path) -> None:
 def test_late_rows_are_compared_one_by_one_only_while_they_are_few(tmp_path: Path) -> None:
     """Before they are sealed, an index in memory takes them in, and each is found as before."""
     vectors = random_units(2_000 + 3 * UNCOVERED_ROWS)
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, vectors[:2_000])
         collection.rebuild(SCAN)
         with collection.writing("fill"):
@@ -100,9 +101,9 @@ def test_late_rows_are_compared_one_by_one_only_while_they_are_few(tmp_path: Pat
 def test_a_bulk_write_is_sealed_at_its_end(tmp_path: Path) -> None:
     """While the right to write is held, nothing is sealed; then all of it at once."""
     choice = IndexChoice(IndexKind.SCAN, 0.9)
-    with LocalCollection.create(tmp_path / "c", make_identity()):
+    with create_local(tmp_path / "c", make_identity()):
         pass
-    with LocalCollection(tmp_path / "c", choice) as collection:
+    with open_local(tmp_path / "c", choice) as collection:
         with collection.writing("fill"):
             for start in range(0, 3 * LATE_ROWS, LATE_ROWS):
                 put(collection, random_units(LATE_ROWS, seed=start), start)
@@ -112,30 +113,30 @@ def test_a_bulk_write_is_sealed_at_its_end(tmp_path: Path) -> None:
 
 def test_the_choice_outlives_the_process(tmp_path: Path) -> None:
     """What rebuild was told holds when the collection is opened again, and can be taken back."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, random_units(3_000))
         assert collection.rebuild(SCAN).index["kind"] == "scan"
-    with LocalCollection(tmp_path / "c", IndexChoice(IndexKind.EXACT)) as collection:
+    with open_local(tmp_path / "c", IndexChoice(IndexKind.EXACT)) as collection:
         assert index_of(collection)["kind"] == "scan"
         assert collection.rebuild().index["kind"] == "scan"
         assert collection.rebuild(IndexChoice(IndexKind.EXACT)).index["kind"] == "exact"
-    with LocalCollection(tmp_path / "c") as collection:
+    with open_local(tmp_path / "c") as collection:
         assert index_of(collection)["kind"] == "exact"
         assert list((tmp_path / "c").rglob("*.faiss")) == []
 
 
 def test_a_damaged_choice_says_what_to_do(tmp_path: Path) -> None:
     """A file that does not say which index to keep is named."""
-    with LocalCollection.create(tmp_path / "c", make_identity()):
+    with create_local(tmp_path / "c", make_identity()):
         pass
     (tmp_path / "c" / "index.json").write_text('{"kind": "magic"}')
     with pytest.raises(Damaged, match=r"index\.json.*bearing rebuild"):
-        LocalCollection(tmp_path / "c")
+        open_local(tmp_path / "c")
 
 
 def test_memory_that_is_too_small_is_refused_with_the_need(tmp_path: Path) -> None:
     """A budget below every kind's need names the need."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, random_units(3_000))
         with pytest.raises(InvalidInput, match="more than the budget of 0 MB"):
             collection.rebuild(IndexChoice(IndexKind.SCAN, 0.9, memory_bytes=100))
@@ -147,7 +148,7 @@ def test_a_damaged_index_is_left_out_and_built_again(
 ) -> None:
     """An index is derived: whatever becomes of its files, answers stay right."""
     vectors = random_units(3_000)
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, vectors)
         collection.rebuild(SCAN)
     place = tmp_path / "c" / "generations" / "1"
@@ -164,7 +165,7 @@ def test_a_damaged_index_is_left_out_and_built_again(
         (place / "sealed.json").write_text("{]")
     else:
         (place / "sealed.json").write_text('{"format": 99}')
-    with LocalCollection(tmp_path / "c") as collection:
+    with open_local(tmp_path / "c") as collection:
         assert index_of(collection)["kind"] == "exact"
         assert "rows are scanned until rebuilt" in caplog.text
         hits = collection.search([Query(vector=vectors[7], k=3)])[0].hits
@@ -175,7 +176,7 @@ def test_a_damaged_index_is_left_out_and_built_again(
 def test_deleted_rows_never_come_back_through_the_index(tmp_path: Path) -> None:
     """What was deleted or replaced after sealing is in no answer, and k hits still come."""
     vectors = random_units(20_000)
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, vectors)
         collection.rebuild(SCAN)
         near = collection.search([Query(vector=vectors[0], k=300)])[0].hits
@@ -204,7 +205,7 @@ def test_searches_go_on_while_an_index_is_rebuilt(tmp_path: Path) -> None:
     """Every search during several rebuilds is answered in full."""
     vectors = random_units(6_000)
     counts: list[int] = []
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, vectors)
         done = threading.Event()
 
@@ -248,7 +249,7 @@ def test_sealing_gives_way_and_the_caller_keeps_its_priority(tmp_path: Path, row
         while not done.is_set():
             seen.update(niceness_of_all())
 
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, random_units(rows))
         looking = threading.Thread(target=look)
         looking.start()
@@ -263,7 +264,7 @@ def test_sealing_gives_way_and_the_caller_keeps_its_priority(tmp_path: Path, row
 def test_many_rows_are_sealed_in_a_process_of_their_own(tmp_path: Path) -> None:
     """It answers as one that was sealed here; where no process can be started, that is said."""
     vectors = random_units(APART_ROWS)
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, vectors)
         collection.delete(["d3"])
         assert collection.rebuild(SCAN).index["kind"] == "scan"
@@ -279,7 +280,7 @@ def test_without_a_process_many_rows_are_sealed_all_the_same(
 ) -> None:
     """Where no process can be started, a thread seals, and the log says so."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no such program"))
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, random_units(APART_ROWS))
         assert collection.rebuild(SCAN).index["rows"] == APART_ROWS
     assert "no process could be started to seal in" in caplog.text
@@ -287,7 +288,7 @@ def test_without_a_process_many_rows_are_sealed_all_the_same(
 
 def test_an_error_of_the_process_that_seals_is_raised_here(tmp_path: Path) -> None:
     """What keeps it from sealing comes back as the error that it is."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, random_units(APART_ROWS))
         with (tmp_path / "c" / "generations" / "1" / "vectors.f32").open("r+b") as file:
             file.truncate(1_000)
@@ -320,7 +321,7 @@ def test_low_thresholds_let_few_rows_take_the_ways_of_many(tmp_path: Path) -> No
         gather_rows=8,
     )
     vectors = random_units(400)
-    with LocalCollection.create(tmp_path / "c", make_identity(), thresholds=low) as collection:
+    with create_local(tmp_path / "c", make_identity(), thresholds=low) as collection:
         put(collection, vectors[:64])
         wait_for(collection, 64)
         put(collection, vectors[64:164], 64)

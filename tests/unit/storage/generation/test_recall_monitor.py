@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local import create_local, engine_of, open_local
 from samples import make_identity, random_units
 from structured import around, make_topical
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, normalise
 from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
@@ -23,7 +25,6 @@ from indexer.storage.ann.approximate import Layer
 from indexer.storage.ann.faiss_index import AnnIndex
 from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
 from indexer.storage.ann.recall import Recall
-from indexer.storage.collection import LocalCollection
 from indexer.storage.generation.recall_monitor import (
     LEAST_QUERIES,
     Case,
@@ -42,7 +43,7 @@ VECTORS = random_units(6_000)
 @pytest.fixture
 def rows(tmp_path: Path) -> Iterator[RowTable]:
     """Rows under a sealed index."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         collection.put(
             [
                 EmbeddedDocument(Document(f"d{i}", "t"), (Chunk(0, 0, 1),), VECTORS[i : i + 1])
@@ -50,7 +51,7 @@ def rows(tmp_path: Path) -> Iterator[RowTable]:
             ]
         )
         collection.rebuild(IndexChoice(IndexKind.SCAN, target_recall=0.8))
-        yield collection._rows
+        yield engine_of(collection)._live.current
 
 
 def wait_until(true: object, seconds: float = 20) -> None:
@@ -228,7 +229,7 @@ def test_a_small_fall_is_answered_by_effort_and_a_great_one_by_distrust(rows: Ro
     assert harder.index.measured.params == INDEX_KINDS[IndexKind.SCAN].search_params[-1]
 
 
-def ask_until(collection: LocalCollection, distrusted: list[str]) -> int:
+def ask_until(collection: Collection, distrusted: list[str]) -> int:
     """Search by other vectors until an index is no longer trusted; how many searches it took."""
     rng, end = np.random.default_rng(1), time.monotonic() + 60
     for count in itertools.count(1):
@@ -241,7 +242,7 @@ def ask_until(collection: LocalCollection, distrusted: list[str]) -> int:
     raise AssertionError
 
 
-def assert_right(collection: LocalCollection) -> None:
+def assert_right(collection: Collection) -> None:
     """Answers are the exact ones."""
     for query in random_units(20, seed=44):
         exact, other = collection.search(
@@ -260,7 +261,7 @@ def test_a_sealed_index_that_is_of_other_vectors_is_noticed(
     place = tmp_path / "c" / "generations" / "1"
     permuted = VECTORS[np.random.default_rng(0).permutation(len(VECTORS))]
     index_file.write(place, index_file.build((IndexKind.SCAN,), permuted, None, 0.8, LOW))
-    with LocalCollection(tmp_path / "c", thresholds=LOW) as collection:
+    with open_local(tmp_path / "c", thresholds=LOW) as collection:
         assert collection.describe().index["recall"] >= 0.8
         ask_until(collection, ["sealed"])
         assert "below the target of 0.8000: rows are compared one by one" in caplog.text
@@ -279,7 +280,7 @@ def test_an_index_over_late_rows_that_is_of_other_vectors_is_noticed(
 ) -> None:
     """It alone is dropped; the sealed one goes on, and unindexed rows are compared."""
     unindexed = random_units(3_000, seed=12)
-    with LocalCollection(tmp_path / "c", thresholds=LOW) as collection:
+    with open_local(tmp_path / "c", thresholds=LOW) as collection:
         collection.put(
             [
                 EmbeddedDocument(Document(f"late{i}", "t"), (Chunk(0, 0, 1),), unindexed[i : i + 1])
@@ -288,7 +289,9 @@ def test_an_index_over_late_rows_that_is_of_other_vectors_is_noticed(
         )
         wait_until(lambda: collection.describe().index["compared_rows"] == 0)
         broken = AnnIndex.build(IndexKind.SCAN, np.ascontiguousarray(unindexed[::-1]))
-        collection._rows = replace(collection._rows, delta=Layer(broken, SearchParams(0, 50)))
+        engine_of(collection)._live.current = replace(
+            engine_of(collection)._live.current, delta=Layer(broken, SearchParams(0, 50))
+        )
         ask_until(collection, ["late"])
         assert "late rows are compared one by one until the next sealing" in caplog.text
         assert collection.describe().index["compared_rows"] == 3_000
@@ -300,9 +303,9 @@ def test_an_index_over_late_rows_that_is_of_other_vectors_is_noticed(
 def test_a_sound_index_is_trusted(tmp_path: Path, seed: int) -> None:
     """Whatever is asked, under filters too, with unindexed rows and dead ones."""
     topical = make_topical(4_000, seed=seed)
-    LocalCollection.create(tmp_path / "t", make_identity(32)).close()
+    create_local(tmp_path / "t", make_identity(32)).close()
     choice = IndexChoice(IndexKind.SCAN, 0.9)
-    with LocalCollection(tmp_path / "t", choice, replace(LOW, delta_rows=500)) as collection:
+    with open_local(tmp_path / "t", choice, replace(LOW, delta_rows=500)) as collection:
         documents = [
             EmbeddedDocument(
                 Document(f"d{i}", "t", None, {"topic": int(topical.topics[i])}),
@@ -343,7 +346,7 @@ def test_effort_rises_until_there_is_none_left(rows: RowTable) -> None:
 
 def test_a_collection_tells_what_was_watched(tmp_path: Path, rows: RowTable) -> None:
     """Real searches feed the estimate that the description shows."""
-    with LocalCollection(tmp_path / "c") as collection:
+    with open_local(tmp_path / "c") as collection:
         assert collection.describe().index["watched_queries"] == 0
         for query in random_units(3, seed=9):
             assert len(collection.search([Query(vector=query, k=10)])[0].hits) == 10
@@ -356,7 +359,7 @@ def test_a_collection_tells_what_was_watched(tmp_path: Path, rows: RowTable) -> 
 @pytest.mark.usefixtures("rows")
 def test_the_warning_says_its_k(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What is logged when real queries find too little is recall@10."""
-    with LocalCollection(tmp_path / "c") as collection:
-        little = Recall(0.1, 0.0, 0.2, 10, 20)
-        collection._heed(Fall(collection._rows, Situation.SEALED, little))
+    with open_local(tmp_path / "c") as collection:
+        little, live = Recall(0.1, 0.0, 0.2, 10, 20), engine_of(collection)._live
+        live._heed(Fall(live.current, Situation.SEALED, little))
     assert "recall@10 of real queries (sealed) is 0.1000" in caplog.text

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from local import create_local, engine_of, open_local
 from samples import DIMENSION, make_identity, random_units
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
-from indexer.storage.collection import LocalCollection
 from indexer.storage.generation.row_table import RowTable
 from indexer.storage.vector_file import BLOCK_ROWS, VectorFile
 
 
-def put(collection: LocalCollection, first: int, count: int, seed: int = 0) -> RowTable:
+def put(collection: Collection, first: int, count: int, seed: int = 0) -> RowTable:
     """Documents of one row each; the rows then."""
     vectors = random_units(count, seed=seed or first)
     collection.put(
@@ -22,7 +23,7 @@ def put(collection: LocalCollection, first: int, count: int, seed: int = 0) -> R
             for i in range(count)
         ]
     )
-    return collection._follow_newest()
+    return engine_of(collection)._live.newest()
 
 
 def state_of(rows: RowTable) -> tuple[bytes, bytes, bytes | None]:
@@ -33,22 +34,22 @@ def state_of(rows: RowTable) -> tuple[bytes, bytes, bytes | None]:
 
 def test_rows_in_hand_stay_as_they_were(tmp_path: Path) -> None:
     """Whatever is put, replaced or deleted later, earlier rows do not change."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         seen: list[tuple[RowTable, object]] = []
         for step in range(6):
             seen.append((rows := put(collection, 900 * step, 900), state_of(rows)))
             if step % 2:
                 collection.delete([f"d{900 * step + i}" for i in range(3)])
-                seen.append((rows := collection._follow_newest(), state_of(rows)))
+                seen.append((rows := engine_of(collection)._live.newest(), state_of(rows)))
                 seen.append((rows := put(collection, 5, 2, seed=77 + step), state_of(rows)))
         assert all(state_of(rows) == before for rows, before in seen)
-        with LocalCollection(tmp_path / "c") as other:
-            assert state_of(other._rows) == state_of(seen[-1][0])
+        with open_local(tmp_path / "c") as other:
+            assert state_of(engine_of(other)._live.current) == state_of(seen[-1][0])
 
 
 def test_rows_that_come_copy_nothing(tmp_path: Path) -> None:
     """Owners and vectors of known rows are the same memory as long as there is room."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, 0, 500)
         before = put(collection, 500, 100)
         collection.delete(["d7"])

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local import create_local
 from samples import make_identity, random_units
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.index_choice import Language
-from indexer.storage.collection import LocalCollection
-from indexer.storage.lexical.analyzer import Analyzer
+from indexer.lexical.analyzer import Analyzer
 from indexer.storage.lexical.growth import Growth, to_merge
 from indexer.storage.lexical.inverted_index import Part
 from indexer.storage.lexical.segments import Batch, Terms, merge
@@ -71,7 +72,7 @@ def test_the_largest_are_left_alone() -> None:
     assert [dead] in to_merge([dead, part_of(60)], most=500)
 
 
-def put(collection: LocalCollection, documents: Sequence[Document]) -> None:
+def put(collection: Collection, documents: Sequence[Document]) -> None:
     """Documents of one chunk each."""
     collection.put(
         EmbeddedDocument(document, (Chunk(0, 0, 5),), vector)
@@ -82,7 +83,7 @@ def put(collection: LocalCollection, documents: Sequence[Document]) -> None:
 @pytest.mark.parametrize("batch_tokens", [1, 2_500, 1 << 30])
 def test_bounded_batches_make_up_the_same_index(tmp_path: Path, batch_tokens: int) -> None:
     """However little is read at once, all is there at last, and each step says how far it is."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         for start in range(0, 3_000, 500):
             put(collection, [Document(f"d{i}", f"word{i} all") for i in range(start, start + 500)])
         collection.delete([f"d{i}" for i in range(10)])
@@ -104,7 +105,7 @@ def test_bounded_batches_make_up_the_same_index(tmp_path: Path, batch_tokens: in
 
 def test_what_is_written_meanwhile_is_in_it_once(tmp_path: Path) -> None:
     """Documents that are replaced or deleted between two pages, by their newest state or not."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, [Document(f"d{i}", f"word{i} old") for i in range(1_500)])
         turns = iter([True])
 

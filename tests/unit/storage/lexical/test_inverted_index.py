@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
-from indexer.storage.lexical.bm25 import idf
+from indexer.lexical.bm25 import idf
 from indexer.storage.lexical.inverted_index import InvertedIndex, Part
 from indexer.storage.lexical.segments import Batch, Terms
 

@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from local import create_local, open_local
 from samples import DIMENSION, make_identity, random_units
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import AlreadyExists, Damaged, InvalidInput, NotFound
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.reports import Step
-from indexer.storage.collection import LocalCollection
 from indexer.storage.maintenance.backup import (
     MANIFEST,
     Manifest,
@@ -33,7 +34,7 @@ def quiet(_: object) -> None:
     """Hear nothing of progress."""
 
 
-def put(collection: LocalCollection, number: int, documents: int = 50) -> None:
+def put(collection: Collection, number: int, documents: int = 50) -> None:
     """A batch of documents, each with the batch's number."""
     vectors = random_units(documents, seed=number)
     collection.put(
@@ -50,13 +51,13 @@ def put(collection: LocalCollection, number: int, documents: int = 50) -> None:
 
 def documents_in(folder: Path) -> dict[str, Document]:
     """All documents of a small collection."""
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         return {one.id: one for one in collection.page(limit=100_000).documents}
 
 
 def vectors_in(folder: Path) -> list[bytes]:
     """All vectors of a small collection, by document."""
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         ids = [one.id for one in collection.page(limit=100_000).documents]
         return [one.vectors.tobytes() for one in collection.vectors(ids) if one]
 
@@ -64,7 +65,7 @@ def vectors_in(folder: Path) -> list[bytes]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A collection with an index, a choice of it, deleted documents, and a torn tail."""
-    with LocalCollection.create(tmp_path / "things", make_identity()) as collection:
+    with create_local(tmp_path / "things", make_identity()) as collection:
         for number in range(30):
             put(collection, number)
         collection.delete([f"3-{i}" for i in range(50)])
@@ -82,7 +83,7 @@ def test_what_is_restored_is_what_was_backed_up(folder: Path, tmp_path: Path) ->
     assert documents_in(tmp_path / "copy") == documents_in(folder)
     assert vectors_in(tmp_path / "copy") == vectors_in(folder)
     assert verify(tmp_path / "copy", None, quiet).sound
-    with LocalCollection(tmp_path / "copy") as copy, LocalCollection(folder) as original:
+    with open_local(tmp_path / "copy") as copy, open_local(folder) as original:
         restored, kept = copy.describe().index, original.describe().index
         assert {**restored, "lexical": None} == {**kept, "lexical": None}
         assert copy.identity.require(original.identity) is None
@@ -140,7 +141,7 @@ def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
 def test_a_backup_is_of_one_state_while_batches_come_in(tmp_path: Path) -> None:
     """Every backup that is made while another thread writes holds whole batches, in order."""
     folder, stop = tmp_path / "things", threading.Event()
-    with LocalCollection.create(folder, make_identity()) as collection:
+    with create_local(folder, make_identity()) as collection:
         put(collection, 0)
         done = [0]
 
@@ -170,7 +171,7 @@ def test_a_backup_is_of_one_state_while_batches_come_in(tmp_path: Path) -> None:
 def test_a_backup_is_of_one_state_while_generations_change(tmp_path: Path) -> None:
     """A compaction that takes files away does not take them from a backup."""
     folder, stop = tmp_path / "things", threading.Event()
-    with LocalCollection.create(folder, make_identity()) as collection:
+    with create_local(folder, make_identity()) as collection:
         for number in range(4):
             put(collection, number)
 
@@ -195,13 +196,13 @@ def test_a_backup_is_of_one_state_while_generations_change(tmp_path: Path) -> No
 def test_a_draft_is_backed_up_with_what_it_is_beside(folder: Path, tmp_path: Path) -> None:
     """A move to another model that was under way goes on in the restored collection."""
     other = replace(make_identity(), weights="o" * 64)
-    with LocalCollection(folder) as collection, collection.migrate(other) as migration:
+    with open_local(folder) as collection, collection.migrate(other) as migration:
         first = migration.pending(100)
         vectors = random_units(1)
         migration.put([EmbeddedDocument(one, (Chunk(0, 0, 1),), vectors) for one in first])
     back_up(folder, tmp_path / "b.tar", quiet)
     restore(tmp_path / "b.tar", tmp_path / "copy", quiet)
-    with LocalCollection(tmp_path / "copy") as copy, copy.migrate(other) as migration:
+    with open_local(tmp_path / "copy") as copy, copy.migrate(other) as migration:
         left = migration.pending(10_000)
         assert len(left) == 1350
         migration.put([EmbeddedDocument(one, (Chunk(0, 0, 1),), vectors) for one in left])
@@ -319,7 +320,7 @@ def test_progress_comes_to_its_end(folder: Path, tmp_path: Path) -> None:
 
 def test_the_last_backup_is_known_to_the_collection(folder: Path, tmp_path: Path) -> None:
     """It tells when it was backed up last; a refused backup, or a restored copy, knows of none."""
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         assert collection.describe().backed_up is None
         with pytest.raises(InvalidInput):
             back_up(folder, tmp_path / "no" / "folder.tar", quiet)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local import create_local, open_local
 from samples import DIMENSION, make_identity, random_units
 
 from indexer.documents import Chunk, Document, EmbeddedDocument
@@ -19,7 +20,6 @@ from indexer.embedding import Backend, open_embedder
 from indexer.errors import Damaged, ModelError, NotFound
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.reports import Step, Verification
-from indexer.storage.collection import LocalCollection
 from indexer.storage.maintenance.case import MOST_FINDINGS
 from indexer.storage.maintenance.verification import verify
 from indexer.storage.vector_file import BLOCK_ROWS
@@ -42,7 +42,7 @@ def embedded(id: str, at: int, text: str = "some text") -> EmbeddedDocument:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A collection that has seen writes of all kinds, closed."""
-    with LocalCollection.create(tmp_path / "things", make_identity()) as collection:
+    with create_local(tmp_path / "things", make_identity()) as collection:
         collection.put([embedded(f"d{i}", i) for i in range(60)])
         collection.put([embedded(f"d{i}", 100 + i, "other text") for i in range(20, 30)])
         collection.delete([f"d{i}" for i in range(25, 35)])
@@ -74,7 +74,7 @@ def test_a_sound_collection_has_no_findings(folder: Path) -> None:
 
 def test_an_empty_collection_is_sound(tmp_path: Path) -> None:
     """There is nothing to be wrong."""
-    LocalCollection.create(tmp_path / "things", make_identity()).close()
+    create_local(tmp_path / "things", make_identity()).close()
     assert check(tmp_path / "things").sound
 
 
@@ -198,7 +198,7 @@ def test_vectors_of_no_document_need_no_length(folder: Path) -> None:
 def test_the_damaged_block_is_named_among_many(tmp_path: Path) -> None:
     """Each block has its own checksum, so that what is wrong can be told apart."""
     vectors = random_units(2 * BLOCK_ROWS + 50)
-    with LocalCollection.create(tmp_path / "things", make_identity()) as collection:
+    with create_local(tmp_path / "things", make_identity()) as collection:
         for part in np.split(vectors, [5000]):
             chunks = tuple(Chunk(i, 0, 1) for i in range(len(part)))
             document = Document(f"d{len(part)}", "x")
@@ -215,7 +215,7 @@ def test_the_damaged_block_is_named_among_many(tmp_path: Path) -> None:
 def test_damaged_vectors_are_not_compacted(folder: Path) -> None:
     """Compacting would give what was not written a checksum of its own."""
     flip_vectors(folder)
-    with LocalCollection(folder) as collection, pytest.raises(Damaged, match="by their checksum"):
+    with open_local(folder) as collection, pytest.raises(Damaged, match="by their checksum"):
         collection.compact()
     assert len(check(folder).findings) == 1
 
@@ -237,7 +237,7 @@ def test_a_store_that_is_none_is_told(folder: Path) -> None:
 
 def test_a_draft_without_its_vectors_is_told(folder: Path) -> None:
     """A move to another model that lost its file cannot go on; the collection itself is well."""
-    with LocalCollection(folder) as collection:
+    with open_local(folder) as collection:
         other = replace(make_identity(), weights="o" * 64)
         with collection.migrate(other) as migration:
             documents = migration.pending(10)
@@ -254,7 +254,7 @@ def test_a_draft_without_its_vectors_is_told(folder: Path) -> None:
 def test_a_sound_index_is_described(tmp_path: Path) -> None:
     """The kind and rows of an index that finds what is stored."""
     vectors = random_units(3000)
-    with LocalCollection.create(tmp_path / "things", make_identity()) as collection:
+    with create_local(tmp_path / "things", make_identity()) as collection:
         chunks = tuple(Chunk(i, 0, 1) for i in range(3000))
         collection.put([EmbeddedDocument(Document("d", "x"), chunks, vectors)])
         collection.rebuild(IndexChoice(IndexKind.PARTITIONED))
@@ -275,14 +275,14 @@ def test_the_model_is_held_to_the_texts_it_embedded(tmp_path: Path) -> None:
     hashing = open_embedder("hashing-16", cache=tmp_path, backend=Backend.HASHING)
     wider = open_embedder("hashing-32", cache=tmp_path, backend=Backend.HASHING)
     identity = hashing.identity
-    LocalCollection.create(tmp_path / "right", identity).close()
+    create_local(tmp_path / "right", identity).close()
     report = verify(tmp_path / "right", lambda _: hashing, quiet)
     assert report.sound and "gives the vectors it gave" in report.model
     for name, spoilt in (
         ("wider", wider.identity),
         ("turned", replace(identity, canaries=np.roll(identity.canaries, 1, axis=0))),
     ):
-        LocalCollection.create(tmp_path / name, spoilt).close()
+        create_local(tmp_path / name, spoilt).close()
         report = verify(tmp_path / name, lambda _: hashing, quiet)
         assert report.model == "another"
         assert [one.place for one in report.findings] == ["model"]

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local import create_local, open_local
 from numpy.typing import NDArray
 from samples import make_identity
 from structured import DIMENSION, SPREAD, around, make_topical
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Hit, Mode, Query, Strategy
-from indexer.storage.collection import LocalCollection
 from indexer.storage.thresholds import Thresholds
 
 COPIES, OTHERS = 3_000, 1_500
@@ -37,7 +38,7 @@ def embedded(place: int, vectors: Vectors, text: str = "word") -> EmbeddedDocume
     return EmbeddedDocument(Document(name_of(place), text, None, {"n": place}), chunks, vectors)
 
 
-def fill(collection: LocalCollection, vectors: Vectors, order: list[int]) -> None:
+def fill(collection: Collection, vectors: Vectors, order: list[int]) -> None:
     """One document for each vector, stored in an order."""
     collection.put([embedded(place, vectors[place : place + 1]) for place in order])
 
@@ -56,13 +57,13 @@ def vectors() -> Vectors:
 @pytest.fixture(scope="module")
 def pair(
     tmp_path_factory: pytest.TempPathFactory, vectors: Vectors
-) -> Iterator[tuple[LocalCollection, LocalCollection]]:
+) -> Iterator[tuple[Collection, Collection]]:
     """The same documents stored at once, and in another order with updates and deletes."""
     folder = tmp_path_factory.mktemp("pair")
     places = list(range(len(vectors)))
     with (
-        LocalCollection.create(folder / "fresh", make_identity(DIMENSION)) as fresh,
-        LocalCollection.create(folder / "used", make_identity(DIMENSION), thresholds=LOW) as used,
+        create_local(folder / "fresh", make_identity(DIMENSION)) as fresh,
+        create_local(folder / "used", make_identity(DIMENSION), thresholds=LOW) as used,
     ):
         fill(fresh, vectors, places)
         random.Random(3).shuffle(places)
@@ -74,7 +75,7 @@ def pair(
 
 
 def test_exact_answers_do_not_depend_on_history(
-    pair: tuple[LocalCollection, LocalCollection], vectors: Vectors
+    pair: tuple[Collection, Collection], vectors: Vectors
 ) -> None:
     """Ids and scores are equal to the last bit, for each mode, strategy, k, alone or in a batch."""
     rng = np.random.default_rng(4)
@@ -99,7 +100,7 @@ def test_exact_answers_do_not_depend_on_history(
 
 
 def test_of_many_copies_the_smallest_ids_come_first(
-    pair: tuple[LocalCollection, LocalCollection], vectors: Vectors
+    pair: tuple[Collection, Collection], vectors: Vectors
 ) -> None:
     """Ten of three thousand that tie are the first ten by id, and begin longer answers."""
     copies = sorted(
@@ -116,7 +117,7 @@ def test_of_many_copies_the_smallest_ids_come_first(
 
 
 def test_the_total_is_the_number_of_hits_that_score_enough(
-    pair: tuple[LocalCollection, LocalCollection], vectors: Vectors
+    pair: tuple[Collection, Collection], vectors: Vectors
 ) -> None:
     """A score that is exactly the least asked for counts, in both."""
     for collection in pair:
@@ -131,7 +132,7 @@ def test_the_total_is_the_number_of_hits_that_score_enough(
 def test_a_document_counts_by_its_best_chunk_and_the_first_of_equals(tmp_path: Path) -> None:
     """Documents of a hundred equal chunks leave room for others; their first chunk is shown."""
     vectors = make_topical(40).vectors
-    with LocalCollection.create(tmp_path / "c", make_identity(DIMENSION)) as collection:
+    with create_local(tmp_path / "c", make_identity(DIMENSION)) as collection:
         collection.put(
             [
                 embedded(place, np.repeat(vectors[place : place + 1], 100, axis=0), "x" * 100)
@@ -148,9 +149,7 @@ def test_a_document_counts_by_its_best_chunk_and_the_first_of_equals(tmp_path: P
             assert {(hit.passage.start, hit.passage.end) for hit in hits} == {(0, 1)}
 
 
-def rewrite_topic(
-    collection: LocalCollection, vectors: Vectors, topics: NDArray[np.int64]
-) -> Vectors:
+def rewrite_topic(collection: Collection, vectors: Vectors, topics: NDArray[np.int64]) -> Vectors:
     """The vectors after all but a few documents of the largest topic were given new ones."""
     places = np.flatnonzero(topics == 0)[20:]
     now = vectors.copy()
@@ -165,8 +164,8 @@ def test_a_topic_that_was_rewritten_is_found(tmp_path: Path, kind: IndexKind) ->
     """Where an index's rows near a query are dead, the late ones that replace them are returned."""
     topical = make_topical(9_000)
     choice = IndexChoice(kind, 0.97)
-    LocalCollection.create(tmp_path / "c", make_identity(DIMENSION)).close()
-    with LocalCollection(tmp_path / "c", choice, LOW) as collection:
+    create_local(tmp_path / "c", make_identity(DIMENSION)).close()
+    with open_local(tmp_path / "c", choice, LOW) as collection:
         fill(collection, topical.vectors, list(range(9_000)))
         collection.rebuild()
         now = rewrite_topic(collection, topical.vectors, topical.topics)

@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+from local import create_local
 from samples import make_identity
 
+from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import InvalidInput, MissingExtra, StorageFailed
 from indexer.queries import Mode, Query
-from indexer.storage.collection import LocalCollection
 from indexer.storage.lexical.index_sync import LexicalIndex
 from indexer.storage.runtime.subprocess_job import NICENESS, run_in_subprocess
 from indexer.storage.sqlite.store import Store
@@ -56,7 +57,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def put_words(collection: LocalCollection) -> None:
+def put_words(collection: Collection) -> None:
     """As many documents of one word as another process is worth."""
     vector = make_identity().canaries[:1]
     collection.put(
@@ -118,7 +119,7 @@ def test_many_late_words_are_put_into_the_index_by_another_process(
 ) -> None:
     """None is late then, and nothing kept the process from it."""
     caplog.set_level(logging.DEBUG, "indexer.storage.lexical.index_sync")
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put_words(collection)
     shutil.rmtree(tmp_path / "c" / "lexical")
     lexical_index = LexicalIndex(tmp_path / "c", Store(tmp_path / "c" / "store.sqlite"))
@@ -135,7 +136,7 @@ def test_where_no_process_starts_words_are_found_all_the_same(
     """The index of many words is made by the process itself, which says so if asked for detail."""
     monkeypatch.setattr("sys.executable", str(tmp_path / "no such program"))
     caplog.set_level(logging.DEBUG, "indexer")
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         put_words(collection)
         collection.rebuild()
         answer = collection.search([Query(text="word77", mode=Mode.LEXICAL)])[0]

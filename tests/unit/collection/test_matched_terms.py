@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import pytest
 
+from indexer.collection.matched_terms import matching_terms
 from indexer.documents import Document
+from indexer.engine import Key
 from indexer.index_choice import Language
-from indexer.storage.lexical.analyzer import Analyzer
-from indexer.storage.lexical.inverted_index import InvertedIndex, Part
-from indexer.storage.lexical.segments import Batch, Terms
-from indexer.storage.lexical.snapshot import LexicalSnapshot
-from indexer.storage.query.matched_terms import matching_terms
+from indexer.lexical.analyzer import Analyzer
+from indexer.memory.lexical import EMPTY, MemoryLexical, Words
+from indexer.memory.scope import MemoryScope
 
 TEXT = "Ducks swim. A duck's pond is where the ducks are swimming; ponds freeze."
 
 
-def words_over(*contents: str) -> LexicalSnapshot:
-    """The words of a few documents, whose numbers are their places."""
-    analyzer, terms, batch = Analyzer(Language.ENGLISH), Terms("some collection"), Batch()
-    for number, content in enumerate(contents):
-        batch.add(number, f"d{number}", terms.of(analyzer.words(content)))
-    return LexicalSnapshot(analyzer, InvertedIndex([Part.of(batch.pack())], terms))
+def words_over(*contents: str) -> MemoryLexical:
+    """The words of a few documents."""
+    analyzer = Analyzer(Language.ENGLISH)
+    words = {Key(key): Words.of(analyzer, content) for key, content in enumerate(contents)}
+    ids = {key: str(key) for key in words}
+    return MemoryLexical(analyzer, EMPTY.changed({}, words), ids)
 
 
 def test_terms_stand_where_they_say() -> None:
@@ -37,10 +37,11 @@ def test_parts_add_up_to_the_score() -> None:
     contents = (TEXT, "A goose swims.", "Ducks.")
     words = words_over(*contents)
     bag = words.asked("ducks swim in ponds")
-    numbers, scores = words.best(bag, 3)
-    for number, score in zip(numbers.tolist(), scores.tolist(), strict=True):
-        terms = matching_terms(words, bag, Document("a", contents[number]))
-        assert sum(term.score for term in terms) == pytest.approx(score, rel=1e-12)
+    found = words.best(bag, 3, MemoryScope(None, 3))
+    assert len(found) == 3
+    for key, score in found:
+        terms = matching_terms(words, bag, Document("a", contents[key]))
+        assert sum(term.score for term in terms) == pytest.approx(score)
 
 
 def test_a_word_of_the_title_alone_has_no_span() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -29,3 +31,15 @@ def saturated(frequency: _Amount, length: _Amount, mean_length: float) -> _Amoun
     relevance framework: BM25 and beyond", 2009.
     """
     return (K1 + 1) * frequency / (frequency + K1 * (1 - B + B * length / mean_length))
+
+
+def shares(
+    words: Sequence[str], worth: Mapping[str, float], mean_length: float
+) -> dict[str, float]:
+    """What each word that is worth something adds to the score of a document of these words."""
+    frequencies, length = Counter(words), float(len(words))
+    return {
+        word: worth[word] * saturated(float(frequencies[word]), length, mean_length)
+        for word in sorted(worth)
+        if word in frequencies
+    }

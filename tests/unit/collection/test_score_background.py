@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from local import create_local, engine_of, open_local
 from samples import make_identity, random_units
 
+from indexer.collection.collection import Collection
+from indexer.collection.score_background import ScoreBackgrounds, decode
 from indexer.documents import Chunk, Document, EmbeddedDocument
+from indexer.engine import Kept
 from indexer.queries import Query
-from indexer.storage.analysis import score_background as kept
-from indexer.storage.collection import LocalCollection
 
 
-def fill(collection: LocalCollection, first: int, count: int) -> None:
+def fill(collection: Collection, first: int, count: int) -> None:
     """Documents of one chunk each."""
     vectors = random_units(count, seed=first)
     collection.put(
@@ -26,7 +28,7 @@ def fill(collection: LocalCollection, first: int, count: int) -> None:
     )
 
 
-def significances(collection: LocalCollection) -> list[float | None]:
+def significances(collection: Collection) -> list[float | None]:
     """Of the hits of one query."""
     (answer,) = collection.search([Query(vector=random_units(1, seed=77)[0], k=5)])
     return [hit.significance for hit in answer.hits]
@@ -34,7 +36,7 @@ def significances(collection: LocalCollection) -> list[float | None]:
 
 def test_hits_say_nothing_while_the_collection_is_small(tmp_path: Path) -> None:
     """From 50 documents on they have a significance, which rises as scores fall."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection, 0, 49)
         assert collection.background() is None
         assert significances(collection) == [None] * 5
@@ -46,16 +48,15 @@ def test_hits_say_nothing_while_the_collection_is_small(tmp_path: Path) -> None:
 
 def test_it_is_kept_in_a_file_and_read_by_the_next_process(tmp_path: Path) -> None:
     """Opened again, a collection says the same, from the file."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection, 0, 300)
         before = significances(collection)
-    file = tmp_path / "c" / "generations" / "1" / kept.FILE
+    file = tmp_path / "c" / "generations" / "1" / "background.bin"
     written = file.stat().st_mtime_ns
-    with LocalCollection(tmp_path / "c") as collection:
+    with open_local(tmp_path / "c") as collection:
         assert significances(collection) == before
     assert file.stat().st_mtime_ns == written
-    found = kept.read(file.parent)
-    assert found is not None
+    found = decode(file.read_bytes())
     assert found.rows == found.sampled == 300
 
 
@@ -64,28 +65,26 @@ def test_a_damaged_file_is_reported_and_made_anew(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes | None
 ) -> None:
     """Nothing is lost with it: it is derived."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection, 0, 300)
         before = significances(collection)
-    file = tmp_path / "c" / "generations" / "1" / kept.FILE
+    file = tmp_path / "c" / "generations" / "1" / "background.bin"
     whole = file.read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
     file.write_bytes(bytes(flipped) if damage is None else damage)
     with (
         caplog.at_level(logging.WARNING),
-        LocalCollection(tmp_path / "c") as collection,
+        open_local(tmp_path / "c") as collection,
     ):
         assert significances(collection) == before
     assert "made anew" in caplog.text
-    found = kept.read(file.parent)
-    assert found is not None
-    assert found.rows == 300
+    assert decode(file.read_bytes()).rows == 300
 
 
 def test_it_is_made_anew_when_the_collection_has_grown(tmp_path: Path) -> None:
     """By a quarter; a few more documents change nothing."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection, 0, 200)
         assert collection.background().rows == 200
         fill(collection, 200, 40)
@@ -94,9 +93,18 @@ def test_it_is_made_anew_when_the_collection_has_grown(tmp_path: Path) -> None:
         assert collection.background().rows == 260
 
 
+def test_it_is_made_anew_when_the_collection_has_shrunk(tmp_path: Path) -> None:
+    """What is gone says nothing of what is there."""
+    with create_local(tmp_path / "c", make_identity()) as collection:
+        fill(collection, 0, 200)
+        assert collection.background().rows == 200
+        collection.delete([f"d{i}" for i in range(100)])
+        assert collection.background().rows == 100
+
+
 def test_it_follows_a_collection_to_another_generation(tmp_path: Path) -> None:
     """Compacting leaves the old one's file with the old vectors."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection, 0, 200)
         assert collection.background().rows == 200
         collection.delete([f"d{i}" for i in range(100)])
@@ -106,25 +114,25 @@ def test_it_follows_a_collection_to_another_generation(tmp_path: Path) -> None:
 
 def test_a_large_collection_does_not_keep_a_search_waiting(tmp_path: Path) -> None:
     """It is made beside the searches, and closing waits for it."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection, 0, 300)
-        rows = collection._follow_newest()
-        backgrounds = kept.Backgrounds(at_once=100)
-        backgrounds.of(tmp_path, rows)
-        backgrounds.close()
-        made = backgrounds.of(tmp_path, rows)
+        engine = engine_of(collection)
+        backgrounds = ScoreBackgrounds(engine, at_once=100)
+        with engine.reading() as state:
+            backgrounds.of(state)
+            backgrounds.close()
+            made = backgrounds.of(state)
+        kept = engine.keeper(Kept.SCORE_BACKGROUND).read(collection.identity)
     assert made is not None
-    assert made.rows == kept.read(tmp_path).rows == 300
+    assert made.rows == decode(kept.content).rows == 300
 
 
-def test_a_sample_is_of_living_rows_and_always_the_same(tmp_path: Path) -> None:
-    """Without replacement, also where most rows are of no document."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
-        fill(collection, 0, 500)
-        collection.delete([f"d{i}" for i in range(400)])
-        rows = collection._follow_newest()
-        for count in (20, 60, 1_000):
-            drawn = kept.sample_rows(rows, count)
-            assert len(set(drawn.tolist())) == len(drawn) == min(count, 100)
-            assert (rows.owners[drawn] >= 0).all()
-            np.testing.assert_array_equal(drawn, kept.sample_rows(rows, count))
+def test_of_a_model_that_was_left_nothing_is_kept(tmp_path: Path) -> None:
+    """What was made while another took over is not put beside that one's vectors."""
+    with create_local(tmp_path / "c", make_identity()) as collection:
+        engine = engine_of(collection)
+        another = replace(make_identity(), weights="z" * 64)
+        keeper = engine.keeper(Kept.SCORE_BACKGROUND)
+        keeper.write(another, b"moments")
+        assert keeper.read(another) is None
+        assert keeper.read(collection.identity) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from indexer.index_choice import Language
-from indexer.storage.lexical.analyzer import Analyzer
+from indexer.lexical.analyzer import Analyzer
 
 ENGLISH = Analyzer(Language.ENGLISH)
 

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local import create_local, engine_of, open_local
 from samples import make_identity, random_units
 
+from indexer.collection.calibrations import Calibrations
+from indexer.collection.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import ModelChanged
 from indexer.queries import Query
 from indexer.ranking.calibration import Calibration, Curve, Errors
-from indexer.storage.analysis import calibration_file as kept
-from indexer.storage.collection import LocalCollection
 from indexer.storage.maintenance.backup import back_up, restore
 
 LEARNED = Calibration(
@@ -31,7 +32,7 @@ LEARNED = Calibration(
 )
 
 
-def fill(collection: LocalCollection) -> None:
+def fill(collection: Collection) -> None:
     """Some documents of one chunk each."""
     vectors = random_units(20)
     collection.put(
@@ -42,7 +43,7 @@ def fill(collection: LocalCollection) -> None:
     )
 
 
-def relevance(collection: LocalCollection) -> list[float | None]:
+def relevance(collection: Collection) -> list[float | None]:
     """Of the hits of one query."""
     (answer,) = collection.search([Query(vector=random_units(1, seed=7)[0], k=3)])
     return [hit.relevance for hit in answer.hits]
@@ -50,10 +51,10 @@ def relevance(collection: LocalCollection) -> list[float | None]:
 
 def test_it_is_used_at_once_and_by_whoever_has_the_collection_open(tmp_path: Path) -> None:
     """Also after another process has kept one, and after it is opened again."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection)
         assert relevance(collection) == [None] * 3
-        with LocalCollection(tmp_path / "c") as other:
+        with open_local(tmp_path / "c") as other:
             other.keep_calibration(LEARNED)
         found = relevance(collection)
         (answer,) = collection.search([Query(vector=random_units(1, seed=7)[0], k=3)])
@@ -63,7 +64,7 @@ def test_it_is_used_at_once_and_by_whoever_has_the_collection_open(tmp_path: Pat
 
 def test_a_calibration_of_each_kind_of_ranking_is_kept(tmp_path: Path) -> None:
     """A new one takes the place of the last of its kind."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         for ranking in ("dense", "lexical", "dense"):
             collection.keep_calibration(replace(LEARNED, ranking=ranking))
         assert set(collection.calibrations()) == {"dense", "lexical"}
@@ -73,12 +74,14 @@ def test_another_model_leaves_it_out_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Scores of another model mean something else; and one for it is refused."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection)
         collection.keep_calibration(LEARNED)
         with pytest.raises(ModelChanged):
             collection.keep_calibration(replace(LEARNED, model="another"))
-        kept.Calibrations(tmp_path / "c").keep(replace(LEARNED, model="another"))
+        Calibrations(engine_of(collection)).keep(
+            replace(LEARNED, model="another"), collection.identity
+        )
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             assert relevance(collection) == [None] * 3
@@ -88,7 +91,7 @@ def test_another_model_leaves_it_out_and_says_so(
 
 def test_compacting_keeps_it(tmp_path: Path) -> None:
     """The model is the same."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection)
         collection.keep_calibration(LEARNED)
         before = relevance(collection)
@@ -98,12 +101,12 @@ def test_compacting_keeps_it(tmp_path: Path) -> None:
 
 def test_a_backup_holds_it(tmp_path: Path) -> None:
     """It cannot be made again without the judged queries."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection)
         collection.keep_calibration(LEARNED)
     back_up(tmp_path / "c", tmp_path / "c.tar", lambda step: None)
     restore(tmp_path / "c.tar", tmp_path / "d", lambda step: None)
-    with LocalCollection(tmp_path / "d") as restored:
+    with open_local(tmp_path / "d") as restored:
         assert restored.calibrations() == {"dense": LEARNED}
 
 
@@ -112,10 +115,10 @@ def test_a_damaged_file_is_reported_and_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str | None
 ) -> None:
     """Searches go on without relevance."""
-    with LocalCollection.create(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection)
         collection.keep_calibration(LEARNED)
-        file = tmp_path / "c" / kept.FILE
+        file = tmp_path / "c" / "calibration.json"
         if damage is None:
             record = json.loads(file.read_text())
             record["calibrations"] = record["calibrations"].replace("0.05", "0.06")

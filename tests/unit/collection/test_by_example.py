@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from local import create_local
 from samples import make_identity, random_units
 
 from indexer.documents import Chunk, Document, EmbeddedDocument, normalise
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Query, Strategy
-from indexer.storage.collection import LocalCollection
 
 
 def test_by_the_best_example_an_index_finds_what_comparing_all_does(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_by_the_best_example_an_index_finds_what_comparing_all_does(tmp_path: Pa
         EmbeddedDocument(Document(f"d{i}", "text"), (Chunk(0, 0, 4),), vectors[i : i + 1])
         for i in range(len(vectors))
     ]
-    with LocalCollection.create(tmp_path / "things", make_identity()) as collection:
+    with create_local(tmp_path / "things", make_identity()) as collection:
         collection.put(documents)
         collection.rebuild(IndexChoice(IndexKind.PARTITIONED))
         query = {"like": ("d0", "d500", "d900"), "unlike": ("d901",), "strategy": Strategy.BEST}

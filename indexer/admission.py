@@ -1,0 +1,56 @@
+"""What every engine asks of documents before it stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from indexer.documents import (
+    Change,
+    Document,
+    EmbeddedDocument,
+    Vectors,
+    check_unit,
+    encode_metadata,
+)
+from indexer.embedding.embedder import Identity
+from indexer.errors import InvalidInput, InvalidVector, ModelChanged
+
+
+def joined_vectors(documents: Sequence[EmbeddedDocument], identity: Identity) -> Vectors:
+    """All vectors of these documents, (n, d) float32, fit to be stored with a model's.
+
+    Raises ModelChanged or InvalidVector, naming the document.
+    """
+    for one in documents:
+        if one.model is not None and not identity.made(one.model):
+            raise ModelChanged(
+                f"the vectors of {one.document.id!r} are of another model than "
+                f"{identity.name!r}, the collection's: embed it again"
+            )
+        if one.vectors.ndim != 2 or one.vectors.shape[1] != identity.dimension:
+            raise InvalidVector(
+                f"the vectors of {one.document.id!r} have shape {one.vectors.shape}; "
+                f"those of {identity.name!r} have {identity.dimension} components"
+            )
+    vectors: Vectors = np.concatenate([one.vectors for one in documents]).astype(np.float32)
+    check_unit(vectors, [one.document.id for one in documents for _ in one.chunks])
+    return vectors
+
+
+def change_of(document: Document, old: tuple[bytes, str] | None) -> Change:
+    """What storing a document changes, given the hash and the encoded metadata of the old one."""
+    if old is None:
+        return Change.NEW
+    content_hash, metadata = old
+    if content_hash != document.content_hash:
+        return Change.CONTENT
+    same = metadata == encode_metadata(document.metadata)
+    return Change.NOTHING if same else Change.METADATA
+
+
+def require_stored(document: Document, change: Change) -> None:
+    """Raise InvalidInput unless a document whose metadata is to be amended is stored as it is."""
+    if change in (Change.NEW, Change.CONTENT):
+        raise InvalidInput(f"document {document.id!r} is not stored with this content")

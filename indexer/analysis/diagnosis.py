@@ -1,0 +1,206 @@
+"""What a collection's vectors are like, measured on one state of it in bounded time.
+
+What needs every pair of chunks is measured on samples, always the same for the same state: the
+shape and the hubs on SAMPLE_CHUNKS, near duplicates from as many as PAIRS allows to all others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.analysis import geometry
+from indexer.documents import Vectors
+from indexer.engine import EngineState, Key, Sample
+from indexer.ranking.significance import Background, near_duplicate
+from indexer.reports import Diagnosis, Hub, Neighbours, Step, Tell
+
+SAMPLE_CHUNKS: Final = 8_192
+PAIRS: Final = 2**27
+"""So many pairs are looked at for near duplicates: every pair of 11,585 chunks."""
+
+LEAST_LOOKED: Final = 256
+"""So many chunks are looked at however many there are to compare them with."""
+
+HUB_K: Final = 10
+SHOWN: Final = 5
+EQUAL: Final = 1.0 - 1e-6
+"""Rounding leaves equal vectors a cosine this close to 1."""
+
+_SCANNED: Final = 16_384
+_QUERIES: Final = 256
+_EXAMPLES: Final = 10_000
+_RANDOM_PAIRS: Final = 200_000
+_SEED: Final = 6
+
+
+def diagnose(name: str, state: EngineState, background: Background | None, tell: Tell) -> Diagnosis:
+    """The figures of one state of a collection."""
+    started = time.monotonic()
+    counts = state.counts
+    sample = state.sample(SAMPLE_CHUNKS, _SEED)
+    count = len(sample.vectors)
+    random_cosines = _random_cosines(sample)
+    typical = float(random_cosines.mean()) if len(random_cosines) else 0.0
+    tell(Step("shape", 1, 1))
+    eigenvalues = geometry.spectrum(sample.vectors) if count else np.zeros(1)
+    aligned = _aligned(state, sample)
+    scan = _scan(state, near_duplicate(typical), tell)
+    skewness, hubs = _hubs(state, sample, tell)
+    copies, copied = state.copies(SHOWN)
+    return Diagnosis(
+        collection=name,
+        model=state.identity.name,
+        documents=counts.documents,
+        chunks=counts.chunks,
+        truncated=counts.truncated,
+        dimension=state.identity.dimension,
+        sampled=count,
+        shortest=scan.shortest if scan.longest else 0.0,
+        longest=scan.longest,
+        mean_cosine=typical if len(random_cosines) else None,
+        uniformity=geometry.uniformity(random_cosines) if len(random_cosines) else None,
+        alignment=geometry.alignment(*aligned) if len(aligned[0]) else None,
+        aligned_pairs=len(aligned[0]),
+        participation_ratio=geometry.participation_ratio(eigenvalues),
+        effective_rank=geometry.effective_rank(eigenvalues),
+        copies=copies,
+        copied=tuple(copied),
+        near=_neighbours(state, scan),
+        hub_k=min(HUB_K, max(count - 1, 0)),
+        hub_skewness=skewness,
+        hubs=hubs,
+        background=background,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _random_cosines(sample: Sample) -> NDArray[np.float64]:
+    """The cosines of random pairs of different documents."""
+    count = len(sample.vectors)
+    if count < 2:
+        return np.empty(0)
+    rng = np.random.default_rng(_SEED)
+    left, right = rng.integers(count, size=(2, _RANDOM_PAIRS))
+    kept = sample.keys[left] != sample.keys[right]
+    left, right = left[kept], right[kept]
+    cosines = [
+        np.einsum("nd,nd->n", sample.vectors[left[part]], sample.vectors[right[part]])
+        for part in np.array_split(np.arange(len(left)), 50)
+    ]
+    return np.concatenate(cosines).astype(np.float64)
+
+
+def _aligned(state: EngineState, sample: Sample) -> tuple[Vectors, Vectors]:
+    """Pairs of chunks of one document that follow each other, of documents in the sample."""
+    keys = [Key(key) for key in dict.fromkeys(sample.keys.tolist())][: SAMPLE_CHUNKS // 2]
+    longer = [one.vectors for one in state.vectors(keys).values() if len(one.vectors) > 1]
+    if not longer:
+        none = np.empty((0, state.identity.dimension), np.float32)
+        return none, none
+    left = np.concatenate([vectors[:-1] for vectors in longer])
+    right = np.concatenate([vectors[1:] for vectors in longer])
+    return left[: SAMPLE_CHUNKS // 2], right[: SAMPLE_CHUNKS // 2]
+
+
+@dataclass(slots=True)
+class _Scan:
+    """What one look at all vectors finds: their lengths, and who is near those looked at."""
+
+    least: float
+    looked: Sample
+    near: NDArray[np.bool_]
+    equal: NDArray[np.bool_]
+    shortest: float = np.inf
+    longest: float = 0.0
+    examples: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def measure(self, part: Sample) -> None:
+        """Take in the lengths of some vectors."""
+        norms = np.sqrt(np.einsum("nd,nd->n", part.vectors, part.vectors, dtype=np.float32))
+        self.shortest = min(self.shortest, float(norms.min()))
+        self.longest = max(self.longest, float(norms.max()))
+
+    def compare(self, part: Sample) -> None:
+        """Find those that are near."""
+        for start in range(0, len(self.looked.vectors), _QUERIES):
+            cosines = self.looked.vectors[start : start + _QUERIES] @ part.vectors.T
+            places, others = np.nonzero(cosines > self.least)
+            own, other = self.looked.keys[start + places], part.keys[others]
+            kept = own != other
+            scores = cosines[places, others][kept]
+            self.near[start + places[kept]] = True
+            self.equal[start + places[kept][scores >= EQUAL]] = True
+            first = slice(_EXAMPLES)
+            self._show(own[kept][first], other[kept][first], scores[first])
+
+    def _show(
+        self, own: NDArray[np.int64], other: NDArray[np.int64], scores: NDArray[np.float32]
+    ) -> None:
+        """Add the first pairs, no document twice, while there are few."""
+        shown = {key for pair in self.examples for key in pair}
+        for a, b, score in zip(own.tolist(), other.tolist(), scores.tolist(), strict=True):
+            if len(self.examples) == SHOWN:
+                return
+            if a not in shown and b not in shown:
+                self.examples[(a, b)] = min(score, 1.0)
+                shown |= {a, b}
+
+
+def _scan(state: EngineState, least: float, tell: Tell) -> _Scan:
+    """All vectors, looked at once."""
+    total = state.counts.chunks
+    looked = state.sample(min(max(PAIRS // max(total, 1), LEAST_LOOKED), total), _SEED + 1)
+    none = np.zeros(len(looked.vectors), dtype=np.bool_)
+    scan = _Scan(least, looked, none, none.copy())
+    for done, part in _counted(state.scan(_SCANNED)):
+        scan.measure(part)
+        scan.compare(part)
+        tell(Step("near duplicates", done, total))
+    return scan
+
+
+def _counted(parts: Iterator[Sample]) -> Iterator[tuple[int, Sample]]:
+    done = 0
+    for part in parts:
+        if len(part.vectors):
+            done += len(part.vectors)
+            yield done, part
+
+
+def _neighbours(state: EngineState, scan: _Scan) -> Neighbours:
+    ids = state.ids({Key(key) for pair in scan.examples for key in pair})
+    return Neighbours(
+        scan.least,
+        len(scan.near),
+        int(scan.near.sum()),
+        int(scan.equal.sum()),
+        tuple((ids[Key(a)], ids[Key(b)], score) for (a, b), score in scan.examples.items()),
+    )
+
+
+def _hubs(state: EngineState, sample: Sample, tell: Tell) -> tuple[float, tuple[Hub, ...]]:
+    """How unevenly the sampled chunks are each other's neighbours, and who is most often one."""
+    count = len(sample.vectors)
+    k = min(HUB_K, count - 1)
+    if k < 1:
+        return 0.0, ()
+    times = np.zeros(count, dtype=np.int64)
+    for start in range(0, count, _QUERIES):
+        cosines = sample.vectors[start : start + _QUERIES] @ sample.vectors.T
+        own = np.arange(len(cosines))
+        cosines[own, start + own] = -np.inf  # none is a neighbour of itself
+        nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
+        times += geometry.occurrences(nearest, count)
+        tell(Step("hubs", start + len(cosines), count))
+    most = np.argsort(-times, kind="stable")[:SHOWN]
+    keys = [Key(key) for key in sample.keys[most].tolist()]
+    ids = state.ids(keys)
+    return geometry.skewness(times), tuple(
+        Hub(ids[key], int(times[place])) for key, place in zip(keys, most.tolist(), strict=True)
+    )

@@ -1,0 +1,11 @@
+"""What users do with a collection, written once over any engine.
+
+A query's way: ``collection`` opens one state, ``execution`` answers on it; ``groups``,
+``targets``, ``by_example``, ``hybrid``, ``matched_terms`` and ``found`` are its parts.
+``calibrations`` and ``score_background`` are derived, and kept by the engine. Models, and the
+stages of a search that need one, are above: ``indexer.retrieval``.
+"""
+
+from indexer.collection.collection import Collection
+
+__all__ = ["Collection"]

@@ -1,0 +1,87 @@
+"""What was learned from judged queries, kept beside a collection by its engine.
+
+What is kept holds the calibration of each kind of ranking, with a checksum. A calibration is of
+one model; when another takes the collection over, it is left out and said so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from indexer.embedding.embedder import Identity
+from indexer.engine import Engine, Kept, KeptBytes
+from indexer.errors import Damaged
+from indexer.ranking.calibration import Calibration, Curve, Errors
+
+_FORMAT: Final = 1
+
+_log = logging.getLogger(__name__)
+
+
+class Calibrations:
+    """The calibrations of a collection, read anew when others were kept."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._name = engine.name
+        self._keeper = engine.keeper(Kept.CALIBRATIONS)
+        self._known: tuple[KeptBytes | None, Identity | None, Mapping[str, Calibration]] = (
+            None,
+            None,
+            {},
+        )
+
+    def of(self, identity: Identity) -> Mapping[str, Calibration]:
+        """Those of a model by their kind of ranking."""
+        known = self._known
+        kept = self._keeper.read(identity, known[0])
+        if kept is not known[0] or identity is not known[1]:
+            found = self._read(kept, identity.fingerprint) if kept else {}
+            known = self._known = kept, identity, found
+        return known[2]
+
+    def keep(self, calibration: Calibration, identity: Identity) -> None:
+        """Put a calibration in place of the last of its kind; those of other models go."""
+        kept = {**self.of(identity), calibration.ranking: calibration}
+        lines = json.dumps([asdict(one) for one in kept.values()])
+        digest = hashlib.sha256(lines.encode()).hexdigest()
+        record = {"format": _FORMAT, "sha256": digest, "calibrations": lines}
+        self._keeper.write(identity, json.dumps(record).encode())
+
+    def _read(self, kept: KeptBytes, model: str) -> Mapping[str, Calibration]:
+        try:
+            found = _decode(kept.content)
+        except (ValueError, TypeError, KeyError, Damaged) as error:
+            _log.warning(
+                "the calibrations of %r are damaged (%s): calibrate again", self._name, error
+            )
+            return {}
+        for one in found:
+            if one.model != model:
+                _log.warning(
+                    "what was learned of %r for mode %s is of another model, and left out: "
+                    "calibrate again",
+                    self._name,
+                    one.ranking,
+                )
+        return {one.ranking: one for one in found if one.model == model}
+
+
+def _decode(written: bytes) -> list[Calibration]:
+    record = json.loads(written)
+    lines = record["calibrations"]
+    if record["format"] != _FORMAT or not isinstance(lines, str):
+        raise Damaged(f"they are of no format that is known: {record['format']}")
+    if hashlib.sha256(lines.encode()).hexdigest() != record["sha256"]:
+        raise Damaged("they are not what was written")
+    return [_calibration(one) for one in json.loads(lines)]
+
+
+def _calibration(fields: dict[str, Any]) -> Calibration:
+    curve = fields["curve"]
+    curve |= {name: tuple(curve[name]) for name in ("knots", "values")}
+    return Calibration(**{**fields, "curve": Curve(**curve), "errors": Errors(**fields["errors"])})

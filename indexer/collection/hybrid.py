@@ -1,0 +1,139 @@
+"""Documents found by their words, alone or together with those found by their vectors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.collection.found import Found, best_chunks
+from indexer.documents import Vector
+from indexer.engine import Bag, Candidate, ChunkKey, EngineState, Key, Scope
+from indexer.lexical.bm25 import K1
+from indexer.queries import Fusion, Query, ScoreBreakdown
+from indexer.ranking.fusion import convex, reciprocal_ranks
+from indexer.ties import first_of
+
+POOL: Final = 100
+"""So many of the best by meaning, and of the best by words, are fused at the least."""
+
+
+def depth_of(query: Query) -> int:
+    """How many of the best a hybrid search takes of either ranking."""
+    return max(query.k, query.candidates or POOL)
+
+
+def by_words(state: EngineState, query: Query, scope: Scope) -> list[Found]:
+    """The k best documents by BM25, each with the chunk that holds most of what is asked for."""
+    bag = state.lexical.asked(query.text or "")
+    best = state.lexical.best(bag, query.k, scope)
+    chunks = _wordiest_chunks(state, bag, [key for key, _ in best])
+    return [
+        Found(key, chunks[key], score, ScoreBreakdown(lexical=score, lexical_rank=rank))
+        for rank, (key, score) in enumerate(best, start=1)
+        if key in chunks
+    ]
+
+
+def by_both(
+    state: EngineState, query: Query, direction: Vector, nearest: Sequence[Candidate], scope: Scope
+) -> list[Found]:
+    """The k best documents by meaning and words; ``nearest`` are the best by meaning alone.
+
+    Every candidate gets both of its scores, so it matters little which ranking it came from.
+    """
+    bag = state.lexical.asked(query.text or "")
+    worded = dict(state.lexical.best(bag, depth_of(query), scope))
+    closest = {one.key: one for one in nearest}
+    missing = [key for key in worded if key not in closest]
+    others = [key for key in closest if key not in worded]
+    candidates = [*nearest, *_by_cosine(state, missing, direction)]
+    scored = worded | dict(zip(others, state.lexical.score(bag, others), strict=True))
+    keys = [one.key for one in candidates]
+    dense = np.array([one.score for one in candidates], dtype=np.float64)
+    lexical = np.array([scored[key] for key in keys], dtype=np.float64)
+    places = _Places(_ranks(keys, closest), _ranks(keys, worded))
+    fused = places.fused(query.fusion, dense, lexical)
+    return [
+        Found(
+            keys[i], candidates[i].chunk, float(fused[i]), places.scores(i, dense, lexical, fused)
+        )
+        for i in first_of(keys, fused, query.k, state.ids)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where candidates are in either ranking: (n,) ranks from 1, 0 for those not in it."""
+
+    dense: NDArray[np.int64]
+    lexical: NDArray[np.int64]
+
+    def fused(
+        self, fusion: Fusion, dense: NDArray[np.float64], lexical: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        if fusion is Fusion.RECIPROCAL_RANK:
+            return reciprocal_ranks(self.dense, self.lexical)
+        pool = ((self.dense > 0) & (self.dense <= POOL)) | (
+            (self.lexical > 0) & (self.lexical <= POOL)
+        )
+        return convex(dense, lexical, pool)
+
+    def scores(
+        self,
+        index: int,
+        dense: NDArray[np.float64],
+        lexical: NDArray[np.float64],
+        fused: NDArray[np.float64],
+    ) -> ScoreBreakdown:
+        return ScoreBreakdown(
+            dense=float(dense[index]),
+            lexical=float(lexical[index]),
+            dense_rank=int(self.dense[index]) or None,
+            lexical_rank=int(self.lexical[index]) or None,
+            fused=float(fused[index]),
+        )
+
+
+def _ranks(keys: Sequence[Key], ranking: Iterable[Key]) -> NDArray[np.int64]:
+    places = {key: rank for rank, key in enumerate(ranking, start=1)}
+    return np.array([places.get(key, 0) for key in keys], dtype=np.int64)
+
+
+def _by_cosine(state: EngineState, keys: Sequence[Key], direction: Vector) -> list[Candidate]:
+    """Each of these documents by its nearest chunk, in the order in which they are given.
+
+    What is fused is summed in that order, so its bits do not depend on how documents are kept.
+    """
+    if not keys:
+        return []
+    chunks = state.chunk_cosines(keys, direction[None])
+    nearest = {one.key: one for one in best_chunks(state, chunks, chunks.cosines[:, 0])}
+    return [nearest[key] for key in keys if key in nearest]
+
+
+def _wordiest_chunks(state: EngineState, bag: Bag, keys: Sequence[Key]) -> dict[Key, ChunkKey]:
+    """For each document the chunk in which the words asked for are worth most."""
+    chunks = state.chunks(keys)
+    longer = [key for key, own in chunks.items() if len(own) > 1]
+    documents = state.documents(longer) if longer else {}
+    worth = state.lexical.worth(bag) if longer else {}
+    best = {key: own[0][0] for key, own in chunks.items()}
+    for key in longer:
+        text = documents[key].text
+        worths = [
+            _worth_of(state.lexical.words(text[one.start : one.end]), worth)
+            for _, one in chunks[key]
+        ]
+        best[key] = chunks[key][worths.index(max(worths))][0]
+    return best
+
+
+def _worth_of(words: Sequence[str], worth: Mapping[str, float]) -> float:
+    """What the words of a passage are worth, where saying one again counts ever less."""
+    counts = Counter(word for word in words if word in worth)
+    return sum(worth[word] * count / (count + K1) for word, count in counts.items())

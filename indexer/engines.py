@@ -1,0 +1,94 @@
+"""The engines there are: which URL names which, and how its catalogue is opened.
+
+To add one is a folder and a line here. Nothing else knows an implementation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from indexer.engine import Catalogue
+from indexer.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class EngineKind:
+    """``open`` opens the catalogue of a URL; ``lasting`` ones are found by other processes too."""
+
+    open: Callable[[str], Catalogue]
+    lasting: bool = True
+
+
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
+
+def _folder(url: str) -> Catalogue:
+    from indexer.storage.catalogue import LocalCatalogue
+
+    return LocalCatalogue(folder_of(url))
+
+
+def _memory(url: str) -> Catalogue:
+    from indexer.memory.catalogue import MemoryCatalogue
+
+    if url != "memory:":
+        raise InvalidInput(
+            f"there is one memory, so say memory: and nothing behind it, not {url!r}"
+        )
+    return MemoryCatalogue()
+
+
+ENGINES: Final[Mapping[str, EngineKind]] = {
+    "": EngineKind(_folder),
+    "file": EngineKind(_folder),
+    "memory": EngineKind(_memory, lasting=False),
+}
+"""The engines by the scheme of their URLs; a plain path has none."""
+
+
+def open_catalogue(url: str) -> Catalogue:
+    """The collections at a URL: a folder's path, or ``scheme:`` and what that engine makes of it.
+
+    Raises InvalidInput for a scheme that no engine has. Collections are not opened yet.
+    """
+    return ENGINES[scheme_of(url)].open(url)
+
+
+def is_lasting(url: str) -> bool:
+    """Whether what is kept at a URL is there for other processes, and after this one."""
+    return ENGINES[scheme_of(url)].lasting
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of a URL, empty for a path; raises InvalidInput if no engine has it."""
+    found = _SCHEME.match(url)
+    scheme = found[0][:-1].lower() if found else ""
+    if scheme not in ENGINES:
+        known = ", ".join(f"{one}:" for one in ENGINES if one)
+        raise InvalidInput(
+            f"no engine keeps collections at {url!r}: it can be a folder, or begin with one of "
+            f"{known} (a folder whose name holds a colon is written ./{url})"
+        )
+    return scheme
+
+
+def local_folder(url: str) -> Path | None:
+    """The folder that a URL names; None for one of another engine."""
+    return folder_of(url) if scheme_of(url) in ("", "file") else None
+
+
+def folder_of(url: str) -> Path:
+    """The folder that a path, or a URL of scheme file, names; raises InvalidInput."""
+    path = url.removeprefix("file:")
+    if path != url and path.startswith("//"):  # file://host/path: the host can be this one alone
+        host, slash, rest = path[2:].partition("/")
+        if host not in ("", "localhost") or not slash:
+            raise InvalidInput(f"{url!r} names a folder elsewhere: say file:///path")
+        path = "/" + rest
+    if not path:
+        raise InvalidInput(f"{url!r} names no folder: say file:///path, or the path alone")
+    return Path(path).expanduser()

@@ -1,0 +1,67 @@
+"""The collections in this process's memory."""
+
+from __future__ import annotations
+
+import threading
+from typing import NoReturn
+
+from indexer.embedding.embedder import Identity
+from indexer.errors import AlreadyExists, NotFound, Unsupported
+from indexer.index_choice import IndexChoice, Language
+from indexer.memory.engine import ADVICE, MemoryEngine
+
+
+class MemoryCatalogue:
+    """See indexer.engine.Catalogue."""
+
+    place = "memory"
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._engines: dict[str, MemoryEngine] = {}
+
+    def names(self) -> list[str]:
+        """The names of the collections there are, sorted."""
+        return sorted(self._engines)
+
+    def version(self, name: str) -> object:
+        """The engine itself: a later collection has another."""
+        return self._engines.get(name)
+
+    def open(self, name: str, choice: IndexChoice | None = None) -> MemoryEngine:
+        """The collection of a name; everything in it is found exactly, whatever is chosen."""
+        del choice
+        try:
+            return self._engines[name]
+        except KeyError:
+            raise NotFound(f"there is no collection {name!r}") from None
+
+    def create(self, name: str, identity: Identity, language: Language) -> None:
+        """Make an empty collection."""
+        with self._lock:
+            if name in self._engines:
+                raise AlreadyExists(f"collection {name!r} is there already")
+            self._engines[name] = MemoryEngine(name, identity, language)
+
+    def delete(self, name: str) -> None:
+        """Forget a collection."""
+        with self._lock:
+            self.open(name).delete_all()
+            del self._engines[name]
+
+    def verify(self, *_: object, **__: object) -> NoReturn:
+        """There is nothing on a disk to be damaged."""
+        raise Unsupported("verification", "memory", ADVICE)
+
+    def back_up(self, *_: object, **__: object) -> NoReturn:
+        """There are no backups of what is in memory."""
+        raise Unsupported("backup", "memory", ADVICE)
+
+    def restore(self, *_: object, **__: object) -> NoReturn:
+        """There are no backups of what is in memory."""
+        raise Unsupported("restoring", "memory", ADVICE)
+
+    def close(self) -> None:
+        """Forget all collections."""
+        with self._lock:
+            self._engines.clear()

@@ -1,0 +1,282 @@
+"""A collection in this process's memory; see indexer.engine.Engine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final, NoReturn, Self
+
+from indexer.admission import change_of, joined_vectors, require_stored
+from indexer.documents import Change, Document, EmbeddedDocument, encode_metadata
+from indexer.embedding.embedder import Identity
+from indexer.engine import Capabilities, Kept, KeptBytes, Key
+from indexer.errors import CollectionBusy, NotFound, Unsupported
+from indexer.filters import Filter, matches
+from indexer.index_choice import IndexChoice, IndexKind, Language
+from indexer.lexical.analyzer import Analyzer
+from indexer.memory.lexical import EMPTY, Words
+from indexer.memory.state import MemoryState, Record
+from indexer.reports import Description
+
+CAPABILITIES: Final = Capabilities(
+    engine="memory",
+    durable=False,
+    index_kinds=frozenset({IndexKind.EXACT}),
+    maps=False,
+    backups=False,
+)
+ADVICE: Final = "keep it in a folder (--data DIR, or BEARING_DATA)"
+
+
+class MemoryEngine:
+    """The documents of one collection, in a state that is replaced whole by every write."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, name: str, identity: Identity, language: Language) -> None:
+        self.name = name
+        self.language = language
+        self._state = MemoryState(identity, Analyzer(language), {}, EMPTY, Key(0))
+        self._writing = threading.RLock()
+        self._migrating = threading.Lock()
+        self._drafts: dict[str, EmbeddedDocument] = {}
+        self._drafted: Identity | None = None
+        self._keepers = {what: MemoryKeeper() for what in Kept}
+        self._deleted = False
+
+    @property
+    def identity(self) -> Identity:
+        """The model that filled it."""
+        return self._state.identity
+
+    @contextmanager
+    def reading(self, *, lexical: bool = False) -> Iterator[MemoryState]:
+        """The newest state."""
+        del lexical  # every state has its words
+        yield self._state
+
+    @contextmanager
+    def writing(self, purpose: str) -> Iterator[None]:
+        """Hold the right to write: it is shared by the threads of a process."""
+        del purpose
+        if self._deleted:
+            raise NotFound(f"collection {self.name!r} was deleted")
+        yield
+
+    def changes(self, documents: Sequence[Document]) -> list[Change]:
+        """What storing each of these documents would change."""
+        return [_change(self._state, document) for document in documents]
+
+    def put(self, documents: Sequence[EmbeddedDocument]) -> None:
+        """Add or replace documents, all or none."""
+        latest = {one.document.id: one for one in documents}
+        if not latest:
+            return
+        with self._changing():
+            state = self._state
+            joined_vectors(list(latest.values()), state.identity)
+            keys = state.keys(latest)
+            coming = iter(range(state.newest + 1, state.newest + 1 + len(latest)))
+            new = [
+                _record(state, keys[id] if id in keys else Key(next(coming)), one)
+                for id, one in latest.items()
+            ]
+            self._state = state.changed((), new)
+            for id in latest:
+                self._drafts.pop(id, None)
+
+    def amend(self, documents: Sequence[Document]) -> None:
+        """Replace the metadata of documents."""
+        latest = {document.id: document for document in documents}
+        with self._changing():
+            for document in latest.values():
+                require_stored(document, _change(self._state, document))
+            self._state = self._state.amended(latest.values())
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Delete those of these documents that exist."""
+        with self._changing():
+            gone = self._state.keys(ids).values()
+            self._state = self._state.changed(gone, ())
+            return len(gone)
+
+    def delete_matching(self, condition: Filter) -> int:
+        """Delete the documents that pass a filter."""
+        with self._changing():
+            records = self._state.records.items()
+            gone = [key for key, one in records if matches(condition, one.document.metadata)]
+            self._state = self._state.changed(gone, ())
+            return len(gone)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._writing, self.writing("write"):
+            yield
+
+    # Migration
+
+    def migrate(self, identity: Identity) -> MemoryMigration:
+        """Begin, or go on with, filling a generation."""
+        if not self._migrating.acquire(blocking=False):
+            raise CollectionBusy(
+                f"collection {self.name!r} is being filled with another model: "
+                "wait until that is done"
+            )
+        if self._drafted is None or self._drafted.fingerprint != identity.fingerprint:
+            self._drafts = {}
+        self._drafted = identity
+        return MemoryMigration(self, identity)
+
+    def draft(self, documents: Sequence[EmbeddedDocument], identity: Identity) -> None:
+        """Keep documents for a generation to come; those that are gone are left out."""
+        latest = {one.document.id: one for one in documents if one.document.id in self._state.by_id}
+        if latest:
+            joined_vectors(list(latest.values()), identity)
+            self._drafts |= latest
+
+    def undrafted(self, limit: int) -> list[Document]:
+        """Some documents whose present content is not drafted."""
+        found: list[Document] = []
+        for record in self._state.records.values():
+            if len(found) == limit:
+                break
+            if not self._is_drafted(record):
+                found.append(record.document)
+        return found
+
+    def _is_drafted(self, record: Record) -> bool:
+        draft = self._drafts.get(record.document.id)
+        return draft is not None and draft.document.content_hash == record.document.content_hash
+
+    def adopt(self, identity: Identity) -> bool:
+        """Let what is drafted take over; False if anything is not."""
+        with self._changing():
+            if self.undrafted(1):
+                return False
+            records = [
+                _redrafted(one, self._drafts[one.document.id])
+                for one in self._state.records.values()
+            ]
+            self._state = self._state.with_vectors(identity, records)
+            self._drafts, self._drafted = {}, None
+            return True
+
+    def end_migration(self) -> None:
+        """Let another begin."""
+        self._migrating.release()
+
+    # What is derived
+
+    def rebuild(self, choice: IndexChoice | None) -> None:
+        """There is nothing to build: everything is compared with all."""
+        if choice is not None and choice.kind not in (IndexKind.AUTO, IndexKind.EXACT):
+            raise Unsupported(f"index of kind {choice.kind}", "memory", ADVICE)
+
+    def compact(self) -> bool:
+        """What was deleted is gone already."""
+        return True
+
+    def keeper(self, what: Kept) -> MemoryKeeper:
+        """Where this is kept beside the collection."""
+        return self._keepers[what]
+
+    def map(self) -> NoReturn:
+        """There is none."""
+        raise Unsupported("map", "memory", ADVICE)
+
+    def draw_map(self, *_: object, **__: object) -> NoReturn:
+        """There is none."""
+        raise Unsupported("map", "memory", ADVICE)
+
+    def describe(self) -> Description:
+        """Counts, sizes, and that it is gone with the process."""
+        state, counts = self._state, self._state.counts
+        records = state.records.values()
+        words = {"language": str(self.language), "documents": counts.documents}
+        return Description(
+            name=self.name,
+            model=state.identity.name,
+            dimension=state.identity.dimension,
+            documents=counts.documents,
+            chunks=counts.chunks,
+            bytes=sum(one.vectors.nbytes + len(one.document.text) for one in records),
+            truncated=counts.truncated,
+            index={
+                "kind": "exact",
+                "rows": counts.chunks,
+                "recall": 1.0,
+                "durable": False,
+                "lexical": {**words, "late_documents": 0, "bytes": 0},
+            },
+        )
+
+    def delete_all(self) -> None:
+        """Refuse to be written to from now on: the collection was deleted."""
+        with self._writing:
+            self._deleted = True
+
+    def close(self) -> None:
+        """Nothing is held; whoever opens it again finds what was there."""
+
+
+class MemoryKeeper:
+    """Keeps one thing for each model; see indexer.engine.Keeper."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, KeptBytes] = {}
+
+    def read(self, identity: Identity, known: KeptBytes | None = None) -> KeptBytes | None:
+        """What was kept last for a model."""
+        del known
+        return self._kept.get(identity.fingerprint)
+
+    def write(self, identity: Identity, content: bytes) -> None:
+        """Keep this in place of the last."""
+        self._kept[identity.fingerprint] = KeptBytes(object(), content)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryMigration:
+    """The generation to come; see indexer.engine.Migration."""
+
+    engine: MemoryEngine
+    identity: Identity
+
+    def pending(self, limit: int) -> list[Document]:
+        """Some documents whose present content it lacks."""
+        return self.engine.undrafted(limit)
+
+    def put(self, documents: Sequence[EmbeddedDocument]) -> None:
+        """Take in documents."""
+        self.engine.draft(documents, self.identity)
+
+    def finish(self) -> bool:
+        """Take over, in one step."""
+        return self.engine.adopt(self.identity)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.engine.end_migration()
+
+
+def _change(state: MemoryState, document: Document) -> Change:
+    record = state.by_id.get(document.id)
+    if record is None:
+        return Change.NEW
+    old = record.document
+    return change_of(document, (old.content_hash, encode_metadata(old.metadata)))
+
+
+def _record(state: MemoryState, key: Key, one: EmbeddedDocument) -> Record:
+    words = Words.of(state.analyzer, one.document.content)
+    vectors = one.vectors.astype("float32")  # a copy: the caller's may change
+    return Record(key, one.document, tuple(one.chunks), vectors, one.truncated, words)
+
+
+def _redrafted(record: Record, draft: EmbeddedDocument) -> Record:
+    vectors = draft.vectors.astype("float32")
+    return replace(record, chunks=tuple(draft.chunks), vectors=vectors, truncated=draft.truncated)

@@ -1,0 +1,117 @@
+"""The collections in a folder on this machine: each is a folder of its name.
+
+The engine is imported when a collection is opened, since it brings FAISS along.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
+
+from indexer.embedding.embedder import Identity
+from indexer.engine import Embedders
+from indexer.errors import NotFound, StorageFailed
+from indexer.index_choice import IndexChoice, Language
+from indexer.reports import Backup, Tell, Verification
+from indexer.storage.maintenance.case import STORE
+from indexer.storage.runtime.locks import writer_lock
+
+if TYPE_CHECKING:
+    from indexer.storage.engine import LocalEngine
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class LocalCatalogue:
+    """See indexer.engine.Catalogue."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._engines: WeakValueDictionary[str, LocalEngine] = WeakValueDictionary()
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self._folder)
+
+    def names(self) -> list[str]:
+        """The names of the collections there are, sorted."""
+        if not self._folder.is_dir():
+            return []
+        return sorted(
+            entry.name
+            for entry in self._folder.iterdir()
+            if _NAME.fullmatch(entry.name) and (entry / STORE).is_file()
+        )
+
+    def version(self, name: str) -> object:
+        """The number of its store's file; None if there is none."""
+        try:
+            return (self._folder / name / STORE).stat().st_ino
+        except OSError:
+            return None
+
+    def open(self, name: str, choice: IndexChoice | None = None) -> LocalEngine:
+        """An engine for a collection that exists; raises NotFound or Damaged."""
+        from indexer.storage.engine import LocalEngine
+
+        engine = self._engines[name] = LocalEngine(self._there(name), choice)
+        return engine
+
+    def create(self, name: str, identity: Identity, language: Language) -> None:
+        """Make an empty collection, durably; raises AlreadyExists."""
+        from indexer.storage.engine import LocalEngine
+
+        self._make_folder()
+        LocalEngine.create(self._folder / name, identity, language)
+
+    def delete(self, name: str) -> None:
+        """Delete a collection with all that is in it; raises NotFound or CollectionBusy."""
+        folder = self._there(name)
+        engine = self._engines.get(name)  # threads of a process share the right to write by it
+        lock = engine.writing if engine else writer_lock(folder).held
+        with lock("delete"):
+            grave = self._folder / f".{name}.{uuid.uuid4().hex}.deleted"
+            try:
+                folder.rename(grave)
+            except OSError as error:
+                raise StorageFailed(f"cannot delete {name!r}: {error.strerror}") from error
+        shutil.rmtree(grave, ignore_errors=True)
+
+    def verify(self, name: str, embedders: Embedders | None, tell: Tell) -> Verification:
+        """What is wrong with a collection, also with one that cannot be opened."""
+        from indexer.storage.maintenance.verification import verify
+
+        return verify(self._there(name), embedders, tell)
+
+    def back_up(self, name: str, target: Path, tell: Tell) -> Backup:
+        """Write one state to a new file; writing to it may go on."""
+        from indexer.storage.maintenance.backup import back_up
+
+        return back_up(self._there(name), target, tell)
+
+    def restore(self, source: Path, name: str, tell: Tell) -> Backup:
+        """Make a new collection of a backup."""
+        from indexer.storage.maintenance.backup import restore
+
+        self._make_folder()
+        return restore(source, self._folder / name, tell)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _there(self, name: str) -> Path:
+        if self.version(name) is None:
+            there = ", ".join(self.names()) or "none"
+            raise NotFound(f"there is no collection {name!r} (there are: {there})")
+        return self._folder / name
+
+    def _make_folder(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageFailed(f"cannot create {self._folder}: {error.strerror}") from error

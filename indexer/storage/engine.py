@@ -1,0 +1,389 @@
+"""An engine on one machine: store, vector file and nearest rows, kept in step.
+
+A write appends vectors and makes them durable, then commits the store's transaction that makes
+their rows exist. A search works in one read transaction of the store, with the rows in memory
+brought to exactly that state first; so it sees one state throughout, also while another thread
+or another process writes, and never waits for them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+
+from indexer.admission import change_of, joined_vectors, require_stored
+from indexer.documents import (
+    Change,
+    Document,
+    EmbeddedDocument,
+)
+from indexer.embedding.embedder import Identity
+from indexer.engine import Capabilities, Kept, Key
+from indexer.errors import (
+    AlreadyExists,
+    NotFound,
+    StorageFailed,
+)
+from indexer.filters import Filter
+from indexer.index_choice import IndexChoice, IndexKind, Language
+from indexer.reports import Description, Map, Tell
+from indexer.storage.analysis.map_file import Maps
+from indexer.storage.ann.chosen_kind import keep_choice
+from indexer.storage.generation.live_rows import LiveRows
+from indexer.storage.generation.migration import Migration, MigrationContext
+from indexer.storage.generation.row_table import (
+    VECTORS,
+)
+from indexer.storage.generation.row_writer import RowWriter
+from indexer.storage.kept_files import CALIBRATIONS, SCORE_BACKGROUND, KeptFile
+from indexer.storage.lexical.folder import bytes_under
+from indexer.storage.lexical.index_sync import LexicalIndex
+from indexer.storage.maintenance.backup import last_backup
+from indexer.storage.maintenance.case import STORE
+from indexer.storage.maintenance.vector_checks import require_written_vectors
+from indexer.storage.query.filter_cache import FilterCache
+from indexer.storage.query.state import LocalState, Shared
+from indexer.storage.runtime.durable_files import sync_folder
+from indexer.storage.runtime.locks import writer_lock
+from indexer.storage.sqlite.records import StoredDocument
+from indexer.storage.sqlite.snapshot import Snapshot
+from indexer.storage.sqlite.store import Store
+from indexer.storage.sqlite.transaction import Transaction
+from indexer.storage.thresholds import DEFAULT, Thresholds
+from indexer.storage.vector_file import VectorFile
+
+_COMPACT_DOCUMENTS: Final = 2_000
+_READS_BETWEEN_LOOKS: Final = 64
+
+_log = logging.getLogger(__name__)
+
+
+CAPABILITIES: Final = Capabilities(
+    engine="a folder",
+    durable=True,
+    index_kinds=frozenset(IndexKind),
+    maps=True,
+    backups=True,
+)
+
+
+class LocalEngine:
+    """A folder on this machine's disk; see indexer.engine.Engine."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(
+        self, folder: Path, choice: IndexChoice | None = None, thresholds: Thresholds = DEFAULT
+    ) -> None:
+        """Open a collection that exists; raises NotFound or Damaged.
+
+        ``choice`` says which index is kept over its rows, unless one was chosen for this
+        collection (see rebuild); None chooses by measuring. Answers do not depend on
+        ``thresholds``.
+        """
+        if not (folder / STORE).is_file():
+            raise NotFound(f"there is no collection in {folder}")
+        self._folder = folder
+        self._store = Store(folder / STORE)
+        self._thresholds = thresholds
+        self._lexical_index = LexicalIndex(folder, self._store, thresholds)
+        self._wrote = False
+        self._lock = writer_lock(folder)
+        self._transactions = threading.Lock()
+        self._reads = 0
+        self._live = LiveRows(folder, self._store, choice, thresholds)
+        self._maps = Maps(folder, self._store)
+        self._shared = Shared(FilterCache(), self._live.watch)
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        identity: Identity,
+        language: Language = Language.ENGLISH,
+        thresholds: Thresholds = DEFAULT,
+    ) -> Self:
+        """Make and open an empty collection, durably; raises AlreadyExists."""
+        _make_folder(folder, identity, language)
+        return cls(folder, thresholds=thresholds)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self._folder.name
+
+    @property
+    def identity(self) -> Identity:
+        """The model that filled it."""
+        return self._live.current.identity
+
+    @property
+    def language(self) -> Language:
+        """The language by whose rules its words are stemmed."""
+        with self._store.reading() as snapshot:
+            return snapshot.language
+
+    def describe(self) -> Description:
+        """Counts, sizes and how it searches."""
+        with self._store.reading() as snapshot:
+            counts = snapshot.counts()
+        return Description(
+            name=self.name,
+            model=self.identity.name,
+            dimension=self.identity.dimension,
+            documents=counts.documents,
+            chunks=counts.chunks,
+            bytes=bytes_under(self._folder),
+            truncated=counts.truncated,
+            index={
+                **self._live.describe(),
+                "lexical": self._lexical_index.describe(),
+            },
+            backed_up=last_backup(self._folder),
+        )
+
+    @contextmanager
+    def writing(self, purpose: str) -> Iterator[None]:
+        """Hold the right to write; see the Protocol."""
+        with self._lock.held(purpose):
+            yield
+        if (self._folder / STORE).is_file():  # it was not deleted under the lock
+            self._consider_sealing()
+
+    def close(self) -> None:
+        """Close the store; searches under way, and an index being sealed, finish first.
+
+        What was written is put into the index of words, unless it is little.
+        """
+        if self._wrote and (self._folder / STORE).is_file():
+            self._lexical_index.finish()
+        self._lexical_index.close()
+        self._live.close()
+        self._maps.close()
+        self._store.close()
+
+    # Writing
+
+    def changes(self, documents: Sequence[Document]) -> list[Change]:
+        """What storing each of these documents would change."""
+        with self._store.reading() as snapshot:
+            stored = snapshot.stored(document.id for document in documents)
+        return [_change(document, stored.get(document.id)) for document in documents]
+
+    def put(self, documents: Sequence[EmbeddedDocument]) -> None:
+        """Add or replace documents in one transaction; see the Protocol."""
+        latest = list({one.document.id: one for one in documents}.values())
+        if not latest:
+            return
+        with self._transaction() as transaction:
+            generation = transaction.generation()
+            identity = self._identity_of(transaction, generation.number)
+            vectors = joined_vectors(latest, identity)
+            self._file(generation.number, identity).append(generation.rows, vectors)
+            RowWriter(transaction, generation.number, generation.rows).put(latest, vectors)
+
+    def amend(self, documents: Sequence[Document]) -> None:
+        """Replace metadata only; raises InvalidInput for a document whose content differs."""
+        latest = {document.id: document for document in documents}
+        with self._transaction() as transaction:
+            stored = transaction.stored(latest)
+            for document in latest.values():
+                require_stored(document, _change(document, stored.get(document.id)))
+            transaction.amend([(stored[id], one.metadata) for id, one in latest.items()])
+            generation = transaction.generation()
+            transaction.advance(generation.number, generation.rows)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Delete documents by id; how many there were."""
+        with self._transaction() as transaction:
+            stored = list(transaction.stored(ids).values())
+            return self._remove(transaction, stored)
+
+    def delete_matching(self, condition: Filter) -> int:
+        """Delete the documents that pass a filter; how many did."""
+        with self._transaction() as transaction:
+            mask = transaction.matching(condition, transaction.last_number() + 1)
+            numbers = np.flatnonzero(mask).tolist()
+            ids = [document.id for document in transaction.documents(numbers).values()]
+            return self._remove(transaction, list(transaction.stored(ids).values()))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        with self._lock.held("write"), self._transactions, self._store.writing() as transaction:
+            yield transaction
+        self._wrote = True
+        self._consider_sealing()
+
+    def _identity_of(self, snapshot: Snapshot, generation: int) -> Identity:
+        rows = self._live.current
+        return rows.identity if rows.generation == generation else snapshot.identity(generation)
+
+    def _remove(self, transaction: Transaction, stored: list[StoredDocument]) -> int:
+        if stored:
+            generation = transaction.generation()
+            RowWriter(transaction, generation.number, generation.rows).remove(stored)
+        return len(stored)
+
+    def _file(self, generation: int, identity: Identity) -> VectorFile:
+        return VectorFile(self._live.place(generation) / VECTORS, identity.dimension)
+
+    # Migration
+
+    def migrate(self, identity: Identity) -> Migration:
+        """Begin, or go on with, a generation of another model; see the Protocol.
+
+        Raises CollectionBusy while another migration is under way.
+        """
+        return Migration(
+            MigrationContext(
+                self._folder,
+                self._store,
+                self._transaction,
+                self._live.seal_ahead,
+                self._thresholds,
+            ),
+            identity,
+        )
+
+    def compact(self) -> bool:
+        """Write vectors and texts anew without what was deleted, while searching goes on.
+
+        Afterwards the bytes of a deleted text are in no file of the collection; False if a
+        search in another process still holds the log open: then call it again. Raises Damaged
+        rather than give vectors that are not what was written a checksum of their own.
+        """
+        require_written_vectors(self._folder, self._store)
+        with self.migrate(self.identity) as migration:
+            done = False
+            while not done:
+                while documents := migration.pending(_COMPACT_DOCUMENTS):
+                    migration.put(self._as_stored(documents))
+                done = migration.finish()
+        sequence = self._lexical_index.rebuild()  # the words of a deleted text are in no file then
+        with self._transaction() as transaction:
+            transaction.forget_deletions(sequence)
+        return self._store.vacuum()
+
+    def _as_stored(self, documents: Sequence[Document]) -> list[EmbeddedDocument]:
+        """Documents with the vectors that are stored, less those that changed meanwhile."""
+        with self._state() as state:
+            stored = state.snapshot.stored(document.id for document in documents)
+            by_key = state.vectors(Key(old.number) for old in stored.values())
+            found = {id: by_key[Key(old.number)] for id, old in stored.items()}
+        return [
+            EmbeddedDocument(
+                document,
+                found[document.id].chunks,
+                found[document.id].vectors,
+                stored[document.id].truncated,
+                state.identity.fingerprint,
+            )
+            for document in documents
+            if _change(document, stored.get(document.id)) in (Change.NOTHING, Change.METADATA)
+        ]
+
+    # Sealing
+
+    def rebuild(self, choice: IndexChoice | None = None) -> None:
+        """Seal an index over all rows now, and wait for it.
+
+        ``choice`` stays this collection's, also when it is opened again.
+        """
+        if choice is not None:
+            with self._lock.held("choose an index"):
+                keep_choice(self._folder, choice)
+        self._live.rebuild(choice)
+        self._lexical_index.rebuild()
+
+    def _consider_sealing(self) -> None:
+        """Begin to index in the background what came since, if it is much."""
+        if self._lexical_index.is_due():
+            self._lexical_index.start()
+        self._live.consider_sealing(bulk=self._lock.is_held)
+
+    # Reading
+
+    def reading(self, *, lexical: bool = False) -> AbstractContextManager[LocalState]:
+        """The newest state, with its words if these are asked for."""
+        self._reads += 1  # a lost count does no harm
+        if self._reads % _READS_BETWEEN_LOOKS == 0:
+            self._consider_sealing()  # whoever wrote may have died before it came to it
+        return self._worded_state() if lexical else self._state()
+
+    def map(self) -> Map:
+        """The collection on a plane, as far as it is drawn; see the Protocol."""
+        with self._state() as state:
+            return self._maps.view(state.snapshot, state.identity.fingerprint)
+
+    def draw_map(self, tell: Tell, *, anew: bool) -> None:
+        """Bring the map up to all documents now; see the Protocol."""
+        self._maps.draw(self.identity.fingerprint, tell, anew=anew)
+
+    # Small things kept for those above
+
+    def keeper(self, what: Kept) -> KeptFile:
+        """Where this is kept beside the collection."""
+        if what is Kept.CALIBRATIONS:
+            return KeptFile(self._folder / CALIBRATIONS)
+        return KeptFile(self._beside_vectors)
+
+    def _beside_vectors(self, identity: Identity) -> Path | None:
+        """The file of what unrelated texts score; None if another model's vectors are there."""
+        rows = self._live.current
+        if rows.identity.fingerprint != identity.fingerprint:
+            return None
+        return self._live.place(rows.generation) / SCORE_BACKGROUND
+
+    # States
+
+    @contextmanager
+    def _worded_state(self) -> Iterator[LocalState]:
+        """A state of the store, with its rows and its words."""
+        while True:
+            # before the snapshot, so that it stands for no later state
+            view = self._lexical_index.view()
+            with self._state() as state:
+                state.words = self._lexical_index.words(view, state.snapshot)
+                if state.words is not None:
+                    yield state
+                    return
+            self._lexical_index.catch_up()
+
+    @contextmanager
+    def _state(self) -> Iterator[LocalState]:
+        """A state of the store, and the rows in memory of exactly that state."""
+        with self._live.reading() as (snapshot, rows):
+            yield LocalState(snapshot, rows, self._shared)
+
+
+def _change(document: Document, old: StoredDocument | None) -> Change:
+    return change_of(document, None if old is None else (old.content_hash, old.metadata))
+
+
+def _make_folder(folder: Path, identity: Identity, language: Language) -> None:
+    """An empty collection, durably; raises AlreadyExists or StorageFailed."""
+    if folder.exists():
+        raise AlreadyExists(f"collection {folder.name!r} is there already")
+    draft = folder.parent / f".{folder.name}.{os.getpid()}.{threading.get_ident()}.new"
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        (draft / "generations" / "1").mkdir(parents=True)
+        (draft / "generations" / "1" / VECTORS).touch()
+        Store.create(draft / STORE, identity, language)
+        for path in (draft / "generations" / "1", draft / "generations", draft):
+            sync_folder(path)
+        draft.rename(folder)
+        sync_folder(folder.parent)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if folder.exists():
+            raise AlreadyExists(f"collection {folder.name!r} is there already") from error
+        raise StorageFailed(f"cannot create {folder}: {error.strerror}") from error

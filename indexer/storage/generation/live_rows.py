@@ -1,0 +1,219 @@
+"""The rows that are searched, brought up with the store, and the indexes over them.
+
+Everything here replaces one row table by another; whoever has one in hand keeps it as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from indexer.errors import Damaged
+from indexer.index_choice import IndexChoice
+from indexer.storage.ann import index_file
+from indexer.storage.ann.chosen_kind import kept_choice
+from indexer.storage.ann.faiss_index import use_threads
+from indexer.storage.ann.index_file import Sealed
+from indexer.storage.generation.index_builder import IndexBuilder, seal_rows
+from indexer.storage.generation.recall_monitor import Fall, RecallWatch, after_fall
+from indexer.storage.generation.row_table import (
+    Part,
+    RowTable,
+    generation_folder,
+    load_rows,
+    read_index,
+)
+from indexer.storage.runtime.subprocess_job import lower_priority
+from indexer.storage.sqlite.snapshot import Snapshot
+from indexer.storage.sqlite.store import Store
+from indexer.storage.thresholds import Thresholds
+
+_log = logging.getLogger(__name__)
+
+
+class LiveRows:
+    """The rows of the collection in a folder; safe to use from several threads."""
+
+    def __init__(
+        self, folder: Path, store: Store, choice: IndexChoice | None, thresholds: Thresholds
+    ) -> None:
+        self._folder = folder
+        self._store = store
+        self._thresholds = thresholds
+        self._placed = 0, folder  # the generation that was asked for last; there is no 0
+        self._following = threading.Lock()
+        self._noticing = threading.Lock()
+        self._building_delta = threading.Lock()
+        with store.reading() as snapshot:
+            self.current = load_rows(folder, snapshot, None, thresholds)
+        self.watch = RecallWatch(self._heed)
+        self._builder = IndexBuilder(kept_choice(folder) or choice or IndexChoice(), self._seal)
+
+    def place(self, generation: int) -> Path:
+        """The folder of a generation."""
+        known = self._placed
+        if known[0] != generation:
+            known = self._placed = generation, generation_folder(self._folder, generation)
+        return known[1]
+
+    def close(self) -> None:
+        """Stop watching; an index being sealed is finished first."""
+        self.watch.close()
+        self._builder.close()
+
+    # Following the store
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Snapshot, RowTable]]:
+        """A state of the store, and the rows of exactly that state."""
+        while True:
+            with self._store.reading() as snapshot:
+                rows: RowTable | None = self.current
+                assert rows is not None
+                if rows.stamp != index_file.stamp(self.place(rows.generation)):
+                    self._notice_index()
+                if rows.sequence != snapshot.sequence:
+                    rows = self._follow(snapshot)
+                if rows is not None:
+                    yield snapshot, rows
+                    return
+
+    def newest(self) -> RowTable:
+        """The rows of the newest state."""
+        with self.reading() as (_, rows):
+            return rows
+
+    def _follow(self, snapshot: Snapshot) -> RowTable | None:
+        """The rows of a snapshot; None if another thread has gone on to a newer one."""
+        with self._following:
+            rows = self.current
+            if rows.sequence < snapshot.sequence:
+                try:
+                    rows = self.current = load_rows(self._folder, snapshot, rows, self._thresholds)
+                except Damaged:
+                    if self._is_outdated(snapshot):
+                        return None
+                    raise
+            return rows if rows.sequence == snapshot.sequence else None
+
+    def _is_outdated(self, snapshot: Snapshot) -> bool:
+        """Whether the snapshot's generation has been replaced since, and its files are gone."""
+        with self._store.reading() as newest:
+            return newest.generation().number != snapshot.generation().number
+
+    # Indexes
+
+    def rebuild(self, choice: IndexChoice | None) -> None:
+        """Seal an index over all rows now, as chosen from now on, and wait for it."""
+        self._builder.run(choice)
+
+    def seal_ahead(self, rows: RowTable) -> None:
+        """Put an index over rows that are not searched yet."""
+        seal_rows(self.place(rows.generation), rows, self._builder.choice)
+
+    def consider_sealing(self, *, bulk: bool) -> None:
+        """Begin to index in the background if enough rows came since; seal none in a bulk write."""
+        rows = self.current if bulk else self.newest()
+        many = rows.compared >= self._thresholds.delta_rows
+        if many and not rows.distrusted and self._building_delta.acquire(blocking=False):
+            threading.Thread(target=self._build_delta, name="delta index", daemon=True).start()
+        if not bulk and self._builder.is_due(rows):
+            self._builder.start()
+
+    def _seal(self, choice: IndexChoice) -> None:
+        """Build an index over the rows there are now, and put it in the place of the last."""
+        rows = self.newest()
+        place = self.place(rows.generation)
+        if seal_rows(place, rows, choice):
+            self._install(rows.generation, *read_index(place))
+
+    def _build_delta(self) -> None:
+        """Put the unindexed rows into a delta index in memory, beside the searches."""
+        try:
+            lower_priority()
+            use_threads(1)
+            rows = self.current
+            if rows.index is None:
+                return
+            delta = rows.extended_delta(rows.index.target)
+            with self._following:
+                now = self.current
+                same = (now.generation, now.stamp) == (rows.generation, rows.stamp)
+                if same and now.index and not now.distrusted:
+                    self.current = replace(now, delta=delta)
+        finally:
+            self._building_delta.release()
+
+    def _notice_index(self) -> None:
+        """Read the index that another process has sealed, beside the searches."""
+        if self._noticing.acquire(blocking=False):
+            threading.Thread(target=self._read_index, name="read index", daemon=True).start()
+
+    def _read_index(self) -> None:
+        try:
+            generation = self.current.generation
+            self._install(generation, *read_index(self.place(generation)))
+        finally:
+            self._noticing.release()
+
+    def _install(self, generation: int, index: Sealed | None, stamp: int) -> None:
+        with self._following:
+            if self.current.generation == generation:
+                self.current = replace(
+                    self.current, index=index, stamp=stamp, delta=None, distrusted=frozenset()
+                )
+
+    def describe(self) -> dict[str, object]:
+        """What a user wants to know of the index."""
+        rows = self.newest()
+        if rows.index is None:
+            return {"kind": "exact", "rows": len(rows.owners), "recall": 1.0}
+        watched = self.watch.estimate()
+        return {
+            **rows.index.describe(),
+            "late_rows": rows.unindexed,
+            "compared_rows": len(rows.owners) if rows.compares_all else rows.compared,
+            "watched_recall": watched and watched.mean,
+            "watched_interval": watched and [watched.low, watched.high],
+            "watched_queries": watched.queries if watched else 0,
+            "watched_situations": {
+                str(situation): {"recall": one.mean, "queries": one.queries}
+                for situation, one in self.watch.situations().items()
+            },
+            "distrusted": sorted(rows.distrusted),
+        }
+
+    def _heed(self, fall: Fall) -> None:
+        """Find more from now on, since real queries found too little."""
+        with self._following:
+            now, then = self.current, fall.rows
+            if now.index is not then.index or now.delta is not then.delta:
+                return  # it is of what is searched no more
+            better = self.current = after_fall(now, fall)
+        _log.warning(
+            "%s: recall@%d of real queries (%s) is %.4f (%.4f to %.4f), "
+            "below the target of %.4f: %s",
+            self._folder.name,
+            fall.recall.k,
+            fall.situation,
+            fall.recall.mean,
+            fall.recall.low,
+            fall.recall.high,
+            now.index.target if now.index else 1.0,
+            _remedy(better, fall),
+        )
+
+
+def _remedy(rows: RowTable, fall: Fall) -> str:
+    """What is done about it."""
+    part = fall.situation.part
+    if part not in rows.distrusted:
+        layer = rows.delta if part is Part.LATE else rows.index and rows.index.measured
+        return f"searching with {layer.params if layer else None}"
+    if part is Part.LATE:
+        return "late rows are compared one by one until the next sealing"
+    return "rows are compared one by one until the next sealing; `bearing rebuild` seals now"

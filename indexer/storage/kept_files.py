@@ -1,0 +1,55 @@
+"""Small files that are derived above the engine, and kept in a collection's folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from indexer.embedding.embedder import Identity
+from indexer.engine import KeptBytes
+from indexer.errors import StorageFailed
+from indexer.storage.runtime.durable_files import file_stamp, write_durably
+
+CALIBRATIONS: Final = "calibration.json"
+SCORE_BACKGROUND: Final = "background.bin"
+
+_log = logging.getLogger(__name__)
+
+
+class KeptFile:
+    """Keeps one thing in a file; see indexer.engine.Keeper."""
+
+    def __init__(self, place: Path | Callable[[Identity], Path | None]) -> None:
+        """``place`` is the file, or says which it is for a model, None for one that was left."""
+        self._place = place
+
+    def read(self, identity: Identity, known: KeptBytes | None = None) -> KeptBytes | None:
+        """What is in the file; ``known`` itself if it is still that, None if there is none.
+
+        A file that cannot be read is reported, and done without.
+        """
+        path = self._place if isinstance(self._place, Path) else self._place(identity)
+        stamp = file_stamp(path) if path else 0
+        if path is None or not stamp:
+            return None
+        if known is not None and known.stamp == stamp:
+            return known
+        try:
+            return KeptBytes(stamp, path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            _log.warning("%s cannot be read (%s): it is done without", path, error.strerror)
+            return None
+
+    def write(self, identity: Identity, content: bytes) -> None:
+        """Put this in place of the file, durably; raises StorageFailed."""
+        path = self._place if isinstance(self._place, Path) else self._place(identity)
+        if path is None:
+            return
+        try:
+            write_durably(path, content)
+        except OSError as error:
+            raise StorageFailed(f"cannot write {path}: {error.strerror}") from error

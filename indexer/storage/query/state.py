@@ -1,0 +1,309 @@
+"""One state of a local collection: a snapshot of its store, with its rows and words of then."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.documents import Chunk, Document, StoredVectors, Vector, Vectors
+from indexer.engine import (
+    Bag,
+    Candidate,
+    ChunkCosines,
+    ChunkKey,
+    Key,
+    LexicalState,
+    Sample,
+    Scope,
+)
+from indexer.errors import Damaged, InvalidQuery
+from indexer.filters import Filter, Scalar
+from indexer.reports import FieldSummary
+from indexer.storage.ann.faiss_index import Cosines, RowIds, cosines
+from indexer.storage.ann.recall import K
+from indexer.storage.generation.recall_monitor import Observation, RecallWatch
+from indexer.storage.generation.row_table import RowTable
+from indexer.storage.generation.row_writer import NOBODY
+from indexer.storage.lexical.snapshot import LexicalSnapshot
+from indexer.storage.query.filter_cache import FilterCache, Selection
+from indexer.storage.sqlite.records import StoredChunk
+from indexer.storage.sqlite.snapshot import Snapshot
+from indexer.ties import first_of
+
+FETCH_MORE: Final = 4
+"""How many times as many rows are fetched where k rows were of fewer than k documents."""
+
+_TOKEN: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the states of a collection share: the filters that were looked up, and the watch."""
+
+    selections: FilterCache
+    watch: RecallWatch
+
+
+class LocalState:
+    """See indexer.engine.EngineState."""
+
+    def __init__(self, snapshot: Snapshot, rows: RowTable, shared: Shared) -> None:
+        self.snapshot = snapshot
+        self.rows = rows
+        self.words: LexicalSnapshot | None = None
+        self._shared = shared
+        totals = shared.selections.totals(snapshot)
+        self.token = str(totals.newest)
+        self.counts = totals.counts
+        self.identity = rows.identity
+        self.is_exact = rows.compares_all
+
+    @cached_property
+    def lexical(self) -> LexicalState:
+        """Its words, if it was asked for with them."""
+        assert self.words is not None
+        return LocalLexical(self.words, self.rows)
+
+    # Documents
+
+    def keys(self, ids: Iterable[str]) -> dict[str, Key]:
+        """The keys of those of these documents that exist."""
+        return {id: Key(number) for id, number in self.snapshot.numbers(ids).items()}
+
+    def ids(self, keys: Iterable[Key]) -> dict[Key, str]:
+        """The ids of those of these documents that exist."""
+        return {Key(number): id for number, id in self.snapshot.ids_of(keys).items()}
+
+    def documents(self, keys: Iterable[Key]) -> dict[Key, Document]:
+        """Those of these documents that exist."""
+        found = self.snapshot.documents(keys)
+        return {Key(number): document for number, document in found.items()}
+
+    def vectors(self, keys: Iterable[Key]) -> dict[Key, StoredVectors]:
+        """The chunks and vectors of those of these documents that exist."""
+        chunks = self.snapshot.chunks_of(self.rows.generation, keys)
+        return {
+            Key(number): self._gather(list(run))
+            for number, run in groupby(chunks, key=lambda chunk: chunk.document)
+        }
+
+    def _gather(self, chunks: list[StoredChunk]) -> StoredVectors:
+        vectors = np.array(self.rows.vectors[self._existing([one.row for one in chunks])])
+        return StoredVectors(tuple(one.chunk for one in chunks), vectors)
+
+    def _existing(self, rows: list[int]) -> list[int]:
+        """These rows; raises Damaged if there is one that is none."""
+        if rows and (min(rows) < 0 or max(rows) >= len(self.rows.vectors)):
+            raise Damaged(
+                f"a chunk is of a row among {rows[:9]} that is none: see `bearing verify`"
+            )
+        return rows
+
+    def chunks(self, keys: Iterable[Key]) -> dict[Key, list[tuple[ChunkKey, Chunk]]]:
+        """The chunks, in order, of those of these documents that exist."""
+        chunks = self.snapshot.chunks_of(self.rows.generation, keys)
+        return {
+            Key(number): [(ChunkKey(one.row), one.chunk) for one in run]
+            for number, run in groupby(chunks, key=lambda chunk: chunk.document)
+        }
+
+    def passages(self, chunks: Iterable[ChunkKey]) -> Mapping[ChunkKey, tuple[Chunk, Document]]:
+        """These chunks with their documents; raises Damaged if one is of none."""
+        wanted = set(chunks)
+        found = self.snapshot.passages(self.rows.generation, wanted)
+        if len(found) < len(wanted):
+            row = min(wanted - found.keys())
+            raise Damaged(f"row {row} is of no chunk or document: see `bearing verify`")
+        return found  # type: ignore[return-value] # a row's number is its chunk's key
+
+    def page(self, condition: Filter | None, after: Key, limit: int) -> list[tuple[Key, Document]]:
+        """The next documents by key that pass a filter."""
+        if condition is None:
+            found = self.snapshot.documents_after(after, limit)
+        else:
+            found = list(_filtered_after(self.snapshot, condition, after, limit))
+        return [(Key(number), document) for number, document in found]
+
+    def facets(self, limit: int, common: int) -> list[FieldSummary]:
+        """The first metadata fields by name, each with so many of its common values."""
+        return self.snapshot.fields(limit, common)
+
+    def column(self, field: str) -> dict[str, Scalar]:
+        """The value of a metadata field by document id, of a list its least."""
+        values = self.snapshot.column(field)
+        return {id: values[number] for number, id in self.snapshot.ids() if number in values}
+
+    def copies(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
+        """How many documents have the title and text of an earlier one, and pairs of such ids."""
+        return self.snapshot.copies(limit)
+
+    # Vectors
+
+    def sample(self, count: int, seed: int) -> Sample:
+        """At most ``count`` stored vectors in random order, the same for the same rows."""
+        drawn = _drawn(self.rows, count, np.random.default_rng(seed))
+        place = np.sort(drawn)  # read in order, which a disk thanks for
+        vectors = np.array(self.rows.vectors[place])[np.searchsorted(place, drawn)]
+        return Sample(vectors, self.rows.owners[drawn].astype(np.int64))
+
+    def scan(self, rows: int) -> Iterator[Sample]:
+        """All stored vectors, at most so many at a time."""
+        for start in range(0, len(self.rows.owners), rows):
+            part = slice(start, start + rows)
+            owners, vectors = self.rows.owners[part], self.rows.vectors[part]
+            owned = owners != NOBODY
+            if not owned.all():
+                owners, vectors = owners[owned], vectors[owned]
+            yield Sample(vectors, owners.astype(np.int64))
+
+    def scope(
+        self, condition: Filter | None = None, without: Sequence[Key] = (), token: str | None = None
+    ) -> Scope:
+        """The documents that pass a filter, without some, and without those after a token."""
+        if token is not None and not _TOKEN.fullmatch(token):
+            raise InvalidQuery("the cursor is not one that an answer gave: search without one")
+        last = None if token is None else int(token)
+        return self._shared.selections.select(self.snapshot, self.rows, condition, without, last)
+
+    def nearest(
+        self, directions: Vectors, k: int, scope: Scope, *, exact: bool
+    ) -> list[list[Candidate]]:
+        """For each direction its k nearest documents, as the score and row of their best chunk.
+
+        Fetches on until k are found, since several of the best rows may be of one document.
+        Approximate answers are shown to the watch.
+        """
+        rows, allowed = self.rows, allowed_rows(scope)
+        found: list[list[Candidate]] = [[] for _ in directions]
+        seen: list[Observation] = []
+        waiting = list(range(len(directions)))
+        fetch = k
+        while waiting:
+            nearest = rows.nearest(directions[waiting], fetch, allowed, exact=exact)
+            short = []
+            for index, (scores, own) in zip(waiting, nearest, strict=True):
+                found[index] = self._best_documents(scores, own, k)
+                if len(found[index]) < k and len(own) >= fetch:
+                    short.append(index)  # else those were all rows there are
+                if not exact and fetch >= K:
+                    seen.append(Observation(rows, directions[index], allowed, scores, own))
+            waiting = short
+            fetch *= FETCH_MORE
+        self._shared.watch.offer(seen)
+        return found
+
+    def _best_documents(self, scores: Cosines, nearest: RowIds, k: int) -> list[Candidate]:
+        """The k best documents of these rows, (m,), best first, each by its first; ties by id.
+
+        There must be every row that ties with the last.
+        """
+        owners = self.rows.owners[nearest].tolist()
+        found = list(map(Candidate, owners, scores.tolist(), nearest.tolist()))
+        if not (scores[1 : k + 1] == scores[:-1][:k]).any() and len(set(owners)) == len(owners):
+            return found[:k]
+        first: dict[Key, Candidate] = {}
+        for one in found:
+            first.setdefault(one.key, one)
+        found = list(first.values())
+        best = np.array([one.score for one in found])
+        return [found[place] for place in first_of(list(first), best, k, self.ids)]
+
+    def chunk_cosines(self, keys: Sequence[Key], directions: Vectors) -> ChunkCosines:
+        """The cosines of all chunks of these documents."""
+        owned = np.array(self.snapshot.rows_of(self.rows.generation, keys), dtype=np.int64).reshape(
+            -1, 2
+        )
+        self._existing(owned[:, 1].tolist())
+        rows = np.tile(owned[:, 1], (len(directions), 1))
+        return ChunkCosines(
+            owned[:, 0], owned[:, 1], cosines(directions, self.rows.vectors, rows).T
+        )
+
+    def count_near(self, direction: Vector, least: float, scope: Scope) -> int:
+        """How many documents in scope have a chunk whose cosine is ``least`` or more."""
+        return self.rows.count_near(direction, least, allowed_rows(scope))
+
+
+class LocalLexical:
+    """See indexer.engine.LexicalState."""
+
+    def __init__(self, words: LexicalSnapshot, rows: RowTable) -> None:
+        self._words = words
+        self._rows = rows
+
+    @property
+    def mean_length(self) -> float:
+        """The mean number of words of a document."""
+        return self._words.index.mean_length
+
+    def words(self, text: str) -> list[str]:
+        """The words of a text, in order, as they are compared."""
+        return self._words.analyzer.words(text)
+
+    def asked(self, text: str) -> Bag:
+        """The words that a query asks for: of very many, the rarest."""
+        return self._words.asked(text)
+
+    def worth(self, bag: Bag) -> dict[str, float]:
+        """How much each of these words is worth where it is found."""
+        return self._words.worth(bag)
+
+    def best(self, bag: Bag, k: int, scope: Scope) -> list[tuple[Key, float]]:
+        """The k documents of largest BM25 score that hold a word, best first, ties by id."""
+        numbers, scores = self._words.best(bag, k, self._documents_of(allowed_rows(scope)))
+        return list(zip(map(Key, numbers.tolist()), scores.tolist(), strict=True))
+
+    def score(self, bag: Bag, keys: Sequence[Key]) -> list[float]:
+        """The BM25 score of each of these documents, 0 for one without a word."""
+        return self._words.score(bag, keys)
+
+    def _documents_of(self, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        """(numbers,) bool: the documents of allowed rows; None where these are all there are."""
+        if allowed is None or allowed is self._rows.live:
+            return None
+        owners = self._rows.owners[allowed]
+        documents = np.zeros(int(owners.max(initial=0)) + 1, dtype=np.bool_)
+        documents[owners] = True
+        return documents
+
+
+def allowed_rows(scope: Scope) -> NDArray[np.bool_] | None:
+    """(rows,) bool: the rows of a scope that a local state made; None for all."""
+    assert isinstance(scope, Selection)
+    return scope.rows
+
+
+def _drawn(rows: RowTable, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """At most ``count`` rows that are of documents, in random order."""
+    total = len(rows.owners)
+    if total > 4 * count:  # a permutation of all would take longer than all the rest
+        drawn = rng.choice(total, size=2 * count, replace=False, shuffle=True)
+        drawn = drawn[rows.owners[drawn] != NOBODY]
+        if len(drawn) >= count:
+            enough: NDArray[np.int64] = drawn[:count]
+            return enough
+    members = np.flatnonzero(rows.owners != NOBODY)
+    chosen: NDArray[np.int64] = rng.permutation(members)[:count]
+    return chosen
+
+
+def _filtered_after(
+    snapshot: Snapshot, condition: Filter, after: int, limit: int
+) -> Iterator[tuple[int, Document]]:
+    mask = snapshot.matching(condition, snapshot.last_number() + 1)
+    numbers = np.flatnonzero(mask[after + 1 :]) + after + 1
+    left = limit
+    for start in range(0, len(numbers), max(limit, 100)):
+        documents = snapshot.documents(numbers[start : start + max(limit, 100)].tolist())
+        for number in sorted(documents)[:left]:
+            yield number, documents[number]
+        left -= len(documents)
+        if left <= 0:
+            return
