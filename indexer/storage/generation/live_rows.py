@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from indexer.errors import Damaged
+from indexer.errors import BearingError, Damaged
 from indexer.index_choice import IndexChoice
 from indexer.storage.ann import index_file
 from indexer.storage.ann.chosen_kind import kept_choice
@@ -128,7 +128,13 @@ class LiveRows:
         """Build an index over the rows there are now, and put it in the place of the last."""
         rows = self.newest()
         place = self.place(rows.generation)
-        if seal_rows(place, rows, choice):
+        try:
+            done = seal_rows(place, rows, choice)
+        except BearingError:
+            if self.newest().generation == rows.generation:
+                raise
+            return  # another generation has taken over, and the place of this one is gone
+        if done:
             self._install(rows.generation, *read_index(place))
 
     def _build_delta(self) -> None:
@@ -137,8 +143,8 @@ class LiveRows:
             lower_priority()
             use_threads(1)
             rows = self.current
-            if rows.index is None:
-                return
+            if rows.index is None or rows.compared < self._thresholds.delta_rows:
+                return  # an index has been sealed over them meanwhile
             delta = rows.extended_delta(rows.index.target)
             with self._following:
                 now = self.current

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from local import create_local, open_local
+from local import create_local, engine_of, open_local
 from samples import make_identity, random_units
 
 from indexer.collection import Collection
@@ -336,3 +336,29 @@ def test_low_thresholds_let_few_rows_take_the_ways_of_many(tmp_path: Path) -> No
             (answer,) = collection.search([Query(vector=vectors[row], k=1)])
             assert not answer.exact
             assert answer.hits[0].document.id == f"d{row}"
+
+
+def test_sealing_goes_on_after_another_generation_took_over(tmp_path: Path) -> None:
+    """An index that is being sealed when its rows are compacted away is no reason to give up."""
+    low = Thresholds(least_rows=200, seal_rows=200, unindexed_rows=200, subprocess_rows=200)
+    vectors = random_units(2_500)
+    with create_local(tmp_path / "a", make_identity(), thresholds=low) as collection:
+        put(collection, vectors[:2_000])  # it takes a process to seal these, and so a while
+        collection.delete([f"d{i}" for i in range(1_900)])
+        collection.compact()
+        engine_of(collection)._live._builder.close()
+        put(collection, vectors[2_000:], first=2_000)
+        wait_for(collection, 600)
+
+
+def test_no_delta_index_is_built_over_rows_that_were_sealed_meanwhile(tmp_path: Path) -> None:
+    """It is of unindexed rows: none is made where they were sealed just before."""
+    with create_local(tmp_path / "a", make_identity()) as collection:
+        put(collection, random_units(1_200))
+        collection.rebuild(SCAN)
+        live = engine_of(collection)._live
+        live._building_delta.acquire()
+        thread = threading.Thread(target=live._build_delta)  # its priority falls
+        thread.start()
+        thread.join()
+        assert live.current.delta is None
