@@ -16,8 +16,9 @@ class Paths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with one slash in front of its path."""
-        if scope["type"] == "http" and scope["path"].startswith("//"):
+        path = scope.get("path", "")
+        if path.startswith("//") and path.strip("/"):
             raw = scope.get("raw_path") or b""
-            single = {"path": "/" + scope["path"].lstrip("/"), "raw_path": b"/" + raw.lstrip(b"/")}
+            single = {"path": "/" + path.lstrip("/"), "raw_path": b"/" + raw.lstrip(b"/")}
             scope = {**scope, **single}
         await self.app(scope, receive, send)

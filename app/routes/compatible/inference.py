@@ -338,7 +338,7 @@ def _tokens(text: str, tokens: Tokens, empty: Tokens) -> Iterator[TokenView]:
             yield TokenView(id=id, text="", special=True, start=None, stop=None)
 
 
-@router.get("/health")
+@router.get("/health", response_class=Response)
 async def check_health() -> Response:
     """The process lives."""
     return Response(status_code=HTTPStatus.OK)
