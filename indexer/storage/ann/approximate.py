@@ -7,7 +7,7 @@ that would take long, all rows are compared instead.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,8 +125,7 @@ def _propose(
     return held_rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """What an index is asked for: allowed rows, of how many, and lists or nodes to visit."""
 
     rescore: int
@@ -172,26 +171,27 @@ def _ask(
     They are not if fewer than ``wanted``, or if half of them seem equal to the index, as copies
     do: any others that are as near may have been left out for them.
     """
-    if index.kind is IndexKind.GRAPH:
-        nprobe = max(asked.nprobe, asked.fetch)  # of the nodes visited, few may be allowed
-        scores, rows = index.candidates(queries, asked.rescore, nprobe, allowed)
-    elif allowed is None or INDEX_KINDS[index.kind].selects:
-        scores, rows = index.candidates(queries, asked.rescore, asked.nprobe, allowed)
-    else:
+    if allowed is not None and not INDEX_KINDS[index.kind].selects:
         scores, rows = index.candidates(queries, asked.fetch, asked.nprobe)
-        scores, rows = _only(scores, rows, allowed, asked.rescore)
-    if rows.shape[1] < wanted:
-        return rows, np.zeros(len(rows), dtype=np.bool_)
+        return _only(scores, rows, asked.rescore, wanted, allowed)
+    nprobe = asked.nprobe
+    if index.kind is IndexKind.GRAPH:
+        nprobe = max(nprobe, asked.fetch)  # of the nodes visited, few may be allowed
+    scores, rows = index.candidates(queries, asked.rescore, nprobe, allowed)
     last, middle = scores[:, wanted - 1], scores[:, wanted // 2]
     return rows, (rows[:, wanted - 1] >= 0) & (middle > last)
 
 
-def _only(scores: Cosines, rows: RowIds, allowed: Allowed, depth: int) -> tuple[Cosines, RowIds]:
-    """The first ``depth`` allowed rows of each line with their scores, in order, -1 behind them."""
+def _only(
+    scores: Cosines, rows: RowIds, depth: int, wanted: int, allowed: Allowed
+) -> tuple[RowIds, NDArray[np.bool_]]:
+    """The first ``depth`` allowed rows of each line, in order, and whether they are enough."""
     kept = np.full((len(rows), depth), -1, dtype=np.int64)
-    own_scores = np.full((len(rows), depth), -np.inf, dtype=np.float32)
+    enough = np.zeros(len(rows), dtype=np.bool_)
     for line, own in enumerate(rows):
         passing = np.flatnonzero((own >= 0) & allowed[own])[:depth]
         kept[line, : len(passing)] = own[passing]
-        own_scores[line, : len(passing)] = scores[line, passing]
-    return own_scores, kept
+        if len(passing) >= wanted:
+            middle, last = passing[wanted // 2], passing[wanted - 1]
+            enough[line] = scores[line, middle] > scores[line, last]
+    return kept, enough

@@ -46,6 +46,7 @@ _PRODUCT_ROWS: Final = 512
 _PRODUCT_COLUMNS: Final = 16_384
 _RANGE_QUERIES: Final = 256
 _FEW: Final = 4
+_ONE: Final = np.float32(1.0)
 _MORE: Final = 6
 _SCANNED: Final = MATRIX_QUERIES - 1
 ROUNDING: Final = 4e-6
@@ -334,7 +335,7 @@ def merged(parts: list[tuple[Cosines, RowIds]], k: int) -> tuple[Cosines, RowIds
 
 def _ordered(scores: Cosines, rows: RowIds) -> tuple[Cosines, RowIds]:
     """Both sorted by score, ties by row, no row (-1) last; scores clipped to cosines."""
-    scores = scores.clip(-1.0, 1.0)
+    scores = np.maximum(np.minimum(scores, _ONE), -_ONE)
     order = np.lexsort((rows, np.where(rows < 0, np.inf, -scores)))
     line = np.arange(len(order))[:, None]
     return scores[line, order], rows[line, order]

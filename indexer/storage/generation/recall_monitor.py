@@ -158,7 +158,7 @@ class RecallWatch:
 
     def offer(self, observations: Sequence[Observation]) -> None:
         """Compare one of these answers with the exact one, if the watch has nothing else to do."""
-        if not observations or self._offered.full() or self._closed:
+        if not observations or not self.is_free:
             return
         drawn = observations[secrets.randbelow(len(observations))]
         if drawn.rows.compares_all:
@@ -168,6 +168,11 @@ class RecallWatch:
         except queue.Full:
             return
         self._start()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether an answer can be offered now."""
+        return not self._closed and not self._offered.full()
 
     def estimate(self) -> Recall | None:
         """Recall over the last queries that were compared; None before there were any."""

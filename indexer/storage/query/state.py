@@ -178,11 +178,12 @@ class LocalState:
         """For each direction its k nearest documents, as the score and row of their best chunk.
 
         Fetches on until k are found, since several of the best rows may be of one document.
-        Approximate answers are shown to the watch.
+        Approximate answers are shown to the watch, if it is free.
         """
         rows, allowed = self.rows, allowed_rows(scope)
         found: list[list[Candidate]] = [[] for _ in directions]
         seen: list[Observation] = []
+        shown = not exact and self._shared.watch.is_free
         waiting = list(range(len(directions)))
         fetch = k
         while waiting:
@@ -192,7 +193,7 @@ class LocalState:
                 found[index] = self._best_documents(scores, own, k)
                 if len(found[index]) < k and len(own) >= fetch:
                     short.append(index)  # else those were all rows there are
-                if not exact and fetch >= K:
+                if shown and fetch >= K:
                     seen.append(Observation(rows, directions[index], allowed, scores, own))
             waiting = short
             fetch *= FETCH_MORE

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from samples import random_units
 from structured import SPREAD, Topical, around, make_topical, recall_of
 
-from indexer.documents import Vectors
+from indexer.documents import Vectors, normalise
 from indexer.index_choice import IndexKind
 from indexer.storage.ann.approximate import Layer, approximate_search
 from indexer.storage.ann.faiss_index import AnnIndex, exact_search, score_rows
@@ -135,7 +136,8 @@ def test_copies_crowd_nothing_out(kind: IndexKind) -> None:
     index = AnnIndex.build(kind, vectors)
     layer = Layer(index, tune(index, vectors, draw_probe(vectors), TARGET, None, LOW).params)
     asked = np.concatenate([vectors[-1:], ask_about(int(topical.topics[0]))])
-    for allowed in (None, np.arange(16_000) < 6_000):
+    place = np.arange(16_000)
+    for allowed in (None, place < 6_000, place % 5 > 0):
         for k, least in LEAST.items():
             _, rows = approximate_search(layer, asked, vectors, k, allowed, thresholds=LOW)
             assert recall_of(asked, vectors, rows, k, allowed) >= least, (kind, k)
@@ -181,3 +183,25 @@ def test_the_probe_asks_for_copies_once() -> None:
     vectors = make_topical(6_000, copies=5_000).vectors
     queries = draw_probe(vectors).queries
     assert len(np.unique(queries, axis=0)) == len(queries) > 100
+
+
+def test_rows_that_differ_by_rounding_are_ranked_alike_alone_and_in_a_batch() -> None:
+    """Where products cannot tell which of many are the best, each row is compared."""
+    noise = 2e-7 * np.random.default_rng(3).normal(size=(20_000, 64))
+    vectors, asked = normalise(random_units(1, 64) + noise), random_units(12, 64, seed=5)
+    scores, _ = exact_search(asked, vectors, 10)
+    for query, own in zip(asked, scores, strict=True):
+        np.testing.assert_array_equal(own, exact_search(query[None], vectors, 10)[0][0])
+
+
+@pytest.mark.parametrize("kind", list(INDEX_KINDS))
+def test_an_index_is_asked_for_more_where_none_of_what_is_near_is_allowed(
+    topical: Topical, kind: IndexKind
+) -> None:
+    """Searched quickly, it proposes only rows of the topic, which are dead, and so goes on."""
+    index = AnnIndex.build(kind, topical.vectors)
+    layer, asked = Layer(index, INDEX_KINDS[kind].search_params[2]), ask_about(0)
+    allowed = topical.topics != 0
+    for k in (1, 10):
+        _, rows = approximate_search(layer, asked, topical.vectors, k, allowed, thresholds=LOW)
+        assert recall_of(asked, topical.vectors, rows, k, allowed) >= 0.95, (kind, k)
