@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -129,7 +130,7 @@ def test_shows_every_document_and_what_it_is_worth(page: Page, url: str) -> None
     assert page.one(".plane").get_dom_attribute("data-points") == str(about["documents"])
     facts = page.text(".map-facts")
     assert facts.startswith(f"{about['documents']} documents")
-    assert f"{100 * about['neighbours_kept']['mean']:.0f} %" in facts
+    assert f"{math.floor(100 * about['neighbours_kept']['mean'] + 0.5)} %" in facts
 
 
 def test_clusters_are_told_in_words_and_lead_to_their_place(page: Page, url: str) -> None:
