@@ -31,8 +31,8 @@ class KeptFile:
         A file that cannot be read is reported, and done without.
         """
         path = self._place if isinstance(self._place, Path) else self._place(identity)
-        stamp = file_stamp(path) if path else 0
-        if path is None or not stamp:
+        stamp = file_stamp(path) if path else None
+        if path is None or stamp is None:
             return None
         if known is not None and known.stamp == stamp:
             return known

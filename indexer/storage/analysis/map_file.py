@@ -26,7 +26,7 @@ from indexer.errors import BearingError, Damaged, StorageFailed
 from indexer.reports import Cluster, Map, MapState, NeighboursKept, Step, Tell
 from indexer.storage.analysis.map_layout import Drawing, draw
 from indexer.storage.ann.faiss_index import threads_to_use
-from indexer.storage.runtime.durable_files import write_durably
+from indexer.storage.runtime.durable_files import Stamp, file_stamp, write_durably
 from indexer.storage.runtime.locks import only_process
 from indexer.storage.runtime.subprocess_job import Job, run_in_subprocess, say
 from indexer.storage.sqlite.snapshot import Snapshot
@@ -52,7 +52,7 @@ class Maps:
     def __init__(self, folder: Path, store: Store) -> None:
         self._folder = folder
         self._store = store
-        self._known: tuple[int, Drawing | None, str] = (0, None, "")
+        self._known: tuple[Stamp | None, Drawing | None, str] = (None, None, "")
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -107,7 +107,7 @@ class Maps:
 
     def _current(self, snapshot: Snapshot, model: str) -> tuple[Drawing | None, str]:
         """The map on disk with what tells it from others, if it is of this state or an earlier."""
-        stamp = _stamp(self._folder / FILE)
+        stamp = file_stamp(self._folder / FILE)
         known = self._known
         if known[0] != stamp:
             known = self._known = (stamp, *read(self._folder))
@@ -303,11 +303,3 @@ def _decode(written: bytes) -> Drawing:
         return Drawing(
             **{**fields, "labels": labels, "kept": kept}, **{name: file[name] for name in arrays}
         )
-
-
-def _stamp(path: Path) -> int:
-    try:
-        found = path.stat()
-    except OSError:
-        return 0
-    return hash((found.st_ino, found.st_size, found.st_mtime_ns)) or 1

@@ -28,7 +28,7 @@ from indexer.reports import Cluster, NeighboursKept, Step, Tell
 from indexer.storage.ann.faiss_index import cluster_directions, exact_search, threads_to_use
 from indexer.storage.ann.recall import estimate_recall, share_found
 from indexer.storage.generation.row_table import RowTable, load_rows
-from indexer.storage.generation.row_writer import NOBODY
+from indexer.storage.sqlite.records import NOBODY
 from indexer.storage.sqlite.store import Store
 
 GROWN: Final = 0.25

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 import uuid
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from indexer.index_choice import IndexKind
 from indexer.storage.ann.faiss_index import Allowed, AnnIndex
 from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
 from indexer.storage.ann.recall import Measured, Recall, draw_probe, tune
-from indexer.storage.runtime.durable_files import write_durably
+from indexer.storage.runtime.durable_files import Stamp, file_stamp, write_durably
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
 DESCRIPTION: Final = "sealed.json"
@@ -242,10 +241,6 @@ def remove(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def stamp(folder: Path) -> int:
-    """A number that changes when another sealed index is put in place; 0 if there is none."""
-    try:
-        found = os.stat(f"{folder}/{DESCRIPTION}")  # noqa: PTH116 - each search asks
-    except OSError:
-        return 0
-    return hash((found.st_ino, found.st_size, found.st_mtime_ns)) or 1  # a clock may stand still
+def stamp(folder: Path) -> Stamp | None:
+    """Tells the sealed index of a folder from one that is put in its place; None if none is."""
+    return file_stamp(f"{folder}/{DESCRIPTION}")

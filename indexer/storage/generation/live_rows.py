@@ -27,6 +27,7 @@ from indexer.storage.generation.row_table import (
     load_rows,
     read_index,
 )
+from indexer.storage.runtime.durable_files import Stamp
 from indexer.storage.runtime.subprocess_job import lower_priority
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
@@ -166,7 +167,7 @@ class LiveRows:
         finally:
             self._noticing.release()
 
-    def _install(self, generation: int, index: Sealed | None, stamp: int) -> None:
+    def _install(self, generation: int, index: Sealed | None, stamp: Stamp | None) -> None:
         with self._following:
             if self.current.generation == generation:
                 self.current = replace(

@@ -20,9 +20,8 @@ from indexer.documents import Document, EmbeddedDocument
 from indexer.embedding.embedder import Identity
 from indexer.errors import CollectionBusy, StorageFailed
 from indexer.storage.generation.row_table import VECTORS, RowTable, generation_folder
-from indexer.storage.generation.row_writer import NOBODY
 from indexer.storage.runtime.durable_files import sync_folder
-from indexer.storage.sqlite.records import Block, Generation, Owners, StoredChunk
+from indexer.storage.sqlite.records import NOBODY, Block, Generation, Owners, StoredChunk
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 from indexer.storage.sqlite.transaction import Transaction
@@ -163,7 +162,7 @@ class Migration:
             self._file.view(self._generation.rows),
             None if live.all() else live,
             None,
-            0,
+            None,
             thresholds=self._context.thresholds,
         )
 

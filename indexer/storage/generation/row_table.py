@@ -28,8 +28,8 @@ from indexer.storage.ann.faiss_index import (
 from indexer.storage.ann.index_file import Sealed
 from indexer.storage.ann.kinds import SearchParams
 from indexer.storage.ann.recall import draw_probe, tune
-from indexer.storage.generation.row_writer import NOBODY
-from indexer.storage.sqlite.records import Block, Generation, Owners
+from indexer.storage.runtime.durable_files import Stamp
+from indexer.storage.sqlite.records import NOBODY, Block, Generation, Owners
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.thresholds import DEFAULT, Thresholds
 from indexer.storage.vector_file import BLOCK_ROWS, VectorFile
@@ -63,7 +63,7 @@ class RowTable:
     vectors: Vectors
     live: NDArray[np.bool_] | None
     index: Sealed | None
-    stamp: int
+    stamp: Stamp | None
     delta: Layer | None = None
     thresholds: Thresholds = DEFAULT
     distrusted: frozenset[Part] = frozenset()
@@ -278,7 +278,7 @@ def _with_room(held: NDArray[_Item], size: int) -> NDArray[_Item]:
     return room[:size]
 
 
-def read_index(place: Path) -> tuple[Sealed | None, int]:
+def read_index(place: Path) -> tuple[Sealed | None, Stamp | None]:
     """The sealed index on disk, and what tells it from a later one."""
     stamp = index_file.stamp(place)
     return index_file.read(place, _log.warning), stamp

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.documents import EmbeddedDocument, Vectors
-from indexer.storage.sqlite.records import Block, StoredChunk, StoredDocument
+from indexer.storage.sqlite.records import NOBODY, Block, StoredChunk, StoredDocument
 from indexer.storage.sqlite.transaction import Transaction
 from indexer.storage.vector_file import BLOCK_ROWS, extend_checksum
-
-NOBODY: Final = -1
-"""The owner of a row that no document has any more."""
 
 
 class RowWriter:

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -127,14 +127,3 @@ class IndexFolder:
         for path in (self.path / SEGMENTS).iterdir():
             if path.name not in named:
                 path.unlink(missing_ok=True)
-
-
-def bytes_under(folder: Path, keep: Callable[[Path], bool] = lambda _: True) -> int:
-    """The bytes of all files under a folder; those that vanish meanwhile count nothing."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() and keep(path) else 0
-        except FileNotFoundError:
-            continue
-    return total

@@ -22,13 +22,14 @@ import numpy as np
 
 from indexer.errors import BearingError, Damaged, StorageFailed
 from indexer.lexical.analyzer import Analyzer
-from indexer.storage.lexical.folder import IndexFolder, bytes_under
+from indexer.storage.lexical.folder import IndexFolder
 from indexer.storage.lexical.growth import Growth
 from indexer.storage.lexical.inverted_index import InvertedIndex, Part
 from indexer.storage.lexical.segments import Segment, Terms
 from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.lexical.state import FORMAT, STATE, State, read_state, require_of
 from indexer.storage.lexical.unindexed import UnindexedDocuments
+from indexer.storage.runtime.durable_files import Stamp, bytes_under, file_stamp
 from indexer.storage.runtime.subprocess_job import Job, run_in_subprocess
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
@@ -75,7 +76,7 @@ class LexicalIndex:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
         self._view = View(0, ())
         self._memory: tuple[Sequence[Part], int] | None = None
         self._words: tuple[View, int, LexicalSnapshot] | None = None
@@ -84,7 +85,7 @@ class LexicalIndex:
 
     def view(self) -> View:
         """The newest index there is; to be taken before the snapshot that it is searched with."""
-        stamp = _stamp(self._folder.path / STATE)
+        stamp = file_stamp(self._folder.path / STATE)
         if self._memory is not None or stamp == self._stamp:
             return self._view
         with self._seeing:
@@ -341,14 +342,6 @@ class LexicalIndex:
             "late_documents": unindexed,
             "bytes": bytes_under(self._folder.path),
         }
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 # In a process of its own

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from indexer.reports import Finding, Step
-from indexer.storage.generation.row_writer import NOBODY
 from indexer.storage.maintenance.case import MOST_FINDINGS, RESTORE, STORE, Case, blocks
-from indexer.storage.sqlite.records import Generation, Owners
+from indexer.storage.sqlite.records import NOBODY, Generation, Owners
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.vector_file import BLOCK_ROWS
 

@@ -13,9 +13,8 @@ from indexer.documents import UNIT_TOLERANCE
 from indexer.errors import Damaged
 from indexer.reports import Finding
 from indexer.storage.generation.row_table import VECTORS, generation_folder
-from indexer.storage.generation.row_writer import NOBODY
 from indexer.storage.maintenance.case import RE_EMBED, Case, blocks
-from indexer.storage.sqlite.records import Generation, Owners
+from indexer.storage.sqlite.records import NOBODY, Generation, Owners
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 from indexer.storage.vector_file import BLOCK_ROWS, VectorFile

@@ -22,7 +22,6 @@ from indexer.errors import BearingError, Damaged, ModelMismatch, NotFound, Stora
 from indexer.reports import Finding, Step, Tell, Verification
 from indexer.storage.ann import index_file
 from indexer.storage.generation.row_table import VECTORS, generation_folder
-from indexer.storage.generation.row_writer import NOBODY
 from indexer.storage.lexical.examination import examine
 from indexer.storage.lexical.index_sync import FOLDER
 from indexer.storage.lexical.state import STATE
@@ -30,6 +29,7 @@ from indexer.storage.maintenance.case import MOST_FINDINGS, RESTORE, STORE, Case
 from indexer.storage.maintenance.document_checks import check_documents
 from indexer.storage.maintenance.store_checks import check_counts, check_owners, check_pages
 from indexer.storage.maintenance.vector_checks import check_vectors
+from indexer.storage.sqlite.records import NOBODY
 from indexer.storage.sqlite.store import Store
 from indexer.storage.vector_file import VectorFile
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from indexer.engine import Counts
 from indexer.filters import Filter
 from indexer.storage.generation.row_table import RowTable
-from indexer.storage.generation.row_writer import NOBODY
+from indexer.storage.sqlite.records import NOBODY
 from indexer.storage.sqlite.snapshot import Snapshot
 
 CACHE_BYTES: Final = 64_000_000

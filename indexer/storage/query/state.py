@@ -30,10 +30,9 @@ from indexer.storage.ann.faiss_index import Cosines, RowIds, cosines
 from indexer.storage.ann.recall import K
 from indexer.storage.generation.recall_monitor import Observation, RecallWatch
 from indexer.storage.generation.row_table import RowTable
-from indexer.storage.generation.row_writer import NOBODY
 from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.query.filter_cache import FilterCache, Selection
-from indexer.storage.sqlite.records import StoredChunk
+from indexer.storage.sqlite.records import NOBODY, StoredChunk
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.ties import first_of
 

@@ -1,9 +1,10 @@
-"""Files and folders made durable."""
+"""Files: put in place durably, told from those that replace them, and measured."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 
 def sync_folder(folder: Path) -> None:
@@ -15,13 +16,32 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def file_stamp(path: Path) -> int:
-    """What tells a file from another that is put in its place; 0 if there is none."""
+class Stamp(NamedTuple):
+    """Tells a file from another that is put in its place: not by its time alone, which may jump."""
+
+    inode: int
+    bytes: int
+    mtime_ns: int
+
+
+def file_stamp(path: Path | str) -> Stamp | None:
+    """The stamp of the file that is there now; None if there is none."""
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - each search asks, and making a Path takes as long
     except OSError:
-        return 0
-    return hash((found.st_ino, found.st_size, found.st_mtime_ns)) or 1
+        return None
+    return Stamp(found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def bytes_under(folder: Path) -> int:
+    """The bytes of all files under a folder; those that vanish meanwhile count nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:
+            continue
+    return total
 
 
 def write_durably(path: Path, data: bytes | memoryview) -> None:

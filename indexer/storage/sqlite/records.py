@@ -15,7 +15,10 @@ from indexer.documents import Chunk
 from indexer.errors import Damaged
 
 Owners = NDArray[np.int32]
-"""(rows,) int32: the number of the document that a row belongs to, -1 for none."""
+"""(rows,) int32: the number of the document that a row belongs to, NOBODY for none."""
+
+NOBODY: Final = -1
+"""The owner of a row that no document has any more."""
 
 
 @dataclass(frozen=True, slots=True)
