@@ -48,7 +48,7 @@ LOW: Final = Thresholds(
 )
 """All that a large collection does is done from some hundreds of rows on."""
 
-LATE: Final = Thresholds(
+DELTA: Final = Thresholds(
     least_rows=200,
     seal_rows=400,
     unindexed_rows=5_000,

@@ -165,7 +165,7 @@ def test_what_was_replaced_does_not_count(collection: Collection) -> None:
 
 
 @pytest.mark.parametrize("unindexed", [0, 1, 150, 300])
-def test_the_same_texts_score_the_same_whatever_is_late(
+def test_the_same_texts_score_the_same_whatever_is_unindexed(
     collection: Collection, unindexed: int
 ) -> None:
     """To the bit, whether the index holds them, and in whatever order they came."""
@@ -196,7 +196,7 @@ def test_what_is_changed_and_changed_back_scores_as_before(collection: Collectio
 
 
 def test_the_first_hits_do_not_depend_on_how_many_are_asked_for(collection: Collection) -> None:
-    """Equal scores are in order of ids, be they in the index or late."""
+    """Equal scores are in order of ids, be they indexed or not."""
     texts = {f"d{i}": "w1 w2" if i % 3 else "w1 w3 w4" for i in range(400)}
     fill(collection, dict(list(texts.items())[:250]))
     collection.rebuild()

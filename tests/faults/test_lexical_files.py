@@ -115,7 +115,7 @@ def test_a_lost_file_changes_no_answer(folder: Path) -> None:
 
 
 def test_a_damaged_index_is_made_anew(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """As soon as enough is late, or it is asked for; that it was damaged is said."""
+    """As soon as enough is unindexed, or it is asked for; that it was damaged is said."""
     path = next(path for path in index_files(folder) if path.suffix == ".segment")
     path.write_bytes(b"x" * path.stat().st_size)
     with caplog.at_level(logging.INFO), open_local(folder) as collection:

@@ -25,7 +25,7 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
-from history import APART, LATE, LOW, History, draw_condition
+from history import APART, DELTA, LOW, History, draw_condition
 from history_checks import check, check_watch, look
 from history_killing import kill_while_writing
 from hypothesis import HealthCheck, Phase, note, seed, settings
@@ -136,7 +136,7 @@ class HistoryMachine(RuleBasedStateMachine):
     @initialize(
         number=st.integers(0, 2**32),
         kind=st.sampled_from(KINDS),
-        thresholds=st.sampled_from([LOW, LATE]),
+        thresholds=st.sampled_from([LOW, DELTA]),
         order=st.permutations(list(STEPS)),
     )
     def create(
@@ -179,7 +179,7 @@ class LongHistoryMachine(HistoryMachine):
     @initialize(
         number=st.integers(0, 2**32),
         kind=st.sampled_from(KINDS),
-        thresholds=st.sampled_from([LOW, LATE, APART]),
+        thresholds=st.sampled_from([LOW, DELTA, APART]),
         order=st.permutations([*LONG_STEPS, *LONG_STEPS]),
     )
     def create(
@@ -192,7 +192,7 @@ class LongHistoryMachine(HistoryMachine):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_tour_by_every_index(kind: IndexKind, tmp_path: Path) -> None:
     """What most often happens to a collection changes none of its answers, whichever its index."""
-    history = History(tmp_path, kind, LATE, seed=7)
+    history = History(tmp_path, kind, DELTA, seed=7)
     with closing(history):
         history.bulk(2_400, None, lambda: None)
         history.settle()

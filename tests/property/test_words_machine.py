@@ -74,7 +74,7 @@ class WordsMachine(RuleBasedStateMachine):
 
     @rule()
     def catch_up(self) -> None:
-        """Put what is late into the index."""
+        """Put what is unindexed into the index."""
         engine_of(self.collection)._lexical_index.catch_up()
 
     @rule()

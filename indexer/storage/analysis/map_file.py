@@ -1,4 +1,4 @@
-"""The map that a collection keeps: one file beside its store, derived from it, never the truth.
+"""The map that a collection keeps: one file beside its store, derived from it, never its source.
 
 It is drawn in a process of its own, at the lowest of priorities, when somebody looks at it and it
 is not of what is stored now; who looks meanwhile gets the last one, or hears how far the first is.

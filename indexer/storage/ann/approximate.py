@@ -39,7 +39,8 @@ MAX_FETCH_SHARE: Final = 0.25
 """Where more than this share of the rows would be fetched, all are scored exactly instead."""
 
 LEAST_K: Final = 10
-"""For fewer rows than these, as much is looked at as for these: efforts are measured with them."""
+"""For fewer rows than these, as much is looked at as for these: search parameters are measured with
+them."""
 
 ASK_MORE: Final = 4
 """So many times as much is asked for where what was proposed is not enough."""
@@ -147,7 +148,7 @@ def _ask_more(
     """(q, m) rows for queries for which what was asked was not enough.
 
     Deleted rows crowd around them, or rows that do not pass a filter, or copies. Where no
-    reasonable effort is enough, the nearest of all rows are taken.
+    reasonable search is enough, the nearest of all rows are taken.
     """
     rows = np.full((len(queries), wanted), -1, dtype=np.int64)
     lines = np.arange(len(queries))

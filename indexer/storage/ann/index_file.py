@@ -176,14 +176,14 @@ def _sealed(
 
 def searched_harder(sealed: Sealed) -> Sealed | None:
     """The same index, to be searched with the next parameters of its kind; None after the last."""
-    params = next_effort(sealed.index.kind, sealed.measured.params)
+    params = next_params(sealed.index.kind, sealed.measured.params)
     if params is None:
         return None
     return replace(sealed, measured=replace(sealed.measured, params=params))
 
 
-def next_effort(kind: IndexKind, params: SearchParams) -> SearchParams | None:
-    """The least effort of a kind that is more than this; None after the last."""
+def next_params(kind: IndexKind, params: SearchParams) -> SearchParams | None:
+    """The quickest search parameters of a kind that are slower than these; None after the last."""
     now = params.rescore, params.nprobe
     more = (one for one in INDEX_KINDS[kind].search_params if (one.rescore, one.nprobe) > now)
     return next(more, None)

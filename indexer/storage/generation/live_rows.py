@@ -219,8 +219,8 @@ def _remedy(rows: RowTable, fall: Fall) -> str:
     """What is done about it."""
     part = fall.situation.part
     if part not in rows.distrusted:
-        layer = rows.delta if part is Part.LATE else rows.index and rows.index.measured
+        layer = rows.delta if part is Part.DELTA else rows.index and rows.index.measured
         return f"searching with {layer.params if layer else None}"
-    if part is Part.LATE:
-        return "late rows are compared one by one until the next sealing"
+    if part is Part.DELTA:
+        return "unindexed rows are compared one by one until the next sealing"
     return "rows are compared one by one until the next sealing; `bearing rebuild` seals now"

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from indexer.documents import Vector
 from indexer.storage.ann.approximate import Layer
 from indexer.storage.ann.faiss_index import Allowed, RowIds, exact_search, use_threads
-from indexer.storage.ann.index_file import Sealed, next_effort, searched_harder
+from indexer.storage.ann.index_file import Sealed, next_params, searched_harder
 from indexer.storage.ann.recall import K, Recall, estimate_recall, share_found
 from indexer.storage.generation.row_table import Part, RowTable
 
@@ -60,14 +60,14 @@ class Situation(StrEnum):
 
     SEALED = "sealed"
     SEALED_FILTERED = "sealed_filtered"
-    LATE = "late"
-    LATE_FILTERED = "late_filtered"
+    DELTA = "late"
+    DELTA_FILTERED = "late_filtered"
 
     @property
     def part(self) -> Part:
         """The index that is judged."""
-        unindexed = self in (Situation.LATE, Situation.LATE_FILTERED)
-        return Part.LATE if unindexed else Part.SEALED
+        unindexed = self in (Situation.DELTA, Situation.DELTA_FILTERED)
+        return Part.DELTA if unindexed else Part.SEALED
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +121,20 @@ class Case:
 
 
 def after_fall(rows: RowTable, fall: Fall) -> RowTable:
-    """The rows, to be searched so that more is found: with more effort, or without the index.
+    """The rows, to be searched so that more is found: by slower parameters, or without the index.
 
-    So it is where there is no more effort, or where so little was found that none would help.
+    So it is where there are no slower ones, or where so little was found that none would help.
     """
     part = fall.situation.part
     if fall.recall.high >= HOPELESS:
         if part is Part.SEALED and rows.index and (better := searched_harder(rows.index)):
             return replace(rows, index=better)
-        if part is Part.LATE and rows.delta:
-            params = next_effort(rows.delta.index.kind, rows.delta.params)
+        if part is Part.DELTA and rows.delta:
+            params = next_params(rows.delta.index.kind, rows.delta.params)
             if params:
                 return replace(rows, delta=replace(rows.delta, params=params))
     distrusted = rows.distrusted | {part}
-    return replace(rows, delta=None if part is Part.LATE else rows.delta, distrusted=distrusted)
+    return replace(rows, delta=None if part is Part.DELTA else rows.delta, distrusted=distrusted)
 
 
 class RecallWatch:
@@ -218,7 +218,7 @@ class RecallWatch:
             self._file = index.file
             self._shares.clear()
         self._forget(Part.SEALED, index)
-        self._forget(Part.LATE, rows.delta)
+        self._forget(Part.DELTA, rows.delta)
         scores, nearest = exact_search(
             observation.query[None], rows.vectors, K, observation.allowed
         )
@@ -256,7 +256,7 @@ def _shares_by_situation(
     parts = (
         (Situation.SEALED_FILTERED if filtered else Situation.SEALED, nearest < sealed_rows),
         (
-            Situation.LATE_FILTERED if filtered else Situation.LATE,
+            Situation.DELTA_FILTERED if filtered else Situation.DELTA,
             (nearest >= sealed_rows) & (nearest < covered),
         ),
     )

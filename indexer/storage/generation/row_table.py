@@ -43,7 +43,7 @@ class Part(StrEnum):
     """The indexes over rows: the sealed one, and the one in memory over rows that came late."""
 
     SEALED = "sealed"
-    LATE = "late"
+    DELTA = "late"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """An index as of a sequence of the store; without parts, all is late."""
+    """An index as of a sequence of the store; without parts, all is unindexed."""
 
     sequence: int
     parts: tuple[Part, ...]
@@ -147,13 +147,13 @@ class LexicalIndex:
     # Keeping up
 
     def is_due(self) -> bool:
-        """Whether enough documents are late, and none are being put into the index."""
+        """Whether enough documents are unindexed, and none are being put into the index."""
         if self._thread is not None and self._thread.is_alive():
             return False
         return self._has_unindexed(self._thresholds.unindexed_documents)
 
     def unindexed(self, most: int) -> int:
-        """How many documents are late, counted up to a bound."""
+        """How many documents are unindexed, counted up to a bound."""
         view = self.view()
         with self._store.reading() as snapshot:
             since = view.sequence if view.sequence >= snapshot.forgotten else 0
@@ -276,7 +276,7 @@ class LexicalIndex:
         return view if fit else None
 
     def _bring_up(self, view: View) -> None:
-        """Put what is late into an index on disk, until little came meanwhile."""
+        """Put what is unindexed into an index on disk, until little came meanwhile."""
         assert view.state is not None
         state, parts = view.state, list(view.parts)
         growth = self._growth(self._folder.hold)

@@ -46,7 +46,7 @@ _TOKEN: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 class Shared:
     """What the states of a collection share: the filters that were looked up, and the watch."""
 
-    selections: FilterCache
+    filter_cache: FilterCache
     watch: RecallWatch
 
 
@@ -58,7 +58,7 @@ class LocalState:
         self.rows = rows
         self.words: LexicalSnapshot | None = None
         self._shared = shared
-        totals = shared.selections.totals(snapshot)
+        totals = shared.filter_cache.totals(snapshot)
         self.token = str(totals.newest)
         self.counts = totals.counts
         self.identity = rows.identity
@@ -169,7 +169,7 @@ class LocalState:
         if token is not None and not _TOKEN.fullmatch(token):
             raise InvalidQuery("the cursor is not one that an answer gave: search without one")
         last = None if token is None else int(token)
-        return self._shared.selections.select(self.snapshot, self.rows, condition, without, last)
+        return self._shared.filter_cache.select(self.snapshot, self.rows, condition, without, last)
 
     def nearest(
         self, directions: Vectors, k: int, scope: Scope, *, exact: bool

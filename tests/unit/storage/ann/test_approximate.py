@@ -18,7 +18,7 @@ from indexer.storage.ann.kinds import INDEX_KINDS
 from indexer.storage.ann.recall import Measured, draw_probe, tune
 from indexer.storage.thresholds import Thresholds
 
-ROWS, SEALED, YOUNG = 24_000, 16_000, 6_000
+ROWS, SEALED, DELTA = 24_000, 16_000, 6_000
 TARGET = 0.97
 LEAST = {1: TARGET - 0.04, 10: TARGET - 0.02, 100: 0.85}
 """Of queries about the largest topic alone, where rows are densest; it is tuned over all topics."""
@@ -35,7 +35,7 @@ def topical() -> Topical:
 
 @pytest.fixture(scope="module", params=list(INDEX_KINDS))
 def tuned(request: pytest.FixtureRequest, topical: Topical) -> tuple[AnnIndex, Measured]:
-    """An index of each kind over the first rows, with the effort that reaches the target."""
+    """An index of each kind over the first rows, with the parameters that reach the target."""
     vectors = topical.vectors[:SEALED]
     index = AnnIndex.build(request.param, vectors)
     measured = tune(index, vectors, draw_probe(vectors), TARGET, None, LOW)
@@ -46,11 +46,11 @@ def tuned(request: pytest.FixtureRequest, topical: Topical) -> tuple[AnnIndex, M
 @pytest.fixture(scope="module")
 def delta(topical: Topical) -> Layer:
     """An index over the rows that came next, tuned as those in memory are."""
-    return cover(topical.vectors[SEALED : SEALED + YOUNG])
+    return cover(topical.vectors[SEALED : SEALED + DELTA])
 
 
 def cover(vectors: Vectors, live: NDArray[np.bool_] | None = None) -> Layer:
-    """An index over young rows, searched hard enough for the target."""
+    """A delta index, searched hard enough for the target."""
     index = AnnIndex.build(IndexKind.SCAN, vectors)
     always = replace(LOW, gather_rows=LOW.delta_rescore)
     return Layer(
@@ -71,7 +71,7 @@ def situations(topics: NDArray[np.int64]) -> dict[str, NDArray[np.bool_] | None]
         "all": None,
         "most of the topic's sealed rows are dead": (topics != 0) | (place >= SEALED) | tenth,
         "all of the topic's sealed rows are dead": (topics != 0) | (place >= SEALED),
-        "the topic's late rows are dead": (topics != 0) | (place < SEALED),
+        "the topic's unindexed rows are dead": (topics != 0) | (place < SEALED),
         "30 % are dead": rng.random(ROWS) < 0.7,
         "the filter is the topic": topics == 0,
         "the filter is another topic": topics == 2,
@@ -95,7 +95,7 @@ def test_the_stated_recall_is_held_whatever_is_near_a_query(
     for end, unindexed in (
         (SEALED, None),
         (SEALED + 500, None),
-        (SEALED + YOUNG, delta),
+        (SEALED + DELTA, delta),
         (ROWS, delta),
     ):
         vectors = topical.vectors[:end]
@@ -113,8 +113,8 @@ def test_the_stated_recall_is_held_whatever_is_near_a_query(
             np.testing.assert_allclose(scores, true, atol=1e-6)
 
 
-def test_a_young_index_with_dead_rows_proposes_enough(topical: Topical) -> None:
-    """Few of the young rows near a query live, and those are found beside a sealed index."""
+def test_a_delta_index_with_dead_rows_proposes_enough(topical: Topical) -> None:
+    """Few of its rows near a query live, and those are found beside a sealed index."""
     vectors, topics = topical.vectors, topical.topics
     sealed = AnnIndex.build(IndexKind.REDUCED, vectors[:8_000])
     allowed = (topics != 0) | (np.random.default_rng(1).random(ROWS) < 0.04)
@@ -144,7 +144,7 @@ def test_copies_crowd_nothing_out(kind: IndexKind) -> None:
 
 
 def test_a_graph_that_copies_cut_apart_says_what_it_finds() -> None:
-    """No effort finds what is behind 10,000 copies; the recall that is measured tells."""
+    """No parameters find what is behind 10,000 copies; the recall that is measured tells."""
     vectors = make_topical(16_000, copies=10_000).vectors
     index = AnnIndex.build(IndexKind.GRAPH, vectors)
     assert tune(index, vectors, draw_probe(vectors), TARGET, None, LOW).recall.high < TARGET

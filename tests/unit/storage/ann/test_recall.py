@@ -73,8 +73,8 @@ def test_rows_that_came_late_are_found(index: AnnIndex, vectors: Vectors) -> Non
 
 
 @pytest.mark.parametrize("share", [None, 0.7, 0.05, 0.001])
-def test_a_young_index_proposes_the_first_of_late_rows(share: float | None) -> None:
-    """Rows of the index, of the young one and behind both are found alike, scored exactly."""
+def test_a_delta_index_proposes_the_first_of_unindexed_rows(share: float | None) -> None:
+    """Rows of the index, of the delta index and behind both are found alike, scored exactly."""
     vectors = clustered(32_000)
     index = AnnIndex.build(IndexKind.SCAN, vectors[:18_000])
     delta = AnnIndex.build(IndexKind.SCAN, vectors[18_000:28_000])
@@ -159,7 +159,7 @@ def test_a_scan_of_whole_vectors_is_built_where_one_of_reduced_ones_misses() -> 
 
 
 def test_tuning_reaches_the_target_or_says_so(index: AnnIndex, vectors: Vectors) -> None:
-    """The effort chosen is the least whose measured lower bound is the target's."""
+    """The parameters chosen are the quickest whose measured lower bound is the target's."""
     inside = vectors[: index.rows]
     probe = draw_probe(inside)
     tuned = tune(index, inside, probe, 0.9, None)

@@ -215,8 +215,10 @@ def test_a_busy_watch_takes_no_offers_and_costs_no_time(rows: RowTable) -> None:
     assert recall.queries <= 2
 
 
-def test_a_small_fall_is_answered_by_effort_and_a_great_one_by_distrust(rows: RowTable) -> None:
-    """More effort as long as there is some; where little is found, or none is left, no index."""
+def test_a_small_fall_is_answered_by_slower_search_and_a_great_one_by_distrust(
+    rows: RowTable,
+) -> None:
+    """Slower parameters while there are some; where none are, or little is found, no index."""
     small, great = Recall(0.9, 0.85, 0.95, 10, 20), Recall(0.1, 0.0, 0.2, 10, 20)
     harder = after_fall(rows, Fall(rows, Situation.SEALED_FILTERED, small))
     assert harder.index is not None
@@ -293,7 +295,7 @@ def test_an_index_over_late_rows_that_is_of_other_vectors_is_noticed(
             engine_of(collection)._live.current, delta=Layer(broken, SearchParams(0, 50))
         )
         ask_until(collection, ["late"])
-        assert "late rows are compared one by one until the next sealing" in caplog.text
+        assert "unindexed rows are compared one by one until the next sealing" in caplog.text
         assert collection.describe().index["compared_rows"] == 3_000
         hits = collection.search([Query(vector=unindexed[7], k=10)])[0].hits
         assert hits[0].document.id == "late7"
@@ -331,7 +333,7 @@ def test_a_sound_index_is_trusted(tmp_path: Path, seed: int) -> None:
             watched = index["watched_queries"]
 
 
-def test_effort_rises_until_there_is_none_left(rows: RowTable) -> None:
+def test_parameters_get_slower_until_none_are_left(rows: RowTable) -> None:
     """Each step is the next of the index's kind; after the last there is none."""
     assert rows.index is not None
     search_params = []
