@@ -17,8 +17,8 @@ from indexer.engine import Embedders
 from indexer.errors import NotFound, StorageFailed
 from indexer.index_choice import IndexChoice, Language
 from indexer.reports import Backup, Tell, Verification
-from indexer.storage.maintenance.case import STORE
 from indexer.storage.runtime.locks import writer_lock
+from indexer.storage.sqlite.schema import STORE
 
 if TYPE_CHECKING:
     from indexer.storage.engine import LocalEngine

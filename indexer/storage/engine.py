@@ -46,13 +46,13 @@ from indexer.storage.generation.row_writer import RowWriter
 from indexer.storage.kept_files import CALIBRATIONS, SCORE_BACKGROUND, KeptFile
 from indexer.storage.lexical.index_sync import LexicalIndex
 from indexer.storage.maintenance.backup import last_backup
-from indexer.storage.maintenance.case import STORE
 from indexer.storage.maintenance.vector_checks import require_written_vectors
 from indexer.storage.query.filter_cache import FilterCache
 from indexer.storage.query.state import LocalState, Shared
 from indexer.storage.runtime.durable_files import bytes_under, sync_folder
 from indexer.storage.runtime.locks import writer_lock
 from indexer.storage.sqlite.records import StoredDocument
+from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 from indexer.storage.sqlite.transaction import Transaction

@@ -36,8 +36,8 @@ from indexer.storage.ann import index_file
 from indexer.storage.ann.chosen_kind import FILE as CHOICE
 from indexer.storage.generation.row_table import VECTORS, generation_folder
 from indexer.storage.kept_files import CALIBRATIONS
-from indexer.storage.maintenance.case import STORE
 from indexer.storage.runtime.durable_files import sync_folder
+from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 

@@ -17,7 +17,6 @@ from indexer.storage.sqlite.store import Store
 MOST_FINDINGS: Final = 20
 """So many of one kind are told; a damaged disk gives thousands."""
 
-STORE: Final = "store.sqlite"
 _TELL_EVERY: Final = 1_000
 
 RESTORE: Final = "restore the collection from a backup"

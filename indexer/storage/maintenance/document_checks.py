@@ -12,9 +12,10 @@ import numpy as np
 
 from indexer.documents import Document
 from indexer.reports import Finding
-from indexer.storage.maintenance.case import MOST_FINDINGS, REPLACE, RESTORE, STORE, Case
+from indexer.storage.maintenance.case import MOST_FINDINGS, REPLACE, RESTORE, Case
 from indexer.storage.sqlite.facets import facets_of
 from indexer.storage.sqlite.records import Generation, checksum_of
+from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from indexer.reports import Finding, Step
-from indexer.storage.maintenance.case import MOST_FINDINGS, RESTORE, STORE, Case, blocks
+from indexer.storage.maintenance.case import MOST_FINDINGS, RESTORE, Case, blocks
 from indexer.storage.sqlite.records import NOBODY, Generation, Owners
+from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.vector_file import BLOCK_ROWS
 

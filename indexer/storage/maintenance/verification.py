@@ -25,11 +25,12 @@ from indexer.storage.generation.row_table import VECTORS, generation_folder
 from indexer.storage.lexical.examination import examine
 from indexer.storage.lexical.index_sync import FOLDER
 from indexer.storage.lexical.state import STATE
-from indexer.storage.maintenance.case import MOST_FINDINGS, RESTORE, STORE, Case
+from indexer.storage.maintenance.case import MOST_FINDINGS, RESTORE, Case
 from indexer.storage.maintenance.document_checks import check_documents
 from indexer.storage.maintenance.store_checks import check_counts, check_owners, check_pages
 from indexer.storage.maintenance.vector_checks import check_vectors
 from indexer.storage.sqlite.records import NOBODY
+from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.store import Store
 from indexer.storage.vector_file import VectorFile
 
