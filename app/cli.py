@@ -10,6 +10,7 @@ import typer
 from app.access.roles import Role
 from indexer.cli import output
 from indexer.cli.app import commands
+from indexer.cli.facts import Figures
 from indexer.cli.index import index_reads
 from indexer.cli.options import Data, Json, Model, Name, Reranker, open_library
 from indexer.cli.runtime import tune_interpreter
@@ -163,7 +164,7 @@ def _require_lasting(settings: Settings, why: str) -> None:
         raise InvalidInput(f"{settings.data} cannot be used here, since {why}: say --data DIR")
 
 
-def _serve(settings: Settings, figures: output.Figures | None, tries: int = 1) -> None:
+def _serve(settings: Settings, figures: Figures | None, tries: int = 1) -> None:
     """Serve, and say where to look once it answers; with ``figures``, as one JSON object."""
     from app.main import bind, serve
     from app.workers import run_workers

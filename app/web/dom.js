@@ -46,11 +46,12 @@ export const count = (n) => n.toLocaleString();
 /** "1 hit", "2 hits". */
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
-/** Bytes in the unit that keeps them short. */
+/** Bytes in the unit that keeps them short: the rule of `readable_bytes` in indexer/sizes.py. */
 export function size(bytes) {
-  const units = ["B", "KB", "MB", "GB", "TB"];
-  const power = bytes > 0 ? Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3)) : 0;
-  return `${(bytes / 1000 ** power).toFixed(power ? 1 : 0)} ${units[power]}`;
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let [short, power] = [bytes, 0];
+  for (; short >= (power ? 999.95 : 999.5) && power < units.length - 1; power += 1) short /= 1000;
+  return `${short.toFixed(power ? 1 : 0)} ${units[power]}`;
 }
 
 /** A number with a true minus sign, so that columns of scores line up. */

@@ -9,22 +9,34 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from indexer.analysis.diagnostics import Diagnostic, Verdict, explain, report
-from indexer.cli import output
+from indexer.cli import facts, output
 from indexer.cli.index import index_reads
 from indexer.cli.options import Data, Json, Model, ModeOption, Name, open_library
 from indexer.cli.progress import stepping
+from indexer.layout import ByWidth
 from indexer.library import DEFAULT_COLLECTION
 from indexer.queries import Mode
 from indexer.ranking.calibration import Calibration
 from indexer.readers import read_paths, total_bytes
 from indexer.reports import Map, Step
+
+LEAST_COLUMNS: Final = 70
+"""Columns of a terminal in which a figure stands beside its meaning, at least."""
+
+_MARKS: Final = {
+    Verdict.FINE: ("✓", "green"),
+    Verdict.LOOK: ("!", "yellow"),
+    Verdict.UNKNOWN: ("·", "dim"),
+}
 
 
 def calibrate(
@@ -82,7 +94,7 @@ def calibrate(
     if as_json:
         output.say_json(figures)
     else:
-        output.say(output.facts_table(figures))
+        output.say(facts.facts_table(figures))
     raise typer.Exit(indexed.exit_code)
 
 
@@ -144,7 +156,7 @@ def draw_map(
         output.say_json(figures)
         return
     known = {name: value for name, value in figures.items() if value is not None}
-    output.say(output.facts_table({**known, "clusters": len(found.labels)}))
+    output.say(facts.facts_table({**known, "clusters": len(found.labels)}))
     for cluster in sorted(found.labels, key=lambda one: -one.documents):
         output.say(f"{cluster.documents:>9,}  {', '.join(cluster.words)}")
 
@@ -163,27 +175,41 @@ def _map_figures(found: Map) -> dict[str, Any]:
     }
 
 
-def diagnostics_table(found: Sequence[Diagnostic]) -> Table:
+def diagnostics_table(found: Sequence[Diagnostic]) -> RenderableType:
     """Figures with their meaning, and what to do where one asks for something."""
+    return ByWidth(_columns(found), _stack(found), LEAST_COLUMNS)
+
+
+def _columns(found: Sequence[Diagnostic]) -> Table:
     table = Table(box=None, padding=(0, 2, 1, 0), show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(overflow="fold", ratio=1)
-    marks = {
-        Verdict.FINE: ("✓", "green"),
-        Verdict.LOOK: ("!", "yellow"),
-        Verdict.UNKNOWN: ("·", "dim"),
-    }
     for one in found:
-        mark, style = marks[one.verdict]
-        text = Text(one.meaning, style="dim")
-        for line in _told(one):
-            text.append(f"\n{line}", style="not dim")
-        if one.remedy:
-            text.append(f"\n→ {one.remedy}", style="not dim yellow")
-        name = Text.assemble((f"{mark} ", style), one.name.replace("_", " "))
-        table.add_row(name, Text(_shown(one.value), style="bold"), text)
+        table.add_row(_name(one), Text(_shown(one.value), style="bold"), _meaning(one))
     return table
+
+
+def _stack(found: Sequence[Diagnostic]) -> Group:
+    parts: list[RenderableType] = []
+    for one in found:
+        parts.append(Text.assemble(_name(one), "  ", (_shown(one.value), "bold")))
+        parts.append(Padding(_meaning(one), (0, 0, 1, 2)))
+    return Group(*parts)
+
+
+def _name(one: Diagnostic) -> Text:
+    mark, style = _MARKS[one.verdict]
+    return Text.assemble((f"{mark} ", style), one.name.replace("_", " "))
+
+
+def _meaning(one: Diagnostic) -> Text:
+    text = Text(one.meaning, style="dim", overflow="fold")
+    for line in _told(one):
+        text.append(f"\n{line}", style="not dim")
+    if one.remedy:
+        text.append(f"\n→ {one.remedy}", style="not dim yellow")
+    return text
 
 
 def _shown(value: float | None) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli import output
+from indexer.cli import facts, output
 from indexer.cli.options import Data, Json, LanguageOption, Model, Name, open_library
 from indexer.errors import InvalidInput
 from indexer.library import DEFAULT_COLLECTION
@@ -21,13 +21,10 @@ def stats(data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Jso
     if as_json:
         output.say_json(figures)
         return
-    readable = {
-        "bytes": output.readable_bytes(figures["bytes"]),
-        "backed_up": output.readable_time(figures["backed_up"]),
-    }
-    shown = figures | readable | dict(output.index_figures(figures["index"]))
+    backed_up = {"backed_up": facts.readable_time(figures["backed_up"])}
+    shown = figures | backed_up | dict(facts.index_figures(figures["index"]))
     del shown["index"]
-    output.say(output.facts_table(shown))
+    output.say(facts.facts_table(shown))
 
 
 def list_collections(
@@ -47,11 +44,11 @@ def list_collections(
         return
     with open_library(data) as library:
         names = library.names() if collection is None else [collection]
-        descriptions = [library.open(name).describe() for name in names]
+        found = [library.open(name).describe() for name in names]
     if as_json:
-        output.say_json({"collections": [asdict(one) for one in descriptions]})
-    elif descriptions:
-        output.say(output.description_table(descriptions))
+        output.say_json({"collections": [asdict(one) for one in found]})
+    elif found:
+        output.say(facts.descriptions(found))
     else:
         output.note(f"there are no collections in {library.place}")
 

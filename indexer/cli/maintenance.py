@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli import output
+from indexer.cli import facts, output
 from indexer.cli.options import Data, ExitCode, Json, Name, open_library
 from indexer.cli.progress import moving_line, stepping
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.ingestion.reindex import reindex as reindex_documents
 from indexer.library import DEFAULT_COLLECTION
+from indexer.sizes import readable_bytes
 
 
 def reindex(
@@ -51,7 +52,7 @@ def compact(
     if as_json:
         output.say_json({"bytes_before": before, "bytes_after": after, "complete": complete})
     else:
-        sizes = f"{output.readable_bytes(before)} before, {output.readable_bytes(after)} now"
+        sizes = f"{readable_bytes(before)} before, {readable_bytes(after)} now"
         output.say(f"compacted {collection!r}: {sizes}")
     if not complete:
         output.note("bearing: a search elsewhere holds on to what was deleted: compact again")
@@ -89,7 +90,7 @@ def rebuild(
     if as_json:
         output.say_json({"collection": collection, "index": dict(built.index)})
     else:
-        output.say(output.facts_table(output.index_figures(built.index)))
+        output.say(facts.facts_table(facts.index_figures(built.index)))
 
 
 def verify(
@@ -128,7 +129,7 @@ def backup(
     if as_json:
         output.say_json(asdict(made))
     else:
-        size = output.readable_bytes(made.bytes)
+        size = readable_bytes(made.bytes)
         output.say(f"backed up {collection!r} to {file}: {made.documents:,} documents, {size}")
 
 

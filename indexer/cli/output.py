@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from indexer.cli.facts import Figures
 from indexer.ingestion.pipeline import Summary
+from indexer.layout import ByWidth
 from indexer.queries import Answer, Explanation, Hit, Mode, Query
-from indexer.reports import Description, Verification
+from indexer.reports import Verification
 
-Figures: TypeAlias = Mapping[str, Any]
-"""A JSON object."""
 BAR_WIDTH: Final = 10
+LEAST_COLUMNS: Final = 60
+"""Columns of a terminal in which a score stands beside its text, at least."""
+
 PASSAGE_CHARACTERS: Final = 240
 WORDS_SHOWN: Final = 5
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
@@ -147,35 +150,68 @@ def _explanation_figures(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def answer_table(query: Query, answer: Answer) -> Table:
+def answer_table(query: Query, answer: Answer) -> RenderableType:
     """The hits with their scores as bars, and their best passages with the query's words marked.
 
     Groups have their value above them.
     """
-    words = (query.text or "").split()
+    return ByWidth(_columns(query, answer), _stack(query, answer), LEAST_COLUMNS)
+
+
+def _columns(query: Query, answer: Answer) -> Table:
+    """The hits as rows: place, score, text."""
     table = Table(box=None, padding=(0, 1, 1, 0), show_header=False)
     table.add_column(justify="right", style="dim")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", ratio=1)
-    cosines = answer.mode is Mode.DENSE and query.rerank is None
-    scale = 1.0 if cosines else max((hit.score for hit in answer.hits), default=1)
-    groups = [(str(type(hit.group)), hit.group) for hit in answer.hits]
-    for rank, hit in enumerate(answer.hits, start=1):
-        opens = rank == 1 or groups[rank - 1] != groups[rank - 2]
-        if query.group_by is not None and hit.group is not None and opens:
-            named = f"{query.group_by}: {hit.group}"
-            table.add_row("", "", Text(_shown(named), style="bold underline"))
-        table.add_row(str(rank), _score_cell(hit, scale), _hit_cell(hit, words))
+    for rank, hit, opened in _ranked(query, answer):
+        if opened is not None:
+            table.add_row("", "", opened)
+        score = Text("\n").join([_score(query, answer, hit), *_chances(hit)])
+        table.add_row(str(rank), score, _hit_cell(hit, _words(query)))
     return table
 
 
-def _score_cell(hit: Hit, scale: float) -> Text:
-    cell = Text(f"{score_bar(hit.score / (scale or 1.0))} {hit.score:6.4f}")
+def _stack(query: Query, answer: Answer) -> Group:
+    """The hits below each other, each with its score in a line above its text."""
+    parts: list[RenderableType] = []
+    for rank, hit, opened in _ranked(query, answer):
+        if opened is not None:
+            parts.append(opened)
+        parts.append(Text.assemble((f"{rank} ", "dim"), _score(query, answer, hit)))
+        cell = Text("\n").join([*_chances(hit), _hit_cell(hit, _words(query))])
+        cell.overflow = "fold"
+        parts.append(Padding(cell, (0, 0, 1, 2)))
+    return Group(*parts)
+
+
+def _ranked(query: Query, answer: Answer) -> Iterator[tuple[int, Hit, Text | None]]:
+    """Each hit with its place, and the value of the group that it opens."""
+    before: tuple[str, object] | None = None
+    for rank, hit in enumerate(answer.hits, start=1):
+        group = (str(type(hit.group)), hit.group)
+        opens = query.group_by is not None and hit.group is not None and group != before
+        before = group
+        named = _shown(f"{query.group_by}: {hit.group}")
+        yield rank, hit, Text(named, style="bold underline") if opens else None
+
+
+def _words(query: Query) -> list[str]:
+    return (query.text or "").split()
+
+
+def _score(query: Query, answer: Answer, hit: Hit) -> Text:
+    """A bar, full at the best that there is: a cosine of 1, or the first hit's score."""
+    cosines = answer.mode is Mode.DENSE and query.rerank is None
+    scale = 1.0 if cosines else max(one.score for one in answer.hits)
+    return Text(f"{score_bar(hit.score / (scale or 1.0))} {hit.score:6.4f}")
+
+
+def _chances(hit: Hit) -> Iterator[Text]:
     for name in ("relevance", "significance", "probability"):
         value = getattr(hit, name)
         if value is not None:
-            cell.append(f"\n{name:<12} {value:.2g}", style="dim")
-    return cell
+            yield Text(f"{name:<12} {value:.2g}", style="dim")
 
 
 def score_bar(share: float, width: int = BAR_WIDTH) -> str:
@@ -221,42 +257,14 @@ def _shown(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\u200c\u200d" else " " for c in text)
 
 
-def description_table(descriptions: Sequence[Description]) -> Table:
-    """Collections, one to a row."""
-    table = Table("collection", "documents", "chunks", "size", "model", "dimension", "index")
-    for one in descriptions:
-        table.add_row(
-            one.name,
-            f"{one.documents:,}",
-            f"{one.chunks:,}",
-            readable_bytes(one.bytes),
-            one.model,
-            str(one.dimension),
-            str(one.index.get("kind", "")),
-        )
-    return table
+def matrix_table(
+    name: str, rows: Sequence[Sequence[float]], a: list[str], b: list[str]
+) -> RenderableType:
+    """A matrix with its texts, shortened, at both sides; where it does not fit, a line a cell."""
+    return ByWidth(_matrix(name, rows, a, b), _cells(name, rows, a, b))
 
 
-def facts_table(figures: Figures) -> Table:
-    """Figures by name, one to a row."""
-    table = Table(box=None, show_header=False)
-    for name, value in figures.items():
-        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
-    return table
-
-
-def index_figures(index: Figures) -> Figures:
-    """What an index is, by names for readers: a measured recall says of how many hits it is."""
-    k = index.get("recall_k")
-    return {
-        name.replace("recall", f"recall@{k}") if k else name: value
-        for name, value in index.items()
-        if name != "recall_k"
-    }
-
-
-def matrix_table(name: str, rows: Sequence[Sequence[float]], a: list[str], b: list[str]) -> Table:
-    """A matrix with its texts, shortened, at both sides."""
+def _matrix(name: str, rows: Sequence[Sequence[float]], a: list[str], b: list[str]) -> Table:
     table = Table(title=name, title_justify="left")
     table.add_column()
     for text in b:
@@ -266,23 +274,16 @@ def matrix_table(name: str, rows: Sequence[Sequence[float]], a: list[str], b: li
     return table
 
 
+def _cells(name: str, rows: Sequence[Sequence[float]], a: list[str], b: list[str]) -> Group:
+    lines = [Text(name, style="italic")]
+    for text, row in zip(a, rows, strict=True):
+        lines.append(Text(_short(text), style="bold"))
+        lines += [
+            Text(f"{value:9.4f} {_short(other)}") for other, value in zip(b, row, strict=True)
+        ]
+    return Group(*lines)
+
+
 def _short(text: str, width: int = 24) -> str:
     line = _shown(" ".join(text.split()))
     return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def readable_time(seconds: float | None) -> str:
-    """A time in seconds since 1970 in UTC; "unknown" for None."""
-    if seconds is None:
-        return "unknown"
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(" ", "seconds")
-
-
-def readable_bytes(count: int) -> str:
-    """A number of bytes in the unit that suits it."""
-    size = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"

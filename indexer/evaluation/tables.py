@@ -17,6 +17,7 @@ from indexer.evaluation.comparison import FIRST, Comparison, Gain, per_query
 from indexer.evaluation.evaluator import Report
 from indexer.evaluation.statistics import Difference
 from indexer.evaluation.systems import Facts
+from indexer.layout import ByWidth
 
 SHOWN_GAINS: Final = 5
 SIGNIFICANT: Final = 0.05
@@ -27,7 +28,8 @@ def scoreboard(title: str, found: Report | Comparison) -> RenderableType:
     if isinstance(found, Report):
         return Group(_headline(title, found), _line("", found.facts), "", _measures(found))
     parts: list[RenderableType] = [_headline(title, found.a), _line("A  ", found.a.facts)]
-    parts += [_line("B  ", found.b.facts), "", _differences(found), "", _note(found)]
+    differences = ByWidth(_differences(found), _differences_stacked(found))
+    parts += [_line("B  ", found.b.facts), "", differences, "", _note(found)]
     gains = [gain for gain in found.gains() if gain.difference > 0][:SHOWN_GAINS]
     losses = [gain for gain in found.gains()[::-1] if gain.difference < 0][:SHOWN_GAINS]
     if gains:
@@ -110,6 +112,21 @@ def _differences(found: Comparison) -> Table:
     for (name, a), b in zip(_times(found.a).items(), _times(found.b).values(), strict=True):
         table.add_row(name, f"{a:.2f}", f"{b:.2f}", f"{b - a:+.2f}", "", "", "")
     return table
+
+
+def _differences_stacked(found: Comparison) -> Group:
+    """The same with the lines below each other, where columns have no room."""
+    parts: list[RenderableType] = []
+    for name, one in found.differences.items():
+        a, b, difference, interval, p, wins = _difference_cells(one, found.adjusted[name])
+        parts.append(Text(name, style="bold"))
+        parts.append(Text.assemble("  A ", a, "  B ", b, "  B - A ", difference))
+        parts.append(Text.assemble("  95 % ", interval, "  p ", p))
+        parts.append(Text.assemble("  +/-/= ", wins))
+    for (name, time), other in zip(_times(found.a).items(), _times(found.b).values(), strict=True):
+        parts.append(Text(name, style="bold"))
+        parts.append(f"  A {time:.2f}  B {other:.2f}  B - A {other - time:+.2f}")
+    return Group(*parts)
 
 
 def _difference_cells(one: Difference, p: float) -> Iterator[Text]:

@@ -131,7 +131,7 @@ def main(extractor: str, encoded_limits: str, encoded_options: str) -> None:
                 _write(line)
         _write(END)
     except MemoryError:
-        _write({"stopped": f"needs more than {limits.memory_bytes // 2**20:,} MiB of memory"})
+        _write({"stopped": f"needs more than {limits.memory_bytes / 1e6:,.0f} MB of memory"})
     except RecursionError:
         _write({"stopped": "nested too deeply"})
     except Exception as error:  # noqa: BLE001 - nothing is swallowed: it is the report

@@ -21,6 +21,7 @@ import numpy as np
 from indexer.documents import Vectors
 from indexer.errors import BearingError, InvalidInput
 from indexer.index_choice import IndexChoice, IndexKind
+from indexer.sizes import readable_bytes
 from indexer.storage.ann import index_file
 from indexer.storage.ann.faiss_index import Allowed, threads_to_use, use_threads
 from indexer.storage.ann.index_file import Sealed
@@ -57,8 +58,8 @@ def kinds_to_try(
     if not fitting:
         need = min(INDEX_KINDS[kind].bytes_per_row(dimension) * rows for kind in wanted)
         raise InvalidInput(
-            f"an index over {rows} rows needs {need / 1e6:.0f} MB, more than the budget of "
-            f"{bound / 1e6:.0f} MB: raise it, or use the kind exact"
+            f"an index over {rows} rows needs {readable_bytes(need)}, more than the budget of "
+            f"{readable_bytes(bound)}: raise it, or use the kind exact"
         )
     return fitting
 

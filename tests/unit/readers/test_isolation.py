@@ -42,8 +42,8 @@ def test_all_went_well(run) -> None:
     ("body", "problem"),
     [
         ("while True: pass", "stopped after 1 s of computing"),
-        ("x = bytearray(2**32)", "needs more than 512 MiB of memory"),
-        ("x = []\nwhile True: x.append(bytes(2**20))", "needs more than 512 MiB of memory"),
+        ("x = bytearray(2**32)", "needs more than 537 MB of memory"),
+        ("x = []\nwhile True: x.append(bytes(2**20))", "needs more than 537 MB of memory"),
         ("def f(): f()\nf()", "nested too deeply"),
         ("os.abort()", "reading it crashed (SIGABRT)"),
         ("os._exit(7)", "reading it failed (exit code 7)"),

@@ -138,7 +138,7 @@ def test_memory_that_is_too_small_is_refused_with_the_need(tmp_path: Path) -> No
     """A budget below every kind's need names the need."""
     with create_local(tmp_path / "c", make_identity()) as collection:
         put(collection, random_units(3_000))
-        with pytest.raises(InvalidInput, match="more than the budget of 0 MB"):
+        with pytest.raises(InvalidInput, match="more than the budget of 100 B"):
             collection.rebuild(IndexChoice(IndexKind.SCAN, 0.9, memory_bytes=100))
 
 

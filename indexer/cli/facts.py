@@ -1,0 +1,105 @@
+"""Figures and collections as people read them; programs get the same by ``--json``."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from indexer.layout import ByWidth
+from indexer.reports import Description
+from indexer.sizes import readable_bytes
+
+Figures: TypeAlias = Mapping[str, Any]
+"""A JSON object."""
+
+
+def facts_table(figures: Figures) -> Table:
+    """Figures by name, one to a row; those of an object within by both names."""
+    table = Table(box=None, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _flat(figures):
+        table.add_row(name, readable(name, value))
+    return table
+
+
+def _flat(figures: Figures, before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}_")
+        else:
+            yield f"{before}{name}", value
+
+
+def readable(name: str, value: object) -> str:
+    """A figure in words; its name tells sizes and intervals from other numbers."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return readable_bytes(value) if name.endswith("bytes") else f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return str(value)
+    joined = " to " if name.endswith("interval") else ", "
+    return joined.join(readable("", each) for each in value) or "none"
+
+
+def index_figures(index: Figures) -> Figures:
+    """What an index is, by names for readers: a measured recall says of how many hits it is."""
+    k = index.get("recall_k")
+    return {
+        name.replace("recall", f"recall@{k}") if k else name: value
+        for name, value in index.items()
+        if name != "recall_k"
+    }
+
+
+def readable_time(seconds: float | None) -> str:
+    """A time in seconds since 1970 in UTC; "unknown" for None."""
+    if seconds is None:
+        return "unknown"
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(" ", "seconds")
+
+
+def descriptions(collections: Sequence[Description]) -> RenderableType:
+    """Collections, one to a row; where the rows do not fit, a few lines for each."""
+    return ByWidth(_description_table(collections), _description_list(collections))
+
+
+def _description_table(collections: Sequence[Description]) -> Table:
+    table = Table("collection", "documents", "chunks", "size", "model", "dimension", "index")
+    table.columns[3].no_wrap = True
+    for one in collections:
+        table.add_row(
+            one.name,
+            f"{one.documents:,}",
+            f"{one.chunks:,}",
+            readable_bytes(one.bytes),
+            one.model,
+            str(one.dimension),
+            str(one.index.get("kind", "")),
+        )
+    return table
+
+
+def _description_list(collections: Sequence[Description]) -> Group:
+    lines: list[RenderableType] = []
+    for one in collections:
+        lines.append(Text(one.name, style="bold", overflow="fold"))
+        counted = f"{one.documents:,} documents, {one.chunks:,} chunks, {readable_bytes(one.bytes)}"
+        model = f"{one.model}, {one.dimension} dimensions, index {one.index.get('kind', '')}"
+        lines += [_indented(counted), _indented(model)]
+    return Group(*lines)
+
+
+def _indented(line: str) -> RenderableType:
+    return Padding(Text(line, overflow="fold"), (0, 0, 0, 2))
