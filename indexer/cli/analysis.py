@@ -80,6 +80,7 @@ def calibrate(
     paths = [str(judged.corpus_path)]
     with open_library(data, model) as library:
         indexed = index_reads(library, name, read_paths(paths), total_bytes(paths), model=model)
+        indexed.warn()
         opened = library.open(name)
         with stepping() as tell:
             made = calibrate_collection(

@@ -24,6 +24,7 @@ from indexer.cli.maintenance import backup, compact, rebuild, reindex, restore, 
 from indexer.cli.options import (
     ExitCode,
 )
+from indexer.cli.rejects import rejects
 from indexer.cli.runtime import tune_interpreter
 from indexer.cli.search import search
 from indexer.cli.similarity import similarity
@@ -108,7 +109,7 @@ def commands() -> typer.Typer:
     for assessment in (calibrate, diagnose):
         app.command()(assessment)
     app.command("map")(draw_map)
-    for upkeep in (verify, backup, restore):
+    for upkeep in (verify, backup, restore, rejects):
         app.command()(upkeep)
     collections = typer.Typer(
         cls=Commands,

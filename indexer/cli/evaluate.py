@@ -229,6 +229,7 @@ class _Opener:
         indexed = index_reads(
             self._library, name, read_paths(paths), total_bytes(paths), model=side.model
         )
+        indexed.warn()
         self._indexed[name] = indexed
         collection = self._library.open(name)
         if side.index is not None:

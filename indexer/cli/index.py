@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -15,7 +15,8 @@ import typer
 
 from indexer.cli import output
 from indexer.cli.options import Data, ExitCode, Json, LanguageOption, Model, Name, open_library
-from indexer.cli.progress import RejectsFile, reporting
+from indexer.cli.progress import reporting
+from indexer.cli.rejects import ReasonCount, RejectsFile, reason_lines
 from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Progress, Summary, ingest
 from indexer.library import DEFAULT_COLLECTION, Library
@@ -53,7 +54,7 @@ def index(
         typer.Option(
             metavar="FILE",
             help="Where to write what was rejected and why, as JSON Lines.",
-            show_default="<data>/<collection>.rejects.jsonl",
+            show_default="<data>/<collection>.rejects.jsonl, the next number if that is kept",
         ),
     ] = None,
     as_json: Json = False,
@@ -91,11 +92,16 @@ def _standard_input(paths: Iterable[str]) -> Iterator[BinaryIO | None]:
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What indexing did, and where its rejects are."""
+    """What indexing did, why inputs were rejected, and in which file they are.
+
+    ``earlier`` is how many earlier runs' files there are that nobody has seen.
+    """
 
     collection: str
     summary: Summary
     rejects: Path
+    reasons: tuple[ReasonCount, ...]
+    earlier: int
 
     @property
     def exit_code(self) -> ExitCode:
@@ -108,17 +114,29 @@ class Indexed:
         return {
             "collection": self.collection,
             **output.summary_figures(self.summary),
+            "reasons": [asdict(one) for one in self.reasons],
             "rejects": rejects,
         }
 
     def show(self, as_json: bool) -> None:
-        """Print it; where the rejects are is said on standard error too."""
-        if self.summary.rejected:
-            output.note(f"{self.summary.rejected:,} inputs were rejected: see {self.rejects}")
+        """Print it; of rejects, why and where they are is said on standard error too."""
+        self.warn()
         if as_json:
             output.say_json(self.figures())
         else:
             output.say(output.summary_text(self.summary, self.collection))
+
+    def warn(self) -> None:
+        """Say on standard error what was rejected, by reason, and what nobody has seen yet."""
+        if self.reasons:
+            rejected = self.summary.rejected
+            counted = "1 input was" if rejected == 1 else f"{rejected:,} inputs were"
+            output.note(f"{counted} rejected, see {self.rejects}:")
+            output.note("\n".join(reason_lines(self.reasons)))
+        if self.earlier:
+            runs = "an earlier run" if self.earlier == 1 else f"{self.earlier:,} earlier runs"
+            shown = f"bearing rejects --collection {self.collection}"
+            output.note(f"rejects of {runs} are kept: {shown!r} shows them, --clear deletes them")
 
 
 def index_reads(
@@ -137,13 +155,13 @@ def index_reads(
     KeyboardInterrupt that says how to go on.
     """
     output.note(f"indexing into {name!r} in {library.place}")
-    rejects = rejects or (library.folder or Path()) / f"{name}.rejects.jsonl"
+    folder = library.folder or Path()
     collection = library.obtain(name, model, language)
     progress = Progress()
     try:
         with (
             _terminable(),
-            RejectsFile(rejects) as rejected,
+            RejectsFile(folder, name, rejects) as rejected,
             reporting(total) as report,
         ):
 
@@ -161,7 +179,7 @@ def index_reads(
             f"interrupted; {progress.committed:,} documents are committed. Run the same command "
             "again to go on: what is stored is not embedded again"
         ) from interrupt
-    return Indexed(name, summary, rejects)
+    return Indexed(name, summary, rejected.path, rejected.reasons(), rejected.earlier)
 
 
 @contextmanager

@@ -192,7 +192,7 @@ def _ranked(query: Query, answer: Answer) -> Iterator[tuple[int, Hit, Text | Non
         group = (str(type(hit.group)), hit.group)
         opens = query.group_by is not None and hit.group is not None and group != before
         before = group
-        named = _shown(f"{query.group_by}: {hit.group}")
+        named = printable(f"{query.group_by}: {hit.group}")
         yield rank, hit, Text(named, style="bold underline") if opens else None
 
 
@@ -223,20 +223,20 @@ def score_bar(share: float, width: int = BAR_WIDTH) -> str:
 
 def _hit_cell(hit: Hit, words: Sequence[str]) -> Text:
     document = hit.document
-    cell = Text(_shown(document.title or document.id), style="bold")
+    cell = Text(printable(document.title or document.id), style="bold")
     if document.title:
         cell.append(f"  {document.id}", style="dim not bold")
     passage = " ".join(hit.passage.text.split())
     if len(passage) > PASSAGE_CHARACTERS:
         passage = passage[: PASSAGE_CHARACTERS - 1].rstrip() + "…"
-    body = Text(_shown(passage), style="not bold")
+    body = Text(printable(passage), style="not bold")
     body.highlight_words([word for word in words if len(word) > 2], "green", case_sensitive=False)
     if passage:
         cell.append("\n").append(body)
     if hit.explanation is not None and hit.explanation.words:
-        cell.append("\n").append(_shown(_words_line(hit.explanation)), style="dim not bold")
+        cell.append("\n").append(printable(_words_line(hit.explanation)), style="dim not bold")
     if hit.explanation is not None and hit.explanation.terms:
-        cell.append("\n").append(_shown(_terms_line(hit.explanation)), style="dim not bold")
+        cell.append("\n").append(printable(_terms_line(hit.explanation)), style="dim not bold")
     return cell
 
 
@@ -252,7 +252,7 @@ def _terms_line(explanation: Explanation) -> str:
     return f"it shares the words: {', '.join(told)}"
 
 
-def _shown(text: str) -> str:
+def printable(text: str) -> str:
     """Text without control characters: a document must not steer the reader's terminal."""
     return "".join(c if c.isprintable() or c in "\u200c\u200d" else " " for c in text)
 
@@ -285,5 +285,5 @@ def _cells(name: str, rows: Sequence[Sequence[float]], a: list[str], b: list[str
 
 
 def _short(text: str, width: int = 24) -> str:
-    line = _shown(" ".join(text.split()))
+    line = printable(" ".join(text.split()))
     return line if len(line) <= width else line[: width - 1] + "…"

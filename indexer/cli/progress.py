@@ -8,19 +8,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from pathlib import Path
-from typing import Final, Self, TextIO, TypeAlias
+from typing import Final, TextIO, TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from indexer.cli.output import note, readable_duration
-from indexer.errors import StorageFailed
 from indexer.ingestion.pipeline import Progress
 from indexer.ingestion.reindex import Moved
-from indexer.readers.reading import Rejection
 from indexer.reports import Step, Tell
 
 Report: TypeAlias = Callable[[Progress], None]
@@ -160,40 +156,3 @@ def _state(progress: Progress, pace: Pace) -> str:
     if pace.seconds_left is not None:
         parts.append(f"{readable_duration(pace.seconds_left)} left")
     return ", ".join(parts)
-
-
-class RejectsFile:
-    """The rejections of one run, as JSON Lines of place and reason; made when there is one."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.count = 0
-        self._file: TextIO | None = None
-
-    def __enter__(self) -> Self:
-        if self.path.exists():  # what an earlier run rejected is not this one's
-            self._open().close()
-            self._file = None
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def add(self, rejection: Rejection) -> None:
-        """Write one, so that it is there whatever happens next."""
-        file = self._file or self._open()
-        file.write(json.dumps(asdict(rejection), ensure_ascii=False) + "\n")
-        file.flush()
-        self.count += 1
-
-    def _open(self) -> TextIO:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", encoding="utf-8", errors="backslashreplace")
-        except OSError as error:
-            raise StorageFailed(
-                f"cannot write rejects to {self.path}: {error.strerror}; "
-                "name another file with --rejects"
-            ) from error
-        return self._file

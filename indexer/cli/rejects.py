@@ -1,0 +1,216 @@
+"""What runs rejected: counted by reason, kept in files until somebody has seen them, and shown.
+
+``bearing rejects`` shows them. Seen are those that ``bearing rejects --clear`` has shown: only a
+person can say so, and no later run does. A run beside a file that nobody has seen writes the next.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Self, TextIO
+
+import typer
+
+from indexer.cli import output
+from indexer.cli.facts import readable_time
+from indexer.cli.options import Data, Json, Name, open_library
+from indexer.errors import StorageFailed
+from indexer.library import DEFAULT_COLLECTION
+from indexer.readers.reading import Rejection
+
+REASONS_SHOWN: Final = 10
+REASON_CHARACTERS: Final = 160
+
+MOST_REASONS: Final = 1_000
+"""How many reasons are told apart; what has another is counted with the last."""
+
+_VARYING: Final = re.compile(
+    r"(?:'(?:[^'\\]|\\.)*'(?:, )?)+"
+    r'|(?:"(?:[^"\\]|\\.)*"(?:, )?)+'
+    r"|[\d.,]*\d"
+)
+"""What differs between inputs that fail for one reason: what is quoted, and numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonCount:
+    """How many inputs were rejected for a reason: that of the first of them, and its place."""
+
+    reason: str
+    inputs: int
+    first: str
+
+
+class Reasons:
+    """Rejections counted by reason, whatever names and numbers these quote."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, ReasonCount] = {}
+
+    def add(self, rejection: Rejection) -> None:
+        """Count one."""
+        kind = _VARYING.sub("…", rejection.reason)
+        if kind not in self._counts and len(self._counts) == MOST_REASONS:
+            kind = next(reversed(self._counts))
+        known = self._counts.get(kind) or ReasonCount(rejection.reason, 0, rejection.place)
+        self._counts[kind] = ReasonCount(known.reason, known.inputs + 1, known.first)
+
+    def counted(self) -> tuple[ReasonCount, ...]:
+        """The reasons of most inputs first."""
+        return tuple(sorted(self._counts.values(), key=lambda one: -one.inputs))
+
+
+def count_reasons(rejections: Iterable[Rejection]) -> tuple[ReasonCount, ...]:
+    """The reasons of rejections, of most inputs first."""
+    reasons = Reasons()
+    for rejection in rejections:
+        reasons.add(rejection)
+    return reasons.counted()
+
+
+def reason_lines(reasons: Sequence[ReasonCount]) -> Iterator[str]:
+    """A line for each reason, the most frequent first, and one for those beyond REASONS_SHOWN."""
+    width = len(f"{reasons[0].inputs:,}") if reasons else 0
+    for one in reasons[:REASONS_SHOWN]:
+        others = "" if one.inputs == 1 else " and others"
+        reason = one.reason
+        if len(reason) > REASON_CHARACTERS:
+            reason = reason[: REASON_CHARACTERS - 1] + "…"
+        yield output.printable(f"  {one.inputs:>{width},}  {one.first}{others}: {reason}")
+    if len(reasons) > REASONS_SHOWN:
+        rest = sum(one.inputs for one in reasons[REASONS_SHOWN:])
+        yield f"  {rest:,} more for {len(reasons) - REASONS_SHOWN:,} other reasons"
+
+
+def kept_files(folder: Path, name: str) -> list[Path]:
+    """The files of a collection's runs that nobody has seen, the earliest first."""
+    pattern = re.compile(rf"{re.escape(name)}\.rejects(?:-(\d+))?\.jsonl")
+    found = []
+    for path in folder.glob(f"{name}.rejects*.jsonl"):
+        matched = pattern.fullmatch(path.name)
+        if matched and path.stat().st_size:
+            found.append((int(matched[1] or 1), path))
+    return [path for _, path in sorted(found)]
+
+
+class RejectsFile:
+    """The rejections of one run, as JSON Lines of place and reason; made when there is one.
+
+    It lies in a folder beside those of earlier runs of the collection. If it says just what the
+    last of them says, that one stands for it. A path that is given holds this run's alone.
+    """
+
+    def __init__(self, folder: Path, name: str, given: Path | None = None) -> None:
+        self._given = given
+        self._earlier = kept_files(folder, name) if given is None else []
+        self._reasons = Reasons()
+        self._file: TextIO | None = None
+        self.path = given or folder / _next_name(name, self._earlier)
+
+    def __enter__(self) -> Self:
+        if self._given is not None and self._given.exists():
+            self._open().close()  # what an earlier run rejected is not this one's
+            self._file = None
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._file is None:
+            return
+        self._file.close()
+        if self._earlier and self.path.read_bytes() == self._earlier[-1].read_bytes():
+            self.path.unlink()
+            self.path = self._earlier[-1]
+
+    @property
+    def earlier(self) -> int:
+        """How many earlier runs' files there are that nobody has seen."""
+        return sum(path != self.path for path in self._earlier)
+
+    def reasons(self) -> tuple[ReasonCount, ...]:
+        """The reasons of this run's, of most inputs first."""
+        return self._reasons.counted()
+
+    def add(self, rejection: Rejection) -> None:
+        """Write one, so that it is there whatever happens next."""
+        file = self._file or self._open()
+        file.write(json.dumps(asdict(rejection), ensure_ascii=False) + "\n")
+        file.flush()
+        self._reasons.add(rejection)
+
+    def _open(self) -> TextIO:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("w", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise StorageFailed(
+                f"cannot write rejects to {self.path}: {error.strerror}; "
+                "name another file with --rejects"
+            ) from error
+        return self._file
+
+
+def _next_name(name: str, earlier: Sequence[Path]) -> str:
+    if not earlier:
+        return f"{name}.rejects.jsonl"
+    last = re.search(r"-(\d+)\.jsonl$", earlier[-1].name)
+    return f"{name}.rejects-{int(last[1]) + 1 if last else 2}.jsonl"
+
+
+def rejects(
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Delete what is shown: it has been seen.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show which inputs runs rejected, and why; each is kept until --clear says it was seen."""
+    with open_library(data) as library:
+        folder = library.folder or Path()
+    runs = [_read_run(path) for path in kept_files(folder, collection)]
+    if as_json:
+        output.say_json({"collection": collection, "runs": runs, "cleared": clear})
+    elif not runs:
+        output.note(f"no rejects of {collection!r} are kept in {folder}")
+    else:
+        for run in runs:
+            output.say("\n".join(_run_lines(run)))
+    if clear:
+        for run in runs:
+            Path(run["file"]).unlink(missing_ok=True)
+    elif runs and not as_json:
+        output.note("--clear deletes them, once you have seen them")
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    found = list(_read_rejections(path))
+    return {
+        "file": str(path),
+        "written": path.stat().st_mtime,
+        "rejected": len(found),
+        "reasons": [asdict(one) for one in count_reasons(found)],
+        "rejects": [asdict(one) for one in found],
+    }
+
+
+def _read_rejections(path: Path) -> Iterator[Rejection]:
+    lines = path.read_text("utf-8", "replace").splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield Rejection(**json.loads(line))
+        except (ValueError, TypeError):
+            yield Rejection(f"{path}:{number}", "this line of the rejects is damaged")
+
+
+def _run_lines(run: dict[str, Any]) -> Iterator[str]:
+    counted = "1 input" if run["rejected"] == 1 else f"{run['rejected']:,} inputs"
+    yield f"{run['file']}, {readable_time(run['written'])}: {counted}"
+    yield from reason_lines([ReasonCount(**one) for one in run["reasons"]])
+    if run["rejected"] > len(run["reasons"]):
+        yield ""
+        for one in run["rejects"]:
+            yield output.printable(f"{one['place']}: {one['reason']}")
