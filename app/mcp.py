@@ -35,6 +35,7 @@ from indexer.errors import BearingError, NotFound
 from indexer.filters import parse_filter
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.queries import Hit
+from indexer.reports import Broken, Description
 
 INSTRUCTIONS: Final = (
     "Searches collections of documents by meaning. Begin with list_collections if you do not know "
@@ -145,10 +146,18 @@ class ShelfView(Returned):
     model: str
 
 
+class BrokenShelfView(Returned):
+    """A collection that cannot be opened."""
+
+    name: str
+    error: str
+
+
 class ShelvesView(Returned):
-    """All collections that can be searched."""
+    """All collections; those that cannot be searched apart."""
 
     collections: list[ShelfView]
+    unreadable: list[BrokenShelfView]
 
 
 async def search(given: SearchInput, service: Service) -> FoundsView:
@@ -181,11 +190,18 @@ async def list_documents(given: ListInput, service: Service) -> OutlinesView:
 
 async def list_collections(_: NoInput, service: Service) -> ShelvesView:
     """The collections there are, with their sizes."""
-    described = await service.reads.run(service.describe_all)
+    found = await service.reads.run(service.describe_all)
     return ShelvesView(
         collections=[
-            ShelfView(name=one.name, documents=one.documents, model=one.model) for one in described
-        ]
+            ShelfView(name=one.name, documents=one.documents, model=one.model)
+            for one in found
+            if isinstance(one, Description)
+        ],
+        unreadable=[
+            BrokenShelfView(name=one.name, error=str(one.error))
+            for one in found
+            if isinstance(one, Broken)
+        ],
     )
 
 

@@ -15,7 +15,8 @@
     │   ├── AlreadyExists              a collection of that name is there
     │   ├── CollectionBusy             another process is writing to it
     │   ├── ModelMismatch              the collection was filled by another model
-    │   └── ModelChanged               another model took over meanwhile: embed again
+    │   ├── ModelChanged               another model took over meanwhile: embed again
+    │   └── OtherFormat                another version of Bearing wrote it, or something else
     ├── ModelError                     a model that cannot be loaded or trusted
     ├── MissingExtra                   an optional dependency is not installed
     ├── ServiceFailed                  a service that was asked did not answer, or refused
@@ -88,6 +89,10 @@ class ModelMismatch(Conflict):
 
 class ModelChanged(Conflict):
     """The collection went over to another model since the vector was computed: embed again."""
+
+
+class OtherFormat(Conflict):
+    """A store or backup that another version of Bearing wrote, or something else."""
 
 
 class ModelError(BearingError):

@@ -40,6 +40,13 @@ def how_to_add(extra: str, home: Path = _HOME) -> str:
     return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
+def how_to_update(home: Path = _HOME) -> str:
+    """The command that brings the newest version, for a clone if these sources are in one."""
+    if _clone(home):
+        return "in the clone, git pull && make install"
+    return f"pip install --upgrade {DISTRIBUTION}"
+
+
 def _clone(home: Path) -> Mapping[str, Any] | None:
     """The project that a clone describes; None for a folder that is no clone of Bearing."""
     import tomllib

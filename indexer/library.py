@@ -20,9 +20,9 @@ from indexer.embedding.cross_encoders import open_reranker
 from indexer.embedding.cross_encoders.reranker import Reranker
 from indexer.embedding.embedder import Embedder, Identity
 from indexer.engines import local_folder, open_catalogue
-from indexer.errors import AlreadyExists, InvalidInput
+from indexer.errors import AlreadyExists, BearingError, InvalidInput
 from indexer.index_choice import Language
-from indexer.reports import Backup, Tell, Verification
+from indexer.reports import Backup, Broken, Description, Tell, Verification
 
 DEFAULT_COLLECTION: Final = "default"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -96,6 +96,10 @@ class Library:
             collection = Collection(self._catalogue.open(name, self._config.index_choice))
             self._collections[name] = _Opened(collection, version)
             return collection
+
+    def describe_all(self) -> list[Description | Broken]:
+        """All collections at a glance, also those that cannot be opened; in order of names."""
+        return [self._describe(name) for name in self.names()]
 
     def create(
         self, name: str, model: str | None = None, language: Language | None = None
@@ -185,6 +189,12 @@ class Library:
                 self._reranker.close()
                 self._reranker = None
             self._catalogue.close()
+
+    def _describe(self, name: str) -> Description | Broken:
+        try:
+            return self.open(name).describe()
+        except BearingError as error:
+            return Broken(name, error)
 
     def _exists(self, name: str) -> bool:
         return self._catalogue.version(name) is not None

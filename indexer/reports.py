@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.errors import BearingError
 from indexer.filters import Kind, Scalar
 from indexer.ranking.significance import Background
 
@@ -30,6 +31,14 @@ class Description:
     truncated: int
     index: Mapping[str, object]
     backed_up: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A collection that is there but cannot be opened."""
+
+    name: str
+    error: BearingError
 
 
 @dataclass(frozen=True, slots=True)

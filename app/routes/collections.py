@@ -19,10 +19,10 @@ from app.schemas.collections import (
     FieldView,
 )
 from indexer.analysis.diagnostics import report
-from indexer.errors import AlreadyExists, BearingError, InvalidInput, ModelError
+from indexer.errors import AlreadyExists, InvalidInput, ModelError
 from indexer.index_choice import Language
 from indexer.library import Library
-from indexer.reports import Step
+from indexer.reports import Broken, Description, Step
 
 router = APIRouter(tags=["collections"], route_class=BoundedRoute)
 
@@ -32,7 +32,8 @@ Name = Annotated[str, Path(alias="collection", description="A collection.")]
 @router.get("/collections")
 async def list_collections(service: ServiceNeeded) -> CollectionsView:
     """All collections; one that cannot be opened is listed with its error."""
-    return CollectionsView(collections=await service.reads.run(_describe_all, service.library))
+    found = await service.reads.run(service.describe_all)
+    return CollectionsView(collections=[_view(one) for one in found])
 
 
 @router.get("/collections/{collection}")
@@ -97,15 +98,10 @@ def _hear_nothing(_: Step) -> None:
     """Progress is for terminals."""
 
 
-def _describe_all(library: Library) -> list[CollectionView | BrokenView]:
-    return [_describe(library, name) for name in library.names()]
-
-
-def _describe(library: Library, name: str) -> CollectionView | BrokenView:
-    try:
-        return CollectionView.of(library.open(name).describe())
-    except BearingError as error:
-        return BrokenView(name=name, error=str(error))
+def _view(one: Description | Broken) -> CollectionView | BrokenView:
+    if isinstance(one, Broken):
+        return BrokenView(name=one.name, error=str(one.error))
+    return CollectionView.of(one)
 
 
 def _create(

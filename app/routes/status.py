@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from app.middleware.metrics import MEDIA_TYPE
 from app.routing.requests import GuardedRoute, ServiceNeeded
 from app.schemas.status import StatusView
+from indexer.reports import Description
 
 router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
@@ -28,6 +29,7 @@ async def check_readiness(_: ServiceNeeded) -> StatusView:
 @router.get("/metrics", response_class=Response)
 async def show_metrics(request: Request, service: ServiceNeeded) -> Response:
     """Counts, times and sizes, in Prometheus' text format."""
-    descriptions = await service.reads.run(service.describe_all)
+    found = await service.reads.run(service.describe_all)
+    descriptions = [one for one in found if isinstance(one, Description)]
     content = request.state.telemetry.render(descriptions)
     return Response(content, media_type=MEDIA_TYPE)

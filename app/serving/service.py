@@ -13,7 +13,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
@@ -21,6 +21,7 @@ import anyio
 import numpy as np
 
 from app.serving.batching import Batcher, Overloaded, SerialThread, Threads, Watch
+from app.serving.complaints import Complaints
 from app.serving.instruments import Instruments
 from app.serving.query_cache import VectorCache
 from app.settings import Settings
@@ -30,11 +31,11 @@ from indexer.documents import Document, Vector, Vectors
 from indexer.embedding import HUB_ORGANISATION
 from indexer.embedding.cross_encoders.reranker import Pair
 from indexer.embedding.embedder import Embedder, Identity, Input, TextRole
-from indexer.errors import BearingError, Conflict, ModelChanged, NotFound
+from indexer.errors import BearingError, Conflict, ModelChanged, NotFound, OtherFormat
 from indexer.ingestion.changes import Stored, store
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.queries import Answer, Query
-from indexer.reports import Description
+from indexer.reports import Broken, Description
 from indexer.retrieval.sans_io import Searches, Work
 from indexer.retrieval.search import Searched, embed_queries, required, staged
 
@@ -281,6 +282,7 @@ class Service:
         self._collection_queues: dict[str, CollectionQueue] = {}
         self._models: dict[Embedder, Model] = {}
         self._judge: Batcher[Pair, float] | None = None
+        self._complaints = Complaints()
 
     @classmethod
     @asynccontextmanager
@@ -395,7 +397,7 @@ class Service:
             try:
                 model = (await self.collection_queue(name)).model
             except BearingError as error:
-                log.warning("collection %r cannot be opened: %s", name, error)
+                self._complaints.tell(name, error)
             else:
                 found[model.name] = model
         return found
@@ -429,15 +431,13 @@ class Service:
             self._judge = self._judge or judge  # another may have been first while this one waited
         return await self._judge.submit(pairs)
 
-    def describe_all(self) -> list[Description]:
-        """What there is to say of each collection that can be opened."""
-        described = []
-        for name in self.library.names():
-            try:
-                described.append(self.library.open(name).describe())
-            except BearingError as error:
-                log.warning("collection %r cannot be described: %s", name, error)
-        return described
+    def describe_all(self) -> list[Description | Broken]:
+        """All collections at a glance, also those that cannot be opened."""
+        found = self.library.describe_all()
+        for one in found:
+            if isinstance(one, Broken):
+                self._complaints.tell(one.name, one.error)
+        return found
 
     async def delete(self, name: str) -> None:
         """Delete a collection; raises NotFound."""
@@ -464,19 +464,28 @@ class Service:
         )
 
     async def _warm(self) -> None:
+        unread: OtherFormat | None = None
         if self.settings.reranker:
             await self.score([("warm", "warm")])
-        await self.writes.run(self.library.obtain, DEFAULT_COLLECTION)
+        with suppress(OtherFormat):  # said below, and no hindrance to the others
+            await self.writes.run(self.library.obtain, DEFAULT_COLLECTION)
         for name in await self.reads.run(self.library.names):
             try:
-                collection_queue = await self.collection_queue(name)
+                await self._warm_collection(name)
+            except OtherFormat as error:
+                unread = error
+                self._complaints.tell(name, error)
             except BearingError as error:
                 if name == DEFAULT_COLLECTION:
                     raise
-                log.warning("collection %r cannot be opened: %s", name, error)
-            else:
-                await collection_queue.model.texts.submit(["warm"])
-                await self.reads.run(collection_queue.model.embedder.warm)
+                self._complaints.tell(name, error)
+        if unread and not self._collection_queues:
+            raise unread
+
+    async def _warm_collection(self, name: str) -> None:
+        collection_queue = await self.collection_queue(name)
+        await collection_queue.model.texts.submit(["warm"])
+        await self.reads.run(collection_queue.model.embedder.warm)
 
     async def _close(self) -> None:
         for collection_queue in self._collection_queues.values():

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from indexer.cli import facts, output
-from indexer.cli.options import Data, Json, LanguageOption, Model, Name, open_library
+from indexer.cli.options import Data, ExitCode, Json, LanguageOption, Model, Name, open_library
 from indexer.errors import InvalidInput
 from indexer.library import DEFAULT_COLLECTION
+from indexer.reports import Broken, Description
 
 
 def stats(data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False) -> None:
@@ -35,7 +36,10 @@ def list_collections(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the collections."""
+    """List the collections.
+
+    Exit code 3 says that one cannot be opened; the others are listed.
+    """
     if ctx.invoked_subcommand is not None:
         for name in ctx.params:
             source = ctx.get_parameter_source(name)
@@ -43,14 +47,27 @@ def list_collections(
                 raise InvalidInput(f"give options after {ctx.invoked_subcommand!r}, not before it")
         return
     with open_library(data) as library:
-        names = library.names() if collection is None else [collection]
-        found = [library.open(name).describe() for name in names]
+        if collection is None:
+            found = library.describe_all()
+        else:
+            found = [library.open(collection).describe()]
+    descriptions = [one for one in found if isinstance(one, Description)]
+    broken = [one for one in found if isinstance(one, Broken)]
     if as_json:
-        output.say_json({"collections": [asdict(one) for one in found]})
-    elif found:
-        output.say(facts.descriptions(found))
-    else:
+        output.say_json({"collections": [_figures(one) for one in found]})
+    elif descriptions:
+        output.say(facts.descriptions(descriptions))
+    elif not broken:
         output.note(f"there are no collections in {library.place}")
+    for one in broken:
+        output.note(f"bearing: {one.error}")
+    if broken:
+        raise typer.Exit(ExitCode.REJECTED)
+
+
+def _figures(one: Description | Broken) -> dict[str, Any]:
+    """A collection as the service lists it."""
+    return {"name": one.name, "error": str(one.error)} if isinstance(one, Broken) else asdict(one)
 
 
 NewName = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)]

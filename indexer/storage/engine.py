@@ -82,7 +82,7 @@ class LocalEngine:
     def __init__(
         self, folder: Path, choice: IndexChoice | None = None, thresholds: Thresholds = DEFAULT
     ) -> None:
-        """Open a collection that exists; raises NotFound or Damaged.
+        """Open a collection that exists; raises NotFound, OtherFormat or Damaged.
 
         ``choice`` says which index is kept over its rows, unless one was chosen for this
         collection (see rebuild); None chooses by measuring. Answers do not depend on

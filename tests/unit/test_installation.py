@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import MissingExtra
-from indexer.installation import DISTRIBUTION, UNKNOWN, how_to_add, version
+from indexer.installation import DISTRIBUTION, UNKNOWN, how_to_add, how_to_update, version
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -55,6 +55,13 @@ def test_an_extra_is_added_as_bearing_came(tmp_path: Path) -> None:
     assert how_to_add("map", tmp_path) == f"pip install '{DISTRIBUTION}[map]'"
     clone = how_to_add("map", write_project(tmp_path, DISTRIBUTION))
     assert clone == "in the clone, .venv/bin/pip install -c constraints.txt -e '.[map]'"
+
+
+def test_it_is_updated_as_it_came(tmp_path: Path) -> None:
+    """A clone by git, a wheel by pip."""
+    assert how_to_update(tmp_path) == f"pip install --upgrade {DISTRIBUTION}"
+    clone = how_to_update(write_project(tmp_path, DISTRIBUTION))
+    assert clone == "in the clone, git pull && make install"
 
 
 def test_a_missing_extra_says_how_to_add_it() -> None:

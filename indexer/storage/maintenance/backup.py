@@ -29,6 +29,7 @@ from indexer.errors import (
     Damaged,
     InvalidInput,
     NotFound,
+    OtherFormat,
     StorageFailed,
 )
 from indexer.reports import Backup, Step, Tell
@@ -39,7 +40,8 @@ from indexer.storage.kept_files import CALIBRATIONS
 from indexer.storage.runtime.durable_files import sync_folder
 from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
-from indexer.storage.sqlite.store import Store
+from indexer.storage.sqlite.store import Store, check_format
+from indexer.storage.sqlite.upgrade import newer
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -381,7 +383,8 @@ class _Stream:
 def restore(source: Path, folder: Path, tell: Tell) -> Backup:
     """Make a collection of a backup: whole, durable and as it was, or not at all.
 
-    Raises AlreadyExists if the folder is there, Damaged if the backup is not what was written.
+    Raises AlreadyExists if the folder is there, Damaged if the backup is not what was written,
+    OtherFormat if it is a newer version's.
     """
     if not source.is_file():
         raise NotFound(f"there is no backup {source}")
@@ -394,6 +397,7 @@ def restore(source: Path, folder: Path, tell: Tell) -> Backup:
         with _claimed_folder(draft):
             try:
                 manifest = _unpack(source, draft, tell)
+                check_format(draft / STORE, f"the backup {source}")
                 _sync_tree(draft)
                 draft.rename(folder)
             finally:
@@ -465,7 +469,7 @@ def _read_manifest(source: Path, archive: tarfile.TarFile, entry: tarfile.TarInf
     except (ValueError, TypeError, KeyError) as error:
         raise Damaged(f"{source}: its manifest is not what was written ({error})") from error
     if manifest.format != FORMAT:
-        raise Damaged(f"{source} has format {manifest.format}; this version reads {FORMAT}")
+        raise OtherFormat(newer(f"the backup {source}", manifest.format, FORMAT))
     return manifest
 
 

@@ -19,18 +19,19 @@ import queue
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from indexer.embedding.embedder import Identity
-from indexer.errors import BearingError, Damaged, NotFound, StorageFailed
+from indexer.errors import BearingError, NotFound, StorageFailed
 from indexer.index_choice import Language
 from indexer.storage.sqlite.identities import write_generation
 from indexer.storage.sqlite.schema import FORMAT, SCHEMA
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.transaction import Transaction
 from indexer.storage.sqlite.translation import translated_errors
+from indexer.storage.sqlite.upgrade import require_known, upgrade
 
 BUSY_SECONDS: Final = 30.0
 MAPPED_BYTES: Final = 2**31
@@ -45,10 +46,8 @@ class Store:
         self._path = path
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._closed = False
-        with translated_errors(path):
-            version = self._version()
-        if version != FORMAT:
-            raise Damaged(f"{path} has format {version}; this version of Bearing reads {FORMAT}")
+        with translated_errors(path), self._connection() as connection:
+            upgrade(connection, f"collection {path.parent.name!r}")
 
     @property
     def path(self) -> Path:
@@ -138,9 +137,11 @@ class Store:
         else:
             self._idle.put(connection)
 
-    def _version(self) -> int:
-        with self._connection() as connection:
-            return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+def check_format(path: Path, what: str) -> None:
+    """Raise OtherFormat, which says ``what`` it is, unless Store opens what nobody has open yet."""
+    with translated_errors(path), closing(_open(f"{_uri(path)}?immutable=1")) as connection:
+        require_known(connection, what)
 
 
 class _Immutable(sqlite3.Connection):
@@ -148,10 +149,24 @@ class _Immutable(sqlite3.Connection):
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    uri, kind = path.absolute().as_uri(), sqlite3.Connection
+    uri, kind = _uri(path), sqlite3.Connection
     if not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         uri, kind = _read_only(path, uri)
-    connection = sqlite3.connect(
+    connection = _open(uri, kind)
+    connection.execute("PRAGMA synchronous = FULL")  # in WAL mode: fsync at every commit
+    connection.execute("PRAGMA temp_store = MEMORY")
+    # pages come from the system's cache without a copy: a hit's texts cost a third as much
+    connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
+    connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
+    return connection
+
+
+def _uri(path: Path) -> str:
+    return path.absolute().as_uri()
+
+
+def _open(uri: str, kind: type[sqlite3.Connection] = sqlite3.Connection) -> sqlite3.Connection:
+    return sqlite3.connect(
         uri,
         uri=True,
         timeout=BUSY_SECONDS,
@@ -159,12 +174,6 @@ def _connect(path: Path) -> sqlite3.Connection:
         check_same_thread=False,
         factory=kind,
     )
-    connection.execute("PRAGMA synchronous = FULL")  # in WAL mode: fsync at every commit
-    connection.execute("PRAGMA temp_store = MEMORY")
-    # pages come from the system's cache without a copy: a hit's texts cost a third as much
-    connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
-    connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
-    return connection
 
 
 def _read_only(path: Path, uri: str) -> tuple[str, type[sqlite3.Connection]]:

@@ -110,15 +110,6 @@ def test_a_store_that_is_no_store_is_named(folder: Path) -> None:
         open_local(folder)
 
 
-def test_a_store_of_another_format_is_refused(folder: Path) -> None:
-    """A later version's store is not misread."""
-    store = sqlite3.connect(folder / "store.sqlite")
-    store.execute("PRAGMA user_version = 99")
-    store.close()
-    with pytest.raises(Damaged, match="format 99"):
-        open_local(folder)
-
-
 def test_a_collection_is_made_once(folder: Path) -> None:
     """A second creation is refused and leaves the first as it was."""
     with pytest.raises(AlreadyExists, match="'things'"):

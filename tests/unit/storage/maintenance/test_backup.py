@@ -7,16 +7,18 @@ import io
 import json
 import tarfile
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from formats import make_first, make_newer
 from local import create_local, open_local
 from samples import DIMENSION, make_identity, random_units
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
-from indexer.errors import AlreadyExists, Damaged, InvalidInput, NotFound
+from indexer.errors import AlreadyExists, Damaged, InvalidInput, NotFound, OtherFormat
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.reports import Step
 from indexer.storage.maintenance.backup import (
@@ -301,12 +303,44 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_backup_of_another_format_is_refused(folder: Path, tmp_path: Path) -> None:
-    """A later version's backup is not misread."""
+    """A later version's backup is not misread; the refusal says what to do."""
     back_up(folder, tmp_path / "b.tar", quiet)
     later = replace(manifest_of(tmp_path / "b.tar"), format=9)
     rewritten(tmp_path / "b.tar", tmp_path / "c.tar", {MANIFEST: later.encode()})
-    with pytest.raises(Damaged, match="format 9"):
+    with pytest.raises(OtherFormat, match=r"c\.tar was written by a newer version.*format 9"):
         restore(tmp_path / "c.tar", tmp_path / "copy", quiet)
+
+
+def with_store(source: Path, target: Path, change: Callable[[Path], None]) -> None:
+    """A copy of a backup whose store is changed, and whose manifest knows it."""
+    manifest, store = manifest_of(source), target.with_name("changed.sqlite")
+    with tarfile.open(source) as archive:
+        store.write_bytes(archive.extractfile("store.sqlite").read())
+    change(store)
+    held = store.read_bytes()
+    store.unlink()
+    member = Member("store.sqlite", len(held), hashlib.sha256(held).hexdigest())
+    others = [one for one in manifest.members if one.name != member.name]
+    changed = replace(manifest, members=(member, *others))
+    rewritten(source, target, {member.name: held, MANIFEST: changed.encode()})
+
+
+def test_a_backup_of_a_store_of_another_format_is_refused(folder: Path, tmp_path: Path) -> None:
+    """A later version's store is told before a collection comes of it."""
+    back_up(folder, tmp_path / "b.tar", quiet)
+    with_store(tmp_path / "b.tar", tmp_path / "c.tar", make_newer)
+    with pytest.raises(OtherFormat, match=r"c\.tar was written by a newer version.*format 99"):
+        restore(tmp_path / "c.tar", tmp_path / "copy", quiet)
+    assert {path.name for path in tmp_path.iterdir()} == {"things", "b.tar", "c.tar"}
+
+
+def test_a_backup_of_an_earlier_store_is_restored(folder: Path, tmp_path: Path) -> None:
+    """The collection that comes of it is brought up to date when it is opened."""
+    back_up(folder, tmp_path / "b.tar", quiet)
+    with_store(tmp_path / "b.tar", tmp_path / "c.tar", make_first)
+    restore(tmp_path / "c.tar", tmp_path / "copy", quiet)
+    assert documents_in(tmp_path / "copy") == documents_in(folder)
+    assert verify(tmp_path / "copy", None, quiet).sound
 
 
 def test_progress_comes_to_its_end(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""A store of an earlier format, brought to the present one where it lies; any other is refused.
+
+Each step leads from a format to the next. All that a store needs run in one transaction, when it
+is opened for the first time by a version that has them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from indexer import installation
+from indexer.errors import OtherFormat
+from indexer.storage.sqlite.schema import FORMAT
+
+Step: TypeAlias = Callable[[sqlite3.Connection], None]
+
+_OURS: Final = frozenset({"facts", "generations", "documents", "chunks", "blocks"})
+"""Tables that a store has had in every format."""
+
+
+def _keep_changes(connection: sqlite3.Connection) -> None:
+    """From 1 to 2: when documents changed and which are gone, so that what is derived can follow.
+
+    All count as changed by the last write. Stores had no language but English until then.
+    """
+    for statement in (
+        "CREATE TABLE traits(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        "ALTER TABLE documents ADD COLUMN changed INTEGER NOT NULL DEFAULT 0",
+        "UPDATE documents SET changed = (SELECT value FROM facts WHERE name = 'sequence')",
+        "CREATE INDEX documents_by_change ON documents(changed)",
+        "CREATE TABLE deletions(document INTEGER PRIMARY KEY, sequence INTEGER NOT NULL)",
+        "CREATE INDEX deletions_by_sequence ON deletions(sequence)",
+        "INSERT INTO facts VALUES ('forgotten', 0)",
+    ):
+        connection.execute(statement)
+    traits = [("instance", uuid.uuid4().hex), ("language", "english")]
+    connection.executemany("INSERT INTO traits VALUES (?, ?)", traits)
+
+
+STEPS: Final[Mapping[int, Step]] = {1: _keep_changes}
+"""What leads from each earlier format to the next."""
+
+
+def upgrade(connection: sqlite3.Connection, what: str) -> None:
+    """Bring a store to the present format, durably or not at all; it is left as it is if it has it.
+
+    ``what`` is what a refusal calls it. Raises OtherFormat, which says what to do.
+    """
+    if require_known(connection, what) == FORMAT:
+        return
+    try:
+        _take_steps(connection, what)
+    except sqlite3.OperationalError as error:
+        if not error.sqlite_errorname.startswith("SQLITE_READONLY"):
+            raise
+        raise OtherFormat(
+            f"{what} was written by an older version of Bearing, and is brought up to date when it "
+            "is opened where its folder can be written to: do that once, by `bearing stats`"
+        ) from error
+
+
+def _take_steps(connection: sqlite3.Connection, what: str) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for format in range(require_known(connection, what), FORMAT):  # another may have been first
+            STEPS[format](connection)
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def require_known(connection: sqlite3.Connection, what: str) -> int:
+    """The format of a store that this version reads or brings up to date; raises OtherFormat."""
+    format = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    if not _OURS.issubset(name for (name,) in tables) or format < min(STEPS):
+        raise OtherFormat(
+            f"{what} holds no store of Bearing, but an SQLite file of something else: move its "
+            "folder out of the data directory, then fill it again by `bearing index`, or from a "
+            "backup by `bearing restore`"
+        )
+    if format > FORMAT:
+        raise OtherFormat(newer(what, format, FORMAT))
+    return format
+
+
+def newer(what: str, format: int, known: int) -> str:
+    """What to say of something that a newer version of Bearing wrote, and what to do."""
+    return (
+        f"{what} was written by a newer version of Bearing (format {format}; this is "
+        f"{installation.version()}, which reads {known}): update Bearing "
+        f"({installation.how_to_update()}), or make another collection of a backup that this "
+        "version wrote: `bearing restore FILE --collection NAME`"
+    )
