@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,13 +17,19 @@ _LAST_CHARACTERS = 2_000
 
 
 class Process:
-    """``python -m module --serve JOB``; raises RuntimeError, with its last words, if it dies."""
+    """``python -m module --serve JOB``; raises RuntimeError, with its last words, if it dies.
 
-    def __init__(self, module: str, job: Mapping[str, object]) -> None:
+    With a ``build``, the checkout of another build of Bearing, the module is that build's, run by
+    the interpreter in its ``.venv``, or by this one where it has none.
+    """
+
+    def __init__(self, module: str, job: Mapping[str, object], build: Path | None = None) -> None:
         # a file, since a pipe that no one reads would fill up and stop the process
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", module, "--serve", json.dumps(job)],
+            [interpreter(build), "-W", "ignore", "-m", module, "--serve", json.dumps(job)],
+            cwd=build,
+            env=environment(build),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
@@ -58,6 +65,18 @@ class Process:
         self._process.terminate()
         self._process.communicate()
         self._said.close()
+
+
+def interpreter(build: Path | None) -> str:
+    """The Python that runs a build: its own, if it has one."""
+    own = build and build.resolve() / ".venv" / "bin" / "python"
+    return str(own) if own and own.exists() else sys.executable
+
+
+def environment(build: Path | None) -> dict[str, str]:
+    """The variables of this process, with which a build's modules come before installed ones."""
+    place = {} if build is None else {"PYTHONPATH": str(build.resolve())}
+    return dict(os.environ) | place
 
 
 def serve(tasks: Mapping[str, Callable[..., dict[str, Any]]]) -> None:

@@ -4,6 +4,9 @@ Each peer builds in one process and is opened by another, fresh one. Peers searc
 their recall@10 is that of the target; then single queries are timed in turns, peer after peer, so
 that a machine whose speed changes does not decide who is faster. Bearing answers with whole
 documents, its peers with row numbers.
+
+Another build of Bearing may be such a peer, by the path of its checkout: ``--against PATH`` adds
+the ratios of this build's figures to that one's.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -41,6 +44,20 @@ TURN_SECONDS: Final = 4.0
 """A peer that takes longer for its queries is asked no more of them in a turn."""
 
 MODULE: Final = "benchmarks.search"
+
+AGAINST: Final = "against"
+"""Where the figures of another build of Bearing stand."""
+
+RATIOS: Final = {
+    "ratio_query_p50": "query_ms_p50",
+    "ratio_query_p99": "query_ms_p99",
+    "ratio_batched": "batched_qps",
+    "ratio_build": "build_seconds",
+    "ratio_store": "store_seconds",
+    "ratio_memory": "bytes_per_vector",
+    "ratio_writing_p99": "while_writing_p99_ms",
+}
+"""The figure of which each is this build's over the other's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,8 +288,17 @@ def anonymous_bytes() -> int:
 class Run:
     """Peers in processes of their own, measured in turns."""
 
-    def __init__(self, data: Data, folder: Path, threads: int, sizes: Sizes, target: float) -> None:
+    def __init__(
+        self,
+        data: Data,
+        folder: Path,
+        threads: int,
+        sizes: Sizes,
+        target: float,
+        against: Path | None = None,
+    ) -> None:
         self._data = data
+        self._against = against
         self._folder = folder
         self._threads = threads
         self._sizes = sizes
@@ -287,7 +313,7 @@ class Run:
         with ExitStack() as stack:
             open_ones: dict[str, Process] = {}
             for name in list(self.figures):
-                process = stack.enter_context(Process(MODULE, asdict(self._job(name))))
+                process = stack.enter_context(self._process(name))
                 if self._attempt(name, self._prepare, name, process):
                     open_ones[name] = process
             self._time(open_ones)
@@ -307,13 +333,15 @@ class Run:
         print(f"{name}: {act.__name__.strip('_')}, {seconds:.0f} s", file=sys.stderr, flush=True)
         return True
 
-    def _job(self, name: str) -> Job:
-        place = str(self._folder / name)
-        return Job(name, str(self._data.folder), place, self._threads, self._target)
+    def _process(self, name: str) -> Process:
+        place, is_other = str(self._folder / name), name == AGAINST
+        peer = BEARING if is_other else name
+        job = Job(peer, str(self._data.folder), place, self._threads, self._target)
+        return Process(MODULE, asdict(job), self._against if is_other else None)
 
     def _build(self, name: str) -> None:
         (self._folder / name).mkdir()
-        with Process(MODULE, asdict(self._job(name))) as process:
+        with self._process(name) as process:
             self.figures[name] = process.ask("build")
 
     def _prepare(self, name: str, process: Process) -> None:
@@ -339,7 +367,7 @@ class Run:
     def _ask_rest(self, name: str, process: Process) -> None:
         own = self.figures[name]
         own |= process.ask("memory") | process.ask("filters")
-        if name == BEARING:
+        if name in (BEARING, AGAINST):
             own |= process.ask("overhead")
             own |= process.ask("writing", seconds=self._sizes.writing_seconds)
 
@@ -358,8 +386,10 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         data = prepare(data_folder, arguments.vectors, rows, sizes.queries)
         print(f"vectors: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
         threads = len(os.sched_getaffinity(0))
-        run = Run(data, Path(folder), threads, sizes, arguments.target)
-        run.measure([BEARING, *(name for name in arguments.peers if name != BEARING)])
+        run = Run(data, Path(folder), threads, sizes, arguments.target, arguments.against)
+        others = [AGAINST] if arguments.against else []
+        others += [name for name in arguments.peers if name != BEARING]
+        run.measure([BEARING, *others])
         shape = data.base.shape
     own = run.figures.pop(BEARING, {})
     return {
@@ -369,8 +399,18 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         "queries": sizes.queries,
         "target_recall": arguments.target,
         **own,
+        **ratios(own, run.figures.get(AGAINST, {})),
         "peers": run.figures,
         "left_out": run.left_out,
+    }
+
+
+def ratios(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, float]:
+    """Figures of this build over another's, where both were measured."""
+    return {
+        name: own[figure] / other[figure]
+        for name, figure in RATIOS.items()
+        if own.get(figure) and other.get(figure)
     }
 
 
@@ -400,6 +440,9 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--vectors", type=Path, help="(n, d) vectors of one's own, a .npy file")
     parser.add_argument(
         "--peers", nargs="*", choices=NAMES, default=NAMES, help="whom to compare with"
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="PATH", help="a checkout of another build of Bearing"
     )
     parser.add_argument("--folder", type=Path, help="where to keep files meanwhile")
     parser.add_argument("--serve", help=argparse.SUPPRESS)

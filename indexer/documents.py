@@ -63,9 +63,11 @@ class Document:
     @classmethod
     def stored(cls, id: str, text: str, title: str | None, metadata: Metadata) -> Document:
         """A document that was checked when it was stored, without checking it again."""
-        document = object.__new__(cls)
-        for name, value in (("id", id), ("text", text), ("title", title), ("metadata", metadata)):
-            object.__setattr__(document, name, value)
+        document, put = object.__new__(cls), object.__setattr__
+        put(document, "id", id)
+        put(document, "text", text)
+        put(document, "title", title)
+        put(document, "metadata", metadata)
         return document
 
     @property

@@ -1,6 +1,7 @@
 """The benchmark of searching says what it measures; no figure of time is judged here."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from benchmarks.peers import NAMES
 from benchmarks.plot import PANELS, draw
-from benchmarks.search import parse_arguments
+from benchmarks.search import RATIOS, parse_arguments
 from benchmarks.vectors import FILTER_QUERIES, SHARES, K, bound, fit_mixture, make_tree, prepare
 
 ROOT = Path(__file__).parents[2]
@@ -70,12 +71,20 @@ def test_exact_search_has_all_recall(result: dict) -> None:
         assert all(own["recall"] == 1.0 for own in figures["filters"].values())
 
 
-def test_a_peer_that_is_not_installed_is_named(tmp_path: Path) -> None:
-    """Whoever cannot be loaded is left out with the reason, and the others are measured."""
+def test_another_build_is_a_peer_and_one_not_installed_is_named(tmp_path: Path) -> None:
+    """A checkout is measured by its own modules; who cannot be loaded is left out with a reason."""
+    build = tmp_path / "build"
+    build.mkdir()
+    for name in ("indexer", "app"):
+        (build / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "benchmarks", build / "benchmarks")
+    own = build / "benchmarks" / "peers" / "bearing.py"
+    own.write_text(own.read_text().replace("return str(self.", 'return "its " + str(self.'))
     (tmp_path / "usearch").mkdir()
     (tmp_path / "usearch" / "__init__.py").write_text("raise ImportError('not here')")
     command = [sys.executable, "-m", "benchmarks.search", "--json", "--quick", "--rows", "500"]
     command += ["--queries", "20", "--folder", str(tmp_path), "--peers", "usearch"]
+    command += ["--against", str(build)]
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -86,6 +95,10 @@ def test_a_peer_that_is_not_installed_is_named(tmp_path: Path) -> None:
     )
     result = json.loads(done.stdout)
     assert "not here" in result["left_out"]["usearch"]
+    assert (result["kind"], result["peers"]["against"]["kind"]) == ("exact", "its exact")
+    assert result.keys() >= RATIOS.keys()
+    other = result["peers"]["against"]["query_ms_p50"]
+    assert result["ratio_query_p50"] == result["query_ms_p50"] / other
     assert result["recall"] == 1.0
 
 

@@ -58,10 +58,14 @@ def checksum_of(line: Sequence[int]) -> int:
 
 def stored_chunk(row: int, document: int, position: int, start: int, end: int) -> StoredChunk:
     """The chunk of a line of the store; raises Damaged if it is not one."""
-    fields = (row, document, position, start, end)
-    if set(map(type, fields)) != {int}:
+    return StoredChunk(row, document, chunk_of(row, document, position, start, end))
+
+
+def chunk_of(row: int, document: int, position: int, start: int, end: int) -> Chunk:
+    """The place of a chunk in its text, by a line of the store; raises Damaged if it is none."""
+    if not (type(row) is type(document) is type(position) is type(start) is type(end) is int):
         raise Damaged(f"the chunk of row {row} is not what was stored: see `bearing verify`")
-    return StoredChunk(row, document, Chunk(position, start, end))
+    return Chunk(position, start, end)
 
 
 def chunk_line(generation: int, stored: StoredChunk) -> tuple[int, ...]:

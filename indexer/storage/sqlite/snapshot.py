@@ -25,6 +25,7 @@ from indexer.storage.sqlite.records import (
     Owners,
     StoredChunk,
     StoredDocument,
+    chunk_of,
     stored_chunk,
 )
 from indexer.storage.sqlite.translation import translated_errors
@@ -272,7 +273,7 @@ class Snapshot(FacetQueries):
             " WHERE generation = ? AND row IN (SELECT value FROM json_each(?))",
             (generation, json.dumps(list(rows))),
         )
-        return {line[0]: (stored_chunk(*line[:5]).chunk, _document(line[5:])) for line in found}
+        return {line[0]: (chunk_of(*line[:5]), _document(line[5:])) for line in found}
 
     def chunks_of(self, generation: int, numbers: Iterable[int]) -> list[StoredChunk]:
         """The chunks of these documents, by document and row."""
