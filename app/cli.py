@@ -17,7 +17,7 @@ from indexer.cli.runtime import tune_interpreter
 from indexer.engines import is_lasting
 from indexer.errors import InvalidInput, MissingExtra
 from indexer.library import DEFAULT_COLLECTION
-from indexer.readers.standard_library import read_standard_library, standard_library_bytes
+from indexer.readers.standard_library import read_standard_library, standard_library_parts
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -107,7 +107,7 @@ def demo(
     _require_lasting(settings, "the documents are indexed before the service starts")
     with open_library(data, model) as library:
         indexed = index_reads(
-            library, collection, read_standard_library(), standard_library_bytes(), model=model
+            library, collection, read_standard_library(), standard_library_parts(), model=model
         )
     if not as_json:
         indexed.show(as_json=False)

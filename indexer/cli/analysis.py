@@ -26,7 +26,7 @@ from indexer.layout import ByWidth
 from indexer.library import DEFAULT_COLLECTION
 from indexer.queries import Mode
 from indexer.ranking.calibration import Calibration
-from indexer.readers import read_paths, total_bytes
+from indexer.readers import input_parts, read_paths
 from indexer.reports import Map, Step
 
 LEAST_COLUMNS: Final = 70
@@ -79,7 +79,7 @@ def calibrate(
     name = collection or f"evaluate-{re.sub(r'[^A-Za-z0-9_-]+', '-', judged.name)}"[:64]
     paths = [str(judged.corpus_path)]
     with open_library(data, model) as library:
-        indexed = index_reads(library, name, read_paths(paths), total_bytes(paths), model=model)
+        indexed = index_reads(library, name, read_paths(paths), input_parts(paths), model=model)
         indexed.warn()
         opened = library.open(name)
         with stepping() as tell:

@@ -37,7 +37,7 @@ from indexer.evaluation.tables import scoreboard, write_per_query
 from indexer.index_choice import IndexKind
 from indexer.library import Library
 from indexer.queries import Mode
-from indexer.readers import read_paths, total_bytes
+from indexer.readers import input_parts, read_paths
 from indexer.reports import Step
 from indexer.retrieval.reranking import DEFAULT_RERANK
 
@@ -227,7 +227,7 @@ class _Opener:
         self._copy(side.root(self._default), name)
         paths = [str(self._dataset.corpus_path)]
         indexed = index_reads(
-            self._library, name, read_paths(paths), total_bytes(paths), model=side.model
+            self._library, name, read_paths(paths), input_parts(paths), model=side.model
         )
         indexed.warn()
         self._indexed[name] = indexed

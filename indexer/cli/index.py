@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from indexer.cli.rejects import ReasonCount, RejectsFile, reason_lines
 from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Progress, Summary, ingest
 from indexer.library import DEFAULT_COLLECTION, Library
-from indexer.readers import Fields, Read, check_ocr, read_paths, total_bytes
+from indexer.readers import Fields, Part, Read, check_ocr, input_parts, read_paths
 
 
 def index(
@@ -69,9 +69,9 @@ def index(
     with open_library(data, model) as library, _standard_input(paths) as stdin:
         own = [path for path in (library.folder, rejects) if path]
         reads = read_paths(paths, fields, stdin=stdin, skip=own)
-        total = total_bytes(paths, skip=own)
+        parts = input_parts(paths, skip=own)
         done = index_reads(
-            library, collection, reads, total, model=model, language=language, rejects=rejects
+            library, collection, reads, parts, model=model, language=language, rejects=rejects
         )
     done.show(as_json)
     raise typer.Exit(done.exit_code)
@@ -143,7 +143,7 @@ def index_reads(
     library: Library,
     name: str,
     reads: Iterable[Read],
-    total: int | None,
+    parts: Sequence[Part] | None,
     *,
     model: str | None = None,
     language: Language | None = None,
@@ -162,7 +162,7 @@ def index_reads(
         with (
             _terminable(),
             RejectsFile(folder, name, rejects) as rejected,
-            reporting(total) as report,
+            reporting(parts) as report,
         ):
 
             def follow(now: Progress) -> None:

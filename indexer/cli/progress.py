@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TextIO, TypeAlias
 
@@ -15,8 +15,10 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from indexer.cli.output import note, readable_duration
+from indexer.cli.workload import Workload
 from indexer.ingestion.pipeline import Progress
 from indexer.ingestion.reindex import Moved
+from indexer.readers.reading import Part
 from indexer.reports import Step, Tell
 
 Report: TypeAlias = Callable[[Progress], None]
@@ -27,6 +29,9 @@ LINE_SECONDS: Final = 0.5
 """Least time between two lines of progress; a window usually takes longer."""
 
 STEP_SECONDS: Final = 5.0
+
+BAR_COLUMNS: Final = 110
+"""Columns of a terminal in which there is room for a bar beside the figures, at least."""
 
 
 def moving_line(moved: Moved) -> None:
@@ -69,8 +74,8 @@ def _step_lines() -> Tell:
 class Pace:
     """How fast a run is now: over its last PACE_SECONDS, since skipping outruns embedding."""
 
-    def __init__(self, total: int | None) -> None:
-        self._total = total
+    def __init__(self, parts: Sequence[Part] | None) -> None:
+        self._workload = None if parts is None else Workload(parts)
         self._past: deque[Progress] = deque([Progress()])
 
     def add(self, progress: Progress) -> None:
@@ -78,6 +83,8 @@ class Pace:
         self._past.append(progress)
         while len(self._past) > 2 and progress.seconds - self._past[1].seconds > PACE_SECONDS:
             self._past.popleft()
+        if self._workload is not None:
+            self._workload.learn(progress)
 
     @property
     def documents_per_second(self) -> float:
@@ -91,44 +98,53 @@ class Pace:
 
     @property
     def fraction(self) -> float | None:
-        """How much of the input is behind, in [0, 1]; None if its size is not known."""
-        if not self._total:
+        """How much of the work is behind, in [0, 1]; None if its amount is not known."""
+        if self._workload is None:
             return None
-        return min(1.0, self._past[-1].consumed / self._total)
+        done = self._past[-1].done_tokens
+        left = self._workload.tokens_left(self._past[-1])
+        return done / (done + left) if done + left else 1.0
 
     @property
     def seconds_left(self) -> float | None:
         """How long the rest will take at this pace; None if that cannot be said."""
-        rate = self._rate(self._past[-1].consumed - self._past[0].consumed)
-        if not self._total or not rate:
+        rate = self._rate(self._past[-1].done_tokens - self._past[0].done_tokens)
+        if self._workload is None or not rate:
             return None
-        return max(0.0, (self._total - self._past[-1].consumed) / rate)
+        return self._workload.tokens_left(self._past[-1]) / rate
 
     def _rate(self, amount: float) -> float:
         return amount / max(self._past[-1].seconds - self._past[0].seconds, 1e-3)
 
 
 @contextmanager
-def reporting(total: int | None) -> Iterator[Report]:
-    """A progress bar if standard error is a terminal, lines if not; ``total`` in bytes of input."""
+def reporting(parts: Sequence[Part] | None) -> Iterator[Report]:
+    """A line that moves if standard error is a terminal, one now and then if not.
+
+    ``parts`` are what there is to read; None if that is not known.
+    """
+    pace = Pace(parts)
     if not sys.stderr.isatty():
-        yield _lines(Pace(total), sys.stderr)
+        yield _lines(pace, sys.stderr)
         return
-    columns = (
-        TextColumn("{task.percentage:>3.0f}%") if total else TextColumn("indexing"),
-        BarColumn(bar_width=30),
-        TextColumn("{task.fields[state]}"),
-    )
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=total, state="opening")
-        pace = Pace(total)
+    console = Console(stderr=True)
+    bar = [] if parts is None or console.width < BAR_COLUMNS else [BarColumn(bar_width=20)]
+    with Bar(*bar, TextColumn("{task.fields[state]}"), console=console) as shown:
+        task = shown.add_task("", total=1.0, state="opening")
 
         def report(progress: Progress) -> None:
             pace.add(progress)
-            state = f"{progress.committed:,} documents, {_state(progress, pace)}"
-            bar.update(task, completed=progress.consumed, state=state)
+            shown.update(task, completed=pace.fraction or 0.0, state=moving_state(progress, pace))
 
         yield report
+
+
+def moving_state(progress: Progress, pace: Pace) -> str:
+    """How far a run is in one line, what matters most first: a narrow terminal cuts its end."""
+    parts = [f"{progress.committed:,} documents", *_state(progress, pace)]
+    if pace.fraction is not None:
+        parts.insert(0, f"{pace.fraction:4.0%}")
+    return ", ".join(parts)
 
 
 def _lines(pace: Pace, stream: TextIO) -> Report:
@@ -140,19 +156,16 @@ def _lines(pace: Pace, stream: TextIO) -> Report:
         if progress.seconds - last >= LINE_SECONDS:
             last = progress.seconds
             id = json.dumps(progress.last_id, ensure_ascii=False)
-            done = f"committed {progress.committed} documents (last id {id}), "
-            stream.write(f"{done}{_state(progress, pace)}\n")
+            done = [f"committed {progress.committed} documents (last id {id})"]
+            stream.write(f"{', '.join([*done, *_state(progress, pace)])}\n")
             stream.flush()
 
     return report
 
 
-def _state(progress: Progress, pace: Pace) -> str:
-    parts = [
-        f"{pace.documents_per_second:,.1f} documents/s",
-        f"{pace.tokens_per_second:,.0f} tokens/s",
-        f"{progress.rejected:,} rejected",
-    ]
+def _state(progress: Progress, pace: Pace) -> Iterator[str]:
     if pace.seconds_left is not None:
-        parts.append(f"{readable_duration(pace.seconds_left)} left")
-    return ", ".join(parts)
+        yield f"{readable_duration(pace.seconds_left)} left"
+    yield f"{progress.rejected:,} rejected"
+    yield f"{pace.documents_per_second:,.1f} documents/s"
+    yield f"{pace.tokens_per_second:,.0f} tokens/s"

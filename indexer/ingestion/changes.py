@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from indexer.collection import Collection
 from indexer.documents import Change, Document, EmbeddedDocument, encode_metadata
@@ -13,6 +14,9 @@ from indexer.embedding.embedder import Embedder
 from indexer.errors import InvalidInput
 from indexer.ingestion.preparation import Prepared, embed_documents
 from indexer.readers.reading import Rejection
+
+CHARACTERS_PER_TOKEN: Final = 4
+"""What a token stands for, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class PlannedChange:
 
     ``counted`` is the change as if documents came one at a time, ``action`` what must be done for
     it: nothing if a later document of the same id is at hand. ``consumed`` is as in Read.
+    ``passed_over`` is the workload of a document that turned out to be rejected.
     """
 
     item: Document | Rejection
@@ -39,6 +44,7 @@ class PlannedChange:
     action: Change = Change.NOTHING
     prepared: Prepared | None = None
     embedded: EmbeddedDocument | None = None
+    passed_over: int = 0
 
     @property
     def embeds(self) -> bool:
@@ -49,6 +55,12 @@ class PlannedChange:
     def tokens(self) -> int:
         """How many tokens embedding it takes."""
         return self.prepared.weight if self.prepared else 0
+
+    @property
+    def workload(self) -> int:
+        """How many tokens its text has, about, whether it is embedded or not."""
+        text = self.item.text if isinstance(self.item, Document) else ""
+        return self.passed_over or max(self.tokens, len(text) // CHARACTERS_PER_TOKEN)
 
     @property
     def chunks(self) -> int:

@@ -62,9 +62,6 @@ MAX_WINDOW_TOKENS: Final = 1_000_000
 DOCUMENT_WEIGHT: Final = 8
 """What an input weighs in a channel beside its text, so that empty ones are bounded too."""
 
-CHARACTERS_PER_TOKEN: Final = 4
-"""What a token stands for, about."""
-
 READER_PATIENCE_SECONDS: Final = 2.0
 """How long an ended run waits for its reader, which may be waiting for input."""
 
@@ -76,7 +73,9 @@ class Progress:
     ``committed`` = ``written`` + ``amended`` (metadata only) + ``unchanged``, counted as if
     documents came one at a time; ``last_id`` is the last of them. ``consumed`` are the bytes of
     input up to there, ``tokens`` those that were embedded. ``repeated`` documents have an id that
-    came before in the input.
+    came before in the input. The run has read ``read_bytes`` of the input, which hold
+    ``read_tokens``, and is done with ``done_tokens`` of them, both counted alike: those of texts
+    that are not embedded too, about.
     """
 
     committed: int = 0
@@ -90,6 +89,9 @@ class Progress:
     chunks: int = 0
     tokens: int = 0
     consumed: int = 0
+    read_bytes: int = 0
+    read_tokens: int = 0
+    done_tokens: int = 0
     seconds: float = 0.0
 
 
@@ -196,6 +198,7 @@ class _Pipeline:
         self._embedded: Channel[list[PlannedChange]] = Channel(EMBEDDED_CHUNKS, _chunks)
         self._committed: Channel[_Committed] = Channel(1, lambda _: 1)
         self._threads: list[threading.Thread] = []
+        self._read_so_far = (0, 0)
         self.progress = Progress()
 
     def __enter__(self) -> Self:
@@ -234,7 +237,10 @@ class _Pipeline:
     def _prepare(self) -> Iterator[PlannedChange]:
         with closing(self._read):
             while reads := self._read.take(PREPARE_CHARACTERS):
-                yield from self._prepare_batch(reads)
+                steps = list(self._prepare_batch(reads))
+                tokens = self._read_so_far[1] + sum(step.workload for step in steps)
+                self._read_so_far = (steps[-1].consumed, tokens)  # at once, for another thread
+                yield from steps
 
     def _prepare_batch(self, reads: Sequence[Read]) -> Iterator[PlannedChange]:
         compared = iter(
@@ -275,7 +281,8 @@ class _Pipeline:
         except InvalidVector as error:
             document = step.prepared.document
             self._pending.arrived([document])
-            return PlannedChange(Rejection(document.id, str(error)), step.consumed)
+            rejection = Rejection(document.id, str(error))
+            return PlannedChange(rejection, step.consumed, passed_over=step.workload)
 
     def _adapt(self, steps: Sequence[PlannedChange], seconds: float) -> None:
         """Let the next window take about as long as it should; it grows at most fourfold."""
@@ -302,6 +309,7 @@ class _Pipeline:
         now = self.progress
         documents = [step.item for step in steps if isinstance(step.item, Document)]
         counted = Counter(step.counted for step in steps if isinstance(step.item, Document))
+        read_bytes, read_tokens = self._read_so_far
         return Progress(
             committed=now.committed + len(documents),
             last_id=documents[-1].id if documents else now.last_id,
@@ -314,6 +322,9 @@ class _Pipeline:
             chunks=now.chunks + sum(step.chunks for step in steps),
             tokens=now.tokens + sum(step.tokens for step in steps),
             consumed=steps[-1].consumed,
+            read_bytes=read_bytes,
+            read_tokens=read_tokens,
+            done_tokens=now.done_tokens + sum(step.workload for step in steps),
             seconds=time.monotonic() - self._started,
         )
 
@@ -339,9 +350,7 @@ def _characters(read: Read) -> int:
 
 
 def _tokens(step: PlannedChange) -> int:
-    # A document that is not embedded is still held: its text weighs about as much.
-    text = step.item.text if isinstance(step.item, Document) else ""
-    return DOCUMENT_WEIGHT + max(step.tokens, len(text) // CHARACTERS_PER_TOKEN)
+    return DOCUMENT_WEIGHT + step.workload
 
 
 def _chunks(window: Sequence[PlannedChange]) -> int:

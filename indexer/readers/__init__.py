@@ -5,24 +5,25 @@ A format is a module of its own, and a row of the table in ``formats``.
 
 from indexer.readers.formats import known_formats
 from indexer.readers.ocr import check_ocr
-from indexer.readers.paths import check_paths, read_file, read_paths, total_bytes
-from indexer.readers.reading import USUAL, Fields, Read, Rejection
+from indexer.readers.paths import check_paths, input_parts, read_file, read_paths
+from indexer.readers.reading import USUAL, Fields, Part, Read, Rejection
 from indexer.readers.records import parse_json, parse_record
-from indexer.readers.standard_library import read_standard_library, standard_library_bytes
+from indexer.readers.standard_library import read_standard_library, standard_library_parts
 
 __all__ = [
     "USUAL",
     "Fields",
+    "Part",
     "Read",
     "Rejection",
     "check_ocr",
     "check_paths",
+    "input_parts",
     "known_formats",
     "parse_json",
     "parse_record",
     "read_file",
     "read_paths",
     "read_standard_library",
-    "standard_library_bytes",
-    "total_bytes",
+    "standard_library_parts",
 ]

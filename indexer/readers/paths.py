@@ -25,7 +25,7 @@ from indexer.readers.formats import (
     known_suffixes,
 )
 from indexer.readers.json_lines import STDIN, read_standard_input
-from indexer.readers.reading import USUAL, Fields, Read, Rejection
+from indexer.readers.reading import USUAL, Fields, Part, Read, Rejection
 from indexer.readers.records import TEXT_FIELD
 from indexer.readers.sources import Source, is_packed, kind_problem
 
@@ -62,12 +62,24 @@ def read_paths(
     return _read_all(paths, fields, stdin or sys.stdin.buffer, skip)
 
 
-def total_bytes(paths: Sequence[str], *, skip: Collection[Path] = ()) -> int | None:
-    """How many bytes :func:`read_paths` is going to read; None if standard input is among them."""
+def input_parts(paths: Sequence[str], *, skip: Collection[Path] = ()) -> list[Part] | None:
+    """What :func:`read_paths` is going to read, in order; None if standard input is among it.
+
+    Files of one format that follow each other are one part.
+    """
     if STDIN in paths:
         return None
-    found = (each for path in paths for each in find(path, skip))
-    return sum(each[0].size for each in found if not isinstance(each, Rejection))
+    parts: list[Part] = []
+    for found in (each for path in paths for each in find(path, skip)):
+        if isinstance(found, Rejection):
+            continue
+        source, format = found
+        name = format.name + (Part.PACKED if source.compressed else "")
+        if parts and parts[-1].format == name:
+            parts[-1] = Part(name, parts[-1].size + source.size)
+        else:
+            parts.append(Part(name, source.size))
+    return parts
 
 
 def _read_all(

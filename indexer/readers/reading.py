@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from indexer.documents import Document
 
@@ -33,6 +33,16 @@ class Rejection:
 
     place: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """So many bytes of input of one format, which ends with PACKED if they are packed."""
+
+    PACKED: ClassVar = ", packed"
+
+    format: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Final
 from indexer.documents import Document
 from indexer.errors import InvalidDocument
 from indexer.filters import Scalar
-from indexer.readers.reading import Read, Rejection
+from indexer.readers.reading import Part, Read, Rejection
 
 SKIPPED: Final = frozenset(
     ("test", "tests", "idle_test", "site-packages", "dist-packages", "lib-dynload", "__pycache__")
@@ -55,9 +55,9 @@ def read_standard_library(root: Path | None = None) -> Iterator[Read]:
             yield Read(item, consumed)
 
 
-def standard_library_bytes(root: Path | None = None) -> int:
-    """How many bytes :func:`read_standard_library` is going to read."""
-    return sum(path.stat().st_size for path in _modules(root or _library()))
+def standard_library_parts(root: Path | None = None) -> list[Part]:
+    """What :func:`read_standard_library` is going to read."""
+    return [Part("Python", sum(path.stat().st_size for path in _modules(root or _library())))]
 
 
 def described(module: str, tree: ast.Module) -> Iterator[Described]:

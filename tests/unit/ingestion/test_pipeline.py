@@ -358,6 +358,20 @@ def test_a_text_without_a_direction_is_rejected_and_the_others_are_stored(collec
     assert (summary.written, summary.rejected) == (6, 1)
 
 
+def test_a_run_is_done_with_all_that_it_has_read(collection, embedder):
+    """Documents that are embedded, unchanged, repeated, empty or rejected all count in the end."""
+    same = Document("same", "one two three")
+    ingest(collection, embedder, read(same))
+    told = []
+    given = [same, same, Document("empty", ""), Rejection("d", "no reason")]
+    given += [*documents(200, words=40), Document("nowhere", "zero")]
+    ingest(collection, embedder, read(*given), on_progress=told.append, window_seconds=0)
+    assert [one.done_tokens for one in told] == sorted(one.done_tokens for one in told)
+    assert all(one.read_tokens >= one.done_tokens for one in told)
+    assert told[-1].done_tokens == told[-1].read_tokens > 200 * 40
+    assert told[-1].read_bytes == told[-1].consumed == 10 * len(given)
+
+
 def test_chunks_have_the_vectors_of_their_contents(embedder):
     """A long document's vectors are those of heading and passage, embedded as texts."""
     document = Document("a", "Some words here. " * 300, "A title")

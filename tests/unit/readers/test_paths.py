@@ -14,12 +14,13 @@ from indexer.documents import Document
 from indexer.errors import Unreadable
 from indexer.readers import (
     Fields,
+    Part,
     Rejection,
     check_paths,
+    input_parts,
     known_formats,
     read_file,
     read_paths,
-    total_bytes,
 )
 
 
@@ -171,7 +172,7 @@ def test_skipped_places(folder: Path, read_all) -> None:
     write(folder / "docs/a.txt")
     skip = [Path("docs/data")]
     assert [r.item.id for r in read_paths(["docs"], skip=skip)] == ["docs/a.txt"]
-    assert total_bytes(["docs"], skip=skip) == 4
+    assert input_parts(["docs"], skip=skip) == [Part("plain text", 4)]
 
 
 def test_totals_and_progress(folder: Path, read_all) -> None:
@@ -183,8 +184,8 @@ def test_totals_and_progress(folder: Path, read_all) -> None:
     paths = ["docs", "d.csv"]
     steps = [read.consumed for read in read_all(*paths).reads]
     assert steps == sorted(steps)
-    assert steps[-1] == total_bytes(paths) == 100 + 28 + 9
-    assert total_bytes([*paths, "-"]) is None
+    assert steps[-1] == sum(part.size for part in input_parts(paths) or []) == 100 + 28 + 9
+    assert input_parts([*paths, "-"]) is None
 
 
 def test_standard_input_among_files(folder: Path) -> None:

@@ -1,0 +1,94 @@
+"""How much is left of a run: in tokens, which take the time, not in bytes of files.
+
+A token of a PDF has a hundred bytes of its file behind it, one of a text four. What was read
+already is known; for what was not, each format has tokens by the byte: those that its files had
+so far, and before that those of usual files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from indexer.ingestion.pipeline import Progress
+from indexer.readers.reading import Part
+
+USUAL: Final = {
+    "JSON Lines": 0.2,
+    "JSON": 0.2,
+    "CSV": 0.22,
+    "TSV": 0.22,
+    "Parquet": 0.4,
+    "plain text": 0.23,
+    "Markdown": 0.2,
+    "HTML": 0.09,
+    "PDF": 0.012,
+}
+"""Tokens by the byte of usual files. What is measured takes over."""
+
+TEXT: Final = 0.2
+"""The same of other formats."""
+
+PACKED: Final = 3.0
+"""How many times as many a packed file has."""
+
+LEARNING_BYTES: Final = 50_000
+"""After so many bytes of a format, its own files say as much as the usual ones."""
+
+
+@dataclass(slots=True)
+class _Density:
+    """Tokens by the byte of one format."""
+
+    tokens: float
+    size: float = LEARNING_BYTES
+
+    @property
+    def value(self) -> float:
+        return self.tokens / self.size
+
+
+class Workload:
+    """What is left of an input that consists of such parts, read in their order."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
+        self._densities = {part.format: _usual(part.format) for part in parts}
+        self._read = Progress()
+
+    def learn(self, progress: Progress) -> None:
+        """Take note of how many tokens there were in what was read since the last time."""
+        tokens = progress.read_tokens - self._read.read_tokens
+        sizes = dict(self._between(self._read.read_bytes, progress.read_bytes))
+        expected = sum(self._densities[name].value * size for name, size in sizes.items())
+        for name, size in sizes.items():
+            density = self._densities[name]
+            share = density.value * size / expected
+            density.tokens += tokens * share
+            density.size += size
+        self._read = progress
+
+    def tokens_left(self, progress: Progress) -> float:
+        """How many tokens are still to be done with, about; 0 at the end."""
+        waiting = progress.read_tokens - progress.done_tokens
+        unread = self._between(progress.read_bytes, sum(part.size for part in self._parts))
+        return waiting + sum(self._densities[name].value * size for name, size in unread)
+
+    def _between(self, start: int, stop: int) -> Iterator[tuple[str, int]]:
+        """Each format with how many bytes of it lie between two places of the input."""
+        sizes: dict[str, int] = {}
+        before = 0
+        for part in self._parts:
+            behind = before + part.size
+            inside = min(behind, stop) - max(before, start)
+            if inside > 0:
+                sizes[part.format] = sizes.get(part.format, 0) + inside
+            before = behind
+        return iter(sizes.items())
+
+
+def _usual(name: str) -> _Density:
+    packed = name.endswith(Part.PACKED)
+    density = USUAL.get(name.removesuffix(Part.PACKED), TEXT) * (PACKED if packed else 1)
+    return _Density(density * LEARNING_BYTES)
