@@ -56,7 +56,7 @@ class AsyncClient:
 
     @property
     def url(self) -> str:
-        """Where the service is."""
+        """The address of the service, without a trailing slash."""
         return self._url
 
     def collection(self, name: str) -> AsyncClient:
@@ -81,7 +81,10 @@ class AsyncClient:
     async def import_documents(
         self, documents: Iterable[Given], tell: Callable[[Imported], object] = lambda _: None
     ) -> Imported:
-        """Add or replace any number of documents, a part at a time; ``tell`` hears how far it is.
+        """Add or replace any number of documents, a part at a time.
+
+        ``tell`` is called with the totals after each part. A rejected document stops nothing. If a
+        part fails, those before it are stored.
 
         One that is rejected stops nothing. If a part fails, those before it are stored.
         """
@@ -99,11 +102,11 @@ class AsyncClient:
         return await self._do(calls.import_part(self.name, part))
 
     async def delete(self, ids: Iterable[str]) -> int:
-        """Delete those of these documents that exist; how many did."""
+        """Delete those of these documents that exist, and return their number."""
         return await self._do(calls.delete(self.name, ids))
 
     async def delete_matching(self, filter: Filter) -> int:
-        """Delete the documents that pass a filter; how many did."""
+        """Delete the documents that pass a filter, and return their number."""
         return await self._do(calls.delete_matching(self.name, filter))
 
     async def get(self, id: str) -> DocumentView:
@@ -111,7 +114,7 @@ class AsyncClient:
         return await self._do(calls.get(self.name, id))
 
     async def find(self, id: str) -> DocumentView | None:
-        """A document, None if there is none of this id."""
+        """A document, or None if there is none of this id."""
         try:
             return await self.get(id)
         except NotFound as refusal:
@@ -126,11 +129,11 @@ class AsyncClient:
     async def page(
         self, filter: Filter | None = None, cursor: str | None = None, limit: int = 100
     ) -> PageView:
-        """Some documents that pass a filter, in the order they came, and where to go on."""
+        """A page of the documents that pass a filter, in insertion order, with the next cursor."""
         return await self._do(calls.page(self.name, filter, cursor, limit))
 
     async def documents(self, filter: Filter | None = None) -> AsyncIterator[DocumentView]:
-        """All documents that pass a filter, in the order they came."""
+        """All documents that pass a filter, in insertion order."""
         cursor, more = None, True
         while more:
             page = await self.page(filter, cursor)
@@ -139,11 +142,11 @@ class AsyncClient:
             cursor, more = page.cursor, page.cursor is not None
 
     async def describe(self) -> CollectionView:
-        """The collection at a glance; raises NotFound."""
+        """A summary of the collection; raises NotFound."""
         return await self._do(calls.describe(self.name))
 
     async def fields(self, limit: int = 100, common: int = 20) -> Sequence[FieldView]:
-        """The first metadata fields by name, each with so many of its common values."""
+        """The first metadata fields by name, each with its most common values."""
         return await self._do(calls.fields(self.name, limit, common))
 
     async def diagnose(self) -> DiagnosticsView:
@@ -151,11 +154,11 @@ class AsyncClient:
         return await self._do(calls.diagnose(self.name))
 
     async def map(self) -> MapView:
-        """The collection on a plane, at a glance; drawn in the background where that is due."""
+        """The state of the collection's map; an outdated one is redrawn in the background."""
         return await self._do(calls.show_map(self.name))
 
     async def map_points(self, limit: int = 100_000) -> PointsView | None:
-        """Where each document is on the map; None while there is none yet."""
+        """The coordinates of each document on the map; None while none is drawn yet."""
         return await self._do(calls.map_points(self.name, limit))
 
     async def map_values(self, field: str, limit: int = 100_000) -> ColumnView | None:
@@ -163,7 +166,7 @@ class AsyncClient:
         return await self._do(calls.map_values(self.name, field, limit))
 
     async def create(self, model: str | None = None) -> CollectionView:
-        """Make the collection, for this model or the service's own; made already, it stays."""
+        """Create the collection, for this model or the service's own; an existing one is kept."""
         return await self._do(calls.create(self.name, model))
 
     async def drop(self) -> None:
@@ -197,7 +200,7 @@ class AsyncClient:
         return await self._do(calls.rerank(query, texts))
 
     async def is_ready(self) -> bool:
-        """Whether the service can answer."""
+        """Return whether the service can answer."""
         try:
             await self._do(calls.ready())
         except (Busy, Unreachable):

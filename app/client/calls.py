@@ -1,4 +1,4 @@
-"""What a client asks, and how it reads the answers; how it is sent is not here.
+"""The requests a client makes and how it reads the answers; sending them is not done here.
 
 Requests are made of plain values and answers are the views that the service itself sends, so
 both follow the contract.
@@ -61,12 +61,12 @@ Given: TypeAlias = Document | Mapping[str, Any]
 """A document, or an object with its fields."""
 
 PART_DOCUMENTS: Final = 1_000
-"""Of an import in one request: what it answers must fit the buffers of a connection."""
+"""Documents in one request of an import: its answer must fit the buffers of a connection."""
 PART_CHARACTERS: Final = 8_000_000
 
 
 class SearchHow(TypedDict, total=False):
-    """How to search, and for what if not for a text; see ``POST /search``."""
+    """Settings of a search, and its subject if that is not a text; see ``POST /search``."""
 
     vector: Sequence[float] | None
     like: Sequence[Any]
@@ -116,7 +116,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did; ``rejected`` has the lines, from 1, that held no document, and why."""
+    """The outcome of an import; ``rejected`` has the lines, from 1, without a document, and why."""
 
     written: int = 0
     unchanged: int = 0
@@ -124,7 +124,7 @@ class Imported:
     rejected: tuple[ImportRejection, ...] = ()
 
     def plus(self, other: Imported, offset: int) -> Imported:
-        """Both together, where the other's lines begin after so many."""
+        """The sum of both, the other's lines counted on from this offset."""
         moved = (one.model_copy(update={"line": one.line + offset}) for one in other.rejected)
         return Imported(
             self.written + other.written,
@@ -151,7 +151,7 @@ def _view(view: type[View]) -> Callable[[httpx2.Response], View]:
 
 
 def _drawn(view: type[View]) -> Callable[[httpx2.Response], View | None]:
-    """None while the map that it is of is still being drawn."""
+    """A reader of this view that gives None while the map is still being drawn."""
     read = _view(view)
     return lambda response: None if response.status_code == HTTPStatus.ACCEPTED else read(response)
 
@@ -250,30 +250,30 @@ def fields(collection: str, limit: int, common: int) -> Call[Sequence[FieldView]
 
 
 def diagnose(collection: str) -> Call[DiagnosticsView]:
-    """What a collection's vectors are like."""
+    """The diagnostics of a collection's vectors."""
     return Call("GET", f"{_at(collection)}/diagnostics", _view(DiagnosticsView))
 
 
 def show_map(collection: str) -> Call[MapView]:
-    """A collection on a plane, at a glance."""
+    """The state of a collection's map."""
     return Call("GET", _at(collection, "map"), _view(MapView))
 
 
 def map_points(collection: str, limit: int) -> Call[PointsView | None]:
-    """Where its documents are."""
+    """The coordinates of a collection's documents on its map."""
     path, parameters = _at(collection, "map", "points"), {"limit": str(limit)}
     return Call("GET", path, _drawn(PointsView), parameters=parameters)
 
 
 def map_values(collection: str, field: str, limit: int) -> Call[ColumnView | None]:
-    """What they have in a field."""
+    """The values of a field in those documents."""
     parameters = {"field": field, "limit": str(limit)}
     path = _at(collection, "map", "values")
     return Call("GET", path, _drawn(ColumnView), parameters=parameters)
 
 
 def create(collection: str, model: str | None) -> Call[CollectionView]:
-    """A new collection, or the one there is."""
+    """A new collection, or the existing one of this name."""
     return Call("PUT", _at(collection), _view(CollectionView), _json({"model": model}))
 
 
@@ -315,7 +315,7 @@ def rerank(query: str, texts: Sequence[str]) -> Call[list[Ranked]]:
 
 
 def ready() -> Call[None]:
-    """Whether the service can answer."""
+    """A check that the service can answer."""
     return Call("GET", "/readyz", _nothing)
 
 
@@ -327,7 +327,7 @@ def import_part(collection: str, documents: Sequence[Given]) -> Call[Imported]:
 
 
 def _read_import(response: httpx2.Response) -> Imported:
-    """What was done; raises Refused for an import that failed on its way."""
+    """The totals of an import; raises Refused if it failed on its way."""
     rejected = []
     for line in response.content.splitlines():
         report = orjson.loads(line)
@@ -343,20 +343,20 @@ def _read_import(response: httpx2.Response) -> Imported:
 
 
 class Parts:
-    """Gathers documents into parts of an import."""
+    """Splits documents into the parts of an import."""
 
     def __init__(self) -> None:
         self._part: list[Given] = []
         self._characters = 0
 
     def add(self, document: Given) -> Sequence[Given]:
-        """A part that is full now, or nothing."""
+        """A part if it is full now, else nothing."""
         self._part.append(document)
         self._characters += len(str(_given(document).get("text", "")))
         is_full = len(self._part) >= PART_DOCUMENTS or self._characters >= PART_CHARACTERS
         return self.rest() if is_full else ()
 
     def rest(self) -> Sequence[Given]:
-        """What is gathered; a new part begins."""
+        """The documents gathered so far; a new part begins."""
         part, self._part, self._characters = self._part, [], 0
         return part

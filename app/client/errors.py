@@ -1,4 +1,4 @@
-"""What can go wrong when a service is asked.
+"""The errors of a client.
 
 ::
 
@@ -32,7 +32,7 @@ class Unreachable(ClientError):
 
 
 class Refused(ClientError):
-    """The service said why it would not; ``problem`` is None if it was another that answered."""
+    """The service refused; ``problem`` is None if the answer came from something in between."""
 
     def __init__(self, message: str, status: int, problem: ProblemView | None = None) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class Conflict(Refused):
 
 
 class Busy(Refused):
-    """Too much waits already, or the key has asked too often."""
+    """Too many requests are waiting, or the key has asked too often."""
 
 
 class Faulty(Refused):

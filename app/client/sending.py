@@ -1,4 +1,4 @@
-"""Settings that both clients share, and what is tried again and when."""
+"""Settings that both clients share: the key, and when a request is tried again."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LONGEST_WAIT_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How a service is asked: with which key, and how often again."""
+    """The key that requests carry, and how often one is retried."""
 
     api_key: str | None
     retries: int
 
     def options(self, call: Call[Any]) -> Mapping[str, Any]:
-        """What a request carries."""
+        """The body, headers and parameters of a request."""
         headers = {"authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         if call.body is not None:
             headers["content-type"] = call.media_type
@@ -36,7 +36,7 @@ class RetryPolicy:
         }
 
     def wait_seconds(self, error: Busy, attempt: int) -> float:
-        """How long to wait before the next attempt; raises the error if there is none left."""
+        """Seconds before the next attempt; raises the error if there is none left."""
         if attempt >= self.retries:
             raise error
         usual = FIRST_WAIT_SECONDS * 2.0**attempt
@@ -45,7 +45,7 @@ class RetryPolicy:
 
 
 def read(call: Call[T], response: httpx2.Response) -> T:
-    """What an answer says; raises Refused."""
+    """The content of an answer; raises Refused."""
     if not response.is_success:
         raise refusal_of(response)
     return call.read(response)

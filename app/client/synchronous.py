@@ -1,4 +1,4 @@
-"""The client that waits."""
+"""The blocking client."""
 
 from __future__ import annotations
 
@@ -34,13 +34,12 @@ T = TypeVar("T")
 
 
 class Client:
-    """A service, asked about one collection; others by :meth:`collection`.
+    """A service, asked about one collection; about others by :meth:`collection`.
 
-    Whatever the service refuses is raised as a :class:`Refused`, and as an :class:`Unreachable`
-    what it does not answer within ``timeout_seconds``. What it has no room for (503) or may not be
-    asked so often (429) is tried again, ``retries`` times at most, when it says. Safe to use from
-    several threads. A context manager; an ``http`` client that was given keeps its own
-    timeouts, and is left open.
+    A refusal raises :class:`Refused`; no answer within ``timeout_seconds`` raises
+    :class:`Unreachable`. A request that finds the service full (503) or comes too often (429) is
+    retried when the service says so, at most ``retries`` times. Safe to use from several threads.
+    A context manager; an ``http`` client that was passed in keeps its own timeouts and stays open.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class Client:
 
     @property
     def url(self) -> str:
-        """Where the service is."""
+        """The address of the service, without a trailing slash."""
         return self._url
 
     def collection(self, name: str) -> Client:
@@ -88,7 +87,10 @@ class Client:
     def import_documents(
         self, documents: Iterable[Given], tell: Callable[[Imported], object] = lambda _: None
     ) -> Imported:
-        """Add or replace any number of documents, a part at a time; ``tell`` hears how far it is.
+        """Add or replace any number of documents, a part at a time.
+
+        ``tell`` is called with the totals after each part. A rejected document stops nothing. If a
+        part fails, those before it are stored.
 
         One that is rejected stops nothing. If a part fails, those before it are stored.
         """
@@ -106,11 +108,11 @@ class Client:
         return self._do(calls.import_part(self.name, part))
 
     def delete(self, ids: Iterable[str]) -> int:
-        """Delete those of these documents that exist; how many did."""
+        """Delete those of these documents that exist, and return their number."""
         return self._do(calls.delete(self.name, ids))
 
     def delete_matching(self, filter: Filter) -> int:
-        """Delete the documents that pass a filter; how many did."""
+        """Delete the documents that pass a filter, and return their number."""
         return self._do(calls.delete_matching(self.name, filter))
 
     def get(self, id: str) -> DocumentView:
@@ -118,7 +120,7 @@ class Client:
         return self._do(calls.get(self.name, id))
 
     def find(self, id: str) -> DocumentView | None:
-        """A document, None if there is none of this id."""
+        """A document, or None if there is none of this id."""
         try:
             return self.get(id)
         except NotFound as refusal:
@@ -133,11 +135,11 @@ class Client:
     def page(
         self, filter: Filter | None = None, cursor: str | None = None, limit: int = 100
     ) -> PageView:
-        """Some documents that pass a filter, in the order they came, and where to go on."""
+        """A page of the documents that pass a filter, in insertion order, with the next cursor."""
         return self._do(calls.page(self.name, filter, cursor, limit))
 
     def documents(self, filter: Filter | None = None) -> Iterator[DocumentView]:
-        """All documents that pass a filter, in the order they came."""
+        """All documents that pass a filter, in insertion order."""
         page = self.page(filter)
         yield from page.documents
         while page.cursor is not None:
@@ -145,11 +147,11 @@ class Client:
             yield from page.documents
 
     def describe(self) -> CollectionView:
-        """The collection at a glance; raises NotFound."""
+        """A summary of the collection; raises NotFound."""
         return self._do(calls.describe(self.name))
 
     def fields(self, limit: int = 100, common: int = 20) -> Sequence[FieldView]:
-        """The first metadata fields by name, each with so many of its common values."""
+        """The first metadata fields by name, each with its most common values."""
         return self._do(calls.fields(self.name, limit, common))
 
     def diagnose(self) -> DiagnosticsView:
@@ -157,11 +159,11 @@ class Client:
         return self._do(calls.diagnose(self.name))
 
     def map(self) -> MapView:
-        """The collection on a plane, at a glance; drawn in the background where that is due."""
+        """The state of the collection's map; an outdated one is redrawn in the background."""
         return self._do(calls.show_map(self.name))
 
     def map_points(self, limit: int = 100_000) -> PointsView | None:
-        """Where each document is on the map; None while there is none yet."""
+        """The coordinates of each document on the map; None while none is drawn yet."""
         return self._do(calls.map_points(self.name, limit))
 
     def map_values(self, field: str, limit: int = 100_000) -> ColumnView | None:
@@ -169,7 +171,7 @@ class Client:
         return self._do(calls.map_values(self.name, field, limit))
 
     def create(self, model: str | None = None) -> CollectionView:
-        """Make the collection, for this model or the service's own; made already, it stays."""
+        """Create the collection, for this model or the service's own; an existing one is kept."""
         return self._do(calls.create(self.name, model))
 
     def drop(self) -> None:
@@ -203,7 +205,7 @@ class Client:
         return self._do(calls.rerank(query, texts))
 
     def is_ready(self) -> bool:
-        """Whether the service can answer."""
+        """Return whether the service can answer."""
         try:
             self._do(calls.ready())
         except (Busy, Unreachable):

@@ -1,1 +1,1 @@
-"""What all requests share: the library, batches, caches, queues. It knows no route."""
+"""The state that all requests share: the library, batches, caches, queues. It knows no route."""

@@ -1,7 +1,7 @@
-"""Concurrent requests -> one call: bounded, fair, and without a timer.
+"""Concurrent requests joined into one call: bounded, fair, and without a timer.
 
-While a call is under way the next batch gathers, so nobody waits for company, and the busier
-the service the larger its batches (as in text-embeddings-inference).
+While a call is under way the next batch gathers, so no request is held back to fill a batch,
+and batches grow with the load (as in text-embeddings-inference).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Overloaded(Exception):
-    """More waits than the service lets wait: come back after ``retry_after_seconds``."""
+    """Too much work is waiting; try again after ``retry_after_seconds``."""
 
     def __init__(self, what: str, limit: int, setting: str, retry_after_seconds: int = 1) -> None:
         super().__init__(
@@ -38,16 +38,16 @@ class Overloaded(Exception):
 
 
 IDLE_SECONDS: Final = 10.0
-"""A thread that has had nothing to do for so long ends."""
+"""A thread that has had nothing to do for this long ends."""
 
 
 def _ignore(*_: object) -> None:
-    """Nobody wants to know."""
+    """The observer of a queue that is not watched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who is told what a queue does: how many items each call had, and each refusal."""
+    """The observers of a queue: told the number of items in each call, and of each refusal."""
 
     batch: Callable[[int], object] = _ignore
     refusal: Callable[[], object] = _ignore
@@ -65,7 +65,7 @@ class Threads:
         self._queue = queue
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the call returns or raises; Overloaded if too many wait already.
+        """The result of the call, or its error; raises Overloaded if too many calls wait already.
 
         A caller that is cancelled while it waits never starts; once started, a call runs to its
         end even if nobody waits for it, because a thread cannot be stopped.
@@ -78,19 +78,19 @@ class Threads:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call(Generic[T]):
-    """A blocking call that a future waits for."""
+    """A blocking call whose result goes to a future."""
 
     call: Callable[[], T]
     context: Context
     future: asyncio.Future[T]
 
     def make(self) -> None:
-        """Make it, in a thread, unless nobody waits any more."""
+        """Make the call, in a thread, unless its caller has left."""
         if self.future.cancelled():
             return
         try:
             result = self.context.run(self.call)
-        except BaseException as error:  # noqa: BLE001 -- nothing is swallowed: who waits gets it
+        except BaseException as error:  # noqa: BLE001 -- nothing is swallowed: its caller gets it
             self._tell(self._fail, error)
         else:
             self._tell(self._finish, result)
@@ -100,7 +100,7 @@ class _Call(Generic[T]):
         try:
             loop.call_soon_threadsafe(how, what)
         except RuntimeError:
-            if not loop.is_closed():  # else nobody can wait any more
+            if not loop.is_closed():  # a closed loop has no one waiting
                 raise
 
     def _finish(self, result: T) -> None:
@@ -115,10 +115,10 @@ class _Call(Generic[T]):
 
 
 class SerialThread:
-    """A thread of its own that makes blocking calls one at a time, in the order in which they came.
+    """A thread of its own that makes blocking calls one at a time, in the order they came.
 
-    It is there while it is used. Each search waits for one, so it does without what a pool of
-    threads must do for each call.
+    It is started when it is needed and ends when it is idle. Every search passes through one, so it
+    leaves out the work per call that a pool of threads has.
     """
 
     def __init__(self, name: str, idle_seconds: float = IDLE_SECONDS) -> None:
@@ -129,9 +129,9 @@ class SerialThread:
         self._is_there = False
 
     async def run(self, call: Callable[[], T]) -> T:
-        """What the call returns or raises; one whose caller left before its turn is not made."""
+        """The result of the call, or its error; not made if its caller leaves before its turn."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        with self._starting:
+        with self._starting:  # queued under the lock, so that an idle thread cannot end in between
             if not self._is_there:
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()
                 self._is_there = True
@@ -149,7 +149,7 @@ class SerialThread:
                         return
             else:
                 call.make()
-                del call  # what it was about is not to be kept while there is nothing to do
+                del call  # an idle thread must not keep the last call's arguments alive
 
 
 @dataclass(slots=True, eq=False)
@@ -168,7 +168,7 @@ class _Job(Generic[Item, Result]):
         return self.items[len(self.results) : len(self.results) + count]
 
     def take(self, results: Sequence[Result]) -> int:
-        """Keep results, unless nobody listens any more; how many were kept."""
+        """Keep results if the caller is still waiting, and return the number kept."""
         if self.future.done():
             return 0
         self.results.extend(results)
@@ -183,7 +183,7 @@ class _Job(Generic[Item, Result]):
 
 @dataclass(frozen=True, slots=True)
 class _Part(Generic[Item, Result]):
-    """What one job has in a batch."""
+    """The items of one job in a batch."""
 
     job: _Job[Item, Result]
     items: Sequence[Item]
@@ -194,9 +194,9 @@ class Batcher(Generic[Item, Result]):
 
     ``call`` gives one result for each item, in order. A batch has at most ``batch`` items, and
     every caller in turn gets a share of it: a long request never delays a short one by more
-    than the call under way. Where items differ in what they cost, a share ends before it costs
-    more than the caller's part of ``budget``, as ``weigh`` has it, but is never empty. Batchers
-    that share a ``thread`` take turns.
+    than the call under way. Where items differ in cost, as told by ``weigh``, a share ends before
+    it costs more than the caller's part of ``budget``, but is never empty. Batchers that share a
+    ``thread`` take turns.
     """
 
     def __init__(
@@ -223,7 +223,7 @@ class Batcher(Generic[Item, Result]):
 
     @property
     def waiting(self) -> int:
-        """How many items wait or are being worked on for callers that still listen."""
+        """The number of items waiting or in work, for callers that are still there."""
         return self._waiting
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
@@ -250,7 +250,7 @@ class Batcher(Generic[Item, Result]):
             self._waiting -= job.left
 
     async def close(self) -> None:
-        """Cancel whoever still waits; a call under way runs to its end."""
+        """Cancel the callers that still wait; a call under way runs to its end."""
         for job in self._jobs:
             job.future.cancel()
         if self._draining is not None:
@@ -266,7 +266,7 @@ class Batcher(Generic[Item, Result]):
     def _gather(self) -> list[_Part[Item, Result]]:
         """The next batch: a share for each of the first callers, who then queue up again.
 
-        Whoever left is dropped here, before it costs a call.
+        Callers that have left are dropped here, before they cost a call.
         """
         there = [job for job in self._jobs if not job.future.done()]
         turn = there[: self._batch]
@@ -282,7 +282,7 @@ class Batcher(Generic[Item, Result]):
         return parts
 
     def _within(self, items: Sequence[Item], budget: int) -> tuple[Sequence[Item], int]:
-        """The first of these items, one at least, that cost no more than this; and what they do."""
+        """The first items that cost no more than this together, at least one, and their cost."""
         if self._weigh is None:
             return items, 0
         total = 0
@@ -307,7 +307,7 @@ class Batcher(Generic[Item, Result]):
             self._deliver(parts, results)
 
     async def _isolate(self, parts: Sequence[_Part[Item, Result]], error: Exception) -> None:
-        """Try each caller's part by itself, so that one's fault is not another's."""
+        """Try each caller's part by itself, so that one caller's error does not reach others."""
         if len(parts) == 1:
             parts[0].job.fail(error)
             return

@@ -1,6 +1,6 @@
-"""What a service counts and times while it works, in Prometheus' terms.
+"""The counters and timers of a service, as Prometheus metrics.
 
-Whoever works is handed one of these; :mod:`app.middleware.metrics` tells what they hold.
+Code that does the work is handed these; :mod:`app.middleware.metrics` publishes them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BUCKETS_ITEMS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class Instruments:
-    """Counts and times of one service, in a registry of their own."""
+    """The metrics of one service, in a registry of their own."""
 
     def __init__(self, tracer: Tracer | None = None) -> None:
         self._tracer = tracer
@@ -60,11 +60,11 @@ class Instruments:
         )
 
     def gauge(self, name: str, text: str) -> Gauge:
-        """A gauge; of several workers the sum is told, less those that ended."""
+        """A gauge; with several workers, the sum over those still running."""
         return Gauge(name, text, multiprocess_mode="livesum", registry=self.registry)
 
     def counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
-        """A counter; of several workers the sum is told."""
+        """A counter; with several workers, their sum."""
         return Counter(name, text, labels, registry=self.registry)
 
     def histogram(
@@ -74,11 +74,11 @@ class Instruments:
         labels: Sequence[str],
         buckets: Sequence[float] = BUCKETS_SECONDS,
     ) -> Histogram:
-        """A histogram; of several workers the sum is told."""
+        """A histogram; with several workers, their sum."""
         return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
 
     def queue(self, name: str) -> Watch:
-        """What a queue of this name tells its batches and refusals."""
+        """The observers that record the batches and refusals of a queue of this name."""
         return Watch(self._batches.labels(name).observe, self._overflows.labels(name).inc)
 
     def counted(self, embedder: Embedder) -> Embedder:
@@ -86,7 +86,7 @@ class Instruments:
         return _CountedEmbedder(embedder, self._tokens.labels(embedder.identity.name))
 
     def stage(self, name: str) -> AbstractContextManager[None]:
-        """Times a stage, also one that fails, and makes a span of it where there are traces."""
+        """Time a stage, also one that fails, and record it as a span where traces are on."""
         span = None
         if self._tracer is not None:
             # An error's message may quote a text, so the span does without it.
@@ -99,7 +99,7 @@ class Instruments:
 
 
 class _Stage(AbstractContextManager[None]):
-    """A stage under way; ``observe`` is told its seconds."""
+    """A stage under way; ``observe`` is called with its seconds."""
 
     def __init__(
         self, observe: Callable[[float], object], span: AbstractContextManager[object] | None
@@ -126,7 +126,7 @@ class _Stage(AbstractContextManager[None]):
 
 
 class _CountedEmbedder:
-    """A model that somebody else opened and closes, whose tokens are counted."""
+    """A model opened and closed elsewhere, whose tokens are counted."""
 
     def __init__(self, embedder: Embedder, tokens: Counter) -> None:
         self._embedder = embedder

@@ -1,4 +1,4 @@
-"""Vectors of recent query texts, so that a search asked again needs no forward pass."""
+"""Vectors of recent query texts, so that a repeated search needs no forward pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 from indexer.documents import Vector
 
 ENTRY_BYTES: Final = 300
-"""What an entry costs beside its components: key, dict slot, objects (285 were measured)."""
+"""Bytes of an entry besides its components: key, dict slot, objects (285 were measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class CachedVector:
 
 
 class VectorCache:
-    """The most recently asked texts' vectors, within a bound in bytes. Safe to use from threads.
+    """The vectors of the most recently used texts, within a bound in bytes. Thread-safe.
 
-    A text is known by its digest: no text of a user's is kept. Capacity 0 keeps nothing.
+    The key is a digest of the text: no text of a user's is kept. Capacity 0 keeps nothing.
     """
 
     def __init__(self, capacity_bytes: int) -> None:
@@ -40,7 +40,7 @@ class VectorCache:
         return len(self._kept)
 
     def get(self, text: str) -> CachedVector | None:
-        """What is kept of a text; counted as a hit or a miss."""
+        """The cached vector of a text, or None; counted as a hit or a miss."""
         key = _digest(text)
         with self._lock:
             found = self._kept.get(key)
@@ -52,7 +52,7 @@ class VectorCache:
             return found
 
     def keep(self, text: str, vector: Vector, *, truncated: bool) -> None:
-        """Keep a text's vector, and let go of those that were asked longest ago."""
+        """Keep a text's vector, and evict those used longest ago."""
         if vector.nbytes + ENTRY_BYTES > self._capacity_bytes:
             return
         own = vector.copy()  # a row of a batch would keep the whole batch in memory

@@ -1,4 +1,4 @@
-"""What the routes stand on: the library, with bounded queues in front of its models and disks."""
+"""The service behind the routes: the library, with bounded queues before its models and disks."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ from indexer.retrieval.search import Searched, embed_queries, required, staged
 log = logging.getLogger(__name__)
 
 CHANGES: Final = 3
-"""How often a request is begun again because the collection, or its model, changed under it."""
+"""Retries of a request whose collection, or its model, changed meanwhile."""
 
 BATCH_CHARACTERS: Final = 16_384
-"""Of texts in one forward pass: a query waits for about so many, a tenth of a second's work."""
+"""Characters in one forward pass: a query waits for about this much, a tenth of a second's work."""
 
 TOKEN_CHARACTERS: Final = 4
-"""About as many characters an English token has."""
+"""Characters in an English token, roughly."""
 
 STAGES: Final = {
     Work.EMBED: "embed",
@@ -57,7 +57,7 @@ STAGES: Final = {
     Work.VECTORS: "vectors",
     Work.TEXTS: "texts",
 }
-"""What the stages of a search are called in metrics and traces."""
+"""The names of a search's stages in metrics and traces."""
 
 Result = TypeVar("Result")
 
@@ -74,7 +74,7 @@ class EmbeddedText:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedTexts:
-    """Texts' unit vectors, (n, d), the places of those that were cut, and tokens embedded."""
+    """Texts' unit vectors, (n, d), the positions of truncated texts, and the tokens embedded."""
 
     vectors: Vectors
     truncated: tuple[int, ...]
@@ -83,7 +83,7 @@ class EmbeddedTexts:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How busy the models are: texts that wait or are being embedded; query vectors kept."""
+    """The load of the models: texts waiting or being embedded, and the caches of query vectors."""
 
     waiting: int
     cache_bytes: int
@@ -92,11 +92,11 @@ class Load:
 
 
 class Reopened(Conflict):
-    """The collection is not the one any more that the search was begun with: begin again."""
+    """The collection is no longer the one that the search began with, so it must begin again."""
 
 
 async def _on_one_state(work: Callable[[], Awaitable[Result]]) -> Result:
-    """The result of work that is done again if the collection, or its model, is another by then."""
+    """The result of the work, repeated if the collection or its model changed meanwhile."""
     for _ in range(CHANGES):
         try:
             return await work()
@@ -106,14 +106,14 @@ async def _on_one_state(work: Callable[[], Awaitable[Result]]) -> Result:
 
 
 def _weigh(given: Input) -> int:
-    """The characters of a text, about as many as it had if it is in tokens already."""
+    """The characters of a text; of tokens, about as many as their text had."""
     return len(given) if isinstance(given, str) else TOKEN_CHARACTERS * len(given.ids)
 
 
 class Model:
     """An open model with the queues in front of it: one forward pass at a time.
 
-    ``vectors`` keeps those of recent query texts, so that a search asked again waits for nothing.
+    ``vectors`` caches those of recent query texts, so that a repeated search skips the queue.
     """
 
     def __init__(self, embedder: Embedder, settings: Settings, instruments: Instruments) -> None:
@@ -151,11 +151,11 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The model's name: that of the hub without sentence-transformers/, or a path."""
+        """The model's name: on the hub without sentence-transformers/, or a path."""
         return self.embedder.identity.name
 
     async def embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
-        """Text queries with their vectors, and whether each text was truncated; in order."""
+        """The queries with their texts' vectors, and whether each text was truncated; in order."""
         known = [None if one.text is None else self.vectors.get(one.text) for one in queries]
         missing = [query for query, kept in zip(queries, known, strict=True) if kept is None]
         embedded = iter(await self.queries.submit(missing))
@@ -168,7 +168,7 @@ class Model:
         ]
 
     async def embed_documents(self, texts: Sequence[str]) -> list[Vector]:
-        """The vectors of texts as of documents, in order."""
+        """The vectors of texts, embedded as documents, in order."""
         return [embedded.vector for embedded in await self.texts.submit(texts)]
 
     def _embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
@@ -193,27 +193,27 @@ class Model:
         ]
 
     async def close(self) -> None:
-        """Let go of whoever still waits."""
+        """Cancel the callers that still wait."""
         await self.queries.close()
         await self.texts.close()
         await self.questions.close()
 
     @property
     def waiting(self) -> int:
-        """How many texts wait, or are being embedded."""
+        """The number of texts waiting or being embedded."""
         return self.queries.waiting + self.texts.waiting + self.questions.waiting
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """A collection as it was found under its name, and its model as it was then."""
+    """A collection as it was opened by its name, with its model at that time."""
 
     collection: Collection
     identity: Identity
     embedder: Embedder
 
     def is_same(self, other: Opened) -> bool:
-        """Whether nothing has changed since the other was found."""
+        """Return whether collection and model are the same as in the other."""
         return (
             self.collection is other.collection
             and self.identity is other.identity
@@ -224,8 +224,8 @@ class Opened:
 class CollectionQueue:
     """An open collection, its model, and the queue of searches in front of it.
 
-    It is asked without a look at the disk. Each batch of searches looks, in its thread, whether
-    the collection is still there, and still the one of its name.
+    Reading it does not touch the disk. Instead each batch of searches checks, in its own thread,
+    that the name still stands for this collection.
     """
 
     def __init__(
@@ -253,7 +253,7 @@ class CollectionQueue:
 
     @property
     def is_current(self) -> bool:
-        """Whether the collection is, as far as is known, what it was when the queue was made."""
+        """Return whether collection and model, as far as is known, are those it was made with."""
         return not self._is_left and self.collection.identity is self.opened.identity
 
     def _search(self, queries: Sequence[Query]) -> list[Answer]:
@@ -267,7 +267,7 @@ class CollectionQueue:
 
 
 class Service:
-    """A library as an asynchronous service answers from it."""
+    """A library, served asynchronously."""
 
     def __init__(self, settings: Settings, library: Library, instruments: Instruments) -> None:
         self.settings = settings
@@ -292,7 +292,7 @@ class Service:
         open_library: OpenLibrary,
         instruments: Instruments | None = None,
     ) -> AsyncIterator[Self]:
-        """A service that is ready: collections open, models warm; closed in reverse order."""
+        """A service with its collections open and its models warm; closed in reverse order."""
         with open_library(settings.config) as library:
             service = cls(settings, library, instruments or Instruments())
             try:
@@ -303,7 +303,7 @@ class Service:
 
     @contextmanager
     def place_for_a_file(self) -> Iterator[None]:
-        """One of the few places for files that are held on disk; raises Overloaded."""
+        """Hold one of the few places for files kept on disk; raises Overloaded."""
         try:
             self._files.acquire_nowait()
         except anyio.WouldBlock:
@@ -316,7 +316,7 @@ class Service:
 
     @property
     def load(self) -> Load:
-        """What waits, and what the caches of query vectors hold and have answered."""
+        """The texts waiting, and the size and hits of the caches of query vectors."""
         waiting = kept = hits = misses = 0
         for model in self._models.values():
             waiting += model.waiting
@@ -330,12 +330,12 @@ class Service:
         return await self.reads.run(self.library.open, name)
 
     async def writable(self, name: str) -> Collection:
-        """A collection to write to; only ``default`` is made if it is not there."""
+        """A collection to write to; ``default`` is created if it does not exist."""
         make = name == DEFAULT_COLLECTION
         return await self.writes.run(self.library.obtain if make else self.library.open, name)
 
     async def store(self, collection: Collection, documents: Sequence[Document]) -> Stored:
-        """Store documents durably; embedded again if another model takes over meanwhile."""
+        """Store documents durably; they are embedded again if the model changes meanwhile."""
 
         def embed_and_store() -> Stored:
             return store(collection, self._embedder(collection), documents)
@@ -352,7 +352,7 @@ class Service:
         return known
 
     async def search(self, name: str, queries: Sequence[Query]) -> Searched:
-        """The answer to each query, in order; embedded and searched with whatever else waits."""
+        """The answer to each query, in order; embedded and searched along with other requests."""
         return await _on_one_state(lambda: self._search(name, queries))
 
     async def _search(self, name: str, queries: Sequence[Query]) -> Searched:
@@ -378,7 +378,7 @@ class Service:
     async def embed(
         self, model: Model, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT
     ) -> EmbeddedTexts:
-        """The vectors of any number of texts; of more than max_texts a part at a time."""
+        """The vectors of any number of texts, at most max_texts at a time."""
         batcher = model.questions if role is TextRole.QUERY else model.texts
         embedded: list[EmbeddedText] = []
         tokens = 0
@@ -418,7 +418,7 @@ class Service:
         return found
 
     async def score(self, pairs: Sequence[Pair]) -> list[float]:
-        """How well passages answer, by the cross-encoder, with whatever other pairs wait."""
+        """The relevance of passages by the cross-encoder, scored together with other requests."""
         if self._judge is None:
             reranker = required(await self.reads.run(self.library.reranker))
             batch, queue = self.settings.batch_texts, self.settings.queue_texts
@@ -428,11 +428,11 @@ class Service:
                 queue=queue,
                 watch=self._instruments.queue("pairs"),
             )
-            self._judge = self._judge or judge  # another may have been first while this one waited
+            self._judge = self._judge or judge  # another request may have set it during the await
         return await self._judge.submit(pairs)
 
     def describe_all(self) -> list[Description | Broken]:
-        """All collections at a glance, also those that cannot be opened."""
+        """Summaries of all collections, also of those that cannot be opened."""
         found = self.library.describe_all()
         for one in found:
             if isinstance(one, Broken):
@@ -450,7 +450,7 @@ class Service:
         return Opened(collection, identity, self._embedder(collection))
 
     def _embedder(self, collection: Collection) -> Embedder:
-        """The collection's model, whose tokens are counted; one for all collections of a model."""
+        """The collection's model with its tokens counted; one object for all its collections."""
         embedder = self.library.embedder(collection)
         return self._counted.setdefault(embedder, self._instruments.counted(embedder))
 
@@ -467,7 +467,7 @@ class Service:
         unread: OtherFormat | None = None
         if self.settings.reranker:
             await self.score([("warm", "warm")])
-        with suppress(OtherFormat):  # said below, and no hindrance to the others
+        with suppress(OtherFormat):  # reported below; the other collections still open
             await self.writes.run(self.library.obtain, DEFAULT_COLLECTION)
         for name in await self.reads.run(self.library.names):
             try:
