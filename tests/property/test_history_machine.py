@@ -39,10 +39,11 @@ from hypothesis.stateful import (
 from topics import TOPICS
 
 from indexer.index_choice import IndexKind
+from indexer.storage.ann.kinds import INDEX_KINDS
 from indexer.storage.maintenance.verification import verify
 from indexer.storage.thresholds import Thresholds
 
-KINDS = (IndexKind.REDUCED, IndexKind.SCAN, IndexKind.PARTITIONED, IndexKind.GRAPH)
+KINDS = tuple(INDEX_KINDS)
 MOST_DOCUMENTS = 6_000
 STEPS_BETWEEN_CHECKS = 5
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.documents import Vectors
-from indexer.index_choice import IndexKind
 from indexer.storage.ann.faiss_index import (
     Allowed,
     AnnIndex,
@@ -24,7 +23,7 @@ from indexer.storage.ann.faiss_index import (
     score_rows,
     threads_for,
 )
-from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
+from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams, Visits
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
 FILTERED_DEPTH: Final = 2
@@ -172,11 +171,12 @@ def _ask(
     They are not if fewer than ``wanted``, or if half of them seem equal to the index, as copies
     do: any others that are as near may have been left out for them.
     """
-    if allowed is not None and not INDEX_KINDS[index.kind].selects:
+    kind = INDEX_KINDS[index.kind]
+    if allowed is not None and not kind.selects:
         scores, rows = index.candidates(queries, asked.fetch, asked.nprobe)
         return _only(scores, rows, asked.rescore, wanted, allowed)
     nprobe = asked.nprobe
-    if index.kind is IndexKind.GRAPH:
+    if kind.visits is Visits.NODES:
         nprobe = max(nprobe, asked.fetch)  # of the nodes visited, few may be allowed
     scores, rows = index.candidates(queries, asked.rescore, nprobe, allowed)
     last, middle = scores[:, wanted - 1], scores[:, wanted // 2]

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from indexer.documents import Vector, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.index_choice import IndexKind
-from indexer.storage.ann.kinds import INDEX_KINDS, lists_for
+from indexer.storage.ann.kinds import INDEX_KINDS, Visits, lists_for
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
 RowIds: TypeAlias = NDArray[np.int64]
@@ -128,11 +128,13 @@ class AnnIndex:
         selector = None
         if bitmap is not None:
             selector = faiss.IDSelectorBitmap(len(bitmap), faiss.swig_ptr(bitmap))
-        if self.kind is IndexKind.PARTITIONED:
-            return faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
-        if self.kind is IndexKind.GRAPH:
-            return faiss.SearchParametersHNSW(efSearch=nprobe, sel=selector)
-        return None
+        match INDEX_KINDS[self.kind].visits:
+            case Visits.LISTS:
+                return faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
+            case Visits.NODES:
+                return faiss.SearchParametersHNSW(efSearch=nprobe, sel=selector)
+            case Visits.ROWS:
+                return None
 
 
 def cosines(queries: Vectors, vectors: Vectors, rows: RowIds) -> Cosines:

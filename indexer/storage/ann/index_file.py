@@ -130,20 +130,23 @@ def build(
     """The fastest index that reaches the target, of these kinds; the one nearest to it if none.
 
     ``vectors`` are all rows, (n, d); ``allowed`` are those that answers are made of. Kinds are
-    tried in order, and no further once one answers within a few milliseconds. A scan of whole
-    vectors is slower than one of reduced vectors, so it is tried where that misses the target.
+    tried in order, and no further once one answers within a few milliseconds; one that stands in
+    for another (``instead_of``) is tried only where that other missed the target.
     """
     probe = draw_probe(vectors, allowed)
     built: list[Sealed] = []
+    reached: set[IndexKind] = set()
     for kind in kinds:
-        if kind is IndexKind.SCAN and any(one.measured.recall.low >= target for one in built):
+        if INDEX_KINDS[kind].instead_of in reached:
             continue
         start = time.monotonic()
         index = AnnIndex.build(kind, vectors)
         measured = tune(index, vectors, probe, target, allowed, thresholds)
         built.append(_sealed(index, measured, target, index.rows, time.monotonic() - start))
-        if measured.recall.low >= target and measured.query_ms <= FAST_MS:
-            break
+        if measured.recall.low >= target:
+            reached.add(kind)
+            if measured.query_ms <= FAST_MS:
+                break
     return max(built, key=lambda s: (min(s.measured.recall.low, target), -s.measured.query_ms))
 
 

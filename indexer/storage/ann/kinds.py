@@ -1,14 +1,26 @@
-"""The kinds of index: what FAISS calls each, what it costs, how hard it can search."""
+"""The table of index kinds: a new one is a member of :class:`IndexKind`, and a row here.
+
+Nothing else asks which kind an index is of. FAISS itself is called in ``faiss_index`` alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 import numpy as np
 
 from indexer.index_choice import IndexKind
+
+
+class Visits(Enum):
+    """What a search goes through: all rows, or as many lists or graph nodes as ``nprobe`` says."""
+
+    ROWS = auto()
+    LISTS = auto()
+    NODES = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +35,22 @@ class SearchParams:
 class IndexKindSpec:
     """A kind of index: what FAISS calls it, what it costs, and how hard it can try.
 
-    ``search_params`` go from quick to thorough. ``selects`` says that it takes a set of allowed
-    rows.
+    ``factory`` gives FAISS's name of it for a dimension and a number of rows. ``search_params``
+    go from quick to thorough. An automatic choice tries the kinds that are ``automatic``, in the
+    table's order, but one that is ``instead_of`` another only where that other misses the target.
     """
 
     factory: Callable[[int, int], str]
     bytes_per_row: Callable[[int], float]
     search_params: tuple[SearchParams, ...]
-    selects: bool
+    visits: Visits
+    automatic: bool = False
+    instead_of: IndexKind | None = None
+
+    @property
+    def selects(self) -> bool:
+        """Whether it takes a set of allowed rows; of others, what is not allowed is left out."""
+        return self.visits is not Visits.ROWS
 
 
 def _codes(dimension: int) -> tuple[str, int]:
@@ -77,13 +97,16 @@ INDEX_KINDS: Final[Mapping[IndexKind, IndexKindSpec]] = {
         _reduced,
         lambda dimension: _codes(_half(dimension))[1] / 2,
         tuple(SearchParams(0, depth) for depth in (100, 200, 400, 600, 800, 1200, 1600, 3200)),
-        selects=False,
+        Visits.ROWS,
+        automatic=True,
     ),
     IndexKind.SCAN: IndexKindSpec(
         _scan,
         lambda dimension: _codes(dimension)[1] / 2,
         tuple(SearchParams(0, depth) for depth in (50, 100, 200, 400, 800, 1600, 3200)),
-        selects=False,
+        Visits.ROWS,
+        automatic=True,
+        instead_of=IndexKind.REDUCED,  # it is slower
     ),
     IndexKind.PARTITIONED: IndexKindSpec(
         _partitioned,
@@ -95,12 +118,16 @@ INDEX_KINDS: Final[Mapping[IndexKind, IndexKindSpec]] = {
                 (800, 800), (1200, 1600), (2400, 3200),
             )
         ),
-        selects=True,
+        Visits.LISTS,
+        automatic=True,
     ),
     IndexKind.GRAPH: IndexKindSpec(
         lambda _, __: "HNSW32,Flat",
         lambda dimension: dimension * 4 + 272,
         tuple(SearchParams(nprobe, 0) for nprobe in (32, 64, 128, 256, 512, 1024, 2048)),
-        selects=True,
+        Visits.NODES,
     ),
 }  # fmt: skip
+
+DELTA_KIND: Final = IndexKind.SCAN
+"""The kind over rows that came since an index was sealed: built in a moment, and extended."""

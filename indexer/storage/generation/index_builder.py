@@ -35,7 +35,7 @@ from indexer.storage.vector_file import VectorFile
 OUTGROWN: Final = 2
 """An index is trained anew when it would hold this many times the rows it was trained on."""
 
-AUTOMATIC: Final = (IndexKind.REDUCED, IndexKind.SCAN, IndexKind.PARTITIONED)
+AUTOMATIC: Final = tuple(kind for kind, spec in INDEX_KINDS.items() if spec.automatic)
 """What `auto` tries, in this order: see :func:`indexer.storage.ann.index_file.build`."""
 
 _log = logging.getLogger(__name__)

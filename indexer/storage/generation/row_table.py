@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from indexer.documents import Vector, Vectors
 from indexer.embedding.embedder import Identity
-from indexer.index_choice import IndexKind
 from indexer.storage.ann import index_file
 from indexer.storage.ann.approximate import Layer, approximate_search
 from indexer.storage.ann.faiss_index import (
@@ -26,7 +25,7 @@ from indexer.storage.ann.faiss_index import (
     exact_search,
 )
 from indexer.storage.ann.index_file import Sealed
-from indexer.storage.ann.kinds import SearchParams
+from indexer.storage.ann.kinds import DELTA_KIND, INDEX_KINDS
 from indexer.storage.ann.recall import draw_probe, tune
 from indexer.storage.runtime.durable_files import Stamp
 from indexer.storage.sqlite.records import NOBODY, Block, Generation, Owners
@@ -96,15 +95,14 @@ class RowTable:
         first = len(self.owners) - self.unindexed
         vectors, live = self.vectors[first:], None if self.live is None else self.live[first:]
         if self.delta is None:
-            index = AnnIndex.build(IndexKind.SCAN, vectors)
+            index = AnnIndex.build(DELTA_KIND, vectors)
         else:
             index = self.delta.index.extended(vectors[self.delta.index.rows :])
-        depth = self.thresholds.delta_rescore
+        params, depth = INDEX_KINDS[index.kind].search_params[0], self.thresholds.delta_rescore
         if live is None or live.any():
             always = replace(self.thresholds, gather_rows=depth)
-            probe = draw_probe(vectors, live)
-            depth = max(depth, tune(index, vectors, probe, target, live, always).params.rescore)
-        return Layer(index, SearchParams(0, depth))
+            params = tune(index, vectors, draw_probe(vectors, live), target, live, always).params
+        return Layer(index, replace(params, rescore=max(depth, params.rescore)))
 
     def nearest(
         self, queries: Vectors, k: int, allowed: NDArray[np.bool_] | None, *, exact: bool
