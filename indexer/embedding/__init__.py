@@ -1,21 +1,19 @@
-"""Ways to embed: OpenVINO, sentence-transformers, hashing; chosen by name.
+"""Texts to vectors: the table of what runs models, and the models' files, tokens and batches.
 
-Importing the package imports no model library: an engine's file does that when it is opened.
+Importing the package imports no model library: a backend's file does that when it is opened.
+Models that read two texts together are in ``cross_encoders``; what is done with vectors is above.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from indexer.embedding.checkpoint import (
-    DEFAULT_MODEL,
-    HUB_ORGANISATION,
-    Checkpoint,
-    find_checkpoint,
-)
+from indexer.embedding.backends import BackendSpec, ModelRequest, open_model
+from indexer.embedding.checkpoint import DEFAULT_MODEL, HUB_ORGANISATION
 from indexer.embedding.embedder import (
     CANARIES,
     Backend,
@@ -32,7 +30,49 @@ from indexer.embedding.hashing_engine import open_hashing
 
 log = logging.getLogger(__name__)
 
-HASHING: Final = re.compile(r"hashing(?:-(\d{1,6}))?")
+_HASHING: Final = re.compile(r"hashing(?:-(\d{1,6}))?")
+
+
+def _open_hashing(request: ModelRequest) -> Embedder:
+    name = _HASHING.fullmatch(request.model)
+    return open_hashing(int(name[1])) if name and name[1] else open_hashing()
+
+
+def _open_compiled(request: ModelRequest) -> Embedder:
+    from indexer.embedding.openvino.model_cache import open_compiled
+
+    return open_compiled(request.checkpoint, request.cache, request.precision, request.threads)
+
+
+def _open_torch(request: ModelRequest) -> Embedder:
+    from indexer.embedding.torch_engine import open_torch
+
+    return open_torch(request.checkpoint, request.precision, request.threads)
+
+
+def _has_gpu() -> bool:
+    """Whether torch can compute on a GPU; torch is not asked where there is no driver."""
+    if not Path("/proc/driver/nvidia/version").exists():
+        return False
+    try:
+        import torch
+    except ModuleNotFoundError:
+        log.warning("torch is not installed: models run on the processor, not on the GPU")
+        return False
+    return torch.cuda.is_available()
+
+
+EMBEDDERS: Final[Sequence[BackendSpec[Embedder]]] = (
+    BackendSpec(_open_hashing, Backend.HASHING, names=_HASHING),
+    BackendSpec(_open_compiled, Backend.OPENVINO, turn=lambda: 1),
+    BackendSpec(
+        _open_torch,
+        Backend.TORCH,
+        turn=lambda: 0 if _has_gpu() else 2,
+        precisions=frozenset(Precision) - {Precision.INT8},
+    ),
+)
+"""What makes vectors of texts: a new one is a module beside this one, and a row here."""
 
 
 def open_embedder(
@@ -49,40 +89,7 @@ def open_embedder(
     ModelError for a model that cannot be loaded or trusted, MissingExtra for one whose library
     is not installed.
     """
-    hashing = HASHING.fullmatch(model)
-    if hashing or backend is Backend.HASHING:
-        return open_hashing(int(hashing[1]) if hashing and hashing[1] else 256)
-    checkpoint = find_checkpoint(model, cache)
-    if backend is Backend.TORCH or (backend is Backend.AUTO and _has_gpu()):
-        return _open_torch(checkpoint, precision, threads)
-    from indexer.embedding.openvino.conversion import Unconvertible
-    from indexer.embedding.openvino.model_cache import open_compiled
-
-    try:
-        return open_compiled(checkpoint, cache, precision, threads)
-    except Unconvertible as problem:
-        if backend is Backend.OPENVINO or precision is Precision.INT8:
-            raise
-        log.warning("model %s runs on torch, which is slower: %s", model, problem)
-    return _open_torch(checkpoint, precision, threads)
-
-
-def _open_torch(checkpoint: Checkpoint, precision: Precision, threads: int) -> Embedder:
-    from indexer.embedding.torch_engine import open_torch
-
-    return open_torch(checkpoint, precision, threads)
-
-
-def _has_gpu() -> bool:
-    """Whether torch can compute on a GPU; torch is not asked where there is no driver."""
-    if not Path("/proc/driver/nvidia/version").exists():
-        return False
-    try:
-        import torch
-    except ModuleNotFoundError:
-        log.warning("torch is not installed: models run on the processor, not on the GPU")
-        return False
-    return torch.cuda.is_available()
+    return open_model(EMBEDDERS, ModelRequest(model, cache, precision, threads), backend)
 
 
 __all__ = [

@@ -1,20 +1,44 @@
 """Cross-encoders: how well a passage answers a query, read together; slower than comparing vectors.
 
-Importing this module imports no model library.
+The table of what runs them, and their graphs and scores. Importing the package imports no model
+library. Which hits are reranked, and by which scores, is said in ``indexer.retrieval``.
 """
 
 from __future__ import annotations
 
-import logging
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from indexer.embedding.checkpoint import find_checkpoint
+from indexer.embedding.backends import BackendSpec, ModelRequest, open_model
+from indexer.embedding.checkpoint import Checkpoint, find_checkpoint
 from indexer.embedding.cross_encoders.reranker import OVERLAP, OverlapReranker, Reranker
 from indexer.embedding.embedder import Backend, Precision
 
-log = logging.getLogger(__name__)
 HUB_ORGANISATION: Final = "cross-encoder"
+
+
+def _open_compiled(request: ModelRequest) -> Reranker:
+    from indexer.embedding.cross_encoders.engines import open_compiled_pairs
+
+    return open_compiled_pairs(
+        request.checkpoint, request.cache, request.precision, request.threads
+    )
+
+
+def _open_torch(request: ModelRequest) -> Reranker:
+    from indexer.embedding.cross_encoders.engines import open_torch_pairs
+
+    return open_torch_pairs(request.checkpoint, request.threads)
+
+
+RERANKERS: Final[Sequence[BackendSpec[Reranker]]] = (
+    BackendSpec(lambda _: OverlapReranker(), names=re.compile(OVERLAP)),
+    BackendSpec(_open_compiled, Backend.OPENVINO, turn=lambda: 0),
+    BackendSpec(_open_torch, Backend.TORCH, turn=lambda: 1),
+)
+"""What scores pairs of texts: a new one is a module beside this one, and a row here."""
 
 
 def open_reranker(
@@ -31,21 +55,12 @@ def open_reranker(
     is not offered: it means AUTO here. Raises ModelError for a model that cannot be loaded or
     trusted, or gives several scores.
     """
-    if model == OVERLAP:
-        return OverlapReranker()
-    bare = "/" not in model and not Path(model).is_dir()
-    checkpoint = find_checkpoint(f"{HUB_ORGANISATION}/{model}" if bare else model, cache)
     if precision is Precision.INT8:
         precision = Precision.AUTO
-    from indexer.embedding.cross_encoders.engines import open_compiled_pairs, open_torch_pairs
+    request = ModelRequest(model, cache, precision, threads, find=_find_checkpoint)
+    return open_model(RERANKERS, request, backend)
 
-    if backend is not Backend.TORCH:
-        from indexer.embedding.openvino.conversion import Unconvertible
 
-        try:
-            return open_compiled_pairs(checkpoint, cache, precision, threads)
-        except Unconvertible as problem:
-            if backend is Backend.OPENVINO:
-                raise
-            log.warning("reranker %s runs on torch, which is slower: %s", model, problem)
-    return open_torch_pairs(checkpoint, threads)
+def _find_checkpoint(model: str, cache: Path) -> Checkpoint:
+    bare = "/" not in model and not Path(model).is_dir()
+    return find_checkpoint(f"{HUB_ORGANISATION}/{model}" if bare else model, cache)

@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.embedding.acceptance import CHECK_TEXTS
+from indexer.embedding.backends import Unsuitable
 from indexer.embedding.batching import SORT_WINDOW, Batch, plan_batches
 from indexer.embedding.checkpoint import Checkpoint, sha256_file
 from indexer.embedding.cross_encoders.reranker import Pair, RerankerScores
 from indexer.embedding.embedder import Precision, Runtime, TextRole
-from indexer.embedding.openvino.conversion import ATTENTIONS, Unconvertible, trace, write_graph
+from indexer.embedding.openvino.conversion import ATTENTIONS, trace, write_graph
 from indexer.embedding.openvino.engine import CompiledEngine
 from indexer.embedding.openvino.model_cache import (
     GRAPH,
@@ -181,7 +182,7 @@ def open_compiled_pairs(
 ) -> CompiledReranker:
     """The model as an OpenVINO graph; converted first if the cache has none of it.
 
-    Raises Unconvertible if it has no faithful graph, ModelError if it cannot be loaded at all.
+    Raises Unsuitable if it has no faithful graph, ModelError if it cannot be loaded at all.
     """
     folder = entry_folder(checkpoint, cache, KIND)
     entry = obtain(folder, cache, _read_entry, partial(_fill, checkpoint))
@@ -191,7 +192,7 @@ def open_compiled_pairs(
         worst = _difference(reranker, entry.references)
         if worst <= allowed:
             return reranker
-    raise Unconvertible(f"its {precision} graph gives other scores (they differ by {worst:.2g})")
+    raise Unsuitable(f"its {precision} graph gives other scores (they differ by {worst:.2g})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ def _read_entry(folder: Path, cache: Path) -> _Entry | None:
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         if reason := manifest.get("unconvertible"):
-            raise Unconvertible(reason)
+            raise Unsuitable(reason)
         if not is_intact(folder, manifest["files"], cache):
             return None
         setup = Setup(tokenizer=(folder / TOKENIZER).read_text("utf-8"), **manifest["setup"])
@@ -229,7 +230,7 @@ def _fill(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:
         setup, typed = _describe(model)
         references = _predict(model, CHECK_PAIRS, 1)
         _convert(model, setup, typed, references, work / GRAPH)
-    except Unconvertible as problem:
+    except Unsuitable as problem:
         return {"unconvertible": str(problem)}
     (work / TOKENIZER).write_text(setup.tokenizer, "utf-8")
     fields = asdict(setup)
@@ -245,14 +246,14 @@ def _fill(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:
 def _convert(
     model: CrossEncoder, setup: Setup, typed: bool, references: RerankerScores, path: Path
 ) -> None:
-    """Write the first graph that gives the model's scores; raises Unconvertible."""
+    """Write the first graph that gives the model's scores; raises Unsuitable."""
     for attention in ATTENTIONS:
         write_graph(trace(model, _whole(model), _example(setup, typed), attention), path)
         reranker = _assemble("", path, setup, typed, Precision.F32, threads=0)
         worst = _difference(reranker, references)
         if worst <= FAITHFUL:
             return
-    raise Unconvertible(f"its graph gives other scores (they differ by {worst:.2g})")
+    raise Unsuitable(f"its graph gives other scores (they differ by {worst:.2g})")
 
 
 def _assemble(
@@ -322,11 +323,11 @@ def _describe(model: CrossEncoder) -> tuple[Setup, bool]:
     from indexer.embedding.torch_engine import UNBOUNDED, tokenizer_json
 
     if model.prompts.get(model.default_prompt_name or ""):
-        raise Unconvertible("it puts a prompt in front of pairs")
+        raise Unsuitable("it puts a prompt in front of pairs")
     try:
         tokenizer = tokenizer_json(model)
     except ModelError as error:
-        raise Unconvertible(str(error)) from error
+        raise Unsuitable(str(error)) from error
     window = model.max_seq_length
     setup = Setup(
         tokenizer=tokenizer,

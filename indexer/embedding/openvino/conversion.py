@@ -10,13 +10,13 @@ import numpy as np
 
 from indexer.documents import Vectors
 from indexer.embedding.acceptance import FAITHFUL_COSINE, worst_cosine
+from indexer.embedding.backends import Unsuitable
 from indexer.embedding.checkpoint import Checkpoint
 from indexer.embedding.embedder import Precision, TextRole
 from indexer.embedding.engine import assemble
 from indexer.embedding.openvino.engine import CompiledEngine
 from indexer.embedding.openvino.no_telemetry import forbid_telemetry
 from indexer.embedding.tokenizer import ModelTokenizer, Setup
-from indexer.errors import ModelError
 
 if TYPE_CHECKING:
     import openvino
@@ -28,14 +28,10 @@ ATTENTIONS: Final = ("sdpa", "eager")
 as with ModernBERT's local layers, the first gives no number in OpenVINO, the second does."""
 
 
-class Unconvertible(ModelError):
-    """A model that has no OpenVINO graph, or whose graph gives other vectors; says why."""
-
-
 def convert(checkpoint: Checkpoint, path: Path) -> tuple[Setup, Mapping[TextRole, Vectors]]:
     """Write the model's graph to ``path``; its setup, and float32 vectors of CHECK_TEXTS by role.
 
-    The weights lie beside the graph, with the suffix .bin. Raises Unconvertible, or ModelError if
+    The weights lie beside the graph, with the suffix .bin. Raises Unsuitable, or ModelError if
     the model does not load.
     """
     from indexer.embedding.torch_engine import describe, encode_probes, load_model
@@ -49,7 +45,7 @@ def convert(checkpoint: Checkpoint, path: Path) -> tuple[Setup, Mapping[TextRole
         worst = worst_cosine(assemble(checkpoint, setup, engine), references)
         if worst >= FAITHFUL_COSINE:
             return setup, references
-    raise Unconvertible(f"its graph gives other vectors (cosine {worst:.5f} on known texts)")
+    raise Unsuitable(f"its graph gives other vectors (cosine {worst:.5f} on known texts)")
 
 
 def write_graph(graph: openvino.Model, path: Path) -> None:
@@ -63,14 +59,14 @@ def _trace(model: SentenceTransformer, setup: Setup, attention: str) -> openvino
     """The whole model, pooling and normalising included, as a graph of dynamic shape.
 
     Inputs are ``ids`` and ``mask``, (n, length) int32, and ``pooled`` like ``mask`` where prompts
-    are not pooled; the output is (n, dimension) float32. Raises Unconvertible.
+    are not pooled; the output is (n, dimension) float32. Raises Unsuitable.
     """
     from sentence_transformers.base.modules import Router
 
     if any(isinstance(module, Router) for module in model.modules()):
-        raise Unconvertible("it routes queries and documents through different modules")
+        raise Unsuitable("it routes queries and documents through different modules")
     if not hasattr(model.tokenizer, "pad_token_id"):
-        raise Unconvertible("its first module takes no padded batches of tokens")
+        raise Unsuitable("its first module takes no padded batches of tokens")
     return trace(model, _whole(model, setup), _example(setup), attention)
 
 
@@ -82,7 +78,7 @@ def trace(
 ) -> openvino.Model:
     """A model, made into a module from tensors to one, as a graph of dynamic shape.
 
-    ``example`` has the module's inputs by name. Raises Unconvertible.
+    ``example`` has the module's inputs by name. Raises Unsuitable.
     """
     forbid_telemetry()
     import openvino.frontend
@@ -100,9 +96,9 @@ def trace(
             decoder = TorchScriptPythonDecoder(whole, example_input=dict(example))
             graph = frontend.convert(frontend.load(decoder))
     except (ArithmeticError, AttributeError, LookupError) as error:
-        raise Unconvertible(_first_line(error)) from error
+        raise Unsuitable(_first_line(error)) from error
     except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        raise Unconvertible(_first_line(error)) from error
+        raise Unsuitable(_first_line(error)) from error
     return graph
 
 

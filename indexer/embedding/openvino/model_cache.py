@@ -33,11 +33,12 @@ import numpy as np
 
 from indexer.documents import Vectors
 from indexer.embedding.acceptance import FAITHFUL_COSINE, worst_cosine
+from indexer.embedding.backends import Unsuitable
 from indexer.embedding.checkpoint import Checkpoint, digest_file, sha256_file
 from indexer.embedding.embedder import CANARY_COSINE, Precision, TextRole
 from indexer.embedding.engine import EngineEmbedder, assemble
 from indexer.embedding.openvino.autotune import fusing_pays
-from indexer.embedding.openvino.conversion import Unconvertible, convert
+from indexer.embedding.openvino.conversion import convert
 from indexer.embedding.openvino.engine import CompiledEngine
 from indexer.embedding.openvino.no_telemetry import forbid_telemetry
 from indexer.embedding.tokenizer import Setup
@@ -68,7 +69,7 @@ def open_compiled(
 ) -> EngineEmbedder:
     """The model as an OpenVINO graph; converted first if the cache has none of it.
 
-    Raises Unconvertible if it has no faithful graph, ModelError if it cannot be loaded at all or
+    Raises Unsuitable if it has no faithful graph, ModelError if it cannot be loaded at all or
     the precision is not to be had.
     """
     entry = _obtain(entry_folder(checkpoint, cache), cache, partial(_fill_converted, checkpoint))
@@ -83,7 +84,7 @@ def open_compiled(
         if worst >= FLOORS.get(precision, FAITHFUL_COSINE):
             return embedder
     reason = f"its {precision} graph gives other vectors (cosine {worst:.5f} on known texts)"
-    raise Unconvertible(reason)
+    raise Unsuitable(reason)
 
 
 def _obtain(folder: Path, cache: Path, fill: Fill) -> Entry:
@@ -169,12 +170,12 @@ def entry_folder(checkpoint: Checkpoint, cache: Path, kind: str = "float") -> Pa
 def read_entry(folder: Path, cache: Path) -> Entry | None:
     """The entry in this folder; None if there is none or it is damaged.
 
-    Raises Unconvertible if the entry says that conversion was tried in vain.
+    Raises Unsuitable if the entry says that conversion was tried in vain.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         if reason := manifest.get("unconvertible"):
-            raise Unconvertible(reason)
+            raise Unsuitable(reason)
         if not is_intact(folder, manifest["files"], cache):
             return None
         tokenizer = (folder / TOKENIZER).read_text("utf-8")
@@ -203,7 +204,7 @@ def _fill_converted(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:
     """The manifest of the model's graph, or of why it has none."""
     try:
         setup, references = convert(checkpoint, work / GRAPH)
-    except Unconvertible as problem:
+    except Unsuitable as problem:
         return {"unconvertible": str(problem)}
     return _manifest(setup, references, work, precisions(Precision.AUTO)[0])
 
