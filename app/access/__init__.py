@@ -1,1 +1,1 @@
-"""Whose key it is, what it may do, how often it may ask. It knows no HTTP."""
+"""Access: keys, what each may do, and how often. It knows no HTTP."""

@@ -1,4 +1,4 @@
-"""API keys: what each may do, how they are written down, and a file of them that may change.
+"""API keys: what each may do, how they are written, and a file of them that may change.
 
 A key is given as ``[[NAME:]ROLE:]SECRET [RATE]``::
 
@@ -6,9 +6,9 @@ A key is given as ``[[NAME:]ROLE:]SECRET [RATE]``::
     search:s3same-openU-7                 a key that may search
     shop:search:sha256:0d3f... 20/second  the digest of a key, with a name and a rate of its own
 
-The digest is SHA-256 and not a slow function such as scrypt: those make up for passwords that
-people think of, which keys are not. To try the 2^256 keys that ``bearing key`` draws from is out
-of reach at any speed, while a slow function would let strangers burn a core by sending rubbish.
+The digest is SHA-256 and not a slow function such as scrypt: slow functions protect passwords
+that people choose, which keys are not. Trying the 2^256 keys that ``bearing key`` draws from is
+out of reach at any speed, while a slow function would let strangers burn a core with rubbish.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from indexer.errors import InvalidInput
 log = logging.getLogger(__name__)
 
 PREFIX: Final = "bearing_"
-"""Before the random part of keys made here, so that a leaked one is told for what it is."""
+"""The prefix of keys made here, by which a leaked one is recognised."""
 
 LOOK_SECONDS: Final = 1.0
-"""How often the file of keys is looked at, at most."""
+"""The file of keys is looked at no more often than this."""
 
 SETTLED_NANOSECONDS: Final = 2_000_000_000
-"""After so long a further change shows in a file's time, on every file system."""
+"""Once a file is this old, a further change shows in its time on every file system."""
 
 MAX_FILE_BYTES: Final = 2**20
 
@@ -51,12 +51,12 @@ _ENTRY: Final = re.compile(
 _DIGEST: Final = re.compile(r"sha256:([0-9a-fA-F]{64})")
 
 Signature: TypeAlias = tuple[int, int, int]
-"""Of a file: when it changed, its inode, its length."""
+"""A file's modification time, inode and length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known of a key: its digest, not itself. ``rate`` is None for the usual one."""
+    """A key as it is stored: its digest, not its secret. ``rate`` is None for the default one."""
 
     name: str
     role: Role
@@ -65,7 +65,7 @@ class Key:
 
 
 class KeysBroken(ValueError):
-    """What should name keys does not; the message says where and why, and tells no secret."""
+    """The keys cannot be read; the message says where and why, and reveals no secret."""
 
 
 def digest_of(secret: str) -> bytes:
@@ -74,12 +74,12 @@ def digest_of(secret: str) -> bytes:
 
 
 def make_secret() -> str:
-    """A new key, with 256 bits that nobody can guess."""
+    """A new key, with 256 random bits."""
     return PREFIX + secrets.token_urlsafe(32)
 
 
 def write_entry(secret: str, role: Role, name: str = "") -> str:
-    """A key as it is given, by its digest; raises InvalidInput if the name is none."""
+    """The entry of a key, by its digest; raises InvalidInput for an invalid name."""
     if name and not _NAME.fullmatch(name):
         raise InvalidInput(
             f"name {name[:80]!r}: a key's name is of 1 to 64 letters, digits and ._@-, and begins "
@@ -89,15 +89,15 @@ def write_entry(secret: str, role: Role, name: str = "") -> str:
 
 
 def parse_keys(entries: Iterable[str]) -> tuple[Key, ...]:
-    """The keys that entries name; one without a name is called after its place.
+    """The keys in these entries; one without a name is named after its place.
 
-    Raises KeysBroken, also where there is none, or two have one name or one secret.
+    Raises KeysBroken, also if there is none, or two share a name or a secret.
     """
     return _checked([_parse(entry, f"key-{n}") for n, entry in enumerate(entries, start=1)])
 
 
 def check_distinct(keys: Sequence[Key]) -> None:
-    """Raise KeysBroken if two keys have one name or one secret."""
+    """Raise KeysBroken if two keys share a name or a secret."""
     for name, times in Counter(key.name for key in keys).items():
         if times > 1:
             raise KeysBroken(f"the name {name!r} is there {times} times")
@@ -141,10 +141,10 @@ def _digest(secret: str, place: str) -> bytes:
 
 
 class KeyFile:
-    """The keys of a file, one a line; ``#`` begins a comment. Looked at again as it changes.
+    """The keys of a file, one a line; ``#`` begins a comment. Read again when it changes.
 
-    A file that can no longer be read, or is wrong in any line, changes nothing: the keys that it
-    held last stay. The log says so once, and ``problem`` until it is mended.
+    A file that can no longer be read, or has a wrong line, changes nothing: the keys it last held
+    stay valid. The log says so once, and ``problem`` until it is repaired.
     """
 
     def __init__(self, path: Path) -> None:
@@ -155,7 +155,7 @@ class KeyFile:
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        """Those of the file as it was a second ago, at most."""
+        """The keys of the file as it was at most a second ago."""
         now = time.monotonic()
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
@@ -163,7 +163,7 @@ class KeyFile:
         return self._keys
 
     def refresh(self) -> None:
-        """Look at the file, and read it if it is another or has changed."""
+        """Look at the file, and read it if it was replaced or changed."""
         try:
             if self.problem is None and _signature(self._path.stat()) == self._signature:
                 return
@@ -184,7 +184,7 @@ class KeyFile:
 
     def _read(self) -> tuple[Signature, tuple[Key, ...]]:
         with self._path.open("rb") as file:
-            # Of what is read here, whatever comes to be under the name meanwhile.
+            # Of the open file: the name may stand for another by now.
             signature = _settled(_signature(os.fstat(file.fileno())))
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
@@ -194,7 +194,7 @@ class KeyFile:
 
 
 def parse_lines(lines: Iterable[str]) -> tuple[Key, ...]:
-    """The keys of a file's lines; one without a name is called after its line."""
+    """The keys of a file's lines; one without a name is named after its line."""
     keys = []
     for number, line in enumerate(lines, start=1):
         entry = line.strip()
@@ -215,12 +215,12 @@ def _signature(status: os.stat_result) -> Signature:
 
 
 def _settled(signature: Signature) -> Signature:
-    """The signature; one that nothing has if a change just after this could keep it."""
+    """The signature; one that never matches if a change just after this could keep it."""
     return signature if time.time_ns() - signature[0] > SETTLED_NANOSECONDS else (0, 0, 0)
 
 
 class Keyring:
-    """The keys that let clients in: those that are given, and those of a file."""
+    """The keys that let clients in: those given, and those of a file."""
 
     def __init__(self, keys: Iterable[Key] = (), file: KeyFile | None = None) -> None:
         self._keys = tuple(keys)
@@ -229,14 +229,14 @@ class Keyring:
 
     @property
     def problem(self) -> str | None:
-        """Why the file of keys could not be read last, or None."""
+        """The reason why the file of keys could not be read last; None if it could."""
         return self._file.problem if self._file else None
 
     def find(self, secret: str) -> Key | None:
-        """The key that this is, in a time that does not tell how nearly it is one."""
+        """The key with this secret, or None; the time taken does not tell how close a guess is."""
         given, found = digest_of(secret), None
         for key in (*self._keys, *(self._file.keys if self._file else ())):
-            # Not left at the first match: how far it was would show.
+            # No early return: its timing would reveal the place of the match.
             if hmac.compare_digest(given, key.digest):
                 found = found or key
         return found

@@ -1,4 +1,4 @@
-"""Rates: how many requests a client may make in how long. Whom they hold for is elsewhere."""
+"""Rates: the requests a client may make in a period. To whom they apply is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 Rate: TypeAlias = tuple[RateLimitItem, ...]
-"""All of them hold at once; none means no bound."""
+"""Limits that all apply at once; empty for no limit."""
 
 
 def parse_rate(text: str) -> Rate:
-    """``20/second; 5000/hour`` as a Rate; raises ValueError, which says what is allowed."""
+    """Parse ``20/second; 5000/hour``; raises ValueError, which says what is allowed."""
     try:
         rate = tuple(parse_many(text))
     except ValueError:
@@ -32,7 +32,7 @@ def parse_rate(text: str) -> Rate:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a client stands with the limit that is closest to being used up."""
+    """A client's standing at the limit that is closest to being used up."""
 
     admitted: bool
     limit: int
@@ -41,7 +41,7 @@ class Standing:
     window_seconds: int
 
     def headers(self) -> Iterator[tuple[str, str]]:
-        """As draft-ietf-httpapi-ratelimit-headers has it, and as its early versions had it."""
+        """The headers of draft-ietf-httpapi-ratelimit-headers, and those of its early versions."""
         yield "ratelimit-policy", f'"key";q={self.limit};w={self.window_seconds}'
         yield "ratelimit", f'"key";r={self.remaining};t={self.reset_seconds}'
         yield "ratelimit-limit", str(self.limit)
@@ -54,18 +54,18 @@ class Standing:
 class Counter:
     """Counts the requests of each client in sliding windows, in this process's memory.
 
-    The count of the window before weighs in by the part of it that the last window's length
-    still covers: so nobody makes twice as many requests around the end of a window, and a client
-    costs two numbers, however many requests it makes.
+    The previous window counts in proportion to its overlap with a window that ends now. So no
+    client can make twice as many requests around a boundary, and each costs two numbers, however
+    many requests it makes.
     """
 
     def __init__(self) -> None:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     async def count(self, client: str, rate: Rate) -> Standing | None:
-        """How the client stands after one more request; None if nothing bounds it.
+        """The client's standing after one more request; None if it has no limit.
 
-        A request that is over one of the limits is not counted against those after it.
+        A request over one of the limits is not counted against the limits after it.
         """
         for one in rate:
             if not await self._limiter.hit(one, client):

@@ -1,4 +1,4 @@
-"""What a client may do."""
+"""The roles of keys."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 
 
 class Role(StrEnum):
-    """What a key may do; each role may do what those before it may."""
+    """The permissions of a key; each role includes those before it."""
 
     SEARCH = "search"
     WRITE = "write"
     ADMIN = "admin"
 
     def covers(self, needed: Role) -> bool:
-        """Whether this role may do what needs that one."""
+        """Return whether this role includes the other."""
         return _RANKS[self] >= _RANKS[needed]
 
 

@@ -1,1 +1,1 @@
-"""What requests and answers look like beyond their bodies: headers, problems, connections."""
+"""HTTP beyond the bodies of requests and answers: headers, problems, connections."""

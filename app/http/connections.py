@@ -1,8 +1,8 @@
-"""How many connections there may be, how long and how large a request's head on one, and its body.
+"""Limits on connections: their number, and the time and size of a request's head, and its body.
 
-uvicorn bounds none of these as is wanted here, answers what is no HTTP in plain text, and drops
-the body of a request that offers another protocol. What is known once a head is whole is checked
-in :mod:`app.middleware.security`.
+The head is the request line and the headers. uvicorn bounds none of these as is wanted here,
+answers what is not HTTP in plain text, and drops the body of a request that offers another
+protocol. Checks that need the whole head are in :mod:`app.middleware.security`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 SURPLUS_SECONDS: Final = 1.0
-"""How long a connection too many may take to say anything, so that it can be told so."""
+"""A connection too many has this long to send something, so that it can be answered 503."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 on one connection, closed if it is one too many, or a head too slow or too long.
+    """HTTP/1.1 on one connection; closed if it is one too many, or a head is too slow or too long.
 
     The time runs from the opening of the connection, and from each answer, to the end of the
-    next head: so it also bounds how long a body may go on to arrive that nobody reads any more.
+    next head. So it also bounds how long the rest of a body may keep arriving that is not read.
     """
 
     def __init__(
@@ -44,21 +44,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_surplus = False
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 -- asyncio's own
-        """Begin to wait for a head."""
+        """Start the clock for the first head."""
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
             self._is_surplus, self.head_seconds = True, SURPLUS_SECONDS
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Stop the clock."""
         self._wait_no_more()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what was sent, unless it is more than a head may be long without an end."""
+        """Feed the parser, unless a head is longer than allowed without an end."""
         if self._is_surplus:
-            # only now: a client that is still sending might be cut off before it reads
+            # not on connecting: a client still sending might be cut off before it reads
             self._refuse(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"there are {self.max_connections} connections (BEARING_MAX_CONNECTIONS)",
@@ -76,29 +76,29 @@ class BoundedProtocol(HttpToolsProtocol):
             )
 
     def on_message_begin(self) -> None:
-        """A head begins; the rest of the piece that it begins in is not counted."""
+        """Count the bytes of this head; the rest of the piece it begins in is not counted."""
         self._is_in_head, self._head_bytes = True, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """A head has ended."""
+        """Stop the clock: the head is complete."""
         self._is_in_head = False
         self._wait_no_more()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """A request has ended; where it offers another protocol, its head alone."""
+        """End the request, unless it offers another protocol: then only its head has ended."""
         if not self._offers_upgrade():
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next head, unless it is there already."""
+        """Start the clock for the next head, unless that has come already."""
         super().on_response_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
             self._wait()
 
     def send_400_response(self, msg: str) -> None:
-        """Say that this is no HTTP, as a problem document."""
+        """Answer with a problem document that this is not HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST, f"what was sent is not HTTP/1.1: {msg}")
 
     def _feed(self, data: bytes) -> None:
@@ -112,14 +112,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self.send_400_response(str(error))
 
     def _offers_upgrade(self) -> bool:
-        """Whether the request at hand offers another protocol, as Java's client does with h2c."""
+        """Return whether the request offers another protocol, as Java's client does with h2c."""
         return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
 
     def _pass_over(self, rest: bytes) -> None:
-        """Go on in HTTP/1.1, which a server may (RFC 9110, section 7.8).
+        """Stay with HTTP/1.1, as a server may (RFC 9110, section 7.8).
 
-        The parser takes whatever follows such a head for the other protocol's, so another parser
-        is told of the body and reads that.
+        The parser takes whatever follows such a head for the other protocol, so a new parser is
+        given the headers that frame the body, and reads that.
         """
         rest_of_message = _Rest(self)
         self.parser = httptools.HttpRequestParser(rest_of_message)
@@ -177,7 +177,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class _Rest:
-    """Hears a parser for a protocol, but for a head that it has heard before (``is_known``)."""
+    """Passes a parser's events to a protocol, but not a head already seen (``is_known``)."""
 
     def __init__(self, protocol: BoundedProtocol) -> None:
         self.is_known = False
@@ -186,21 +186,21 @@ class _Rest:
         self.on_message_complete = protocol.on_message_complete
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """Pass on the start of a head."""
         if not self.is_known:
             self._protocol.on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """A part of the URL."""
+        """Pass on a part of the URL."""
         if not self.is_known:
             self._protocol.on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
+        """Pass on a header."""
         if not self.is_known:
             self._protocol.on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """A head has ended."""
+        """Pass on the end of a head."""
         if not self.is_known:
             self._protocol.on_headers_complete()

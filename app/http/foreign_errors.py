@@ -1,6 +1,6 @@
-"""Errors in the shapes that tools expect on the routes that they know.
+"""Errors in the shapes that tools expect on the routes they know.
 
-Everywhere else an error is a problem document (RFC 9457), and these are made of it.
+Everywhere else an error is a problem document (RFC 9457); these shapes are made from it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ UNSOUND: Final = frozenset({400, 413, 415, 422})
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An error as it travels; no body at all if ``body`` is None."""
+    """An error as it is sent; ``body`` is None for no body at all."""
 
     status: int
     body: Mapping[str, object] | None
@@ -30,7 +30,7 @@ Dialect: TypeAlias = Callable[[Problem], Reply]
 
 
 def openai_error(problem: Problem) -> Reply:
-    """``{"error": {"message", "type", "param", "code"}}``; what is refused is a 400."""
+    """``{"error": {"message", "type", "param", "code"}}``; a refused request is a 400."""
     given = int(problem["status"])
     status = HTTPStatus.BAD_REQUEST if given in UNSOUND else HTTPStatus(given)
     kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
@@ -50,7 +50,7 @@ def openai_error(problem: Problem) -> Reply:
 
 
 def _parameter(problem: Problem) -> str | None:
-    """The field that is complained of."""
+    """The field at fault."""
     complaints = problem.get("errors") or [{}]
     location = str(complaints[0].get("location", ""))
     return location.removeprefix("body.") if location.startswith("body.") else None
@@ -77,14 +77,14 @@ def _inference_kind(status: int, type_: str) -> tuple[int, str]:
 
 
 def cohere_error(problem: Problem) -> Reply:
-    """``{"id", "message"}``; what is refused is a 400."""
+    """``{"id", "message"}``; a refused request is a 400."""
     given = int(problem["status"])
     status = HTTPStatus.BAD_REQUEST if given in UNSOUND else given
     return Reply(status, {"id": problem["request_id"], "message": problem["detail"]})
 
 
 def ollama_error(problem: Problem) -> Reply:
-    """``{"error"}``; what is refused is a 400."""
+    """``{"error"}``; a refused request is a 400."""
     given = int(problem["status"])
     status = HTTPStatus.BAD_REQUEST if given in UNSOUND else given
     return Reply(status, {"error": problem["detail"]})
@@ -103,13 +103,13 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "/rerank": inference_error,
     "/info": inference_error,
 }
-"""By path; a path that ends with a slash stands for all below it."""
+"""The shape of errors by path; a path that ends with a slash covers all below it."""
 
 
 def dialect_of(scope: Scope) -> Dialect | None:
-    """How errors are told on the route of a request; None: as problem documents."""
+    """The shape of errors on a request's route; None for problem documents."""
     path = route_path(scope)
-    if path == "/" and scope["method"] == "POST":  # what is got there is a page
+    if path == "/" and scope["method"] == "POST":  # GET answers with a page
         return inference_error
     for known, dialect in DIALECTS.items():
         if path == known or (known.endswith("/") and path.startswith(known)):
@@ -118,6 +118,6 @@ def dialect_of(scope: Scope) -> Dialect | None:
 
 
 def route_path(scope: Scope) -> str:
-    """The path as routes know it, without that under which a proxy serves the service."""
+    """The path as routes know it, without the prefix a proxy serves the service under."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "").rstrip("/"))

@@ -1,4 +1,4 @@
-"""What the head of a request says, as every request is asked several times."""
+"""The headers of a request, which are read several times for every request."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from starlette.types import Scope
 
 
 def header_of(scope: Scope, name: bytes) -> str | None:
-    """The first header of this name, which is given in lower case; None if there is none.
+    """The first header of this name, given in lower case; None if there is none.
 
-    Read from the server's own list: to make a mapping of it takes longer than to look once.
+    Read from the server's own list: building a mapping takes longer than looking once.
     """
     for given, value in scope["headers"]:
         if given == name:

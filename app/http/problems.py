@@ -27,7 +27,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 URN: Final = "urn:bearing:problem:"
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CLIENT_CLOSED_REQUEST: Final = 499
-"""What nginx logs for a client that left; nobody is there to receive it."""
+"""The status nginx logs for a client that left; no one is there to receive it."""
 
 Errors: TypeAlias = Sequence[Mapping[str, object]]
 
@@ -48,11 +48,11 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     errors.BearingError: HTTPStatus.INTERNAL_SERVER_ERROR,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""Looked up over an error's ancestors, nearest first."""
+"""The status of each library error, looked up along its ancestors, nearest first."""
 
 
 class Problem(Exception):
-    """A refusal that the service itself decides."""
+    """A refusal that the service itself decides on."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ def status_of(error: Exception) -> int:
 def problem_document(
     scope: Scope, status: int, detail: str, *, type_: str = "about:blank", errors: Errors = ()
 ) -> dict[str, object]:
-    """The members of a problem; ``about:blank`` means that the status says it all."""
+    """The members of a problem; ``about:blank`` means that the status says everything."""
     document: dict[str, object] = {
         "type": type_,
         "title": _title(status),
@@ -95,17 +95,17 @@ def describe(scope: Scope, error: Exception) -> dict[str, object]:
 
 
 def fault_document(scope: Scope) -> dict[str, object]:
-    """The problem of a fault in the service; it tells nothing of the inside."""
+    """The problem document of a fault in the service; it reveals nothing internal."""
     request_id = scope["state"]["request_id"]
     detail = f"a fault in the service, not in the request; its log tells more under {request_id}"
     return problem_document(scope, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
 class ProblemResponse(Response):
-    """A problem document; on the routes of a tool, told in the shape that the tool knows."""
+    """A problem document; on the routes of a tool, in the shape that the tool knows."""
 
     def __init__(self, document: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-        # Surrogates may come from a path or an input that is complained of; orjson refuses them.
+        # A path or an input may hold lone surrogates, which orjson refuses.
         self._document = _encodable(document)
         super().__init__(
             orjson.dumps(self._document), document["status"], headers, media_type=MEDIA_TYPE
@@ -113,7 +113,7 @@ class ProblemResponse(Response):
         self._given = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; only here it is known on which route."""
+        """Send the problem; the route, and so its shape, is known only here."""
         dialect = dialect_of(scope)
         if dialect is None:
             await super().__call__(scope, receive, send)
@@ -130,7 +130,7 @@ def respond(document: Mapping[str, Any], headers: Mapping[str, str] | None = Non
 
 
 def add_problems(app: FastAPI) -> None:
-    """Make every error of a route a problem document, but for faults (app.middleware.security)."""
+    """Make every error of a route a problem document, except faults (app.middleware.security)."""
     for kind in (errors.BearingError, Overloaded):
         app.add_exception_handler(kind, _answer_library_error)
     app.add_exception_handler(Problem, _answer_problem)
@@ -160,7 +160,7 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     detail = error.detail
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        # The framework names those of one route, and several may share a path.
+        # The framework names the methods of one route, and several may share a path.
         headers["allow"] = ", ".join(_allowed(request))
     if detail == _title(error.status_code):
         detail = _explain(request, error, headers)
@@ -168,7 +168,7 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> list[str]:
-    """The methods for which there is a route at this path; HEAD is answered where GET is."""
+    """The methods of the routes at this path; HEAD is included where GET is."""
     routes = request.app.router.routes
 
     def is_there(method: str) -> bool:
@@ -181,7 +181,7 @@ def _allowed(request: Request) -> list[str]:
 
 
 def _explain(request: Request, error: HTTPException, headers: Mapping[str, str]) -> str:
-    """What the framework's own refusals mean here."""
+    """The framework's own refusal, as a detail that says what was given and what to do."""
     given = f"{request.method} {request.url.path}"
     if error.status_code == HTTPStatus.NOT_FOUND:
         return f"{given}: no such route; the routes are listed at /docs"

@@ -1,7 +1,7 @@
-"""Answers to searches as they travel: plain objects, which app.schemas.search.SearchView describes.
+"""Answers to searches as plain objects, in the shape that app.schemas.search.SearchView describes.
 
-There is one for each hit of each search. So they are made once and encoded at once, without being
-checked against that schema first: the tests see to it that they are of it.
+There is one for each hit of each search, so they are built and encoded once, without validation
+against that schema; the tests hold that they conform.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 from indexer.queries import Answer, Explanation, Hit, MatchedTerm, Passage, ScoreBreakdown
 
 Plain: TypeAlias = dict[str, Any]
-"""An object of JSON."""
+"""A JSON object."""
 
 
 def plain_answer(answer: Answer, took_ms: Mapping[str, float], *, grouped: bool) -> Plain:
-    """The hits of one search, best first; ``grouped`` if each is to name its group."""
+    """The hits of one search, best first; with ``grouped`` each names its group."""
     return {
         "hits": [_hit(hit, grouped=grouped) for hit in answer.hits],
         "mode": answer.mode,
@@ -55,7 +55,7 @@ def _hit(hit: Hit, *, grouped: bool) -> Plain:
 
 
 def _scores(scores: ScoreBreakdown) -> Plain:
-    """Those that are known."""
+    """The scores that are known."""
     known = {
         "dense": scores.dense,
         "lexical": scores.lexical,

@@ -1,4 +1,4 @@
-"""What every request passes before its route: a class each, put in order by app.main.
+"""The middleware that every request passes before its route, one class each; app.main orders it.
 
-What a route itself needs of a request is in app.routing.requests.
+The arguments that a route takes from a request are in app.routing.requests.
 """

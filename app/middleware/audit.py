@@ -1,4 +1,4 @@
-"""The audit log: who changed what and when, a line of JSON each; never a text, never a key."""
+"""The audit log: who changed what and when, one line of JSON each; never a text, never a key."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ OFF: Final = "off"
 
 
 class AuditLog:
-    """Lines that are appended to standard error or to a file, each in one piece.
+    """An append-only log on standard error or in a file; each line is written in one piece.
 
-    A file that was moved away, as logrotate does, is opened anew under its name.
+    If the file is moved away, as logrotate does, a new one is opened under its name.
     """
 
     def __init__(self, target: str) -> None:
@@ -38,13 +38,13 @@ class AuditLog:
         return not self._is_off
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Append a line; if that fails the log says so, and the service goes on."""
+        """Append a line; a failure is logged, and the service goes on."""
         content = orjson.dumps(line) + b"\n"
         try:
             if self._path is None:
                 sys.stderr.write(content.decode())
             else:
-                # At once and unbuffered: so lines of several processes do not mix.
+                # One unbuffered write each, so that lines of several processes do not mix.
                 os.write(self._current(self._path), content)
         except OSError as error:
             lost = content.decode().rstrip()
@@ -76,15 +76,15 @@ def _is_same(path: Path, file: int) -> bool:
 
 
 def note_counts(scope: Scope, **counts: int) -> None:
-    """Tell the audit log how much a request changed."""
+    """Note for the audit log how many documents a request changed."""
     scope["state"]["counts"] = counts
 
 
 class Auditor:
-    """Middleware that writes a line for each call of a route that needs to write or to administer.
+    """Middleware that logs each call of a route that needs the role write or admin.
 
-    Also for those that were refused to their key, or failed. Requests that met no such route, or
-    whose key is not known, are counted in the metrics only.
+    Refused and failed calls are logged too. A request that met no such route, or whose key is
+    unknown, is counted in the metrics only.
     """
 
     def __init__(self, app: ASGIApp, log: AuditLog) -> None:
@@ -92,7 +92,7 @@ class Auditor:
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and write of it once it is answered or has failed."""
+        """Pass the request on, and log it once it is answered or has failed."""
         if scope["type"] != "http" or not self._log:
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""What the service tells of itself, in Prometheus' text format."""
+"""The metrics of the service in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from indexer.reports import Description
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that says where prometheus-client adds up the counts of several workers."""
+"""The variable that names the folder where prometheus-client adds up the counts of workers."""
 
 UNROUTED: Final = "unrouted"
-"""The route of requests that met none, so that strangers cannot make up label values."""
+"""The route of requests that matched none, so that strangers cannot invent label values."""
 
 
 class Telemetry:
-    """Counts of one service's requests, beside those of its work."""
+    """The metrics of one service: its requests, and the work behind them."""
 
     def __init__(self, keys: Keyring, instruments: Instruments) -> None:
         self._registry = instruments.registry
@@ -54,14 +54,14 @@ class Telemetry:
         """Count a request that was answered."""
         kind = method, route, status
         counted = self._kinds.get(kind)
-        if counted is None:  # there are few kinds, and to look one up by labels takes longer
+        if counted is None:  # looked up by labels once: that takes longer than this
             requests = self._requests.labels(method, route, str(status))
             counted = self._kinds[kind] = requests, self._seconds.labels(method, route)
         counted[0].inc()
         counted[1].observe(seconds)
 
     def note(self, load: Load) -> None:
-        """Take in how busy the models are now."""
+        """Take over the present load of the models."""
         if load == self._noted:
             return
         self._waiting.set(load.waiting)
@@ -71,7 +71,7 @@ class Telemetry:
         self._noted = load
 
     def render(self, descriptions: list[Description]) -> bytes:
-        """Everything there is to tell, now; of all workers where there are several."""
+        """All metrics as text, summed over the workers where there are several."""
         counted, state = self._registry, CollectorRegistry()
         if METRICS_FOLDER in os.environ:
             counted = CollectorRegistry()
@@ -81,14 +81,14 @@ class Telemetry:
 
 
 class _State(Collector):
-    """What is true of the collections at this moment."""
+    """The state of the collections, and of the file of keys, at this moment."""
 
     def __init__(self, descriptions: list[Description], keys: Keyring) -> None:
         self._descriptions = descriptions
         self._keys = keys
 
     def collect(self) -> Iterator[Metric]:
-        """A gauge for each figure, a sample for each collection."""
+        """A gauge for each figure, with a sample for each collection."""
         yield GaugeMetricFamily(
             "bearing_keys_file_broken",
             "1 if the file of keys cannot be read, and the keys that it held last are valid.",
@@ -160,6 +160,6 @@ def _method(scope: Scope) -> str:
 
 
 def _route(scope: Scope) -> str:
-    """The pattern of the path; of a collection's routes with the prefix that they came under."""
+    """The pattern of the path, with the prefix that the routes of collections are mounted under."""
     template: str = scope["state"].get("route") or getattr(scope.get("route"), "path", UNROUTED)
     return template

@@ -1,4 +1,4 @@
-"""Bodies that come compressed: gzip is unpacked piece by piece, others are refused by name."""
+"""Compressed bodies: gzip is decompressed piece by piece, other encodings are refused by name."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from app.http.headers import header_of
 from app.http.problems import problem_document, respond
 
 PIECE_BYTES: Final = 65_536
-"""A packed byte may stand for a thousand: no more than this is unpacked at once."""
+"""A compressed byte may expand to a thousand: no more than this is decompressed at once."""
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _HIDDEN: Final = frozenset({b"content-encoding", b"content-length"})
 
 
 class RequestEncoding:
-    """Unpacks bodies of ``Content-Encoding: gzip``, so that what bounds a body bounds its content.
+    """Decompresses bodies of ``Content-Encoding: gzip``, so that limits apply to their content.
 
     Any other encoding is answered 415 with what is taken, in ``Accept-Encoding`` (RFC 9110,
     section 12.5.3).
@@ -31,7 +31,7 @@ class RequestEncoding:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an HTTP request on with its body unpacked, or answer it."""
+        """Pass an HTTP request on with its body decompressed, or refuse it."""
         encoding = header_of(scope, b"content-encoding") if scope["type"] == "http" else None
         name = (encoding or "identity").strip().lower()
         if name == "identity":
@@ -43,15 +43,15 @@ class RequestEncoding:
         else:
             detail = f"content-encoding: {name[:80]}; this service takes gzip, or none"
             document = problem_document(scope, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
-            # What is left of the body would be read as the next request.
+            # Else the rest of the body would be read as the next request.
             headers_out = {"accept-encoding": "gzip", "connection": "close"}
             await respond(document, headers_out)(scope, receive, send)
 
 
 class Unpacked:
-    """Receives what another ``receive`` does, with the pieces of the body unpacked.
+    """A ``receive`` that decompresses the body received by another.
 
-    Raises HTTPException (400) where they are not gzip, or end too soon.
+    Raises HTTPException (400) if it is not gzip, or ends too soon.
     """
 
     def __init__(self, receive: Receive) -> None:
@@ -61,7 +61,7 @@ class Unpacked:
         self._is_last = False
 
     async def __call__(self) -> Message:
-        """The next message; a packed piece may make many."""
+        """The next message; one compressed piece may make several."""
         while True:
             for piece in self._pieces:
                 return {"type": "http.request", "body": piece, "more_body": True}

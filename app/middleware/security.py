@@ -1,7 +1,7 @@
-"""Who may come in: by a key at its rate, or by the guards of a service that needs none.
+"""Authentication: a key with its rate, or the guards of a service that needs none.
 
-Also the headers of every answer. What a key may do is asked in :mod:`app.routing.requests`, where
-the route is known.
+Also the headers of every answer. The role a route needs is checked in
+:mod:`app.routing.requests`, where the route is known.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request; ``rate`` is None for the usual one."""
+    """The client behind a request; ``rate`` is None for the default one."""
 
     name: str
     role: Role
@@ -61,17 +61,17 @@ class Caller:
 
 
 ANYONE: Final = Caller("anyone", Role.ADMIN)
-"""Whoever reaches a service that needs no key."""
+"""Any client of a service that needs no key."""
 
 
 def caller_of(scope: Scope) -> Caller:
-    """Who makes a request, as the Gate found."""
+    """The client behind a request, as the Gate found it."""
     caller: Caller = scope["state"].get("caller", ANYONE)
     return caller
 
 
 def key_of(scope: Scope) -> str | None:
-    """The key that a request carries, as ``Authorization: Bearer`` or as ``X-API-Key``."""
+    """The key a request carries, as ``Authorization: Bearer`` or as ``X-API-Key``; else None."""
     scheme, _, credentials = (header_of(scope, b"authorization") or "").partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():
         return credentials.strip()
@@ -79,10 +79,10 @@ def key_of(scope: Scope) -> str | None:
 
 
 def _new_request_id() -> str:
-    """An id that no other request has.
+    """A unique id.
 
-    Not the system's randomness, as in uuid4: to ask for it lets go of the interpreter, and in a
-    busy process it takes long to get it back.
+    Not uuid4: reading the system's randomness releases the interpreter lock, and a busy process
+    waits long to get it back.
     """
     return f"{random.getrandbits(128):032x}"
 
@@ -90,14 +90,14 @@ def _new_request_id() -> str:
 class Envelope:
     """Gives every request an id and every answer the security headers, also after a fault.
 
-    The id is that of the client's X-Request-ID where it is one that a log can take as it is.
+    The id is the client's X-Request-ID where that is safe to log.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an HTTP request on; what it fails with is answered here, and raised again."""
+        """Pass an HTTP request on; a fault is answered here, and raised again."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -132,7 +132,7 @@ class HeadBounds:
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an HTTP request on, or answer it."""
+        """Pass an HTTP request on, or refuse it."""
         complaint = self._complaint(scope) if scope["type"] == "http" else None
         if complaint is None:
             await self.app(scope, receive, send)
@@ -162,7 +162,7 @@ class Gate:
         self._open_paths = frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an HTTP request on, or answer it."""
+        """Pass an HTTP request on, or refuse it."""
         if scope["type"] != "http" or _is_open(scope, self._open_paths):
             await self.app(scope, receive, send)
             return
@@ -179,9 +179,9 @@ class Gate:
 
 
 class Throttle:
-    """Refuses what is over the rate of a key, or of an address where no key is needed.
+    """Refuses requests over the rate of a key, or of an address where no key is needed.
 
-    Each answer to a client with a rate says how it stands.
+    Each answer to a client with a rate states what is left of it.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ class Throttle:
         self._counter = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an HTTP request on, or answer it."""
+        """Pass an HTTP request on, or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -232,12 +232,12 @@ class Throttle:
 
 
 def _is_open(scope: Scope, paths: Collection[str]) -> bool:
-    """Whether a request only reads what needs no key: a page is open, what is posted there not."""
+    """Return whether a request only reads an open path: a page is open, a POST to it is not."""
     return scope["method"] in SAFE_METHODS and route_path(scope) in paths
 
 
 def _client(caller: Caller, scope: Scope) -> str:
-    """Whom requests are counted for: no address is a key's name, which holds no slash."""
+    """The name a client is counted under; an address begins with a slash, no key's name does."""
     if caller is not ANYONE:
         return caller.name
     address = scope.get("client")
@@ -247,8 +247,8 @@ def _client(caller: Caller, scope: Scope) -> str:
 class OriginGuard:
     """Keeps web pages of other sites from writing to a service that needs no key.
 
-    A page may post to any address blindly. A browser says where it comes from in Sec-Fetch-Site,
-    which holds behind a proxy too, or else in Origin; other clients send neither.
+    A page may post to any address blindly. A browser says where the page is from in
+    Sec-Fetch-Site, which holds behind a proxy too, or else in Origin; other clients send neither.
     """
 
     def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:
@@ -256,7 +256,7 @@ class OriginGuard:
         self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an HTTP request on, or answer it."""
+        """Pass an HTTP request on, or refuse it."""
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS or self._is_ours(scope):
             await self.app(scope, receive, send)
             return
@@ -281,8 +281,8 @@ class OriginGuard:
 class LoopbackGuard:
     """Keeps pages of other sites out of a service that needs no key on this machine.
 
-    A page may reach loopback through a name of its own that resolves to it (DNS rebinding); that
-    shows in the Host header.
+    A page may reach loopback by a name of its own that resolves to it (DNS rebinding); the Host
+    header shows that.
     """
 
     def __init__(self, app: ASGIApp, host: str) -> None:
@@ -290,7 +290,7 @@ class LoopbackGuard:
         self._host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an HTTP request on, or answer it."""
+        """Pass an HTTP request on, or refuse it."""
         complaint = self._complaint(scope) if scope["type"] == "http" else None
         if complaint is None:
             await self.app(scope, receive, send)
@@ -308,9 +308,9 @@ class LoopbackGuard:
         )
 
 
-@lru_cache(maxsize=16)  # few: a client may make up long ones
+@lru_cache(maxsize=16)  # few, since clients may invent long ones
 def _is_local(host: str, own: str) -> bool:
-    """Whether a Host header names loopback, or the service's own name."""
+    """Return whether a Host header names loopback, or the service's own name."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:

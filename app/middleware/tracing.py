@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry: a span for each request, within it one for each stage of its work.
+"""Traces by OpenTelemetry: a span for each request, and within it one for each stage of its work.
 
-Off, and its libraries not loaded, unless the standard variables ask for it. No span carries a text:
-neither a query's nor a document's nor an error's, which may quote one.
+Off, with its libraries not loaded, unless the standard variables ask for it. No span carries a
+text: neither a query's nor a document's nor an error's, which may quote one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_EN
 
 
 def open_provider(environment: Mapping[str, str] = os.environ) -> TracerProvider | None:
-    """What sends traces where the variables of OpenTelemetry say; None if they say nothing.
+    """The tracer provider that OpenTelemetry's variables ask for; None if they ask for none.
 
     Raises InvalidInput for an exporter other than otlp (over HTTP), console and none, and if the
     extra ``telemetry`` is not installed.
@@ -59,7 +59,7 @@ def _open(exporter: str, name: str) -> TracerProvider:
 
 
 class Traced:
-    """Middleware that puts each request into a span, within the client's where it names one."""
+    """Middleware that wraps each request in a span, a child of the client's where it names one."""
 
     def __init__(self, app: ASGIApp, tracer: Tracer) -> None:
         self._app = app
