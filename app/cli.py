@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 PORTS_TRIED: Final = 20
-"""How many ports from the wished one on the demonstration tries."""
+"""The ports that the demonstration tries, from the wished one on."""
 
 
 def main() -> None:
@@ -159,13 +159,13 @@ def _settings(
 
 
 def _require_lasting(settings: Settings, why: str) -> None:
-    """Raise InvalidInput for collections that would be forgotten in between."""
+    """Raise InvalidInput for collections that would be lost in between."""
     if not is_lasting(str(settings.data)):
         raise InvalidInput(f"{settings.data} cannot be used here, since {why}: say --data DIR")
 
 
 def _serve(settings: Settings, figures: Figures | None, tries: int = 1) -> None:
-    """Serve, and say where to look once it answers; with ``figures``, as one JSON object."""
+    """Serve, and print the address once it answers; with ``figures``, as one JSON object."""
     from app.main import bind, serve
     from app.workers import run_workers
 
@@ -182,7 +182,7 @@ def _serve(settings: Settings, figures: Figures | None, tries: int = 1) -> None:
             else:
                 output.note(f"Open {url} in a browser, or {url}docs for the API. Ctrl-C stops it.")
 
-        with suppress(KeyboardInterrupt):  # by now it has stopped in good order
+        with suppress(KeyboardInterrupt):  # raised again after an orderly stop
             run(settings, listener, say_where)
 
 

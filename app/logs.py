@@ -1,4 +1,4 @@
-"""What the process writes about itself: how a line looks, and which request it is about."""
+"""The process's own log: the form of a line, and the request it belongs to."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import orjson
 from app.settings import LogFormat, Settings
 
 LOGGERS: Final = ("app", "indexer", "uvicorn", "uvicorn.access")
-"""Those that this process gives a voice; others speak only if they warn."""
+"""The loggers that write at the level set; others write warnings only."""
 
 REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
-"""Of the request that is being answered, also in the threads that work for it."""
+"""The id of the request being answered, also in the threads that work for it."""
 
 
 def now() -> str:
-    """The time in UTC as RFC 3339 has it, to the millisecond."""
+    """The current time in UTC as RFC 3339, to the millisecond."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 class JsonFormatter(logging.Formatter):
-    """A JSON object on one line, whatever stands in the message."""
+    """A JSON object on one line, whatever the message contains."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Time, level, logger, message; the request's id and the traceback where there are any."""
@@ -45,7 +45,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def logging_config(settings: Settings) -> dict[str, Any]:
-    """For logging.config: everything to standard error, in the form that the settings name."""
+    """The configuration for logging.config: everything to standard error, in the format set."""
     level = settings.log_level.upper()
     text = {"()": "uvicorn.logging.DefaultFormatter", "fmt": "%(levelprefix)s %(message)s"}
     json = {"()": JsonFormatter}
@@ -61,7 +61,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
             }
         },
         "loggers": {
-            # uvicorn.access speaks for itself, as uvicorn asks it whether anyone listens.
+            # A handler for uvicorn.access itself: uvicorn writes to it only if it has one.
             name: {
                 "handlers": ["stderr"],
                 "level": level,

@@ -81,13 +81,13 @@ PROBLEM: Mapping[int | str, dict[str, Any]] = {
 
 
 class Api(FastAPI):
-    """FastAPI whose document says where a key is needed, and how it is given."""
+    """FastAPI whose OpenAPI document says which paths need a key, and how it is given."""
 
     needs_no_key: Collection[str] | None = None
-    """The paths that may be read without one; None where nothing needs one."""
+    """The paths that may be read without a key; None if no path needs one."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, without the framework's own telemetry, which is off but asks first."""
+        """Answer a request without the framework's telemetry, which is off but checked first."""
         if scope["type"] != "http" or self.middleware_stack is None:
             await super().__call__(scope, receive, send)
             return
@@ -186,7 +186,7 @@ def _middleware(
     keys: Keyring,
     audit_log: AuditLog,
 ) -> list[Middleware]:
-    """What a request passes before its route, outermost first."""
+    """The middleware before the routes, outermost first."""
     open_paths = web.paths | pages.OPEN_PATHS
     chain = [
         Middleware(Envelope),
@@ -210,10 +210,10 @@ def _middleware(
 
 
 def _cross_origin(settings: Settings) -> dict[str, Any]:
-    """What pages of the named origins may do; no cookies, as there are none.
+    """The settings of CORS for pages of the named origins; no cookies, as there are none.
 
     They may send any header: clients add their own (OpenAI's some of x-stainless-, tracing its
-    traceparent, MCP its version), and a page that is let in could send none that does more.
+    traceparent, MCP its version), and no header lets a page that is allowed in do more.
     """
     return {
         "allow_origins": settings.cors_origins,
@@ -257,11 +257,11 @@ def _add_routes(app: FastAPI, web: pages.WebPages) -> None:
 
 
 class Launch:
-    """The app of a process of its own.
+    """The app in a process of its own.
 
-    An error of ours that keeps it from starting is kept, not logged as a fault. What is there
-    once it has started stays: the collector of garbage passes it over from then on, which would
-    else look through 100,000 objects again and again, while requests wait.
+    One of our errors that prevents the start is kept, and not logged as a fault. Once the app has
+    started, the garbage collector skips what exists by then: scanning those 100,000 objects again
+    and again would keep requests waiting.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -269,7 +269,7 @@ class Launch:
         self.failure: BearingError | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, but for the traceback of such an error."""
+        """Pass everything on, except the traceback of such an error."""
 
         async def send_kept(message: Message) -> None:
             error = sys.exception()
@@ -285,22 +285,22 @@ class Launch:
 
 
 class Server(uvicorn.Server):
-    """A server that says when it is ready to answer."""
+    """A server that tells when it is ready to answer."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open what is served, then listen."""
+        """Open the service, then listen."""
         await super().startup(sockets)
         self._on_ready()
 
 
 def bind(host: str, port: int, tries: int = 1) -> socket.socket:
-    """The first port, of so many from the wished one on, that nobody listens on; raises Conflict.
+    """The first free port, of this many from the wished one on, as a socket; raises Conflict.
 
-    It is bound but does not listen yet, so that nobody waits for a service that cannot answer.
+    It is bound but does not listen yet, so that no client waits for a service not yet ready.
     """
     for candidate in range(port, min(port + tries, 65_536)):
         try:
@@ -327,7 +327,7 @@ def _bound(host: str, port: int) -> socket.socket:
 def serve(
     settings: Settings, listener: socket.socket, on_ready: Callable[[], None] = lambda: None
 ) -> None:
-    """Run the service until SIGINT or SIGTERM; what was accepted is answered first.
+    """Run the service until SIGINT or SIGTERM; requests already accepted are answered first.
 
     Raises the library's error if the data or the model cannot be opened.
     """
@@ -340,7 +340,7 @@ def serve(
 
 
 def uvicorn_config(app: ASGIApp | str, settings: Settings) -> uvicorn.Config:
-    """How the server listens and stops; the app, or where a worker process finds it."""
+    """The settings of the server; the app, or the place where a worker process imports it from."""
     protocol = partial(
         BoundedProtocol,
         head_seconds=settings.head_seconds,
@@ -353,7 +353,7 @@ def uvicorn_config(app: ASGIApp | str, settings: Settings) -> uvicorn.Config:
         port=settings.port,
         root_path=settings.root_path,
         loop="uvloop",
-        http=protocol,  # type: ignore[arg-type] # what makes one is as good as its class
+        http=protocol,  # type: ignore[arg-type] # a factory does as well as the class
         log_config=logging_config(settings),
         ws="none",
         lifespan="on",

@@ -55,7 +55,7 @@ logging.getLogger("mcp.server.streamable_http_manager").setLevel(logging.WARNING
 
 
 class SearchInput(Given):
-    """What to search for."""
+    """The query of a search, and its settings."""
 
     query: str = Field(description="A question, a description or a phrase, in plain words.")
     collection: str = Field(DEFAULT_COLLECTION, description="As list_collections names it.")
@@ -64,14 +64,14 @@ class SearchInput(Given):
 
 
 class GetInput(Given):
-    """Which document to read."""
+    """The document to read."""
 
     id: str = Field(description="As a hit or list_documents names it.")
     collection: str = Field(DEFAULT_COLLECTION, description="As list_collections names it.")
 
 
 class ListInput(Given):
-    """Which documents to list."""
+    """The documents to list."""
 
     collection: str = Field(DEFAULT_COLLECTION, description="As list_collections names it.")
     filter: dict[str, JsonValue] | None = Field(None, description=FILTER)
@@ -80,11 +80,11 @@ class ListInput(Given):
 
 
 class NoInput(Given):
-    """Nothing is to be said."""
+    """No input."""
 
 
 class FoundView(Returned):
-    """A document that answers; a larger score is closer."""
+    """A document that answers the query; a larger score is closer."""
 
     id: str
     title: str | None
@@ -94,7 +94,7 @@ class FoundView(Returned):
 
     @classmethod
     def of(cls, hit: Hit) -> FoundView:
-        """The hit as it is told."""
+        """The view of a hit."""
         document = hit.document
         return cls(
             id=document.id,
@@ -122,7 +122,7 @@ class OutlineView(Returned):
 
     @classmethod
     def of(cls, document: Document) -> OutlineView:
-        """The document as it is listed."""
+        """The view of a document."""
         return cls(
             id=document.id,
             title=document.title,
@@ -132,7 +132,7 @@ class OutlineView(Returned):
 
 
 class OutlinesView(Returned):
-    """Some documents, in the order they came."""
+    """A page of documents in insertion order."""
 
     documents: list[OutlineView]
     cursor: str | None = Field(description="Where to go on; null at the end.")
@@ -154,7 +154,7 @@ class BrokenShelfView(Returned):
 
 
 class ShelvesView(Returned):
-    """All collections; those that cannot be searched apart."""
+    """All collections; those that cannot be opened are listed apart."""
 
     collections: list[ShelfView]
     unreadable: list[BrokenShelfView]
@@ -210,7 +210,7 @@ Answer: TypeAlias = Callable[[Any, Service], Awaitable[BaseModel]]
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool: what it takes, what it gives, and what answers."""
+    """A tool: its input, its output, and the function that answers."""
 
     title: str
     given: type[BaseModel]
@@ -219,11 +219,11 @@ class Tool:
 
     @property
     def name(self) -> str:
-        """As assistants call it."""
+        """The name assistants call it by."""
         return self.answer.__name__
 
     def describe(self) -> types.Tool:
-        """The tool as assistants see it."""
+        """The description that assistants see."""
         return types.Tool(
             name=self.name,
             title=self.title,
@@ -270,7 +270,7 @@ def create_server(service: Service) -> Server[Any]:
 
 
 async def _call(tool: Tool, given: Mapping[str, Any], service: Service) -> types.CallToolResult:
-    """What a tool answers; an error that the assistant can mend is an answer too."""
+    """The answer of a tool; an error that the assistant can correct is an answer too."""
     try:
         view = await tool.answer(tool.given.model_validate(given), service)
     except ValidationError as error:
@@ -292,7 +292,7 @@ def _refusal(message: str) -> types.CallToolResult:
 
 
 class Handover(Response):
-    """A request of the protocol over HTTP, which its own library answers.
+    """A request of the protocol over HTTP, answered by the protocol's own library.
 
     No session is kept, as no tool needs one, so any process may answer any request.
     """
@@ -302,7 +302,7 @@ class Handover(Response):
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer it."""
+        """Answer the request."""
         manager = StreamableHTTPSessionManager(
             create_server(self._service),
             json_response=True,

@@ -40,7 +40,7 @@ _ORIGIN: Final = re.compile(
 
 
 class LogLevel(StrEnum):
-    """How much is logged."""
+    """The lowest level that is logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -49,14 +49,14 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How a line of the log is written."""
+    """The format of a line of the log."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class Settings(BaseSettings):
-    """What the service is told: by ``BEARING_*`` in the environment, or by keyword."""
+    """Settings of the service: from ``BEARING_*`` in the environment, or by keyword."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
@@ -238,7 +238,7 @@ class Settings(BaseSettings):
             return given
         parts = tuple(part.strip() for part in given.split(",") if part.strip())
         if given and not parts:
-            # An empty variable is none; a comma was meant to be something.
+            # An empty variable means none; a stray comma is more likely a mistake.
             raise ValueError(f"{given!r} names nothing: leave it out, or give at least one")
         return parts
 
@@ -302,19 +302,19 @@ class Settings(BaseSettings):
 
     @property
     def is_guarded(self) -> bool:
-        """Whether a key is needed."""
+        """Return whether a key is needed."""
         return bool(self.api_keys) or self.api_keys_file is not None
 
     @property
     def is_local(self) -> bool:
-        """Whether nothing but listening on loopback keeps strangers out."""
+        """Return whether listening on loopback alone is what keeps strangers out."""
         return not self.is_guarded and not self.insecure
 
     def as_environment(self) -> dict[str, str]:
-        """What was set by the environment or by keyword, as variables, but for secrets.
+        """The settings given by the environment or by keyword, as variables, without secrets.
 
-        Secrets are never given by keyword, so that a process that inherits the environment and
-        these has the same settings.
+        Secrets are never given by keyword, so a process that inherits the environment and these has
+        the same settings.
         """
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return {
@@ -330,12 +330,12 @@ class Settings(BaseSettings):
 
     @property
     def rate(self) -> Rate:
-        """How many requests each key may make, unless it has a rate of its own."""
+        """The rate limit of each key that has none of its own."""
         return parse_rate(self.rate_limit) if self.rate_limit else ()
 
     @property
     def config(self) -> Config:
-        """What the library is told; several workers share the cores."""
+        """The configuration of the library; several workers share the cores."""
         shared = max(1, (os.cpu_count() or 1) // self.workers) if self.workers > 1 else 0
         return Config(
             data=self.data,
@@ -353,7 +353,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(**given: Any) -> Settings:  # noqa: ANN401 -- pydantic checks each
-    """Settings from the environment; what is given by keyword, and not None, wins.
+    """Settings from the environment; a keyword that is not None takes precedence.
 
     Raises InvalidInput, which names each wrong variable.
     """
@@ -371,7 +371,7 @@ def _complaints(error: ValidationError) -> Iterator[str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine only."""
+    """Return whether an address to listen on can be reached from this machine only."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

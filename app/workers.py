@@ -24,14 +24,14 @@ from app.middleware.metrics import METRICS_FOLDER
 from app.settings import Settings, load_settings
 
 START_SECONDS: Final = 600.0
-"""A worker may take so long until it answers: the first may have to convert the model."""
+"""The time a worker has until it answers: the first may have to convert the model."""
 
 HEALTH_SECONDS: Final = 60
-"""A worker whose interpreter gives no sign for so long is replaced."""
+"""A worker whose interpreter gives no sign of life for this long is replaced."""
 
 
 log = logging.getLogger("uvicorn.error")
-"""What tells of the process: its start, its end, and what kept it from starting."""
+"""The process's own log: its start, its end, and what prevented the start."""
 
 
 class Workers(Multiprocess):
@@ -49,7 +49,7 @@ class Workers(Multiprocess):
         self.failed = False
 
     def init_processes(self) -> None:
-        """Start them, and say so once all answer."""
+        """Start the workers, and report it once all answer."""
         while len(self.processes) < self.processes_num and not self.should_exit.is_set():
             process = Process(self.config, self.sockets)
             process.start()
@@ -60,14 +60,14 @@ class Workers(Multiprocess):
             self._on_ready()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace those that died, and count no longer what they held."""
+        """Replace workers that died, and drop their share of the gauges."""
         before = {process.pid for process in self.processes}
         super().keep_subprocess_alive()
         for pid in before - {process.pid for process in self.processes}:
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
     def _is_ready(self, process: Process) -> bool:
-        """Whether it answers in time; if not, all is over, but signals are heard meanwhile."""
+        """Return whether a worker answers in time; else stop all. Signals are handled meanwhile."""
         waited = 0.0
         while waited < START_SECONDS and not self.should_exit.is_set():
             self.handle_signals()
@@ -84,9 +84,9 @@ class Workers(Multiprocess):
 def run_workers(
     settings: Settings, listener: socket.socket, on_ready: Callable[[], None] = lambda: None
 ) -> None:
-    """Serve from several processes until SIGINT or SIGTERM; what was accepted is answered first.
+    """Serve from several processes until SIGINT or SIGTERM; accepted requests are answered first.
 
-    Raises SystemExit (1) if they cannot start; the first has said why by then. Raises InvalidInput
+    Raises SystemExit (1) if they cannot start, after the first has said why. Raises InvalidInput
     if the keys are wrong.
     """
     open_keys(settings)
@@ -99,7 +99,7 @@ def run_workers(
 
 
 class Worker(Launch):
-    """The app in a worker; an error of ours that keeps it from starting is said at once."""
+    """The app in a worker; one of our errors that prevents its start is reported at once."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on."""
@@ -111,5 +111,5 @@ class Worker(Launch):
 
 
 def make_app() -> ASGIApp:
-    """The app of one worker, with the settings that the parent left in the environment."""
+    """The app of one worker, with the settings that the parent put into the environment."""
     return Worker(create_app(load_settings()))

@@ -1,1 +1,1 @@
-"""What routes take their arguments from: the caller, the collection, limits on what is asked."""
+"""The arguments of routes: the caller, the collection, and limits on what one request may ask."""

@@ -1,4 +1,4 @@
-"""How much one request may ask for; each refusal names the limit and the setting behind it."""
+"""Limits on one request; each refusal names the limit and the setting behind it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _require(what: str, given: int, settings: Settings, setting: str) -> None:
 
 
 def check_file(headers: Mapping[str, str], settings: Settings) -> None:
-    """Raise TooLarge for a file whose length is told and over the limit, before it is sent."""
+    """Raise TooLarge for a file whose declared length is over the limit, before it is sent."""
     _require("bytes of file", int(headers.get("content-length", 0)), settings, "max_file_bytes")
 
 
@@ -42,7 +42,7 @@ def check_searches(bodies: Sequence[SearchBody], settings: Settings) -> None:
 
 
 def check_depths(queries: Sequence[Query], settings: Settings) -> None:
-    """Raise TooLarge if these searches together look at too many hits, or one at too many."""
+    """Raise TooLarge if one of these searches, or all together, look at too many hits."""
     firsts = [first_ranking(query) for query in queries]
     for query, first in zip(queries, firsts, strict=True):
         looked_at = max(query.candidates or 0, first.k if first.k > query.k else 0)
@@ -73,29 +73,29 @@ def check_documents(bodies: Sequence[DocumentBody], settings: Settings) -> None:
 
 
 def check_count(what: str, count: int, settings: Settings) -> None:
-    """Raise TooLarge unless so many may be given in one request."""
+    """Raise TooLarge unless this many may be given in one request."""
     _require(what, count, settings, "max_texts")
 
 
 def check_characters(what: str, text: str, settings: Settings) -> None:
-    """Raise TooLarge unless a text may be so long."""
+    """Raise TooLarge if a text is too long."""
     _require(f"characters of {what}", len(text), settings, "max_characters")
 
 
 def check_ids(ids: Sequence[str], settings: Settings) -> None:
-    """Raise TooLarge unless so many ids may be given in one request."""
+    """Raise TooLarge unless this many ids may be given in one request."""
     _require("ids", len(ids), settings, "max_texts")
 
 
 def check_page(parameters: PageParameters, settings: Settings) -> None:
-    """Raise InvalidQuery unless a page may be so long."""
+    """Raise InvalidQuery if a page is too long."""
     if parameters.limit > settings.max_page:
         allowed = f"at most {settings.max_page} ({PREFIX}MAX_PAGE)"
         raise InvalidQuery(f"limit: {parameters.limit}, {allowed}")
 
 
 def check_similarity(body: SimilarityBody, settings: Settings) -> None:
-    """Raise TooLarge unless these sides may be compared in one request."""
+    """Raise TooLarge if these sides are too large to be compared in one request."""
     for name, side in (("a", body.a), ("b", body.b or [])):
         _require(f"entries of {name}", len(side), settings, "max_texts")
         _check_points(name, side, settings)

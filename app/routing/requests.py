@@ -1,4 +1,4 @@
-"""How a request reaches a route: a key that may, a bounded body, strict JSON, and the service."""
+"""A request's way to its route: a key with the role, a bounded body, strict JSON, the service."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SECURITY_SCHEMES: Final = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
-"""How a key is given, as the OpenAPI document has it."""
+"""The ways to give a key, for the OpenAPI document."""
 
 COLLECTION_PREFIX: Final = "/collections/{collection}"
 
@@ -54,7 +54,7 @@ ServiceNeeded = Annotated[Service, Depends(service_of)]
 
 
 async def declare_collection(collection: Annotated[str, Path(description="A collection.")]) -> None:
-    """Put the path parameter of ``/collections/{collection}/...`` into the OpenAPI document."""
+    """Declare the path parameter of ``/collections/{collection}/...`` in the OpenAPI document."""
 
 
 async def collection_name(request: Request) -> str:
@@ -67,7 +67,7 @@ CollectionName = Annotated[str, Depends(collection_name)]
 
 
 def needs(role: Role) -> Callable[[Endpoint], Endpoint]:
-    """Decorates an endpoint: only keys of this role or a higher one may call it.
+    """Decorate an endpoint: only keys of this role or a higher one may call it.
 
     Without it, methods that change nothing need ``search``, and others ``admin``.
     """
@@ -80,7 +80,7 @@ def needs(role: Role) -> Callable[[Endpoint], Endpoint]:
 
 
 class GuardedRoute(APIRoute):
-    """A route for keys of a role, which is asked for before the body is read."""
+    """A route for keys of a role, which is checked before the body is read."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:  # noqa: ANN401 -- the framework's
         extra = given.pop("openapi_extra", None) or {}
@@ -89,7 +89,7 @@ class GuardedRoute(APIRoute):
         super().__init__(path, endpoint, openapi_extra={"security": security} | extra, **given)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, behind the question for the role."""
+        """The handler, behind the check of the role."""
         answer = self.unguarded_handler()
         role = _role_needed(self.endpoint, self.methods)
         has_collection = any(one.call is collection_name for one in self.dependant.dependencies)
@@ -113,12 +113,12 @@ class GuardedRoute(APIRoute):
         return answer_guarded
 
     def unguarded_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What answers those who may call."""
+        """The handler for callers that have the role."""
         return super().get_route_handler()
 
 
 def _template(request: Request) -> str:
-    """The pattern of a request's path, with the prefix that its router was included under."""
+    """The pattern of a request's path, with the prefix its router was included under."""
     pattern: str = request.scope["route"].path
     if "collection" in request.path_params and "{collection}" not in pattern:
         return COLLECTION_PREFIX + pattern
@@ -134,8 +134,8 @@ def _role_needed(endpoint: Callable[..., Any], methods: Iterable[str] | None) ->
 class BoundedRequest(Request):
     """A request whose body is at most ``max_body_bytes`` long and whose JSON is strict.
 
-    Strict: no NaN or infinity, no lone surrogates, valid UTF-8, no bottomless nesting, no field
-    twice, no integer that would be rounded.
+    Strict: no NaN or infinity, no lone surrogates, valid UTF-8, bounded nesting, no duplicate
+    field, no integer that would be rounded.
     """
 
     async def body(self) -> bytes:
@@ -153,7 +153,7 @@ class BoundedRequest(Request):
         return self._body
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body in pieces; it is read whole first."""
+        """The body in pieces; it is first read whole."""
         await self.body()
         async for piece in super().stream():
             yield piece
@@ -191,7 +191,7 @@ class BoundedRequest(Request):
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"the body has {length} bytes or more, at most {limit} are allowed "
                 "(BEARING_MAX_BODY_BYTES); documents/import takes a body of any length",
-                # What is left of the body would be read as the next request.
+                # Else the rest of the body would be read as the next request.
                 headers={"connection": "close"},
             )
 
@@ -199,7 +199,7 @@ class BoundedRequest(Request):
 async def pieces_before(
     body: AsyncGenerator[bytes, None], seconds: float
 ) -> AsyncGenerator[bytes, None]:
-    """The pieces of a body; HTTPException (408) if one does not come within so many seconds."""
+    """The pieces of a body; HTTPException (408) if one does not come within these seconds."""
     while True:
         try:
             async with asyncio.timeout(seconds):
@@ -233,7 +233,7 @@ class BoundedRoute(GuardedRoute):
         return answer_bounded
 
     def _refuse_unread(self, request: Request) -> None:
-        """Refuse what the route would not look at: parameters, or a body in another format."""
+        """Refuse what the route would ignore: parameters, or a body in another format."""
         if request.scope["query_string"] and not self.dependant.query_params:
             name = next(iter(request.query_params), None)
             if name is not None:
@@ -252,9 +252,9 @@ class BoundedRoute(GuardedRoute):
 class DirectRoute(BoundedRoute):
     """A bounded route whose endpoint takes a body, and answers with a response of its own.
 
-    The framework reads the endpoint's signature, for the OpenAPI document, but is not asked to
-    solve it anew for each request: that takes longer than a search. So whatever else the endpoint
-    takes must be got from the request alone.
+    The framework reads the endpoint's signature for the OpenAPI document, but does not solve its
+    dependencies for each request, since that takes longer than a search. So whatever else the
+    endpoint takes must come from the request alone.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:  # noqa: ANN401 -- the framework's
@@ -263,7 +263,7 @@ class DirectRoute(BoundedRoute):
         self.app = _answering(self.get_route_handler())
 
     def under(self, prefix: str, **more: Any) -> DirectRoute:  # noqa: ANN401 -- the framework's
-        """The same route for an app itself: a router's are looked for twice at each request."""
+        """The same route for an app itself: a router's are looked up twice for each request."""
         return DirectRoute(prefix + self.path, self.endpoint, **self._given | more)
 
     def unguarded_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -289,7 +289,7 @@ class DirectRoute(BoundedRoute):
 
 
 def _answering(answer: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
-    """An app that sends the answer; what it raises the app around it answers."""
+    """An app that sends the answer; the app around it answers what it raises."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         response = await answer(Request(scope, receive, send))
@@ -299,7 +299,7 @@ def _answering(answer: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
 
 
 async def _read_body(request: BoundedRequest, model: type[BaseModel]) -> BaseModel:
-    """The body as the endpoint wants it; raises RequestValidationError, as the framework would."""
+    """The body as the endpoint's model; raises RequestValidationError, as the framework would."""
     if not await request.body():
         raise RequestValidationError(
             [{"type": "missing", "loc": ("body",), "msg": "Field required"}]
@@ -329,9 +329,9 @@ def _is_json(content_type: str) -> bool:
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What ``work`` returns; it is cancelled, and ClientDisconnect raised, if the client leaves.
+    """The result of ``work``, which is cancelled with ClientDisconnect raised if the client leaves.
 
-    To be awaited after the body was read: nothing but the client's leaving can be received then.
+    To be awaited after the body was read: the client's leaving is then all that can be received.
     """
     own = asyncio.current_task()
     assert own is not None

@@ -1,1 +1,1 @@
-"""What travels over HTTP, by resource. It knows no route."""
+"""Bodies of requests and answers, by resource. It knows no route."""

@@ -1,7 +1,7 @@
-"""What all bodies have in common: checked strictly, closed to unknown fields.
+"""The base of all bodies: strictly checked, closed to unknown fields.
 
 A string is not a number, an unknown field is refused with the known ones named, and no number
-is NaN or infinite. How much may be asked at once depends on the settings: see app.routing.limits.
+is NaN or infinite. Limits on one request depend on the settings: see app.routing.limits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 _EXACT: Final = 2**53
-"""From here on, floats stand for more than one integer."""
+"""From here on, one float stands for several integers."""
 
 
 def _whole(given: object) -> object:
@@ -28,13 +28,13 @@ def _whole(given: object) -> object:
 
 
 Whole: TypeAlias = Annotated[int, BeforeValidator(_whole)]
-"""An integer; 3.0 is one, as in JSON Schema, since JSON has one kind of number."""
+"""An integer; 3.0 is one too, as in JSON Schema, since JSON has one kind of number."""
 
 Temperature: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Closed(BaseModel):
-    """What a client gives: an unknown field is refused, with the known ones named."""
+    """Input from a client: an unknown field is refused, with the known ones named."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

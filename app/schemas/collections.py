@@ -1,4 +1,4 @@
-"""Collections, their fields and their diagnostics, as they travel."""
+"""Collections, their fields and their diagnostics, as sent over HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from indexer.reports import LONGEST_COMMON, Description, FieldSummary
 
 
 class CollectionBody(Given):
-    """How a new collection is to be."""
+    """Settings of a new collection."""
 
     model: str | None = Field(
         None, min_length=1, description="A sentence-transformers model; the service's own if null."
@@ -25,14 +25,14 @@ class CollectionBody(Given):
 
 
 class FieldsParameters(Closed):
-    """How much to say of metadata fields. Not strict: whatever stands in a URL is text."""
+    """Limits on the fields described. Not strict: all parameters of a URL are text."""
 
     limit: int = Field(100, ge=1, le=1_000, description="How many fields at most.")
     common: int = Field(20, ge=0, le=100, description="How many values of each at most.")
 
 
 class CollectionView(Returned):
-    """A collection at a glance."""
+    """A summary of a collection."""
 
     name: str
     model: str
@@ -45,7 +45,7 @@ class CollectionView(Returned):
 
     @classmethod
     def of(cls, description: Description) -> Self:
-        """The description as it travels."""
+        """The view of a description."""
         return cls(
             name=description.name,
             model=description.model,
@@ -59,14 +59,14 @@ class CollectionView(Returned):
 
 
 class ValueView(Returned):
-    """A value of a metadata field, and how many documents have it."""
+    """A value of a metadata field, and the number of documents that have it."""
 
     value: str | int | float | bool | None
     documents: int
 
 
 class FieldView(Returned):
-    """What the documents of a collection hold in a metadata field."""
+    """The values of a metadata field in the documents of a collection."""
 
     name: str
     kinds: list[Kind] = Field(description="The types of its values.")
@@ -80,7 +80,7 @@ class FieldView(Returned):
 
     @classmethod
     def of(cls, field: FieldSummary) -> Self:
-        """The field as it travels."""
+        """The view of a field."""
         return cls(
             name=field.name,
             kinds=list(field.kinds),
@@ -98,7 +98,7 @@ class FieldsView(Returned):
 
 
 class BrokenView(Returned):
-    """A collection that is there but cannot be opened."""
+    """A collection that exists but cannot be opened."""
 
     name: str
     error: str
@@ -111,7 +111,7 @@ class CollectionsView(Returned):
 
 
 class DiagnosticView(Returned):
-    """A figure of a collection, what it means, and what to do if it asks for something."""
+    """A figure of a collection, what it means, and what to do if it is out of range."""
 
     name: str
     value: float | int | None = Field(description="Null where it cannot be said of so few.")
@@ -122,7 +122,7 @@ class DiagnosticView(Returned):
 
 
 class DiagnosticsView(Returned):
-    """What a collection's vectors are like."""
+    """Diagnostics of a collection's vectors."""
 
     collection: str
     model: str

@@ -1,4 +1,4 @@
-"""Documents, and what was done to them, as they travel."""
+"""Documents, and the outcome of writes and deletions, as sent over HTTP."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DocumentsBody(Given):
 
 
 class DeleteBody(Given):
-    """Which documents to delete: these, or those that pass a filter."""
+    """The documents to delete: by their ids, or by a filter that they pass."""
 
     ids: list[str] | None = None
     filter: dict[str, JsonValue] | None = None
@@ -51,7 +51,7 @@ class DeleteBody(Given):
 
 
 class PageParameters(Closed):
-    """Which documents to list. Not strict: whatever stands in a URL is text."""
+    """The documents to list. Not strict: all parameters of a URL are text."""
 
     filter: str | None = Field(
         None, description="A filter as JSON text.", examples=['{"year": {"$gte": 2020}}']
@@ -70,7 +70,7 @@ class DocumentView(Returned):
 
     @classmethod
     def of(cls, document: Document) -> Self:
-        """The document as it travels."""
+        """The view of a document."""
         return cls(
             id=document.id,
             text=document.text,
@@ -80,7 +80,7 @@ class DocumentView(Returned):
 
 
 class WrittenView(Returned):
-    """What a write did."""
+    """The outcome of a write."""
 
     written: int = Field(description="Documents that were added or changed.")
     unchanged: int = Field(description="Documents that were stored like this already.")
@@ -88,13 +88,13 @@ class WrittenView(Returned):
 
 
 class DeletedView(Returned):
-    """How many documents were there and are deleted."""
+    """The number of documents that existed and are deleted."""
 
     deleted: int
 
 
 class PageView(Returned):
-    """Some documents in the order they came."""
+    """A page of documents in insertion order."""
 
     documents: list[DocumentView]
     cursor: str | None = Field(description="Where to go on; null at the end.")

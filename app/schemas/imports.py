@@ -1,4 +1,4 @@
-"""Lines that imports and files are answered with."""
+"""The lines in the answers to imports and files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.schemas.base import Closed, Returned
 
 
 class FileParameters(Closed):
-    """What a file is called."""
+    """The name of a file."""
 
     name: str = Field(
         min_length=1,
@@ -31,7 +31,7 @@ class FileParameters(Closed):
 
 
 class ImportProgress(Returned):
-    """A line after each batch: what is durable by now."""
+    """A line after each batch: the documents that are durable by then."""
 
     event: Literal["progress"] = "progress"
     line: int = Field(description="Lines read so far.")
@@ -60,7 +60,7 @@ class ImportSummary(Returned):
 
 
 class FileProgress(Returned):
-    """A line after each batch of a file: what is durable by now."""
+    """A line after each batch of a file: the documents that are durable by then."""
 
     event: Literal["progress"] = "progress"
     bytes: int = Field(description="Of the file, read so far.")
@@ -90,14 +90,14 @@ class FileSummary(Returned):
 
 
 class FormatView(Returned):
-    """A format of files, known by the suffixes of their names."""
+    """A file format, recognised by the suffix of the name."""
 
     name: str
     suffixes: list[str]
 
 
 class FormatsView(Returned):
-    """What files are read here."""
+    """The file formats that are read here."""
 
     formats: list[FormatView]
     max_file_bytes: int = Field(description="Largest file that is taken in.")

@@ -1,4 +1,4 @@
-"""Maps of collections, as they travel."""
+"""Maps of collections, as sent over HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_POINTS: Final = 1_000_000
 
 
 class PointsParameters(Closed):
-    """How much of a map. Not strict: whatever stands in a URL is text."""
+    """The number of a map's points. Not strict: all parameters of a URL are text."""
 
     limit: int = Field(
         100_000,
@@ -26,13 +26,13 @@ class PointsParameters(Closed):
 
 
 class ColumnParameters(PointsParameters):
-    """What to colour a map by."""
+    """The field to colour a map by."""
 
     field: str = Field(min_length=1, max_length=1_000, description="A field of the metadata.")
 
 
 class NeighboursKeptView(Returned):
-    """How much of what is near in meaning is near on the map."""
+    """The share of nearest neighbours that the map preserves."""
 
     mean: float = Field(
         description="Mean share of a document's k nearest that are among its k nearest on the map."
@@ -44,7 +44,7 @@ class NeighboursKeptView(Returned):
 
 
 class ClusterView(Returned):
-    """Documents that lie together."""
+    """A cluster of documents on the map."""
 
     words: list[str] = Field(description="That mark it among the others, best first.")
     documents: int
@@ -53,7 +53,7 @@ class ClusterView(Returned):
 
 
 class ProgressView(Returned):
-    """How far the drawing is."""
+    """The progress of the drawing."""
 
     name: str
     done: int
@@ -61,7 +61,7 @@ class ProgressView(Returned):
 
 
 class MapView(Returned):
-    """A collection on a plane, at a glance."""
+    """The state of a collection's map."""
 
     state: MapState = Field(
         description="`building`: there is none yet (202); `stale`: documents changed since it was "
@@ -78,7 +78,7 @@ class MapView(Returned):
 
     @classmethod
     def of(cls, found: Map) -> Self:
-        """A map as it travels."""
+        """The view of a map."""
         return cls(
             state=found.state,
             version=found.version,
@@ -93,7 +93,7 @@ class MapView(Returned):
 
 
 class PointsView(Returned):
-    """Where documents are on a map; one place of each list is of one document."""
+    """The points of a map; the same index in each list is the same document."""
 
     version: str = Field(description="Of the map that they are on.")
     ids: list[str]
@@ -103,7 +103,7 @@ class PointsView(Returned):
 
 
 class CategoryView(Returned):
-    """A value that documents have."""
+    """A value that occurs in documents."""
 
     value: str | bool | float | int | None
     documents: int

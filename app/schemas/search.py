@@ -1,4 +1,4 @@
-"""Searches and their answers, as they travel."""
+"""Searches and their answers, as sent over HTTP."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class PassageView(Returned):
 
 
 class ScoredPassageView(PassageView):
-    """A passage with its cosine, null where that is not known."""
+    """A passage with its cosine; null where that is not known."""
 
     score: float | None
 
@@ -185,7 +185,7 @@ class WordView(Returned):
 
 
 class TermView(Returned):
-    """A word of the query that the document holds: what it adds to the BM25 score."""
+    """A word of the query that the document contains, and what it adds to the BM25 score."""
 
     text: str
     score: float
@@ -195,7 +195,7 @@ class TermView(Returned):
 
 
 class ExplanationView(Returned):
-    """Why a document is a hit."""
+    """The reasons for a hit."""
 
     passages: list[ScoredPassageView] = Field(description="Its best passages, best first.")
     words: list[WordView] = Field(
@@ -208,7 +208,7 @@ class ExplanationView(Returned):
 
 
 class ScoresView(Returned):
-    """What a hit's score is made of; only what is known."""
+    """The parts of a hit's score; only those that are known."""
 
     dense: float | None = Field(None, description="The cosine of its best chunk.")
     lexical: float | None = Field(None, description="Its BM25 score.")
@@ -242,7 +242,7 @@ class HitView(DocumentView):
 
 
 class Took(Returned):
-    """Milliseconds, waiting included; those of a batch are of the whole batch."""
+    """Milliseconds, including waiting; in a batch, those of the whole batch."""
 
     embed: float
     search: float
@@ -265,6 +265,6 @@ class SearchView(Returned):
 
 
 class BatchView(Returned):
-    """The result of each search, in order."""
+    """The answer to each search, in order."""
 
     results: list[SearchView]

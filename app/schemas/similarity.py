@@ -1,4 +1,4 @@
-"""Texts, vectors and documents to compare, as they travel."""
+"""Texts, vectors and documents to compare, as sent over HTTP."""
 
 from __future__ import annotations
 

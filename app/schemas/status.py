@@ -1,4 +1,4 @@
-"""Problems, callers and the service's state, as they travel."""
+"""Problems, callers and the service's state, as sent over HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.schemas.base import Returned
 
 
 class ProblemView(Returned):
-    """What went wrong (RFC 9457)."""
+    """An error, as a problem document (RFC 9457)."""
 
     type: str
     title: str
@@ -23,7 +23,7 @@ class ProblemView(Returned):
 
 
 class CallerView(Returned):
-    """Whose key asks, and what it may do."""
+    """The name and role of the caller's key."""
 
     name: str
     role: Role
@@ -31,6 +31,6 @@ class CallerView(Returned):
 
 
 class StatusView(Returned):
-    """How the service is."""
+    """The state of the service."""
 
     status: Literal["ok", "ready"]
