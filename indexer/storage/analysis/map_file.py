@@ -8,7 +8,6 @@ store or model, is reported and drawn anew.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
@@ -27,7 +26,7 @@ from indexer.reports import Cluster, Map, MapState, NeighboursKept, Step, Tell
 from indexer.storage.analysis.map_layout import Drawing, draw
 from indexer.storage.ann.faiss_index import threads_to_use
 from indexer.storage.runtime.durable_files import Stamp, file_stamp, write_durably
-from indexer.storage.runtime.locks import only_process
+from indexer.storage.runtime.locks import is_free, only_process
 from indexer.storage.runtime.subprocess_job import Job, run_in_subprocess, say
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
@@ -92,7 +91,7 @@ class Maps:
         """How far it is, whichever process draws; None if none does."""
         try:
             with (self._folder / LOCK).open("r") as file:
-                if _locks(file):
+                if is_free(file):
                     return None
                 return Step(**json.loads(file.read()))
         except (OSError, ValueError, TypeError):  # not there yet, or half written
@@ -193,16 +192,6 @@ def _tell_all(lock: IO[str], step: Step) -> None:
     lock.truncate(0)
     lock.write(json.dumps(asdict(step)))
     lock.flush()
-
-
-def _locks(file: IO[str]) -> bool:
-    """Whether nobody holds a file's lock; it is given back at once."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    fcntl.flock(file, fcntl.LOCK_UN)
-    return True
 
 
 def _shown(

@@ -7,7 +7,6 @@ model goes on from there. Nothing of it is searched before :meth:`Migration.fini
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -21,6 +20,7 @@ from indexer.embedding.embedder import Identity
 from indexer.errors import CollectionBusy, StorageFailed
 from indexer.storage.generation.row_table import VECTORS, RowTable, generation_folder
 from indexer.storage.runtime.durable_files import sync_folder
+from indexer.storage.runtime.locks import try_lock
 from indexer.storage.sqlite.records import NOBODY, Block, Generation, Owners, StoredChunk
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
@@ -181,15 +181,13 @@ def _take_turn(folder: Path) -> BinaryIO:
         file = (folder / "succession.lock").open("ab")
     except OSError as error:
         raise StorageFailed(f"cannot write to {folder}: {error.strerror}") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise CollectionBusy(
-            f"collection {folder.name!r} is being compacted or filled with another model: "
-            "wait until that is done"
-        ) from None
-    return file
+    if try_lock(file):
+        return file
+    file.close()
+    raise CollectionBusy(
+        f"collection {folder.name!r} is being compacted or filled with another model: "
+        "wait until that is done"
+    )
 
 
 def remove_strays(folder: Path, snapshot: Snapshot) -> None:

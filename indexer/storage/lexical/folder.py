@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import threading
 import time
@@ -21,6 +20,7 @@ from indexer.storage.lexical.inverted_index import Part
 from indexer.storage.lexical.segments import Segment
 from indexer.storage.lexical.state import Files, State, keep_state
 from indexer.storage.runtime.durable_files import sync_folder
+from indexer.storage.runtime.locks import only_process
 
 SEGMENTS: Final = "segments"
 """In a folder of their own, which an older build removes when it makes its own index."""
@@ -41,17 +41,12 @@ class IndexFolder:
         """Whether this process may change the index; if not, another has done so meanwhile."""
         try:
             (self.path / SEGMENTS).mkdir(parents=True, exist_ok=True)
-            file = (self.path / "build.lock").open("a")
         except OSError as error:
             raise StorageFailed(f"cannot write to {self.path}: {error.strerror}") from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with only_process(self.path / "build.lock") as lock:
+            if lock is None:
                 time.sleep(_POLL_SECONDS)
-                yield False
-                return
-            yield True
+            yield lock is not None
 
     def open(self, state: State) -> tuple[Part, ...]:
         """The segments that a state names; raises Damaged unless they are what was written.

@@ -8,7 +8,6 @@ vector files, which are only ever appended to, the rows that this state counts.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -38,6 +37,7 @@ from indexer.storage.ann.chosen_kind import FILE as CHOICE
 from indexer.storage.generation.row_table import VECTORS, generation_folder
 from indexer.storage.kept_files import CALIBRATIONS
 from indexer.storage.runtime.durable_files import sync_folder
+from indexer.storage.runtime.locks import try_lock
 from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store, check_format
@@ -165,15 +165,12 @@ def _drafted(target: Path) -> Iterator[BinaryIO]:
 def _claimed(draft: Path) -> BinaryIO:
     while True:
         file = os.fdopen(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not try_lock(file):
+            file.close()
+            raise CollectionBusy(f"another process is writing {draft}: wait for it")
+        with suppress(FileNotFoundError):  # whoever had it has just put it in place
             if os.fstat(file.fileno()).st_ino == draft.stat().st_ino:
                 return file
-        except BlockingIOError:
-            file.close()
-            raise CollectionBusy(f"another process is writing {draft}: wait for it") from None
-        except FileNotFoundError:
-            pass  # whoever had it has just put it in place
         file.close()
 
 
@@ -416,12 +413,11 @@ def _claimed_folder(draft: Path) -> Iterator[None]:
     draft.mkdir(exist_ok=True)
     descriptor = os.open(draft, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not try_lock(descriptor):
+            raise CollectionBusy(f"another process is restoring into {draft}: wait for it")
         for left in draft.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         yield
-    except BlockingIOError:
-        raise CollectionBusy(f"another process is restoring into {draft}: wait for it") from None
     finally:
         os.close(descriptor)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from indexer.errors import CollectionBusy, NotFound, StorageFailed
 
@@ -69,7 +69,7 @@ class WriterLock:
             raise StorageFailed(f"cannot write to {self._path}: {error.strerror}") from error
         started = since = time.monotonic()
         note = b""
-        while not _try_lock(descriptor):
+        while not try_lock(descriptor):
             now, before, note = time.monotonic(), note, os.pread(descriptor, _NOTE_BYTES, 0)
             if note != before:
                 since = now
@@ -95,9 +95,22 @@ def writer_lock(folder: Path) -> WriterLock:
     return WriterLock(folder / _LOCK, folder.name)
 
 
-def _try_lock(descriptor: int) -> bool:
+def try_lock(file: int | IO[Any]) -> bool:
+    """Take the lock of an open file or folder, which closing gives back; False if it is held."""
+    return _has_locked(file, fcntl.LOCK_EX)
+
+
+def is_free(file: int | IO[Any]) -> bool:
+    """True if nobody holds the lock of an open file; to ask, as others may, is not to hold it."""
+    if not _has_locked(file, fcntl.LOCK_SH):
+        return False
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return True
+
+
+def _has_locked(file: int | IO[Any], operation: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, operation | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -127,9 +140,4 @@ def only_process(path: Path) -> Iterator[IO[str] | None]:
     except OSError as error:
         raise StorageFailed(f"cannot write to {path.parent}: {error.strerror}") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-            return
-        yield file
+        yield file if try_lock(file) else None
