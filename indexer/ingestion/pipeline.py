@@ -111,15 +111,6 @@ class Summary:
     seconds: float
 
 
-# Embedding documents
-
-
-# What is to be done
-
-
-# The pipeline
-
-
 @dataclass(frozen=True, slots=True)
 class _Committed:
     """A window that is durable: how far the run is, and what there is to report of the window."""
