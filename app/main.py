@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,20 +39,7 @@ from app.middleware.security import (
     Throttle,
 )
 from app.middleware.tracing import Traced, open_provider
-from app.routes import (
-    admin,
-    assistants,
-    callers,
-    collections,
-    compatible,
-    documents,
-    files,
-    imports,
-    maps,
-    pages,
-    search,
-    status,
-)
+from app.routes import ROUTES, pages
 from app.routing.requests import (
     COLLECTION_PREFIX,
     SECURITY_SCHEMES,
@@ -232,28 +219,23 @@ def _cross_origin(settings: Settings) -> dict[str, Any]:
 
 def _add_routes(app: FastAPI, web: pages.WebPages) -> None:
     named = [Depends(declare_collection)]
-    for route in search.router.routes:
-        assert isinstance(route, DirectRoute)
-        app.router.routes.append(route.under("", responses=dict(PROBLEM)))
-        app.router.routes.append(
-            route.under(COLLECTION_PREFIX, dependencies=named, responses=dict(PROBLEM))
-        )
-    for router in (imports.router, files.router, documents.router, maps.router):
-        app.include_router(router, responses=dict(PROBLEM))
-        app.include_router(
-            router, prefix=COLLECTION_PREFIX, dependencies=named, responses=dict(PROBLEM)
-        )
-    for router in (
-        collections.router,
-        callers.router,
-        files.formats_router,
-        admin.router,
-        status.router,
-    ):
-        app.include_router(router, responses=dict(PROBLEM))
-    for router in (*compatible.ROUTERS, assistants.router):
-        app.include_router(router)
+    for resource in ROUTES:
+        responses = dict(PROBLEM) if resource.has_problems else None
+        _add_router(app, resource.router, "", responses=responses)
+        if resource.by_collection:
+            _add_router(
+                app, resource.router, COLLECTION_PREFIX, dependencies=named, responses=responses
+            )
     pages.add_pages(app, web)
+
+
+def _add_router(app: FastAPI, router: APIRouter, prefix: str, **given: Any) -> None:  # noqa: ANN401
+    """Serve a router's routes below a prefix; those that are direct, by the app itself."""
+    direct = [route for route in router.routes if isinstance(route, DirectRoute)]
+    if len(direct) == len(router.routes):
+        app.router.routes += [route.under(prefix, **given) for route in direct]
+    else:
+        app.include_router(router, prefix=prefix, **given)
 
 
 class Launch:

@@ -1,1 +1,57 @@
-"""The routes, a resource each; they check, hand over, and put answers into shape."""
+"""The routes, a resource each, and their table; they check, hand over, and put answers into shape.
+
+What they take their arguments from is in ``app.routing``, what travels in ``app.schemas``. The
+page, which is for people, is added by ``pages``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import APIRouter
+
+from app.routes import (
+    admin,
+    assistants,
+    callers,
+    collections,
+    compatible,
+    documents,
+    files,
+    imports,
+    maps,
+    search,
+    status,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A router, and where it is served.
+
+    One that is ``by_collection`` is served for the default collection at its own paths, and for
+    any other below that collection's. Where it ``has_problems``, its errors are RFC 9457's, as the
+    document then says; a router of another protocol says itself what errors look like.
+    """
+
+    router: APIRouter
+    by_collection: bool = False
+    has_problems: bool = True
+
+
+ROUTES: Final = (
+    Resource(search.router, by_collection=True),
+    Resource(imports.router, by_collection=True),
+    Resource(files.router, by_collection=True),
+    Resource(documents.router, by_collection=True),
+    Resource(maps.router, by_collection=True),
+    Resource(collections.router),
+    Resource(callers.router),
+    Resource(files.formats_router),
+    Resource(admin.router),
+    Resource(status.router),
+    *(Resource(router, has_problems=False) for router in compatible.ROUTERS),
+    Resource(assistants.router, has_problems=False),
+)
+"""All routes in the document's order: a new one is a module beside this one, and a row here."""

@@ -16,18 +16,7 @@ from app.access.keys import Keyring, KeysBroken, digest_of, make_secret, parse_k
 from app.access.roles import Role
 from app.cli import key as key_command
 from app.main import create_app
-from app.routes import (
-    admin,
-    callers,
-    collections,
-    compatible,
-    documents,
-    files,
-    imports,
-    pages,
-    search,
-    status,
-)
+from app.routes import ROUTES, pages
 from app.routing.requests import GuardedRoute
 from app.settings import load_settings
 from indexer.errors import InvalidInput
@@ -104,14 +93,6 @@ def test_a_key_that_may_not_is_refused_before_the_body_is_read(connect) -> None:
         assert answer.status_code == 403
 
 
-ROUTERS = (
-    *(
-        module.router
-        for module in (search, imports, files, documents, collections, callers, admin, status)
-    ),
-    files.formats_router,
-    *compatible.ROUTERS,
-)
 READING = {
     *("/embed", "/similarity", "/rerank", "/tokenize"),
     *("/v1/embeddings", "/v1/embed", "/v2/embed", "/v1/rerank", "/v2/rerank"),
@@ -122,8 +103,8 @@ READING = {
 
 def test_every_route_but_the_pages_asks_for_a_role(settings) -> None:
     """No route is open by oversight: each asks for a role, or is a page on the list."""
-    for router in ROUTERS:
-        assert all(isinstance(route, GuardedRoute) for route in router.routes)
+    for resource in ROUTES:
+        assert all(isinstance(route, GuardedRoute) for route in resource.router.routes)
     document = create_app(settings(api_keys=KEYS)).openapi()
     assert document["components"]["securitySchemes"].keys() == {"bearer", "header"}
     for path, methods in document["paths"].items():
