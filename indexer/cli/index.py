@@ -20,7 +20,7 @@ from indexer.cli.rejects import ReasonCount, RejectsFile, reason_lines
 from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Progress, Summary, ingest
 from indexer.library import DEFAULT_COLLECTION, Library
-from indexer.readers import Fields, Part, Read, check_ocr, input_parts, read_paths
+from indexer.readers import Fields, Part, Read, check_ocr, input_parts, known_formats, read_paths
 
 
 def index(
@@ -28,8 +28,8 @@ def index(
         list[str],
         typer.Argument(
             metavar="PATH",
-            help="JSON Lines, JSON, CSV, TSV, Parquet, text, Markdown, HTML, PDF, "
-            "folders of them, or - for JSON Lines on standard input.",
+            help=f"{', '.join(name for name, _ in known_formats())}, folders of them, "
+            "or - for JSON Lines on standard input.",
             show_default=False,
         ),
     ],

@@ -12,26 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from indexer.ingestion.pipeline import Progress
+from indexer.readers.formats import token_density
 from indexer.readers.reading import Part
 
-USUAL: Final = {
-    "JSON Lines": 0.2,
-    "JSON": 0.2,
-    "CSV": 0.22,
-    "TSV": 0.22,
-    "Parquet": 0.4,
-    "plain text": 0.23,
-    "Markdown": 0.2,
-    "HTML": 0.09,
-    "PDF": 0.012,
-}
-"""Tokens by the byte of usual files. What is measured takes over."""
-
-TEXT: Final = 0.2
-"""The same of other formats."""
-
 PACKED: Final = 3.0
-"""How many times as many a packed file has."""
+"""How many times as many tokens by the byte a packed file has."""
 
 LEARNING_BYTES: Final = 50_000
 """After so many bytes of a format, its own files say as much as the usual ones."""
@@ -90,5 +75,5 @@ class Workload:
 
 def _usual(name: str) -> _Density:
     packed = name.endswith(Part.PACKED)
-    density = USUAL.get(name.removesuffix(Part.PACKED), TEXT) * (PACKED if packed else 1)
+    density = token_density(name.removesuffix(Part.PACKED)) * (PACKED if packed else 1)
     return _Density(density * LEARNING_BYTES)

@@ -28,33 +28,47 @@ Reader: TypeAlias = Callable[[Source, Fields], Iterator[Read]]
 """Gives a file's documents and rejections; raises Unreadable for what ends the file."""
 
 GZIP: Final = ".gz"
+TOKEN_DENSITY: Final = 0.2
+"""Tokens by the byte of usual records and prose."""
+
 VAGUE: Final = (".log",)
 """Suffixes of text that may be lines of JSON."""
 
-PDF_MARK: Final = b"%PDF-"
-PARQUET_MARK: Final = b"PAR1"
-_HTML: Final = re.compile(rb"(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+_HTML: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A way to read files, and the suffixes that tell it."""
+    """A way to read files, and the suffixes that tell it, or what their content begins with.
+
+    A file has ``token_density`` tokens by the byte, about: by that the end of a run is reckoned
+    until its own files tell.
+    """
 
     name: str
     read: Reader
     suffixes: tuple[str, ...]
+    begins: re.Pattern[bytes] | None = None
+    token_density: float = TOKEN_DENSITY
 
 
 FORMATS: Final = (
     Format("JSON Lines", read_json_lines, (".jsonl", ".ndjson")),
     Format("JSON", read_json, (".json",)),
-    Format("CSV", read_csv, (".csv",)),
-    Format("TSV", read_tsv, (".tsv", ".tab")),
-    Format("Parquet", read_parquet, (".parquet", ".pq")),
-    Format("plain text", read_plain_text, (".txt", ".text", ".rst", ".adoc", ".log")),
+    Format("CSV", read_csv, (".csv",), token_density=0.22),
+    Format("TSV", read_tsv, (".tsv", ".tab"), token_density=0.22),
+    Format("Parquet", read_parquet, (".parquet", ".pq"), re.compile(rb"PAR1"), token_density=0.4),
+    Format(
+        "plain text",
+        read_plain_text,
+        (".txt", ".text", ".rst", ".adoc", ".log"),
+        token_density=0.23,
+    ),
     Format("Markdown", read_markdown, (".md", ".markdown", ".mdown", ".mkd")),
-    Format("HTML", read_html, (".html", ".htm", ".xhtml")),
-    Format("PDF", read_pdf, (".pdf",)),
+    Format("HTML", read_html, (".html", ".htm", ".xhtml"), _HTML, token_density=0.09),
+    Format("PDF", read_pdf, (".pdf",), re.compile(rb"%PDF-"), token_density=0.012),
 )
 
 
@@ -74,13 +88,10 @@ def format_of_content(start: bytes, text_field: str) -> Format | None:
 
     JSON is taken for records only if the first has the text's field, else for text.
     """
+    for format in FORMATS:
+        if format.begins and format.begins.match(start):
+            return format
     begin = start.removeprefix(BYTE_ORDER_MARK).lstrip()
-    if start.startswith(PDF_MARK):
-        return _named("PDF")
-    if start.startswith(PARQUET_MARK):
-        return _named("Parquet")
-    if _HTML.match(begin):
-        return _named("HTML")
     if begin.startswith((b"{", b"[")) and f'"{text_field.split(".")[-1]}"'.encode() in begin:
         return _named("JSON")  # which tells lines from one value
     if b"\0" in start and marked_encoding(start) is None:
@@ -92,6 +103,11 @@ def known_formats() -> Iterator[tuple[str, tuple[str, ...]]]:
     """The name of each format, with the suffixes that tell it, packed ones included."""
     for format in FORMATS:
         yield format.name, format.suffixes + tuple(f"{each}{GZIP}" for each in format.suffixes)
+
+
+def token_density(name: str) -> float:
+    """How many tokens by the byte usual files of a format have, be it in the table or not."""
+    return next((each.token_density for each in FORMATS if each.name == name), TOKEN_DENSITY)
 
 
 def _suffix(path: PurePath) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import Counter
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import pytest
 
@@ -75,3 +76,12 @@ def test_importing_the_readers_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_format_is_in_the_documentation() -> None:
+    """The table of what is read names all rows, and what is told by content those that can be."""
+    page = (Path(__file__).parents[3] / "docs" / "indexing.md").read_text()
+    rows = re.findall(r"^\| ([^|]+) \| one for each", page, re.MULTILINE)
+    assert {name for row in rows for name in row.split(", ")} == {one.name for one in FORMATS}
+    (told,) = re.findall(r"is told by its\ncontent: ([^.]+)\.", page)
+    assert all(one.name in told for one in FORMATS if one.begins)
