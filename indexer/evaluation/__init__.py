@@ -1,1 +1,1 @@
-"""How good answers are: judged datasets, measures, systems, comparisons. It prints nothing."""
+"""Evaluation of rankings: judged datasets, measures, systems, comparisons. It prints nothing."""

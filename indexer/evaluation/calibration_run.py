@@ -1,7 +1,7 @@
-"""What a collection's scores are worth, learned from judged queries.
+"""Calibration of a collection's scores from judged queries.
 
 A document that was not judged for a query counts as not relevant, as it does in evaluation; where
-judgements have holes, relevance is too low by as much.
+judgements are incomplete, the probability of relevance is underestimated accordingly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from indexer.ranking.score_annotations import ranking_of
 from indexer.retrieval.search import search
 
 DEPTH: Final = 100
-"""How many hits of each query are learned from."""
+"""The number of hits of each query that the calibration is learned from."""
 
 _BATCH: Final = 16
 
@@ -35,9 +35,9 @@ def calibrate_collection(
     ignore_identical_ids: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Calibration:
-    """Search the judged queries, learn what their scores are worth, and keep it.
+    """Search the judged queries, learn the probability of relevance for each score, and store it.
 
-    The errors that it states are of queries held out. Raises InvalidInput if too few queries have
+    The errors it reports are those on queries held out. Raises InvalidInput if too few queries have
     a relevant hit.
     """
     query = Query(text="", k=depth + ignore_identical_ids, mode=mode)

@@ -1,4 +1,4 @@
-"""A against B: two evaluations of the same queries, and whether they differ by more than chance."""
+"""A against B: two evaluations of the same queries, and the significance of their differences."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two reports, and for each measure how B differs from A.
+    """Two reports, and the difference of each measure between A and B.
 
-    ``changed`` is what B was told to do otherwise. ``adjusted`` are the p values corrected for
-    as many tests as there are measures (Holm).
+    ``changed`` are the settings in which B differs. ``adjusted`` are the p values corrected for
+    testing as many hypotheses as there are measures (Holm).
     """
 
     a: Report
@@ -42,7 +42,7 @@ class Comparison:
     adjusted: Mapping[str, float]
 
     def gains(self, measure: str = FIRST) -> list[Gain]:
-        """All queries, those that gain most by B first."""
+        """All queries, those with the largest gain under B first."""
         a, b = self.a.values[measure].tolist(), self.b.values[measure].tolist()
         gains = [
             Gain(id, text, before, after, after - before)
@@ -51,7 +51,7 @@ class Comparison:
         return sorted(gains, key=lambda gain: -gain.difference)
 
     def figures(self) -> dict[str, Any]:
-        """A's report with B's under ``against``, and what sets them apart, as one JSON object."""
+        """A's report, with B's under ``against`` and the differences, as one JSON object."""
         return {
             **self.a.figures(),
             "against": {**self.b.figures(), "changed": dict(self.changed)},
@@ -89,7 +89,7 @@ class Comparison:
 
 
 def compare(a: Report, b: Report, changed: Mapping[str, str]) -> Comparison:
-    """How B differs from A; raises ValueError unless both measured the same queries alike."""
+    """The comparison of B with A; raises ValueError unless both measured the same queries alike."""
     if a.texts != b.texts or a.values.keys() != b.values.keys():
         raise ValueError("two reports of different queries or measures cannot be compared")
     differences = {

@@ -24,7 +24,7 @@ _GRADE: Final = re.compile(r"\s*[+-]?[0-9]+\s*")
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Judged queries and where the documents are. Every query is judged, and the reverse."""
+    """Judged queries, and the path of the documents. Every query has judgements, and vice versa."""
 
     name: str
     corpus_path: Path
@@ -36,9 +36,9 @@ def read_dataset(folder: Path, split: str = "test") -> Dataset:
     """The dataset of a folder in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/<split>.tsv.
 
     The judgements may have a header line, and may be in TREC's form (query, 0, document, grade,
-    between spaces). Of two judgements of one pair,
-    or two queries of one id, the later wins, as in BEIR. Queries without a judgement are left out.
-    Raises Unreadable, naming file and line, for what is missing or malformed.
+    separated by spaces). Of two judgements of one pair, or two queries of one id, the later wins,
+    as in BEIR. Queries without a judgement are left out. Raises Unreadable, naming file and line,
+    for what is missing or malformed.
     """
     corpus = folder / "corpus.jsonl"
     if not corpus.is_file():
@@ -68,7 +68,7 @@ def _read_qrels(folder: Path, split: str) -> Qrels:
 
 
 def _read_table(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """The rows, each with its place; blank lines left out."""
+    """The rows, each with its place in the file; blank lines are left out."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter="\t")
@@ -78,7 +78,7 @@ def _read_table(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _judgements(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Query, document and grade of each row but a header, with its place.
+    """Query, document and grade of each row except a header, with its place in the file.
 
     The first row tells the form: TREC's has four cells between spaces or tabs, the second unused.
     """

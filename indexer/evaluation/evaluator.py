@@ -1,10 +1,9 @@
-"""How well judged queries are answered: datasets in BEIR's layout, and their measures.
+"""Evaluation of a system on judged queries: datasets in BEIR's layout, and their measures.
 
-What answers is a System: a collection in this process, or one of a service
-(indexer.evaluation.remote_system). The measures come from ir_measures (pytrec_eval and the MS MARCO
-script), not from here; they get one measure at a time, plain numbers for ids and no grade below 0,
-since they err on others. A query counts in every mean even if nothing was found for it, or nothing
-is relevant to it: then as 0.
+A System is a collection in this process, or one of a service (indexer.evaluation.remote_system).
+The measures come from ir_measures (pytrec_eval and the MS MARCO script), not from here; they get
+one measure at a time, plain numbers for ids and no grade below 0, since they err on others.
+Every query counts in every mean: as 0 if nothing was found for it, or nothing is relevant to it.
 """
 
 from __future__ import annotations
@@ -32,18 +31,18 @@ from indexer.evaluation.systems import Facts, System, SystemAnswer
 WARMING: Final = "warm"
 """Asked once, untimed: the first query also pays for what is loaded lazily.
 
-It is no query of a dataset, whose vector a service might keep.
+It is not a query of any dataset, so a service that caches query vectors gains nothing by it.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an evaluation found.
+    """The results of an evaluation.
 
     ``values`` has the measures, those of MEASURES first; each holds one value for each query of
-    ``texts``, in its order. ``missing`` documents are relevant but not there, ``truncated``
-    queries were longer than the model's window. The times are those of one query's 10 best, from
-    its text on, in milliseconds.
+    ``texts``, in its order. ``missing`` documents are relevant but not in the collection,
+    ``truncated`` queries were longer than the model's window. The times are in milliseconds, from a
+    query's text to its 10 best hits.
     """
 
     facts: Facts
@@ -63,16 +62,16 @@ class Report:
 
     @property
     def queries(self) -> int:
-        """How many queries were asked."""
+        """The number of queries."""
         return len(self.texts)
 
     @property
     def documents(self) -> int:
-        """How many documents were searched."""
+        """The number of documents searched."""
         return self.facts.documents
 
     def intervals(self) -> dict[str, list[float]]:
-        """The 95 % interval of each mean, by drawing queries with replacement."""
+        """The 95 % bootstrap interval of each mean, resampling queries with replacement."""
         found = {name: bootstrap_interval(values) for name, values in self.values.items()}
         return {name: [interval.low, interval.high] for name, interval in found.items()}
 
@@ -108,13 +107,13 @@ def evaluate(
     measures: Mapping[str, str] = MEASURES,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """How well a system answers the dataset's queries, each asked by itself.
+    """Evaluate a system on the dataset's queries, each asked by itself.
 
     Each query is asked for its 10 best, which is timed and gives the measures down to rank 10 as
     users get them, and then, when all are timed, for its ``depth`` best, which gives the others.
     ``ignore_identical_ids`` drops the document whose id is the query's own, as BEIR does for
     ArguAna and Quora. ``on_progress`` gets the searches done and their total. Raises InvalidInput
-    if none of the relevant documents is there.
+    if none of the relevant documents is in the collection.
     """
     top, deep = by_depth(measures, depth)
     check_grades(dataset.qrels, measures)
@@ -142,7 +141,7 @@ def evaluate(
 
 
 class _Trial:
-    """Two passes over the queries, and what they have found so far."""
+    """Two passes over the queries, with their results so far."""
 
     def __init__(self, system: System, queries: Mapping[str, str], ignore_own: bool) -> None:
         self._system = system
@@ -155,7 +154,7 @@ class _Trial:
         self.all_exact = True
 
     def steps(self, depth: int) -> Iterator[None]:
-        """Ask everything; each step is one search."""
+        """Ask all queries, one search a step."""
         self._system.ask(WARMING, ORDINARY_K)
         for id, text in self._queries.items():
             self._ask(id, text)
@@ -175,7 +174,7 @@ class _Trial:
         self._keep(self.top, id, found, ORDINARY_K)
 
     def _k(self, wanted: int) -> int:
-        return wanted + self._ignore_own  # one more, should the query itself be found
+        return wanted + self._ignore_own  # one more, in case the query itself is found
 
     def _keep(self, run: dict[str, list[str]], id: str, found: SystemAnswer, k: int) -> None:
         kept = [each for each in found.ids if not (self._ignore_own and each == id)]

@@ -19,7 +19,7 @@ AT_TEN: Final[Mapping[str, str]] = MappingProxyType({"ndcg@10": "nDCG@10", "mrr@
 """Our names of the measures of an ordinary answer, with those of ir_measures."""
 
 DEEP: Final[Mapping[str, str]] = MappingProxyType({"recall@100": "R@100", "map": "AP"})
-"""The same for the measures of a long answer."""
+"""The same for the measures that need a deep ranking."""
 
 MEASURES: Final[Mapping[str, str]] = MappingProxyType({**AT_TEN, **DEEP})
 """All measures: nDCG with linear gains, reciprocal rank, recall, average precision."""
@@ -27,21 +27,21 @@ MEASURES: Final[Mapping[str, str]] = MappingProxyType({**AT_TEN, **DEEP})
 ORDINARY_K: Final = 10
 LEAST_DEPTH: Final = 100
 DEFAULT_DEPTH: Final = 1_000
-"""How many hits TREC and BEIR take average precision over."""
+"""The rank down to which TREC and BEIR compute average precision."""
 
 
 MOST_STEEP_GRADE: Final = 4
-"""The best grade of measures by 2 ** grade: TREC's script for them stops at a better one."""
+"""The best grade for measures with a gain of 2 ** grade: TREC's script stops at a better one."""
 
 UNRELATED: Final = frozenset({"Judged", "infAP"})
-"""Measures that go by which documents were judged, or pooled (-1), whatever their relevance."""
+"""Measures that depend on which documents were judged, or pooled (-1), whatever their relevance."""
 
 
 def parse_measures(names: Sequence[str]) -> dict[str, str]:
-    """MEASURES and these, which are named as ir_measures does: nDCG@20, P@5, Success@1, Rprec.
+    """MEASURES and these, named as in ir_measures: nDCG@20, P@5, Success@1, Rprec.
 
-    Raises InvalidInput for a name that is unknown, of what is no mean over queries, or of what is
-    not defined for every query.
+    Raises InvalidInput for a name that is unknown, or of a measure that is not a mean over queries
+    or not defined for every query.
     """
     parsed = dict(MEASURES)
     for name in names:
@@ -52,7 +52,7 @@ def parse_measures(names: Sequence[str]) -> dict[str, str]:
 
 
 def _parse_measure(name: str) -> str:
-    """The measure's own way to write its name."""
+    """The measure's canonical name."""
     import ir_measures
     from ir_measures.measures.base import MeanAgg
 
@@ -85,8 +85,8 @@ def measure_each(
 ) -> dict[str, Values]:
     """Each measure of each query of ``qrels``, in its order, by our names.
 
-    The order of the run is what counts, whatever the ids. Raises InvalidInput for grades that a
-    measure does not take.
+    Documents rank in the order of the run, whatever their ids. Raises InvalidInput for grades that
+    a measure does not take.
     """
     import ir_measures  # here because it costs start-up time that only evaluation needs
 
@@ -104,14 +104,14 @@ def measure_each(
             continue
         judged = {query: grades for query, (_, grades) in asked.items()}
         scored = {query: found for query, (found, _) in asked.items()}
-        # One measure a call: of several, ir_measures lends one's qrels to another.
+        # One measure a call: given several, ir_measures uses one's qrels for another.
         for metric in ir_measures.iter_calc([parsed], judged, scored):
             values[name][int(metric.query_id)] = metric.value
     return values
 
 
 def by_depth(measures: Mapping[str, str], depth: int) -> tuple[dict[str, str], dict[str, str]]:
-    """The measures that an ordinary answer gives, and those that need a deep one."""
+    """The measures that the 10 best suffice for, and those that need a deep ranking."""
     import ir_measures
 
     if depth < LEAST_DEPTH:
@@ -127,7 +127,7 @@ def by_depth(measures: Mapping[str, str], depth: int) -> tuple[dict[str, str], d
 
 
 def _find_fault(parsed: Any) -> str | None:  # noqa: ANN401 - ir_measures has no types
-    """Why ir_measures would fail at a measure that it takes, or measure another; None if not."""
+    """The reason why ir_measures would fail at an accepted measure or mismeasure it; else None."""
     given = parsed.params
     if parsed.NAME == "Accuracy":
         return "it is not defined where all that is found is relevant: choose another"
@@ -144,9 +144,9 @@ def _find_fault(parsed: Any) -> str | None:  # noqa: ANN401 - ir_measures has no
 def _numbered(
     found: Sequence[str], grades: Mapping[str, int]
 ) -> tuple[dict[str, float], dict[str, int]]:
-    """A query's run and judgements with numbers for ids, in which TREC's scripts find no pattern.
+    """A query's run and judgements with numbers for ids, which TREC's scripts cannot misread.
 
-    What is found is scored, strictly falling: trec_eval orders by score, and ties by id.
+    The run is given strictly falling scores: trec_eval orders by score, and ties by id.
     """
     numbers = {id: str(number) for number, id in enumerate(dict.fromkeys([*found, *grades]))}
     scores = {numbers[id]: float(len(found) - rank) for rank, id in enumerate(found)}
@@ -156,8 +156,8 @@ def _numbered(
 def _telling(
     measure: str, found: dict[str, float], grades: dict[str, int]
 ) -> tuple[dict[str, float], dict[str, int]] | None:
-    """What a measure gets of a query; None for one that counts as 0 whatever it would say."""
-    # Of a query with negative grades alone trec_eval reads memory that is not its own.
+    """The run and judgements a measure gets for a query; None if the query counts as 0 anyway."""
+    # For a query with negative grades only, trec_eval reads out of bounds.
     relevant = any(grade > 0 for grade in grades.values())
     if not found or not (relevant or measure == "Judged"):
         return None
@@ -167,7 +167,7 @@ def _telling(
 
 
 def check_grades(qrels: Qrels, measures: Mapping[str, str]) -> None:
-    """Raise InvalidInput for grades that are too good for a measure."""
+    """Raise InvalidInput for grades too high for a measure."""
     best = max((grade for grades in qrels.values() for grade in grades.values()), default=0)
     for name, theirs in measures.items():
         if best > MOST_STEEP_GRADE and (theirs.startswith("ERR") or "exp-log2" in theirs):

@@ -1,6 +1,6 @@
 """Figures of evaluations. matplotlib is an extra, loaded when a figure is asked for.
 
-Colours are those of Okabe and Ito, which people with any colour vision tell apart.
+The colours are those of Okabe and Ito, distinguishable with any colour vision.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STYLE: Final[dict[Any, Any]] = {
 
 
 def check_figure(path: Path) -> None:
-    """Raise InvalidInput or MissingExtra unless a figure can be drawn to such a file."""
+    """Raise InvalidInput or MissingExtra unless a figure can be drawn to this file."""
     if path.suffix.lower() not in SUFFIXES:
         raise InvalidInput(f"a figure's file ends with {', '.join(SUFFIXES)}; got {path.name!r}")
     if importlib.util.find_spec("matplotlib") is None:
@@ -43,7 +43,7 @@ def check_figure(path: Path) -> None:
 
 
 def save_figure(path: Path, title: str, found: Report | Comparison) -> None:
-    """Draw one evaluation or two; raises as check_figure does, and StorageFailed."""
+    """Draw one evaluation or a comparison; raises as check_figure does, and StorageFailed."""
     check_figure(path)
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -144,7 +144,7 @@ def _draw_gains(axes: Axes, found: Comparison) -> None:
     axes.axhline(0, color="black", linewidth=0.8)
     one = found.differences[FIRST]
     axes.set_title(f"Each query: {one.wins} better, {one.ties} the same, {one.losses} worse by B")
-    right = one.difference >= 0  # on that side there are no bars where the mean is
+    right = one.difference >= 0  # the side without bars at the mean
     axes.annotate(
         f"mean {one.difference:+.3f}",
         (1 if right else 0, one.difference),

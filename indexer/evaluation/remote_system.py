@@ -1,8 +1,8 @@
-"""A collection at a running service, evaluated over its REST interface.
+"""A collection of a running service, evaluated over its REST interface.
 
-The library knows no HTTP in that it serves none: this is a client, for one purpose, and stands
-here and not in the service's package because ``python -m indexer`` offers ``evaluate`` whole. The
-typed client for programs is elsewhere. httpx2 is loaded only when a service is asked.
+The library serves no HTTP; this is a client for one purpose, and stands here and not in the
+service's package because ``python -m indexer`` offers ``evaluate`` whole. The typed client for
+programs is app.client. httpx2 is loaded only when a service is asked.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def connect(url: str, key: str | None = None) -> Iterator[httpx2.Client]:
 class RemoteSystem:
     """A collection of a service, searched as its users search it.
 
-    What is timed goes from the query's text to the parsed answer: HTTP, waiting, embedding,
-    searching, and the texts of ten hits as JSON. Requests are made one at a time.
+    Times are from the query's text to the parsed answer: HTTP, waiting, embedding, searching, and
+    the texts of ten hits as JSON. Requests are made one at a time.
     """
 
     def __init__(self, client: httpx2.Client, collection: str, settings: Settings) -> None:
@@ -69,11 +69,11 @@ class RemoteSystem:
 
     @property
     def url(self) -> str:
-        """Where the service is."""
+        """The address of the service, without a trailing slash."""
         return str(self._client.base_url).rstrip("/")
 
     def describe(self) -> Facts:
-        """The collection, and how it is searched; raises ServiceFailed if there is none."""
+        """The collection and the settings of its search; raises ServiceFailed if there is none."""
         told = self._call("GET", self._path)
         try:
             kind = str(told["index"].get("kind", ""))
@@ -87,7 +87,7 @@ class RemoteSystem:
         return [id for id in ids if not self._has(id)] if self.exists() else list(ids)
 
     def exists(self) -> bool:
-        """Whether the service has the collection."""
+        """Return whether the service has the collection."""
         response = self._request("GET", self._path)
         return response.status_code != HTTPStatus.NOT_FOUND and bool(self._read(response))
 
@@ -103,11 +103,11 @@ class RemoteSystem:
         )
 
     def ask(self, text: str, k: int) -> SystemAnswer:
-        """One search, in a request of its own."""
+        """The result of one search, in a request of its own."""
         return self._found(self._call("POST", f"{self._path}/search", self._search(text, k)))
 
     def ask_all(self, texts: Sequence[str], k: int) -> Iterator[SystemAnswer]:
-        """Many searches in few requests."""
+        """The results of many searches, in few requests."""
         step = max(1, min(BATCH_SEARCHES, BATCH_HITS // k))
         for start in range(0, len(texts), step):
             searches = [self._search(text, k) for text in texts[start : start + step]]
@@ -136,7 +136,7 @@ class RemoteSystem:
         return self._read(self._request(method, path, body))
 
     def _request(self, method: str, path: str, body: object = None) -> httpx2.Response:
-        """The answer, whatever it says; a service that is too busy is asked again when it says."""
+        """The response, whatever its status; a service that is too busy is retried when it says."""
         import httpx2
 
         for last in [False] * (BUSY_TRIES - 1) + [True]:

@@ -1,4 +1,4 @@
-"""What is evaluated, as ``key=value`` settings: A's own, and those in which B differs from A."""
+"""Settings of an evaluation as ``key=value``: A's own, and those in which B differs from A."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _Member = TypeVar("_Member", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of an evaluation: which collection, here or at a service, and how it is searched.
+    """One side of an evaluation: a collection, here or at a service, and settings of its search.
 
     ``other_model`` says that the collection is made for this side, for a model of its own.
     """
@@ -47,7 +47,7 @@ class Side:
     other_model: bool = False
 
     def changed(self, option: str, given: Given) -> Self:
-        """The same but for these settings; raises InvalidInput, which names the option."""
+        """The side with these settings changed; raises InvalidInput, which names the option."""
         search = {
             name: _read_value(f"{option} {name}", kinds()[name], value)
             for name, value in given.items()
@@ -72,17 +72,17 @@ class Side:
         return side
 
     def root(self, default: str) -> str:
-        """The collection that its documents are in, whatever its index."""
+        """The name of the collection with its documents, whatever its index."""
         name = self.collection or default
         return _marked(name, (self.model or "").rstrip("/")) if self.other_model else name
 
     def name(self, default: str) -> str:
-        """The collection that is searched: one of its own where it needs an index of its own."""
+        """The name of the collection searched: a separate one if it needs an index of its own."""
         return _marked(self.root(default), self.index) if self.index else self.root(default)
 
 
 def read_settings(option: str, words: Sequence[str]) -> dict[str, str]:
-    """``key=value`` pairs, several of them with commas between; of two of one key the later wins.
+    """``key=value`` pairs, also several with commas between; the later of two with one key wins.
 
     Raises InvalidInput, which names the option and what is allowed.
     """
@@ -95,7 +95,7 @@ def read_settings(option: str, words: Sequence[str]) -> dict[str, str]:
 
 
 def slug(text: str) -> str:
-    """What of a text may stand in a collection's name."""
+    """The text in the characters allowed in a collection's name, others as hyphens."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text)
 
 

@@ -1,10 +1,11 @@
-"""Whether two rankings of the same queries differ: paired tests and intervals on arrays.
+"""Significance of the difference between two rankings of the same queries.
 
-A measure gives each query one value under A and one under B, and only their differences matter.
-The test is Fisher's randomisation test: if A and B were the same, each difference could as well
-have had the other sign. It assumes nothing about how the differences are distributed (Smucker,
-Allan and Carterette, "A comparison of statistical significance tests for information retrieval
-evaluation", CIKM 2007, prefer it to the Wilcoxon and sign tests, and find the t test to agree).
+Paired tests and intervals on arrays. A measure gives each query one value under A and one under
+B, and only their differences matter. The test is Fisher's randomisation test: if A and B were the
+same, each difference could as well have had the other sign. It assumes nothing about the
+distribution of the differences (Smucker, Allan and Carterette, "A comparison of statistical
+significance tests for information retrieval evaluation", CIKM 2007, prefer it to the Wilcoxon and
+sign tests, and find the t test to agree).
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ Values: TypeAlias = NDArray[np.float64]
 """(n,) float64: one value for each query."""
 
 RESAMPLES: Final = 100_000
-"""Of signs; a p value of 0.05 is then known to about 0.0014 (two standard deviations)."""
+"""Random signs drawn; a p value of 0.05 is then known to about 0.0014 (two standard deviations)."""
 
 BOOTSTRAPS: Final = 10_000
 CONFIDENCE: Final = 0.95
 TOLERANCE: Final = 1e-12
-"""Values closer than this are the same: sums of the same numbers differ by rounding only."""
+"""Values closer than this are equal: sums of the same numbers differ by rounding only."""
 
 _CELLS: Final = 4_000_000
-"""How many cells of a matrix of resamples are in memory at once."""
+"""Cells of the matrix of resamples that are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where a mean lies with a certain confidence."""
+    """A confidence interval of a mean."""
 
     low: float
     high: float
@@ -41,7 +42,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How the values of B differ from those of A: ``difference`` is mean(B) - mean(A).
+    """The difference of B's values from A's: ``difference`` is mean(B) - mean(A).
 
     ``p`` is two-sided. ``wins``, ``losses`` and ``ties`` count the queries for which B is better,
     worse and the same, where larger values are better.
@@ -58,7 +59,7 @@ class Difference:
 
 
 def difference_of(a: Values, b: Values, seed: int = 0) -> Difference:
-    """How B differs from A on the same queries, in the same order.
+    """The difference of B from A on the same queries, in the same order.
 
     Raises ValueError unless both are (n,) with n at least 1.
     """
@@ -80,16 +81,16 @@ def difference_of(a: Values, b: Values, seed: int = 0) -> Difference:
 def randomisation_p(differences: Values, *, resamples: int = RESAMPLES, seed: int = 0) -> float:
     """The two-sided p value of the mean of paired differences under random signs.
 
-    Exact where all signs are no more than ``resamples``. Else signs are drawn, and the observed
-    ones count among them, so that p is never 0 (Phipson and Smyth, 2010).
+    Exact if there are no more than ``resamples`` combinations of signs. Else signs are drawn, and
+    the observed ones count among them, so that p is never 0 (Phipson and Smyth, 2010).
     """
-    moved = differences[np.abs(differences) > TOLERANCE]  # others are the same under any sign
+    moved = differences[np.abs(differences) > TOLERANCE]  # zeros are the same under either sign
     if not moved.size:
         return 1.0
     extreme = np.abs(moved.sum()) - TOLERANCE * moved.size
     exact = moved.size < 63 and 2**moved.size <= resamples
     draws = _all_signs(moved.size) if exact else _random_signs(moved.size, resamples, seed)
-    # With bits for signs, the sum is that of the flipped, twice, less that of all.
+    # With bits for signs, the sum is twice that of the flipped less that of all.
     count = sum(int((np.abs(2 * (bits @ moved) - moved.sum()) >= extreme).sum()) for bits in draws)
     return count / 2**moved.size if exact else (count + 1) / (resamples + 1)
 
@@ -101,7 +102,7 @@ def bootstrap_interval(
     resamples: int = BOOTSTRAPS,
     seed: int = 0,
 ) -> Interval:
-    """The percentile bootstrap's interval of the mean: queries are drawn with replacement."""
+    """The percentile bootstrap interval of the mean, resampling queries with replacement."""
     random = np.random.default_rng(seed)
     n = values.size
     means = [
@@ -115,7 +116,7 @@ def bootstrap_interval(
 def holm(p_values: Values) -> Values:
     """(m,) p values adjusted for testing m hypotheses at once (Holm, 1979), in the given order.
 
-    That any true hypothesis has an adjusted value of at most x has a probability of at most x.
+    The probability that any true hypothesis has an adjusted value of at most x is at most x.
     """
     order = np.argsort(p_values, kind="stable")
     steps = p_values[order] * np.arange(p_values.size, 0, -1)
@@ -142,7 +143,7 @@ def _random_signs(n: int, count: int, seed: int) -> Iterator[NDArray[np.float64]
 
 
 def _portions(rows: int, width: int) -> Iterator[int]:
-    """Heights of the parts of a matrix of so many rows that fit into memory."""
+    """Heights of the parts of a matrix of this many rows that fit into memory."""
     height = max(1, _CELLS // max(width, 1))
     while rows > 0:
         yield min(rows, height)

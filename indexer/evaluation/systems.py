@@ -1,4 +1,4 @@
-"""What is evaluated: anything that answers queries with ids of documents."""
+"""Systems to evaluate: anything that answers queries with ids of documents."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from indexer.queries import Answer, Mode, Query
 from indexer.retrieval.search import embed_queries, search
 
 Settings: TypeAlias = Mapping[str, object]
-"""Fields of Query that say how is searched, and not for what."""
+"""Fields of Query that say how to search, not what for."""
 
 
 @dataclass(frozen=True, slots=True)
 class SystemAnswer:
-    """The ids of the documents that answer a query, best first, as Answer has them."""
+    """The ids of the documents that answer a query, best first, as in Answer."""
 
     ids: tuple[str, ...]
     exact: bool
@@ -28,7 +28,7 @@ class SystemAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is evaluated; ``url`` is that of a service, None for a collection here."""
+    """The description of a system; ``url`` is that of a service, None for a collection here."""
 
     collection: str
     model: str
@@ -38,13 +38,13 @@ class Facts:
     url: str | None = None
 
     def figures(self) -> dict[str, Any]:
-        """All of it but the settings, as a JSON object."""
+        """All of it except the settings, as a JSON object."""
         figures = {"collection": self.collection, "model": self.model, "index": self.index}
         return figures | ({"url": self.url} if self.url else {})
 
 
 class System(Protocol):
-    """What answers queries and is judged by its answers."""
+    """A system that answers queries and is evaluated by its answers."""
 
     @property
     def name(self) -> str:
@@ -52,23 +52,23 @@ class System(Protocol):
         ...
 
     def describe(self) -> Facts:
-        """What it is."""
+        """The collection and the settings of its search."""
         ...
 
     def missing(self, ids: Sequence[str]) -> list[str]:
-        """Those of these documents that are not there to be found."""
+        """Those of these documents that are not in the collection."""
         ...
 
     def filling(self, corpus: Path) -> str:
-        """What to do so that the documents of a corpus are there."""
+        """Advice on how to put the documents of a corpus into the collection."""
         ...
 
     def ask(self, text: str, k: int) -> SystemAnswer:
-        """The k best for a query, found as users find them: this is what is timed."""
+        """The k best for a query, searched as users do; this is what is timed."""
         ...
 
     def ask_all(self, texts: Sequence[str], k: int) -> Iterator[SystemAnswer]:
-        """The k best for each query, in order, found in whatever way is quickest."""
+        """The k best for each query, in order, searched in the fastest way."""
         ...
 
 
@@ -94,7 +94,7 @@ class LocalSystem:
         return self._collection.name
 
     def describe(self) -> Facts:
-        """The collection, and how it is searched."""
+        """The collection and the settings of its search."""
         told = self._collection.describe()
         kind = str(told.index.get("kind", ""))
         return Facts(told.name, told.model, told.documents, kind, self._settings)
@@ -109,7 +109,7 @@ class LocalSystem:
         ]
 
     def filling(self, corpus: Path) -> str:
-        """Which file to index."""
+        """Advice to index the corpus."""
         return f"index {corpus} first"
 
     def ask(self, text: str, k: int) -> SystemAnswer:
@@ -120,7 +120,7 @@ class LocalSystem:
         return _found(answer, cut)
 
     def ask_all(self, texts: Sequence[str], k: int) -> Iterator[SystemAnswer]:
-        """Search for each; what was asked before is not embedded again."""
+        """Search for each query; queries embedded before are not embedded again."""
         for text in texts:
             query = self._ready.get(text, self._query(text, k))
             deeper = replace(query, k=k)

@@ -1,4 +1,4 @@
-"""What an evaluation found, as tables for people and as a file of each query's measures."""
+"""The results of an evaluation as tables for people, and as a file of each query's measures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIGNIFICANT: Final = 0.05
 
 
 def scoreboard(title: str, found: Report | Comparison) -> RenderableType:
-    """One evaluation or two as tables."""
+    """One evaluation, or a comparison, as tables."""
     if isinstance(found, Report):
         return Group(_headline(title, found), _line("", found.facts), "", _measures(found))
     parts: list[RenderableType] = [_headline(title, found.a), _line("A  ", found.a.facts)]
@@ -40,7 +40,7 @@ def scoreboard(title: str, found: Report | Comparison) -> RenderableType:
 
 
 def write_per_query(path: Path, found: Report | Comparison) -> None:
-    """Each query with its measures, separated by tabs; of two evaluations also the differences.
+    """Write each query with its measures, separated by tabs; for a comparison also the differences.
 
     Raises StorageFailed if the file cannot be written.
     """
@@ -115,7 +115,7 @@ def _differences(found: Comparison) -> Table:
 
 
 def _differences_stacked(found: Comparison) -> Group:
-    """The same with the lines below each other, where columns have no room."""
+    """The differences with their lines stacked, for terminals too narrow for columns."""
     parts: list[RenderableType] = []
     for name, one in found.differences.items():
         a, b, difference, interval, p, wins = _difference_cells(one, found.adjusted[name])
@@ -167,7 +167,7 @@ def _shown(gain: Gain) -> Text:
 
 
 def _table(first: str, *others: str) -> Table:
-    # Without edges, so that seven columns fit into 80 characters.
+    # No edges, so that seven columns fit into 80 characters.
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column(first, no_wrap=True)
     for name in others:

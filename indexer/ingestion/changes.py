@@ -1,4 +1,4 @@
-"""What storing documents would change, and writing just that."""
+"""The changes that storing documents needs, and the writes of just those."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from indexer.ingestion.preparation import Prepared, embed_documents
 from indexer.readers.reading import Rejection
 
 CHARACTERS_PER_TOKEN: Final = 4
-"""What a token stands for, about."""
+"""Characters that a token stands for, roughly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What storing some documents did; ``truncated`` are ids, in the order given."""
+    """The outcome of storing documents; ``truncated`` are ids, in the order given."""
 
     written: int
     unchanged: int
@@ -31,10 +31,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
-    """What became of one input: rejected, or a document with what storing it takes.
+    """The change for one input: a rejection, or a document with what storing it takes.
 
-    ``counted`` is the change as if documents came one at a time, ``action`` what must be done for
-    it: nothing if a later document of the same id is at hand. ``consumed`` is as in Read.
+    ``counted`` is the change as if documents came one at a time, ``action`` the one to carry out:
+    nothing if a later document with the same id is at hand. ``consumed`` is as in Read.
     ``passed_over`` is the workload of a document that turned out to be rejected.
     """
 
@@ -48,28 +48,28 @@ class PlannedChange:
 
     @property
     def embeds(self) -> bool:
-        """Whether its document must be embedded."""
+        """Return whether its document must be embedded."""
         return self.action in (Change.NEW, Change.CONTENT)
 
     @property
     def tokens(self) -> int:
-        """How many tokens embedding it takes."""
+        """The number of tokens to embed."""
         return self.prepared.weight if self.prepared else 0
 
     @property
     def workload(self) -> int:
-        """How many tokens its text has, about, whether it is embedded or not."""
+        """The approximate number of tokens in its text, whether it is embedded or not."""
         text = self.item.text if isinstance(self.item, Document) else ""
         return self.passed_over or max(self.tokens, len(text) // CHARACTERS_PER_TOKEN)
 
     @property
     def chunks(self) -> int:
-        """How many vectors it writes."""
+        """The number of vectors it writes."""
         return len(self.embedded.chunks) if self.embedded else 0
 
 
 class PendingWrites:
-    """What a collection will hold once what is on its way into it has been written."""
+    """The documents that a collection will hold once all pending writes are done."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
@@ -77,7 +77,7 @@ class PendingWrites:
         self._lock = threading.Lock()
 
     def compare(self, documents: Sequence[Document]) -> list[PlannedChange]:
-        """A step for each document; those that change something are on their way from now on."""
+        """The change for each document; from now on those that change something are pending."""
         changes = self._changes(documents)
         latest = {document.id: document for document in documents}
         previous: dict[str, Document] = {}
@@ -104,7 +104,7 @@ class PendingWrites:
                     del self._coming[document.id]
 
     def _changes(self, documents: Sequence[Document]) -> list[Change]:
-        # What is on its way is looked up first: what has arrived since is then in the collection.
+        # Pending documents are looked up first: one written meanwhile is then in the collection.
         with self._lock:
             coming = [self._coming.get(document.id) for document in documents]
         asked = [one for one, before in zip(documents, coming, strict=True) if before is None]
@@ -124,14 +124,14 @@ def _difference(old: Document, new: Document) -> Change:
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """What a window of steps writes: puts, then what is to be amended after them."""
+    """The writes of a window of changes: puts, then metadata to amend after them."""
 
     puts: Mapping[str, EmbeddedDocument]
     amends: Mapping[str, Document]
 
     @classmethod
     def of(cls, steps: Iterable[PlannedChange]) -> Writes:
-        """The outcome of the steps in their order."""
+        """The net writes of these changes, in order."""
         puts: dict[str, EmbeddedDocument] = {}
         amends: dict[str, Document] = {}
         for step in steps:
@@ -151,12 +151,12 @@ class Writes:
         amended = list(self.amends.values())
         try:
             collection.amend(amended)
-        except InvalidInput:  # someone else changed or deleted one of them since it was compared
+        except InvalidInput:  # one of them was changed or deleted since it was compared
             collection.put(embed_documents(embedder, amended))
 
 
 def store(collection: Collection, embedder: Embedder, documents: Sequence[Document]) -> Stored:
-    """Store documents, embedding only those whose content is new; of two with one id the later.
+    """Store documents, embedding only new content; of two with one id the later wins.
 
     Counts are as if documents came one at a time. Raises what the collection's ``put`` does.
     """
@@ -175,10 +175,10 @@ def store(collection: Collection, embedder: Embedder, documents: Sequence[Docume
 
 
 def documents_to_embed(steps: Iterable[PlannedChange]) -> list[Document]:
-    """The documents whose content is new."""
+    """The documents with new content."""
     return [step.item for step in steps if step.embeds and isinstance(step.item, Document)]
 
 
 def truncated_ids(embedded: Iterable[EmbeddedDocument | None]) -> Iterator[str]:
-    """The ids of the documents of which a part is not embedded."""
+    """The ids of the documents with a part that is not embedded."""
     return (one.document.id for one in embedded if one is not None and one.truncated)

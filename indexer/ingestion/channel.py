@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class Closed(Exception):
-    """Nobody takes from this channel any more."""
+    """The channel's taker has closed it."""
 
 
 class Channel(Generic[T]):
-    """Items from one thread to another, in order, at most ``capacity`` of weight at a time."""
+    """A queue from one thread to another, in order, of at most ``capacity`` in weight."""
 
     def __init__(self, capacity: int, weigh: Callable[[T], int]) -> None:
         self._capacity = capacity
@@ -28,7 +28,7 @@ class Channel(Generic[T]):
         self._closed = False
 
     def put(self, item: T) -> None:
-        """Add an item, when there is place or nothing else waits; raises Closed."""
+        """Add an item as soon as it fits, or the channel is empty; raises Closed."""
         weight = self._weigh(item)
         with self._changed:
             while self._items and self._weight + weight > self._capacity and not self._closed:
@@ -40,9 +40,9 @@ class Channel(Generic[T]):
             self._changed.notify_all()
 
     def take(self, most: int) -> list[T]:
-        """What waits, at least one item and else at most that weight; empty at the end.
+        """The waiting items, up to this weight but at least one; empty at the end.
 
-        Raises what the channel was finished with, once nothing waits any more.
+        Raises the error that the channel was finished with, once no item is left.
         """
         with self._changed:
             while not (self._items or self._finished or self._closed):
@@ -59,13 +59,13 @@ class Channel(Generic[T]):
             return taken
 
     def finish(self, error: BaseException | None = None) -> None:
-        """Say that no more items come, and why if that is an error."""
+        """Announce that no more items come, with the error if that is why."""
         with self._changed:
             self._finished, self._error = True, error
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Take no more: what waits is dropped, and who puts is told."""
+        """Take no more: waiting items are dropped, and ``put`` raises Closed."""
         with self._changed:
             self._closed = True
             self._items.clear()

@@ -1,12 +1,12 @@
 """Documents cut into chunks that fit the model's window, measured in its own tokens.
 
-What is embedded for a chunk is :func:`chunk_content`: the heading and the chunk's text. A document
+The embedded text of a chunk is :func:`chunk_content`: the heading and the chunk's text. A document
 that fits is one chunk over its whole text, under its whole title. A longer one is cut where the
 text itself pauses: at the end of a paragraph, else of a sentence, a line, a word, in this order,
 looking back no further than half the room. Each chunk repeats a little of the one before.
 
-Nothing here knows a model: tokens come as the characters that each stands for. The time taken is
-linear in the text, whatever it holds.
+Nothing here knows a model: tokens come as the characters each stands for. Time is linear in the
+length of the text, whatever it contains.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from indexer.documents import Chunk, Document
 from indexer.embedding.embedder import Tokens
 
 TITLE_SHARE: Final = 3
-"""A title may take one part in this many of the room; beyond, it is cut at a word's end."""
+"""A title may take one part in this many of the room; a longer one is cut at a word's end."""
 
 OVERLAP_SHARE: Final = 10
 """A chunk repeats at most one part in this many of the tokens that fit beside the heading."""
@@ -48,7 +48,7 @@ _UNSPACED_SCRIPTS: Final = (
 
 
 class Pause(IntEnum):
-    """How good a place between two tokens is for a cut; larger is better."""
+    """The quality of a cut between two tokens; larger is better."""
 
     INSIDE = 0
     SEAM = 1
@@ -60,7 +60,7 @@ class Pause(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What stands in front of every chunk of a document, and how many tokens it takes.
+    """The text put before every chunk of a document, and its number of tokens.
 
     ``cut`` says that it is only the beginning of the title.
     """
@@ -71,14 +71,14 @@ class Heading:
 
 
 def fits(tokens: Tokens, room: int) -> bool:
-    """Whether a text of these tokens is embedded whole."""
+    """Return whether a text of these tokens can be embedded whole."""
     return not tokens.truncated and len(tokens.spans) <= room
 
 
 def heading(document: Document, tokens: Tokens, room: int) -> Heading:
     """The title and a space, or nothing; cut if the document does not fit and the title is long.
 
-    ``tokens`` are those of ``document.content``, ``room`` how many the window has place for.
+    ``tokens`` are those of ``document.content``, ``room`` the number that fits the window.
     """
     length = len(document.prefix)
     count = int(np.searchsorted(_ordered(tokens.spans)[:, 1], length, side="right"))
@@ -92,10 +92,10 @@ def heading(document: Document, tokens: Tokens, room: int) -> Heading:
 
 
 def chunk(document: Document, tokens: Tokens, room: int) -> tuple[Chunk, ...]:
-    """The chunks of a document, in order; together they cover all of its text but white space.
+    """The chunks of a document, in order; together they cover all of its text except white space.
 
     ``tokens`` are those of ``document.content``; a chunk under its heading takes at most ``room``
-    of them. Cut inside a word, a chunk may take more once it is tokenised by itself: see to it.
+    of them. A chunk cut inside a word may take more when tokenised by itself: the caller checks.
     """
     if fits(tokens, room):
         return (Chunk(0, 0, len(document.text)),)
@@ -106,18 +106,18 @@ def chunk(document: Document, tokens: Tokens, room: int) -> tuple[Chunk, ...]:
 
 
 def chunk_content(document: Document, chunk: Chunk, heading: Heading) -> str:
-    """What is embedded for a chunk: the heading, then the chunk's text as it stands."""
+    """The text to embed for a chunk: the heading, then the chunk's text unchanged."""
     return heading.text + document.text[chunk.start : chunk.end]
 
 
 def _ordered(spans: NDArray[np.int32]) -> NDArray[np.int32]:
-    """(t, 2) spans that never go back, as a normalizer that reorders characters could make them."""
+    """(t, 2) spans that never go back; a normalizer that reorders characters could make them so."""
     ordered: NDArray[np.int32] = np.maximum.accumulate(spans, axis=0)
     return ordered
 
 
 def _text_spans(document: Document, tokens: Tokens) -> NDArray[np.int32]:
-    """(t, 2) characters of ``document.text`` of those tokens that are not the title's."""
+    """(t, 2) spans in ``document.text`` of the tokens that are not the title's."""
     length = len(document.prefix)
     spans = _ordered(tokens.spans)
     first = int(np.searchsorted(spans[:, 1], length, side="right"))
@@ -126,7 +126,7 @@ def _text_spans(document: Document, tokens: Tokens) -> NDArray[np.int32]:
 
 
 def _passages(text: str, spans: NDArray[np.int32], room: int) -> list[tuple[int, int]]:
-    """Characters (start, end) of each chunk, at least one; white space at either end left out."""
+    """Start and end of each chunk, at least one, without the white space around it."""
     found: list[tuple[int, int]] = []
     first, total = 0, len(spans)
     while first < total:
@@ -143,7 +143,7 @@ def _passages(text: str, spans: NDArray[np.int32], room: int) -> list[tuple[int,
 
 
 def _best_cut(text: str, spans: NDArray[np.int32], least: int, most: int) -> int:
-    """The token in front of which to cut: the last of the best pauses from least to most."""
+    """The token before which to cut: at the last of the best pauses from least to most."""
     if most >= len(spans):
         return len(spans)
     best, strongest = most, Pause.INSIDE
@@ -157,7 +157,7 @@ def _best_cut(text: str, spans: NDArray[np.int32], least: int, most: int) -> int
 
 
 def _overlap_start(text: str, spans: NDArray[np.int32], cut: int, most: int) -> int:
-    """The token at which the next chunk begins: the first sentence's or word's start in reach.
+    """The token at which the next chunk begins: the first start of a sentence or word in reach.
 
     It is ``cut`` itself after a paragraph's end, or where only the inside of a word is in reach.
     """
@@ -193,7 +193,7 @@ def _ends_sentence(text: str, end: int, spaced: bool) -> bool:
 
 
 def _belong_together(text: str, at: int) -> bool:
-    """Whether the characters on both sides of a place are parts of one word or one symbol."""
+    """Return whether the characters around a place are parts of one word or one symbol."""
     if not 0 < at < len(text):
         return False
     left, right = text[at - 1], text[at]
@@ -209,7 +209,7 @@ def _is_unspaced(character: str) -> bool:
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """The place without the white space at its ends; empty at ``start`` if that is all there is."""
+    """The span without the white space at its ends; empty at ``start`` if it holds nothing else."""
     passage = text[start:end]
     leading = len(passage) - len(passage.lstrip())
     length = len(passage.strip())

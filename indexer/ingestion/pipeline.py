@@ -1,11 +1,11 @@
-"""Documents into a collection: chunked, embedded, and written, each step in a thread of its own.
+"""Documents into a collection: chunked, embedded, and written, each step in its own thread.
 
-Reading, preparing (what changed, tokens, chunks), embedding and writing overlap. Between two
-steps lies a bounded :class:`Channel`; a step takes whatever has gathered there while it was busy,
-so windows are large under load and small when input comes slowly, without a timer.
+Reading, preparing (changes, tokens, chunks), embedding and writing overlap. Between two steps
+lies a bounded :class:`Channel`; a step takes whatever gathered there while it was busy, so windows
+are large under load and small when input comes slowly, without a timer.
 
-Order is kept from end to end: what a :class:`Progress` calls committed is the first so many
-documents of the input.
+Order is kept from end to end: the committed documents of a :class:`Progress` are the first of the
+input.
 """
 
 from __future__ import annotations
@@ -39,43 +39,43 @@ from indexer.readers.reading import Read, Rejection
 from indexer.readers.repeats import Repeats
 
 READ_AHEAD_CHARACTERS: Final = 8_000_000
-"""How much text waits to be prepared, at most."""
+"""Characters of text that wait to be prepared, at most."""
 
 PREPARE_CHARACTERS: Final = 1_000_000
-"""How much text is tokenised at a time, at most."""
+"""Characters of text that are tokenised at a time, at most."""
 
 PREPARED_TOKENS: Final = 2_000_000
-"""How many tokens wait to be embedded, at most."""
+"""Tokens that wait to be embedded, at most."""
 
 EMBEDDED_CHUNKS: Final = 8_192
-"""How many vectors wait to be written, at most."""
+"""Vectors that wait to be written, at most."""
 
 WRITE_CHUNKS: Final = 4_096
-"""How many vectors one transaction writes, about."""
+"""Vectors written in one transaction, roughly."""
 
 WINDOW_SECONDS: Final = 3.0
-"""How long embedding a window takes, about: it is what a crash loses and a Ctrl-C waits for."""
+"""Time to embed a window, roughly: a crash loses as much, and Ctrl-C waits as long."""
 
 FIRST_WINDOW_TOKENS: Final = 16_384
 MAX_WINDOW_TOKENS: Final = 1_000_000
 
 DOCUMENT_WEIGHT: Final = 8
-"""What an input weighs in a channel beside its text, so that empty ones are bounded too."""
+"""The weight of an input in a channel besides its text, so that empty ones are bounded too."""
 
 READER_PATIENCE_SECONDS: Final = 2.0
-"""How long an ended run waits for its reader, which may be waiting for input."""
+"""The time an ended run waits for its reader, which may be waiting for input."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run has come: the first ``committed`` documents of the input are durable.
+    """The progress of a run: the first ``committed`` documents of the input are durable.
 
     ``committed`` = ``written`` + ``amended`` (metadata only) + ``unchanged``, counted as if
     documents came one at a time; ``last_id`` is the last of them. ``consumed`` are the bytes of
     input up to there, ``tokens`` those that were embedded. ``repeated`` documents have an id that
     came before in the input. The run has read ``read_bytes`` of the input, which hold
-    ``read_tokens``, and is done with ``done_tokens`` of them, both counted alike: those of texts
-    that are not embedded too, about.
+    ``read_tokens``, and is done with ``done_tokens`` of them; both are approximate, and include
+    texts that are not embedded.
     """
 
     committed: int = 0
@@ -97,7 +97,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did: see Progress; ``truncated`` are documents of which a part is not embedded."""
+    """The outcome of a run, as in Progress; ``truncated`` documents have a part not embedded."""
 
     written: int
     amended: int
@@ -113,7 +113,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class _Committed:
-    """A window that is durable: how far the run is, and what there is to report of the window."""
+    """A window that is durable: the progress so far, and what the window has to report."""
 
     progress: Progress
     rejections: tuple[Rejection, ...]
@@ -129,11 +129,11 @@ def ingest(
     on_reject: Callable[[Rejection], None] = lambda _: None,
     window_seconds: float = WINDOW_SECONDS,
 ) -> Summary:
-    """Store what is read; a bad input is reported and passed over, and never stops the run.
+    """Store what is read; a bad input is reported and skipped, and never stops the run.
 
-    Both callbacks are called in this thread; a rejection once all before it is durable. On
-    KeyboardInterrupt what is embedded is still written and reported, then it is raised again.
-    An error that stops the run is raised likewise, after what was read before it is written.
+    Both callbacks are called in this thread; a rejection once all documents before it are durable.
+    On KeyboardInterrupt, what is embedded is still written and reported, then it is raised again.
+    An error that stops the run is raised likewise, after everything read before it is written.
     Raises CollectionBusy at once if another process writes.
     """
     truncated: list[str] = []
@@ -199,24 +199,24 @@ class _Pipeline:
         for channel in (self._read, self._prepared, self._embedded, self._committed):
             channel.close()
         for thread in reversed(self._threads):
-            # A reader may wait for input that never comes. It holds nothing of ours: let it be.
+            # A reader may wait for input that never comes. It holds nothing of ours: leave it.
             reads = thread is self._threads[0]
             thread.join(READER_PATIENCE_SECONDS if reads else None)
 
     def start(self, reads: Iterable[Read]) -> None:
-        """Set all steps going."""
+        """Start all steps."""
         self._run("read", self._read, iter(reads))
         self._run("prepare", self._prepared, self._prepare())
         self._run("embed", self._embedded, self._embed())
         self._run("write", self._committed, self._write())
 
     def follow(self, report: Callable[[_Committed], None]) -> None:
-        """Report what is committed until the end; raises what stopped the run."""
+        """Report what is committed until the end; raises the error that stopped the run."""
         while taken := self._committed.take(1):
             report(taken[0])
 
     def stop_embedding(self) -> None:
-        """Leave what is not being embedded yet; the rest goes on to the end."""
+        """Drop what is not yet being embedded; the rest is finished."""
         self._prepared.close()
         self._read.close()
 
@@ -264,7 +264,7 @@ class _Pipeline:
         return [replace(one, embedded=next(embedded)) if one.prepared else one for one in steps]
 
     def _embed_alone(self, step: PlannedChange) -> PlannedChange:
-        """The step, or a rejection if the model gives its document no direction."""
+        """The change, or a rejection if the model gives a zero or non-finite vector."""
         if step.prepared is None:
             return step
         try:
@@ -276,7 +276,7 @@ class _Pipeline:
             return PlannedChange(rejection, step.consumed, passed_over=step.workload)
 
     def _adapt(self, steps: Sequence[PlannedChange], seconds: float) -> None:
-        """Let the next window take about as long as it should; it grows at most fourfold."""
+        """Adapt the next window to the time it should take; it grows at most fourfold."""
         embedded = sum(_tokens(step) for step in steps if step.prepared)
         if embedded * 2 > self._window_tokens:  # a smaller one says little about speed
             wanted = int(embedded / max(seconds, 1e-6) * self._window_seconds)
@@ -321,7 +321,7 @@ class _Pipeline:
 
 
 def _pump(items: Iterator[T], target: Channel[T]) -> None:
-    """Put all items into a channel, and into its end what went wrong."""
+    """Put all items into a channel, and finish it with the error if one is raised."""
     try:
         for item in items:
             target.put(item)

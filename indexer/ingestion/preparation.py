@@ -26,12 +26,12 @@ class Prepared:
 
     @property
     def weight(self) -> int:
-        """How many tokens embedding it takes."""
+        """The number of tokens to embed."""
         return sum(len(tokens.ids) for tokens in self.tokens)
 
 
 def prepare(embedder: Embedder, documents: Sequence[Document]) -> list[Prepared]:
-    """The documents cut into chunks that fit the model's window, tokenised once where they fit."""
+    """The documents in chunks that fit the model's window; those that fit are tokenised once."""
     tokens = embedder.tokenize([document.content for document in documents])
     return [
         Prepared(document, chunk(document, whole, embedder.room), (whole,), truncated=False)
@@ -42,10 +42,10 @@ def prepare(embedder: Embedder, documents: Sequence[Document]) -> list[Prepared]
 
 
 def _cut(embedder: Embedder, document: Document, whole: Tokens) -> Prepared:
-    """A document that does not fit, in chunks that do, each tokenised as the text it is.
+    """A document that does not fit, in chunks that do, each tokenised as its own text.
 
-    A chunk that was cut inside a word can take more tokens by itself than it took in its context;
-    then there is less room for all, until they fit.
+    A chunk cut inside a word can take more tokens by itself than in its context; then the room for
+    all chunks is reduced until they fit.
     """
     room = embedder.room
     while True:
@@ -61,7 +61,7 @@ def _cut(embedder: Embedder, document: Document, whole: Tokens) -> Prepared:
 def embed_documents(embedder: Embedder, documents: Sequence[Document]) -> list[EmbeddedDocument]:
     """The documents with the vectors of their chunks, in order.
 
-    Raises InvalidVector, naming the document, where the model gives a text no direction.
+    Raises InvalidVector, naming the document, if the model gives a zero or non-finite vector.
     """
     return embed_prepared(embedder, prepare(embedder, documents))
 

@@ -1,4 +1,4 @@
-"""A collection moved to another model: every document embedded again, beside what is searched."""
+"""A collection moved to another model: every document is embedded again beside the old vectors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from indexer.embedding.embedder import Embedder
 from indexer.ingestion.preparation import embed_documents
 
 WINDOW_DOCUMENTS: Final = 2_000
-"""Documents embedded together: what a crash loses, and enough to sort by length."""
+"""Documents embedded together: a crash loses as many, and they suffice to sort by length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How far a move has come: ``documents`` of ``total`` are embedded by the new model.
+    """The progress of a move: ``documents`` of ``total`` are embedded by the new model.
 
-    Those that an earlier, interrupted move had embedded are not counted among ``documents``.
+    Documents that an earlier, interrupted move embedded are not counted among ``documents``.
     """
 
     documents: int
@@ -32,10 +32,10 @@ def reindex(
     embedder: Embedder,
     on_progress: Callable[[Moved], None] = lambda _: None,
 ) -> Moved:
-    """Embed all documents by another model, then let its vectors take over in one step.
+    """Embed all documents by another model, then switch to its vectors in one step.
 
-    Searching and writing go on meanwhile, under the old model. A move that is interrupted changes
-    nothing, and the next to the same model goes on from there.
+    Searching and writing go on meanwhile, under the old model. An interrupted move changes nothing,
+    and the next one to the same model continues from there.
     """
     start = time.monotonic()
     moved = Moved(0, collection.describe().documents, 0.0)

@@ -1,1 +1,1 @@
-"""A query's way from its text to its answer, over any collection. It knows no index."""
+"""The path of a query from its text to its answer, over any collection. It knows no index."""

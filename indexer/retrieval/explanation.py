@@ -1,13 +1,13 @@
-"""Why a document is a hit: its best passages, and the words of the best that carry the cosine.
+"""Explanations of hits: the best passages, and the words of the best one that carry the cosine.
 
-What it was found for by its words, the collection tells with the hit.
+The words of the query that a hit matched come from the collection, with the hit.
 
-The words are found by occlusion: a passage is embedded again without a word, and the word's effect
-is by how much the cosine to the query falls. (Zeiler and Fergus, "Visualizing and understanding
+Words are attributed by occlusion: a passage is embedded again without a word, and the word's
+effect is the drop of the cosine to the query. (Zeiler and Fergus, "Visualizing and understanding
 convolutional networks", ECCV 2014, https://doi.org/10.1007/978-3-319-10590-1_53; for words, as
 erasure: Li, Monroe and Jurafsky, "Understanding neural networks through representation erasure",
-2016, https://arxiv.org/abs/1612.08220.) It says what the score hangs on, one word at a time: two
-words that say the same may each have no effect, as either one is enough.
+2016, https://arxiv.org/abs/1612.08220.) It shows what the score depends on, one word at a time:
+two synonyms may each have no effect, as either one is enough.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from indexer.queries import Explanation, Hit, Passage, Query, ScoredPassage, Wor
 from indexer.retrieval.sans_io import Need, Staged, Work
 
 DEFAULT_EXPLAIN: Final = 3
-"""How many hits are explained where only that is asked for."""
+"""Hits that are explained where no number is given."""
 
 PASSAGES: Final = 3
-"""How many passages of a document are given at most."""
+"""Passages of a document that are given at most."""
 
 WORDS: Final = 48
-"""How many different words of a passage are tried at most: each costs a text to embed."""
+"""Different words of a passage that are tried at most: each costs a text to embed."""
 
 _SCRIPTS_WITHOUT_SPACES: Final = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0eff"
 _RUN: Final = rf"[^\W{_SCRIPTS_WITHOUT_SPACES}]+"
 _WORD: Final = re.compile(rf"[{_SCRIPTS_WITHOUT_SPACES}]|{_RUN}(?:-\n{_RUN})?")
-"""Also one that a hyphen parts at the end of a line."""
+"""A word, also one that is hyphenated at the end of a line."""
 
 Span: TypeAlias = tuple[int, int]
-"""Characters start to end of a text."""
+"""Start and end of some characters of a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Occlusion:
-    """A hit's best passage and what is left of it without each of some words.
+    """A hit's best passage, and the places of the words to leave out of it one at a time.
 
-    ``spans`` are, for each word, where it stands in the passage; ``left_out`` is how many words
-    are not tried.
+    ``spans`` are, for each word, its places in the passage; ``left_out`` is the number of words
+    that are not tried.
     """
 
     heading: str
@@ -56,16 +56,16 @@ class Occlusion:
 
     @property
     def texts(self) -> list[str]:
-        """What is to be embedded: the passage whole, then without each word in turn."""
+        """The texts to embed: the whole passage, then the passage without each word in turn."""
         without = (_without(self.passage, spans) for spans in self.spans)
         return [self.heading + text for text in (self.passage, *without)]
 
 
 def occlude(hit: Hit, most: int = WORDS) -> Occlusion:
-    """The different words of a hit's best passage, at most so many of them, the longest first.
+    """The different words of a hit's best passage, the longest first, at most this many.
 
-    Case makes no difference, and a word is left out wherever it stands. The only word there is
-    is not left out: nothing would be left to embed.
+    Case makes no difference, and a word is left out wherever it occurs. A passage's only word is
+    not left out: nothing would remain to embed.
     """
     text = hit.passage.text
     found: dict[str, list[Span]] = {}
@@ -79,7 +79,7 @@ def occlude(hit: Hit, most: int = WORDS) -> Occlusion:
 def explained(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
     """The hits, the first ``query.explain`` of them with their explanations.
 
-    Without a direction, as in a search by examples, the best passage is all there is to tell.
+    Without a query vector, as in a search by examples, the explanation is the best passage alone.
     """
     chosen = hits[: query.explain]
     if not chosen:
@@ -128,9 +128,9 @@ def _best_passage(hit: Hit) -> ScoredPassage:
 
 
 def _passages(hit: Hit, stored: StoredVectors | None, unit: Vector) -> tuple[ScoredPassage, ...]:
-    """The document's passages of largest cosine, best first.
+    """The document's passages with the largest cosines, best first.
 
-    Only the hit's own if the document, or the collection's model, was changed since it was found.
+    Only the hit's own passage if the document, or the collection's model, has changed since.
     """
     spans = [(c.start, c.end) for c in stored.chunks] if stored else []
     unchanged = (hit.passage.start, hit.passage.end) in spans

@@ -1,8 +1,8 @@
-"""Hits by a metadata field: k groups of at most so many hits each.
+"""Hits grouped by a metadata field: k groups with a bounded number of hits each.
 
-A document belongs to the best-ranked of the groups that its values name; if there is none, it
-opens one, named by the first of its values. So a field that holds a list never makes a document
-come twice. A document without the field, or with null, is a group of its own.
+A document belongs to the best-ranked of the existing groups that its values name; if there is
+none, it opens one, named by the first of its values. So a document with a list in the field never
+appears twice. A document without the field, or with null, is a group of its own.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from indexer.queries import Answer, Hit, PageExclusions, Query
 from indexer.retrieval.sans_io import Staged
 
 Rank: TypeAlias = Callable[[Sequence[Query]], Staged[Sequence[Answer]]]
-"""Ranks queries whose k says how many hits to look at, with all stages but grouping."""
+"""Ranks queries whose k is the number of hits to look at, with all stages except grouping."""
 
 Key: TypeAlias = tuple[Kind, Scalar]
-"""A value by which documents are grouped: 1 and true are equal in Python, but not here."""
+"""A value to group by, with its kind: 1 and true are equal in Python, but not here."""
 
 NOTHING: Final = (Kind.NULL, None)
 
 
 @dataclass(slots=True)
 class Group:
-    """Hits of one value, best first; ``complete`` if no further document could be among them."""
+    """Hits with one value, best first; ``complete`` if no other document can belong to them."""
 
     key: Key
     hits: list[Hit]
@@ -36,14 +36,14 @@ class Group:
 
 @dataclass(slots=True)
 class Groups:
-    """The groups so far by a field, best first: in the order in which they were opened."""
+    """The groups by a field so far, best first: in the order in which they were opened."""
 
     by: str
     all: list[Group] = field(default_factory=list)
     named: dict[Key, int] = field(default_factory=dict)
 
     def add(self, hits: Iterable[Hit], *, complete: bool) -> None:
-        """Put further hits, best first, into their groups."""
+        """Sort further hits, best first, into their groups."""
         for hit in hits:
             keys = _keys(hit.document.metadata, self.by)
             place = min((self.named[key] for key in keys if key in self.named), default=None)
@@ -63,8 +63,8 @@ class Groups:
 def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
     """The hits of the k best groups, group by group, each with its ``group``.
 
-    Further documents are looked for, ``depth`` at a time and none of a known group, until there
-    are k groups or nothing is left; then groups that may lack hits are filled.
+    Further documents are fetched, ``depth`` at a time and none of a known group, until there are k
+    groups or no more documents; then groups that may lack hits are filled.
     """
     assert query.group_by is not None
     groups, asked, first = Groups(query.group_by), replace(query, k=depth), None
@@ -81,7 +81,7 @@ def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
         asked = replace(asked, filter=condition, exclusions=PageExclusions(answer.token, keys))
     best = groups.all[: query.k]
     yield from _fill(query, rank, groups, [group for group in best if _may_lack(group, query)])
-    if query.rerank is not None and not query.diversity:  # a later look may have found a better one
+    if query.rerank is not None and not query.diversity:  # a later round may have found better ones
         best.sort(key=lambda group: -_reranked(group.hits[0]))
     hits = [hit for group in best for hit in group.hits[: query.group_size]]
     return replace(first, hits=tuple(hits), total=None)
@@ -96,7 +96,7 @@ def _may_lack(group: Group, query: Query) -> bool:
 
 
 def _fill(query: Query, rank: Rank, groups: Groups, lacking: Sequence[Group]) -> Staged[None]:
-    """Search the documents of each of these groups by themselves."""
+    """Search each of these groups by itself for the hits it lacks."""
     if not lacking:
         return
     keys = tuple(groups.named)
@@ -117,7 +117,7 @@ def _fill(query: Query, rank: Rank, groups: Groups, lacking: Sequence[Group]) ->
 
 
 def without_groups(condition: Filter | None, name: str, keys: Sequence[Key]) -> Filter | None:
-    """The filter that passes only documents of none of these groups."""
+    """A filter that passes only documents in none of these groups."""
     if not keys:
         return condition
     none = Condition(name, Operator.NIN, tuple(value for _, value in keys))
@@ -125,14 +125,14 @@ def without_groups(condition: Filter | None, name: str, keys: Sequence[Key]) -> 
 
 
 def _within(condition: Filter | None, name: str, key: Key, better: Sequence[Key]) -> Filter:
-    """The filter that passes only documents of this group: those that no better one claims."""
+    """A filter that passes only documents of this group: those that no better group claims."""
     own = Condition(name, Operator.EQ, (key[1],))
     others = without_groups(condition, name, better)
     return own if others is None else Every((others, own))
 
 
 def _keys(metadata: Metadata, name: str) -> list[Key]:
-    """What a document's values of a field name, null left out."""
+    """A document's values of a field, without null."""
     held = metadata.get(name)
     if isinstance(held, str) or not isinstance(held, Sequence):
         held = (held,)

@@ -1,11 +1,11 @@
-"""Paging through the hits of a search: what a cursor holds, and the search that it stands for.
+"""Paging through the hits of a search: the content of a cursor, and the search it stands for.
 
-A cursor is opaque to its reader. It holds the engine's token for the state of the first page, the
-keys of the documents that were given since, and a digest of the search. The next page is the
-same search without these documents, and without those that came later: so no document comes twice,
-none is skipped that was there at the first page, and none comes that was not, whatever is added,
-changed or deleted meanwhile. A document that is replaced keeps its key; one that is deleted and
-added again gets a new one, which counts as later. Ranks are those of the moment of each page.
+A cursor is opaque to its reader. It holds the engine's token for the state at the first page, the
+keys of the documents given so far, and a digest of the search. The next page is the same search
+without these documents, and without those added later. So no document comes twice, none that was
+there at the first page is skipped, and none comes that was not, whatever is added, changed or
+deleted meanwhile. A document that is replaced keeps its key; one that is deleted and added again
+gets a new one, which counts as added later. Ranks are those at the time of each page.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from indexer.retrieval.grouping import without_groups
 
 LARGEST_COUNT: Final = 4_000_000
 LARGEST_GROUPS: Final = 4_000_000
-"""Documents, and bytes of groups, that a cursor can hold: one may be forged, and unpack to more."""
+"""Documents, and bytes of groups, in a cursor at most: a forged one may decompress to more."""
 
 FREE: Final = frozenset({"cursor", "seen", "k", "model", "temperature", "explain"})
 """Fields of a query that may differ from page to page."""
@@ -39,19 +39,19 @@ LONGEST_TOKEN: Final = 64
 _HEAD: Final = struct.Struct("<B16sBI")
 _PACKED: Final = 3
 _PLAIN: Final = 4
-"""The versions of what a cursor holds: packed by zlib, or as it is with a CRC-32 behind it."""
+"""The version of a cursor's content: compressed by zlib, or plain and followed by a CRC-32."""
 
 _PLAIN_BYTES: Final = 512
-"""What is longer is packed. Packing a short one takes longer than all else that makes a page."""
+"""Longer content is compressed. Compressing short content would be most of the work of a page."""
 
 _UNREADABLE: Final = "the cursor is not one that an answer gave, or was cut: search without one"
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place between two pages; ``search`` is the digest of the search they are of.
+    """A place between two pages; ``search`` is the digest of the search they belong to.
 
-    ``groups`` are the values of those that were given, if the search groups its hits.
+    ``groups`` are the values of the groups given so far, if the search groups its hits.
     """
 
     search: bytes
@@ -59,7 +59,7 @@ class Cursor:
     groups: tuple[Scalar, ...] = ()
 
     def encode(self) -> str:
-        """The cursor as URL-safe text, of some three characters a document."""
+        """The cursor as URL-safe text, about three characters a document."""
         keys, token = sorted(self.exclusions.keys), self.exclusions.token.encode("ascii")
         steps = np.array(list(map(sub, keys, [0, *keys])), dtype="<u4")
         groups = json.dumps(self.groups).encode() if self.groups else b"[]"
@@ -102,7 +102,7 @@ def _is_scalar(value: object) -> bool:
 
 
 def _open(encoded: str) -> tuple[bytes, tuple[bytes, int, int]]:
-    """A cursor's bytes, still packed, and its head: search, length of the token, count."""
+    """A cursor's bytes, still compressed, and its head: search, length of the token, count."""
     try:
         packed = base64.urlsafe_b64decode(encoded.encode("ascii") + b"==")
         is_plain = _is_plain(packed)
@@ -117,12 +117,12 @@ def _open(encoded: str) -> tuple[bytes, tuple[bytes, int, int]]:
 
 
 def _is_plain(packed: bytes) -> bool:
-    """Whether a cursor's bytes are not packed; what zlib writes never begins like this."""
+    """Return whether a cursor's bytes are plain; the output of zlib never begins like this."""
     return packed[:1] == bytes([_PLAIN])
 
 
 def _unpacked(packed: bytes, most: int) -> bytes:
-    """What a cursor holds, of so many bytes at most; raises ValueError or zlib.error."""
+    """The content of a cursor, of at most this many bytes; raises ValueError or zlib.error."""
     if _is_plain(packed):
         content, end = packed[:-_CHECKSUM_BYTES], packed[-_CHECKSUM_BYTES:]
         if end != _checksum(content):
@@ -143,16 +143,16 @@ def _checksum(content: bytes) -> bytes:
 
 
 def depth(cursor: str) -> int:
-    """How many documents a cursor's pages have given; raises InvalidQuery.
+    """The number of documents on a cursor's pages so far; raises InvalidQuery.
 
-    Its head alone is unpacked: the rest may be a thousand times as long as the cursor.
+    Only its head is decompressed: the rest may be a thousand times as long as the cursor.
     """
     _, (_, _, count) = _open(cursor)
     return count
 
 
 def resumed(query: Query, collection: str) -> Query:
-    """The query that goes on where its cursor says; the query itself if it has none.
+    """The query continued from its cursor; the query itself if it has none.
 
     Raises InvalidQuery for a cursor of another search, or of another collection.
     """
@@ -170,9 +170,9 @@ def resumed(query: Query, collection: str) -> Query:
 
 
 def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
-    """The answer with the cursor of the page after it, if one may come: if this one is full.
+    """The answer with a cursor to the next page if there may be one: if this page is full.
 
-    ``query`` is as it was asked.
+    ``query`` is the query as it was asked.
     """
     before = Cursor.decode(query.cursor) if query.cursor else _BEGINNING
     keys_given = (*before.exclusions.keys, *[hit.key for hit in answer.hits])
@@ -187,7 +187,7 @@ def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
 
 
 def _digest(query: Query, collection: str) -> bytes:
-    """16 bytes that tell the search from any other; a text's vector does not matter."""
+    """A digest of 16 bytes that identifies the search; the vector of a text does not matter."""
     parts = [repr(collection).encode()]
     for name, usual, written in _USUAL:
         if name == "vector" and query.text is not None:
@@ -198,7 +198,7 @@ def _digest(query: Query, collection: str) -> bytes:
 
 
 def _bytes_of(name: str, value: object) -> bytes:
-    """A field of a query, one part for each value of a tuple."""
+    """The bytes of a query's field, one part for each value of a tuple."""
     values = value if isinstance(value, tuple) else (value,)
     return b"".join(b"\0" + name.encode() + b"\0" + _bytes_of_value(one) for one in values)
 
@@ -214,4 +214,4 @@ _USUAL: Final = tuple(
     for field in fields(Query)
     if field.name not in FREE
 )
-"""The fields that tell a search: each with its default and what stands for that."""
+"""The fields that identify a search: each with its default and the bytes of that."""

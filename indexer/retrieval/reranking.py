@@ -1,6 +1,6 @@
 """The stages of a search after its first ranking.
 
-Each takes a query and the hits so far, best first, and gives hits; what it needs done it yields.
+Each takes a query and the hits so far, best first, and returns hits; it yields the work it needs.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from indexer.retrieval.sans_io import Need, Staged, Work
 
 LEAST_CANDIDATES: Final = 50
 CANDIDATES_PER_HIT: Final = 5
-"""How many hits diverse ones are chosen from, for each that is asked for."""
+"""Candidates that diverse hits are chosen from, for each hit asked for."""
 
 
 DEFAULT_RERANK: Final = 50
-"""How many hits are reranked where only that is asked for."""
+"""Hits that are reranked where no number is given."""
 
 
 def first_ranking(query: Query) -> Query:
-    """What a collection is asked, so that the stages after it have candidates to choose from."""
+    """The query for the collection, deep enough to give the later stages their candidates."""
     depth = query.k * query.group_size
     if query.rerank is not None:
         return replace(query, k=max(depth, query.rerank), min_score=None)
@@ -37,10 +37,10 @@ def first_ranking(query: Query) -> Query:
 
 
 def reranked(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
-    """The best hits by the cross-encoder's score, then those deeper than it looks, as they were.
+    """The hits sorted by the cross-encoder's score, then those below its depth in their order.
 
-    It reads the query's text, and the best passage of a hit behind the document's title. Hits
-    keep what else they were scored; of equals the better one of the first ranking comes first.
+    It reads the query's text, and the best passage of a hit after the document's title. Hits keep
+    their other scores; ties are ordered as in the first ranking.
     """
     if query.rerank is None:
         return hits
@@ -57,12 +57,12 @@ def reranked(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
 def diversified(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
     """The k hits by maximal marginal relevance, in the order in which they are chosen.
 
-    Relevance is the score, rescaled to [0, 1] over the candidates unless it is a cosine. What was
-    deleted since it was found comes last: nothing is known of its vector.
+    Relevance is the score, rescaled to [0, 1] over the candidates unless it is a cosine. Hits that
+    were deleted meanwhile come last: their vectors are unknown.
     """
     if not query.diversity:
         return hits
-    if query.rerank is not None:  # what is deeper has no score to be weighed beside the others
+    if query.rerank is not None:  # hits below have no score comparable with the others
         hits, deeper = hits[: query.rerank], hits[query.rerank :]
     else:
         deeper = ()
@@ -80,7 +80,7 @@ def diversified(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
 
 
 def _vector_of(hit: Hit, stored: StoredVectors) -> Vector:
-    """The vector of a hit's passage, or the mean of all if the document was changed since."""
+    """The vector of a hit's passage, or the mean of all if the document has changed since."""
     for chunk, vector in zip(stored.chunks, stored.vectors, strict=True):
         if (chunk.start, chunk.end) == (hit.passage.start, hit.passage.end):
             found: Vector = vector

@@ -1,9 +1,9 @@
-"""Searches that are made in stages, each of which may need something done before it goes on.
+"""Searches in stages, each of which may need work done before it goes on.
 
-A search is a generator that yields what it needs and gets the results back; whoever drives it does
+A search is a generator that yields the work it needs and is sent the results; its driver does
 the work. So one description of the stages serves the library, which does the work itself, and the
-service, which lets each kind of work wait in a queue of its own; and what many searches need at
-the same time is done together.
+service, which queues each kind of work separately; and work that many searches need at the same
+time is done together.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Result = TypeVar("Result")
 
 
 class Work(IntEnum):
-    """What a search can need; of several, the smallest is done first, for larger batches.
+    """The kinds of work of a search; of several, the smallest is done first, for larger batches.
 
     ===========  ============================  ====================================
     work         item                          result
     ===========  ============================  ====================================
-    EMBED        a Query with texts            it with vectors; whether one was cut
+    EMBED        a Query with texts            the same with vectors; whether one was cut
     FIND         a Query                       its first Answer
-    SCORE        a text and a passage          how well the passage answers, a float
+    SCORE        a text and a passage          the passage's relevance, a float
     VECTORS      a document's id               its StoredVectors, or None
     TEXTS        a text, as of a document      its unit vector, (d,)
     ===========  ============================  ====================================
@@ -42,18 +42,18 @@ class Work(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Work to do on items; there is one result for each, in order."""
+    """Work to do on items, with one result for each, in order."""
 
     work: Work
     items: Sequence[Any]
 
 
 Staged: TypeAlias = Generator[Need, Sequence[Any], Result]
-"""What yields its needs, is sent their results, and gives a result of its own in the end."""
+"""A generator that yields its needs, is sent their results, and returns a result of its own."""
 
 
 class Searches:
-    """Searches under way: what they need next, all of one kind at a time, and their answers."""
+    """Searches under way: their next work, all of one kind at a time, and their answers."""
 
     def __init__(self, staged: Iterable[Staged[Answer]]) -> None:
         self._staged = list(staged)
@@ -64,21 +64,21 @@ class Searches:
 
     @property
     def need(self) -> Need | None:
-        """What is to be done now, for all searches that need this kind of work; None at the end."""
+        """The next work, for all searches that need this kind of it; None at the end."""
         if not self._needs:
             return None
         work = min(need.work for need in self._needs.values())
         return Need(work, [item for _, need in self._of(work) for item in need.items])
 
     def give(self, results: Iterable[Any]) -> None:
-        """The results of what was needed, in order."""
+        """Pass on the results of the last need, in order."""
         coming = iter(results)
         for place, need in self._of(min(need.work for need in self._needs.values())):
             self._go_on(place, list(islice(coming, len(need.items))))
 
     @property
     def answers(self) -> list[Answer]:
-        """The answers, in the order of the searches; there once nothing is needed any more."""
+        """The answers, in the order of the searches; available once ``need`` is None."""
         return [self._answers[place] for place in range(len(self._staged))]
 
     def _of(self, work: Work) -> list[tuple[int, Need]]:

@@ -21,7 +21,7 @@ from indexer.retrieval.sans_io import Need, Searches, Staged, Work
 
 
 def needs_vector(query: Query) -> bool:
-    """Whether texts of the query must be embedded before a collection can answer it."""
+    """Return whether texts of the query must be embedded before a collection can answer it."""
     return _is_text_alone(query) or bool(query.example_texts)
 
 
@@ -30,9 +30,9 @@ def _is_text_alone(query: Query) -> bool:
 
 
 def embed_queries(embedder: Embedder, queries: Sequence[Query]) -> tuple[list[Query], list[bool]]:
-    """The queries with the vectors of their texts, and of which a text was truncated.
+    """The queries with the vectors of their texts, and for each whether a text was truncated.
 
-    A text that is an example is embedded as a document: it stands for one.
+    A text given as an example is embedded as a document, which it stands for.
     """
     texts = [query.text or "" for query in queries if _is_text_alone(query)]
     examples = [text for query in queries for text in query.example_texts]
@@ -81,7 +81,7 @@ def _with_vectors(
 
 
 def staged(query: Query, collection: str) -> Staged[Answer]:
-    """One search of a collection of this name: its stages, in order."""
+    """One search of a collection with this name: its stages, in order."""
     ready, truncated = yield from _embed(resumed(query, collection))
     if ready.group_by is None:
         (answer,) = yield from _rank([ready])
@@ -114,37 +114,37 @@ def _rank(queries: Sequence[Query]) -> Staged[list[Answer]]:
 
 
 def _of_hits(answer: Answer, hits: Sequence[Hit]) -> Answer:
-    """The answer of these hits; the answer itself if they are its own."""
+    """The answer with these hits; the answer itself if they are its own."""
     return answer if hits is answer.hits else replace(answer, hits=tuple(hits))
 
 
 def _bounded(query: Query, answer: Answer) -> Answer:
-    """The answer without hits that score too little; a collection has bounded its own scores."""
+    """The answer without hits below ``min_score``; a collection applies it to its own scores."""
     if query.rerank is None or query.min_score is None:
         return answer
     return replace(answer, hits=tuple(filter(query.admits, answer.hits)), total=None)
 
 
 def _rank_all(queries: Sequence[Query]) -> Staged[list[Answer]]:
-    """The same for queries that are to be grouped, whose k is how many hits to look at."""
+    """The same for queries to be grouped, whose k is the number of hits to look at."""
     return (yield from _rank([replace(query, group_by=None, group_size=1) for query in queries]))
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """The answers of searches made together, and the time that each kind of work took."""
+    """The answers of searches made together, and the time taken by each kind of work."""
 
     answers: tuple[Answer, ...]
     milliseconds: Mapping[Work, float]
 
     @property
     def embed_ms(self) -> float:
-        """What embedding the queries took."""
+        """Milliseconds spent on embedding the queries."""
         return self.milliseconds.get(Work.EMBED, 0.0)
 
     @property
     def search_ms(self) -> float:
-        """What everything else took."""
+        """Milliseconds spent on everything else."""
         return sum(self.milliseconds.values()) - self.embed_ms
 
 
@@ -154,7 +154,7 @@ def search_timed(
     queries: Sequence[Query],
     reranker: Reranker | None = None,
 ) -> Searched:
-    """The answer to each query, in order, and how long that took."""
+    """The answer to each query, in order, and the time taken."""
     work: Mapping[Work, Callable[[Sequence[Any]], Iterable[Any]]] = {
         Work.EMBED: lambda queries: zip(*embed_queries(embedder, queries), strict=True),
         Work.FIND: collection.search,
@@ -179,7 +179,7 @@ def search(
 ) -> list[Answer]:
     """The answer to each query, in order.
 
-    Raises InvalidQuery for one that is to be reranked where there is no reranker.
+    Raises InvalidQuery for a query with ``rerank`` if there is no reranker.
     """
     return list(search_timed(collection, embedder, queries, reranker).answers)
 
