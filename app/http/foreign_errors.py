@@ -30,7 +30,10 @@ Dialect: TypeAlias = Callable[[Problem], Reply]
 
 
 def openai_error(problem: Problem) -> Reply:
-    """``{"error": {"message", "type", "param", "code"}}``; a refused request is a 400."""
+    """``{"error": {"message", "type", "param", "code"}}``; a refused request is a 400.
+
+    Clients of Jina and Voyage, who ask the same routes, look for ``detail``.
+    """
     given = int(problem["status"])
     status = HTTPStatus.BAD_REQUEST if given in UNSOUND else HTTPStatus(given)
     kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
@@ -46,7 +49,7 @@ def openai_error(problem: Problem) -> Reply:
         "param": _parameter(problem),
         "code": "model_not_found" if is_unknown_model else codes.get(status),
     }
-    return Reply(status, {"error": error})
+    return Reply(status, {"error": error, "detail": problem["detail"]})
 
 
 def _parameter(problem: Problem) -> str | None:
@@ -77,10 +80,11 @@ def _inference_kind(status: int, type_: str) -> tuple[int, str]:
 
 
 def cohere_error(problem: Problem) -> Reply:
-    """``{"id", "message"}``; a refused request is a 400."""
+    """``{"id", "message"}``, and ``detail`` for Jina's and Voyage's; a refused request is a 400."""
     given = int(problem["status"])
     status = HTTPStatus.BAD_REQUEST if given in UNSOUND else given
-    return Reply(status, {"id": problem["request_id"], "message": problem["detail"]})
+    told = problem["detail"]
+    return Reply(status, {"id": problem["request_id"], "message": told, "detail": told})
 
 
 def ollama_error(problem: Problem) -> Reply:

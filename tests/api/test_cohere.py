@@ -73,10 +73,10 @@ def test_only_the_beginnings_are_read_if_so_asked(ask) -> None:
     ],
 )
 def test_what_cannot_be_done_is_refused(ask, given) -> None:
-    """A 400 has Cohere's shape: a message, and the request's id."""
+    """A 400 has Cohere's shape, and the reason a second time, as Jina's clients look for it."""
     with pytest.raises(cohere.BadRequestError) as refusal:
         ask().rerank(**{"model": MODEL, "query": "x", "documents": ["x"]} | given)
-    assert set(refusal.value.body) == {"id", "message"}
+    assert set(refusal.value.body) == {"id", "message", "detail"}
 
 
 def test_other_errors_have_the_classes_that_the_client_knows(ask) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import orjson
 from fastapi import APIRouter, Request
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from app.access.roles import Role
@@ -38,6 +39,7 @@ class RefusalView(Returned):
 
     id: str | None
     message: str
+    detail: str
 
 
 router = APIRouter(
@@ -62,6 +64,24 @@ class Truncation(StrEnum):
     END = "END"
 
 
+class TextContent(Given):
+    """A part of an input."""
+
+    type: Literal["text"]
+    text: str
+
+
+class MixedInput(Given):
+    """What version 2 may be given in place of a text; without pictures here."""
+
+    content: list[TextContent] = Field(min_length=1)
+
+    @property
+    def text(self) -> str:
+        """Its parts, a line each."""
+        return "\n".join(part.text for part in self.content)
+
+
 class EmbedBody(Lenient):
     """Texts to embed."""
 
@@ -72,7 +92,10 @@ class EmbedBody(Lenient):
         description="A model that is served here, as /v1/models lists them; may be left out where "
         "there is only one.",
     )
-    texts: list[str] = Field(min_length=1)
+    texts: list[str] | None = Field(None, min_length=1)
+    inputs: list[MixedInput] | None = Field(
+        None, min_length=1, description="In place of texts; each of text alone."
+    )
     input_type: Side = Field(
         EmbedderRole.DOCUMENT,
         description="search_document or search_query, for models with a prompt for each side.",
@@ -90,6 +113,17 @@ class EmbedBody(Lenient):
         Truncation.END, description="The end of a long text that is left out; NONE refuses it."
     )
     priority: PassedOver = None
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if (self.texts is None) == (self.inputs is None):
+            raise PydanticCustomError("texts", "give exactly one of: texts, inputs")
+        return self
+
+    @property
+    def given(self) -> list[str]:
+        """What is to be embedded, as texts."""
+        return self.texts or [one.text for one in self.inputs or ()]
 
     @property
     def fit(self) -> Fit:
@@ -185,8 +219,8 @@ async def embed_v1(body: EmbedBody, service: ServiceNeeded, request: Request) ->
 
 
 async def _embed(body: EmbedBody, service: Service, request: Request, version: str) -> Response:
-    check_count("texts", len(body.texts), service.settings)
-    check_texts("texts", body.texts, service)
+    check_count("texts", len(body.given), service.settings)
+    check_texts("texts", body.given, service)
     embedded, dimension = await while_connected(request, _embedded(body, service))
     vectors = cut(embedded.vectors, dimension)
     warnings = []
@@ -198,7 +232,7 @@ async def _embed(body: EmbedBody, service: Service, request: Request, version: s
         "id": request.state.request_id,
         "response_type": "embeddings_floats" if is_bare else "embeddings_by_type",
         "embeddings": list(vectors) if is_bare else {one.value: _as(one, vectors) for one in types},
-        "texts": body.texts,
+        "texts": body.given,
         "meta": {
             "api_version": {"version": version},
             "billed_units": {"input_tokens": embedded.tokens},
@@ -213,7 +247,7 @@ async def _embed(body: EmbedBody, service: Service, request: Request, version: s
 async def _embedded(body: EmbedBody, service: Service) -> tuple[EmbeddedTexts, int | None]:
     model = await model_or_only(body.model, service)
     await check_dimension(body.output_dimension, model, service)
-    fitted = await body.fit.apply("texts", body.texts, model, service)
+    fitted = await body.fit.apply("texts", body.given, model, service)
     embedded = await service.embed(model, fitted.texts, body.input_type)
     truncated = tuple(sorted({*fitted.cut, *embedded.truncated}))
     return replace(embedded, truncated=truncated), body.output_dimension

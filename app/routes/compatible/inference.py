@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 import orjson
 from fastapi import APIRouter, Request
@@ -25,7 +25,6 @@ from app.routes.compatible.reranking import (
 from app.routes.compatible.vectors import (
     IGNORED,
     Fit,
-    Lenient,
     check_dimension,
     check_texts,
     cut,
@@ -106,10 +105,8 @@ class Preparation(Cutting):
         return self.fit(self.prompt_name or Side.DOCUMENT)
 
 
-class EmbedBody(Preparation, Lenient):
+class EmbedBody(Preparation):
     """Texts to embed."""
-
-    PASSED_OVER: ClassVar[frozenset[str]] = frozenset({"normalize"})
 
     inputs: Inputs
     normalize: bool | None = Field(
@@ -118,6 +115,14 @@ class EmbedBody(Preparation, Lenient):
     dimensions: Whole | None = Field(
         None, ge=1, description="Cut vectors to this, where the model was trained for it."
     )
+    encoding_format: Literal["float"] | None = Field(
+        None, description="What Hugging Face's client may add; only float is answered here."
+    )
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """The header that says what makes no difference here."""
+        return {IGNORED: "normalize"} if self.normalize is False else {}
 
 
 class Sentences(Given):
@@ -198,7 +203,6 @@ class InfoView(Returned):
     reranker: RankerView = Field(description="An addition to text-embeddings-inference's fields.")
 
 
-@router.post("/", response_model=list[list[float]], include_in_schema=False)
 @router.post("/embed", response_model=list[list[float]])
 @needs(Role.SEARCH)
 async def embed(body: EmbedBody, service: ServiceNeeded, request: Request) -> Response:
@@ -220,8 +224,7 @@ async def _embed(texts: Sequence[str], body: EmbedBody, service: Service) -> Res
     vectors = cut(embedded.vectors, body.dimensions)
     content = await service.reads.run(_encode, list(vectors))
     response = _respond(content, texts, embedded, model, started)
-    if body.normalize is False:
-        response.headers[IGNORED] = body.ignored()
+    response.headers.update(body.remarks)
     return response
 
 
@@ -233,6 +236,27 @@ async def compare(body: SimilarityBody, service: ServiceNeeded, request: Request
     _refuse_empty("inputs.sentences", given.sentences)
     check_texts("inputs.sentences", [*given.sentences, given.source_sentence], service)
     return await while_connected(request, _compare(body, service))
+
+
+def _task(given: object) -> str:
+    inputs = given.get("inputs") if isinstance(given, Mapping) else None
+    is_comparison = isinstance(given, SimilarityBody) or isinstance(inputs, Mapping)
+    return "<sentences>" if is_comparison else "<inputs>"
+
+
+TaskBody: TypeAlias = Annotated[
+    Annotated[EmbedBody, Tag("<inputs>")] | Annotated[SimilarityBody, Tag("<sentences>")],
+    Discriminator(_task),
+]
+
+
+@router.post("/", response_model=list[list[float]] | list[float], include_in_schema=False)
+@needs(Role.SEARCH)
+async def do_task(body: TaskBody, service: ServiceNeeded, request: Request) -> Response:
+    """As `/embed`, or as `/similarity` where that is what is asked."""
+    if isinstance(body, SimilarityBody):
+        return await compare(body, service, request)
+    return await embed(body, service, request)
 
 
 async def _compare(body: SimilarityBody, service: Service) -> Response:

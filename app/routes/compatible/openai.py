@@ -47,6 +47,7 @@ class RefusalView(Returned):
     """An error, as OpenAI's clients read it."""
 
     error: ErrorView
+    detail: str = Field(description="The same, as Jina's and Voyage's clients read it.")
 
 
 router = APIRouter(
@@ -110,6 +111,9 @@ class EmbeddingsBody(Lenient):
     )
     embedding_type: Literal["float", "base64"] | None = Field(
         None, description="Jina's word for encoding_format."
+    )
+    encoding_type: Literal["float"] | None = Field(
+        None, description="LlamaIndex's word for it when it speaks to Jina; float only."
     )
     dimensions: Whole | None = Field(
         None, ge=1, description="Cut vectors to this, where the model was trained for it."

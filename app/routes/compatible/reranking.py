@@ -20,6 +20,7 @@ class RefusalView(Returned):
 
     id: str | None
     message: str
+    detail: str
 
 
 router = APIRouter(

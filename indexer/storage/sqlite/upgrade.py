@@ -41,7 +41,7 @@ def _keep_changes(connection: sqlite3.Connection) -> None:
 
 
 STEPS: Final[Mapping[int, Step]] = {1: _keep_changes}
-"""What leads from each earlier format to the next."""
+"""From each earlier format to the next."""
 
 
 def upgrade(connection: sqlite3.Connection, what: str) -> None:
@@ -91,7 +91,7 @@ def require_known(connection: sqlite3.Connection, what: str) -> int:
 
 
 def newer(what: str, format: int, known: int) -> str:
-    """What to say of something that a newer version of Bearing wrote, and what to do."""
+    """The message for something that a newer version of Bearing wrote, with the remedy."""
     return (
         f"{what} was written by a newer version of Bearing (format {format}; this is "
         f"{installation.version()}, which reads {known}): update Bearing "

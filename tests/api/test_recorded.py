@@ -1,0 +1,259 @@
+"""Requests of tools that the tests do not install, as they were recorded: headers and bodies.
+
+The versions, and what else was tried with each, are in docs/compatible-apis.md.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from starlette.testclient import TestClient
+
+from indexer.embedding import open_embedder
+
+MODEL: Final = "hashing-256"
+TEXTS: Final = ["the moon", "a kitten"]
+SENTENCES: Final = {"source_sentence": "a kitten", "sentences": TEXTS}
+
+STAINLESS: Final = {
+    "accept": "application/json",
+    "user-agent": "OpenAI/JS 6.49.0",
+    "x-stainless-retry-count": "0",
+    "x-stainless-lang": "js",
+    "x-stainless-package-version": "6.49.0",
+    "x-stainless-os": "Linux",
+    "x-stainless-arch": "x64",
+    "x-stainless-runtime": "node",
+    "x-stainless-runtime-version": "v20.20.2",
+    "authorization": "Bearer none",
+    "content-type": "application/json",
+    "accept-language": "*",
+    "sec-fetch-mode": "cors",
+}
+FERN: Final = {
+    "accept": "*/*",
+    "content-type": "application/json",
+    "authorization": "Bearer none",
+    "x-fern-language": "JavaScript",
+    "x-fern-sdk-name": "cohere-ai",
+    "x-fern-sdk-version": "8.1.0",
+    "x-fern-runtime": "node",
+    "x-fern-runtime-version": "20.20.2",
+}
+PLAIN: Final = {"content-type": "application/json", "authorization": "Bearer x"}
+
+OPENAI: Final = {"model": MODEL, "input": TEXTS}
+COHERE: Final = {"model": MODEL, "texts": TEXTS, "input_type": "search_document"}
+FLOAT: Final = {"embedding_types": ["float"]}
+
+EMBEDDINGS: Final = {
+    "openai (JavaScript)": ("/v1/embeddings", STAINLESS, OPENAI | {"encoding_format": "base64"}),
+    "@langchain/openai": (
+        "/v1/embeddings",
+        STAINLESS,
+        OPENAI | {"dimensions": 256, "encoding_format": "base64"},
+    ),
+    "haystack OpenAIDocumentEmbedder": (
+        "/v1/embeddings",
+        PLAIN,
+        OPENAI | {"encoding_format": "float"},
+    ),
+    "haystack JinaDocumentEmbedder": (
+        "/v1/embeddings",
+        PLAIN,
+        OPENAI | {"task": "retrieval.passage", "late_chunking": True},
+    ),
+    "llama-index JinaEmbedding": ("/v1/embeddings", PLAIN, OPENAI | {"encoding_type": "float"}),
+    "voyageai": (
+        "/v1/embeddings",
+        PLAIN,
+        OPENAI
+        | {"input_type": "document", "truncation": True, "encoding_format": "base64"}
+        | {"output_dtype": None, "output_dimension": None},
+    ),
+    "llama-index TextEmbeddingsInference": ("/embed", PLAIN, {"inputs": TEXTS, "truncate": True}),
+    "haystack HuggingFaceAPIDocumentEmbedder": (
+        "/",
+        PLAIN,
+        {"inputs": TEXTS, "normalize": False, "truncate": True},
+    ),
+    "huggingface_hub": (
+        "/",
+        PLAIN,
+        {"inputs": TEXTS, "dimensions": 256, "encoding_format": "float"},
+    ),
+    "@huggingface/inference": ("/embed", PLAIN, {"inputs": TEXTS}),
+    "cohere-ai": ("/v2/embed", FERN, COHERE | FLOAT),
+    "cohere-ai, version 1": ("/v1/embed", FERN, COHERE),
+    "haystack CohereDocumentEmbedder": ("/v2/embed", PLAIN, COHERE | FLOAT | {"truncate": "END"}),
+    "cohere, inputs": (
+        "/v2/embed",
+        PLAIN,
+        {"model": MODEL, "input_type": "search_document"}
+        | FLOAT
+        | {"inputs": [{"content": [{"type": "text", "text": text}]} for text in TEXTS]},
+    ),
+    "ollama (JavaScript)": ("/api/embed", PLAIN, OPENAI),
+    "llama-index OllamaEmbedding": ("/api/embed", PLAIN, OPENAI | {"options": {}}),
+}
+"""By tool: where it asks for vectors, with which headers, and what."""
+
+RERANK: Final = {"query": "a kitten", "documents": TEXTS, "model": MODEL}
+RANKINGS: Final = {
+    "cohere-ai": ("/v2/rerank", FERN, RERANK | {"top_n": 2}),
+    "cohere-ai, version 1": (
+        "/v1/rerank",
+        FERN,
+        RERANK | {"top_n": 2, "return_documents": True},
+    ),
+    "haystack CohereRanker": (
+        "/v2/rerank",
+        PLAIN,
+        RERANK | {"top_n": 2, "max_tokens_per_doc": 4096},
+    ),
+    "haystack JinaRanker": ("/v1/rerank", PLAIN, RERANK | {"top_n": 2}),
+    "voyageai": ("/v1/rerank", PLAIN, RERANK | {"top_k": 2, "truncation": True}),
+    "llama-index TextEmbeddingInference": (
+        "/rerank",
+        PLAIN,
+        {"query": "a kitten", "texts": TEXTS},
+    ),
+    "haystack HuggingFaceTEIRanker": (
+        "/rerank",
+        PLAIN,
+        {"query": "a kitten", "texts": TEXTS, "raw_scores": False},
+    ),
+}
+"""By tool: where it asks for a ranking, with which headers, and what."""
+
+
+@pytest.fixture
+def served(client: TestClient) -> TestClient:
+    """A client of a service with one model."""
+    client.put("/documents", json={"documents": []})
+    return client
+
+
+def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+    """The vectors of texts, by a model opened here."""
+    with open_embedder("hashing", cache=Path()) as embedder:
+        return embedder.embed(texts).vectors
+
+
+def floats(given: Any) -> list[float]:
+    """A vector as it travels."""
+    if isinstance(given, str):
+        return np.frombuffer(base64.b64decode(given), "<f4").tolist()
+    return list(given)
+
+
+def vectors_in(answer: Any) -> list[list[float]]:
+    """The vectors of an answer, wherever the tool looks for them."""
+    if isinstance(answer, list):
+        return answer
+    if "data" in answer:
+        return [floats(one["embedding"]) for one in answer["data"]]
+    found = answer["embeddings"]
+    return found["float"] if isinstance(found, dict) else found
+
+
+@pytest.mark.parametrize("tool", EMBEDDINGS)
+def test_texts_are_embedded(served: TestClient, tool: str) -> None:
+    """The answer has the model's own vectors where the tool looks for them."""
+    path, headers, body = EMBEDDINGS[tool]
+    answer = served.post(path, json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    np.testing.assert_allclose(vectors_in(answer.json()), embed(TEXTS), atol=1e-6)
+
+
+@pytest.mark.parametrize("tool", RANKINGS)
+def test_texts_are_ranked(served: TestClient, tool: str) -> None:
+    """The answer has places and scores where the tool looks for them."""
+    path, headers, body = RANKINGS[tool]
+    answer = served.post(path, json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    ranked = found if isinstance(found, list) else found["data" if "top_k" in body else "results"]
+    assert [one["index"] for one in ranked] == [1, 0]
+    cosines = embed(TEXTS) @ embed(["a kitten"])[0]
+    scores = [one.get("score", one.get("relevance_score")) for one in ranked]
+    np.testing.assert_allclose(scores, (1 + cosines[[1, 0]]) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("path", ["/", "/similarity"])
+@pytest.mark.parametrize("parameters", [{}, {"parameters": {}}], ids=["without", "with"])
+def test_sentences_are_compared_where_clients_ask(
+    served: TestClient, path: str, parameters: dict[str, object]
+) -> None:
+    """`huggingface_hub` asks at the address it is given, which may have no path."""
+    answer = served.post(path, json={"inputs": SENTENCES} | parameters)
+    np.testing.assert_allclose(answer.json(), embed(TEXTS) @ embed(["a kitten"])[0], atol=1e-6)
+
+
+def test_pictures_are_refused_by_name(served: TestClient) -> None:
+    """An input of Cohere's that is none of text is a 400 that says so."""
+    picture = {"content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}]}
+    body = {"model": MODEL, "input_type": "image", "embedding_types": ["float"]}
+    answer = served.post(
+        "/v2/embed", json=body | {"input_type": "classification"} | {"inputs": [picture]}
+    )
+    assert answer.status_code == 400
+    assert "inputs[0].content[0]" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"texts": TEXTS, "inputs": [{"content": [{"type": "text", "text": "x"}]}]}],
+    ids=["neither", "both"],
+)
+def test_texts_come_in_one_way(served: TestClient, given: dict[str, object]) -> None:
+    """`texts` and `inputs` of Cohere's are alternatives."""
+    answer = served.post("/v2/embed", json={"model": MODEL} | given)
+    assert answer.status_code == 400
+    assert "exactly one of: texts, inputs" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/v1/embeddings", {"input": "x"}), ("/v1/rerank", {"query": "x", "documents": ["x"]})],
+)
+def test_clients_of_jina_and_voyage_are_told_what_is_wrong(
+    served: TestClient, path: str, body: dict[str, object]
+) -> None:
+    """They read `detail` of an error, and would else end with an error about that."""
+    answer = served.post(path, json=body | {"model": "jina-v9"})
+    assert answer.status_code == 404
+    assert "'jina-v9'" in answer.json()["detail"]
+
+
+def test_a_model_is_asked_for_as_by_javascript(served: TestClient) -> None:
+    """Lists and single models have what OpenAI's and Ollama's clients look for."""
+    listed = served.get("/v1/models", headers=STAINLESS).json()["data"]
+    assert [one["id"] for one in listed] == [MODEL]
+    assert served.get(f"/v1/models/{MODEL}", headers=STAINLESS).json()["id"] == MODEL
+    assert served.get("/api/tags").json()["models"][0]["name"] == MODEL
+
+
+def test_pages_of_a_named_origin_may_ask_as_openais_client_does(
+    connect: Callable[..., TestClient],
+) -> None:
+    """The browser's question names the client's own headers, and each is allowed."""
+    origin = "https://app.example"
+    client = connect(cors_origins=origin)
+    names = ", ".join(name for name in STAINLESS if name.startswith(("x-", "auth", "content")))
+    asked = {
+        "origin": origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": names,
+    }
+    answer = client.options("/v1/embeddings", headers=asked)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == origin
+    allowed = answer.headers["access-control-allow-headers"].lower()
+    assert {one.strip() for one in names.split(",")} <= {one.strip() for one in allowed.split(",")}
