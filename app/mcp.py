@@ -44,7 +44,8 @@ INSTRUCTIONS: Final = (
 )
 FILTER: Final = (
     "Only documents whose metadata passes, with the operators $eq $ne $gt $gte $lt $lte $in $nin "
-    '$exists $and $or $not: {"year": {"$gte": 2020}}.'
+    '$exists $and $or $not: {"year": {"$gte": 2020}}. Dates and times are compared as such: '
+    '{"published": {"$gte": "2024-03-01T00:00:00+02:00"}}.'
 )
 READ_ONLY: Final = types.ToolAnnotations(
     read_only_hint=True, idempotent_hint=True, open_world_hint=False

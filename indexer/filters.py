@@ -7,6 +7,8 @@ A filter is a JSON object in the operators of Chroma, Pinecone and MongoDB::
 Keys of one object are joined by *and*. A field that holds a list matches a condition when one
 of its elements does. Types do not mix: ``1`` equals ``1.0`` but neither ``true`` nor ``"1"``,
 and an order (``$gt`` and its like) holds between two numbers or two strings only.
+Strings that name moments (see ``moments``) are equal where the moments are, and an order by one
+holds for moments only; by any other string it holds for all strings, moments as they are written.
 A missing field fails every condition except ``$ne``, ``$nin``, ``{"$exists": false}`` and, as in
 MongoDB, equality with null. ``$ne`` and ``$nin`` are the exact complements of ``$eq`` and ``$in``.
 
@@ -24,6 +26,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from indexer.errors import InvalidFilter
+from indexer.moments import moment_key
 
 Scalar: TypeAlias = str | int | float | bool | None
 """A value that metadata may hold by itself or in a list."""
@@ -104,15 +107,26 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
     NUMBER = "number"
     STRING = "string"
+    MOMENT = "moment"
+
+
+Key: TypeAlias = tuple[Kind, Scalar]
+"""A value as it is compared within its kind: two texts of one moment have the same key."""
 
 
 def kind_of(value: Scalar) -> Kind:
     """The kind of a scalar."""
+    return key_of(value)[0]
+
+
+def key_of(value: Scalar) -> Key:
+    """The key of a scalar: of a moment the moment, of all else the value itself."""
+    if isinstance(value, str):
+        moment = moment_key(value)
+        return (Kind.STRING, value) if moment is None else (Kind.MOMENT, moment)
     if value is None:
-        return Kind.NULL
-    if isinstance(value, bool):
-        return Kind.BOOLEAN
-    return Kind.STRING if isinstance(value, str) else Kind.NUMBER
+        return Kind.NULL, None
+    return Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMBER, value
 
 
 def parse_filter(given: object) -> Filter | None:
@@ -155,15 +169,16 @@ def _holds(condition: Condition, metadata: Metadata) -> bool:
     elements = held if isinstance(held, Sequence) and not isinstance(held, str) else [held]
     if op in ORDERS:
         return any(_ordered(element, op, condition.values[0]) for element in elements)
-    return any(
-        kind_of(element) is kind_of(value) and element == value
-        for element in elements
-        for value in condition.values
-    )
+    keys = {key_of(element) for element in elements}
+    return any(key_of(value) in keys for value in condition.values)
 
 
 def _ordered(element: Scalar, op: Operator, value: Scalar) -> bool:
-    return kind_of(element) is kind_of(value) and ORDERS[op](element, value)
+    kind, bound = key_of(value)
+    if kind is Kind.STRING:  # by code points, whatever the string that is held says
+        return isinstance(element, str) and ORDERS[op](element, bound)
+    held = key_of(element)
+    return held[0] is kind and ORDERS[op](held[1], bound)
 
 
 class _Budget:
@@ -251,7 +266,7 @@ def _parse_condition(key: str, name: object, operand: object, here: str) -> Cond
             raise InvalidFilter(f"{here}: expected true or false, got {_shown(operand)}")
         return Condition(key, op, (operand,))
     value = _scalar(operand, here)
-    if op in ORDERS and kind_of(value) not in (Kind.NUMBER, Kind.STRING):
+    if op in ORDERS and kind_of(value) in (Kind.NULL, Kind.BOOLEAN):
         raise InvalidFilter(f"{here}: expected a number or a string, got {_shown(operand)}")
     return Condition(key, op, (value,))
 

@@ -55,15 +55,16 @@ class FieldSummary:
 
     ``distinct`` counts its values; ``common`` are those that most documents have, most first, but
     for strings of more than LONGEST_COMMON characters. ``smallest`` and ``largest`` are of its
-    numbers, None if it has none.
+    numbers, else of its moments as they were given, None if it has neither. Texts of one moment are
+    one value, told by the least of them.
     """
 
     name: str
     kinds: tuple[Kind, ...]
     distinct: int
     common: tuple[CountedValue, ...]
-    smallest: float | None
-    largest: float | None
+    smallest: float | str | None
+    largest: float | str | None
 
 
 LONGEST_COMMON: Final = 200

@@ -75,8 +75,12 @@ class FieldView(Returned):
         description="The values that most documents have, most first; "
         f"none of more than {LONGEST_COMMON} characters."
     )
-    smallest: float | int | None = Field(description="Of its numbers; null if it has none.")
-    largest: float | int | None = Field(description="Of its numbers; null if it has none.")
+    smallest: float | int | str | None = Field(
+        description="Of its numbers, else of its moments as given; null if it has neither."
+    )
+    largest: float | int | str | None = Field(
+        description="Of its numbers, else of its moments as given; null if it has neither."
+    )
 
     @classmethod
     def of(cls, field: FieldSummary) -> Self:

@@ -68,7 +68,8 @@ class SearchBody(Given):
     k: Whole = Field(10, ge=1, description="How many documents; as many come if they exist.")
     filter: dict[str, JsonValue] | None = Field(
         None,
-        description='Only documents whose metadata passes, e.g. `{"year": {"$gte": 2020}}`.',
+        description='Only documents whose metadata passes, e.g. `{"year": {"$gte": 2020}}`. '
+        "Dates and times (RFC 3339) are compared as moments, whatever their offsets.",
         examples=[{"year": {"$gte": 2020}}],
     )
     mode: Annotated[Mode, Field(strict=False)] = Field(

@@ -1,10 +1,10 @@
-// The fields of a collection as conditions to choose: values with their counts, ranges of numbers.
+// The fields of a collection as conditions to choose: values with their counts, ranges of numbers and moments.
 
 import { count, element, plural } from "./dom.js";
 import { chosenValues, rangeOf, withRange, withValueToggled } from "./filters.js";
 
 const LONGEST = 40;
-/** Numbers of a field with more values than this are asked for as a range. */
+/** Numbers, or moments, of a field with more values than this are asked for as a range. */
 const FEW = 12;
 /** Of a field with more values than this the commonest are a small part: only these many are shown. */
 const MANY = 50;
@@ -24,10 +24,13 @@ function groupOf(field, filter, choose) {
   const chosen = chosenValues(filter, field.name);
   const isShown = ({ value }, place) => field.distinct <= MANY || place < SHOWN_OF_MANY || chosen.includes(value);
   const ranged = field.smallest !== null && field.smallest !== field.largest && field.distinct > FEW;
-  const values = (ranged ? field.common.filter(({ value }) => typeof value !== "number") : field.common).filter(isShown);
+  const values = (ranged ? field.common.filter(({ value }) => !isInRange(field, value)) : field.common).filter(isShown);
   const parts = [ranged && rangeFields(field, filter, choose), values.length > 0 && valueList(field, values, filter, choose)].filter(Boolean);
   return parts.length > 0 && element("fieldset", { className: "facet", dataset: { field: field.name } }, element("legend", {}, element("span", { dir: "auto" }, field.name), " ", inAll(field)), ...parts);
 }
+
+/** Whether a value is one of those between the field's ends; moments cannot be told from other strings beside them. */
+const isInRange = ({ smallest, kinds }, value) => typeof value === typeof smallest && !(typeof value === "string" && kinds.includes("string"));
 
 const inAll = ({ distinct }) => element("span", { className: "quiet" }, plural(distinct, "value"));
 
@@ -53,12 +56,14 @@ function valueButton(field, { value, documents }, pressed, onclick) {
 
 function rangeFields(field, filter, choose) {
   const [low, high] = rangeOf(filter, field.name);
-  const end = (name, value, limit) => element("input", { type: "number", step: "any", name, value: value ?? "", placeholder: String(limit), "aria-label": `${field.name} ${name}`, inputMode: "decimal", onchange });
+  const isNumber = typeof field.smallest === "number";
+  const kind = isNumber ? { type: "number", step: "any", inputMode: "decimal" } : { type: "text" };
+  const end = (name, value, limit) => element("input", { ...kind, name, value: value ?? "", placeholder: String(limit), "aria-label": `${field.name} ${name}`, onchange });
   const from = end("from", low, field.smallest);
   const to = end("to", high, field.largest);
   const ends = [from, to];
   function onchange() {
-    const [first, last] = ends.map((input) => (input.value === "" || input.validity.badInput ? null : input.valueAsNumber));
+    const [first, last] = ends.map((input) => (input.value === "" || input.validity.badInput ? null : isNumber ? input.valueAsNumber : input.value.trim() || null));
     choose(withRange(filter, field.name, first, last));
   }
   return element("div", { className: "range" }, from, element("span", { "aria-hidden": "true" }, "to"), to);

@@ -153,7 +153,7 @@ export function valueOf(typed, operator, kinds = []) {
   const text = typed.trim();
   if (operator === "$in" || operator === "$nin") return text.split(",").map((part) => valueOf(part, "$eq", kinds));
   if (operator === "$exists") return text !== "false";
-  if (kinds.length && kinds.every((kind) => kind === "string")) return text.replace(/^"(.*)"$/, "$1");
+  if (kinds.length && kinds.every((kind) => kind === "string" || kind === "moment")) return text.replace(/^"(.*)"$/, "$1");
   try {
     const value = JSON.parse(text);
     return isObject(value) || Array.isArray(value) ? text : value;

@@ -2,63 +2,77 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 from indexer.documents import Document
-from indexer.filters import Kind, Scalar, kind_of
+from indexer.filters import Key, Kind, Scalar, key_of
 from indexer.reports import LONGEST_COMMON, CountedValue, FieldSummary
 
-_ORDER: Final = (Kind.NULL, Kind.BOOLEAN, Kind.NUMBER, Kind.STRING)
+_ORDER: Final = (Kind.NULL, Kind.BOOLEAN, Kind.NUMBER, Kind.STRING, Kind.MOMENT)
 
 Held: TypeAlias = Scalar | Sequence[Scalar]
 """What a document holds in a field."""
 
-_Value: TypeAlias = tuple[Kind, Scalar]
-"""A value with its kind: 1 and true are equal in Python, but not here."""
+
+@dataclass(slots=True)
+class _Value:
+    """The number of documents that hold a value, and its forms there: texts of one moment."""
+
+    documents: int = 0
+    given: set[Any] = field(default_factory=set)
 
 
 def summarise(documents: Iterable[Document], limit: int, common: int) -> list[FieldSummary]:
     """The first metadata fields by name, each with so many of its common values."""
-    counted: dict[str, Counter[_Value]] = {}
+    counted: dict[str, dict[Key, _Value]] = {}
     for document in documents:
         for name, held in document.metadata.items():
-            counted.setdefault(name, Counter()).update(set(values_of(held)))
+            _count(counted.setdefault(name, {}), held)
     return [_summary(name, counted[name], common) for name in sorted(counted)[:limit]]
 
 
 def least_of(held: Held) -> Iterator[Scalar]:
     """The least of what a document holds in a field, if there is anything."""
-    yield from [value for _, value in sorted(values_of(held), key=_rank)][:1]
+    values = sorted(_elements(held), key=lambda one: (*_rank(key_of(one)), str(one)))
+    yield from values[:1]
 
 
-def values_of(held: Held) -> list[_Value]:
-    """What a document holds in a field, alone or in a list."""
-    if isinstance(held, str) or not isinstance(held, Sequence):
-        held = (held,)
-    return [(kind_of(value), value) for value in held]
+def _elements(held: Held) -> Sequence[Scalar]:
+    return held if isinstance(held, Sequence) and not isinstance(held, str) else (held,)
 
 
-def _rank(value: _Value) -> tuple[int, Scalar]:
-    kind, held = value
-    return _ORDER.index(kind), 0 if held is None else held
+def _count(values: dict[Key, _Value], held: Held) -> None:
+    given = [(key_of(value), value) for value in _elements(held)]
+    for key, value in given:
+        values.setdefault(key, _Value()).given.add(value)
+    for key in {key for key, _ in given}:
+        values[key].documents += 1
 
 
-def _summary(name: str, counted: Counter[_Value], common: int) -> FieldSummary:
-    kinds = {kind for kind, _ in counted}
-    numbers = [value for kind, value in counted if kind is Kind.NUMBER]
-    short = [one for one in counted if not _is_text(one)]
-    short.sort(key=lambda one: (-counted[one], *_rank(one)))
+def _rank(key: Key) -> tuple[int, Any]:
+    kind, told = key
+    return _ORDER.index(kind), 0 if told is None else told
+
+
+def _summary(name: str, values: Mapping[Key, _Value], common: int) -> FieldSummary:
+    ranked = sorted(values, key=_rank)
+    short = [key for key in ranked if not _is_text(key)]
+    short.sort(key=lambda key: -values[key].documents)
+    ends = [values[key].given for key in ranked if key[0] is Kind.NUMBER]
+    ends = ends or [values[key].given for key in ranked if key[0] is Kind.MOMENT]
     return FieldSummary(
         name,
-        tuple(kind for kind in _ORDER if kind in kinds),
-        len(counted),
-        tuple(CountedValue(one[1], counted[one]) for one in short[:common]),
-        min(numbers, default=None),  # type: ignore[type-var, arg-type]
-        max(numbers, default=None),  # type: ignore[type-var, arg-type]
+        tuple(dict.fromkeys(kind for kind, _ in ranked)),
+        len(values),
+        tuple(
+            CountedValue(min(values[key].given), values[key].documents) for key in short[:common]
+        ),
+        min(ends[0]) if ends else None,
+        max(ends[-1]) if ends else None,
     )
 
 
-def _is_text(value: _Value) -> bool:
-    return isinstance(value[1], str) and len(value[1]) > LONGEST_COMMON
+def _is_text(key: Key) -> bool:
+    return key[0] is Kind.STRING and len(str(key[1])) > LONGEST_COMMON

@@ -235,10 +235,9 @@ def _moment(given: str | float) -> str:
 
 
 def _date(given: datetime.date | datetime.time) -> str:
-    """ISO 8601; in UTC where there is a time zone, so that the texts have the moments' order."""
-    if isinstance(given, datetime.datetime) and given.tzinfo is not None:
-        return given.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
-    return str(given.isoformat())
+    """ISO 8601, in the offset that was given: filters compare moments whatever it is."""
+    text = str(given.isoformat())
+    return f"{text.removesuffix('+00:00')}Z" if text.endswith("+00:00") else text
 
 
 _EXTENDED: Final[Mapping[str, Callable[[Any], Scalar]]] = {
@@ -336,8 +335,8 @@ def _id_text(value: object) -> str:
 def plain(value: object) -> object:
     """A value of YAML, TOML or Parquet as JSON would have it.
 
-    Dates and times become ISO 8601 strings (in UTC, where they have a time zone), durations
-    seconds, decimals numbers, UUIDs and UTF-8 bytes strings, NaN null, tuples and sets lists.
+    Dates and times become ISO 8601 strings, with the offset that they have, durations seconds,
+    decimals numbers, UUIDs and UTF-8 bytes strings, NaN null, tuples and sets lists.
     Raises Unreadable for other bytes.
     """
     if isinstance(value, Mapping):

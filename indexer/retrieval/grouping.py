@@ -12,15 +12,22 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from indexer.filters import Condition, Every, Filter, Kind, Metadata, Operator, Scalar, kind_of
+from indexer.filters import (
+    Condition,
+    Every,
+    Filter,
+    Key,
+    Kind,
+    Metadata,
+    Operator,
+    Scalar,
+    key_of,
+)
 from indexer.queries import Answer, Hit, PageExclusions, Query
 from indexer.retrieval.sans_io import Staged
 
 Rank: TypeAlias = Callable[[Sequence[Query]], Staged[Sequence[Answer]]]
 """Ranks queries whose k is the number of hits to look at, with all stages except grouping."""
-
-Key: TypeAlias = tuple[Kind, Scalar]
-"""A value to group by, with its kind: 1 and true are equal in Python, but not here."""
 
 NOTHING: Final = (Kind.NULL, None)
 
@@ -30,6 +37,7 @@ class Group:
     """Hits with one value, best first; ``complete`` if no other document can belong to them."""
 
     key: Key
+    value: Scalar
     hits: list[Hit]
     complete: bool
 
@@ -45,19 +53,26 @@ class Groups:
     def add(self, hits: Iterable[Hit], *, complete: bool) -> None:
         """Sort further hits, best first, into their groups."""
         for hit in hits:
-            keys = _keys(hit.document.metadata, self.by)
+            values = _values(hit.document.metadata, self.by)
+            keys = [key_of(value) for value in values]
             place = min((self.named[key] for key in keys if key in self.named), default=None)
             if place is None:
-                self._open(hit, keys[0] if keys else NOTHING, complete)
+                self._open(hit, values[0] if values else None, complete)
             else:
                 group = self.all[place]
-                group.hits.append(replace(hit, group=group.key[1]))
+                group.hits.append(replace(hit, group=group.value))
 
-    def _open(self, hit: Hit, key: Key, complete: bool) -> None:
+    def _open(self, hit: Hit, value: Scalar, complete: bool) -> None:
+        key = key_of(value)
         if key != NOTHING:
             self.named[key] = len(self.all)
         alone = key == NOTHING
-        self.all.append(Group(key, [replace(hit, group=key[1])], complete or alone))
+        self.all.append(Group(key, value, [replace(hit, group=value)], complete or alone))
+
+    @property
+    def values(self) -> tuple[Scalar, ...]:
+        """The values that name the groups, best first."""
+        return tuple(self.all[place].value for place in self.named.values())
 
 
 def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
@@ -77,7 +92,7 @@ def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
         if complete or len(groups.all) >= query.k:
             break
         keys += tuple(hit.key for hit in answer.hits)
-        condition = without_groups(query.filter, groups.by, tuple(groups.named))
+        condition = without_groups(query.filter, groups.by, groups.values)
         asked = replace(asked, filter=condition, exclusions=PageExclusions(answer.token, keys))
     best = groups.all[: query.k]
     yield from _fill(query, rank, groups, [group for group in best if _may_lack(group, query)])
@@ -99,41 +114,41 @@ def _fill(query: Query, rank: Rank, groups: Groups, lacking: Sequence[Group]) ->
     """Search each of these groups by itself for the hits it lacks."""
     if not lacking:
         return
-    keys = tuple(groups.named)
     answers = yield from rank(
         [
             replace(
                 query,
                 k=query.group_size,
                 rerank=query.rerank and query.group_size,
-                filter=_within(query.filter, groups.by, group.key, keys[: keys.index(group.key)]),
+                filter=_within(query.filter, groups, group),
             )
             for group in lacking
         ]
     )
     for group, answer in zip(lacking, answers, strict=True):
         hits = filter(query.admits, answer.hits)
-        group.hits = [replace(hit, group=group.key[1]) for hit in hits] or group.hits
+        group.hits = [replace(hit, group=group.value) for hit in hits] or group.hits
 
 
-def without_groups(condition: Filter | None, name: str, keys: Sequence[Key]) -> Filter | None:
-    """A filter that passes only documents in none of these groups."""
-    if not keys:
+def without_groups(condition: Filter | None, name: str, values: Sequence[Scalar]) -> Filter | None:
+    """A filter that passes only documents in none of the groups of these values."""
+    if not values:
         return condition
-    none = Condition(name, Operator.NIN, tuple(value for _, value in keys))
+    none = Condition(name, Operator.NIN, tuple(values))
     return none if condition is None else Every((condition, none))
 
 
-def _within(condition: Filter | None, name: str, key: Key, better: Sequence[Key]) -> Filter:
+def _within(condition: Filter | None, groups: Groups, group: Group) -> Filter:
     """A filter that passes only documents of this group: those that no better group claims."""
-    own = Condition(name, Operator.EQ, (key[1],))
-    others = without_groups(condition, name, better)
+    own = Condition(groups.by, Operator.EQ, (group.value,))
+    better = groups.values[: list(groups.named).index(group.key)]
+    others = without_groups(condition, groups.by, better)
     return own if others is None else Every((others, own))
 
 
-def _keys(metadata: Metadata, name: str) -> list[Key]:
+def _values(metadata: Metadata, name: str) -> list[Scalar]:
     """A document's values of a field, without null."""
     held = metadata.get(name)
     if isinstance(held, str) or not isinstance(held, Sequence):
         held = (held,)
-    return [(kind_of(value), value) for value in held if value is not None]
+    return [value for value in held if value is not None]

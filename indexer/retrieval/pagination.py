@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 
 from indexer.errors import InvalidQuery
-from indexer.filters import Scalar, kind_of, scalar_problem
+from indexer.filters import Scalar, key_of, scalar_problem
 from indexer.queries import Answer, PageExclusions, Query
 from indexer.retrieval.grouping import without_groups
 
@@ -164,8 +164,7 @@ def resumed(query: Query, collection: str) -> Query:
             "the cursor is of another search: give it with the query, collection and options that "
             "it came from (k may differ), or search without one"
         )
-    keys = [(kind_of(value), value) for value in cursor.groups]
-    condition = without_groups(query.filter, query.group_by or "", keys)
+    condition = without_groups(query.filter, query.group_by or "", cursor.groups)
     return replace(query, exclusions=cursor.exclusions, filter=condition)
 
 
@@ -177,11 +176,11 @@ def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
     before = Cursor.decode(query.cursor) if query.cursor else _BEGINNING
     keys_given = (*before.exclusions.keys, *[hit.key for hit in answer.hits])
     named = [] if query.group_by is None else [h.group for h in answer.hits if h.group is not None]
-    keys = {(kind_of(value), value) for value in named}
+    keys = {key_of(value): value for value in named}
     alone = len(answer.hits) - len(named)
     if len(keys) + alone < query.k or len(keys_given) == answer.total:
         return answer
-    groups = (*before.groups, *(value for _, value in keys))
+    groups = (*before.groups, *keys.values())
     cursor = Cursor(_digest(query, collection), PageExclusions(answer.token, keys_given), groups)
     return replace(answer, cursor=cursor.encode())
 

@@ -93,6 +93,24 @@ def test_fields_are_told_with_their_common_values(client: TestClient) -> None:
     assert [field["name"] for field in few] == ["open", "tags"]
 
 
+def test_moments_are_told_apart_and_compared(client: TestClient) -> None:
+    """Moments are of a kind of their own, compared whatever their offsets, and sent as given."""
+    given = {"a": "2024-03-01T00:30:00+02:00", "b": "2024-02-29T22:30:00Z", "c": "2024-03-01"}
+    documents = [{"id": id, "text": "x", "metadata": {"at": at}} for id, at in given.items()]
+    client.put("/documents", json={"documents": documents})
+    (at,) = client.get("/collections/default/fields").json()["fields"]
+    assert (at["kinds"], at["distinct"]) == (["moment"], 2)
+    assert at["common"][0] == {"value": given["b"], "documents": 2}
+    assert (at["smallest"], at["largest"]) == (given["b"], given["c"])
+    where = {"at": {"$lt": "2024-03-01T00:00:00Z"}}
+    hits = client.post("/search", json={"query": "x", "filter": where}).json()["hits"]
+    assert {hit["id"]: hit["metadata"]["at"] for hit in hits} == {
+        id: given[id] for id in ("a", "b")
+    }
+    gone = client.post("/documents/delete", json={"filter": {"at": "2024-02-29T23:30:00+01:00"}})
+    assert gone.json() == {"deleted": 2}
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "common=101", "values=3"])
 def test_fields_are_asked_for_within_bounds(client: TestClient, query: str) -> None:
     """A number out of bounds or an unknown parameter is refused."""

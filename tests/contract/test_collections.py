@@ -244,6 +244,73 @@ def test_fields_are_counted_over_all_documents(collection: Collection) -> None:
             assert len(there) == one.documents
 
 
+MOMENTS: list[object] = [
+    "2024-03-01T00:30:00+01:00",
+    "2024-02-29T23:30:00Z",
+    ["2024-02-29T19:30:00-05:00", "2024-03-01T00:30:00.0Z"],
+    "2024-03-01",
+    "unknown",
+    ["2024-03-02T00:00:00", 7],
+]
+
+
+def with_moments(collection: Collection) -> None:
+    """A document for each of the values above, as its field ``at``."""
+    units = random_units(len(MOMENTS))
+    for i, held in enumerate(MOMENTS):
+        collection.put([embedded(f"d{i}", units[i : i + 1], metadata={"at": held})])
+
+
+@pytest.mark.parametrize(
+    ("condition", "passing"),
+    [
+        ("2024-02-29T18:30:00-05:00", [0, 1]),
+        ({"$ne": "2024-02-29 23:30:00.000+00:00"}, [2, 3, 4, 5]),
+        ({"$in": ["2024-03-01T01:30:00+01:00", "unknown"]}, [2, 4]),
+        ({"$lt": "2024-03-01T00:00:00Z"}, [0, 1]),
+        ({"$lte": "2024-03-01T01:00:00+01:00"}, [0, 1, 3]),
+        ({"$gt": "2024-03-01T01:00:00+01:00"}, [2, 5]),
+        ({"$gte": "2024-03-01T01:30:00.000000001+01:00"}, [5]),
+        ({"$gt": "2024-02-29T24"}, [0, 2, 3, 4, 5]),  # by letters: the bound names no moment
+        ({"$lt": "2024-03"}, [1, 2]),
+        ({"$gt": "2024-03-01T00:00:00Z", "$lt": "2024-03-02T00:00:00Z"}, [2]),
+    ],
+    ids=str,
+)
+def test_moments_are_compared_whatever_their_offsets(
+    collection: Collection, condition: object, passing: list[int]
+) -> None:
+    """Equality and order are those of moments; a bound that names none is held against letters."""
+    with_moments(collection)
+    page = collection.page(parse_filter({"at": condition}))
+    assert [one.id for one in page.documents] == [f"d{i}" for i in passing]
+
+
+def test_moments_are_counted_as_moments_and_shown_as_given(collection: Collection) -> None:
+    """Texts of one moment are one value, told by the least of them, and ends are told as given."""
+    with_moments(collection)
+    (at,) = collection.fields()
+    assert at.kinds == (Kind.NUMBER, Kind.STRING, Kind.MOMENT)
+    assert [(one.value, one.documents) for one in at.common] == [
+        ("2024-02-29T23:30:00Z", 2),
+        (7, 1),
+        ("unknown", 1),
+        ("2024-03-01", 1),
+        ("2024-02-29T19:30:00-05:00", 1),
+        ("2024-03-02T00:00:00", 1),
+    ]
+    assert at.distinct == 6
+    assert (at.smallest, at.largest) == (7, 7)
+    held = [one.metadata["at"] for one in collection.page().documents]
+    assert held == MOMENTS
+    assert collection.column("at")["d2"] == "2024-02-29T19:30:00-05:00"
+    collection.delete(["d5"])
+    (at,) = collection.fields()
+    assert (at.smallest, at.largest) == ("2024-02-29T23:30:00Z", "2024-03-01T00:30:00.0Z")
+    collection.delete([f"d{i}" for i in range(len(MOMENTS))])
+    assert collection.fields() == []
+
+
 def test_fields_come_no_more_than_asked(collection: Collection) -> None:
     """Only so many fields, with so many values each; a field of no document is none."""
     assert collection.fields() == []

@@ -678,6 +678,34 @@ class TestFilter:
         assert page.contents(".chip span:first-child") == ["n \u2265 3.5", "n \u2264 5"]
         httpx.delete(name).raise_for_status()
 
+    def test_a_range_of_moments_is_chosen(self, page: Page, url: str) -> None:
+        """Moments of many values are asked for by their ends, in any offset."""
+        documents = [
+            {"id": f"m{day}", "text": "a moment", "metadata": {"at": f"2024-03-{day}T00:00:00Z"}}
+            for day in range(10, 30)
+        ]
+        name = f"{url}/collections/moments"
+        httpx.put(name, json={"model": "hashing"}).raise_for_status()
+        httpx.put(f"{name}/documents", json={"documents": documents}).raise_for_status()
+        page.open("/?q=moment&c=moments&k=30")
+        page.one("#filter-toggle").click()
+        page.settle()
+        low, high = page.all(".facet .range input")
+        placeholders = [each.get_dom_attribute("placeholder") for each in (low, high)]
+        assert placeholders == ["2024-03-10T00:00:00Z", "2024-03-29T00:00:00Z"]
+        assert not page.all(".facet button")
+        low.send_keys("2024-03-11T23:00:00-01:00", Keys.TAB)
+        page.settle()
+        page.one(".facet [name=to]").send_keys("2024-03-13", Keys.TAB)
+        page.settle()
+        assert sorted(filter(None, shown_ids(page))) == ["m12", "m13"]
+        page.write("#field", "at")
+        page.write("#value", "2024-03-12T01:00:00+01:00")
+        page.one("#add-condition").click()
+        page.settle()
+        assert list(filter(None, shown_ids(page))) == ["m12"]
+        httpx.delete(name).raise_for_status()
+
     def test_metadata_of_a_hit_filters(self, page: Page) -> None:
         """A value of a hit's metadata is a button that keeps only documents with it."""
         page.open("/?q=document")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
@@ -31,6 +32,9 @@ VALUES: list[Any] = [
     *(2**53, 2**53 + 1, float(2**53), MAX_INTEGER, -MAX_INTEGER - 1, 2.0**63, -(2.0**63)),
     *("", "1", "true", "a", "A", "b", "ab", "null", "é", "e\u0301", "\x00", "a\x00b"),
     *("\U0001f9ed", "\uffff"),  # in UTF-16, but not by code point, the first is the smaller
+    *("2024-03-01T00:00:00+02:00", "2024-02-29T22:00:00Z", "2024-02-29t22:00:00.5z"),
+    *("2024-03-01", "2024-03-01T00:00:00", "2024-03-01 00:00:00.000Z", "2024-02-29T22:00:01Z"),
+    *("2024", "2024-03", "2024-02-30", "2024-02-29T22:00:00Zz", "2024-03-01!", "3000"),
 ]
 scalars = st.sampled_from(VALUES) | st.floats(allow_nan=False, allow_infinity=False)
 orderable = scalars.filter(lambda v: v is not None and not isinstance(v, bool))
@@ -75,6 +79,15 @@ filters = st.recursive(
 )
 
 
+def moment_of(value: str) -> datetime | None:
+    """The moment that a string names, of those above, as Python reads it."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def tagged(value: Any) -> tuple[str, Any]:
     """A value with its kind, numbers as exact fractions: 1 is 1.0, and not true or "1"."""
     match value:
@@ -83,7 +96,9 @@ def tagged(value: Any) -> tuple[str, Any]:
         case bool():
             return ("boolean", value)
         case str():
-            return ("string", [ord(character) for character in value])
+            moment = moment_of(value)
+            letters = [ord(character) for character in value]
+            return ("string", letters) if moment is None else ("moment", moment)
         case _:
             return ("number", Fraction(value))
 
@@ -108,7 +123,8 @@ def expected_of_field(field: str, operators_: dict[str, Any], metadata: Metadata
     """The verdict of all operators on one field."""
     missing = field not in metadata
     held: Any = metadata.get(field)
-    elements = [tagged(v) for v in held] if isinstance(held, list) else [tagged(held)]
+    values = held if isinstance(held, list) else [held]
+    elements = [tagged(v) for v in values]
     verdicts = []
     for name, operand in operators_.items():
         match name:
@@ -123,14 +139,17 @@ def expected_of_field(field: str, operators_: dict[str, Any], metadata: Metadata
                 met = [v for v in operand if tagged(v) in elements]
                 verdict = bool(met) == (name == "$in")
             case _:
-                verdict = not missing and any(ordered(name, e, tagged(operand)) for e in elements)
+                verdict = not missing and any(ordered(name, v, operand) for v in values)
         verdicts.append(verdict)
     return all(verdicts)
 
 
-def ordered(name: str, element: tuple[str, Any], operand: tuple[str, Any]) -> bool:
-    """An order holds between two numbers or two strings only."""
-    if element[0] != operand[0] or element[0] not in ("number", "string"):
+def ordered(name: str, value: Any, bound: Any) -> bool:
+    """An order holds between two numbers, two moments, or any string and one that names none."""
+    element, operand = tagged(value), tagged(bound)
+    if operand[0] == "string" and isinstance(value, str):
+        element = ("string", [ord(character) for character in value])
+    if element[0] != operand[0] or element[0] not in ("number", "string", "moment"):
         return False
     sign = (element[1] > operand[1]) - (element[1] < operand[1])
     return sign in {"$gt": {1}, "$gte": {0, 1}, "$lt": {-1}, "$lte": {-1, 0}}[name]

@@ -21,7 +21,8 @@ from indexer.filters import kind_of
 from indexer.queries import Answer, Hit, Query
 from indexer.retrieval.search import search
 
-VALUES = st.sampled_from(["a", "b", "c", 1, True, 1.5, None, ""])
+MOMENT = ("2024-03-01", "2024-03-01T01:00:00+01:00")
+VALUES = st.sampled_from(["a", "b", "c", 1, True, 1.5, None, "", *MOMENT])
 FIELDS = st.one_of(VALUES, st.lists(VALUES, max_size=3), st.just("absent"))
 VECTORS = random_units(60, seed=31)
 QUERY = random_units(1, seed=32)[0]
@@ -54,7 +55,12 @@ def ask(collection: Collection, **asked: Any) -> Answer:
 
 def shown(hits: tuple[Hit, ...]) -> list[tuple[object, str]]:
     """The group and id of each hit."""
-    return [((kind_of(hit.group), hit.group), hit.document.id) for hit in hits]
+    return [(named(hit.group), hit.document.id) for hit in hits]
+
+
+def named(value: Any) -> tuple[object, object]:
+    """A value with its kind; the texts of one moment are one."""
+    return (kind_of(value), MOMENT[0] if value in MOMENT else value)
 
 
 def walk(fields: list[Any], k: int, size: int) -> list[tuple[object, str]]:
@@ -62,10 +68,10 @@ def walk(fields: list[Any], k: int, size: int) -> list[tuple[object, str]]:
     groups: list[tuple[object, list[str]]] = []
     for i in sorted(range(len(fields)), key=lambda i: -float(VECTORS[i] @ QUERY)):
         held = fields[i] if isinstance(fields[i], list) else [fields[i]]
-        keys = [(kind_of(v), v) for v in held if v is not None and v != "absent"]
+        keys = [named(v) for v in held if v is not None and v != "absent"]
         joined = next((group for group in groups if group[0] in keys), None)
         if joined is None:
-            groups.append((keys[0] if keys else (kind_of(None), None), [f"d{i}"]))
+            groups.append((keys[0] if keys else named(None), [f"d{i}"]))
         else:
             joined[1].append(f"d{i}")
     return [(key, id) for key, ids in groups[:k] for id in ids[:size]]

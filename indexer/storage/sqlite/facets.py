@@ -1,28 +1,60 @@
-"""Metadata as lines that filters read, one a value."""
+"""Metadata as lines that filters read, one a value.
+
+A moment is held as its key, a space, and the text that it was given as: so lines are in the order
+of moments, and those of one moment stand together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
-from indexer.filters import Kind, Metadata, Scalar, kind_of
+from indexer.filters import Kind, Metadata, Scalar, key_of
 
-KIND_NUMBERS: Final = {Kind.NULL: 1, Kind.BOOLEAN: 2, Kind.NUMBER: 3, Kind.STRING: 4}
+KIND_NUMBERS: Final = {
+    Kind.NULL: 1,
+    Kind.BOOLEAN: 2,
+    Kind.NUMBER: 3,
+    Kind.STRING: 4,
+    Kind.MOMENT: 5,
+}
 KINDS_BY_NUMBER: Final = {number: kind for kind, number in KIND_NUMBERS.items()}
 EMPTY_LIST: Final = 0
 
+FacetLine: TypeAlias = tuple[int, str | int | float]
+"""The number of a kind, and a value of it as a facet holds it."""
 
-def facet_value(value: Scalar) -> str | int | float:
-    """A scalar as a facet holds it; its kind is beside it."""
-    if value is None:
-        return 0
-    return int(value) if isinstance(value, bool) else value
+KEY_ENDS: Final = " "
+"""Stands behind the key of a moment; no key holds it, nor anything that sorts before it."""
+
+
+def facet_line(value: Scalar) -> FacetLine:
+    """A scalar as a facet holds it."""
+    kind, key = key_of(value)
+    number = KIND_NUMBERS[kind]
+    if kind is Kind.MOMENT:
+        return number, _moment_line(key, value)
+    if key is None:
+        return number, 0
+    return number, int(key) if isinstance(key, bool) else key
+
+
+def moment_line(text: str) -> str | None:
+    """A text as a facet of kind moment holds it; None if it names no moment."""
+    kind, key = key_of(text)
+    return _moment_line(key, text) if kind is Kind.MOMENT else None
+
+
+def _moment_line(key: Scalar, text: Scalar) -> str:
+    return f"{key}{KEY_ENDS}{text}"
 
 
 def scalar_of(kind: int, held: str | float) -> Scalar:
     """The scalar that a facet holds."""
     if kind == KIND_NUMBERS[Kind.NULL]:
         return None
+    if kind == KIND_NUMBERS[Kind.MOMENT]:
+        return str(held).partition(KEY_ENDS)[2]
     return bool(held) if kind == KIND_NUMBERS[Kind.BOOLEAN] else held
 
 
@@ -35,9 +67,8 @@ def facets_of(metadata: Metadata) -> list[tuple[str, int, str | int | float]]:
     ]
 
 
-def facet_lines(held: Scalar | Sequence[Scalar]) -> list[tuple[int, str | int | float]]:
+def facet_lines(held: Scalar | Sequence[Scalar]) -> list[FacetLine]:
     """The kinds and values of a metadata field, one for each element of a list."""
     if isinstance(held, Sequence) and not isinstance(held, str):
-        elements = [(KIND_NUMBERS[kind_of(element)], facet_value(element)) for element in held]
-        return elements or [(EMPTY_LIST, 0)]
-    return [(KIND_NUMBERS[kind_of(held)], facet_value(held))]
+        return [facet_line(element) for element in held] or [(EMPTY_LIST, 0)]
+    return [facet_line(held)]

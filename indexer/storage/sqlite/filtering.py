@@ -20,14 +20,15 @@ from indexer.filters import (
     Operator,
     Scalar,
     Some,
-    kind_of,
+    key_of,
 )
 from indexer.reports import LONGEST_COMMON, CountedValue, FieldSummary
 from indexer.storage.sqlite.facets import (
     EMPTY_LIST,
+    KEY_ENDS,
     KIND_NUMBERS,
     KINDS_BY_NUMBER,
-    facet_value,
+    facet_line,
     scalar_of,
 )
 
@@ -37,6 +38,27 @@ _ORDERS: Final = {
     Operator.LT: "<",
     Operator.LTE: "<=",
 }
+_MOMENT: Final = KIND_NUMBERS[Kind.MOMENT]
+_BEHIND: Final = chr(ord(KEY_ENDS) + 1)
+"""A key and this is behind all lines of its moment, and before those of any later one."""
+_GIVEN: Final = "substr(value, instr(value, ' ') + 1)"
+"""Of a line of a moment, the text that it was given as."""
+
+# The key of facets is in this order, so that a field is read once, without sorting.
+_KINDS: Final = (
+    "SELECT kind, count(*), min(value), max(value) FROM"
+    " (SELECT DISTINCT kind, value FROM facets WHERE field = ? AND kind NOT IN (?, ?))"
+    " GROUP BY kind"
+    " UNION ALL SELECT kind, count(DISTINCT substr(value, 1, instr(value, ' '))),"
+    " min(value), max(value) FROM facets WHERE field = ? AND kind = ? GROUP BY kind ORDER BY kind"
+)
+_COMMON: Final = (
+    "SELECT kind, value, count(*) AS documents FROM facets WHERE field = ?"
+    " AND kind NOT IN (?, ?) AND (kind <> ? OR length(value) <= ?) GROUP BY kind, value"
+    " UNION ALL SELECT kind, min(value), count(DISTINCT document) FROM facets"
+    " WHERE field = ? AND kind = ? GROUP BY substr(value, 1, instr(value, ' '))"
+    " ORDER BY documents DESC, kind, value LIMIT ?"
+)
 
 
 class FacetQueries:
@@ -89,18 +111,37 @@ class FacetQueries:
             present = self._mask("field = ?", (number,), size)
             return present if condition.values[0] else ~present
         if condition.operator in _ORDERS:
-            value = condition.values[0]
-            where = f"field = ? AND kind = ? AND value {_ORDERS[condition.operator]} ?"
-            return self._mask(where, (number, KIND_NUMBERS[kind_of(value)], value), size)
+            return self._ordered(number, condition.operator, condition.values[0], size)
         return self._equal(number, condition.values, size)
+
+    def _ordered(
+        self, field: int, operator: Operator, value: Scalar, size: int
+    ) -> NDArray[np.bool_]:
+        kind, bound = key_of(value)
+        sign = _ORDERS[operator]
+        where = "field = ? AND kind = ? AND "
+        if kind is Kind.MOMENT:
+            behind = operator in (Operator.GT, Operator.LTE)
+            end = f"{bound}{_BEHIND if behind else KEY_ENDS}"  # no line is just that
+            return self._mask(f"{where} value {sign} ?", (field, _MOMENT, end), size)
+        found = self._mask(f"{where} value {sign} ?", (field, KIND_NUMBERS[kind], bound), size)
+        if kind is Kind.STRING:
+            self._mark(found, f"{where} {_GIVEN} {sign} ?", (field, _MOMENT, bound))
+        return found
 
     def _equal(self, field: int, values: Sequence[Scalar], size: int) -> NDArray[np.bool_]:
         found = np.zeros(size, dtype=np.bool_)
         if None in values:  # as in MongoDB, a missing field equals null
             found |= ~self._mask("field = ?", (field,), size)
         where = "field = ? AND kind = ? AND value = ?"
+        within = "field = ? AND kind = ? AND value > ? AND value < ?"
         for value in values:
-            self._mark(found, where, (field, KIND_NUMBERS[kind_of(value)], facet_value(value)))
+            kind, key = key_of(value)
+            if kind is Kind.MOMENT:
+                ends = (f"{key}{KEY_ENDS}", f"{key}{_BEHIND}")
+                self._mark(found, within, (field, _MOMENT, *ends))
+            else:
+                self._mark(found, where, (field, *facet_line(value)))
         return found
 
     def _mask(self, where: str, parameters: Sequence[Scalar], size: int) -> NDArray[np.bool_]:
@@ -130,19 +171,20 @@ class FacetQueries:
         return [self._field_summary(number, name, common) for number, name in found]
 
     def _field_summary(self, field: int, name: str, common: int) -> FieldSummary:
-        # The key of facets is in this order, so that a field is read once, without sorting.
-        kinds = self._connection.execute(
-            "SELECT kind, count(*), min(value), max(value) FROM"
-            " (SELECT DISTINCT kind, value FROM facets WHERE field = ? AND kind <> ?)"
-            " GROUP BY kind ORDER BY kind",
-            (field, EMPTY_LIST),
+        found = self._connection.execute(
+            _KINDS,
+            (field, EMPTY_LIST, _MOMENT, field, _MOMENT),
         ).fetchall()
-        numbers = [(low, high) for kind, _, low, high in kinds if kind == KIND_NUMBERS[Kind.NUMBER]]
-        smallest, largest = numbers[0] if numbers else (None, None)
+        kinds = {KINDS_BY_NUMBER[kind]: rest for kind, *rest in found}
+        smallest, largest = None, None
+        for kind in (Kind.MOMENT, Kind.NUMBER):
+            if kind in kinds:
+                number = KIND_NUMBERS[kind]
+                smallest, largest = (scalar_of(number, line) for line in kinds[kind][1:])
         return FieldSummary(
             name,
-            tuple(KINDS_BY_NUMBER[kind] for kind, *_ in kinds),
-            sum(count for _, count, *_ in kinds),
+            tuple(kinds),
+            sum(count for count, *_ in kinds.values()),
             self._common_values(field, common),
             smallest,
             largest,
@@ -150,9 +192,10 @@ class FacetQueries:
 
     def _common_values(self, field: int, most: int) -> tuple[CountedValue, ...]:
         rows = self._connection.execute(
-            "SELECT kind, value, count(*) AS documents FROM facets WHERE field = ? AND kind <> ?"
-            " AND (kind <> ? OR length(value) <= ?)"
-            " GROUP BY kind, value ORDER BY documents DESC, kind, value LIMIT ?",
-            (field, EMPTY_LIST, KIND_NUMBERS[Kind.STRING], LONGEST_COMMON, most),
+            _COMMON,
+            (
+                *(field, EMPTY_LIST, _MOMENT, KIND_NUMBERS[Kind.STRING], LONGEST_COMMON),
+                *(field, _MOMENT, most),
+            ),
         )
         return tuple(CountedValue(scalar_of(kind, value), count) for kind, value, count in rows)

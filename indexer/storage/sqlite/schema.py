@@ -7,7 +7,8 @@ from typing import Final
 STORE: Final = "store.sqlite"
 """The file's name in the folder of a collection."""
 
-FORMAT: Final = 2
+FORMAT: Final = 3
+"""Each change of the tables, or of what they hold, is the next; see ``upgrade``."""
 
 SCHEMA: Final = """
 CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;

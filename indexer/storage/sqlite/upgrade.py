@@ -13,6 +13,8 @@ from typing import Final, TypeAlias
 
 from indexer import installation
 from indexer.errors import OtherFormat
+from indexer.filters import Kind
+from indexer.storage.sqlite.facets import KIND_NUMBERS, moment_line
 from indexer.storage.sqlite.schema import FORMAT
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
@@ -40,7 +42,18 @@ def _keep_changes(connection: sqlite3.Connection) -> None:
     connection.executemany("INSERT INTO traits VALUES (?, ?)", traits)
 
 
-STEPS: Final[Mapping[int, Step]] = {1: _keep_changes}
+def _tell_moments(connection: sqlite3.Connection) -> None:
+    """From 2 to 3: moments are of their own kind among what filters read, no longer strings."""
+    connection.create_function("moment_line", 1, moment_line, deterministic=True)
+    connection.execute(
+        "UPDATE facets SET kind = ?, value = moment_line(value) WHERE kind = ?"
+        " AND value GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'"
+        " AND moment_line(value) IS NOT NULL",
+        (KIND_NUMBERS[Kind.MOMENT], KIND_NUMBERS[Kind.STRING]),
+    )
+
+
+STEPS: Final[Mapping[int, Step]] = {1: _keep_changes, 2: _tell_moments}
 """From each earlier format to the next."""
 
 

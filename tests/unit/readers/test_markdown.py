@@ -102,6 +102,13 @@ def test_toml_front_matter() -> None:
     assert (found.title, found.text, found.metadata) == ("T", "text", {"weight": 3})
 
 
+@pytest.mark.parametrize("front", ["---\nat: {}\n---\n", "+++\nat = {}\n+++\n"])
+def test_moments_of_front_matter_keep_their_offset(front: str) -> None:
+    """A moment of YAML or TOML is told as it was written."""
+    at = "2024-03-01T09:30:00-07:00"
+    assert extract((front.format(at) + "text").encode()).metadata == {"at": at}
+
+
 @pytest.mark.parametrize(
     ("front", "reason"),
     [

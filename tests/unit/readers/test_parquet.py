@@ -179,10 +179,14 @@ def test_packed(folder: Path, read_all) -> None:
 
 
 def test_time_zones(folder: Path, read_all) -> None:
-    """Moments of a column with a time zone are told in UTC, so that their texts are in order."""
+    """Moments of a column with a time zone are told in it, also where an hour comes twice."""
     utc = datetime.UTC
     moments = [datetime.datetime(2024, 11, 3, hour, 30, tzinfo=utc) for hour in (5, 6, 12)]
     column = pa.array(moments, pa.timestamp("us", tz="America/New_York"))
     pq.write_table(pa.table({"text": ["x", "y", "z"], "at": column}), "z.parquet")
     told = [each.metadata["at"] for each in read_all("z.parquet").documents]
-    assert told == ["2024-11-03T05:30:00Z", "2024-11-03T06:30:00Z", "2024-11-03T12:30:00Z"]
+    assert told == [
+        "2024-11-03T01:30:00-04:00",
+        "2024-11-03T01:30:00-05:00",
+        "2024-11-03T07:30:00-05:00",
+    ]

@@ -233,11 +233,15 @@ def test_flattening_gives_flat_fields_or_a_reason(record: dict[str, object]) -> 
         assert not isinstance(value, list) or not any(isinstance(e, dict | list) for e in value)
 
 
+LIMA = datetime.timezone(datetime.timedelta(hours=-5))
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
         (datetime.date(2024, 2, 29), "2024-02-29"),
         (datetime.datetime(2024, 2, 29, 1, 2, 3, tzinfo=datetime.UTC), "2024-02-29T01:02:03Z"),
+        (datetime.datetime(2024, 2, 29, 1, 2, tzinfo=LIMA), "2024-02-29T01:02:00-05:00"),
         (datetime.time(1, 2), "01:02:00"),
         (datetime.timedelta(minutes=1.5), 90.0),
         (decimal.Decimal("12"), 12),
