@@ -1,1 +1,1 @@
-"""The commands: how they are called and what they print. What they do is elsewhere."""
+"""The commands: their arguments and their output. What they do is elsewhere."""

@@ -1,4 +1,4 @@
-"""The commands that say what a collection is like and what its scores are worth.
+"""The commands that analyse a collection and calibrate its scores.
 
 They are calibrate, diagnose and map.
 """
@@ -30,7 +30,7 @@ from indexer.readers import input_parts, read_paths
 from indexer.reports import Map, Step
 
 LEAST_COLUMNS: Final = 70
-"""Columns of a terminal in which a figure stands beside its meaning, at least."""
+"""The least width of a terminal, in columns, for a figure with its meaning beside it."""
 
 _MARKS: Final = {
     Verdict.FINE: ("✓", "green"),
@@ -67,9 +67,9 @@ def calibrate(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Learn from judged queries how likely a hit is relevant; searches then say it of each hit.
+    """Learn from judged queries how likely a hit is relevant; searches then show it for each hit.
 
-    What is learned is kept with the collection, for this mode and model. Errors are of queries
+    The result is kept with the collection, for this mode and model. Errors are those on queries
     held out.
     """
     from indexer.evaluation.calibration_run import calibrate_collection
@@ -117,9 +117,9 @@ def _figures(made: Calibration) -> dict[str, Any]:
 def diagnose(
     data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False
 ) -> None:
-    """Say what is worth knowing of a collection's vectors: duplicates, hubs, spread, truncation.
+    """Report on a collection's vectors: duplicates, hubs, spread, truncation.
 
-    It reads, and changes nothing; pairs are looked at by samples, which take seconds.
+    It only reads. Pairs are estimated from samples, which take seconds.
     """
     with open_library(data) as library:
         opened = library.open(collection)
@@ -144,9 +144,10 @@ def draw_map(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Draw the collection's map now, and say what is on it and what it is worth.
+    """Draw the collection's map now, and report its clusters and its quality.
 
-    The service draws it by itself when somebody looks; so this is for large collections, ahead.
+    The service draws a map by itself when it is first viewed; for a large collection, draw it
+    ahead.
     """
     with open_library(data) as library:
         opened = library.open(collection)
@@ -177,7 +178,7 @@ def _map_figures(found: Map) -> dict[str, Any]:
 
 
 def diagnostics_table(found: Sequence[Diagnostic]) -> RenderableType:
-    """Figures with their meaning, and what to do where one asks for something."""
+    """Figures with their meaning, and advice where one is out of range."""
     return ByWidth(_columns(found), _stack(found), LEAST_COLUMNS)
 
 
@@ -220,7 +221,7 @@ def _shown(value: float | None) -> str:
 
 
 def _told(one: Diagnostic) -> Iterator[str]:
-    """What a person wants to see of the details: who it is about, and how the fit is."""
+    """The details for people: the documents concerned, and the quality of the fit."""
     details = one.details
     for hub in details.get("hubs", []):
         yield f"{hub['id']}: {hub['occurrences']} times"

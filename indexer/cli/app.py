@@ -1,4 +1,4 @@
-"""The commands of the library. What they do is elsewhere; here is how they are called.
+"""The commands of the library, and how they are called. What they do is elsewhere.
 
 Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage, 3 done but some inputs were rejected.
 """
@@ -34,8 +34,8 @@ from indexer.errors import BearingError, InvalidInput
 class Commands(TyperGroup):
     """Commands whose errors become one clear line and an exit code.
 
-    With --json they become ``{"error", "exit_code"}`` too, so that standard output always holds
-    one object.
+    With --json they are also printed as ``{"error", "exit_code"}``, so that standard output always
+    holds one object.
     """
 
     def main(self, args: Sequence[str] | None = None, *given: Any, **extra: Any) -> Any:  # noqa: ANN401 - as typer has it
@@ -72,10 +72,10 @@ def _tell_program(ctx: Any, message: str, code: ExitCode) -> None:  # noqa: ANN4
 
 
 def _open_standard_files() -> None:
-    """Put /dev/null where a standard file is closed.
+    """Open /dev/null in place of a closed standard file.
 
-    Else the next file that is opened takes its number, and whatever libraries print would be
-    written into a collection.
+    Else the next file opened would take its number, and output of libraries would be written into a
+    collection.
     """
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -129,7 +129,7 @@ def common(
         bool, typer.Option("--version", callback=_say_version, help="Say which version this is.")
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Take the options that come before a command."""
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from indexer.reports import Broken, Description
 
 
 def stats(data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False) -> None:
-    """Tell what is in a collection, and how it is searched."""
+    """Show the size of a collection, and its model and index."""
     with open_library(data) as library:
         figures = asdict(library.open(collection).describe())
     if as_json:

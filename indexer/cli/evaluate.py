@@ -1,4 +1,4 @@
-"""The command ``evaluate``: what its options name is opened, filled, asked, compared and shown."""
+"""The command ``evaluate``: open the systems its options name, fill, ask, compare, show."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """What every system is asked, and how it is measured."""
+    """The questions put to every system, and the measures of its answers."""
 
     dataset: Dataset
     measures: dict[str, str]
@@ -179,7 +179,7 @@ class _Trial:
 
 
 class _Opener:
-    """Opens what is evaluated; a collection here is filled with the corpus first."""
+    """Opens the systems to evaluate; a collection here is first filled with the corpus."""
 
     def __init__(
         self, library: Library, dataset: Dataset, key: str | None, stack: ExitStack
@@ -192,11 +192,11 @@ class _Opener:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Whether inputs were rejected on the way."""
+        """The exit code: done, or done with rejects."""
         return max((each.exit_code for each in self._indexed.values()), default=ExitCode.DONE)
 
     def rejected(self, side: Side) -> dict[str, int]:
-        """How many inputs a side's collection has rejected; nothing for a service's."""
+        """The number of inputs rejected by a side's collection; empty for a service's."""
         indexed = self._indexed.get(side.name(self._default))
         return {"rejected": indexed.summary.rejected} if indexed else {}
 
@@ -221,7 +221,7 @@ class _Opener:
         return f"evaluate-{slug(self._dataset.name)}"[:64]
 
     def _fill(self, side: Side, name: str) -> Collection:
-        """The collection with the whole corpus in it, under the index that the side wants."""
+        """The collection with the whole corpus in it, under the index the side asks for."""
         if name in self._indexed:
             return self._library.open(name)
         self._copy(side.root(self._default), name)
@@ -240,7 +240,7 @@ class _Opener:
         return collection
 
     def _copy(self, source: str, name: str) -> None:
-        """Make a collection of what another one holds, where there is one: nothing is embedded."""
+        """Copy another collection, where there is one, so that nothing is embedded again."""
         there = self._library.names()
         if source == name or name in there or source not in there:
             return

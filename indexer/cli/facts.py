@@ -1,4 +1,4 @@
-"""Figures and collections as people read them; programs get the same by ``--json``."""
+"""Figures and collections in readable form; programs get the same by ``--json``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Figures: TypeAlias = Mapping[str, Any]
 
 
 def facts_table(figures: Figures) -> Table:
-    """Figures by name, one to a row; those of an object within by both names."""
+    """Figures by name, one to a row; those in a nested object by both names."""
     table = Table(box=None, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -38,7 +38,7 @@ def _flat(figures: Figures, before: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def readable(name: str, value: object) -> str:
-    """A figure in words; its name tells sizes and intervals from other numbers."""
+    """A figure as readable text; its name distinguishes sizes and intervals from other numbers."""
     if value is None:
         return "unknown"
     if isinstance(value, bool):
@@ -54,7 +54,7 @@ def readable(name: str, value: object) -> str:
 
 
 def index_figures(index: Figures) -> Figures:
-    """What an index is, by names for readers: a measured recall says of how many hits it is."""
+    """An index's figures under readable names: a measured recall names its k."""
     k = index.get("recall_k")
     return {
         name.replace("recall", f"recall@{k}") if k else name: value
@@ -71,7 +71,7 @@ def readable_time(seconds: float | None) -> str:
 
 
 def descriptions(collections: Sequence[Description]) -> RenderableType:
-    """Collections, one to a row; where the rows do not fit, a few lines for each."""
+    """Collections, one to a row; on a narrow terminal, a few lines each."""
     return ByWidth(_description_table(collections), _description_list(collections))
 
 

@@ -92,9 +92,9 @@ def _standard_input(paths: Iterable[str]) -> Iterator[BinaryIO | None]:
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What indexing did, why inputs were rejected, and in which file they are.
+    """The outcome of indexing, the reasons of rejections, and the file of rejects.
 
-    ``earlier`` is how many earlier runs' files there are that nobody has seen.
+    ``earlier`` is the number of earlier runs' files that have not been seen.
     """
 
     collection: str
@@ -109,7 +109,7 @@ class Indexed:
         return ExitCode.REJECTED if self.summary.rejected else ExitCode.DONE
 
     def figures(self) -> dict[str, Any]:
-        """All of it as a JSON object."""
+        """The outcome as a JSON object."""
         rejects = str(self.rejects) if self.summary.rejected else None
         return {
             "collection": self.collection,
@@ -119,7 +119,7 @@ class Indexed:
         }
 
     def show(self, as_json: bool) -> None:
-        """Print it; of rejects, why and where they are is said on standard error too."""
+        """Print the outcome; rejections and their file are reported on standard error too."""
         self.warn()
         if as_json:
             output.say_json(self.figures())
@@ -127,7 +127,7 @@ class Indexed:
             output.say(output.summary_text(self.summary, self.collection))
 
     def warn(self) -> None:
-        """Say on standard error what was rejected, by reason, and what nobody has seen yet."""
+        """Report on standard error the rejections, by reason, and files that have not been seen."""
         if self.reasons:
             rejected = self.summary.rejected
             counted = "1 input was" if rejected == 1 else f"{rejected:,} inputs were"
@@ -149,10 +149,10 @@ def index_reads(
     language: Language | None = None,
     rejects: Path | None = None,
 ) -> Indexed:
-    """Store what is read in a collection, made if need be, with progress on standard error.
+    """Store what is read in a collection, created if need be, with progress on standard error.
 
-    An interrupt, by Ctrl-C or SIGTERM, commits what is embedded; it goes on as a
-    KeyboardInterrupt that says how to go on.
+    An interrupt, by Ctrl-C or SIGTERM, commits what is embedded; it is passed on as a
+    KeyboardInterrupt that says how to continue.
     """
     output.note(f"indexing into {name!r} in {library.place}")
     folder = library.folder or Path()
@@ -184,7 +184,7 @@ def index_reads(
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM asks as politely as Ctrl-C does."""
+    """Treat SIGTERM like Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Commands that keep a collection in order: reindex, compact, rebuild, verify, backup, restore."""
+"""Commands that maintain a collection: reindex, compact, rebuild, verify, backup, restore."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def reindex(
 ) -> None:
     """Move a collection to another model; searching and writing go on meanwhile.
 
-    Interrupted, it changes nothing; the same command goes on where it was.
+    Interrupted, it changes nothing; the same command continues where it stopped.
     """
     with open_library(data) as library:
         stored = library.open(collection)
@@ -43,7 +43,7 @@ def reindex(
 def compact(
     data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False
 ) -> None:
-    """Free what deleted and replaced documents take, and leave no byte of them."""
+    """Free the space of deleted and replaced documents, and erase every byte of them."""
     with open_library(data) as library:
         stored = library.open(collection)
         before = stored.describe().bytes
@@ -101,7 +101,7 @@ def verify(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Check all that a collection keeps: texts, metadata, vectors, index and model.
+    """Check everything a collection keeps: texts, metadata, vectors, index and model.
 
     It reads, and repairs nothing. Exit code 1 says that something is wrong.
     """
@@ -142,9 +142,9 @@ def restore(
     collection: Name = DEFAULT_COLLECTION,
     as_json: Json = False,
 ) -> None:
-    """Make a collection of a backup; one that is there is never overwritten.
+    """Make a collection from a backup; an existing one is never overwritten.
 
-    A backup that is not what was written is refused, and leaves nothing behind.
+    A backup that was damaged or changed is refused, and leaves nothing behind.
     """
     with open_library(data) as library, stepping() as tell:
         made = library.restore(file, collection, tell)

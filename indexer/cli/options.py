@@ -1,4 +1,4 @@
-"""What commands have in common: options of one meaning, exit codes, and the library they open."""
+"""Shared by the commands: options with one meaning, exit codes, and the library they open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from indexer.queries import Mode
 
 
 class ExitCode(IntEnum):
-    """How a command ended."""
+    """The exit codes of commands."""
 
     DONE = 0
     FAILED = 1
@@ -80,7 +80,7 @@ Exact = Annotated[bool, typer.Option("--exact", help="Compare every vector.")]
 def open_library(
     data: str | None, model: str | None = None, reranker: str | None = None
 ) -> Library:
-    """The data directory, with what else the environment says."""
+    """The library of a data directory, with the other settings from the environment."""
     given = {"data": data, "model": model, "reranker": reranker}
     config = Config.from_environment(os.environ, **given)
     if not is_lasting(str(config.data)):

@@ -1,4 +1,4 @@
-"""What commands print: tables, sentences, and JSON."""
+"""The output of commands: tables, sentences, and JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from indexer.reports import Verification
 
 BAR_WIDTH: Final = 10
 LEAST_COLUMNS: Final = 60
-"""Columns of a terminal in which a score stands beside its text, at least."""
+"""The least width of a terminal, in columns, for a score with its text beside it."""
 
 PASSAGE_CHARACTERS: Final = 240
 WORDS_SHOWN: Final = 5
@@ -29,23 +29,23 @@ _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
 
 def note(message: str) -> None:
-    """A line on standard error."""
+    """Print a line on standard error."""
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(message)
 
 
 def say(message: str | RenderableType) -> None:
-    """A line or table on standard output."""
+    """Print a line or table on standard output."""
     Console(soft_wrap=isinstance(message, str), highlight=False, markup=False).print(message)
 
 
 def say_json(figures: Figures) -> None:
-    """One JSON object, on one line of standard output."""
+    """Print one JSON object, on one line of standard output."""
     sys.stdout.write(json.dumps(figures, ensure_ascii=False, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
 def verification_text(found: Verification) -> str:
-    """What was checked, and each finding with what it means and what to do."""
+    """The parts that were checked, and each finding with its meaning and remedy."""
     counted = f"{found.documents:,} documents, {found.chunks:,} chunks, {found.vectors:,} vectors"
     lines = [f"{found.collection}: {counted}", f"index: {found.index}", f"model: {found.model}"]
     lines.append(f"words: {found.words}")
@@ -60,7 +60,7 @@ def verification_text(found: Verification) -> str:
 
 
 def readable_duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
+    """A time in a suitable unit."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
@@ -70,7 +70,7 @@ def readable_duration(seconds: float) -> str:
 
 
 def summary_figures(summary: Summary) -> dict[str, Any]:
-    """What a run did, with its speed."""
+    """The outcome of a run, with its speed."""
     seconds = max(summary.seconds, 1e-3)
     documents = summary.written + summary.amended + summary.unchanged
     return {
@@ -82,7 +82,7 @@ def summary_figures(summary: Summary) -> dict[str, Any]:
 
 
 def summary_text(summary: Summary, collection: str) -> str:
-    """What a run did, in a sentence for each thing worth knowing."""
+    """The outcome of a run, a sentence for each fact worth knowing."""
     lines = [
         f"{collection}: {summary.written:,} documents written ({summary.chunks:,} chunks, "
         f"{summary.tokens:,} tokens), {summary.amended:,} with new metadata only, "
@@ -104,7 +104,7 @@ def summary_text(summary: Summary, collection: str) -> str:
 def answer_figures(
     query: Query, answer: Answer, embed_ms: float, search_ms: float
 ) -> dict[str, Any]:
-    """An answer in the shape in which the service gives it."""
+    """An answer in the shape the service gives it."""
     return {
         "hits": [
             _hit_figures(hit) | ({} if query.group_by is None else {"group": hit.group})
@@ -186,7 +186,7 @@ def _stack(query: Query, answer: Answer) -> Group:
 
 
 def _ranked(query: Query, answer: Answer) -> Iterator[tuple[int, Hit, Text | None]]:
-    """Each hit with its place, and the value of the group that it opens."""
+    """Each hit with its place, and the value of the group it opens."""
     before: tuple[str, object] | None = None
     for rank, hit in enumerate(answer.hits, start=1):
         group = (str(type(hit.group)), hit.group)
@@ -201,7 +201,7 @@ def _words(query: Query) -> list[str]:
 
 
 def _score(query: Query, answer: Answer, hit: Hit) -> Text:
-    """A bar, full at the best that there is: a cosine of 1, or the first hit's score."""
+    """A bar, full at the highest score possible: a cosine of 1, or the first hit's score."""
     cosines = answer.mode is Mode.DENSE and query.rerank is None
     scale = 1.0 if cosines else max(one.score for one in answer.hits)
     return Text(f"{score_bar(hit.score / (scale or 1.0))} {hit.score:6.4f}")
@@ -253,14 +253,14 @@ def _terms_line(explanation: Explanation) -> str:
 
 
 def printable(text: str) -> str:
-    """Text without control characters: a document must not steer the reader's terminal."""
+    """Text without control characters: a document must not control the reader's terminal."""
     return "".join(c if c.isprintable() or c in "\u200c\u200d" else " " for c in text)
 
 
 def matrix_table(
     name: str, rows: Sequence[Sequence[float]], a: list[str], b: list[str]
 ) -> RenderableType:
-    """A matrix with its texts, shortened, at both sides; where it does not fit, a line a cell."""
+    """A matrix with its texts, shortened, at both sides; on a narrow terminal, a line a cell."""
     return ByWidth(_matrix(name, rows, a, b), _cells(name, rows, a, b))
 
 

@@ -1,4 +1,4 @@
-"""Progress on standard error: a moving line on a terminal, a line now and then elsewhere."""
+"""Progress on standard error: a moving line on a terminal, an occasional line elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from indexer.readers.reading import Part
 from indexer.reports import Step, Tell
 
 Report: TypeAlias = Callable[[Progress], None]
-"""Where an ingest tells how far it is."""
+"""The callback that an ingest reports its progress to."""
 
 PACE_SECONDS: Final = 30.0
 LINE_SECONDS: Final = 0.5
@@ -31,18 +31,18 @@ LINE_SECONDS: Final = 0.5
 STEP_SECONDS: Final = 5.0
 
 BAR_COLUMNS: Final = 110
-"""Columns of a terminal in which there is room for a bar beside the figures, at least."""
+"""The least width of a terminal, in columns, for a bar beside the figures."""
 
 
 def moving_line(moved: Moved) -> None:
-    """How far a move to another model is, as a line."""
+    """The progress of a move to another model, as a line."""
     rate = moved.documents / moved.seconds if moved.seconds else 0.0
     note(f"embedded {moved.documents} of {moved.total} documents, {rate:.1f} documents/s")
 
 
 @contextmanager
 def stepping() -> Iterator[Tell]:
-    """A bar for each step of long work if standard error is a terminal, a line each if not."""
+    """A bar for each step of long work on a terminal, else a line each."""
     if not sys.stderr.isatty():
         yield _step_lines()
         return
@@ -72,14 +72,14 @@ def _step_lines() -> Tell:
 
 
 class Pace:
-    """How fast a run is now: over its last PACE_SECONDS, since skipping outruns embedding."""
+    """The present speed of a run: over its last PACE_SECONDS, since skipping outruns embedding."""
 
     def __init__(self, parts: Sequence[Part] | None) -> None:
         self._workload = None if parts is None else Workload(parts)
         self._past: deque[Progress] = deque([Progress()])
 
     def add(self, progress: Progress) -> None:
-        """Take note of how far the run is."""
+        """Record the progress of the run."""
         self._past.append(progress)
         while len(self._past) > 2 and progress.seconds - self._past[1].seconds > PACE_SECONDS:
             self._past.popleft()
@@ -88,17 +88,17 @@ class Pace:
 
     @property
     def documents_per_second(self) -> float:
-        """Documents that became durable."""
+        """Documents made durable per second."""
         return self._rate(self._past[-1].committed - self._past[0].committed)
 
     @property
     def tokens_per_second(self) -> float:
-        """Tokens that were embedded."""
+        """Tokens embedded per second."""
         return self._rate(self._past[-1].tokens - self._past[0].tokens)
 
     @property
     def fraction(self) -> float | None:
-        """How much of the work is behind, in [0, 1]; None if its amount is not known."""
+        """The share of the work that is done, in [0, 1]; None if its amount is not known."""
         if self._workload is None:
             return None
         done = self._past[-1].done_tokens
@@ -107,7 +107,7 @@ class Pace:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the rest will take at this pace; None if that cannot be said."""
+        """The time the rest will take at this pace, in seconds; None if it cannot be estimated."""
         rate = self._rate(self._past[-1].done_tokens - self._past[0].done_tokens)
         if self._workload is None or not rate:
             return None
@@ -119,9 +119,9 @@ class Pace:
 
 @contextmanager
 def reporting(parts: Sequence[Part] | None) -> Iterator[Report]:
-    """A line that moves if standard error is a terminal, one now and then if not.
+    """A moving line on a terminal, else an occasional one.
 
-    ``parts`` are what there is to read; None if that is not known.
+    ``parts`` are the parts of the input; None if they are not known.
     """
     pace = Pace(parts)
     if not sys.stderr.isatty():
@@ -140,7 +140,7 @@ def reporting(parts: Sequence[Part] | None) -> Iterator[Report]:
 
 
 def moving_state(progress: Progress, pace: Pace) -> str:
-    """How far a run is in one line, what matters most first: a narrow terminal cuts its end."""
+    """The progress of a run in one line, most important first: a narrow terminal cuts its end."""
     parts = [f"{progress.committed:,} documents", *_state(progress, pace)]
     if pace.fraction is not None:
         parts.insert(0, f"{pace.fraction:4.0%}")

@@ -1,7 +1,7 @@
-"""What runs rejected: counted by reason, kept in files until somebody has seen them, and shown.
+"""Rejected inputs: counted by reason, kept in files until somebody has seen them, and shown.
 
-``bearing rejects`` shows them. Seen are those that ``bearing rejects --clear`` has shown: only a
-person can say so, and no later run does. A run beside a file that nobody has seen writes the next.
+``bearing rejects`` shows them. Only ``bearing rejects --clear`` marks them as seen: a person must
+say so, a later run does not. A run that finds an unseen file writes the next one.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ REASONS_SHOWN: Final = 10
 REASON_CHARACTERS: Final = 160
 
 MOST_REASONS: Final = 1_000
-"""How many reasons are told apart; what has another is counted with the last."""
+"""Reasons that are told apart; inputs with a further one count with the last."""
 
 _VARYING: Final = re.compile(
     r"(?:'(?:[^'\\]|\\.)*'(?:, )?)+"
     r'|(?:"(?:[^"\\]|\\.)*"(?:, )?)+'
     r"|[\d.,]*\d"
 )
-"""What differs between inputs that fail for one reason: what is quoted, and numbers."""
+"""The parts that differ between inputs with one reason: quoted text, and numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
-    """How many inputs were rejected for a reason: that of the first of them, and its place."""
+    """The inputs rejected for a reason, worded as for the first of them, with its place."""
 
     reason: str
     inputs: int
@@ -46,7 +46,7 @@ class ReasonCount:
 
 
 class Reasons:
-    """Rejections counted by reason, whatever names and numbers these quote."""
+    """Rejections counted by reason, whatever names and numbers they quote."""
 
     def __init__(self) -> None:
         self._counts: dict[str, ReasonCount] = {}
@@ -60,12 +60,12 @@ class Reasons:
         self._counts[kind] = ReasonCount(known.reason, known.inputs + 1, known.first)
 
     def counted(self) -> tuple[ReasonCount, ...]:
-        """The reasons of most inputs first."""
+        """The reasons, most inputs first."""
         return tuple(sorted(self._counts.values(), key=lambda one: -one.inputs))
 
 
 def count_reasons(rejections: Iterable[Rejection]) -> tuple[ReasonCount, ...]:
-    """The reasons of rejections, of most inputs first."""
+    """The reasons of rejections, most inputs first."""
     reasons = Reasons()
     for rejection in rejections:
         reasons.add(rejection)
@@ -87,7 +87,7 @@ def reason_lines(reasons: Sequence[ReasonCount]) -> Iterator[str]:
 
 
 def kept_files(folder: Path, name: str) -> list[Path]:
-    """The files of a collection's runs that nobody has seen, the earliest first."""
+    """The files of a collection's runs that have not been seen, the earliest first."""
     pattern = re.compile(rf"{re.escape(name)}\.rejects(?:-(\d+))?\.jsonl")
     found = []
     for path in folder.glob(f"{name}.rejects*.jsonl"):
@@ -98,10 +98,10 @@ def kept_files(folder: Path, name: str) -> list[Path]:
 
 
 class RejectsFile:
-    """The rejections of one run, as JSON Lines of place and reason; made when there is one.
+    """The rejections of one run, as JSON Lines of place and reason; created with the first one.
 
-    It lies in a folder beside those of earlier runs of the collection. If it says just what the
-    last of them says, that one stands for it. A path that is given holds this run's alone.
+    It lies in a folder beside those of earlier runs of the collection. If it equals the last of
+    them, only that one is kept. A path given by the user holds this run's rejections alone.
     """
 
     def __init__(self, folder: Path, name: str, given: Path | None = None) -> None:
@@ -113,7 +113,7 @@ class RejectsFile:
 
     def __enter__(self) -> Self:
         if self._given is not None and self._given.exists():
-            self._open().close()  # what an earlier run rejected is not this one's
+            self._open().close()  # drop the rejections of an earlier run
             self._file = None
         return self
 
@@ -127,15 +127,15 @@ class RejectsFile:
 
     @property
     def earlier(self) -> int:
-        """How many earlier runs' files there are that nobody has seen."""
+        """The number of earlier runs' files that have not been seen."""
         return sum(path != self.path for path in self._earlier)
 
     def reasons(self) -> tuple[ReasonCount, ...]:
-        """The reasons of this run's, of most inputs first."""
+        """The reasons of this run's rejections, most inputs first."""
         return self._reasons.counted()
 
     def add(self, rejection: Rejection) -> None:
-        """Write one, so that it is there whatever happens next."""
+        """Write one rejection at once, so that it survives whatever happens next."""
         file = self._file or self._open()
         file.write(json.dumps(asdict(rejection), ensure_ascii=False) + "\n")
         file.flush()
@@ -168,7 +168,7 @@ def rejects(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show which inputs runs rejected, and why; each is kept until --clear says it was seen."""
+    """Show the inputs that runs rejected, and why; each is kept until --clear marks it as seen."""
     with open_library(data) as library:
         folder = library.folder or Path()
     runs = [_read_run(path) for path in kept_files(folder, collection)]

@@ -1,4 +1,4 @@
-"""How Python is set for programs that hold millions of objects and answer in milliseconds."""
+"""Settings of Python for programs that hold millions of objects and answer in milliseconds."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import sys
 from typing import Final
 
 COLLECT_EVERY: Final = 50_000
-"""Objects made between two looks for cycles: a program makes millions, and hardly any in cycles."""
+"""Objects made between two garbage collections: programs make millions, hardly any in cycles."""
 
 SWITCH_SECONDS: Final = 0.0005
-"""How long a thread may hold the interpreter when another waits for it; Python's own is ten times
-that, which a search can meet several times while documents are written."""
+"""The time a thread may hold the interpreter lock while another waits. Python's default is ten
+times that, and a search can meet it several times while documents are written.
+"""
 
 
 def tune_interpreter() -> None:
-    """Let the collector pass over what was imported and come seldom, and threads wait less.
+    """Exempt imports from garbage collection, collect rarely, and let threads wait less.
 
     Called by programs, at their start; a library leaves its caller's interpreter alone.
     """

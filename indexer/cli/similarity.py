@@ -19,7 +19,7 @@ from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.similarity import Measure, cosine, pairwise, softmax
 
 COVARIANCE_SAMPLES: Final = 10_000
-"""How many stored vectors mahalanobis takes its covariance from, at most."""
+"""Stored vectors that mahalanobis estimates its covariance from, at most."""
 
 
 def similarity(
@@ -48,7 +48,7 @@ def similarity(
 ) -> None:
     """Compare texts with each other: cosine similarity, distance, and other measures.
 
-    The model is the collection's if it is there and no model is given.
+    The model is the collection's if that exists and no model is given.
     """
     a = _texts(texts, file)
     with (

@@ -1,8 +1,8 @@
-"""How much is left of a run: in tokens, which take the time, not in bytes of files.
+"""The work left of a run: in tokens, which determine the time, not in bytes of files.
 
-A token of a PDF has a hundred bytes of its file behind it, one of a text four. What was read
-already is known; for what was not, each format has tokens by the byte: those that its files had
-so far, and before that those of usual files.
+A token of a PDF has a hundred bytes of its file behind it, one of a text four. What was read is
+known; for the rest, each format has a density in tokens per byte: that of its files so far, and
+before that the density of typical files.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from indexer.readers.formats import token_density
 from indexer.readers.reading import Part
 
 PACKED: Final = 3.0
-"""How many times as many tokens by the byte a packed file has."""
+"""The factor for a compressed file's tokens per byte."""
 
 LEARNING_BYTES: Final = 50_000
-"""After so many bytes of a format, its own files say as much as the usual ones."""
+"""After this many bytes of a format, its own files weigh as much as the typical ones."""
 
 
 @dataclass(slots=True)
 class _Density:
-    """Tokens by the byte of one format."""
+    """The tokens per byte of one format."""
 
     tokens: float
     size: float = LEARNING_BYTES
@@ -35,7 +35,7 @@ class _Density:
 
 
 class Workload:
-    """What is left of an input that consists of such parts, read in their order."""
+    """The work left of an input that consists of these parts, read in their order."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
@@ -43,7 +43,7 @@ class Workload:
         self._read = Progress()
 
     def learn(self, progress: Progress) -> None:
-        """Take note of how many tokens there were in what was read since the last time."""
+        """Learn the density of what was read since the last time."""
         tokens = progress.read_tokens - self._read.read_tokens
         sizes = dict(self._between(self._read.read_bytes, progress.read_bytes))
         expected = sum(self._densities[name].value * size for name, size in sizes.items())
@@ -55,13 +55,13 @@ class Workload:
         self._read = progress
 
     def tokens_left(self, progress: Progress) -> float:
-        """How many tokens are still to be done with, about; 0 at the end."""
+        """The approximate number of tokens left; 0 at the end."""
         waiting = progress.read_tokens - progress.done_tokens
         unread = self._between(progress.read_bytes, sum(part.size for part in self._parts))
         return waiting + sum(self._densities[name].value * size for name, size in unread)
 
     def _between(self, start: int, stop: int) -> Iterator[tuple[str, int]]:
-        """Each format with how many bytes of it lie between two places of the input."""
+        """Each format with the number of its bytes between two places of the input."""
         sizes: dict[str, int] = {}
         before = 0
         for part in self._parts:

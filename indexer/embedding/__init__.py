@@ -1,7 +1,7 @@
-"""Texts to vectors: the table of what runs models, and the models' files, tokens and batches.
+"""Texts to vectors: the table of backends, and the models' files, tokens and batches.
 
-Importing the package imports no model library: a backend's file does that when it is opened.
-Models that read two texts together are in ``cross_encoders``; what is done with vectors is above.
+Importing the package imports no model library: a backend's module does that when it opens a model.
+Models that read two texts together are in ``cross_encoders``; work on vectors is above.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _open_torch(request: ModelRequest) -> Embedder:
 
 
 def _has_gpu() -> bool:
-    """Whether torch can compute on a GPU; torch is not asked where there is no driver."""
+    """Return whether torch can compute on a GPU; torch is not imported where there is no driver."""
     if not Path("/proc/driver/nvidia/version").exists():
         return False
     try:
@@ -72,7 +72,7 @@ EMBEDDERS: Final[Sequence[BackendSpec[Embedder]]] = (
         precisions=frozenset(Precision) - {Precision.INT8},
     ),
 )
-"""What makes vectors of texts: a new one is a module beside this one, and a row here."""
+"""The backends that embed texts: a new one is a module beside this one, and a row here."""
 
 
 def open_embedder(
@@ -85,9 +85,8 @@ def open_embedder(
 ) -> Embedder:
     """The embedder of a model: the default's name, a folder, a hub's name, or ``hashing-<d>``.
 
-    ``cache`` is where converted models are kept; ``threads`` of 0 means all cores. Raises
-    ModelError for a model that cannot be loaded or trusted, MissingExtra for one whose library
-    is not installed.
+    Converted models are kept in ``cache``; ``threads`` of 0 means all cores. Raises ModelError for
+    a model that cannot be loaded or trusted, MissingExtra for one whose library is not installed.
     """
     return open_model(EMBEDDERS, ModelRequest(model, cache, precision, threads), backend)
 

@@ -1,4 +1,4 @@
-"""The test that an engine must pass before it is trusted: known texts, known vectors."""
+"""The test that an engine must pass before it is trusted: known texts and their vectors."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from indexer.embedding.embedder import CANARIES, Embedder, TextRole
 from indexer.errors import InvalidVector
 
 FAITHFUL_COSINE: Final = 0.9999
-"""Promise 7: vectors agree with sentence-transformers' float32 ones at least this well."""
+"""Promise 7: the least cosine to sentence-transformers' float32 vectors."""
 
 CHECK_TEXTS: Final = (*CANARIES, " ".join([*CANARIES] * 12))
-"""The canaries and a text that passes the ends of most windows, local attention's too."""
+"""The canaries, and a text longer than most windows, and than those of local attention."""
 
 
 def worst_cosine(embedder: Embedder, reference: Mapping[TextRole, Vectors]) -> float:
-    """The least cosine between an embedder's vectors of CHECK_TEXTS and the reference's.
+    """The smallest cosine between an embedder's vectors of CHECK_TEXTS and the reference's.
 
-    The probes go through together and one by one, so that a graph which was fixed to one shape,
-    or which lets padding into its vectors, is found out. A text whose reference is zero is left
-    out.
+    The texts are embedded together and one by one, which exposes a graph that was fixed to one
+    shape or lets padding into its vectors. A text whose reference is zero is left out.
     """
     return min(_worst(embedder, role, rows) for role, rows in reference.items())
 

@@ -1,7 +1,7 @@
-"""How a model is opened: by the table of those that can, embedders and rerankers alike.
+"""The opening of models, by a table of backends; embedders and rerankers alike.
 
-The tables are in the packages ``indexer.embedding`` and ``indexer.embedding.cross_encoders``; what
-runs a model is a file beside this one. Nothing here imports a model library.
+The tables are in the packages ``indexer.embedding`` and ``indexer.embedding.cross_encoders``; each
+backend is a file beside this one. Nothing here imports a model library.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 
 
 class Unsuitable(ModelError):
-    """A model that a backend cannot run, or not faithfully, though another may; says why."""
+    """The backend cannot run the model, or not faithfully, though another may; says why."""
 
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """Which model is to be opened; ``cache`` keeps what is converted, 0 ``threads`` means all."""
+    """The model to open; ``cache`` keeps converted models, 0 ``threads`` means all."""
 
     model: str
     cache: Path
@@ -40,16 +40,17 @@ class ModelRequest:
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
-        """The model's files, looked for once. Raises ModelError."""
+        """The model's files, looked up once. Raises ModelError."""
         return self.find(self.model, self.cache)
 
 
 @dataclass(frozen=True, slots=True)
 class BackendSpec(Generic[_Opened]):
-    """A way to run models, by the name of a backend, or of the models that are its own.
+    """A backend, chosen by its name, or by the names of the models that only it runs.
 
-    ``open`` raises Unsuitable for a model that another row may run. ``turn`` says when AUTO tries
-    it, the least first; without it, never. ``precisions`` are those that it can take over.
+    ``open`` raises Unsuitable for a model that another row may run. ``turn`` gives the order in
+    which AUTO tries it, smallest first; without it, AUTO does not. ``precisions`` are those it
+    supports.
     """
 
     open: Callable[[ModelRequest], _Opened]
@@ -62,9 +63,9 @@ class BackendSpec(Generic[_Opened]):
 def open_model(
     table: Sequence[BackendSpec[_Opened]], request: ModelRequest, backend: Backend
 ) -> _Opened:
-    """The model as the first row opens it that owns its name, then by backend, then by turn.
+    """The model, opened by the row that its name belongs to, else by backend, else in turn.
 
-    A backend that is not in the table leaves the choice, as AUTO does.
+    A backend that is not in the table leaves the choice open, as AUTO does.
     """
     for spec in table:
         if spec.names and spec.names.fullmatch(request.model):

@@ -1,4 +1,4 @@
-"""Which texts share a forward pass: equal ones once, like lengths together, a budget of tokens."""
+"""Texts into batches for forward passes: duplicates once, like lengths together, a token budget."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from numpy.typing import NDArray
 from indexer.embedding.tokenizer import Ids
 
 SORT_WINDOW: Final = 8192
-"""Texts sorted by length together: enough that batches are even, and a bound on memory."""
+"""Texts sorted by length together: enough for even batches, and a bound on memory."""
 
 PADDING: Final = 64
-"""Tokens of padding that a batch may hold rather than become two; one more costs 10 to 20."""
+"""Padding tokens a batch may hold before it is split; another batch costs as much as 10 to 20."""
 
 Shape: TypeAlias = tuple[int, int]
 """Rows and length of a batch."""
 
 START: Final = 16
-"""Tokens that a forward pass of a shape of its own could compute while the weights are read."""
+"""Tokens a forward pass of a fixed shape could compute in the time the weights are read."""
 
 SWITCH: Final = 45
-"""The same where a graph of dynamic shape changes its shape for it."""
+"""The same where a graph of dynamic shape must change its shape."""
 
 ROWS: Final = (1, 2, 4, 8, 16, 32, 64)
-"""Rows of batches that are planned by shape: few, since each shape takes memory once it was run."""
+"""Rows of batches planned by shape: few, since each shape keeps memory once it has run."""
 
 STEP: Final = 4
-"""Lengths of such batches are multiples of this, and of a sixteenth of lengths over 64."""
+"""Lengths of such batches are multiples of this, and over 64, of a sixteenth of the length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Texts of one forward pass.
 
-    ``places`` says where their vectors belong, ``ids`` is (rows, longest) int32 padded at the end,
-    ``lengths`` is (rows,) int32. Rows past ``places`` are padding: nobody wants their vectors.
+    ``places`` are the positions of their vectors, ``ids`` is (rows, longest) int32 padded at the
+    end, ``lengths`` is (rows,) int32. Rows past ``places`` are padding: their vectors are dropped.
     """
 
     places: NDArray[np.intp]
@@ -52,9 +52,9 @@ def plan_batches(
 ) -> Iterator[Batch]:
     """The sequences, longest first, in batches of at most ``budget`` tokens or of one sequence.
 
-    Longest first, so that the largest batch is the first: memory is reserved once. Where there
-    are several, they are about equal, and as many as keep all ``lanes`` busy to the end; one that
-    would be much padded becomes two.
+    Longest first, so that the largest batch is the first: memory is reserved once. Several batches
+    are about equal in size, and as many as keep all ``lanes`` busy to the end; one with much
+    padding is split in two.
     """
     lengths = np.fromiter((len(ids) for ids in sequences), np.int32, len(sequences))
     order = np.argsort(-lengths, kind="stable")
@@ -69,13 +69,13 @@ def plan_batches(
 
 
 def _share(total: int, budget: int, lanes: int) -> int:
-    """How many of ``total`` tokens a batch gets, so that each lane runs equally many batches."""
+    """The tokens of a batch, out of ``total``, so that each lane runs equally many batches."""
     count = -(-total // budget)
     return -(-total // (-(-count // lanes) * lanes)) if count > 1 else budget
 
 
 def _cut(lengths: NDArray[np.int32]) -> int:
-    """How many of these sequences, longest first, to pad to the longest: all, unless it costs."""
+    """The number of sequences, longest first, to pad to the longest: all, unless splitting pays."""
     saved = (lengths[0] - lengths) * np.arange(len(lengths), 0, -1)
     best = int(saved.argmax())
     return best if saved[best] > PADDING else len(lengths)
@@ -98,9 +98,9 @@ def plan_few(
     lanes: int,
     window: int,
 ) -> list[Batch]:
-    """A few sequences in batches that are tiles, or of one of not many other shapes, dearest first.
+    """A few sequences in batches that are tiles, or of one of a few other shapes, costliest first.
 
-    Of several plans it is the one that ``lanes`` working at once finish first, by START and SWITCH.
+    Of several plans, the one that ``lanes`` working at once finish first, by START and SWITCH.
     """
     lengths = [max(len(ids), 1) for ids in sequences]
     order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
@@ -116,7 +116,7 @@ def plan_few(
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Neighbours among sequences, from ``start`` to ``end``, and the shape that holds them."""
+    """Neighbouring sequences, from ``start`` to ``end``, and the shape that holds them."""
 
     start: int
     end: int
@@ -125,7 +125,7 @@ class _Part:
 
 
 def _cover(lengths: Sequence[int], tiles: Sequence[Shape], most: int, window: int) -> list[_Part]:
-    """The cheapest parts for sequences of these falling lengths, about ``most`` rows to each."""
+    """The cheapest parts for sequences of these falling lengths, about ``most`` rows each."""
     best = [0.0, *[math.inf] * len(lengths)]
     last: dict[int, _Part] = {}
     for start, longest in enumerate(lengths):
@@ -145,7 +145,7 @@ def _cover(lengths: Sequence[int], tiles: Sequence[Shape], most: int, window: in
 def _offer(
     longest: int, tiles: Sequence[Shape], rows: int, window: int
 ) -> Iterator[tuple[Shape, int]]:
-    """Shapes for up to ``rows`` sequences of at most this length, and what they cost in tokens."""
+    """Shapes for up to ``rows`` sequences of at most this length, with their cost in tokens."""
     for shape in tiles:
         if shape[1] >= longest and shape[0] < 2 * rows:
             yield shape, START + shape[0] * shape[1]
@@ -156,13 +156,13 @@ def _offer(
 
 
 def _round(length: int, window: int) -> int:
-    """The next length that batches planned by shape have, within the window."""
+    """The next larger length of batches planned by shape, within the window."""
     step = max(STEP, 1 << max((length - 1).bit_length() - 5, 0))
     return max(min(-(-length // step) * step, window), length)
 
 
 def _finish(parts: Sequence[_Part], lanes: int) -> int:
-    """When lanes that each take the dearest part left are done, in tokens."""
+    """The cost in tokens until all lanes are done, if each takes the costliest part left."""
     busy = [0] * lanes
     for cost in sorted((part.cost for part in parts), reverse=True):
         busy[busy.index(min(busy))] += cost
@@ -178,7 +178,7 @@ def _fill(
 ) -> Batch:
     """The chosen sequences as a batch of this shape."""
     ids = np.full(shape, pad_id, np.int32)
-    # Rows that hold no sequence count as full, since some models divide by a row's length.
+    # Empty rows count as full, since some models divide by a row's length.
     lengths = np.full(shape[0], shape[1], np.int32)
     for row, place in enumerate(chosen):
         lengths[row] = len(sequences[place])

@@ -1,4 +1,4 @@
-"""Which files a model is: its folder, and the digests that tell it from another.
+"""The files of a model: its folder, and the digests that identify it.
 
 Nothing here loads a model. Weights are safetensors only, since unpickling runs code.
 """
@@ -25,7 +25,7 @@ DEFAULT_WEIGHTS: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4
 HUB_ORGANISATION: Final = "sentence-transformers"
 
 SETUP_SUFFIXES: Final = frozenset({".json", ".txt", ".model", ".vocab", ".tiktoken"})
-"""Files that decide vectors beside the weights: configurations and vocabularies."""
+"""Files besides the weights that determine vectors: configurations and vocabularies."""
 
 FOREIGN_FOLDERS: Final = frozenset({"onnx", "openvino"})
 """Conversions that hubs keep beside the weights; neither read nor digested."""
@@ -48,10 +48,10 @@ class Checkpoint:
 
 
 def find_checkpoint(model: str, cache: Path) -> Checkpoint:
-    """The model of this name: the default's, a folder's path, or a hub's ``owner/name``.
+    """The model with this name: the default's, a folder's path, or a hub's ``owner/name``.
 
-    ``cache`` keeps digests of large files by path, size and time. Raises ModelError where there
-    is no such model, where its weights are pickled, or where the default's are not the known ones.
+    ``cache`` keeps digests of large files by path, size and time. Raises ModelError if there is no
+    such model, its weights are pickled, or the default's are not the known ones.
     """
     default = model in (DEFAULT_MODEL, f"{HUB_ORGANISATION}/{DEFAULT_MODEL}")
     folder = _find_default() if default else _find_folder(model)
@@ -70,7 +70,7 @@ def find_checkpoint(model: str, cache: Path) -> Checkpoint:
 
 
 def _find_default() -> Path:
-    # Found without importing the package, whose import is not ours to pay for at each start.
+    # Found without importing the package, which would slow down each start.
     spec = importlib.util.find_spec(DEFAULT_PACKAGE)
     places = spec.submodule_search_locations if spec else None
     if not places:
@@ -113,14 +113,14 @@ def _find_on_hub(name: str) -> Path:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The files of a model, less hidden ones and conversions."""
+    """The files of a model, without hidden ones and conversions."""
     for place, folders, names in os.walk(folder):
         folders[:] = [f for f in folders if not f.startswith(".") and f not in FOREIGN_FOLDERS]
         yield from (Path(place) / name for name in names if not name.startswith("."))
 
 
 def _digest_weights(folder: Path, files: Iterable[Path], cache: Path) -> str:
-    """SHA-256 of the only weight file, or of the list of all of them with theirs."""
+    """SHA-256 of the only weight file, or of the list of all weight files and their digests."""
     weights = [file for file in files if file.suffix == ".safetensors"]
     safe = {file.parent for file in weights}
     for file in files:
@@ -153,7 +153,7 @@ def sha256_file(path: Path) -> str:
 
 
 def digest_file(path: Path, cache: Path) -> str:
-    """SHA-256 of a file, remembered in the cache while its size and time stay the same."""
+    """SHA-256 of a file, cached while its size and time stay the same."""
     status = path.stat()
     known = {"path": str(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
     key = hashlib.sha256(str(path).encode()).hexdigest()[:32]
@@ -163,14 +163,14 @@ def digest_file(path: Path, cache: Path) -> str:
         if isinstance(remembered, dict) and known.items() <= remembered.items():
             return str(remembered["sha256"])
     digest = sha256_file(path)
-    # A cache that cannot be written costs a tenth of a second at the next start, nothing else.
+    # Without a writable cache the next start takes a tenth of a second longer, no more.
     with contextlib.suppress(OSError):
         write_atomically(memory, json.dumps({**known, "sha256": digest}).encode())
     return digest
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """The file holds all of the content, or what it held before, whatever happens meanwhile."""
+    """Replace a file's content in one step: a crash leaves the old content or the new, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
         file.write(content)

@@ -1,4 +1,4 @@
-"""What every way to embed offers, and how a model is told from another.
+"""The interface of embedders, and the identity of models.
 
 Nothing here imports a model library; implementations are files beside this one, and the table
 that names them is in the package.
@@ -25,14 +25,14 @@ CANARIES: Final = (
     "Ein Satz auf Deutsch, 一句中文, جملة عربية, и немного по-русски 🧭",
     "def cosine(a, b):\n    return a @ b / (norm(a) * norm(b))",
 )
-"""Texts whose vectors show that a model is the one that filled a collection."""
+"""Texts whose vectors tell whether a model is the one that filled a collection."""
 
 CANARY_COSINE: Final = 0.999
-"""Below this a model is another one; precisions and backends stay above."""
+"""Below this the model is a different one; precisions and backends of one model stay above."""
 
 
 class Backend(StrEnum):
-    """What computes vectors; AUTO is torch where there is a GPU, else OpenVINO."""
+    """The library that computes vectors; AUTO is torch where there is a GPU, else OpenVINO."""
 
     AUTO = "auto"
     OPENVINO = "openvino"
@@ -41,7 +41,7 @@ class Backend(StrEnum):
 
 
 class Precision(StrEnum):
-    """In what numbers a model computes; AUTO is the fastest that keeps the float32 vectors.
+    """The number format a model computes in; AUTO is the fastest that keeps the float32 vectors.
 
     INT8 changes the vectors (cosines near 0.99), so it is used only where asked for.
     """
@@ -53,7 +53,7 @@ class Precision(StrEnum):
 
 
 class TextRole(StrEnum):
-    """Which side of a search a text is on; models may have a prompt for each."""
+    """The side of a search that a text is on; models may have a prompt for each."""
 
     QUERY = "query"
     DOCUMENT = "document"
@@ -61,7 +61,7 @@ class TextRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A text as the model takes it.
+    """A text as the model's input.
 
     ``ids`` is (n,) int32 with special tokens and prompt, cut to the window. ``spans`` is (t, 2)
     int32: the characters that each token of the *whole* text stands for, without special tokens
@@ -78,7 +78,7 @@ Input: TypeAlias = str | Tokens
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """Vectors in the order of the inputs, the indices of inputs that were cut, tokens spent."""
+    """Vectors in the order of the inputs, the indices of truncated inputs, and tokens embedded."""
 
     vectors: Vectors
     truncated: tuple[int, ...]
@@ -87,7 +87,7 @@ class Embeddings:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What computes the vectors: for reports, not for identity."""
+    """The backend that computes the vectors: for reports, not for identity."""
 
     backend: str
     device: str
@@ -97,13 +97,13 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What makes a model this one: two models agree if these agree.
+    """The identity of a model: two models agree if their identities do.
 
-    ``weights`` is the SHA-256 of all weight files, ``setup`` a digest of all others that decide
-    the vectors (tokenizer, pooling, further modules, prompts, truncation), ``canaries`` the
-    vectors of CANARIES, (len(CANARIES), dimension) float32. ``essence`` is a digest of what of
-    the files of ``setup`` decides vectors, which stays when a model is saved again; "" where it
-    is not known.
+    ``weights`` is the SHA-256 of all weight files, ``setup`` a digest of all others that determine
+    the vectors (tokenizer, pooling, further modules, prompts, truncation), ``canaries`` the vectors
+    of CANARIES, (len(CANARIES), dimension) float32. ``essence`` is a digest of only those parts of
+    the files of ``setup`` that determine vectors, which stays the same when a model is saved again;
+    "" where it is not known.
     """
 
     name: str
@@ -118,16 +118,16 @@ class Identity:
 
     @property
     def fingerprint(self) -> str:
-        """What a collection keeps to say which model something is of."""
+        """The text by which a collection records the model that something belongs to."""
         return f"{self.weights[:24]}.{self.setup[:24]}.{self.dimension}"
 
     @property
     def mark(self) -> str:
-        """What vectors carry to say which model they are of; see :meth:`made`."""
+        """The text by which vectors record their model; see :meth:`made`."""
         return f"{self.fingerprint}.{self.essence[:24]}"
 
     def made(self, mark: str) -> bool:
-        """Whether vectors with this mark, or fingerprint, are of a model that agrees."""
+        """Return whether vectors with this mark, or fingerprint, are of a model that agrees."""
         weights, setup, dimension, essence = self.mark.split(".")
         match mark.split("."):
             case [its_weights, its_setup, its_dimension, *rest]:
@@ -155,7 +155,7 @@ class Identity:
             )
 
     def encode(self) -> str:
-        """The identity as JSON, less the essence: versions that do not know it refuse the field."""
+        """The identity as JSON, without the essence: versions before it refuse the field."""
         return json.dumps(
             {
                 "name": self.name,
@@ -190,40 +190,40 @@ class Embedder(Protocol):
 
     @property
     def identity(self) -> Identity:
-        """Which model this is."""
+        """The identity of the model."""
         ...
 
     @property
     def runtime(self) -> Runtime:
-        """What it runs on."""
+        """The backend and device it runs on."""
         ...
 
     @property
     def room(self) -> int:
-        """How many tokens of a document's text fit the window beside special tokens and prompt."""
+        """The number of a document's tokens that fit beside special tokens and prompt."""
         ...
 
     def tokenize(self, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT) -> list[Tokens]:
-        """The texts as the model takes them; to be handed to :meth:`embed` at will."""
+        """The texts as the model's inputs, to be passed to :meth:`embed` later."""
         ...
 
     def embed(self, inputs: Sequence[Input], role: TextRole = TextRole.DOCUMENT) -> Embeddings:
         """Unit vectors in the order of the inputs, which may be many: memory stays bounded.
 
-        Equal inputs cost one. Raises InvalidVector, naming the index, for a vector that has no
-        direction.
+        Equal inputs are embedded once. Raises InvalidVector, naming the index, for a zero or
+        non-finite vector.
         """
         ...
 
     def warm(self) -> None:
-        """Spend time and memory now so that single short texts, and a few, take less from then on.
+        """Spend time and memory now so that short texts, one or a few at a time, are faster later.
 
-        For a process that answers for long: a service at its start. Once is enough.
+        For long-running processes, such as a service at its start. Once is enough.
         """
         ...
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release its resources."""
         ...
 
     def __enter__(self) -> Self: ...

@@ -1,4 +1,4 @@
-"""One embedder over every engine: tokenise, drop duplicates, batch, run, put in order, check."""
+"""One embedder for every engine: tokenise, drop duplicates, batch, run, reorder, check."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Engine(Protocol):
 
     @property
     def runtime(self) -> Runtime:
-        """What it runs on."""
+        """The backend and device it runs on."""
         ...
 
     def plan(self, sequences: Sequence[Ids], places: Sequence[int]) -> Iterable[Batch]:
-        """The sequences in batches as it likes them; ``places`` are those of their vectors."""
+        """The sequences in batches that suit the engine; ``places`` are those of their vectors."""
         ...
 
     def run(self, batches: Iterable[Batch], role: TextRole) -> Iterator[tuple[Batch, Vectors]]:
@@ -44,17 +44,17 @@ class Engine(Protocol):
         ...
 
     def warm(self) -> None:
-        """Do now what makes later calls faster, whatever it costs; see Embedder."""
+        """Do what makes later calls faster, whatever it costs now; see Embedder."""
         ...
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release its resources."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """An Identity's fields, less the canaries that only a running engine can tell."""
+    """An Identity's fields, except the canaries, which only a running engine can give."""
 
     name: str
     weights: str
@@ -68,7 +68,7 @@ class Description:
 
 @dataclass(slots=True)
 class _Work:
-    """What one call to embed gathers. ``rows`` finds the row of inputs that came before."""
+    """The results of one call to embed. ``rows`` finds the row of an input that came before."""
 
     vectors: Vectors
     rows: dict[bytes, int] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class _Work:
     tokens: int = 0
 
     def admit(self, start: int, prepared: Sequence[tuple[Ids, bool]]) -> dict[int, Ids]:
-        """The new ones among inputs from ``start`` on, by their place."""
+        """The inputs from ``start`` on that are new, by their place."""
         fresh: dict[int, Ids] = {}
         for place, (ids, cut) in enumerate(prepared, start):
             if cut:
@@ -101,7 +101,7 @@ class EngineEmbedder:
 
     @cached_property
     def identity(self) -> Identity:
-        """Which model this is; its canaries are embedded at the first call."""
+        """The identity of the model; its canaries are embedded at the first call."""
         d = self._description
         canaries = self._embed_canaries()
         return Identity(
@@ -113,21 +113,21 @@ class EngineEmbedder:
         try:
             return self.embed(CANARIES).vectors
         except InvalidVector:
-            # Static embeddings give the empty text no direction; the next canary stands for it.
+            # Static embeddings give the empty text a zero vector; the next canary stands in for it.
             return self.embed([CANARIES[1], *CANARIES[1:]]).vectors
 
     @property
     def runtime(self) -> Runtime:
-        """What it runs on."""
+        """The backend and device it runs on."""
         return self._engine.runtime
 
     @property
     def room(self) -> int:
-        """How many tokens of a document's text fit beside special tokens and prompt."""
+        """The number of a document's tokens that fit beside special tokens and prompt."""
         return self._tokenizer.room
 
     def tokenize(self, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT) -> list[Tokens]:
-        """The texts as the model takes them."""
+        """The texts as the model's inputs."""
         return self._tokenizer.tokenize(texts, role)
 
     def embed(self, inputs: Sequence[Input], role: TextRole = TextRole.DOCUMENT) -> Embeddings:
@@ -147,7 +147,7 @@ class EngineEmbedder:
     def _windows(
         self, inputs: Sequence[Input], role: TextRole
     ) -> Iterator[tuple[int, list[tuple[Ids, bool]]]]:
-        """The inputs' tokens, a sort window at a time, the next prepared beside the engine."""
+        """The inputs' tokens, a sort window at a time; the next is prepared meanwhile."""
         if len(inputs) <= SORT_WINDOW:
             yield 0, self._prepare(inputs, role)
             return
@@ -175,7 +175,7 @@ class EngineEmbedder:
         self._engine.warm()
 
     def close(self) -> None:
-        """Give back what the engine holds."""
+        """Release the resources of the engine."""
         self._engine.close()
 
     def __enter__(self) -> Self:
@@ -186,7 +186,7 @@ class EngineEmbedder:
 
 
 def assemble(checkpoint: Checkpoint, setup: Setup, engine: Engine) -> EngineEmbedder:
-    """The embedder of a model whose engine runs."""
+    """The embedder of a model on a running engine."""
     description = Description(
         checkpoint.name,
         checkpoint.weights,
@@ -201,10 +201,10 @@ def assemble(checkpoint: Checkpoint, setup: Setup, engine: Engine) -> EngineEmbe
 
 
 def _unit(vectors: Vectors, batch: Batch) -> Vectors:
-    """The rows scaled to unit length. Raises InvalidVector for one that has no direction."""
+    """The rows scaled to unit length. Raises InvalidVector for a zero or non-finite row."""
     wide = vectors.astype(np.float64)
     squares = np.vecdot(wide, wide)
-    if not (squares.min() > 0 and squares.max() < np.inf):  # neither holds of what is no number
+    if not (squares.min() > 0 and squares.max() < np.inf):  # both are false for NaN
         row = int(np.argmin(np.isfinite(squares) & (squares > 0)))
         problem = "zero" if squares[row] == 0 else "not finite"
         raise InvalidVector(

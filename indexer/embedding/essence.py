@@ -1,8 +1,8 @@
-"""What of a model's configuration and vocabulary decides vectors, and what does not.
+"""The parts of a model's configuration and vocabulary that determine vectors.
 
-Saving a model that was used writes down the last call's padding and truncation, how it was loaded
-and by which version, none of which decides a vector here: batches are padded behind a mask, and
-texts are cut to the window. What is not known to be of that kind counts.
+Saving a model after use writes down the last call's padding and truncation, the options it was
+loaded with and library versions, none of which affects a vector here: batches are padded behind
+a mask, and texts are cut to the window. Anything not known to be irrelevant counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ IGNORED: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
 }  # fmt: skip
-"""Fields by file that do not decide vectors: names, versions, and settings of the last call.
+"""Fields by file that do not affect vectors: names, versions, and settings of the last call.
 
 Not ``model_max_length``, which may be the window.
 """
@@ -41,7 +41,7 @@ _BETWEEN: Final = re.compile(r'\s*,\s*"padding":\s*')
 
 
 def digest_essence(folder: Path, files: Iterable[Path]) -> str:
-    """SHA-256 of what decides vectors in these files of a model's folder."""
+    """SHA-256 of the parts that determine vectors in these files of a model's folder."""
     digest = hashlib.sha256()
     for file in files:
         content = hashlib.sha256(_essence(file)).hexdigest()
@@ -50,7 +50,7 @@ def digest_essence(folder: Path, files: Iterable[Path]) -> str:
 
 
 def _essence(file: Path) -> bytes:
-    """What counts of a file: all of it where it is not laid out as expected."""
+    """The parts of a file that count: all of it if its layout is not the expected one."""
     content = file.read_bytes()
     try:
         if file.name == TOKENIZER and (file.parent / TOKENIZER_SETTINGS).is_file():
@@ -63,7 +63,7 @@ def _essence(file: Path) -> bytes:
 
 
 def _settings(file: Path, fields: object) -> bytes:
-    """The fields that count, in one order."""
+    """The fields that count, in a fixed order."""
     if not isinstance(fields, dict):
         raise TypeError(f"{file} holds no object")
     kept = {name: value for name, value in fields.items() if name not in IGNORED[file.name]}
@@ -73,7 +73,7 @@ def _settings(file: Path, fields: object) -> bytes:
 
 
 def _implied(tokenizer: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Sides and the token of padding: transformers takes what is not set from the vocabulary."""
+    """The padding's sides and token: where not set, transformers takes them from the vocabulary."""
     used = _split(tokenizer.read_text("utf-8"))[0] if tokenizer.is_file() else {}
     padding, truncation = used.get("padding") or {}, used.get("truncation") or {}
     return {

@@ -1,7 +1,7 @@
-"""An embedder without a model: signed hashes of words. For tests, and where nothing is installed.
+"""An embedder without a model: signed hashes of words. For tests, and where no model is installed.
 
-Texts that share words are close, others nearly at right angles (Weinberger et al., Feature
-Hashing for Large Scale Multitask Learning, 2009).
+Texts that share words are close, others nearly orthogonal (Weinberger et al., Feature Hashing for
+Large Scale Multitask Learning, 2009).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WINDOW: Final = 256
 MIN_DIMENSION: Final = 2
 MAX_DIMENSION: Final = 4096
 BIAS: Final = 0.5
-"""The constant first component: it makes the empty text's vector a unit vector too."""
+"""The constant first component, which makes the empty text's vector a unit vector too."""
 
 PIECES: Final = re.compile(r"\w+|[^\w\s]")
 PAD_ID: Final = -1
@@ -34,11 +34,11 @@ BUDGET: Final = 65_536
 MIX: Final = 0x9E3779B1
 MASK: Final = 0x7FFFFFFF
 SHIFTS: Final = (4, 13, 22, 31)
-"""Four further hashes of a token: with four components each, no two words cancel out."""
+"""Bit shifts for four hashes of a token: with four components each, no two words cancel out."""
 
 
 def open_hashing(dimension: int = 256) -> EngineEmbedder:
-    """The hashing embedder of this dimension: equal in every process, on every machine."""
+    """The hashing embedder of this dimension, the same in every process on every machine."""
     if not MIN_DIMENSION <= dimension <= MAX_DIMENSION:
         raise ModelError(
             f"a hashing embedder has {MIN_DIMENSION} to {MAX_DIMENSION} dimensions, not {dimension}"
@@ -50,7 +50,7 @@ def open_hashing(dimension: int = 256) -> EngineEmbedder:
 
 
 class HashingTokenizer:
-    """Words and single marks, each known by 31 bits of the hash of its lower case."""
+    """Words and single marks, each identified by 31 bits of the hash of its lower case."""
 
     @property
     def room(self) -> int:
@@ -109,7 +109,7 @@ class HashingEngine:
         return vectors
 
     def warm(self) -> None:
-        """It is as fast as it gets."""
+        """Nothing to prepare."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""

@@ -1,4 +1,4 @@
-"""Texts to tokens, by a model's own vocabulary; the ``tokenizers`` library alone.
+"""Texts to tokens, by a model's own vocabulary; with the ``tokenizers`` library alone.
 
 A tokenizer adds a role's prompt and the special tokens, cuts to the window, and tells which
 characters each token stands for.
@@ -25,7 +25,7 @@ Ids: TypeAlias = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a model is beside its graph.
+    """The tokenizer and settings of a model, without its graph.
 
     ``tokenizer`` is the JSON of the ``tokenizers`` library, ``prompts`` are by role, ``window``
     counts tokens with special ones, ``poolable_prompt`` says that prompts are pooled like text.
@@ -45,7 +45,7 @@ class Tokenizer(Protocol):
 
     @property
     def room(self) -> int:
-        """How many tokens of a document's text fit beside special tokens and prompt."""
+        """The number of a document's tokens that fit beside special tokens and prompt."""
         ...
 
     def tokenize(self, texts: Sequence[str], role: TextRole) -> list[Tokens]:
@@ -53,12 +53,12 @@ class Tokenizer(Protocol):
         ...
 
     def ids(self, texts: Sequence[str], role: TextRole) -> list[tuple[Ids, bool]]:
-        """Ids, and whether the text was cut; cheaper where spans are not wanted."""
+        """Ids, and whether the text was cut; cheaper than with spans."""
         ...
 
 
 class ModelTokenizer:
-    """A model's own tokenizer. Safe to use from several threads: it is never changed."""
+    """A model's own tokenizer. Safe to use from several threads: it never changes."""
 
     def __init__(self, setup: Setup) -> None:
         from tokenizers import Tokenizer
@@ -74,7 +74,7 @@ class ModelTokenizer:
             raise ModelError(f"token types {sorted(types)} are not supported, only 0")
 
     def _count_special(self) -> tuple[int, int]:
-        """How many special tokens stand before and after a text."""
+        """The number of special tokens before and after a text."""
         probe = "probe"
         bare = self._tokenizer.encode(probe, add_special_tokens=False).ids
         full = self._tokenizer.encode(probe).ids
@@ -85,7 +85,7 @@ class ModelTokenizer:
 
     @property
     def room(self) -> int:
-        """How many tokens of a document's text fit beside special tokens and prompt."""
+        """The number of a document's tokens that fit beside special tokens and prompt."""
         return self._window - self._front - self._back - self._prompt_tokens(TextRole.DOCUMENT)
 
     def _prompt_tokens(self, role: TextRole) -> int:
@@ -93,9 +93,9 @@ class ModelTokenizer:
         return len(self._tokenizer.encode(prompt, add_special_tokens=False)) if prompt else 0
 
     def prompt_length(self, role: TextRole) -> int:
-        """Tokens that pooling leaves out where prompts are not pooled; 0 without a prompt.
+        """Tokens to leave out of pooling where prompts are not pooled; 0 without a prompt.
 
-        As sentence-transformers counts: the prompt's encoding less one closing special token.
+        Counted like sentence-transformers: the prompt's encoding without one closing special token.
         """
         count = self._prompt_tokens(role)
         return self._front + count + max(self._back - 1, 0) if count else 0
@@ -115,7 +115,7 @@ class ModelTokenizer:
         return Tokens(ids, spans, truncated)
 
     def ids(self, texts: Sequence[str], role: TextRole) -> list[tuple[Ids, bool]]:
-        """Ids, and whether the text was cut; cheaper where spans are not wanted."""
+        """Ids, and whether the text was cut; cheaper than with spans."""
         prompt = self._prompts.get(role, "")
         whole = [prompt + text for text in texts] if prompt else list(texts)
         return [self._cut(encoding) for encoding in self._tokenizer.encode_batch_fast(whole)]

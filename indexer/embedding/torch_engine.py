@@ -1,7 +1,7 @@
 """The torch engine: any text model that sentence-transformers loads, on any device.
 
-It is the reference that other engines are checked against, and what they are converted from.
-Remote code is never run and pickled weights are never read.
+It is the reference that other engines are checked against, and converted from. Remote code is
+never run and pickled weights are never read.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
 UNBOUNDED: Final = 8192
-"""The window of a model that names none."""
+"""The window of a model that declares none."""
 
 CPU_BUDGET: Final = 4096
 GPU_BUDGET: Final = 65_536
 
 DOCUMENT_PROMPTS: Final = ("document", "passage", "corpus")
-"""What encode_document of sentence-transformers looks for, in this order."""
+"""The prompts that sentence-transformers' encode_document looks for, in this order."""
 
 
 def open_torch(checkpoint: Checkpoint, precision: Precision, threads: int) -> EngineEmbedder:
-    """The model on the best device at hand; ``threads`` of 0 leaves the number to torch.
+    """The model on the best device available; ``threads`` of 0 leaves the number to torch.
 
     AUTO is float32 on a CPU and, on a GPU, float16 where the canaries keep their float32 vectors.
     Raises ModelError.
@@ -78,7 +78,7 @@ def _dtypes(model: SentenceTransformer, precision: Precision) -> list[torch.dtyp
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Without the model libraries' progress bars and their warnings about their own code."""
+    """Silence the model libraries' progress bars and their warnings about their own code."""
     from transformers.utils.logging import (
         disable_progress_bar,
         enable_progress_bar,
@@ -122,7 +122,7 @@ def load_model(checkpoint: Checkpoint, device: str | None = None) -> SentenceTra
 
 
 def need_torch(checkpoint: Checkpoint) -> None:
-    """Raises ModelError where torch is not installed, as in the smaller container image."""
+    """Raise ModelError if torch is not installed, as in the smaller container image."""
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
@@ -134,7 +134,7 @@ def need_torch(checkpoint: Checkpoint) -> None:
 
 
 def unloadable(checkpoint: Checkpoint, error: Exception) -> ModelError:
-    """The error that says that, and why, a model was not loaded."""
+    """The error of a model that was not loaded, with the reason."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return ModelError(
         f"sentence-transformers cannot load model {checkpoint.name!r} from {checkpoint.folder} "
@@ -143,7 +143,7 @@ def unloadable(checkpoint: Checkpoint, error: Exception) -> ModelError:
 
 
 def describe(model: SentenceTransformer) -> Setup:
-    """What the model is beside its graph. Raises ModelError if its tokenizer is not supported."""
+    """The tokenizer and settings of the model. Raises ModelError for an unsupported tokenizer."""
     pooling = _pooling(model)
     modes = getattr(pooling, "pooling_mode", "none")
     window = model.max_seq_length
@@ -195,7 +195,7 @@ def _prompts(model: SentenceTransformer) -> dict[str, str]:
 
 
 def encode_probes(model: SentenceTransformer) -> dict[TextRole, Vectors]:
-    """What sentence-transformers itself makes of CHECK_TEXTS, a text at a time: unit rows."""
+    """The unit vectors that sentence-transformers itself gives CHECK_TEXTS, a text at a time."""
     encoders = {TextRole.QUERY: model.encode_query, TextRole.DOCUMENT: model.encode_document}
     return {
         role: encode(
@@ -225,7 +225,7 @@ class TorchEngine:
 
     @property
     def runtime(self) -> Runtime:
-        """Torch on its device."""
+        """Torch and its device."""
         import torch
 
         names = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
@@ -233,7 +233,7 @@ class TorchEngine:
         return Runtime("torch", str(self._model.device), names[dtype], torch.get_num_threads())
 
     def plan(self, sequences: Sequence[Ids], places: Sequence[int]) -> Iterator[Batch]:
-        """The sequences in batches of at most as many tokens as suit the device."""
+        """The sequences in batches of at most the tokens that suit the device."""
         return plan_batches(sequences, places, self._budget, self._pad_id)
 
     def run(self, batches: Iterable[Batch], role: TextRole) -> Iterator[tuple[Batch, Vectors]]:
@@ -271,7 +271,7 @@ class TorchEngine:
         return features
 
     def warm(self) -> None:
-        """Torch takes shapes as they come."""
+        """Nothing to prepare: torch takes any shape."""
 
     def close(self) -> None:
         """Drop the model."""

@@ -1,7 +1,7 @@
-"""Cross-encoders: how well a passage answers a query, read together; slower than comparing vectors.
+"""Cross-encoders score a query and a passage read together; slower than comparing vectors.
 
-The table of what runs them, and their graphs and scores. Importing the package imports no model
-library. Which hits are reranked, and by which scores, is said in ``indexer.retrieval``.
+The table of their backends, and their graphs and scores. Importing the package imports no model
+library. Which hits are reranked, and how the scores are used, is in ``indexer.retrieval``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RERANKERS: Final[Sequence[BackendSpec[Reranker]]] = (
     BackendSpec(_open_compiled, Backend.OPENVINO, turn=lambda: 0),
     BackendSpec(_open_torch, Backend.TORCH, turn=lambda: 1),
 )
-"""What scores pairs of texts: a new one is a module beside this one, and a row here."""
+"""The backends that score pairs: a new one is a module beside this one, and a row here."""
 
 
 def open_reranker(
@@ -51,9 +51,9 @@ def open_reranker(
 ) -> Reranker:
     """The cross-encoder of a folder or a hub's name; ``overlap`` is the one without a model.
 
-    ``cache`` is where converted models are kept; ``threads`` of 0 means all cores. Precision INT8
-    is not offered: it means AUTO here. Raises ModelError for a model that cannot be loaded or
-    trusted, or gives several scores.
+    Converted models are kept in ``cache``; ``threads`` of 0 means all cores. Precision INT8 is not
+    offered: it means AUTO here. Raises ModelError for a model that cannot be loaded or trusted, or
+    gives several scores.
     """
     if precision is Precision.INT8:
         precision = Precision.AUTO

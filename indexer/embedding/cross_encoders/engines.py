@@ -1,8 +1,8 @@
 """Cross-encoders as OpenVINO graphs, and on torch.
 
 A pair's tokens are one sequence with two types of tokens; the type is kept in a bit of the token's
-id, so that pairs are sorted, batched and run by what embeds texts. An entry of the cache is as in
-indexer.embedding.openvino.model_cache, with the scores of known pairs instead of vectors.
+id, so that pairs are sorted, batched and run by the code that embeds texts. An entry of the cache
+is as in indexer.embedding.openvino.model_cache, with scores of known pairs instead of vectors.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KIND: Final = "cross-1"
-"""Raise its number when what is written here changes: older entries are then not found."""
+"""Raise its number when the files written here change: older entries are then not found."""
 
 CHECK_PAIRS: Final = tuple(
     (query, passage) for query in CHECK_TEXTS[1:3] for passage in CHECK_TEXTS
 )
-"""Pairs whose scores show that a graph computes what the model does, some over the window."""
+"""Pairs that compare a graph's scores with the model's, some longer than the window."""
 
 FAITHFUL: Final = 1e-3
-"""By how much scores of known pairs may differ from predict's, as a share of their scale."""
+"""The largest difference from predict's scores of known pairs, as a share of their scale."""
 
 BF16_FAITHFUL: Final = 2e-2
 """The same where bf16 was asked for by name."""
@@ -65,7 +65,7 @@ TORCH_BATCH: Final = 32
 
 
 class PairTokenizer:
-    """A model's own tokenizer for pairs. Safe to use from several threads: it is never changed."""
+    """A model's own tokenizer for pairs. Safe to use from several threads: it never changes."""
 
     def __init__(self, setup: Setup) -> None:
         from tokenizers import Tokenizer
@@ -84,12 +84,12 @@ class PairTokenizer:
 
 
 class CompiledPairs(CompiledEngine):
-    """A cross-encoder's graph; the types of tokens are an input of it if the model has them."""
+    """A cross-encoder's graph; the types of tokens are an input if the model has them."""
 
     typed = False
 
     def inputs(self, batch: Batch, role: TextRole) -> dict[str, NDArray[np.int32]]:  # noqa: ARG002
-        """What the graph takes for a batch, by the names of its inputs."""
+        """The graph's inputs for a batch, by name."""
         mask = (np.arange(batch.ids.shape[1]) < batch.lengths[:, None]).astype(np.int32)
         inputs = {"ids": batch.ids & ~np.int32(TYPE_BIT), "mask": mask}
         if self.typed:
@@ -107,7 +107,7 @@ class CompiledReranker:
 
     @property
     def runtime(self) -> Runtime:
-        """What it runs on."""
+        """The backend and device it runs on."""
         return self._engine.runtime
 
     def score(self, pairs: Sequence[Pair]) -> RerankerScores:
@@ -122,7 +122,7 @@ class CompiledReranker:
         return scores
 
     def close(self) -> None:
-        """Give back what the engine holds."""
+        """Release the resources of the engine."""
         self._engine.close()
 
     def __enter__(self) -> Self:
@@ -142,7 +142,7 @@ class TorchReranker:
 
     @property
     def runtime(self) -> Runtime:
-        """Torch on its device."""
+        """Torch and its device."""
         import torch
 
         return Runtime("torch", str(self._model.device), "f32", torch.get_num_threads())
@@ -166,7 +166,7 @@ class TorchReranker:
 
 
 def open_torch_pairs(checkpoint: Checkpoint, threads: int) -> TorchReranker:
-    """The model on the best device at hand; raises ModelError."""
+    """The model on the best device available; raises ModelError."""
     from indexer.embedding.torch_engine import need_torch
 
     need_torch(checkpoint)
@@ -180,7 +180,7 @@ def open_torch_pairs(checkpoint: Checkpoint, threads: int) -> TorchReranker:
 def open_compiled_pairs(
     checkpoint: Checkpoint, cache: Path, precision: Precision, threads: int
 ) -> CompiledReranker:
-    """The model as an OpenVINO graph; converted first if the cache has none of it.
+    """The model as an OpenVINO graph, converted first if it is not in the cache.
 
     Raises Unsuitable if it has no faithful graph, ModelError if it cannot be loaded at all.
     """
@@ -197,7 +197,7 @@ def open_compiled_pairs(
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A converted cross-encoder; ``references`` are predict's scores of PROBE_PAIRS."""
+    """A converted cross-encoder; ``references`` are predict's scores of CHECK_PAIRS."""
 
     graph: Path
     setup: Setup
@@ -224,7 +224,7 @@ def _read_entry(folder: Path, cache: Path) -> _Entry | None:
 
 
 def _fill(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:
-    """The manifest of the model's graph, or of why it has none."""
+    """The manifest of the model's graph, or of the reason why it has none."""
     model = load_cross_encoder(checkpoint, "cpu")
     try:
         setup, typed = _describe(model)
@@ -265,7 +265,7 @@ def _assemble(
 
 
 def _difference(reranker: CompiledReranker, references: RerankerScores) -> float:
-    """How far the scores of PROBE_PAIRS are off, together and one by one, as a share of scale."""
+    """The largest error of the scores of CHECK_PAIRS, batched and single, as a share of scale."""
     together = reranker.score(CHECK_PAIRS)
     alone = np.concatenate([reranker.score([pair]) for pair in CHECK_PAIRS])
     scale = max(1.0, float(np.abs(references).max()))
@@ -319,7 +319,7 @@ def _predict(model: CrossEncoder, pairs: Sequence[Pair], batch: int) -> Reranker
 
 
 def _describe(model: CrossEncoder) -> tuple[Setup, bool]:
-    """What the model is beside its graph, and whether it tells types of tokens apart."""
+    """The tokenizer and settings of the model, and whether it tells types of tokens apart."""
     from indexer.embedding.torch_engine import UNBOUNDED, tokenizer_json
 
     if model.prompts.get(model.default_prompt_name or ""):
@@ -341,7 +341,7 @@ def _describe(model: CrossEncoder) -> tuple[Setup, bool]:
 
 
 def _example(setup: Setup, typed: bool) -> Mapping[str, torch.Tensor]:
-    """Two pairs of unequal length, so that no dimension is taken for a constant."""
+    """Two pairs of unequal length, so that no dimension is traced as a constant."""
     import torch
 
     pairs = [("A question to be traced", "and its answer"), ("Another", "one")]

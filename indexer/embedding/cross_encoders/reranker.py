@@ -1,4 +1,4 @@
-"""Cross-encoders: how well a passage answers a query, read together; slower than comparing vectors.
+"""Cross-encoders score a query and a passage read together; slower than comparing vectors.
 
 Models are those of sentence-transformers' CrossEncoder that give one score. On CPUs they run as
 OpenVINO graphs where they convert, checked against CrossEncoder.predict, else on torch. Importing
@@ -40,18 +40,18 @@ class Reranker(Protocol):
 
     @property
     def runtime(self) -> Runtime:
-        """What it runs on."""
+        """The backend and device it runs on."""
         ...
 
     def score(self, pairs: Sequence[Pair]) -> RerankerScores:
-        """(n,) float32: how well each passage answers its query, on the model's own scale.
+        """(n,) float32: the relevance of each passage to its query, on the model's own scale.
 
         The model's activation is applied: the sigmoid, unless the model names another.
         """
         ...
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release its resources."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -60,7 +60,7 @@ class Reranker(Protocol):
 
 
 class OverlapReranker:
-    """The share of a query's words that the passage holds: needs no model; for tests."""
+    """The share of a query's words that the passage contains: needs no model; for tests."""
 
     name = OVERLAP
     runtime = Runtime("overlap", "cpu", "f32", 1)
@@ -70,7 +70,7 @@ class OverlapReranker:
         return np.array([_overlap(*pair) for pair in pairs], dtype=np.float32)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
     def __enter__(self) -> Self:
         return self

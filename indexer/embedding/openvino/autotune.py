@@ -1,4 +1,4 @@
-"""Which way to run a graph is faster on this machine: tried once, when a model is converted."""
+"""The faster way to run a graph on this machine, measured once, when a model is converted."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from indexer.embedding.openvino.engine import CompiledEngine
 from indexer.embedding.tokenizer import Setup
 
 WINDOW: Final = 512
-"""Longer texts are not tried: without fusion, memory grows with the square of their length."""
+"""Longer texts are not timed: without fusion, memory grows with the square of their length."""
 
 LENGTHS: Final = (14, 27, 107)
-"""Tokens of the texts that are tried: no multiples of a vector register, as most texts are."""
+"""Lengths of the texts timed, in tokens: not multiples of a vector register, like most texts."""
 
 RUNS: Final = 3
 MARGIN: Final = 0.98
-"""What takes less of the other's time than this is faster, not merely lucky."""
+"""Below this share of the other's time the difference is speed, not noise."""
 
 
 def fusing_pays(graph: Path, setup: Setup, precision: Precision) -> bool:
-    """Whether the graph runs at least as fast with OpenVINO's generated code as without.
+    """Return whether the graph runs at least as fast with OpenVINO's generated code as without.
 
-    That code saves memory traffic, but where products are quick and short it costs more than it
-    saves. Measured is processor time, on one thread, so that other programs disturb little.
+    That code saves memory traffic, but where matrix products are quick and short it costs more than
+    it saves. Processor time is measured, on one thread, so that other programs disturb little.
     """
     if setup.window > WINDOW:
         return True
@@ -36,7 +36,7 @@ def fusing_pays(graph: Path, setup: Setup, precision: Precision) -> bool:
         engines = [
             CompiledEngine(graph, setup, precision, threads=1, fused=one) for one in (True, False)
         ]
-    except RuntimeError:  # an OpenVINO that has another name for it
+    except RuntimeError:  # the option has another name in this OpenVINO
         return True
     batches = [_batch(length, setup) for length in LENGTHS]
     best = np.full((len(engines), len(batches)), np.inf)
@@ -49,7 +49,7 @@ def fusing_pays(graph: Path, setup: Setup, precision: Precision) -> bool:
 
 
 def _batch(length: int, setup: Setup) -> Batch:
-    """A full batch of one token over and over: what it says does not matter to time."""
+    """A full batch that repeats one token: the content does not affect the time."""
     length = min(length, setup.window)
     count = max(CompiledEngine.budget // length, 1)
     ids = np.full((count, length), setup.pad_id, np.int32)
@@ -57,7 +57,7 @@ def _batch(length: int, setup: Setup) -> Batch:
 
 
 def _time(engine: CompiledEngine, batch: Batch) -> float:
-    """Seconds of processor time."""
+    """Processor time of a batch, in seconds."""
     before = time.process_time()
     for _ in engine.run([batch], TextRole.DOCUMENT):
         pass

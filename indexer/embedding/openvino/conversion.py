@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
 ATTENTIONS: Final = ("sdpa", "eager")
-"""How attention is written in the graph, faster first. Where a padded row may attend to nothing,
-as with ModernBERT's local layers, the first gives no number in OpenVINO, the second does."""
+"""Implementations of attention in the graph, faster first. Where a padded row may attend to
+nothing, as in ModernBERT's local layers, the first gives NaN in OpenVINO, the second does not.
+"""
 
 
 def convert(checkpoint: Checkpoint, path: Path) -> tuple[Setup, Mapping[TextRole, Vectors]]:
-    """Write the model's graph to ``path``; its setup, and float32 vectors of CHECK_TEXTS by role.
+    """Write the model's graph; return its setup, and float32 vectors of CHECK_TEXTS by role.
 
     The weights lie beside the graph, with the suffix .bin. Raises Unsuitable, or ModelError if
     the model does not load.
@@ -76,7 +77,7 @@ def trace(
     example: Mapping[str, torch.Tensor],
     attention: str,
 ) -> openvino.Model:
-    """A model, made into a module from tensors to one, as a graph of dynamic shape.
+    """A model, wrapped in a module from tensors to one tensor, as a graph of dynamic shape.
 
     ``example`` has the module's inputs by name. Raises Unsuitable.
     """
@@ -92,7 +93,7 @@ def trace(
         with hushed(), torch.inference_mode():
             if model.transformers_model is not None:
                 model.transformers_model.set_attn_implementation(attention)
-            # The frontend itself, since openvino.convert_model would report to its maker.
+            # The frontend directly, since openvino.convert_model sends telemetry.
             decoder = TorchScriptPythonDecoder(whole, example_input=dict(example))
             graph = frontend.convert(frontend.load(decoder))
     except (ArithmeticError, AttributeError, LookupError) as error:
@@ -107,7 +108,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _example(setup: Setup) -> dict[str, torch.Tensor]:
-    """Two texts of unequal length, so that no dimension is taken for a constant."""
+    """Two texts of unequal length, so that no dimension is traced as a constant."""
     import torch
 
     tokenizer = ModelTokenizer(setup)

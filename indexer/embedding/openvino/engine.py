@@ -29,38 +29,40 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BUDGET: Final = 1024
-"""Tokens of a batch: more spill out of a core's own cache, fewer pay too often for a start."""
+"""Tokens of a batch: more overflow a core's own cache, fewer pay the fixed cost too often."""
 
 MANY: Final = 4
-"""From so many batches a thread on, a graph of their own for them is worth its memory.
+"""From this many batches a thread on, a separate graph for many batches is worth its memory.
 
-Once it is there, one batch a thread is enough to take it."""
+Once it exists, one batch a thread is enough to use it.
+"""
 
 FEW: Final = 64
-"""Up to so many texts at once are planned by shape, if they fit one batch."""
+"""Up to this many texts at once are planned by shape, if they fit one batch."""
 
 ALONE_TILES: Final[Sequence[Shape]] = ((1, 8), (1, 12), (1, 16), (1, 20), (1, 24), (1, 32))
-"""Shapes for a single text with all threads: a second and 50 MB in all."""
+"""Shapes for a single text on all threads: they take a second and 50 MB in all."""
 
 MANY_TILES: Final[Sequence[Shape]] = (
     (1, 16), (1, 32), (2, 16), (2, 24), (4, 12), (4, 16), (4, 20), (4, 28),
 )  # fmt: skip
-"""Shapes for a few texts with a thread to each batch: three seconds and 40 MB a thread."""
+"""Shapes for a few texts, one batch a thread: they take three seconds and 40 MB a thread."""
 
 FAITHFUL_TILE: Final = 0.01
-"""By how much of its length a tile's vector may differ from the dynamic graph's."""
+"""The largest distance of a tile's vector from the dynamic graph's, relative to its length."""
 
 UNFUSED: Final = {"SNIPPETS_MODE": "DISABLE"}
-"""What keeps OpenVINO from generating code; it has no documented name for it."""
+"""Keeps OpenVINO from generating code; there is no documented option for it."""
 
 REMEMBERED: Final = {"CPU_RUNTIME_CACHE_CAPACITY": 150}
-"""How many kernels of each kind a graph keeps for each stream: those of about fifty shapes, each of
-which takes 2 MB. By default it is thousands; this, too, has no documented name."""
+"""Kernels of each kind that a graph caches for each stream: those of about fifty shapes, 2 MB
+each. The default is thousands; this option, too, is undocumented.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """How many batches a compiled graph runs at once, and how many it may be handed."""
+    """The number of batches a compiled graph runs at once, and the number it may be given."""
 
     count: int
     requests: int
@@ -70,14 +72,14 @@ ALONE: Final = Streams(1, 1)
 
 
 class CompiledEngine:
-    """A graph compiled for the CPU, twice: for one batch with all threads, for many with one each.
+    """A graph compiled for the CPU, twice: for one batch on all threads, and for many on one each.
 
-    Threads that share a short text wait for one another more than they work; a batch to each
-    wastes nothing. The second graph is compiled when many batches first come. ``fused`` lets
-    OpenVINO generate code for whole attentions, else it runs their products and softmax singly.
+    Threads that share a short text mostly wait for one another; one batch a thread wastes nothing.
+    The second graph is compiled when many batches first come. ``fused`` lets OpenVINO generate code
+    for whole attentions, else their products and softmax run separately.
 
-    Once it is warm, both have tiles for short texts beside the graph of any shape; those for
-    several texts are made in the background when such first come.
+    Once warm, both have tiles for short texts beside the graph of any shape; those for several
+    texts are made in the background when several first come.
     """
 
     budget = BUDGET
@@ -100,7 +102,7 @@ class CompiledEngine:
         self._threads = threads or _cores()
         self.lanes = self._threads
         self._prompt_lengths = _count_prompts(setup)
-        # Beyond one request a stream, one more waits, so that no stream does.
+        # One request more than streams, so that no stream waits for input.
         self._all = Streams(self._threads, self._threads + 1)
         self._alone = self._compile(ALONE)
         self._many: _Requests | None = None
@@ -128,7 +130,7 @@ class CompiledEngine:
         return plan_batches(sequences, places, self.budget, self.pad_id, self.lanes)
 
     def _tiles_for(self, sequences: Sequence[Ids]) -> Sequence[Shape]:
-        """The tiles that these would run on; none if they are many, or the engine is not warm."""
+        """The tiles these would run on; none if they are many, or the engine is not warm."""
         if not self._alone.tiles or not 0 < len(sequences) <= FEW:
             return ()
         if len(sequences) == 1:
@@ -153,7 +155,7 @@ class CompiledEngine:
             return self._many
 
     def _for_few(self, batches: Sequence[Batch]) -> _Requests:
-        """What runs fewer batches than there are threads: that which has tiles for them."""
+        """The compiled graph for fewer batches than threads: the one with tiles for them."""
         alone, many = self._alone, self._many
         shapes = {batch.ids.shape for batch in batches}
         if many is None or shapes <= alone.tiles.keys() or not shapes & many.tiles.keys():
@@ -161,14 +163,14 @@ class CompiledEngine:
         return many
 
     def warm(self) -> None:
-        """Lay tiles for single texts; those for a few follow when a few first come."""
+        """Compile tiles for single texts; those for a few are made when a few first come."""
         with self._warming:
             if not self._warm:
                 self._alone = self._lay(ALONE, ALONE_TILES) or self._alone
                 self._warm = True
 
     def _warm_many(self) -> None:
-        """Lay tiles for a few texts, once, while the caller goes on without them."""
+        """Compile tiles for a few texts, once, while the caller goes on without them."""
 
         def lay() -> None:
             laid = self._lay(self._all, MANY_TILES)
@@ -183,14 +185,14 @@ class CompiledEngine:
     def _lay(self, streams: Streams, tiles: Sequence[Shape]) -> _Requests | None:
         """The graph compiled with those tiles that fit the window, if they give its vectors.
 
-        Not all do: OpenVINO breaks ties of a maximum otherwise where the shape is fixed, by which
-        a last token may be found in the padding.
+        Not all do: with a fixed shape, OpenVINO breaks ties of a maximum differently, so that a
+        last token may be found in the padding.
         """
         fitting = [tile for tile in tiles if tile[1] <= self._setup.window]
         try:
             laid = self._compile(streams, fitting)
             problem = "" if self._is_faithful(laid) else "their vectors differ"
-        except RuntimeError as error:  # OpenVINO has no other
+        except RuntimeError as error:  # OpenVINO raises nothing more specific
             problem = str(error)
         if not problem:
             return laid
@@ -198,7 +200,7 @@ class CompiledEngine:
         return None
 
     def _is_faithful(self, laid: _Requests) -> bool:
-        """Whether each tile gives padded texts the vectors of the graph of any shape."""
+        """Return whether each tile gives padded texts the vectors of the graph of any shape."""
         tokenised = ModelTokenizer(self._setup).ids(CHECK_TEXTS, TextRole.DOCUMENT)
         ids = np.concatenate([ids for ids, _ in tokenised])
         return all(self._agrees(laid, tile, ids) for tile in laid.tiles)
@@ -220,7 +222,7 @@ class CompiledEngine:
         flying: deque[tuple[Batch, openvino.InferRequest]] = deque()
         try:
             for batch in batches:
-                # Wait for a request of others only while holding none: else two could wait in turn.
+                # Wait for others' requests only while holding none: else two might deadlock.
                 while (request := requests.borrow(wait=not flying)) is None:
                     yield _land(flying, requests)
                 flying.append((batch, request))
@@ -234,7 +236,7 @@ class CompiledEngine:
                 requests.give_back(request)
 
     def inputs(self, batch: Batch, role: TextRole) -> dict[str, NDArray[np.int32]]:
-        """What the graph takes for a batch, by the names of its inputs."""
+        """The graph's inputs for a batch, by name."""
         places = np.arange(batch.ids.shape[1], dtype=np.int32)
         mask = (places < batch.lengths[:, None]).astype(np.int32)
         inputs = {"ids": batch.ids, "mask": mask}
@@ -263,7 +265,7 @@ class CompiledEngine:
         return _Requests(compiled, streams.requests, tiles)
 
     def close(self) -> None:
-        """Drop the compiled graphs; calls under way keep what they use."""
+        """Drop the compiled graphs; calls under way keep the ones they use."""
         if self._background is not None:
             self._background.join()
         self._many = None
@@ -273,7 +275,7 @@ class CompiledEngine:
 class _Requests:
     """Inference requests of a compiled graph, lent to the threads that embed.
 
-    ``tiles`` are the shapes that it has graphs of their own for, with their places.
+    ``tiles`` are the shapes with graphs of their own, with their places.
     """
 
     def __init__(
@@ -296,7 +298,7 @@ class _Requests:
     def choose(
         self, batch: Batch, inputs: dict[str, NDArray[np.int32]]
     ) -> dict[str, NDArray[np.int32]]:
-        """The inputs, and which of the tiles takes them if there are any."""
+        """The inputs, with the choice of the tile that takes them if there are tiles."""
         if self.tiles:
             rows, length = batch.ids.shape
             inputs[CHOICE] = np.array(self.tiles.get((rows, length), len(self.tiles)), np.int32)
@@ -306,7 +308,7 @@ class _Requests:
 def _land(
     flying: deque[tuple[Batch, openvino.InferRequest]], requests: _Requests
 ) -> tuple[Batch, Vectors]:
-    """The oldest batch, once its vectors are there."""
+    """The oldest batch, once its vectors are computed."""
     batch, request = flying[0]
     request.wait()
     vectors: Vectors = request.get_output_tensor().data[: len(batch.places)].copy()

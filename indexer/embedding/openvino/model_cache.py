@@ -1,12 +1,12 @@
 """Converted models on disk: made once, trusted by their digests, opened without torch.
 
-An entry of the cache is a folder, named by a digest of the model's weights and setup, the
-versions of what converts and this recipe. It holds the graph, the tokenizer and a manifest, so
-that starting from it needs neither torch nor transformers. It appears by one rename: whole or
-not at all, whoever else is converting.
+An entry of the cache is a folder, named by a digest of the model's weights and setup, the versions
+of the converting libraries, and RECIPE. It holds the graph, the tokenizer and a manifest, so that
+starting from it needs neither torch nor transformers. It appears by a single rename: whole or not
+at all, even if others convert at the same time.
 
-An installation may bring entries along, under share/bearing/models of its Python, and then needs
-no torch for their models.
+An installation may ship entries, under share/bearing/models of its Python, and then needs no
+torch for their models.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ from indexer.errors import ModelError, StorageFailed
 log = logging.getLogger(__name__)
 
 RECIPE: Final = 2
-"""Raise it when what is written here changes: older entries are then not found."""
+"""Raise it when the files written here change: older entries are then not found."""
 
 GRAPH, WEIGHTS, TOKENIZER, MANIFEST = "graph.xml", "graph.bin", "tokenizer.json", "manifest.json"
 Found = TypeVar("Found")
 Fill: TypeAlias = Callable[[Path], Mapping[str, Any]]
-"""Writes an entry's files into a folder and gives its manifest."""
+"""Writes an entry's files into a folder and returns its manifest."""
 
 SHIPPED: Final = Path(sys.prefix) / "share" / "bearing"
-"""A cache that came with the installation and is only read; not there in most."""
+"""A read-only cache that came with the installation; most have none."""
 
 FLOORS: Final = {Precision.BF16: CANARY_COSINE, Precision.INT8: 0.9}
-"""The least cosine to float32 that a precision must keep, where it was asked for by name."""
+"""The least cosine to float32 vectors of a precision that was asked for by name."""
 
 UNFINISHED: Final = ".converting-"
 DAY_SECONDS: Final = 86_400
@@ -67,10 +67,10 @@ DAY_SECONDS: Final = 86_400
 def open_compiled(
     checkpoint: Checkpoint, cache: Path, precision: Precision, threads: int
 ) -> EngineEmbedder:
-    """The model as an OpenVINO graph; converted first if the cache has none of it.
+    """The model as an OpenVINO graph, converted first if it is not in the cache.
 
     Raises Unsuitable if it has no faithful graph, ModelError if it cannot be loaded at all or
-    the precision is not to be had.
+    the precision is not available.
     """
     entry = _obtain(entry_folder(checkpoint, cache), cache, partial(_fill_converted, checkpoint))
     if precision is Precision.INT8:
@@ -96,11 +96,11 @@ def _obtain(folder: Path, cache: Path, fill: Fill) -> Entry:
 def obtain(
     folder: Path, cache: Path, read: Callable[[Path, Path], Found | None], fill: Fill
 ) -> Found:
-    """What ``read`` finds in this folder, which ``fill`` writes if there is none that is sound.
+    """The result of ``read`` for this folder, filled by ``fill`` if it has no sound entry.
 
-    A cache of another user, as under su or where a container is given a user, is passed over with
-    a warning: the entry is kept with the temporary files instead. Raises StorageFailed where it
-    can be written neither here nor there.
+    A cache of another user, as under su or where a container is given a user, is passed over with a
+    warning, and the entry is kept among the temporary files instead. Raises StorageFailed if
+    neither place can be written.
     """
     found = read(folder, cache)
     if found is None:
@@ -119,9 +119,9 @@ def obtain(
 
 
 def own_temporary_cache() -> Path | None:
-    """A cache among the temporary files that nobody else can write to; None if there can be none.
+    """A cache among the temporary files that no other user can write to; else None.
 
-    Its name can be guessed, so one that somebody else has put there is not used.
+    Its name can be guessed, so one created by another user is not used.
     """
     place = Path(tempfile.gettempdir()) / f"bearing-cache-{os.geteuid()}"
     try:
@@ -134,7 +134,7 @@ def own_temporary_cache() -> Path | None:
 
 
 def precisions(wanted: Precision) -> list[Precision]:
-    """What to try, fastest first."""
+    """The precisions to try, fastest first."""
     forbid_telemetry()
     import openvino
 
@@ -148,10 +148,10 @@ def precisions(wanted: Precision) -> list[Precision]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A converted model: its graph's file, and what else is needed to run and to check it.
+    """A converted model: the file of its graph, and the data needed to run and check it.
 
-    ``references`` are sentence-transformers' float32 vectors of CHECK_TEXTS by role, ``fused`` says
-    which way to run the graph was the faster one here.
+    ``references`` are sentence-transformers' float32 vectors of CHECK_TEXTS by role, ``fused`` is
+    the faster way to run the graph on this machine.
     """
 
     graph: Path
@@ -161,7 +161,7 @@ class Entry:
 
 
 def entry_folder(checkpoint: Checkpoint, cache: Path, kind: str = "float") -> Path:
-    """Where the model's entry is, or would be."""
+    """The folder of the model's entry, whether it exists or not."""
     versions = [importlib.metadata.version(name) for name in ("openvino", "sentence-transformers")]
     key = "\n".join([checkpoint.weights, checkpoint.setup, str(RECIPE), kind, *versions])
     return cache / "models" / hashlib.sha256(key.encode()).hexdigest()[:32]
@@ -170,7 +170,7 @@ def entry_folder(checkpoint: Checkpoint, cache: Path, kind: str = "float") -> Pa
 def read_entry(folder: Path, cache: Path) -> Entry | None:
     """The entry in this folder; None if there is none or it is damaged.
 
-    Raises Unsuitable if the entry says that conversion was tried in vain.
+    Raises Unsuitable if the entry records that the conversion failed.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
@@ -193,7 +193,7 @@ def read_entry(folder: Path, cache: Path) -> Entry | None:
 
 
 def is_intact(folder: Path, files: Mapping[str, str], cache: Path) -> bool:
-    """Whether these files of an entry have these digests; a warning says if one has not."""
+    """Return whether these files of an entry have these digests; logs a warning if not."""
     intact = all(digest_file(folder / name, cache) == digest for name, digest in files.items())
     if not intact:
         log.warning("the converted model in %s is damaged: converting anew", folder)
@@ -201,7 +201,7 @@ def is_intact(folder: Path, files: Mapping[str, str], cache: Path) -> bool:
 
 
 def _fill_converted(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:
-    """The manifest of the model's graph, or of why it has none."""
+    """The manifest of the model's graph, or of the reason why it has none."""
     try:
         setup, references = convert(checkpoint, work / GRAPH)
     except Unsuitable as problem:
@@ -232,7 +232,7 @@ def _manifest(
 
 
 def make_entry(folder: Path, fill: Fill) -> None:
-    """Put an entry into this folder: what ``fill`` writes, and the manifest that it gives.
+    """Put an entry into this folder: the files ``fill`` writes, and the manifest it returns.
 
     Raises StorageFailed if the cache cannot be written.
     """
@@ -263,7 +263,7 @@ def _sync(path: Path) -> None:
 
 
 def _publish(work: Path, folder: Path) -> None:
-    """Move the finished entry to its place, over none or a damaged one."""
+    """Move the finished entry into place, where there is none or a damaged one."""
     try:
         work.rename(folder)
     except OSError as error:
@@ -277,7 +277,7 @@ def _publish(work: Path, folder: Path) -> None:
 
 
 def _sweep(models: Path) -> None:
-    """Remove what conversions left behind that were killed long ago."""
+    """Remove the leftovers of conversions that were killed long ago."""
     for leftover in models.glob(f"{UNFINISHED}*"):
         if time.time() - leftover.stat().st_mtime > DAY_SECONDS:
             shutil.rmtree(leftover, ignore_errors=True)

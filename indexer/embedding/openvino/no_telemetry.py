@@ -1,4 +1,4 @@
-"""OpenVINO tells its maker of every import of it, unless its messenger is missing."""
+"""OpenVINO reports every import of it to its maker, unless its telemetry module is missing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ MESSENGER: Final = "openvino_telemetry"
 
 
 def forbid_telemetry() -> None:
-    """OpenVINO, if it is imported after this, calls nobody and leaves no file about its user.
+    """Make OpenVINO, if imported after this, send no telemetry and leave no file about its user.
 
-    None makes Python refuse the import, whereupon OpenVINO takes a stub of its own. A process
-    that has imported OpenVINO by itself is left as it is.
+    None in sys.modules makes Python refuse the import, and OpenVINO then uses a stub of its own. A
+    process that has imported OpenVINO by itself is left as it is.
     """
     sys.modules.setdefault(MESSENGER, None)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Float32 graphs to int8 graphs, by NNCF: faster on some CPUs, with slightly other vectors."""
+"""Float32 graphs to int8 graphs, by NNCF: faster on some CPUs, with slightly different vectors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALIBRATION_TOKENS: Final = 512
 def quantise(graph: Path, setup: Setup, path: Path) -> None:
     """Write the graph with int8 weights and activations to ``path``.
 
-    Its ranges are calibrated on the docstrings of Python's builtins. Raises MissingExtra.
+    Ranges are calibrated on the docstrings of Python's builtins. Raises MissingExtra.
     """
     forbid_telemetry()
     try:
@@ -46,7 +46,7 @@ def quantise(graph: Path, setup: Setup, path: Path) -> None:
 
 
 def _calibration_texts() -> list[str]:
-    """English sentences that every Python carries, whole and cut short, and single words."""
+    """English sentences that ship with every Python, whole and cut short, and single words."""
     texts = [inspect.getdoc(value) or "" for value in vars(builtins).values()]
     whole = sorted({text for text in texts if len(text) > 40})
     return ["", *dir(builtins)[::4], *whole, *(text[: len(text) // 4 + 20] for text in whole)]

@@ -1,9 +1,9 @@
 """Graphs of fixed shapes beside one of any shape, in one model that holds its weights once.
 
-A graph of dynamic shape works its shapes out anew whenever they change, which costs a short text
-as much as its products. A tile is the same graph for one shape, (rows, length); what is shorter
-is padded up to it. OpenVINO's ``If`` chooses among the tiles and the dynamic graph, so that one
-compiled model has all of them and packs the weights that they share once.
+A graph of dynamic shape recomputes its shapes whenever they change, which costs a short text as
+much as its matrix products. A tile is the same graph for one shape, (rows, length); shorter input
+is padded to it. OpenVINO's ``If`` chooses among the tiles and the dynamic graph, so that one
+compiled model has all of them, with their shared weights packed once.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     import openvino
 
 CHOICE: Final = "tile"
-"""The input that says which: the place of a tile, or their number for the dynamic graph."""
+"""The input that chooses: the place of a tile, or the number of tiles for the dynamic graph."""
 
 
 def lay_tiles(graph: openvino.Model, tiles: Sequence[Shape]) -> openvino.Model:
-    """A model of the graph's inputs, and CHOICE, that runs it as the chosen tile or as it is.
+    """A model with the graph's inputs, and CHOICE, that runs the graph or one of its tiles.
 
-    All inputs of the graph are (n, length) int32; whoever chooses a tile gives them in its shape.
+    All inputs of the graph are (n, length) int32; with a tile they must have its shape.
     """
     leaves = [_fix(graph, tile) for tile in tiles]
     return _choose([*leaves, graph.clone()], 0)
 
 
 def _fix(graph: openvino.Model, tile: Shape) -> openvino.Model:
-    """The graph for one shape, whose inputs are dynamic still, as those of an If must be."""
+    """The graph for one shape; its inputs stay dynamic, as those of an If must be."""
     import openvino
     from openvino import opset13 as opset
 
@@ -48,7 +48,7 @@ def _fix(graph: openvino.Model, tile: Shape) -> openvino.Model:
 
 
 def _choose(leaves: Sequence[openvino.Model], first: int) -> openvino.Model:
-    """A model that runs leaf ``CHOICE - first``, found by halves."""
+    """A model that runs leaf ``CHOICE - first``, found by bisection."""
     import openvino
     from openvino import opset13 as opset
 
@@ -79,7 +79,7 @@ def _inputs(model: openvino.Model) -> Mapping[str, openvino.Node]:
 
 
 def _parameters(names: Iterable[str]) -> dict[str, openvino.Node]:
-    """New parameters of these names, (n, length) int32."""
+    """New parameters with these names, (n, length) int32."""
     import openvino
     from openvino import opset13 as opset
 
