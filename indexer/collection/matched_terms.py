@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 from indexer.documents import Document
 from indexer.engine import Bag, LexicalState
 from indexer.lexical.bm25 import shares
+from indexer.lexical.pieces import pieces
 from indexer.queries import MatchedTerm
-
-_UNSPACED: Final = "\u0e00-\u0eff\u0f00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_RUN: Final = rf"[^\W_{_UNSPACED}]+"
-_PIECE: Final = re.compile(rf"[{_UNSPACED}]|{_RUN}(?:-\n{_RUN})?")
-"""What may be a word: a run of letters and digits, also one that a hyphen parts at the end of a
-line; where words have no spaces, each character."""
 
 
 def matching_terms(lexical: LexicalState, bag: Bag, document: Document) -> tuple[MatchedTerm, ...]:
@@ -22,13 +14,12 @@ def matching_terms(lexical: LexicalState, bag: Bag, document: Document) -> tuple
     found = lexical.words(document.content)
     held = shares(found, lexical.worth(bag), lexical.mean_length)
     spans: dict[str, list[tuple[int, int]]] = {word: [] for word in held}
-    known: dict[str, tuple[str, ...]] = {}
-    for piece in _PIECE.finditer(document.text):
-        text = piece[0]
-        if text not in known:
-            known[text] = tuple({*lexical.words(text)} & held.keys())
-        for word in known[text]:
-            spans[word].append(piece.span())
+    known: dict[str, str] = {}
+    for spelled, start, end in pieces(document.text):
+        if spelled not in known:  # a row of characters holds shorter ones: the longest is meant
+            known[spelled] = max(lexical.asked(spelled), key=len, default="")
+        if (word := known[spelled]) in spans:
+            spans[word].append((start, end))
     terms = [
         MatchedTerm(_as_written(document, word, spans[word]), score, tuple(spans[word]))
         for word, score in held.items()

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from indexer.documents import Chunk, Document
 from indexer.embedding.embedder import Tokens
+from indexer.scripts import COMMAS, FULL_STOPS, POINTS, is_unspaced
 
 TITLE_SHARE: Final = 3
 """A title may take one part in this many of the room; a longer one is cut at a word's end."""
@@ -32,19 +33,10 @@ OVERLAP_SHARE: Final = 10
 _BLANK_LINE: Final = re.compile(r"[^\S\n]*\n[^\S\n]*\n")
 _LINE_END: Final = re.compile(r"[^\S\n]*\n")
 _SPACED_TERMINALS: Final = frozenset(".!?…؟۔।॥։")  # noqa: RUF001 - stops of many scripts
-_TERMINALS: Final = frozenset("。！？｡")  # noqa: RUF001 - white space need not follow these
 _CLOSERS: Final = frozenset("\"'”’»)]}」』）】》〉")  # noqa: RUF001 - may stand behind a stop
 _MAX_CLOSERS: Final = 4
 _JOINER: Final = "\u200d"
 _SKIN_TONES: Final = ("\U0001f3fb", "\U0001f3ff")
-_UNSPACED_SCRIPTS: Final = (
-    ("\u0e00", "\u0eff"),  # Thai, Lao
-    ("\u1000", "\u109f"),  # Burmese
-    ("\u1780", "\u17ff"),  # Khmer
-    ("\u2e80", "\u9fff"),  # CJK, kana
-    ("\uf900", "\ufaff"),  # CJK compatibility
-    ("\U00020000", "\U0003ffff"),  # CJK extensions
-)
 
 
 class Pause(IntEnum):
@@ -180,6 +172,8 @@ def _pause(text: str, before: int, after: int) -> Pause:
         return Pause.SENTENCE
     if spaced:
         return Pause.LINE if _LINE_END.match(text, before) else Pause.WORD
+    if before and text[before - 1] in COMMAS:
+        return Pause.WORD
     return Pause.INSIDE if _belong_together(text, after) else Pause.SEAM
 
 
@@ -189,7 +183,9 @@ def _ends_sentence(text: str, end: int, spaced: bool) -> bool:
         last -= 1
     if last < 0:
         return False
-    return text[last] in _TERMINALS or (spaced and text[last] in _SPACED_TERMINALS)
+    if text[last] in FULL_STOPS:
+        return text[last] not in POINTS or not text[end : end + 1].isdigit()
+    return spaced and text[last] in _SPACED_TERMINALS
 
 
 def _belong_together(text: str, at: int) -> bool:
@@ -199,13 +195,11 @@ def _belong_together(text: str, at: int) -> bool:
     left, right = text[at - 1], text[at]
     if _JOINER in (left, right) or unicodedata.category(right).startswith("M"):
         return True
+    if right in FULL_STOPS or right in COMMAS:
+        return True
     if _SKIN_TONES[0] <= right <= _SKIN_TONES[1]:
         return True
-    return left.isalnum() and right.isalnum() and not (_is_unspaced(left) or _is_unspaced(right))
-
-
-def _is_unspaced(character: str) -> bool:
-    return any(low <= character <= high for low, high in _UNSPACED_SCRIPTS)
+    return left.isalnum() and right.isalnum() and not (is_unspaced(left) or is_unspaced(right))
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

@@ -5,8 +5,6 @@ Nothing of Tantivy is known elsewhere.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final, TypeAlias
@@ -14,9 +12,13 @@ from typing import Final, TypeAlias
 from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
 from indexer.index_choice import Language
+from indexer.lexical.spelling import parted, unified
 
 Bag: TypeAlias = Mapping[str, float]
 """Words with their weights."""
+
+RULES: Final = 2
+"""Rises whenever texts become other words, so that what was derived by older rules is not used."""
 
 MOST_WORD_BYTES: Final = 80
 """Longer words, which are none, are left out."""
@@ -25,14 +27,8 @@ MOST_NEW_WORDS: Final = 1_024
 MOST_WORDS: Final = 256
 """Of the first so many different words of a query, so many of the rarest are searched for."""
 
-_UNSPACED: Final = (
-    r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Yi}"
-)
-_WORD: Final = rf"[{_UNSPACED}]|[[\p{{L}}\p{{N}}\p{{M}}]--[{_UNSPACED}]]+"
-"""A run of letters, digits and marks; in scripts without spaces between words, each character."""
-
-LINE_HYPHEN: Final = "-\n"
-_PARTED: Final = re.compile(rf"(?<![^\W\d_])([^\W\d_]+){LINE_HYPHEN}([^\W\d_]+)")
+_WORD: Final = r"[\p{L}\p{N}\p{M}]+"
+"""A run of letters, digits and marks."""
 
 _ENGLISH_FUNCTION_WORDS: Final = """
 a about above after again against all am an and any are as at be because been before being
@@ -59,7 +55,9 @@ _WITHOUT_LIST: Final = frozenset(
 class Analyzer:
     """Texts to words: lower case, without accents, stemmed by a language's rules.
 
-    A word that a hyphen parts at the end of a line is three: its parts, and the whole.
+    A word that is joined of several, or parted by a hyphen at the end of a line, is its parts and
+    the whole. Scripts without spaces between words, and Korean, are characters, pairs and threes
+    of them: see indexer.lexical.spelling.
     """
 
     def __init__(self, language: Language) -> None:
@@ -69,7 +67,8 @@ class Analyzer:
 
     def words(self, text: str) -> list[str]:
         """The words of a text, in order."""
-        found: list[str] = self._all.analyze(_unified(text))
+        plain = self._unified(text)
+        found: list[str] = self._all.analyze(plain if plain.isascii() else parted(plain))
         return found
 
     def asked(self, text: str) -> Bag:
@@ -78,9 +77,16 @@ class Analyzer:
         Words such as "the" are left out, unless there are no others; and of a very long query
         all but its first different words.
         """
-        unified = _unified(text)
-        counts = Counter(self._contents.analyze(unified) or self._all.analyze(unified))
+        plain = parted(self._unified(text), asked=True)
+        counts = Counter(self._contents.analyze(plain) or self._all.analyze(plain))
         return {word: float(counts[word]) for word in list(counts)[:MOST_NEW_WORDS]}
+
+    def _unified(self, text: str) -> str:
+        plain = unified(text)
+        if self.language is Language.TURKISH:
+            plain = plain.replace("I", "\u0131")
+        # its lower case would be two characters
+        return plain if plain.isascii() else plain.replace("İ", "i")
 
 
 def _chain(language: Language, dropped: Filter | None) -> TextAnalyzer:
@@ -100,12 +106,3 @@ def _function_words(language: Language) -> Filter | None:
     if language is Language.ENGLISH:  # Tantivy's own list has 33 words, and lacks "what" or "how"
         return Filter.custom_stopword(_ENGLISH_FUNCTION_WORDS.split())
     return None if language in _WITHOUT_LIST else Filter.stopword(language.value)
-
-
-def _unified(text: str) -> str:
-    """One spelling for what looks the same: composed accents, ligatures, full-width letters.
-
-    Behind a word that is parted at the end of a line stands the whole.
-    """
-    whole = _PARTED.sub(r"\g<0> \1\2", text) if LINE_HYPHEN in text else text
-    return whole if whole.isascii() else unicodedata.normalize("NFKC", whole)

@@ -19,6 +19,8 @@ from typing import Any, BinaryIO, Final
 import pypdfium2
 from pypdfium2 import raw
 
+from indexer.scripts import UNSPACED
+
 MAX_REASON: Final = 300
 """Characters; a library's message may quote the page."""
 
@@ -56,7 +58,7 @@ _MANY_NEWLINES = re.compile(r"\n{3,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _NO_TEXT = re.compile(r"[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
-_UNPARTED = re.compile(r"[\u0e00-\u0eff\u0f00-\u109f\u1780-\u17ff\u2e80-\ud7af\uf900-\ufaff]")
+_UNPARTED = re.compile(f"[{UNSPACED}]")
 _RUN = re.compile(r"[^\W\d_]+")
 
 

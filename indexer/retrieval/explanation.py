@@ -22,6 +22,7 @@ import numpy as np
 from indexer.documents import StoredVectors, Vector, normalise
 from indexer.queries import Explanation, Hit, Passage, Query, ScoredPassage, WordAttribution
 from indexer.retrieval.sans_io import Need, Staged, Work
+from indexer.scripts import CHARACTER, UNSPACED
 
 DEFAULT_EXPLAIN: Final = 3
 """Hits that are explained where no number is given."""
@@ -32,10 +33,9 @@ PASSAGES: Final = 3
 WORDS: Final = 48
 """Different words of a passage that are tried at most: each costs a text to embed."""
 
-_SCRIPTS_WITHOUT_SPACES: Final = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0eff"
-_RUN: Final = rf"[^\W{_SCRIPTS_WITHOUT_SPACES}]+"
-_WORD: Final = re.compile(rf"[{_SCRIPTS_WITHOUT_SPACES}]|{_RUN}(?:-\n{_RUN})?")
-"""A word, also one that is hyphenated at the end of a line."""
+_RUN: Final = rf"[^\W{UNSPACED}]+"
+_WORD: Final = re.compile(rf"{CHARACTER}|{_RUN}(?:-\n{_RUN})?")
+"""A word, also one that is hyphenated at the end of a line; without spaces, a character."""
 
 Span: TypeAlias = tuple[int, int]
 """Start and end of some characters of a text."""

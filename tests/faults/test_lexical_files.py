@@ -24,6 +24,7 @@ from indexer.queries import Mode, Query
 from indexer.storage.lexical.segments import Batch, Terms
 from indexer.storage.maintenance.backup import back_up, restore
 from indexer.storage.maintenance.verification import verify
+from indexer.storage.thresholds import Thresholds
 
 DOCUMENTS = 300
 FLIPS = 40
@@ -163,12 +164,29 @@ def test_an_index_of_another_version_is_made_anew(folder: Path) -> None:
             "sequence": 2, "pending": False, "meta": 7}  # fmt: skip
     checksum = zlib.crc32(json.dumps(told).encode())
     (place / "state.json").write_text(json.dumps({"state": told, "checksum": checksum}))
-    assert problems(folder)
+    assert problems(folder) == []  # it is not damaged, only old
     assert_right(folder)
     with open_local(folder) as collection:
         collection.rebuild()
     assert not (place / "0123456789ab").exists()
     assert problems(folder) == []
+    assert_right(folder)
+
+
+def test_an_index_of_words_by_older_rules_is_made_anew(folder: Path) -> None:
+    """Whoever opens the collection searches by the new ones at once, and leaves such an index."""
+    state = folder / "lexical" / "state.json"
+    told = json.loads(state.read_bytes())["state"]
+    told["rules"] -= 1
+    checksum = zlib.crc32(json.dumps(told).encode())
+    state.write_text(json.dumps({"state": told, "checksum": checksum}))
+    for segment in (folder / "lexical" / "segments").iterdir():
+        segment.unlink()  # whatever they hold, it is not looked at
+    assert problems(folder) == []
+    assert_right(folder)
+    with open_local(folder, thresholds=Thresholds(unindexed_documents=1)) as collection:
+        engine_of(collection)._lexical_index.catch_up()
+    assert json.loads(state.read_bytes())["state"]["rules"] == told["rules"] + 1
     assert_right(folder)
 
 

@@ -8,7 +8,6 @@ are. The share of neighbours that the map keeps is measured on it whenever it is
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from indexer.analysis.cluster_labels import marking_words
 from indexer.analysis.tsne import NEIGHBOURS, Places, fit_square, place, principal_places, project
 from indexer.documents import Document, Vectors
 from indexer.lexical.analyzer import Analyzer
+from indexer.lexical.pieces import pieces
 from indexer.reports import Cluster, NeighboursKept, Step, Tell
 from indexer.storage.ann.faiss_index import cluster_directions, exact_search, threads_to_use
 from indexer.storage.ann.recall import estimate_recall, share_found
@@ -42,7 +42,6 @@ LABEL_CHARACTERS: Final = 400
 
 _BATCH: Final = 2_048
 _PAGE: Final = 2_000
-_WORD: Final = re.compile(r"[^\W\d_][\w'’-]+")  # noqa: RUF001 - an apostrophe of texts
 _SEED: Final = 8
 
 Numbers: TypeAlias = NDArray[np.int64]
@@ -339,7 +338,7 @@ def _words(store: Store, analyzer: Analyzer, drawn: Drawing, tell: Tell) -> list
 
     @cache
     def stem(word: str) -> str:
-        return "".join(analyzer.words(word))
+        return max(analyzer.asked(word), key=len, default="")
 
     for start in range(0, len(sample), _PAGE):
         tell(Step("labels", start, len(sample)))
@@ -359,10 +358,10 @@ def _spelled(document: Document, analyzer: Analyzer, stem: Callable[[str], str])
     text = document.title or document.text[:LABEL_CHARACTERS]
     asked = analyzer.asked(text)
     spelled: dict[str, str] = {}
-    for word in _WORD.findall(text):
-        found = stem(word.lower())
-        if found in asked:
-            spelled.setdefault(found, word.lower())
+    for piece in pieces(text):
+        written = text[piece.start : piece.end].lower()
+        if len(written) > 1 and written[0].isalpha() and (found := stem(piece.spelled)) in asked:
+            spelled.setdefault(found, written)
     return spelled
 
 

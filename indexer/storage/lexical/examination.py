@@ -16,7 +16,7 @@ from indexer.storage.lexical.index_sync import FOLDER
 from indexer.storage.lexical.inverted_index import InvertedIndex, Part
 from indexer.storage.lexical.segments import Terms
 from indexer.storage.lexical.snapshot import LexicalSnapshot
-from indexer.storage.lexical.state import STATE, State, read_state, require_of
+from indexer.storage.lexical.state import STATE, State, is_current, read_state, require_of
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 
@@ -42,6 +42,8 @@ def examine(folder: Path, store: Store) -> tuple[str, list[str]]:
 def _examine(place: Path, store: Store, state: State | None) -> tuple[str, list[str]]:
     if state is None:
         return "damaged", [f"{STATE} is not what was written"]
+    if not is_current(state):
+        return "none: it is of another version, and made anew when words are searched for", []
     with store.reading() as snapshot:
         try:
             require_of(state, snapshot)

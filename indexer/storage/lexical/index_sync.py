@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from indexer.errors import BearingError, Damaged, StorageFailed
-from indexer.lexical.analyzer import Analyzer
+from indexer.lexical.analyzer import RULES, Analyzer
 from indexer.storage.lexical.folder import IndexFolder
 from indexer.storage.lexical.growth import Growth
 from indexer.storage.lexical.inverted_index import InvertedIndex, Part
@@ -302,7 +302,7 @@ class LexicalIndex:
             ):
                 break
         with self._store.reading() as snapshot:
-            state = State(FORMAT, snapshot.instance, str(snapshot.language), sequence, ())
+            state = State(FORMAT, RULES, snapshot.instance, str(snapshot.language), sequence, ())
         self._folder.keep(state, growth.tidy(parts))
         _log.info(
             "%s: made an index of the words of %d documents in %.1f s",

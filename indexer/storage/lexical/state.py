@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from indexer.errors import Damaged, StorageFailed
+from indexer.lexical.analyzer import RULES
 from indexer.storage.runtime.durable_files import write_durably
 from indexer.storage.sqlite.snapshot import Snapshot
 
 STATE: Final = "state.json"
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 _log = logging.getLogger(__name__)
 
@@ -29,9 +30,13 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is on disk: the segments, and the sequence of the store that they stand for."""
+    """What is on disk: the segments, and the sequence of the store that they stand for.
+
+    ``rules`` are those by which texts became words.
+    """
 
     format: int
+    rules: int
     instance: str
     language: str
     sequence: int
@@ -46,7 +51,7 @@ def read_state(folder: Path) -> State | None:
         if zlib.crc32(json.dumps(told).encode()) != record["checksum"]:
             raise ValueError("its checksum is another")  # noqa: TRY301 - as for its other faults
         if told["format"] != FORMAT:
-            return State(told["format"], "", "", 0, ())
+            return State(told["format"], 0, "", "", 0, ())
         return State(**{**told, "segments": tuple(Files(**one) for one in told["segments"])})
     except FileNotFoundError:
         return None
@@ -65,10 +70,15 @@ def keep_state(folder: Path, state: State) -> None:
         raise StorageFailed(f"cannot write to {folder}: {error.strerror}") from error
 
 
+def is_current(state: State) -> bool:
+    """Whether an index is in this format, of words by these rules."""
+    return (state.format, state.rules) == (FORMAT, RULES)
+
+
 def require_of(state: State, snapshot: Snapshot) -> None:
     """Raise Damaged unless an index is of this store, in this format, by these rules."""
-    made = (state.format, state.instance, state.language)
-    if made != (FORMAT, snapshot.instance, str(snapshot.language)):
+    of_it = (state.instance, state.language) == (snapshot.instance, str(snapshot.language))
+    if not is_current(state) or not of_it:
         raise Damaged("the index of words is of another store, language or version")
     if state.sequence > snapshot.sequence:
         raise Damaged("the index of words is newer than the store")

@@ -52,12 +52,26 @@ def test_a_word_of_the_title_alone_has_no_span() -> None:
     assert {(term.text, term.spans) for term in terms} == {("swim", ((5, 9),)), ("gees", ())}
 
 
-def test_characters_of_scripts_without_spaces_are_words() -> None:
-    """Each is found by itself."""
+def test_words_of_scripts_without_spaces_are_rows_of_characters() -> None:
+    """A word stands where all of it does, and its particle is not a part of it."""
     text = "学习向量检索"
     words = words_over(text, "别的")
     terms = matching_terms(words, words.asked("向量"), Document("a", text))
-    assert {(term.text, term.spans) for term in terms} == {("向", ((2, 3),)), ("量", ((3, 4),))}
+    assert [(term.text, term.spans) for term in terms] == [("向量", ((2, 4),))]
+    korean = "학교에서 학교가"
+    words = words_over(korean, "다른")
+    terms = matching_terms(words, words.asked("학교"), Document("a", korean))
+    assert [(term.text, term.spans) for term in terms] == [("학교", ((0, 2), (5, 7)))]
+
+
+def test_a_part_of_a_name_stands_where_it_is() -> None:
+    """The whole name is marked only where it was asked for."""
+    text = "getUserName gets a user's name"
+    words = words_over(text, "other")
+    terms = matching_terms(words, words.asked("user"), Document("a", text))
+    assert [(term.text, term.spans) for term in terms] == [("User", ((3, 7), (19, 23)))]
+    whole = matching_terms(words, words.asked("get_user_name"), Document("a", text))
+    assert ("getUserName", ((0, 11),)) in [(term.text, term.spans) for term in whole]
 
 
 def test_no_word_in_common_gives_no_term() -> None:

@@ -71,6 +71,26 @@ def test_sentences_of_languages_without_spaces_end_at_their_own_stops():
     assert texts(document, 8, characters_of(document)) == ["今天天气好。", "我们去公园。"]
 
 
+@pytest.mark.parametrize(
+    ("text", "room", "passages"),
+    [
+        ("ខ្ញុំញ៉ាំបាយ។ឆ្មាគេង។", 14, ["ខ្ញុំញ៉ាំបាយ។", "ឆ្មាគេង។"]),
+        ("ကြောင်အိပ်။ခွေးစား။", 14, ["ကြောင်အိပ်။", "ခွေးစား။"]),
+        (
+            "価格は3\uff0e5だ\uff0e安いと思う\uff0e",
+            9,
+            ["価格は3\uff0e5だ\uff0e", "安いと思う\uff0e"],
+        ),
+        ("今天天气很好、我们去", 8, ["今天天气很好、", "我们去"]),
+    ],
+    ids=["khmer", "burmese", "a point within a number", "a comma"],
+)
+def test_stops_and_commas_of_scripts_without_spaces_are_pauses(text, room, passages):
+    """A cut between any two characters would be allowed; at punctuation it is better."""
+    document = Document("a", text)
+    assert texts(document, room, characters_of(document)) == passages
+
+
 def test_a_cut_keeps_an_emoji_and_a_letter_with_its_accent_whole():
     """A family of emoji is joined characters; an accent may be a character of its own."""
     family, accented = "👩‍👩‍👧", "e\u0301"

@@ -1,0 +1,78 @@
+"""Where words stand in a text: pieces of it, each with what it is a word by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from indexer.lexical.spelling import (
+    IGNORABLE,
+    LONGEST,
+    MARKS,
+    SOFT_HYPHEN,
+    folded,
+    parts_of,
+)
+from indexer.scripts import ALPHABETIC, HANGUL, SYLLABIC, character_class
+from indexer.scripts import MARKS as SCRIPT_MARKS
+
+_SYLLABLES: Final = character_class(SYLLABIC, HANGUL)
+_LETTERS: Final = character_class(ALPHABETIC)
+_MARKED: Final = f"{MARKS}\u0483-\u0489\u0900-\u0963\u0966-\u0dff\u1dc0-\u1dff\u20d0-\u20ff"
+"""Marks, which are parts of their words, and letters of scripts that have many."""
+
+_WORD: Final = rf"(?:(?![{_SYLLABLES}{_LETTERS}])[\w{_MARKED}{IGNORABLE}])+"
+_HYPHEN: Final = f"(?:-|(?<={SOFT_HYPHEN}))\n"
+_PIECE: Final = re.compile(
+    rf"([{_SYLLABLES}][{_SYLLABLES}{IGNORABLE}]*|[{_LETTERS}][{_LETTERS}{IGNORABLE}]*)"
+    rf"|{_WORD}(?:{_HYPHEN}{_WORD})?"
+)
+_HYPHENED: Final = re.compile(_HYPHEN)
+_CHARACTER: Final = re.compile(rf".[{SCRIPT_MARKS}{IGNORABLE}\u1160-\u11ff]*", re.DOTALL)
+"""A character with what stands on it, or is one with it once it is composed."""
+
+
+class Piece(NamedTuple):
+    """Characters start to end of a text, and the one word that they are taken for."""
+
+    spelled: str
+    start: int
+    end: int
+
+
+def pieces(text: str) -> Iterator[Piece]:
+    """Whatever in a text may be a word; a word's parts and the whole of it are pieces each."""
+    for found in _PIECE.finditer(text):
+        if found[1]:
+            yield from _rows(found[0], found.start())
+        elif cut := _HYPHENED.search(found[0]):
+            first, second = found[0][: cut.start()], found[0][cut.end() :]
+            yield Piece((first + second).lower(), *found.span())
+            yield from _names(first, found.start())
+            yield from _names(second, found.start() + cut.end())
+        else:
+            yield from _names(found[0], found.start())
+
+
+def _names(name: str, at: int) -> Iterator[Piece]:
+    parts = parts_of(name)
+    for start, end in parts:
+        yield Piece(name[start:end], at + start, at + end)
+    if len(parts) > 1:
+        whole = "".join(name[start:end] for start, end in parts)
+        yield Piece(whole.lower(), at + parts[0][0], at + parts[-1][1])
+
+
+def _rows(run: str, at: int) -> Iterator[Piece]:
+    """The characters of a run, pairs and threes of them, as a text is searched for them."""
+    spelled, places = [], []
+    for seen in _CHARACTER.finditer(run):
+        for character in folded(seen[0]):
+            spelled.append(character)
+            places.append(seen.span())
+    for count in range(1, LONGEST + 1):
+        for first in range(len(spelled) - count + 1):
+            last = first + count - 1
+            row = "".join(spelled[first : last + 1])
+            yield Piece(row, at + places[first][0], at + places[last][1])
