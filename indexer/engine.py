@@ -440,6 +440,10 @@ class Catalogue(Protocol):
         """Make a new collection of a backup; raises Unsupported, AlreadyExists or Damaged."""
         ...
 
+    def collection_of(self, source: Path) -> str:
+        """The name that a backup gives its collection; raises Unsupported, NotFound or Damaged."""
+        ...
+
     def close(self) -> None:
         """Let go of whatever it holds itself; engines are closed by those who opened them."""
         ...

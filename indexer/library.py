@@ -20,7 +20,7 @@ from indexer.embedding.cross_encoders import open_reranker
 from indexer.embedding.cross_encoders.reranker import Reranker
 from indexer.embedding.embedder import Embedder, Identity
 from indexer.engines import local_folder, open_catalogue
-from indexer.errors import AlreadyExists, BearingError, InvalidInput
+from indexer.errors import AlreadyExists, BearingError, Damaged, InvalidInput
 from indexer.index_choice import Language
 from indexer.reports import Backup, Broken, Description, Tell, Verification
 
@@ -170,6 +170,14 @@ class Library:
     def restore(self, source: Path, name: str, tell: Tell) -> Backup:
         """Make a new collection of a backup; raises AlreadyExists, NotFound or Damaged."""
         return self._catalogue.restore(source, check_name(name), tell)
+
+    def collection_of(self, source: Path) -> str:
+        """The name of the collection that a backup is of; raises NotFound or Damaged."""
+        name = self._catalogue.collection_of(source)
+        try:
+            return check_name(name)
+        except InvalidInput as error:
+            raise Damaged(f"{source} names no collection: {error}") from error
 
     def embedder(self, collection: Collection) -> Embedder:
         """The model that filled a collection; raises ModelMismatch if it has changed since."""

@@ -139,7 +139,16 @@ def restore(
         typer.Argument(metavar="FILE", help="What backup has written.", show_default=False),
     ],
     data: Data = None,
-    collection: Name = DEFAULT_COLLECTION,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection",
+            "-c",
+            metavar="NAME",
+            help="What it is called from now on.",
+            show_default="the name it was backed up by",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a collection from a backup; an existing one is never overwritten.
@@ -147,8 +156,9 @@ def restore(
     A backup that was damaged or changed is refused, and leaves nothing behind.
     """
     with open_library(data) as library, stepping() as tell:
-        made = library.restore(file, collection, tell)
+        name = collection or library.collection_of(file)
+        made = library.restore(file, name, tell)
     if as_json:
-        output.say_json({**asdict(made), "collection": collection, "of": made.collection})
+        output.say_json({**asdict(made), "collection": name, "of": made.collection})
     else:
-        output.say(f"restored {made.documents:,} documents of {made.model} to {collection!r}")
+        output.say(f"restored {made.documents:,} documents of {made.model} to {name!r}")

@@ -61,6 +61,10 @@ class MemoryCatalogue:
         """There are no backups of what is in memory."""
         raise Unsupported("restoring", "memory", ADVICE)
 
+    def collection_of(self, *_: object) -> NoReturn:
+        """There are no backups of what is in memory."""
+        raise Unsupported("restoring", "memory", ADVICE)
+
     def close(self) -> None:
         """Forget all collections."""
         with self._lock:

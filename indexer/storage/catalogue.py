@@ -101,6 +101,12 @@ class LocalCatalogue:
         self._make_folder()
         return restore(source, self._folder / name, tell)
 
+    def collection_of(self, source: Path) -> str:
+        """The name of the collection that a backup is of."""
+        from indexer.storage.maintenance.backup import collection_of
+
+        return collection_of(source)
+
     def close(self) -> None:
         """Nothing is held."""
 

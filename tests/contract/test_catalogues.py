@@ -96,12 +96,14 @@ def test_a_backup_is_made_into_a_collection_or_refused(
         for refused in (
             lambda: catalogue.back_up("one", file, ignore),
             lambda: catalogue.restore(file, "again", ignore),
+            lambda: catalogue.collection_of(file),
             lambda: catalogue.verify("one", None, ignore),
         ):
             with pytest.raises(Unsupported, match="--data"):
                 refused()
         return
     assert catalogue.back_up("one", file, ignore).documents == 5
+    assert catalogue.collection_of(file) == "one"
     assert catalogue.restore(file, "again", ignore).documents == 5
     assert catalogue.verify("again", None, ignore).sound
     query = Query(vector=np.ones(DIMENSION), k=9)

@@ -17,10 +17,10 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Final, Self
+from typing import IO, Any, BinaryIO, Final
 
 from indexer.errors import (
     AlreadyExists,
@@ -36,6 +36,7 @@ from indexer.storage.ann import index_file
 from indexer.storage.ann.chosen_kind import FILE as CHOICE
 from indexer.storage.generation.row_table import VECTORS, generation_folder
 from indexer.storage.kept_files import CALIBRATIONS
+from indexer.storage.maintenance.manifest import FORMAT, MANIFEST, Manifest, Member
 from indexer.storage.runtime.durable_files import sync_folder
 from indexer.storage.runtime.locks import try_lock
 from indexer.storage.sqlite.schema import STORE
@@ -43,8 +44,6 @@ from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store, check_format
 from indexer.storage.sqlite.upgrade import newer
 
-FORMAT: Final = 1
-MANIFEST: Final = "manifest.json"
 MOST_MANIFEST_BYTES: Final = 1_000_000
 _MEMBER: Final = re.compile(
     r"store\.sqlite|index\.json|calibration\.json|"
@@ -53,42 +52,6 @@ _MEMBER: Final = re.compile(
 _PART_BYTES: Final = 1 << 20
 _NOTED: Final = "backed-up"
 """An empty file whose time is that of the last backup."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A file of a backup."""
-
-    name: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What a backup holds."""
-
-    format: int
-    collection: str
-    model: str
-    documents: int
-    chunks: int
-    members: tuple[Member, ...]
-
-    def encode(self) -> bytes:
-        """A line of JSON, and a line with its SHA-256."""
-        line = json.dumps(asdict(self), ensure_ascii=True).encode()
-        return line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
-
-    @classmethod
-    def decode(cls, encoded: bytes) -> Self:
-        """What :meth:`encode` gave; raises ValueError, TypeError or KeyError for all else."""
-        line, digest, rest = encoded.split(b"\n")
-        if hashlib.sha256(line).hexdigest().encode() != digest or rest:
-            raise ValueError("its checksum is another")
-        fields = json.loads(line)
-        fields["members"] = tuple(Member(**member) for member in fields["members"])
-        return cls(**fields)
 
 
 # Backup
@@ -405,6 +368,22 @@ def restore(source: Path, folder: Path, tell: Tell) -> Backup:
             raise AlreadyExists(f"collection {folder.name!r} is there already") from error
         raise StorageFailed(f"cannot restore {source}: {error.strerror or error}") from error
     return _described(source, manifest)
+
+
+def collection_of(source: Path) -> str:
+    """The name of the collection that a backup is of, as the backup says; see `restore`."""
+    if not source.is_file():
+        raise NotFound(f"there is no backup {source}")
+    try:
+        with tarfile.open(source, "r:") as archive:
+            for entry in archive:
+                if entry.name == MANIFEST:
+                    return _read_manifest(source, archive, entry).collection
+    except tarfile.TarError as error:
+        raise Damaged(f"{source} is no backup, or is cut or damaged ({error})") from error
+    except OSError as error:
+        raise StorageFailed(f"cannot read {source}: {error.strerror or error}") from error
+    raise Damaged(f"{source} is cut: it ends before its manifest")
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from indexer.cli.app import commands
 from indexer.installation import version
+from indexer.storage.maintenance.manifest import FORMAT, MANIFEST, Manifest
 
 
 def call(folder: Path, *words: str) -> Result:
@@ -192,6 +195,33 @@ def test_a_collection_is_verified_backed_up_and_restored(tmp_path: Path) -> None
     told = json.loads(call(tmp_path, "verify", "--collection", "copy", "--json").stdout)
     assert (told["sound"], told["findings"], told["documents"]) == (True, [], 1)
     assert "hashing-256" in told["model"]
+
+
+def test_what_is_restored_has_the_name_that_it_was_backed_up_by(tmp_path: Path) -> None:
+    """Unless another is given; whichever collection commands act on otherwise."""
+    call(tmp_path, "index", write_lines(tmp_path / "a.jsonl", GOOD), "--collection", "poems")
+    file = str(tmp_path / "b.tar")
+    call(tmp_path, "backup", file, "--collection", "poems")
+    call(tmp_path, "collections", "delete", "poems", "--yes")
+    settings = {"BEARING_DATA": str(tmp_path / "data"), "BEARING_COLLECTION": "notes"}
+    done = CliRunner().invoke(commands(), ["restore", file], env=settings)
+    assert "to 'poems'" in done.stdout
+    told = json.loads(call(tmp_path, "collections", "--json").stdout)
+    assert [one["name"] for one in told["collections"]] == ["poems"]
+
+
+@pytest.mark.parametrize("name", ["../poems", "", "a/b"])
+def test_a_backup_is_restored_within_the_data_directory_alone(tmp_path: Path, name: str) -> None:
+    """A name that no collection has is refused, and leaves nothing."""
+    manifest = Manifest(FORMAT, name, "hashing", 0, 0, ())
+    with tarfile.open(tmp_path / "b.tar", "w") as archive:
+        entry = tarfile.TarInfo(MANIFEST)
+        entry.size = len(manifest.encode())
+        archive.addfile(entry, io.BytesIO(manifest.encode()))
+    done = call(tmp_path, "restore", str(tmp_path / "b.tar"))
+    assert done.exit_code == 1
+    assert "names no collection" in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} <= {"b.tar", "data"}
 
 
 def test_verify_ends_with_1_if_anything_is_wrong(tmp_path: Path) -> None:

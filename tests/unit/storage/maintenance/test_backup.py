@@ -21,14 +21,8 @@ from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import AlreadyExists, Damaged, InvalidInput, NotFound, OtherFormat
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.reports import Step
-from indexer.storage.maintenance.backup import (
-    MANIFEST,
-    Manifest,
-    Member,
-    back_up,
-    last_backup,
-    restore,
-)
+from indexer.storage.maintenance.backup import back_up, collection_of, last_backup, restore
+from indexer.storage.maintenance.manifest import MANIFEST, Manifest, Member
 from indexer.storage.maintenance.verification import verify
 
 
@@ -269,6 +263,9 @@ def test_a_backup_that_was_changed_is_refused(
     with pytest.raises(Damaged, match=said) as caught:
         restore(tmp_path / "c.tar", tmp_path / "copy", quiet)
     assert "c.tar" in str(caught.value)
+    if MANIFEST in change:
+        with pytest.raises(Damaged, match=said):
+            collection_of(tmp_path / "c.tar")
     assert {path.name for path in tmp_path.iterdir()} == {"things", "b.tar", "c.tar"}
 
 
