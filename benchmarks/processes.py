@@ -86,3 +86,14 @@ def serve(tasks: Mapping[str, Callable[..., dict[str, Any]]]) -> None:
         for line in sys.stdin:
             given = json.loads(line)
             print(json.dumps(tasks[given.pop("task")](**given)), file=answers, flush=True)
+
+
+def ratios(
+    names: Mapping[str, str], own: Mapping[str, Any], other: Mapping[str, Any]
+) -> dict[str, float]:
+    """Figures of this build over another's, by the name of each ratio, where both were measured."""
+    return {
+        name: own[figure] / other[figure]
+        for name, figure in names.items()
+        if own.get(figure) and other.get(figure)
+    }

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.peers import BEARING, NAMES, Peer, Place, make_peer
-from benchmarks.processes import Process, serve
+from benchmarks.processes import Process, ratios, serve
 from benchmarks.vectors import FILTER_QUERIES, SHARES, Data, K, Vectors, bound, prepare
 
 TARGET: Final = 0.99
@@ -399,18 +399,9 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         "queries": sizes.queries,
         "target_recall": arguments.target,
         **own,
-        **ratios(own, run.figures.get(AGAINST, {})),
+        **ratios(RATIOS, own, run.figures.get(AGAINST, {})),
         "peers": run.figures,
         "left_out": run.left_out,
-    }
-
-
-def ratios(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, float]:
-    """Figures of this build over another's, where both were measured."""
-    return {
-        name: own[figure] / other[figure]
-        for name, figure in RATIOS.items()
-        if own.get(figure) and other.get(figure)
     }
 
 

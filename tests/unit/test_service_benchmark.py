@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.service import Server, load, parse_arguments, read_texts, resident_mb
+from benchmarks.servers import Server, cpu_seconds, free_port, running
+from benchmarks.service import load, parse_arguments, read_texts, resident_mb
 
 
 def test_texts_are_distinct_and_as_many_as_wanted(tmp_path: Path) -> None:
@@ -52,6 +54,22 @@ def test_peers_are_chosen_by_name() -> None:
     """All that are known by default; none if none is named."""
     assert parse_arguments([]).peers == ["txtai", "chroma"]
     assert parse_arguments(["--peers"]).peers == []
+
+
+def test_a_start_is_timed_until_the_server_answers(tmp_path: Path) -> None:
+    """Processor time counts too: here half a second before the server listens."""
+    program = (
+        "import http.server, sys, time\n"
+        "while time.process_time() < 0.5: pass\n"
+        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])),"
+        " http.server.SimpleHTTPRequestHandler).serve_forever()"
+    )
+    port = free_port()
+    command = [sys.executable, "-c", program, str(port)]
+    with running(command, tmp_path, {}, f"http://127.0.0.1:{port}/") as (pid, start):
+        assert 0.4 <= start.cpu_seconds <= start.seconds
+        assert cpu_seconds(pid) >= start.cpu_seconds
+    assert cpu_seconds(pid) == 0
 
 
 @contextmanager
