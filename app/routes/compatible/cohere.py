@@ -72,7 +72,7 @@ class TextContent(Given):
 
 
 class MixedInput(Given):
-    """What version 2 may be given in place of a text; without pictures here."""
+    """An input of version 2, which stands in place of a text; without pictures here."""
 
     content: list[TextContent] = Field(min_length=1)
 
@@ -122,7 +122,7 @@ class EmbedBody(Lenient):
 
     @property
     def given(self) -> list[str]:
-        """What is to be embedded, as texts."""
+        """The texts to embed, whichever way they came."""
         return self.texts or [one.text for one in self.inputs or ()]
 
     @property

@@ -116,7 +116,7 @@ class EmbedBody(Preparation):
         None, ge=1, description="Cut vectors to this, where the model was trained for it."
     )
     encoding_format: Literal["float"] | None = Field(
-        None, description="What Hugging Face's client may add; only float is answered here."
+        None, description="Hugging Face's client may say it; only float is answered here."
     )
 
     @property
