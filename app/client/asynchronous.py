@@ -85,18 +85,16 @@ class AsyncClient:
 
         ``tell`` is called with the totals after each part. A rejected document stops nothing. If a
         part fails, those before it are stored.
-
-        One that is rejected stops nothing. If a part fails, those before it are stored.
         """
         done, sent, parts = Imported(), 0, Parts()
         for document in documents:
             if part := parts.add(document):
                 done, sent = done.plus(await self._import(part), sent), sent + len(part)
-                tell(done)
+                tell(parts.counted(done))
         if rest := parts.rest():
             done = done.plus(await self._import(rest), sent)
-            tell(done)
-        return done
+            tell(parts.counted(done))
+        return parts.counted(done)
 
     async def _import(self, part: Sequence[Given]) -> Imported:
         return await self._do(calls.import_part(self.name, part))

@@ -7,7 +7,7 @@ both follow the contract.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from dataclasses import fields as fields_of
 from http import HTTPStatus
 from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar
@@ -51,6 +51,7 @@ from app.schemas.status import (
     ProblemView,
 )
 from indexer.documents import Document
+from indexer.readers.repeats import Repeats
 
 T = TypeVar("T")
 View = TypeVar("View", bound=BaseModel)
@@ -116,12 +117,16 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The outcome of an import; ``rejected`` has the lines, from 1, without a document, and why."""
+    """The outcome of an import; ``rejected`` has the lines, from 1, without a document, and why.
+
+    ``repeated`` documents have an id that came before: of those with one id the last stays.
+    """
 
     written: int = 0
     unchanged: int = 0
     truncated: tuple[str, ...] = ()
     rejected: tuple[ImportRejection, ...] = ()
+    repeated: int = 0
 
     def plus(self, other: Imported, offset: int) -> Imported:
         """The sum of both, the other's lines counted on from this offset."""
@@ -131,6 +136,7 @@ class Imported:
             self.unchanged + other.unchanged,
             self.truncated + other.truncated,
             (*self.rejected, *moved),
+            self.repeated + other.repeated,
         )
 
 
@@ -337,8 +343,13 @@ def _read_import(response: httpx2.Response) -> Imported:
             problem = ProblemView.model_validate(report["problem"])
             raise refusal(problem.status, problem.detail, problem)
         elif report["event"] == "done":
-            written, unchanged = report["written"], report["unchanged"]
-            return Imported(written, unchanged, tuple(report["truncated"]), tuple(rejected))
+            return Imported(
+                report["written"],
+                report["unchanged"],
+                tuple(report["truncated"]),
+                tuple(rejected),
+                report["repeated"],
+            )
     raise refusal(response.status_code, "the import ended without a summary", None)
 
 
@@ -348,6 +359,8 @@ class Parts:
     def __init__(self) -> None:
         self._part: list[Given] = []
         self._characters = 0
+        self._repeats = Repeats()
+        self._repeated = 0
 
     def add(self, document: Given) -> Sequence[Given]:
         """A part if it is full now, else nothing."""
@@ -359,4 +372,10 @@ class Parts:
     def rest(self) -> Sequence[Given]:
         """The documents gathered so far; a new part begins."""
         part, self._part, self._characters = self._part, [], 0
+        ids = [_given(document).get("id") for document in part]
+        self._repeated += self._repeats.count([id for id in ids if isinstance(id, str)])
         return part
+
+    def counted(self, imported: Imported) -> Imported:
+        """The same outcome, with the ids counted that another part had before too."""
+        return replace(imported, repeated=self._repeated)

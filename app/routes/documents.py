@@ -23,6 +23,7 @@ from app.schemas.documents import (
 from indexer.errors import InvalidFilter, NotFound, Unreadable
 from indexer.filters import Filter, parse_filter
 from indexer.readers import parse_json
+from indexer.readers.repeats import Repeats
 
 router = APIRouter(tags=["documents"], route_class=BoundedRoute)
 
@@ -46,6 +47,7 @@ async def put_documents(
     return WrittenView(
         written=changed,
         unchanged=stored.unchanged,
+        repeated=Repeats().count([one.id for one in documents]),
         truncated=list(stored.truncated),
     )
 

@@ -111,6 +111,7 @@ class FileTally(Tally):
             written=self.written,
             unchanged=self.unchanged,
             rejected=self.rejected,
+            repeated=self.repeated,
         )
 
     def summary(self) -> FileSummary:
@@ -120,6 +121,7 @@ class FileTally(Tally):
             written=self.written,
             unchanged=self.unchanged,
             rejected=self.rejected,
+            repeated=self.repeated,
             truncated=self.truncated,
         )
 
@@ -183,7 +185,7 @@ class FileIntake:
                     else:
                         batch.append(item)
                 if batch:
-                    self._tally.add(await self._service.store(self._collection, batch))
+                    self._tally.add(batch, await self._service.store(self._collection, batch))
                 self._tally.consumed = taken[-1].consumed
                 yield self._tally.progress()
         yield self._tally.summary()

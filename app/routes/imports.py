@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -29,6 +29,7 @@ from indexer.errors import BearingError, TooLarge
 from indexer.ingestion.changes import Stored
 from indexer.readers.reading import Fields
 from indexer.readers.records import document_of, parse_json
+from indexer.readers.repeats import Repeats
 
 router = APIRouter(tags=["documents"], route_class=GuardedRoute)
 
@@ -99,12 +100,15 @@ class Tally:
     written: int = 0
     unchanged: int = 0
     rejected: int = 0
+    repeated: int = 0
     truncated: list[str] = field(default_factory=list)
+    repeats: Repeats = field(default_factory=Repeats)
 
-    def add(self, stored: Stored) -> None:
+    def add(self, documents: Sequence[Document], stored: Stored) -> None:
         """Count what a batch did."""
         self.written += stored.written + stored.amended
         self.unchanged += stored.unchanged
+        self.repeated += self.repeats.count([document.id for document in documents])
         self.truncated.extend(stored.truncated)
 
     def tell(self, scope: Scope) -> None:
@@ -126,6 +130,7 @@ class LineTally(Tally):
             written=self.written,
             unchanged=self.unchanged,
             rejected=self.rejected,
+            repeated=self.repeated,
         )
 
     def summary(self) -> ImportSummary:
@@ -135,6 +140,7 @@ class LineTally(Tally):
             written=self.written,
             unchanged=self.unchanged,
             rejected=self.rejected,
+            repeated=self.repeated,
             truncated=self.truncated,
         )
 
@@ -191,7 +197,7 @@ class Intake:
 
     async def _store(self) -> ImportProgress:
         batch, self._batch = self._batch, []
-        self._count.add(await self._service.store(self._collection, batch))
+        self._count.add(batch, await self._service.store(self._collection, batch))
         return self._count.progress()
 
 

@@ -84,6 +84,9 @@ class WrittenView(Returned):
 
     written: int = Field(description="Documents that were added or changed.")
     unchanged: int = Field(description="Documents that were stored like this already.")
+    repeated: int = Field(
+        description="Documents with an id that came before: of those with one id the last stays."
+    )
     truncated: list[str] = Field(description="Ids whose text does not wholly fit the model.")
 
 

@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from app.schemas.base import Closed, Returned
 
+REPEATED = "Documents with an id that came before: of those with one id the last stays."
+
 
 class FileParameters(Closed):
     """The name of a file."""
@@ -38,6 +40,7 @@ class ImportProgress(Returned):
     written: int
     unchanged: int
     rejected: int
+    repeated: int = Field(description=REPEATED)
 
 
 class ImportRejection(Returned):
@@ -56,6 +59,7 @@ class ImportSummary(Returned):
     written: int
     unchanged: int
     rejected: int
+    repeated: int = Field(description=REPEATED)
     truncated: list[str]
 
 
@@ -68,6 +72,7 @@ class FileProgress(Returned):
     written: int
     unchanged: int
     rejected: int
+    repeated: int = Field(description=REPEATED)
 
 
 class FileRejection(Returned):
@@ -86,6 +91,7 @@ class FileSummary(Returned):
     written: int
     unchanged: int
     rejected: int
+    repeated: int = Field(description=REPEATED)
     truncated: list[str]
 
 

@@ -170,7 +170,18 @@ def test_an_import_goes_in_parts_and_names_rejected_lines(client: Client) -> Non
     assert done.written == len(given) - 2
     assert [one.line for one in done.rejected] == [4, PART_DOCUMENTS + 2]
     assert heard == [PART_DOCUMENTS - 1, 2 * PART_DOCUMENTS - 2, len(given) - 2]
-    assert client.import_documents(given).unchanged == len(given) - 2
+    again = client.import_documents(given)
+    assert (again.unchanged, again.repeated) == (len(given) - 2, 0)
+
+
+def test_an_import_counts_ids_that_any_part_had_before(client: Client) -> None:
+    """Within a part and over all parts."""
+    given = [{"id": f"n{n}", "text": "x"} for n in range(PART_DOCUMENTS)]
+    heard: list[int] = []
+    done = client.import_documents(
+        [*given, given[0], given[7], given[7]], lambda so_far: heard.append(so_far.repeated)
+    )
+    assert (done.repeated, heard) == (3, [0, 3])
 
 
 def test_an_import_of_nothing_does_nothing(client: Client) -> None:

@@ -27,6 +27,7 @@ def test_a_write_counts_what_it_changed(client: TestClient) -> None:
     assert put(client, document("a"), document("b")) == {
         "written": 2,
         "unchanged": 0,
+        "repeated": 0,
         "truncated": [],
     }
     again = put(client, document("a"), document("b", "other text"), document("c"))
@@ -36,8 +37,9 @@ def test_a_write_counts_what_it_changed(client: TestClient) -> None:
 
 
 def test_of_two_documents_with_one_id_the_later_stays(client: TestClient) -> None:
-    """Within one write the later of two equal ids wins."""
-    put(client, document("a", "first"), document("a", "second"))
+    """Within one write the later of two equal ids wins, and the repeats are counted."""
+    written = put(client, document("a", "first"), document("b"), *[document("a", "second")] * 2)
+    assert written["repeated"] == 2
     assert client.get("/documents/a").json()["text"] == "second"
 
 

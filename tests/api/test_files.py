@@ -32,6 +32,7 @@ def test_a_file_is_read_as_the_command_would(client: TestClient) -> None:
         "written": 1,
         "unchanged": 0,
         "rejected": 0,
+        "repeated": 0,
         "truncated": [],
     }
     assert progress == {
@@ -41,6 +42,7 @@ def test_a_file_is_read_as_the_command_would(client: TestClient) -> None:
         "written": 1,
         "unchanged": 0,
         "rejected": 0,
+        "repeated": 0,
     }
     found = client.get("/documents/notes/moby.md").json()
     assert found["title"] == "The sea"
@@ -50,12 +52,14 @@ def test_a_file_is_read_as_the_command_would(client: TestClient) -> None:
 def test_records_of_a_packed_file_become_documents(client: TestClient) -> None:
     """What is unchanged is counted apart; progress comes for each batch."""
     records = [{"id": f"r{n}", "text": f"text {n}", "n": n} for n in range(300)]
-    content = gzip.compress("\n".join(map(json.dumps, records)).encode())
+    content = gzip.compress("".join(f"{json.dumps(one)}\n" for one in records).encode())
     first, second, done = take(client, "records.jsonl.gz", content)
     assert (first["written"], second["written"], done["written"]) == (256, 300, 300)
     assert client.get("/documents/r299").json()["metadata"] == {"n": 299}
     *_, again = take(client, "records.jsonl.gz", content)
-    assert (again["written"], again["unchanged"]) == (0, 300)
+    assert (again["written"], again["unchanged"], again["repeated"]) == (0, 300, 0)
+    *_, twice = take(client, "records.jsonl.gz", content + content)
+    assert (twice["unchanged"], twice["repeated"]) == (600, 300)
 
 
 def test_what_holds_no_document_is_named_by_its_place(client: TestClient) -> None:

@@ -34,10 +34,23 @@ def test_an_import_writes_each_line(client: TestClient) -> None:
         "written": 600,
         "unchanged": 0,
         "rejected": 0,
+        "repeated": 0,
         "truncated": [],
     }
     assert [one["line"] for one in progress] == [256, 512, 600]
     assert client.get("/documents/d599").json()["metadata"] == {"n": 599}
+
+
+def test_ids_that_came_before_are_counted(client: TestClient) -> None:
+    """Over all batches of an import; rejected lines do not count, and the last of an id stays."""
+    lines = [{"id": f"d{n % 300}", "text": f"text {n}"} for n in range(700)]
+    lines[650] = {"id": "d350"}
+    *before, done = reports(client.post(IMPORT, content=lines_of(*lines)))
+    progress = [(one["line"], one["repeated"]) for one in before if one["event"] == "progress"]
+    assert progress == [(256, 0), (512, 212), (700, 399)]
+    assert (done["rejected"], done["repeated"]) == (1, 399)
+    assert client.get("/documents/d99").json()["text"] == "text 699"
+    assert reports(client.post(IMPORT, content=lines_of(*lines[:300])))[-1]["repeated"] == 0
 
 
 def test_importing_again_writes_nothing(client: TestClient) -> None:
