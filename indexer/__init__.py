@@ -31,7 +31,7 @@ _HOMES: Final = {
     "Workspace": "indexer.workspace",
     "open": "indexer.workspace",
 }
-"""Where each name is; its module is imported at first use, so that commands start fast."""
+"""The module of each name, imported at first use so that commands start fast."""
 
 __all__ = [
     "Answer",

@@ -1,4 +1,4 @@
-"""What every engine asks of documents before it stores them."""
+"""Checks that every engine makes of documents before it stores them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from indexer.errors import InvalidInput, InvalidVector, ModelChanged
 
 
 def joined_vectors(documents: Sequence[EmbeddedDocument], identity: Identity) -> Vectors:
-    """All vectors of these documents, (n, d) float32, fit to be stored with a model's.
+    """All vectors of these documents, (n, d) float32, checked to be valid for a model's collection.
 
     Raises ModelChanged or InvalidVector, naming the document.
     """
@@ -40,7 +40,7 @@ def joined_vectors(documents: Sequence[EmbeddedDocument], identity: Identity) ->
 
 
 def change_of(document: Document, old: tuple[bytes, str] | None) -> Change:
-    """What storing a document changes, given the hash and the encoded metadata of the old one."""
+    """The change that storing a document makes, given the old one's hash and encoded metadata."""
     if old is None:
         return Change.NEW
     content_hash, metadata = old
@@ -51,6 +51,6 @@ def change_of(document: Document, old: tuple[bytes, str] | None) -> Change:
 
 
 def require_stored(document: Document, change: Change) -> None:
-    """Raise InvalidInput unless a document whose metadata is to be amended is stored as it is."""
+    """Raise InvalidInput unless a document whose metadata is to be amended is stored unchanged."""
     if change in (Change.NEW, Change.CONTENT):
         raise InvalidInput(f"document {document.id!r} is not stored with this content")

@@ -1,4 +1,4 @@
-"""The settings of the library, and how they are read from the environment."""
+"""The settings of the library, read from the environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Member = TypeVar("_Member", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where data is and how texts are embedded; each field is the variable BEARING_<FIELD>.
+    """The settings of the library; each field is the variable BEARING_<FIELD>.
 
     ``data`` is a folder, or a URL: see indexer.engines.
     """
@@ -40,13 +40,13 @@ class Config:
 
     @property
     def index_choice(self) -> IndexChoice:
-        """Which index collections keep, unless one was chosen for them."""
+        """The index that collections keep, unless one was chosen for them."""
         megabytes = self.index_memory_mb
         return IndexChoice(self.index, self.target_recall, megabytes * 1_000_000 or None)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **given: object) -> Self:
-        """The settings that were given (not None), else the environment's, else the defaults.
+        """The settings given (not None), else the environment's, else the defaults.
 
         Raises InvalidInput, which names the variable and what is allowed.
         """
@@ -68,7 +68,7 @@ def _path(_: str, value: str) -> Path:
 
 
 def place_of(_: str, value: str) -> Path | str:
-    """A folder, or a URL as it is; raises InvalidInput for a URL that no engine has."""
+    """A folder, or a URL unchanged; raises InvalidInput for a URL that no engine has."""
     return value if scheme_of(value) else _path("", value)
 
 

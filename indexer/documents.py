@@ -1,4 +1,4 @@
-"""Documents, chunks and vectors: what is stored.
+"""Documents, chunks and vectors: the data that is stored.
 
 Nothing here knows a file, a model or an index. Arrays are named by their shape:
 
@@ -39,7 +39,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What the user gives. Checked when made: raises InvalidDocument."""
+    """A user's document. Checked when created: raises InvalidDocument."""
 
     id: str
     text: str
@@ -62,7 +62,7 @@ class Document:
 
     @classmethod
     def stored(cls, id: str, text: str, title: str | None, metadata: Metadata) -> Document:
-        """A document that was checked when it was stored, without checking it again."""
+        """A document that was checked when it was stored, without another check."""
         document, put = object.__new__(cls), object.__setattr__
         put(document, "id", id)
         put(document, "text", text)
@@ -72,17 +72,17 @@ class Document:
 
     @property
     def prefix(self) -> str:
-        """What is embedded in front of the text: the title and a space, or nothing."""
+        """The text embedded before the document's own: the title and a space, or nothing."""
         return f"{self.title} " if self.title else ""
 
     @property
     def content(self) -> str:
-        """What is embedded if the document fits one chunk (the title in front, as BEIR does)."""
+        """The embedded text if the document fits one chunk (the title in front, as in BEIR)."""
         return self.prefix + self.text
 
     @property
     def content_hash(self) -> bytes:
-        """16 bytes that change when what is embedded or shown changes, and not with metadata."""
+        """A hash of 16 bytes of all that is embedded or shown; independent of the metadata."""
         digest = hashlib.blake2b(digest_size=16)
         for part in (self.title or "", self.text):
             encoded = part.encode()
@@ -148,7 +148,7 @@ def encode_metadata(metadata: Metadata) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A passage of a document's text: characters start to end, the position-th of its chunks."""
+    """A passage of a document's text, from start to end; ``position`` counts its chunks."""
 
     position: int
     start: int
@@ -159,8 +159,8 @@ class Chunk:
 class EmbeddedDocument:
     """A document, its chunks, and their vectors: (len(chunks), d) float32 unit rows.
 
-    ``model`` is the mark of the model that computed them (see Identity); a collection
-    refuses them if it has gone over to another model since. None: whoever gives them vouches.
+    ``model`` is the mark of the model that computed them (see Identity); a collection refuses them
+    if it has moved to another model since. With None they are accepted unchecked.
     """
 
     document: Document
@@ -186,7 +186,7 @@ class StoredVectors:
 
 
 class Change(StrEnum):
-    """What storing a document would change."""
+    """The change that storing a document would make."""
 
     NEW = "new"
     CONTENT = "content"
@@ -196,22 +196,22 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some documents in the order they came, and where to go on (None at the end)."""
+    """Some documents in insertion order, and the cursor to the next (None at the end)."""
 
     documents: tuple[Document, ...]
     cursor: str | None
 
 
 _LEAST_SQUARE: Final = 1e-200
-"""Between this and its inverse, a sum of squares has lost nothing to the range of numbers."""
+"""Between this and its inverse, a sum of squares has lost nothing to overflow or underflow."""
 
 
 def normalise(vectors: NDArray[np.floating], name: str = "vector") -> Vectors:
     """(n, d) rows scaled to unit length, float32.
 
-    Raises InvalidVector, which names the first row that is zero or not finite. Where one is very
-    long or short, components are scaled by the largest first, so that no row overflows or vanishes
-    (cf. LAPACK dnrm2).
+    Raises InvalidVector, which names the first row that is zero or not finite. If a row is very
+    long or short, its components are first scaled by the largest, so that no row overflows or
+    vanishes (cf. LAPACK dnrm2).
     """
     exact = np.asarray(vectors, dtype=np.float64)
     squares = np.einsum("ij,ij->i", exact, exact)

@@ -1,7 +1,7 @@
-"""The seam between a collection and whatever keeps it: what is asked of an engine.
+"""The interface between a collection and the engine that stores it.
 
-Everything above asks by documents, filters and directions; how these are kept, indexed and found
-is an engine's own. ``indexer.engines`` is the table of those there are. Nothing here computes.
+Everything above asks for documents by filters and directions; how they are stored, indexed and
+found is up to each engine. ``indexer.engines`` is the table of engines. Nothing here computes.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ from indexer.index_choice import IndexChoice, IndexKind, Language
 from indexer.reports import Backup, Description, FieldSummary, Map, Tell, Verification
 
 Key = NewType("Key", int)
-"""A document's own number in its engine: it keeps it as long as it lives, and later ones are
-larger. From 0 to 2**32 - 1."""
+"""A document's number in its engine, from 0 to 2**32 - 1: kept as long as the document exists, and
+larger for later documents.
+"""
 
 ChunkKey = NewType("ChunkKey", int)
-"""A chunk's own number in one state of an engine."""
+"""A chunk's number in one state of an engine."""
 
 Bag: TypeAlias = Mapping[str, float]
 """Words with their weights."""
 
 
 class Candidate(NamedTuple):
-    """A document by its best chunk: a cosine, or a score made of cosines."""
+    """A document by its best chunk: a cosine, or a score computed from cosines."""
 
     key: Key
     score: float
@@ -51,7 +52,7 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many documents, and chunks of them, there are; of how many the text was truncated."""
+    """The numbers of documents, of their chunks, and of documents whose text was truncated."""
 
     documents: int
     chunks: int
@@ -62,7 +63,7 @@ class Counts:
 class ChunkCosines:
     """Every chunk of some documents, (m,), with its cosine to each of some directions, (m, p).
 
-    The chunks of a document stand together, in their order.
+    The chunks of a document are adjacent, in their order.
     """
 
     keys: NDArray[np.int64]
@@ -72,7 +73,7 @@ class ChunkCosines:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Stored vectors, (n, d), with the documents they are of, (n,)."""
+    """Stored vectors, (n, d), with the documents they belong to, (n,)."""
 
     vectors: Vectors
     keys: NDArray[np.int64]
@@ -80,11 +81,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine promises, so that what it cannot do is said rather than done otherwise.
+    """The promises of an engine, so that what it cannot do is refused, not done differently.
 
-    ``durable``: what was acknowledged outlives the process. ``index_kinds``: the kinds of index
-    that it can be told to keep. ``maps``: it draws maps. ``backups``: it is backed up to a file,
-    restored from one, and verified.
+    ``durable``: acknowledged writes outlive the process. ``index_kinds``: the kinds of index it can
+    be told to keep. ``maps``: it draws maps. ``backups``: it can be backed up to a file, restored
+    from one, and verified.
     """
 
     engine: str
@@ -95,7 +96,7 @@ class Capabilities:
 
 
 class Kept(StrEnum):
-    """Small things that are derived, and kept beside a collection for those who derive them."""
+    """Small derived items, kept beside a collection by the code that derives them."""
 
     CALIBRATIONS = "calibrations"
     SCORE_BACKGROUND = "score background"
@@ -103,33 +104,33 @@ class Kept(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeptBytes:
-    """What was kept, and a stamp that differs from that of whatever was kept before or after."""
+    """A kept item, and a stamp that changes whenever the item does."""
 
     stamp: object
     content: bytes
 
 
 class Keeper(Protocol):
-    """Keeps one small thing that is derived from what a model made of the documents."""
+    """Keeps one small item that is derived from the vectors of a model."""
 
     def read(self, identity: Identity, known: KeptBytes | None = None) -> KeptBytes | None:
-        """What was kept last for a model; ``known`` itself if it is still that, None if nothing."""
+        """The item last kept for a model; ``known`` itself if unchanged, None if there is none."""
         ...
 
     def write(self, identity: Identity, content: bytes) -> None:
-        """Keep this in place of the last, durably; raises StorageFailed.
+        """Keep this in place of the last item, durably; raises StorageFailed.
 
-        What is kept for a model that the collection has left may be forgotten.
+        Items of models that the collection has left may be forgotten.
         """
         ...
 
 
 class Scope(Protocol):
-    """The documents that a search may return; made by one state, and of use in that one alone."""
+    """The documents that a search may return; made by one state, and valid for that one only."""
 
     @property
     def total(self) -> int:
-        """How many documents these are."""
+        """The number of documents in scope."""
         ...
 
 
@@ -142,52 +143,52 @@ class LexicalState(Protocol):
         ...
 
     def words(self, text: str) -> list[str]:
-        """The words of a text, in order, as they are compared."""
+        """The words of a text in the form in which they are compared, in order."""
         ...
 
     def asked(self, text: str) -> Bag:
-        """The words that a query asks for: of very many, the rarest."""
+        """The words of a query; of very many, only the rarest."""
         ...
 
     def worth(self, bag: Bag) -> dict[str, float]:
-        """How much each of these words is worth where it is found."""
+        """The weight of each word in the BM25 score: its idf times its weight in the query."""
         ...
 
     def best(self, bag: Bag, k: int, scope: Scope) -> list[tuple[Key, float]]:
-        """The k documents of largest BM25 score that hold a word, best first, ties by id."""
+        """The k documents of highest BM25 score that contain a word, best first, ties by id."""
         ...
 
     def score(self, bag: Bag, keys: Sequence[Key]) -> list[float]:
-        """The BM25 score of each of these documents, 0 for one without a word."""
+        """The BM25 score of each of these documents; 0 for one without any of the words."""
         ...
 
 
 class EngineState(Protocol):
-    """One state of an engine's documents: everything that is read from it fits together."""
+    """One state of an engine's documents: everything read from it is consistent."""
 
     @property
     def token(self) -> str:
-        """What pages can be held to, ASCII of at most 64 characters: see scope."""
+        """A token for paging, ASCII of at most 64 characters: see scope."""
         ...
 
     @property
     def identity(self) -> Identity:
-        """The model of its vectors: the engine's own object as long as that is searched."""
+        """The model of its vectors: the engine's own object as long as those are searched."""
         ...
 
     @property
     def counts(self) -> Counts:
-        """How much there is."""
+        """The numbers of documents, chunks and truncated documents."""
         ...
 
     @property
     def is_exact(self) -> bool:
-        """Whether the nearest are found exactly without being asked for."""
+        """Return whether searches are exact without ``exact``."""
         ...
 
     @property
     def lexical(self) -> LexicalState:
-        """Its words, if it was asked for with them."""
+        """Its words, if the state was opened with them."""
         ...
 
     def keys(self, ids: Iterable[str]) -> dict[str, Key]:
@@ -219,26 +220,26 @@ class EngineState(Protocol):
         ...
 
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
-        """The first metadata fields by name, each with so many of its common values."""
+        """The first metadata fields by name, each with its most common values."""
         ...
 
     def column(self, field: str) -> dict[str, Scalar]:
-        """The value of a metadata field by document id, of a list its least."""
+        """The value of a metadata field by document id; of a list, its smallest."""
         ...
 
     def copies(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
-        """How many documents have the title and text of an earlier one, and pairs of such ids."""
+        """The number of documents that repeat an earlier title and text, and some pairs of ids."""
         ...
 
     def sample(self, count: int, seed: int) -> Sample:
         """At most ``count`` stored vectors in random order, without replacement.
 
-        The same for the same state and seed.
+        The same state and seed give the same sample.
         """
         ...
 
     def scan(self, rows: int) -> Iterator[Sample]:
-        """All stored vectors, at most so many at a time; the chunks of a document in order."""
+        """All stored vectors, at most this many at a time; the chunks of a document in order."""
         ...
 
     def scope(
@@ -254,40 +255,40 @@ class EngineState(Protocol):
     def nearest(
         self, directions: Vectors, k: int, scope: Scope, *, exact: bool
     ) -> list[list[Candidate]]:
-        """For each direction, (q, d), its k nearest documents, each by its nearest chunk.
+        """The k nearest documents to each direction, (q, d), each by its nearest chunk.
 
-        Best first, ties by id; k whenever there are k in scope. Where they are not found exactly,
-        their scores are exact all the same.
+        Best first, ties by id; k whenever there are k in scope. Scores are exact even if the search
+        is approximate.
         """
         ...
 
     def chunk_cosines(self, keys: Sequence[Key], directions: Vectors) -> ChunkCosines:
-        """The cosines of all chunks of these documents, equal to those that nearest gives."""
+        """The cosines of all chunks of these documents, equal to those that nearest returns."""
         ...
 
     def count_near(self, direction: Vector, least: float, scope: Scope) -> int:
-        """How many documents in scope have a chunk whose cosine is ``least`` or more."""
+        """The number of documents in scope with a chunk whose cosine is at least ``least``."""
         ...
 
 
 class Migration(Protocol):
-    """The generation that will take over: all documents under another model.
+    """The next generation of a collection: all documents under another model.
 
-    Searching and writing go on meanwhile; nothing of it is searched before it is finished. One
-    that is given up or killed leaves the collection as it was, and another to the same model
-    goes on where it stopped. A context manager, used by one thread.
+    Searching and writing go on meanwhile; nothing of it is searched before it is finished. If it is
+    abandoned or killed, the collection is unchanged, and another migration to the same model
+    continues from there. A context manager, used by one thread.
     """
 
     def pending(self, limit: int) -> list[Document]:
-        """Some documents whose present content it lacks; none when it lacks none."""
+        """Some documents whose current content it lacks; none when it is complete."""
         ...
 
     def put(self, documents: Sequence[EmbeddedDocument]) -> None:
-        """Take in documents; those that were deleted meanwhile are left out."""
+        """Add documents; those deleted meanwhile are left out."""
         ...
 
     def finish(self) -> bool:
-        """Take over, in one step; False if documents came or changed and are pending."""
+        """Switch to it in one step; False if documents were added or changed and are pending."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -296,10 +297,10 @@ class Migration(Protocol):
 
 
 class Engine(Protocol):
-    """What keeps one collection. Safe to use from several threads.
+    """The storage of one collection. Safe to use from several threads.
 
-    What a write method has returned from is seen by every state that is read after it. An engine
-    that is elsewhere raises EngineUnavailable where it cannot be asked.
+    Once a write method has returned, every state read afterwards includes the write. A remote
+    engine raises EngineUnavailable if it cannot be reached.
     """
 
     @property
@@ -309,21 +310,21 @@ class Engine(Protocol):
 
     @property
     def identity(self) -> Identity:
-        """The model that filled it: the same object until another takes over."""
+        """The model that filled it: the same object until a migration finishes."""
         ...
 
     @property
     def language(self) -> Language:
-        """The language by whose rules its words are stemmed."""
+        """The language whose rules its words are stemmed by."""
         ...
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it promises."""
+        """The promises of the engine."""
         ...
 
     def reading(self, *, lexical: bool = False) -> AbstractContextManager[EngineState]:
-        """The newest state, with its words if these are asked for."""
+        """The newest state, with its words if ``lexical``."""
         ...
 
     def writing(self, purpose: str) -> AbstractContextManager[None]:
@@ -331,7 +332,7 @@ class Engine(Protocol):
         ...
 
     def changes(self, documents: Sequence[Document]) -> list[Change]:
-        """What storing each of these documents would change."""
+        """The change that storing each of these documents would make."""
         ...
 
     def put(self, documents: Sequence[EmbeddedDocument]) -> None:
@@ -346,48 +347,48 @@ class Engine(Protocol):
         ...
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Delete those of these documents that exist; how many did."""
+        """Delete those of these documents that exist, and return their number."""
         ...
 
     def delete_matching(self, condition: Filter) -> int:
-        """Delete the documents that pass a filter; how many did."""
+        """Delete the documents that pass a filter, and return their number."""
         ...
 
     def migrate(self, identity: Identity) -> Migration:
-        """Begin, or go on with, filling a generation; raises CollectionBusy if one is open."""
+        """Begin or continue a migration to another model; raises CollectionBusy if one is open."""
         ...
 
     def rebuild(self, choice: IndexChoice | None) -> None:
-        """Build the index anew, as chosen from now on, and wait for it."""
+        """Rebuild the index, of the kind chosen from now on, and wait for it."""
         ...
 
     def compact(self) -> bool:
-        """Let go of what was deleted; False if something still holds on to some of it."""
+        """Erase deleted documents; False if some are still in use."""
         ...
 
     def keeper(self, what: Kept) -> Keeper:
-        """Where this is kept beside the collection."""
+        """The place where this is kept beside the collection."""
         ...
 
     def map(self) -> Map:
-        """The collection on a plane, as far as it is drawn; raises Unsupported."""
+        """The collection's map, as far as it is drawn; raises Unsupported."""
         ...
 
     def draw_map(self, tell: Tell, *, anew: bool) -> None:
-        """Bring the map up to all documents, and wait; raises Unsupported."""
+        """Bring the map up to date, and wait for it; raises Unsupported."""
         ...
 
     def describe(self) -> Description:
-        """Counts, sizes, how it searches, and what it does not promise."""
+        """Counts, sizes, the kind of search, and what the engine does not promise."""
         ...
 
     def close(self) -> None:
-        """Give back what it holds; states that are being read are finished first."""
+        """Release its resources, after states still being read are finished."""
         ...
 
 
 class Embedders(Protocol):
-    """Opens the model of a name."""
+    """Opens a model by name."""
 
     def __call__(self, name: str) -> Embedder:
         """The model; raises ModelError."""
@@ -399,15 +400,15 @@ class Catalogue(Protocol):
 
     @property
     def place(self) -> str:
-        """Where they are, for people."""
+        """The place of the collections, in words for people."""
         ...
 
     def names(self) -> list[str]:
-        """The names of the collections there are, sorted."""
+        """The names of all collections, sorted."""
         ...
 
     def version(self, name: str) -> object:
-        """What tells a collection from a later one of its name; None if there is none."""
+        """A value that a later collection of the name does not share; None if there is none."""
         ...
 
     def open(self, name: str, choice: IndexChoice | None = None) -> Engine:
@@ -418,7 +419,7 @@ class Catalogue(Protocol):
         ...
 
     def create(self, name: str, identity: Identity, language: Language) -> None:
-        """Make an empty collection, durably where that is promised; raises AlreadyExists."""
+        """Create an empty collection, durably if the engine promises that; raises AlreadyExists."""
         ...
 
     def delete(self, name: str) -> None:
@@ -426,7 +427,7 @@ class Catalogue(Protocol):
         ...
 
     def verify(self, name: str, embedders: Embedders | None, tell: Tell) -> Verification:
-        """What is wrong with a collection, also with one that cannot be opened.
+        """The findings of a check of a collection, even of one that cannot be opened.
 
         Raises Unsupported, or NotFound.
         """
@@ -437,7 +438,7 @@ class Catalogue(Protocol):
         ...
 
     def restore(self, source: Path, name: str, tell: Tell) -> Backup:
-        """Make a new collection of a backup; raises Unsupported, AlreadyExists or Damaged."""
+        """Make a new collection from a backup; raises Unsupported, AlreadyExists or Damaged."""
         ...
 
     def collection_of(self, source: Path) -> str:
@@ -445,5 +446,5 @@ class Catalogue(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of whatever it holds itself; engines are closed by those who opened them."""
+        """Release the catalogue's own resources; engines are closed by those who opened them."""
         ...

@@ -1,6 +1,6 @@
-"""The engines there are: which URL names which, and how its catalogue is opened.
+"""The table of engines: the URLs of each, and how its catalogue is opened.
 
-To add one is a folder and a line here. Nothing else knows an implementation.
+To add an engine, add a folder and a line here. Nothing else knows an implementation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from indexer.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class EngineKind:
-    """``open`` opens the catalogue of a URL; ``lasting`` ones are found by other processes too."""
+    """``open`` opens the catalogue of a URL; if ``lasting``, other processes can open it too."""
 
     open: Callable[[str], Catalogue]
     lasting: bool = True
@@ -47,11 +47,11 @@ ENGINES: Final[Mapping[str, EngineKind]] = {
     "file": EngineKind(_folder),
     "memory": EngineKind(_memory, lasting=False),
 }
-"""The engines by the scheme of their URLs; a plain path has none."""
+"""The engines by the scheme of their URLs; a plain path has no scheme."""
 
 
 def open_catalogue(url: str) -> Catalogue:
-    """The collections at a URL: a folder's path, or ``scheme:`` and what that engine makes of it.
+    """The collections at a URL: a folder's path, or ``scheme:`` and what that engine reads.
 
     Raises InvalidInput for a scheme that no engine has. Collections are not opened yet.
     """
@@ -59,7 +59,7 @@ def open_catalogue(url: str) -> Catalogue:
 
 
 def is_lasting(url: str) -> bool:
-    """Whether what is kept at a URL is there for other processes, and after this one."""
+    """Return whether collections at a URL outlive this process and are visible to others."""
     return ENGINES[scheme_of(url)].lasting
 
 
@@ -82,9 +82,9 @@ def local_folder(url: str) -> Path | None:
 
 
 def folder_of(url: str) -> Path:
-    """The folder that a path, or a URL of scheme file, names; raises InvalidInput."""
+    """The folder named by a path, or by a URL of scheme file; raises InvalidInput."""
     path = url.removeprefix("file:")
-    if path != url and path.startswith("//"):  # file://host/path: the host can be this one alone
+    if path != url and path.startswith("//"):  # file://host/path: only this host is possible
         host, slash, rest = path[2:].partition("/")
         if host not in ("", "localhost") or not slash:
             raise InvalidInput(f"{url!r} names a folder elsewhere: say file:///path")

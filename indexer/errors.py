@@ -36,11 +36,11 @@ from indexer.installation import how_to_add
 
 
 class BearingError(Exception):
-    """The root of the tree: catch it to catch all that Bearing raises on purpose."""
+    """The root of the tree: catch it to catch every error that Bearing raises on purpose."""
 
 
 class InvalidInput(BearingError, ValueError):
-    """What was given cannot be used; nothing was changed."""
+    """The input cannot be used; nothing was changed."""
 
 
 class InvalidDocument(InvalidInput):
@@ -56,7 +56,7 @@ class InvalidFilter(InvalidInput):
 
 
 class InvalidQuery(InvalidInput):
-    """A search contradicts itself or asks for what cannot be."""
+    """A search contradicts itself or asks for the impossible."""
 
 
 class TooLarge(InvalidInput):
@@ -64,7 +64,7 @@ class TooLarge(InvalidInput):
 
 
 class Unreadable(BearingError):
-    """A file, line or page holds no document that can be read."""
+    """A file, line or page holds no readable document."""
 
 
 class NotFound(BearingError):
@@ -72,11 +72,11 @@ class NotFound(BearingError):
 
 
 class Conflict(BearingError):
-    """The request is sound but the state of things forbids it."""
+    """The request is valid, but the present state forbids it."""
 
 
 class AlreadyExists(Conflict):
-    """A collection of that name is there already."""
+    """A collection of that name already exists."""
 
 
 class CollectionBusy(Conflict):
@@ -84,15 +84,15 @@ class CollectionBusy(Conflict):
 
 
 class ModelMismatch(Conflict):
-    """The collection was filled by another model than the one at hand."""
+    """The collection was filled by another model than the one given."""
 
 
 class ModelChanged(Conflict):
-    """The collection went over to another model since the vector was computed: embed again."""
+    """The collection moved to another model since the vector was computed: embed again."""
 
 
 class OtherFormat(Conflict):
-    """A store or backup that another version of Bearing wrote, or something else."""
+    """Another version of Bearing, or another program, wrote the store or backup."""
 
 
 class ModelError(BearingError):
@@ -107,11 +107,11 @@ class MissingExtra(BearingError):
 
 
 class ServiceFailed(BearingError):
-    """A service that was asked did not answer, or refused; the message says which and why."""
+    """A service did not answer, or refused; the message says which and why."""
 
 
 class Damaged(BearingError):
-    """A file of a collection is not what was written to it."""
+    """A file of a collection has changed since it was written."""
 
 
 class StorageFailed(BearingError):
@@ -119,23 +119,23 @@ class StorageFailed(BearingError):
 
 
 class Unsupported(BearingError):
-    """What keeps the collection cannot do this; the message says what can."""
+    """The collection's engine cannot do this; the message says what can."""
 
     def __init__(self, what: str, engine: str, advice: str) -> None:
         super().__init__(f"a collection that is kept by {engine} has no {what}: {advice}")
 
 
 class EngineUnavailable(BearingError):
-    """What keeps the collections is elsewhere, and could not be asked."""
+    """The engine is remote, and could not be reached."""
 
 
 class Unreachable(EngineUnavailable):
-    """Nothing answers there; the message says where, and what to look at."""
+    """No answer from there; the message says where, and what to check."""
 
 
 class Refused(EngineUnavailable):
-    """It answered that it will not; the message says why, and who can change that."""
+    """The engine refused; the message says why, and who can change that."""
 
 
 class TimedOut(EngineUnavailable):
-    """It did not answer in time; whether a write was done is not known."""
+    """The engine did not answer in time; it is not known whether a write was done."""

@@ -4,15 +4,15 @@ A filter is a JSON object in the operators of Chroma, Pinecone and MongoDB::
 
     {"year": {"$gte": 2020}, "$or": [{"kind": "class"}, {"tags": {"$in": ["io", "net"]}}]}
 
-Keys of one object are joined by *and*. A field that holds a list matches a condition when one
-of its elements does. Types do not mix: ``1`` equals ``1.0`` but neither ``true`` nor ``"1"``,
-and an order (``$gt`` and its like) holds between two numbers or two strings only.
-Strings that name moments (see ``moments``) are equal where the moments are, and an order by one
-holds for moments only; by any other string it holds for all strings, moments as they are written.
-A missing field fails every condition except ``$ne``, ``$nin``, ``{"$exists": false}`` and, as in
-MongoDB, equality with null. ``$ne`` and ``$nin`` are the exact complements of ``$eq`` and ``$in``.
+Keys of one object are joined by *and*. A field that holds a list matches a condition if one of its
+elements does. Types do not mix: ``1`` equals ``1.0`` but neither ``true`` nor ``"1"``, and an order
+(``$gt`` and the like) holds between two numbers or two strings only. Strings that name moments
+(see ``moments``) are equal if the moments are, and an order by one holds for moments only; by any
+other string it holds for all strings, moments as they are written. A missing field fails every
+condition except ``$ne``, ``$nin``, ``{"$exists": false}`` and, as in MongoDB, equality with null.
+``$ne`` and ``$nin`` are the exact complements of ``$eq`` and ``$in``.
 
-:func:`matches` is the meaning of the language, and the oracle of every faster evaluation.
+:func:`matches` defines the language, and is the oracle of every faster evaluation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from indexer.errors import InvalidFilter
 from indexer.moments import moment_key
 
 Scalar: TypeAlias = str | int | float | bool | None
-"""A value that metadata may hold by itself or in a list."""
+"""A value that metadata may hold, alone or in a list."""
 
 Metadata: TypeAlias = Mapping[str, Scalar | Sequence[Scalar]]
 """A flat JSON object."""
@@ -42,7 +42,7 @@ MAX_INTEGER: Final = 2**63 - 1
 
 
 class Operator(StrEnum):
-    """How a field is held against a value."""
+    """The operators of a condition."""
 
     EQ = "$eq"
     NE = "$ne"
@@ -69,7 +69,7 @@ COMPLEMENTS: Final[Mapping[Operator, Operator]] = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One field against one value; ``values`` has one element except for $in and $nin."""
+    """A condition on one field; ``values`` has one element except for $in and $nin."""
 
     field: str
     operator: Operator
@@ -78,21 +78,21 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """True where all parts are; true everywhere if there are none."""
+    """True if all parts are; so also without parts."""
 
     parts: tuple[Filter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """True where at least one part is."""
+    """True if at least one part is."""
 
     parts: tuple[Filter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """True where its part is not."""
+    """True if its part is false."""
 
     part: Filter
 
@@ -101,7 +101,7 @@ Filter: TypeAlias = Condition | Every | Some | Not
 
 
 class Kind(StrEnum):
-    """The types that are held apart: a value equals or orders against its own kind only."""
+    """The types kept apart: a value is equal to, or ordered against, its own kind only."""
 
     NULL = "null"
     BOOLEAN = "boolean"
@@ -111,7 +111,7 @@ class Kind(StrEnum):
 
 
 Key: TypeAlias = tuple[Kind, Scalar]
-"""A value as it is compared within its kind: two texts of one moment have the same key."""
+"""A value as compared within its kind: two texts of one moment have the same key."""
 
 
 def kind_of(value: Scalar) -> Kind:
@@ -120,7 +120,7 @@ def kind_of(value: Scalar) -> Kind:
 
 
 def key_of(value: Scalar) -> Key:
-    """The key of a scalar: of a moment the moment, of all else the value itself."""
+    """The key of a scalar: the moment of a text that names one, else the value itself."""
     if isinstance(value, str):
         moment = moment_key(value)
         return (Kind.STRING, value) if moment is None else (Kind.MOMENT, moment)
@@ -130,7 +130,7 @@ def key_of(value: Scalar) -> Key:
 
 
 def parse_filter(given: object) -> Filter | None:
-    """The filter that a JSON value means; None for null and for the empty object.
+    """The filter for a JSON value; None for null and for the empty object.
 
     Raises InvalidFilter, which names the place and what is allowed there.
     """
@@ -141,7 +141,7 @@ def parse_filter(given: object) -> Filter | None:
 
 
 def matches(condition: Filter | None, metadata: Metadata) -> bool:
-    """Whether a document with this metadata passes; the definition of the language."""
+    """Return whether a document with this metadata passes; the definition of the language."""
     match condition:
         case None:
             return True
@@ -175,7 +175,7 @@ def _holds(condition: Condition, metadata: Metadata) -> bool:
 
 def _ordered(element: Scalar, op: Operator, value: Scalar) -> bool:
     kind, bound = key_of(value)
-    if kind is Kind.STRING:  # by code points, whatever the string that is held says
+    if kind is Kind.STRING:  # by code points, moment or not
         return isinstance(element, str) and ORDERS[op](element, bound)
     held = key_of(element)
     return held[0] is kind and ORDERS[op](held[1], bound)
@@ -203,7 +203,7 @@ def _parse_object(given: object, place: str, depth: int, budget: _Budget) -> Fil
     if not isinstance(given, Mapping):
         raise InvalidFilter(f"{place}: expected an object, got {_shown(given)}")
     if not given:
-        budget.take()  # no condition stands in it, yet it is evaluated as one
+        budget.take()  # it has no condition inside, yet costs as much as one
     parts = [_parse_entry(key, value, place, depth, budget) for key, value in given.items()]
     return parts[0] if len(parts) == 1 else Every(tuple(parts))
 
@@ -282,7 +282,7 @@ def _scalar(value: object, place: str) -> Scalar:
 
 
 def scalar_problem(value: Scalar) -> str | None:
-    """Why a scalar cannot be stored or compared, or None if it can."""
+    """The reason why a scalar cannot be stored or compared; None if it can."""
     if isinstance(value, str) and not is_encodable(value):
         return "the string holds a lone surrogate, which is not valid Unicode"
     if isinstance(value, float) and not math.isfinite(value):
@@ -293,7 +293,7 @@ def scalar_problem(value: Scalar) -> str | None:
 
 
 def is_encodable(text: str) -> bool:
-    """Whether a string is valid Unicode, that is without lone surrogates."""
+    """Return whether a string is valid Unicode, that is without lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -302,4 +302,4 @@ def is_encodable(text: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    return reprlib.repr(value)  # unlike repr, bounded in depth too
+    return reprlib.repr(value)  # bounded in depth too, unlike repr

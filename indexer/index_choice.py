@@ -1,4 +1,4 @@
-"""What is chosen for a collection: the language of its words, and its index."""
+"""The choices for a collection: the language of its words, and its index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from indexer.errors import InvalidInput
 
 
 class Language(StrEnum):
-    """The language by whose rules words are stemmed; NONE leaves them as they are."""
+    """The language whose rules words are stemmed by; NONE does not stem."""
 
     NONE = "none"
     ARABIC = "arabic"
@@ -33,7 +33,7 @@ class Language(StrEnum):
 
 
 class IndexKind(StrEnum):
-    """How nearest rows are found; AUTO chooses one by measuring."""
+    """The algorithm of nearest-neighbour search; AUTO chooses one by measurement."""
 
     AUTO = "auto"
     EXACT = "exact"
@@ -45,7 +45,7 @@ class IndexKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IndexChoice:
-    """Which index to keep, within ``memory_bytes`` (None: without bound)."""
+    """The index to keep, within ``memory_bytes`` (None: without bound)."""
 
     kind: IndexKind = IndexKind.AUTO
     target_recall: float = 0.99

@@ -1,4 +1,4 @@
-"""What is printed on terminals of every width."""
+"""Layouts for terminals of every width."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 
 ANY_WIDTH: Final = 10_000
-"""Columns that no table needs."""
+"""More columns than any table needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByWidth:
-    """One thing in two layouts: ``wide`` where there are ``least`` columns, ``narrow`` elsewhere.
+    """One thing in two layouts: ``wide`` if there are ``least`` columns, else ``narrow``.
 
-    Without ``least`` it is wide wherever no word of it has to be cut.
+    Without ``least`` it is wide wherever no word would be cut.
     """
 
     wide: RenderableType

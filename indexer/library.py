@@ -1,6 +1,6 @@
-"""A place with collections: they are opened by name, and share the models that filled them.
+"""A library of collections, opened by name, which share the models that filled them.
 
-It turns a collection's name into a Collection over the engine that keeps it, and a model's name
+It turns a collection's name into a Collection over the engine that stores it, and a model's name
 into an Embedder.
 """
 
@@ -29,7 +29,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def check_name(name: str) -> str:
-    """The name itself; raises InvalidInput unless it can be a collection's."""
+    """The name itself; raises InvalidInput if it is not a valid name of a collection."""
     if not _NAME.fullmatch(name):
         raise InvalidInput(
             f"a collection's name is 1 to 64 letters, digits, '-' and '_', "
@@ -45,7 +45,7 @@ class _Opened:
 
 
 class Library:
-    """A data directory: its collections, each opened once, and the models that they share.
+    """A data directory: its collections, each opened once, and the models they share.
 
     Safe to use from several threads; a context manager.
     """
@@ -61,17 +61,17 @@ class Library:
 
     @property
     def config(self) -> Config:
-        """How it was opened."""
+        """The settings it was opened with."""
         return self._config
 
     @property
     def place(self) -> str:
-        """Where its collections are, for people."""
+        """The place of its collections, in words for people."""
         return self._catalogue.place
 
     @property
     def folder(self) -> Path | None:
-        """The folder that its collections are in, None where they are elsewhere."""
+        """The folder of its collections; None if they are elsewhere."""
         return local_folder(str(self._config.data))
 
     def __enter__(self) -> Self:
@@ -81,24 +81,24 @@ class Library:
         self.close()
 
     def names(self) -> list[str]:
-        """The names of the collections there are, sorted."""
+        """The names of all collections, sorted."""
         return self._catalogue.names()
 
     def open(self, name: str) -> Collection:
-        """A collection that exists; raises NotFound, which names those that do."""
+        """An existing collection; raises NotFound, which names those that exist."""
         with self._lock:
             version = self._catalogue.version(check_name(name))
             known = self._collections.get(name)
             if known is not None and known.version == version:
                 return known.collection
-            if known is not None:  # another process deleted it, and may have made it anew
+            if known is not None:  # another process deleted it, and may have created it again
                 self._collections.pop(name).collection.close()
             collection = Collection(self._catalogue.open(name, self._config.index_choice))
             self._collections[name] = _Opened(collection, version)
             return collection
 
     def describe_all(self) -> list[Description | Broken]:
-        """All collections at a glance, also those that cannot be opened; in order of names."""
+        """Summaries of all collections, including those that cannot be opened; sorted by name."""
         return [self._describe(name) for name in self.names()]
 
     def create(
@@ -114,7 +114,7 @@ class Library:
     def obtain(
         self, name: str, model: str | None = None, language: Language | None = None
     ) -> Collection:
-        """A collection, made if there is none.
+        """A collection, created if there is none.
 
         Raises ModelMismatch if it is another model's, InvalidInput if it has another language.
         """
@@ -134,7 +134,7 @@ class Library:
         return collection
 
     def adopt(self, name: str, identity: Identity) -> Collection:
-        """A collection for vectors of a model that is not opened here, made if there is none.
+        """A collection for vectors of a model that is not opened here, created if there is none.
 
         Raises ModelMismatch if another model filled it.
         """
@@ -153,7 +153,7 @@ class Library:
             collection.close()
 
     def verify(self, name: str, tell: Tell, *, with_model: bool = True) -> Verification:
-        """What is wrong with a collection, also with one that is too damaged to be opened.
+        """The findings of a check of a collection, even of one too damaged to be opened.
 
         Without ``with_model`` the model is neither loaded nor checked. Raises NotFound.
         """
@@ -168,7 +168,7 @@ class Library:
         return self._catalogue.back_up(check_name(name), target, tell)
 
     def restore(self, source: Path, name: str, tell: Tell) -> Backup:
-        """Make a new collection of a backup; raises AlreadyExists, NotFound or Damaged."""
+        """Make a new collection from a backup; raises AlreadyExists, NotFound or Damaged."""
         return self._catalogue.restore(source, check_name(name), tell)
 
     def collection_of(self, source: Path) -> str:
@@ -208,7 +208,7 @@ class Library:
         return self._catalogue.version(name) is not None
 
     def reranker(self) -> Reranker | None:
-        """The cross-encoder that the settings name, opened once; None if they name none."""
+        """The cross-encoder named in the settings, opened once; None if they name none."""
         config = self._config
         if not config.reranker:
             return None
@@ -226,12 +226,12 @@ class Library:
             return self._reranker
 
     def model(self, name: str) -> Embedder:
-        """An open model by name or path, opened once; a path means the same elsewhere too."""
+        """The model with this name or path, opened once; relative paths are resolved first."""
         if "/" in name and Path(name).expanduser().is_dir():
             name = str(Path(name).expanduser().resolve())
         with self._lock:
             loading = self._loading[name]
-        with loading:  # of its own, so that opening collections does not wait for models
+        with loading:  # a lock of its own, so that opening collections does not wait for models
             if name not in self._embedders:
                 self._embedders[name] = open_embedder(
                     name,

@@ -1,11 +1,12 @@
-"""Moments: texts that name a point in time, and the order these have.
+"""Moments: texts that name a point in time, and their order.
 
-A moment is written as RFC 3339 has it, ``2024-03-01T09:30:00+01:00``, with up to 18 digits of a
+A moment is written as in RFC 3339, ``2024-03-01T09:30:00+01:00``, with up to 18 digits of a
 second. As ISO 8601 allows, seconds may be left out, as may the colon or the minutes of an offset,
-and the fraction may follow a comma. A date alone is its midnight, and where there is no offset the
-time is taken to be UTC. A leap second (``23:59:60`` of UTC) lies before the midnight it precedes.
+and the fraction may follow a comma. A date alone is its midnight, and a time without an offset is
+in UTC. A leap second (``23:59:60`` of UTC) lies before the midnight it precedes.
 
-All other texts are none: days that the calendar lacks, 24:00, week dates, dates without hyphens.
+No other text is a moment: not a day that the calendar lacks, 24:00, a week date, or a date without
+hyphens.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ _DAY: Final = 86_400
 _YEAR_0: Final = 366
 """The days of year 0, which Python's calendar lacks."""
 _CYCLE: Final = ("0400", 146_097)
-"""A year whose days are those of year 0, and how many days come between."""
+"""A year with the same calendar as year 0, and the number of days between them."""
 
 
 def moment_key(text: str) -> str | None:
-    """The moment that a text names as a text that orders as moments do, None if it names none.
+    """A text that sorts like the moment that a text names; None if it names none.
 
-    Two texts of one moment have one key: seconds of UTC since the year 0 in 12 digits, and of their
-    fraction what is not zero. No key holds a space, nor anything that sorts before one.
+    Two texts of one moment have one key: seconds of UTC since the year 0 in 12 digits, and the
+    fraction without trailing zeros. No key contains a space, nor anything that sorts before one.
     """
-    if not _SHORTEST <= len(text) <= _LONGEST or text[4] != "-":  # spares most texts the rest
+    if not _SHORTEST <= len(text) <= _LONGEST or text[4] != "-":  # most texts end here
         return None
     form = _FORM.fullmatch(text)
     if form is None:

@@ -1,4 +1,4 @@
-"""Queries, hits and answers: what is asked for, and what is found."""
+"""Queries, hits and answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from indexer.filters import Filter, Scalar, is_encodable
 
 
 class Mode(StrEnum):
-    """How a query is held against documents."""
+    """The way a query is compared with documents."""
 
     DENSE = "dense"
     LEXICAL = "lexical"
@@ -22,7 +22,7 @@ class Mode(StrEnum):
 
 
 class Strategy(StrEnum):
-    """How several examples make one ranking: see indexer.ranking.recommendation."""
+    """The way several examples make one ranking: see indexer.ranking.recommendation."""
 
     MEAN = "mean"
     BEST = "best"
@@ -40,7 +40,7 @@ Example: TypeAlias = str | ExampleText | Vector
 
 
 class Fusion(StrEnum):
-    """How the two rankings of a hybrid search become one; see indexer.ranking.fusion."""
+    """The way the two rankings of a hybrid search are combined; see indexer.ranking.fusion."""
 
     CONVEX = "convex"
     RECIPROCAL_RANK = "reciprocal_rank"
@@ -48,10 +48,10 @@ class Fusion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PageExclusions:
-    """Documents that a search leaves out, being on pages before: see indexer.retrieval.pagination.
+    """The documents of earlier pages, which a search leaves out: see indexer.retrieval.pagination.
 
-    These are all that came after the state of the first page, which ``token`` stands for, and
-    those whose ``keys`` have been given already.
+    These are all added after the state of the first page, which ``token`` stands for, and those
+    whose ``keys`` have already been given.
     """
 
     token: str
@@ -60,19 +60,19 @@ class PageExclusions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What is searched for: a text, a vector, or examples (near ``like``, away from ``unlike``).
+    """A query: a text, a vector, or examples (near ``like``, away from ``unlike``).
 
-    A text that is to be searched densely must have its vector beside it by the time a collection
-    sees it, and a text as an example must be its vector (see indexer.retrieval.search); vectors
+    A text to be searched densely must have its vector beside it when a collection gets the query,
+    and a text as an example must have become its vector (see indexer.retrieval.search); vectors
     need not have unit length. ``model`` is the mark of the model that computed these vectors, if
     one did, as in EmbeddedDocument. Documents that are examples by their ids are never hits.
-    ``candidates`` is how many of the best by meaning, and of the best by words, a hybrid search
-    fuses; None takes enough for k. ``rerank`` is how many of the best a cross-encoder scores anew;
-    then ``min_score`` bounds its scores. ``diversity``, from 0 to 1, weighs being unlike the hits
-    before against the score: see indexer.ranking.mmr. With ``group_by``, a field of the metadata, k
-    groups of at most ``group_size`` hits are asked for: see indexer.retrieval.grouping. The first
-    ``explain`` hits are explained. ``cursor`` is what the answer before gave to go on; by the time
-    a collection sees the query, ``exclusions`` says what that stands for.
+    ``candidates`` is the number of best documents by cosine, and by BM25, that a hybrid search
+    fuses; None takes enough for k. ``rerank`` is the number of best hits that a cross-encoder
+    scores; ``min_score`` then bounds its scores. ``diversity``, from 0 to 1, weighs dissimilarity
+    to earlier hits against the score: see indexer.ranking.mmr. With ``group_by``, a field of the
+    metadata, k groups of at most ``group_size`` hits are returned: see indexer.retrieval.grouping.
+    The first ``explain`` hits are explained. ``cursor`` is the last answer's cursor, to continue
+    from; when a collection gets the query, ``exclusions`` holds what it stands for.
     """
 
     text: str | None = None
@@ -127,7 +127,7 @@ class Query:
             raise InvalidQuery(f"mode {self.mode} needs a text (query)")
 
     def admits(self, hit: Hit) -> bool:
-        """Whether a hit scores enough; what was to be reranked and was not has no such score."""
+        """Return whether a hit's score reaches ``min_score``; one left unreranked does not."""
         if self.min_score is None:
             return True
         judged = self.rerank is None or hit.scores.reranked is not None
@@ -160,12 +160,12 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class ScoreBreakdown:
-    """What a hit's score is made of; None for what was not asked for or is not known.
+    """The parts of a hit's score; None for those not asked for or not known.
 
-    ``dense`` is the cosine of its best chunk, ``lexical`` its BM25 score, 0 where none of its
-    words is asked for; the ranks, from 1, are its places among the candidates of either part,
-    None where it was not one of them. ``fused`` is what a hybrid search makes of both, and
-    ``reranked`` the score of a cross-encoder.
+    ``dense`` is the cosine of its best chunk, ``lexical`` its BM25 score, 0 if it contains no word
+    of the query; the ranks, from 1, are its places among the candidates of either ranking, None if
+    it was not one of them. ``fused`` is the combined score of a hybrid search, and ``reranked`` the
+    score of a cross-encoder.
     """
 
     dense: float | None = None
@@ -178,7 +178,7 @@ class ScoreBreakdown:
 
 @dataclass(frozen=True, slots=True)
 class ScoredPassage:
-    """A passage of a hit and its cosine, None where that is not known."""
+    """A passage of a hit and its cosine; None if that is not known."""
 
     passage: Passage
     score: float | None
@@ -186,7 +186,7 @@ class ScoredPassage:
 
 @dataclass(frozen=True, slots=True)
 class WordAttribution:
-    """A word of a hit's best passage: by how much the cosine falls without it, and where it stands.
+    """A word of a hit's best passage: the drop of the cosine without it, and its places.
 
     ``spans`` are characters (start, end) of the document's text.
     """
@@ -198,10 +198,10 @@ class WordAttribution:
 
 @dataclass(frozen=True, slots=True)
 class MatchedTerm:
-    """A word of the query that a document holds: its part of the BM25 score, and where it stands.
+    """A word of the query that a document contains: its part of the BM25 score, and its places.
 
-    ``text`` is the word as it stands first; ``spans`` are characters (start, end) of the
-    document's text, none for a word that only the title holds.
+    ``text`` is the word as first written; ``spans`` are characters (start, end) of the document's
+    text, none for a word that only the title contains.
     """
 
     text: str
@@ -211,11 +211,11 @@ class MatchedTerm:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a document is a hit: see indexer.retrieval.explanation.
+    """The reasons for a hit: see indexer.retrieval.explanation.
 
     ``passages`` are its best, ``words`` those of its best passage by falling effect;
-    ``words_left_out`` is how many more there are, which were not tried. ``terms`` are the words
-    that it shares with the query, by falling score, where it was searched for by words.
+    ``words_left_out`` is the number of further words, which were not tried. ``terms`` are the words
+    that it shares with the query, by falling score, if the search was lexical or hybrid.
     """
 
     passages: tuple[ScoredPassage, ...]
@@ -226,14 +226,14 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A document that answers a query, by the score that hits are ordered by: larger is better.
+    """A document that answers a query, with the score that hits are ordered by: larger is better.
 
     It is a cosine in mode dense, BM25 in mode lexical, the fused score in mode hybrid. ``key`` is
-    the engine's own for the document (see indexer.engine); ``group`` the value that its group has
-    in common, None if it is a group of its own.
-    ``terms`` are for its explanation, if that is asked for.
-    ``significance`` is how often the best of as many unrelated documents would score as high, and
-    ``relevance`` how often a hit like this was judged relevant; None where that is not known.
+    the engine's key of the document (see indexer.engine); ``group`` the value that its group has in
+    common, None if it is a group of its own. ``terms`` are for its explanation, if one is asked
+    for. ``significance`` is the probability that the best of as many unrelated documents would
+    score as high, and ``relevance`` the share of hits like this that were judged relevant; None if
+    not known.
     """
 
     document: Document
@@ -250,7 +250,7 @@ class Hit:
 
     @property
     def distance(self) -> float | None:
-        """1 - cosine, in [0, 2]; None where the cosine is not known."""
+        """1 - cosine, in [0, 2]; None if the cosine is not known."""
         return None if self.scores.dense is None else 1.0 - self.scores.dense
 
 
@@ -258,9 +258,9 @@ class Hit:
 class Answer:
     """The hits of one query, best first; ties by id.
 
-    ``total`` is how many documents could be hits in all, None where that is not known; ``cursor``
-    where the next page begins, None where there is none; ``candidates`` how many hits the
-    probabilities were taken over. ``token`` stands for the state of the first page.
+    ``total`` is the number of documents that could be hits, None if not known; ``cursor`` leads to
+    the next page, None if there is none; ``candidates`` is the number of hits the probabilities
+    were taken over. ``token`` stands for the state of the first page.
     """
 
     hits: tuple[Hit, ...]

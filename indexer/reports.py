@@ -1,4 +1,4 @@
-"""What a collection says of itself: descriptions, findings, diagnoses, maps."""
+"""Reports on a collection: descriptions, findings, diagnoses, maps."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from indexer.ranking.significance import Background
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A collection at a glance; ``index`` says how nearest vectors are found.
+    """A summary of a collection; ``index`` describes the search for nearest vectors.
 
-    ``backed_up`` is when the last backup was written, in seconds since 1970; None if none is known.
+    ``backed_up`` is the time of the last backup, in seconds since 1970; None if none is known.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A collection that is there but cannot be opened."""
+    """A collection that exists but cannot be opened."""
 
     name: str
     error: BearingError
@@ -43,7 +43,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class CountedValue:
-    """A value of a metadata field, and how many documents have it, alone or in a list."""
+    """A value of a metadata field, and the number of documents that have it, alone or in a list."""
 
     value: Scalar
     documents: int
@@ -51,12 +51,12 @@ class CountedValue:
 
 @dataclass(frozen=True, slots=True)
 class FieldSummary:
-    """What the documents hold in one metadata field.
+    """The values of one metadata field in the documents.
 
-    ``distinct`` counts its values; ``common`` are those that most documents have, most first, but
-    for strings of more than LONGEST_COMMON characters. ``smallest`` and ``largest`` are of its
+    ``distinct`` counts its values; ``common`` are those that most documents have, most first,
+    except strings of more than LONGEST_COMMON characters. ``smallest`` and ``largest`` are of its
     numbers, else of its moments as they were given, None if it has neither. Texts of one moment are
-    one value, told by the least of them.
+    one value, represented by the least of them.
     """
 
     name: str
@@ -73,7 +73,7 @@ LONGEST_COMMON: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it was written: where, what it means, and what to do."""
+    """Something that is not as it was written: the place, what it means, and what to do."""
 
     place: str
     problem: str
@@ -83,9 +83,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a check of everything that a collection keeps has found.
+    """The result of a check of everything a collection keeps.
 
-    ``index``, ``model`` and ``words`` say whether those could be checked, and how it went.
+    ``index``, ``model`` and ``words`` tell whether those could be checked, and the outcome.
     """
 
     collection: str
@@ -99,7 +99,7 @@ class Verification:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """Return whether nothing is wrong."""
         return not self.findings
 
 
@@ -117,7 +117,7 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far long work is: ``done`` of ``total``, in units of the work's own."""
+    """The progress of long work: ``done`` of ``total``, in the work's own units."""
 
     name: str
     done: int
@@ -126,10 +126,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Rows that have a near duplicate: one of another document with a cosine above ``least``.
+    """Rows with a near duplicate: one of another document with a cosine above ``least``.
 
-    Of ``looked`` rows that were compared with all, ``near`` have one, ``equal`` one of the same
-    vector. ``examples`` are pairs of ids with their cosine.
+    Of ``looked`` rows compared with all, ``near`` have one, and ``equal`` one with the same vector.
+    ``examples`` are pairs of ids with their cosine.
     """
 
     least: float
@@ -141,7 +141,7 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """A document that is often among the nearest of others."""
+    """A document that is often among the nearest neighbours of others."""
 
     id: str
     occurrences: int
@@ -149,11 +149,11 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What the vectors of a collection are like; None for what cannot be said of so few.
+    """Diagnostics of a collection's vectors; None for figures that need more vectors.
 
-    ``sampled`` vectors were looked at for what needs pairs; ``indexer.analysis.geometry`` defines
-    the figures, ``indexer.analysis.diagnostics`` says what they mean. ``copies`` are documents
-    whose title and text another has too, ``copied`` some pairs of them by id.
+    ``sampled`` vectors were used for figures of pairs; ``indexer.analysis.geometry`` defines the
+    figures, ``indexer.analysis.diagnostics`` interprets them. ``copies`` are documents whose title
+    and text another has too, ``copied`` some pairs of them by id.
     """
 
     collection: str
@@ -182,7 +182,7 @@ class Diagnosis:
 
 
 class MapState(StrEnum):
-    """Whether there is a map: being made, as the collection is, or not knowing its last changes."""
+    """The state of a map: being drawn, up to date, or without the last changes."""
 
     BUILDING = "building"
     READY = "ready"
@@ -191,7 +191,7 @@ class MapState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Documents that lie together: words that mark them, and about where on the map they are."""
+    """Documents close together on the map: their characteristic words, and their rough position."""
 
     words: tuple[str, ...]
     documents: int
@@ -203,7 +203,7 @@ class Cluster:
 class NeighboursKept:
     """The mean share of a document's k nearest that are among its k nearest on the map too.
 
-    With its 95 % interval, measured on so many documents.
+    With its 95 % interval, and the number of documents it was measured on.
     """
 
     mean: float
@@ -215,13 +215,13 @@ class NeighboursKept:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """A collection on a plane: near on it is what is near in meaning, as far as a plane allows.
+    """A map of a collection: near on it means near in meaning, as far as a plane allows.
 
-    Row i of ``places``, (n, 2) in [-1, 1], and of ``clusters``, (n,) places in ``labels``, is of
-    document ``ids[i]``; they are in an order in which any first of them are a fair sample.
-    ``fitted`` documents were drawn together, the others placed among them; ``late`` ones changed
-    since, and are not on it yet, or where they were before. ``version`` is another whenever the
-    map is. ``progress`` is of what is being made in the background.
+    Row i of ``places``, (n, 2) in [-1, 1], and of ``clusters``, (n,) indices into ``labels``, is of
+    document ``ids[i]``; they are in an order in which any first part is a fair sample. ``fitted``
+    documents were drawn together, the others placed among them; ``late`` ones have changed since,
+    and are missing or at their old place. ``version`` changes whenever the map does. ``progress``
+    is that of the drawing in the background.
     """
 
     state: MapState
@@ -238,4 +238,4 @@ class Map:
 
 
 Tell: TypeAlias = Callable[[Step], None]
-"""Hears how far long work is."""
+"""A callback for the progress of long work."""

@@ -1,10 +1,10 @@
 """Pairwise measures and the losses of contrastive learning, in NumPy alone.
 
-These are the definitions: every index and every model is held against them. All is computed in
-float64 whatever was given, tile by tile, so that beyond the result (and float64 copies of the
-inputs) no more than about ``block`` numbers are held at a time.
+These are the reference definitions that every index and every model is compared with. All is
+computed in float64 whatever the input, tile by tile, so that beyond the result (and float64 copies
+of the inputs) no more than about ``block`` numbers are held at a time.
 
-Every pairwise function takes rows ``a`` (n, d) and ``b`` (m, d) and gives (n, m) float64. It
+Every pairwise function takes rows ``a`` (n, d) and ``b`` (m, d) and returns (n, m) float64. It
 raises InvalidVector, which names the side and the row, for rows that are not finite or not of
 one dimension, and for a result that float64 cannot hold. Only measures of direction refuse the
 zero vector; the others take vectors as given, with their magnitude.
@@ -29,20 +29,20 @@ Matrix: TypeAlias = NDArray[np.float64]
 """(n, m) float64."""
 
 BLOCK: Final = 1 << 18
-"""Numbers held at a time beyond the result: 2 MiB, which stays in a processor's cache."""
+"""Numbers held at a time beyond the result: 2 MiB, which fits a processor's cache."""
 
 LEAST_SHRINKAGE: Final = 1e-6
 """Keeps a covariance invertible where Ledoit and Wolf's estimate is 0, as for two samples."""
 
 _MOST_EXACT: Final = 1_000
-"""So many sums beyond float64 are computed again, exactly; where there are more, they stay so."""
+"""At most this many overflowing sums are computed again exactly; if there are more, none are."""
 
 # Below this a sum of squares may have lost parts that were too small for float64.
 _SMALLEST_SAFE_SQUARE: Final = 2.0**-960
 
 
 class Measure(StrEnum):
-    """The pairwise measures by the names that requests use."""
+    """The pairwise measures, by the names that requests use."""
 
     COSINE = "cosine"
     COSINE_DISTANCE = "cosine_distance"
@@ -108,7 +108,7 @@ def mahalanobis(a: ArrayLike, b: ArrayLike, samples: ArrayLike, *, block: int = 
 
 
 class Pairwise(Protocol):
-    """A measure that needs nothing but the two sides."""
+    """A measure that needs only the two sides."""
 
     def __call__(self, a: ArrayLike, b: ArrayLike, *, block: int = BLOCK) -> Matrix:
         """(n, d) and (m, d) to (n, m) float64."""
@@ -164,7 +164,7 @@ def softmax(similarity: ArrayLike, temperature: float) -> Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Covariance:
-    """An invertible covariance (d, d) about a mean (d,), and how far it was shrunk, in [0, 1].
+    """An invertible covariance (d, d) about a mean (d,), and its shrinkage, in [0, 1].
 
     ``exponent`` is a power of two taken out: the covariance is ``matrix`` · 4^exponent.
     """
@@ -177,7 +177,7 @@ class Covariance:
     def whiten(self, vectors: Matrix) -> Matrix:
         """(n, d) rows mapped so that the covariance becomes the identity."""
         factor = np.linalg.cholesky(self.matrix)
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused later
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow is refused later
             centred = np.ldexp(vectors - self.mean, -self.exponent)
             mapped: Matrix = np.linalg.solve(factor, centred.T).T
         return mapped
@@ -190,8 +190,8 @@ def covariance(samples: ArrayLike) -> Covariance:
     δ = min(β², ε²) / ε² with ε² = |S - μI|² / d and β² = Σₖ |xₖxₖᵀ - S|² / (d s²), Frobenius norms:
     Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices",
     Journal of Multivariate Analysis 88 (2004), the estimate that minimises the expected squared
-    error. It serves also for fewer samples than dimensions. δ is at least LEAST_SHRINKAGE. One
-    sample, or equal ones, say nothing of spread: then Σ = I, and mahalanobis is Euclidean.
+    error. It also works for fewer samples than dimensions. δ is at least LEAST_SHRINKAGE. A single
+    sample, or equal ones, have no spread: then Σ = I, and mahalanobis is Euclidean.
 
     Raises InvalidInput if there is no sample.
     """
@@ -200,7 +200,7 @@ def covariance(samples: ArrayLike) -> Covariance:
         raise InvalidInput("a covariance needs at least one sample, got none")
     size = int(_exponents(given).max())
     scaled = np.ldexp(given, -size)  # so that no difference overflows
-    shifted = scaled - scaled[0]  # so that equal samples leave zeros, not what rounding leaves
+    shifted = scaled - scaled[0]  # so that equal samples give exact zeros
     offset = shifted.mean(axis=0)
     centred = shifted - offset
     mean = np.ldexp(scaled[0] + offset, size)
@@ -229,7 +229,7 @@ def _shrink(centred: Matrix) -> tuple[Matrix, float]:
 def info_nce(embeddings: ArrayLike, temperature: float, *, block: int = BLOCK) -> float:
     """InfoNCE over pairs (2i, 2i+1): the mean of -log softmax(cos / T) at each row's partner.
 
-    Each of the 2n rows is to find its partner among the other 2n - 1; a row is no candidate for
+    Each of the 2n rows must find its partner among the other 2n - 1; a row is no candidate for
     itself. This is NT-Xent of SimCLR (Chen et al. 2020, eq. 1). Embeddings are (2n, d) and are
     normalised here. Finite for every T unless the loss itself is beyond float64 (then inf).
     """
@@ -243,7 +243,7 @@ def info_nce(embeddings: ArrayLike, temperature: float, *, block: int = BLOCK) -
 def symmetric_cross_entropy(
     a: ArrayLike, b: ArrayLike, temperature: float, *, block: int = BLOCK
 ) -> float:
-    """The mean of two cross-entropies of cos / T: aᵢ is to find bᵢ among all b, bᵢ to find aᵢ.
+    """The mean of two cross-entropies of cos / T: aᵢ must find bᵢ among all b, and bᵢ find aᵢ.
 
     This is the loss of CLIP (Radford et al. 2021, fig. 3) with 1/T for its logit scale. ``a`` and
     ``b`` are (n, d) and are normalised here. Finite as :func:`info_nce` is.
@@ -319,10 +319,10 @@ def _dots(a: Matrix, b: Matrix) -> Matrix:
 
 
 def _exact_dot(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """The true sum of products, rounded once: what cancels leaves nothing; inf if it is too large.
+    """The true sum of products, rounded once: exact cancellation gives 0; inf if too large.
 
-    A product that is rounded before another is taken from it, as processors with fused
-    multiply-adds do, leaves its rounding, which far from 1 is beyond float64.
+    Subtracting products of which one is rounded first, as processors with fused multiply-adds do,
+    leaves the rounding error, which far from 1 is beyond float64.
     """
     total = sum(Fraction(x) * Fraction(y) for x, y in zip(a.tolist(), b.tolist(), strict=True))
     try:
@@ -403,7 +403,7 @@ def _tiled(
     block: int,
     tile: Callable[[Matrix, Matrix], Matrix],
 ) -> Matrix:
-    """(n, m) filled by square tiles of which (tile, tile, d) numbers make up a block."""
+    """(n, m) filled by square tiles, with (tile, tile, d) numbers to a block."""
     result = np.empty((len(a), len(b)))
     side = max(1, math.isqrt(_checked(block) // max(1, a.shape[1])))
     with np.errstate(over="ignore", invalid="ignore"):  # refused below, with its place

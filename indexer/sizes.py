@@ -1,4 +1,4 @@
-"""How sizes are told: in one kind of unit, as settings take them."""
+"""The display of sizes: in one kind of unit, as settings take them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 
 def readable_bytes(count: float) -> str:
-    """A number of bytes in the unit that suits it, each of which is a thousand of the one before.
+    """A number of bytes in a suitable unit, each a thousand times the one before.
 
-    The page tells sizes by the same rule (``size`` in ``app/web/dom.js``).
+    The page follows the same rule (``size`` in ``app/web/dom.js``).
     """
     size, power = float(count), 0
     while size >= (999.5 if power == 0 else 999.95) and power < len(UNITS) - 1:

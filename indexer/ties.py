@@ -1,7 +1,7 @@
-"""The order of documents: the larger score first, equal ones by id.
+"""The order of documents: by falling score, ties by id.
 
-So answers do not depend on when a document was stored, on what it is asked together with, or on
-the engine that keeps it.
+So answers do not depend on when a document was stored, on the queries answered together, or on the
+engine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def first_of(
 ) -> list[int]:
     """The places of the k largest scores, in order.
 
-    Ids are looked up of documents that tie alone: few ever do.
+    Ids are looked up only of documents that tie: few ever do.
     """
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]

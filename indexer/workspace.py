@@ -1,6 +1,6 @@
-"""What ``import indexer`` offers to notebooks and programs: a data directory, and texts in it.
+"""The interface of ``import indexer`` for notebooks and programs: a data directory, and its texts.
 
-It puts together what the commands put together: reading, embedding and storing are elsewhere.
+It combines what the commands combine: reading, embedding and storing are elsewhere.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ Where: TypeAlias = Mapping[str, Any] | None
 """A filter in Bearing's language, as JSON."""
 
 Given: TypeAlias = Document | Mapping[str, Any]
-"""A document, or a record as a line of JSON Lines has it: its further fields are metadata."""
+"""A document, or a record like a line of JSON Lines: its further fields are metadata."""
 
 _Member = TypeVar("_Member", bound=StrEnum)
 
 
 class SearchHow(TypedDict, total=False):
-    """How to search, and for what if not for a text; see Query."""
+    """Settings of a search, and its subject if that is not a text; see Query."""
 
     vector: Sequence[float] | None
     like: Sequence[Example]
@@ -68,7 +68,7 @@ class SearchHow(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What indexing did, and each input that holds no document, with the reason."""
+    """The outcome of indexing, and each input without a document, with the reason."""
 
     summary: Summary
     rejections: tuple[Rejection, ...]
@@ -82,10 +82,10 @@ def open(
     cache: Path | str | None = None,
     threads: int | None = None,
 ) -> Workspace:
-    """A data directory, made when something is written to it.
+    """A data directory, created when something is written to it.
 
-    What is not given is taken from the variables BEARING_*, as the commands take it. Raises
-    InvalidInput for a setting that cannot be used.
+    Settings not given are taken from the variables BEARING_*, as in the commands. Raises
+    InvalidInput for an invalid setting.
     """
     given = {"data": data, "model": model, "reranker": reranker, "cache": cache, "threads": threads}
     return Workspace(Library(Config.from_environment(os.environ, **given)))
@@ -94,7 +94,7 @@ def open(
 class Workspace:
     """A data directory with its models, each loaded once, when it is first needed.
 
-    A context manager, or to be closed. ``library`` is what it stands on.
+    A context manager, or to be closed. ``library`` is the Library beneath it.
     """
 
     def __init__(self, library: Library) -> None:
@@ -107,7 +107,7 @@ class Workspace:
         model: str | None = None,
         language: Language | str | None = None,
     ) -> TextCollection:
-        """A collection, made if there is none.
+        """A collection, created if there is none.
 
         Raises ModelMismatch if it is another model's, InvalidInput if it has another language.
         """
@@ -115,7 +115,7 @@ class Workspace:
         return TextCollection(self.library, self.library.obtain(name, model, chosen))
 
     def names(self) -> list[str]:
-        """The names of the collections there are, sorted."""
+        """The names of all collections, sorted."""
         return self.library.names()
 
     def delete(self, name: str) -> None:
@@ -125,7 +125,7 @@ class Workspace:
     def embed(
         self, texts: Sequence[str], *, role: TextRole = TextRole.DOCUMENT, model: str | None = None
     ) -> Vectors:
-        """(n, d) float32 unit rows; warns of texts whose end the model does not take."""
+        """(n, d) float32 unit rows; warns of texts truncated to the model's window."""
         embedded = self._embedder(model).embed(texts, role)
         for place in embedded.truncated:
             warnings.warn(
@@ -142,9 +142,9 @@ class Workspace:
         measure: Measure | str = Measure.COSINE,
         model: str | None = None,
     ) -> Matrix:
-        """(n, m) float64: each text of ``a`` held against each of ``b``, or of ``a`` itself.
+        """(n, m) float64: each text of ``a`` compared with each of ``b``, or of ``a`` itself.
 
-        Other measures than the cosine are those of indexer.similarity that need no samples.
+        Measures other than the cosine are those of indexer.similarity that need no samples.
         """
         wanted = _member(Measure, "measure", measure)
         vectors = self.embed([*a, *(b or ())], model=model)
@@ -168,7 +168,7 @@ class Workspace:
 class TextCollection:
     """A collection with the model that fills it: documents in, ranked answers out.
 
-    It lasts as long as its workspace. ``stored`` is the collection itself, for what is not here.
+    It lasts as long as its workspace. ``stored`` is the Collection itself, for all other methods.
     """
 
     def __init__(self, library: Library, stored: Collection) -> None:
@@ -183,10 +183,10 @@ class TextCollection:
     def index(
         self, documents: Iterable[Given], on_progress: Callable[[Progress], None] = lambda _: None
     ) -> IndexReport:
-        """Add or replace any number of documents; what is stored and unchanged is skipped.
+        """Add or replace any number of documents; unchanged ones are skipped.
 
-        One that is rejected stops nothing. Whatever is written is durable and searchable. If the
-        documents end by an error, those before it are written, then it is raised.
+        A rejected document stops nothing. Written documents are durable and searchable. If
+        iterating over the documents raises, those before are written, then the error is raised.
         """
         return self._ingest(_reads(documents), on_progress)
 
@@ -198,7 +198,7 @@ class TextCollection:
     ) -> IndexReport:
         """Read files and folders of them, in all formats that ``bearing index`` reads.
 
-        Raises Unreadable at once for a path that is not there.
+        Raises Unreadable at once for a path that does not exist.
         """
         skip = [folder] if (folder := self._library.folder) else []
         reads = read_paths([str(path) for path in paths], fields, skip=skip)
@@ -228,29 +228,29 @@ class TextCollection:
         return search(self.stored, self._library.embedder(self.stored), queries, reranker)
 
     def get(self, id: str) -> Document | None:
-        """The document of this id, None if there is none."""
+        """The document with this id, or None."""
         (document,) = self.stored.get([id])
         return document
 
     def documents(self, filter: Where = None) -> Iterator[Document]:
-        """All documents that pass a filter, in the order they came."""
+        """All documents that pass a filter, in insertion order."""
         return documents_of(self.stored, filter)
 
     def delete(self, ids: Iterable[str]) -> int:
-        """Delete those of these documents that exist; how many did."""
+        """Delete those of these documents that exist, and return their number."""
         if isinstance(ids, str):
             raise InvalidInput(f"give a list of ids, not one by itself: [{ids!r}]")
         return self.stored.delete(list(ids))
 
     def delete_matching(self, filter: Mapping[str, Any]) -> int:
-        """Delete the documents that pass a filter; how many did."""
+        """Delete the documents that pass a filter, and return their number."""
         condition = parse_filter(filter)
         if condition is None:
             raise InvalidInput("an empty filter would delete all documents: delete the collection")
         return self.stored.delete_matching(condition)
 
     def describe(self) -> Description:
-        """Counts, sizes and how it searches."""
+        """Counts, sizes and the kind of search."""
         return self.stored.describe()
 
     def __len__(self) -> int:
@@ -258,7 +258,7 @@ class TextCollection:
 
 
 def documents_of(collection: Collection, filter: Where) -> Iterator[Document]:
-    """All documents of a collection that pass a filter, in the order they came."""
+    """All documents of a collection that pass a filter, in insertion order."""
     condition = parse_filter(filter)
     page = collection.page(condition, None, PAGE_DOCUMENTS)
     yield from page.documents
@@ -268,7 +268,7 @@ def documents_of(collection: Collection, filter: Where) -> Iterator[Document]:
 
 
 def query_of(text: str | None, how: Mapping[str, Any]) -> Query:
-    """A query whose options are plain values; see SearchHow. Raises InvalidInput."""
+    """A query from plain values; see SearchHow. Raises InvalidInput."""
     given = {**how, "text": text, "filter": parse_filter(how.get("filter"))}
     for name, kind in (("mode", Mode), ("strategy", Strategy), ("fusion", Fusion)):
         if name in given:

@@ -1,7 +1,7 @@
-"""The routes, a resource each, and their table; they check, hand over, and put answers into shape.
+"""The routes, a resource each, and their table; they validate, delegate, and format the answers.
 
-What they take their arguments from is in ``app.routing``, what travels in ``app.schemas``. The
-page, which is for people, is added by ``pages``.
+Their arguments come from ``app.routing``, their bodies from ``app.schemas``. The page for people
+is added by ``pages``.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Resource:
     """A router, and where it is served.
 
     One that is ``by_collection`` is served for the default collection at its own paths, and for
-    any other below that collection's. Where it ``has_problems``, its errors are RFC 9457's, as the
-    document then says; a router of another protocol says itself what errors look like.
+    any other below that collection's. If it ``has_problems``, its errors are RFC 9457's, and the
+    OpenAPI document says so; a router of another protocol documents its own errors.
     """
 
     router: APIRouter

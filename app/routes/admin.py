@@ -1,4 +1,4 @@
-"""Figures about texts, vectors and documents, for those who look into a collection."""
+"""Comparisons of texts, vectors and documents, for studying a collection."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from indexer.similarity import Measure, cosine, pairwise, softmax
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=BoundedRoute)
 
 COVARIANCE_SAMPLES = 10_000
-"""How many stored vectors mahalanobis takes its covariance from, at most."""
+"""Stored vectors that mahalanobis estimates its covariance from, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a comparison: (n, d) float64 as given, and which texts were cut."""
+    """One side of a comparison: (n, d) float64 as given, and the truncated texts."""
 
     vectors: NDArray[np.float64]
     truncated: list[int]
@@ -64,7 +64,7 @@ async def _compare(body: SimilarityBody, service: Service) -> Response:
 
 
 async def _resolve(name: str, points: Sequence[Point], collection: str, service: Service) -> Side:
-    """The vectors of one side, in order; raises NotFound or InvalidVector with the place."""
+    """The vectors of one side, in order; raises NotFound or InvalidVector, naming the place."""
     texts = {place: point for place, point in enumerate(points) if isinstance(point, str)}
     ids = {place: point.id for place, point in enumerate(points) if isinstance(point, Reference)}
     found: dict[int, Any] = {p: point for p, point in enumerate(points) if isinstance(point, list)}

@@ -1,4 +1,4 @@
-"""Who asks: what a key may do, so that a program offers only that."""
+"""The caller's key: its name and role, so that a program offers only what is allowed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ router = APIRouter(tags=["callers"], route_class=BoundedRoute)
 
 @router.get("/whoami")
 async def describe_caller(service: ServiceNeeded, request: Request) -> CallerView:
-    """The name and the role of the key that asks; without keys, anyone is `admin`."""
+    """The name and the role of the caller's key; without keys, anyone is `admin`."""
     caller = caller_of(request.scope)
     return CallerView(name=caller.name, role=caller.role, guarded=service.settings.is_guarded)

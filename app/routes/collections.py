@@ -38,17 +38,17 @@ async def list_collections(service: ServiceNeeded) -> CollectionsView:
 
 @router.get("/collections/{collection}")
 async def describe_collection(name: Name, service: ServiceNeeded) -> CollectionView:
-    """A collection at a glance."""
+    """A summary of a collection."""
     collection = await service.collection(name)
     return CollectionView.of(await service.reads.run(collection.describe))
 
 
 @router.get("/collections/{collection}/diagnostics")
 async def diagnose_collection(name: Name, service: ServiceNeeded) -> DiagnosticsView:
-    """What its vectors are like, and what to do about it; takes seconds, by samples.
+    """Diagnostics of its vectors, with advice; estimated from samples, in seconds.
 
-    Duplicates, alignment and uniformity, effective dimension, hubs, truncated documents, and how
-    well the distribution behind `significance` fits.
+    Duplicates, alignment and uniformity, effective dimension, hubs, truncated documents, and the
+    fit of the distribution behind `significance`.
     """
     collection = await service.collection(name)
     figures = await service.writes.run(collection.diagnose, _hear_nothing)
@@ -78,7 +78,7 @@ async def create_collection(
     response: Response,
     body: Annotated[CollectionBody | None, Body()] = None,
 ) -> CollectionView:
-    """Make a collection, filled by one model for ever; made already, it stays as it is.
+    """Create a collection, which keeps its model for ever; an existing one is left as it is.
 
     Another model than the collection's is refused (409), and so is another language (422).
     """
@@ -95,7 +95,7 @@ async def delete_collection(name: Name, service: ServiceNeeded) -> None:
 
 
 def _hear_nothing(_: Step) -> None:
-    """Progress is for terminals."""
+    """Ignore progress, which is for terminals."""
 
 
 def _view(one: Description | Broken) -> CollectionView | BrokenView:
@@ -113,6 +113,6 @@ def _create(
         except AlreadyExists:
             collection, created = library.obtain(name, model, language), False
     except ModelError as error:
-        # The client chose the model, so here it is at fault and not the service.
+        # The client chose the model, so the fault is the client's, not the service's.
         raise InvalidInput(f"model: {error}") from error
     return CollectionView.of(collection.describe()), created

@@ -37,7 +37,7 @@ async def put_documents(
 ) -> WrittenView:
     """Add or replace documents; they are durable and searchable when this answers.
 
-    What is stored with the same content already is neither embedded nor written again.
+    Documents stored already with the same content are neither embedded nor written again.
     """
     check_documents(body.documents, service.settings)
     documents = [one.to_document() for one in body.documents]
@@ -57,7 +57,7 @@ async def put_documents(
 async def delete_documents(
     body: DeleteBody, name: CollectionName, service: ServiceNeeded, request: Request
 ) -> DeletedView:
-    """Delete documents by ids or by a filter; ids that are not there are not counted."""
+    """Delete documents by ids or by a filter; ids that do not exist are not counted."""
     check_ids(body.ids or (), service.settings)
     condition = parse_filter(body.filter)
     collection = await service.collection(name)
@@ -73,7 +73,7 @@ async def delete_documents(
 async def list_documents(
     parameters: Annotated[PageParameters, Query()], name: CollectionName, service: ServiceNeeded
 ) -> PageView:
-    """Documents in the order they came, a page at a time; `cursor` says where to go on."""
+    """Documents in insertion order, a page at a time; `cursor` leads to the next page."""
     check_page(parameters, service.settings)
     condition = _parse_filter_text(parameters.filter)
     collection = await service.collection(name)

@@ -1,4 +1,4 @@
-"""Files as they are: taken in one at a time, read by the library's readers, and stored."""
+"""Uploaded files: received one at a time, read by the library's readers, and stored."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ BINARY: Final = "application/octet-stream"
 
 @formats_router.get("/formats")
 async def list_formats(service: ServiceNeeded) -> FormatsView:
-    """The formats of files that are read, by the suffixes of their names, and the largest size."""
+    """The file formats that are read, by the suffixes of names, and the largest size."""
     formats = [FormatView(name=name, suffixes=list(found)) for name, found in known_formats()]
     return FormatsView(formats=formats, max_file_bytes=service.settings.max_file_bytes)
 
@@ -85,10 +85,10 @@ async def take_file(
 ) -> Response:
     """Add or replace the documents of a file, read as `bearing index` would: see /formats.
 
-    Answers in JSON Lines as the import does: `{"event": "rejected", "place", "reason"}` for what
-    holds no document, `{"event": "progress", ...}` when a batch is durable, and at the end
-    `{"event": "done", ...}`, or `{"event": "failed", "problem": {...}}`. What was called progress
-    stays, whatever comes after.
+    Answers in JSON Lines as the import does: `{"event": "rejected", "place", "reason"}` for a part
+    that holds no document, `{"event": "progress", ...}` when a batch is durable, and at the end
+    `{"event": "done", ...}`, or `{"event": "failed", "problem": {...}}`. Reported progress stays,
+    whatever comes after.
     """
     check_file(request.headers, service.settings)
     intake = FileIntake(service, await service.writable(name), parameters.name)
@@ -98,13 +98,13 @@ async def take_file(
 
 @dataclass(slots=True)
 class FileTally(Tally):
-    """How much of a file was taken in."""
+    """The totals of a file so far."""
 
     size: int = 0
     consumed: int = 0
 
     def progress(self) -> FileProgress:
-        """What is durable by now."""
+        """The part that is durable by now."""
         return FileProgress(
             bytes=self.consumed,
             size=self.size,
@@ -115,7 +115,7 @@ class FileTally(Tally):
         )
 
     def summary(self) -> FileSummary:
-        """What the whole file did."""
+        """The totals of the whole file."""
         return FileSummary(
             size=self.size,
             written=self.written,
@@ -127,7 +127,7 @@ class FileTally(Tally):
 
 
 class FileIntake:
-    """One file: held on disk while it comes, since some formats begin at their end; then read."""
+    """One file: held on disk while it arrives, since some formats start at their end; then read."""
 
     def __init__(self, service: Service, collection: Collection, name: str) -> None:
         self._service = service
@@ -152,7 +152,7 @@ class FileIntake:
 
     @asynccontextmanager
     async def _received(self, body: AsyncIterable[bytes]) -> AsyncIterator[Path]:
-        """The file in full; it is gone afterwards."""
+        """The complete file; it is deleted afterwards."""
         with self._service.place_for_a_file(), _temporary_folder() as folder:
             path = folder / "file"
             try:
@@ -200,7 +200,7 @@ class FileIntake:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """A folder where the system wants such (TMPDIR)."""
+    """A temporary folder in the system's place for them (TMPDIR)."""
     try:
         folder = tempfile.TemporaryDirectory(prefix="bearing-")
     except OSError as error:
@@ -210,7 +210,7 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 def _next_reads(reads: Iterator[Read]) -> list[Read]:
-    """About a batch of what comes next; nothing at the end."""
+    """About a batch of the next documents; empty at the end."""
     taken: list[Read] = []
     characters = 0
     for read in reads:

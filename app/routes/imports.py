@@ -64,7 +64,7 @@ async def import_documents(
     Answers while it reads, in JSON Lines: `{"event": "rejected", "line", "reason"}` for a line
     that holds no document, `{"event": "progress", ...}` when a batch is durable, and at the end
     `{"event": "done", ...}`, or `{"event": "failed", "problem": {...}}`. Read while you send, else
-    both ends may wait for each other. What was called progress stays, whatever comes after.
+    both ends may wait for each other. Reported progress stays, whatever comes after.
     """
     intake = Intake(service, await service.writable(name))
     body = pieces_before(request.stream(), service.settings.body_seconds)
@@ -74,8 +74,8 @@ async def import_documents(
 class Conversation(Response):
     """A response that is sent while the request is still being received.
 
-    Starlette's StreamingResponse listens for the client's leaving meanwhile, and would take the
-    pieces of the body for that.
+    Starlette's StreamingResponse watches for a disconnect meanwhile, and would consume the pieces
+    of the body.
     """
 
     def __init__(self, lines: AsyncGenerator[bytes, None]) -> None:
@@ -95,7 +95,7 @@ class Conversation(Response):
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the documents so far."""
+    """The totals of the documents so far."""
 
     written: int = 0
     unchanged: int = 0
@@ -112,19 +112,19 @@ class Tally:
         self.truncated.extend(stored.truncated)
 
     def tell(self, scope: Scope) -> None:
-        """Leave for the audit log what was done."""
+        """Report the totals to the audit log."""
         counts = {"written": self.written, "unchanged": self.unchanged, "rejected": self.rejected}
         note_counts(scope, **counts)
 
 
 @dataclass(slots=True)
 class LineTally(Tally):
-    """How far an import has come."""
+    """The totals of an import so far."""
 
     line: int = 0
 
     def progress(self) -> ImportProgress:
-        """What is durable by now."""
+        """The part that is durable by now."""
         return ImportProgress(
             line=self.line,
             written=self.written,
@@ -134,7 +134,7 @@ class LineTally(Tally):
         )
 
     def summary(self) -> ImportSummary:
-        """What the whole import did."""
+        """The totals of the whole import."""
         return ImportSummary(
             line=self.line,
             written=self.written,
@@ -202,7 +202,7 @@ class Intake:
 
 
 def _parse(line: bytes | TooLarge, settings: Settings) -> Document | None:
-    """The document on a line, None for a blank line."""
+    """The document on a line; None for a blank line."""
     if isinstance(line, TooLarge):
         raise line
     if not line.strip():
@@ -242,7 +242,7 @@ def _whole(held: bytearray, length: int, end: bytes, limit: int) -> bytes | TooL
 
 
 def failure_line(problem: dict[str, object]) -> bytes:
-    """The last line of an answer that goes on no further."""
+    """The last line of an answer that was cut short by a problem."""
     return orjson.dumps({"event": "failed", "problem": problem}) + b"\n"
 
 

@@ -1,6 +1,6 @@
-"""The map of a collection: what it is, where its documents are, and what to colour them by.
+"""The map of a collection: its state, the points of its documents, and values to colour them by.
 
-What is long goes out compressed where the client takes it, and not again while it is unchanged.
+Long answers are compressed if the client accepts that, and not sent again while unchanged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ router = APIRouter(tags=["map"], route_class=BoundedRoute)
 
 RETRY_SECONDS: Final = 1
 DIGITS: Final = 5
-"""Of a place: a map can be magnified a hundred times before it shows."""
+"""Digits of a coordinate: a map can be magnified a hundred times before rounding shows."""
 
 _COMPRESSION: Final = 5
 _BUILDING: Final[Mapping[int | str, dict[str, Any]]] = {
@@ -35,15 +35,15 @@ _BUILDING: Final[Mapping[int | str, dict[str, Any]]] = {
 
 @router.get("/map", response_model=MapView, responses=dict(_BUILDING))
 async def show_map(request: Request, name: CollectionName, service: ServiceNeeded) -> Response:
-    """The collection on a plane: how far it is drawn, its clusters, and what it is worth.
+    """The state of the collection's map: the progress of its drawing, its clusters and its quality.
 
-    It is drawn in the background when it is asked for and documents changed since.
+    If documents have changed since it was drawn, asking for it redraws it in the background.
     """
     collection = await service.collection(name)
     found, content = await service.reads.run(_describe, collection)
     if found.state is MapState.BUILDING:
         return _later(content)
-    tag = found.version if found.state is MapState.READY else ""  # else it says how far it is
+    tag = found.version if found.state is MapState.READY else ""  # else it reports progress
     return _answer(request, content, tag)
 
 
@@ -54,7 +54,7 @@ async def show_map_points(
     name: CollectionName,
     service: ServiceNeeded,
 ) -> Response:
-    """Where each document is, in an order in which any first of them are a fair sample."""
+    """The coordinates of each document, in an order in which any first part is a fair sample."""
     collection = await service.collection(name)
     found, content = await service.reads.run(_points, collection, parameters.limit)
     if found.state is MapState.BUILDING:
@@ -131,7 +131,7 @@ def _later(content: bytes) -> Response:
 
 
 def _answer(request: Request, content: bytes, tag: str) -> Response:
-    """The content, or 304 where the client has what this tag names; none is never kept."""
+    """The content, or 304 if the client has this version; an empty tag is never cached."""
     headers = {"vary": "accept-encoding", "cache-control": "no-cache"}
     if tag:
         headers["etag"] = f'W/"{tag}"'

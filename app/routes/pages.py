@@ -1,6 +1,6 @@
-"""What is for people: the web page, and the list of routes at /docs; neither asks anyone else.
+"""Pages for people: the web page, and the list of routes at /docs; nothing comes from elsewhere.
 
-FastAPI's own /docs loads its code from another site; this one is plain HTML, made of the OpenAPI
+FastAPI's own /docs loads its code from another site; this one is plain HTML, made from the OpenAPI
 document, without a script.
 """
 
@@ -48,11 +48,11 @@ class WebPages:
 
     @property
     def paths(self) -> frozenset[str]:
-        """Where they are served."""
+        """The paths they are served at."""
         return frozenset(self._names)
 
     def endpoints(self) -> Iterator[tuple[str, Callable[[Request], Awaitable[Response]]]]:
-        """Each path with what answers there."""
+        """Each path with its endpoint."""
         for path, name in self._names.items():
             yield path, self._endpoint(name)
 

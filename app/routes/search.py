@@ -36,7 +36,7 @@ async def search(
 async def search_batch(
     body: BatchBody, name: CollectionName, service: ServiceNeeded, request: Request
 ) -> Response:
-    """The result of each search, in order; they are embedded and searched together."""
+    """The answer to each search, in order; they are embedded and searched together."""
     return _respond({"results": await _search(body.searches, name, service, request)})
 
 

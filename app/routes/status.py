@@ -1,4 +1,4 @@
-"""Health: whether the process lives, and whether it can answer."""
+"""Health: liveness and readiness of the process, and its metrics."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ router = APIRouter(tags=["health"], route_class=GuardedRoute)
 @router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def check_health() -> StatusView:
-    """The process lives."""
+    """The process is alive."""
     return StatusView(status="ok")
 
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz")
 async def check_readiness(_: ServiceNeeded) -> StatusView:
-    """Collections are open and models warm; the port is not even open before."""
+    """Collections are open and models warm; the port is not open before that."""
     return StatusView(status="ready")
 
 

@@ -1,4 +1,4 @@
-"""What users do with a collection, written once over any engine.
+"""Operations on a collection, written once over any engine.
 
 A query's way: ``collection`` opens one state, ``execution`` answers on it; ``groups``,
 ``targets``, ``by_example``, ``hybrid``, ``matched_terms`` and ``found`` are its parts.

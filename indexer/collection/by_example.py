@@ -1,4 +1,4 @@
-"""The documents best by the best of several examples: see indexer.ranking.examples."""
+"""The documents closest to the best of several examples: see indexer.ranking.examples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from indexer.ranking.recommendation import best_scores
 
 FETCH_MORE: Final = 4
 LEAST_FETCH: Final = 100
-"""How many documents are looked at near each example: most answers need no second look."""
+"""Documents fetched near each example: enough that most answers need no second fetch."""
 
 
 def best_by_example(
@@ -22,9 +22,9 @@ def best_by_example(
 ) -> list[Candidate]:
     """The k best documents by ``best_scores``, each by its best chunk, ties by id.
 
-    Candidates are the documents nearest to each liked example, or farthest from each unliked one
-    where nothing is liked. More are fetched until no other could be among the k best: one outside
-    the candidates scores at most as much as the last of the nearest.
+    Candidates are the documents nearest to each liked example, or farthest from each unliked one if
+    none is liked. More are fetched until no other document can be among the k best: any outside
+    the candidates scores at most as high as the last of the nearest.
     """
     directions = examples.liked if len(examples.liked) else -examples.unliked
     fetch = max(k, LEAST_FETCH)
@@ -33,14 +33,14 @@ def best_by_example(
         keys = list(dict.fromkeys(one.key for line in nearest for one in line))
         found = _ranked(state, examples, keys, k)
         if any(len(line) < fetch for line in nearest):
-            return found  # those were all there are
+            return found  # there are no others
         if len(found) == k and found[-1].score > _bound(examples, nearest):
             return found
         fetch *= FETCH_MORE
 
 
 def _bound(examples: Examples, nearest: Sequence[Sequence[Candidate]]) -> float:
-    """What a document that is near no example can score at most."""
+    """The highest possible score of a document that is near no example."""
     last = [line[-1].score for line in nearest]
     return max(last) if len(examples.liked) else min(last)
 

@@ -1,7 +1,7 @@
-"""What was learned from judged queries, kept beside a collection by its engine.
+"""Calibrations learned from judged queries, kept beside a collection by its engine.
 
-What is kept holds the calibration of each kind of ranking, with a checksum. A calibration is of
-one model; when another takes the collection over, it is left out and said so.
+The kept item holds the calibration of each kind of ranking, with a checksum. A calibration belongs
+to one model; after a move to another, it is ignored, and the log says so.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class Calibrations:
-    """The calibrations of a collection, read anew when others were kept."""
+    """The calibrations of a collection, read again when they have changed."""
 
     def __init__(self, engine: Engine) -> None:
         self._name = engine.name
@@ -36,7 +36,7 @@ class Calibrations:
         )
 
     def of(self, identity: Identity) -> Mapping[str, Calibration]:
-        """Those of a model by their kind of ranking."""
+        """The calibrations for a model, by kind of ranking."""
         known = self._known
         kept = self._keeper.read(identity, known[0])
         if kept is not known[0] or identity is not known[1]:
@@ -45,7 +45,7 @@ class Calibrations:
         return known[2]
 
     def keep(self, calibration: Calibration, identity: Identity) -> None:
-        """Put a calibration in place of the last of its kind; those of other models go."""
+        """Replace the calibration of this kind of ranking; those for other models are dropped."""
         kept = {**self.of(identity), calibration.ranking: calibration}
         lines = json.dumps([asdict(one) for one in kept.values()])
         digest = hashlib.sha256(lines.encode()).hexdigest()

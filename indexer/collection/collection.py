@@ -1,4 +1,4 @@
-"""A collection: what its users do with it, over whatever engine keeps it."""
+"""A collection over any engine, as its users see it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from indexer.reports import Description, Diagnosis, FieldSummary, Map, Tell
 
 
 class Collection:
-    """Documents with their vectors, kept in step, that answers queries.
+    """Documents and their vectors, kept in step, with search over them.
 
-    Safe to use from several threads. What a write method has returned from is durable, where its
-    engine promises that, and seen by every search that begins after it. A search sees one state
+    Safe to use from several threads. Once a write method has returned, the write is durable, if the
+    engine promises that, and seen by every search that begins afterwards. A search sees one state
     of the collection throughout. A context manager; it closes its engine.
     """
 
@@ -52,27 +52,27 @@ class Collection:
 
     @property
     def identity(self) -> Identity:
-        """The model that filled it: the same object until another takes over."""
+        """The model that filled it: the same object until a migration finishes."""
         return self._engine.identity
 
     @property
     def language(self) -> Language:
-        """The language by whose rules its words are stemmed."""
+        """The language whose rules its words are stemmed by."""
         return self._engine.language
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the engine that keeps it promises."""
+        """The promises of its engine."""
         return self._engine.capabilities
 
     def describe(self) -> Description:
-        """Counts, sizes and how it searches."""
+        """Counts, sizes and the kind of search."""
         described = self._engine.describe()
         modes = {"modes": [str(mode) for mode in Mode]}
         return replace(described, index={**modes, **described.index})
 
     def close(self) -> None:
-        """Give back files and memory; searches under way finish first."""
+        """Release files and memory; searches under way finish first."""
         self._backgrounds.close()
         self._engine.close()
 
@@ -85,50 +85,50 @@ class Collection:
     # Writing
 
     def writing(self, purpose: str = "write") -> AbstractContextManager[None]:
-        """Hold the right to write over several calls; each write takes it by itself if need be.
+        """Hold the right to write over several calls; otherwise each write takes it by itself.
 
-        Raises CollectionBusy, naming the process that holds it and what it is doing.
+        Raises CollectionBusy, naming the process that holds it and what that is doing.
         """
         return self._engine.writing(purpose)
 
     def changes(self, documents: Sequence[Document]) -> list[Change]:
-        """What storing each of these documents would change."""
+        """The change that storing each of these documents would make."""
         return self._engine.changes(documents)
 
     def put(self, documents: Sequence[EmbeddedDocument]) -> None:
         """Add or replace documents, in one transaction; of two with one id the later wins.
 
         Raises InvalidVector for a vector that is not of unit length and the right dimension, and
-        ModelChanged for one of another model; then nothing is written.
+        ModelChanged for one of another model; nothing is written then.
         """
         self._engine.put(documents)
 
     def amend(self, documents: Sequence[Document]) -> None:
         """Replace the metadata of documents whose content is stored and unchanged.
 
-        Raises InvalidInput for one whose content differs; then nothing is written.
+        Raises InvalidInput for one whose content differs; nothing is written then.
         """
         self._engine.amend(documents)
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Delete those of these documents that exist; how many did."""
+        """Delete those of these documents that exist, and return their number."""
         return self._engine.delete(ids)
 
     def delete_matching(self, condition: Filter) -> int:
-        """Delete the documents that pass a filter; how many did."""
+        """Delete the documents that pass a filter, and return their number."""
         return self._engine.delete_matching(condition)
 
     def migrate(self, identity: Identity) -> Migration:
-        """Begin, or go on with, filling a generation for another model beside this one.
+        """Begin a migration to another model, or continue one.
 
         Raises CollectionBusy while another migration is under way.
         """
         return self._engine.migrate(identity)
 
     def rebuild(self, choice: IndexChoice | None = None) -> Description:
-        """Build the index anew over all that is stored, and wait for it; searching goes on.
+        """Rebuild the index over all that is stored, and wait for it; searching goes on.
 
-        ``choice`` stays this collection's; None keeps the one it has. Raises Unsupported for a
+        ``choice`` is kept for this collection; None keeps the present one. Raises Unsupported for a
         kind of index that the engine does not have.
         """
         self._engine.rebuild(choice)
@@ -137,16 +137,16 @@ class Collection:
         return self.describe()
 
     def compact(self) -> bool:
-        """Let go of what was deleted and replaced; searching and writing go on meanwhile.
+        """Erase deleted and replaced documents; searching and writing go on meanwhile.
 
-        False if a search elsewhere still holds on to some of it: then call it again.
+        False if a search elsewhere still uses some of them: then call it again.
         """
         return self._engine.compact()
 
     # Reading
 
     def get(self, ids: Sequence[str]) -> list[Document | None]:
-        """The documents of these ids, None where there is none."""
+        """The documents with these ids, None where there is none."""
         with self._engine.reading() as state:
             keys = state.keys(ids)
             documents = state.documents(keys.values())
@@ -155,7 +155,7 @@ class Collection:
     def page(
         self, condition: Filter | None = None, cursor: str | None = None, limit: int = 100
     ) -> Page:
-        """The next ``limit`` documents that pass a filter, in the order they first came."""
+        """The next ``limit`` documents that pass a filter, in insertion order."""
         after = _parse_cursor(cursor)
         with self._engine.reading() as state:
             found = state.page(condition, after, limit + 1)
@@ -164,12 +164,12 @@ class Collection:
         return Page(documents, str(found[limit - 1][0]) if more else None)
 
     def fields(self, limit: int = 100, common: int = 20) -> list[FieldSummary]:
-        """The first ``limit`` metadata fields by name, each with so many of its common values."""
+        """The first ``limit`` metadata fields by name, each with its most common values."""
         with self._engine.reading() as state:
             return state.facets(limit, common)
 
     def column(self, field: str) -> Mapping[str, Scalar]:
-        """The value of a metadata field by document, of a list its least; not of those without."""
+        """The value of a metadata field by document id; of a list, its smallest."""
         with self._engine.reading() as state:
             return state.column(field)
 
@@ -186,7 +186,7 @@ class Collection:
             return state.sample(count, seed).vectors
 
     def search(self, queries: Sequence[Query]) -> list[Answer]:
-        """The k best documents of each query, best chunk first; see promise 4 of the README.
+        """The k best documents of each query, best first; see promise 4 of the README.
 
         Every dense query carries its vector or examples. Raises NotFound for an example that
         is not stored, InvalidVector for a vector of another dimension.
@@ -205,13 +205,13 @@ class Collection:
     # What is derived
 
     def calibrations(self) -> Mapping[str, Calibration]:
-        """What was learned from judged queries for its present model, by kind of ranking."""
+        """The calibrations for the present model, by kind of ranking."""
         return self._calibrations.of(self.identity)
 
     def keep_calibration(self, calibration: Calibration) -> None:
-        """Use this from now on for its kind of ranking.
+        """Use this calibration from now on for its kind of ranking.
 
-        Raises ModelChanged if it is of another model than the collection's.
+        Raises ModelChanged if it is for another model than the collection's.
         """
         with self._engine.writing("calibrate"):
             with self._engine.reading() as state:
@@ -220,29 +220,29 @@ class Collection:
             self._calibrations.keep(calibration, identity)
 
     def background(self) -> Background | None:
-        """What unrelated texts score here, by a sample that is drawn anew as the collection grows.
+        """The scores of unrelated texts here, from a sample, redrawn as the collection grows.
 
-        None while there are too few documents to say, or while it is being made.
+        None while there are too few documents, or while it is being computed.
         """
         with self._engine.reading() as state:
             return self._backgrounds.of(state)
 
     def diagnose(self, tell: Tell) -> Diagnosis:
-        """What its vectors are like, by samples where pairs are looked at; seconds of work."""
+        """Diagnostics of its vectors; figures of pairs come from samples. Takes seconds."""
         with self._engine.reading() as state:
             self._backgrounds.make(state)
             return diagnose(self.name, state, self._backgrounds.of(state), tell)
 
     def map(self) -> Map:
-        """The collection on a plane, as far as it is drawn.
+        """The collection's map, as far as it is drawn.
 
-        Where that is not as far as documents were written, drawing begins in the background.
-        Raises Unsupported, MissingExtra or StorageFailed if it cannot be drawn.
+        If documents were written since, an update begins in the background. Raises Unsupported,
+        MissingExtra or StorageFailed if it cannot be drawn.
         """
         return self._engine.map()
 
     def draw_map(self, tell: Tell, *, anew: bool = False) -> Map:
-        """Bring the map up to all documents now, and wait; ``anew`` draws all of them together."""
+        """Bring the map up to date now, and wait; ``anew`` redraws all documents together."""
         self._engine.draw_map(tell, anew=anew)
         return self._engine.map()
 

@@ -22,7 +22,7 @@ def answer_queries(
 ) -> list[Answer]:
     """The k best documents of each query, in order.
 
-    By the background, hits by one direction get their significance.
+    With a background, hits of a query with one direction get their significance.
     """
     answers: dict[int, Answer] = {}
     for group in groups_of(state, queries):
@@ -47,7 +47,7 @@ def answer_queries(
 
 
 def _find(state: EngineState, group: Group) -> list[list[Found]]:
-    """The k best documents of each query, by its mode."""
+    """The k best documents of each query, found by its mode."""
     if group.mode is Mode.LEXICAL:
         return [by_words(state, query, group.scope) for query in group.queries]
     if group.best is not None:
@@ -67,7 +67,7 @@ def _find(state: EngineState, group: Group) -> list[list[Found]]:
 
 
 def _by_meaning(nearest: Iterable[Candidate]) -> list[Found]:
-    return [  # by the best example, a score may be less than any cosine
+    return [  # by the best example, scores may be below any cosine
         Found(
             key,
             chunk,
@@ -84,7 +84,7 @@ def _rarities(
     found: Sequence[Sequence[Found]],
     background: Background | None,
 ) -> Sequence[Sequence[float | None]]:
-    """The significance of what was found for each query; of none if it has no one direction."""
+    """The significance of each query's documents; None for a query without a single direction."""
     if background is None or not len(group.directions):
         return [[None] * len(own) for own in found]
     cosines = [[one.scores.dense for one in own] for own in found]
@@ -104,7 +104,7 @@ def _hit(found: Found, chunk: Chunk, document: Document, rarity: float | None) -
 
 
 def _finish(state: EngineState, query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
-    """Matched terms, probabilities over the k hits, then the cut by score."""
+    """Matched terms, probabilities over the k hits, then the bound on scores."""
     if query.explain and query.mode is not Mode.DENSE:
         bag = state.lexical.asked(query.text or "")
         hits = [
@@ -118,11 +118,11 @@ def _finish(state: EngineState, query: Query, hits: list[Hit]) -> tuple[Hit, ...
 
 
 def _total(state: EngineState, group: Group, index: int) -> int | None:
-    """How many documents could be hits of one of these queries; None if that is not known."""
+    """The number of documents that could be hits of one of these queries; None if not known."""
     query = group.queries[index]
     seen = len(query.exclusions.keys) if query.exclusions else 0
     if group.mode is Mode.LEXICAL:
-        return None  # it is not known how many hold a word
+        return None  # the number of documents with a word is not known
     if query.min_score is None:
         return group.scope.total + seen
     counted = group.mode is Mode.DENSE and group.best is None

@@ -1,4 +1,4 @@
-"""Documents that were found: their best chunks, and what they score."""
+"""The documents found by a search: their best chunks, and their scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from indexer.ties import Floats, first_of
 
 
 class Found(NamedTuple):
-    """A document that is to be a hit, by its best chunk."""
+    """A document to become a hit, by its best chunk."""
 
     key: Key
     chunk: ChunkKey
@@ -23,13 +23,13 @@ class Found(NamedTuple):
 def best_chunks(
     state: EngineState, chunks: ChunkCosines, scores: Floats, k: int | None = None
 ) -> list[Candidate]:
-    """The k best of some documents, each by its chunk of largest score, (m,); ties by id.
+    """The k best of some documents, each by its chunk with the largest score, (m,); ties by id.
 
     Without k all of them, in no order.
     """
     if not len(chunks.keys):
         return []
-    order = np.lexsort((-scores, chunks.keys))  # stable: of equal chunks the first
+    order = np.lexsort((-scores, chunks.keys))  # stable: the first of equal chunks
     own = chunks.keys[order]
     firsts = order[np.append(True, own[1:] != own[:-1])]
     keys = [Key(key) for key in chunks.keys[firsts].tolist()]

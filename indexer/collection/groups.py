@@ -1,4 +1,4 @@
-"""Queries by the documents that they may return, so that one pass answers many."""
+"""Queries grouped by the documents they may return, so that one pass answers many."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from indexer.queries import Mode, Query, Strategy
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Queries of one mode and one scope, with their places among all that are asked.
+    """Queries of one mode and one scope, with their places among all queries.
 
-    ``directions`` are theirs, (q, d), none where they have none. ``best`` are the examples of the
+    ``directions`` are theirs, (q, d), empty if they have none. ``best`` are the examples of the
     only query, if it is ranked by the best of them.
     """
 
@@ -34,7 +34,7 @@ class Group:
 
 
 def groups_of(state: EngineState, queries: Sequence[Query]) -> list[Group]:
-    """Every query in one group."""
+    """All queries in groups, each in one."""
     for query in queries:
         if query.cursor is not None and query.exclusions is None:
             raise InvalidQuery("a cursor needs what it stands for beside it: use indexer.search")
@@ -68,9 +68,10 @@ _Restriction: TypeAlias = tuple[str, str, tuple[str, ...], bool, tuple[object, .
 
 
 def _restriction(query: Query) -> _Restriction:
-    """What decides the documents that a query may return, and how they are found.
+    """The key by which queries share a scope and a way of searching.
 
-    A filter is told by its text: as values, 1 and true are equal in Python, but not to a filter.
+    A filter is represented by its text: as values, 1 and true are equal in Python, but not to a
+    filter.
     """
     seen = (query.exclusions.token, *query.exclusions.keys) if query.exclusions else ()
     by_best = query.examples and query.strategy is Strategy.BEST

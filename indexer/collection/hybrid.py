@@ -1,4 +1,4 @@
-"""Documents found by their words, alone or together with those found by their vectors."""
+"""Documents found by BM25, alone or together with those found by their vectors."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from indexer.ranking.fusion import convex, reciprocal_ranks
 from indexer.ties import first_of
 
 POOL: Final = 100
-"""So many of the best by meaning, and of the best by words, are fused at the least."""
+"""The least number of documents that a hybrid search fuses of each ranking."""
 
 
 def depth_of(query: Query) -> int:
-    """How many of the best a hybrid search takes of either ranking."""
+    """The number of documents that a hybrid search takes from each ranking."""
     return max(query.k, query.candidates or POOL)
 
 
 def by_words(state: EngineState, query: Query, scope: Scope) -> list[Found]:
-    """The k best documents by BM25, each with the chunk that holds most of what is asked for."""
+    """The k best documents by BM25, each with the chunk that matches the query's words best."""
     bag = state.lexical.asked(query.text or "")
     best = state.lexical.best(bag, query.k, scope)
     chunks = _wordiest_chunks(state, bag, [key for key, _ in best])
@@ -42,7 +42,7 @@ def by_words(state: EngineState, query: Query, scope: Scope) -> list[Found]:
 def by_both(
     state: EngineState, query: Query, direction: Vector, nearest: Sequence[Candidate], scope: Scope
 ) -> list[Found]:
-    """The k best documents by meaning and words; ``nearest`` are the best by meaning alone.
+    """The k best documents by cosine and BM25; ``nearest`` are the best by cosine alone.
 
     Every candidate gets both of its scores, so it matters little which ranking it came from.
     """
@@ -68,7 +68,7 @@ def by_both(
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where candidates are in either ranking: (n,) ranks from 1, 0 for those not in it."""
+    """The ranks of candidates in both rankings: (n,) from 1, 0 for those not in it."""
 
     dense: NDArray[np.int64]
     lexical: NDArray[np.int64]
@@ -105,9 +105,9 @@ def _ranks(keys: Sequence[Key], ranking: Iterable[Key]) -> NDArray[np.int64]:
 
 
 def _by_cosine(state: EngineState, keys: Sequence[Key], direction: Vector) -> list[Candidate]:
-    """Each of these documents by its nearest chunk, in the order in which they are given.
+    """Each of these documents by its nearest chunk, in the given order.
 
-    What is fused is summed in that order, so its bits do not depend on how documents are kept.
+    Fusion sums in that order, so its bits do not depend on how documents are stored.
     """
     if not keys:
         return []
@@ -117,7 +117,7 @@ def _by_cosine(state: EngineState, keys: Sequence[Key], direction: Vector) -> li
 
 
 def _wordiest_chunks(state: EngineState, bag: Bag, keys: Sequence[Key]) -> dict[Key, ChunkKey]:
-    """For each document the chunk in which the words asked for are worth most."""
+    """The chunk of each document with the highest weight of the query's words."""
     chunks = state.chunks(keys)
     longer = [key for key, own in chunks.items() if len(own) > 1]
     documents = state.documents(longer) if longer else {}
@@ -134,6 +134,6 @@ def _wordiest_chunks(state: EngineState, bag: Bag, keys: Sequence[Key]) -> dict[
 
 
 def _worth_of(words: Sequence[str], worth: Mapping[str, float]) -> float:
-    """What the words of a passage are worth, where saying one again counts ever less."""
+    """The weight of the query's words in a passage; repetitions count less and less."""
     counts = Counter(word for word in words if word in worth)
     return sum(worth[word] * count / (count + K1) for word, count in counts.items())

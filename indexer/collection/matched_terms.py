@@ -1,4 +1,4 @@
-"""Which words of a query a document holds, and where: for the explanation of a hit."""
+"""The words of a query that a document contains, with their places, for explaining a hit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from indexer.queries import MatchedTerm
 
 
 def matching_terms(lexical: LexicalState, bag: Bag, document: Document) -> tuple[MatchedTerm, ...]:
-    """The words of a query that a document holds, by falling part of its score."""
+    """The words of a query that a document contains, by falling share of its score."""
     found = lexical.words(document.content)
     held = shares(found, lexical.worth(bag), lexical.mean_length)
     spans: dict[str, list[tuple[int, int]]] = {word: [] for word in held}
@@ -28,5 +28,5 @@ def matching_terms(lexical: LexicalState, bag: Bag, document: Document) -> tuple
 
 
 def _as_written(document: Document, word: str, spans: list[tuple[int, int]]) -> str:
-    """The word as it stands first in the text; the stem, if only the title holds it."""
+    """The word as first written in the text; its stem if only the title contains it."""
     return document.text[slice(*spans[0])] if spans else word

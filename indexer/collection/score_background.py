@@ -1,9 +1,9 @@
-"""What unrelated texts score in a collection, kept beside its vectors by its engine.
+"""The scores of unrelated texts in a collection, kept beside its vectors by its engine.
 
-It is derived from a sample of the chunks, and made anew when many have come since. While a
-collection is small that happens within the search that needs it first; later beside the
-searches, which go on with the last one, or without. What is kept holds moments and quantiles,
-nothing that was written; where it is damaged or cannot be kept, that is reported, and done without.
+It is derived from a sample of the chunks, and computed again when many have been added. While a
+collection is small this happens within the first search that needs it; later beside the searches,
+which use the last one, or none. The kept item holds moments and quantiles, no texts; if it is
+damaged or cannot be kept, the log says so, and searches go on without it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from indexer.ranking.significance import Background, Fit, Survival, Tail, backgr
 
 SAMPLE_CHUNKS: Final = 8_192
 AT_ONCE_CHUNKS: Final = 20_000
-"""Of so many chunks or fewer it is made while a search waits, in some tenths of a second."""
+"""Up to this many chunks it is computed while a search waits, in some tenths of a second."""
 
 GROWN: Final = 1.25
-"""It is made anew when there are this many times the chunks that it is a sample of, or fewer."""
+"""It is computed again when the chunks have grown, or shrunk, by this factor."""
 
 _FORMAT: Final = 1
 _SEED: Final = 5
@@ -46,7 +46,7 @@ def sample_background(state: EngineState) -> Background | None:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """The background of a model's vectors; ``chunks`` there were then."""
+    """The background of a model's vectors, with the number of ``chunks`` at that time."""
 
     identity: Identity | None
     chunks: int
@@ -62,7 +62,7 @@ class _Made:
 
 
 class ScoreBackgrounds:
-    """The background of a collection as it grows; safe to ask from several threads."""
+    """The background of a collection as it grows; thread-safe."""
 
     def __init__(self, engine: Engine, at_once: int = AT_ONCE_CHUNKS) -> None:
         self._engine = engine
@@ -75,7 +75,7 @@ class ScoreBackgrounds:
         self._closed = False
 
     def of(self, state: EngineState) -> Background | None:
-        """The background of this state, or one that is made soon; None if there is none yet."""
+        """The background of this state, or the last one during renewal; None if none is ready."""
         made = self._made
         if not made.is_fresh(state):
             if state.counts.chunks <= self._at_once:
@@ -86,7 +86,7 @@ class ScoreBackgrounds:
         return made.background if made.identity is state.identity else None
 
     def make(self, state: EngineState) -> None:
-        """Read the background that is kept, or make it and keep it, if another is due."""
+        """Read the kept background, or compute and keep one, if that is due."""
         identity = state.identity
         with self._making:
             if self._made.identity is not identity and (kept := self._keeper.read(identity)):
@@ -100,7 +100,7 @@ class ScoreBackgrounds:
             self._made = _Made(identity, state.counts.chunks, made)
 
     def close(self) -> None:
-        """Wait for one that is being made."""
+        """Wait for one that is being computed."""
         self._closed = True
         with self._starting:
             if self._thread is not None:
@@ -109,7 +109,7 @@ class ScoreBackgrounds:
     def _keep(self, identity: Identity, made: Background) -> None:
         try:
             self._keeper.write(identity, encode(made))
-        except StorageFailed as error:  # as in a folder that is only read
+        except StorageFailed as error:  # as in a read-only folder
             _log.info("the background of scores is not kept (%s): it will be made again", error)
 
     def _start(self) -> None:
@@ -129,7 +129,7 @@ class ScoreBackgrounds:
 
 
 def encode(background: Background) -> bytes:
-    """A background as it is kept: a checksum and NumPy's archive."""
+    """A background in its stored form: a checksum and NumPy's archive."""
     fields: dict[str, Any] = {
         "format": _FORMAT,
         "tail": asdict(background.survival.tail),
@@ -154,7 +154,7 @@ def encode(background: Background) -> bytes:
 
 
 def _read(name: str, kept: KeptBytes) -> Background | None:
-    """The background that is kept; None, reported, if it is damaged."""
+    """The kept background; None, with a warning, if it is damaged."""
     try:
         return decode(kept.content)
     except (ValueError, TypeError, KeyError, zipfile.BadZipFile, Damaged) as error:
@@ -163,7 +163,7 @@ def _read(name: str, kept: KeptBytes) -> Background | None:
 
 
 def decode(written: bytes) -> Background:
-    """The background that :func:`encode` wrote; raises Damaged, or what NumPy and json raise."""
+    """The background written by :func:`encode`; raises Damaged, or an error of NumPy or json."""
     digest, encoded = written[:_DIGEST_BYTES], written[_DIGEST_BYTES:]
     if hashlib.sha256(encoded).digest() != digest:
         raise Damaged("it is not what was written")

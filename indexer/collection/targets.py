@@ -1,4 +1,4 @@
-"""Where a query points: the directions of its vector or of its examples."""
+"""The directions of queries: of their vectors or of their examples."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _direction(stored: Mapping[str, StoredVectors], dimension: int, example: Exa
 
 
 def unit_vector(given: Vector, dimension: int, what: str) -> Vector:
-    """A given vector scaled to unit length, (d,); raises InvalidVector, which says what it is."""
+    """A given vector scaled to unit length, (d,); raises InvalidVector, which calls it ``what``."""
     vector = np.asarray(given)
     if vector.shape != (dimension,):
         raise InvalidVector(
@@ -85,7 +85,7 @@ def unit_vector(given: Vector, dimension: int, what: str) -> Vector:
 
 
 def require_model(identity: Identity, model: str | None, what: str) -> None:
-    """Raise ModelChanged unless what a model computed is of the collection's model."""
+    """Raise ModelChanged unless the model that computed something is the collection's."""
     if model is not None and not identity.made(model):
         raise ModelChanged(
             f"{what} is of another model than {identity.name!r}, "

@@ -21,15 +21,15 @@ class MemoryCatalogue:
         self._engines: dict[str, MemoryEngine] = {}
 
     def names(self) -> list[str]:
-        """The names of the collections there are, sorted."""
+        """The names of all collections, sorted."""
         return sorted(self._engines)
 
     def version(self, name: str) -> object:
-        """The engine itself: a later collection has another."""
+        """The engine object itself: a later collection of the same name has another."""
         return self._engines.get(name)
 
     def open(self, name: str, choice: IndexChoice | None = None) -> MemoryEngine:
-        """The collection of a name; everything in it is found exactly, whatever is chosen."""
+        """The collection with this name; every search is exact, whatever index is chosen."""
         del choice
         try:
             return self._engines[name]
@@ -37,7 +37,7 @@ class MemoryCatalogue:
             raise NotFound(f"there is no collection {name!r}") from None
 
     def create(self, name: str, identity: Identity, language: Language) -> None:
-        """Make an empty collection."""
+        """Create an empty collection."""
         with self._lock:
             if name in self._engines:
                 raise AlreadyExists(f"collection {name!r} is there already")
@@ -50,15 +50,15 @@ class MemoryCatalogue:
             del self._engines[name]
 
     def verify(self, *_: object, **__: object) -> NoReturn:
-        """There is nothing on a disk to be damaged."""
+        """Refuse: there is nothing on a disk to verify."""
         raise Unsupported("verification", "memory", ADVICE)
 
     def back_up(self, *_: object, **__: object) -> NoReturn:
-        """There are no backups of what is in memory."""
+        """Refuse: collections in memory have no backups."""
         raise Unsupported("backup", "memory", ADVICE)
 
     def restore(self, *_: object, **__: object) -> NoReturn:
-        """There are no backups of what is in memory."""
+        """Refuse: collections in memory have no backups."""
         raise Unsupported("restoring", "memory", ADVICE)
 
     def collection_of(self, *_: object) -> NoReturn:

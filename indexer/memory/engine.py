@@ -54,19 +54,19 @@ class MemoryEngine:
     @contextmanager
     def reading(self, *, lexical: bool = False) -> Iterator[MemoryState]:
         """The newest state."""
-        del lexical  # every state has its words
+        del lexical  # every state includes its words
         yield self._state
 
     @contextmanager
     def writing(self, purpose: str) -> Iterator[None]:
-        """Hold the right to write: it is shared by the threads of a process."""
+        """Hold the right to write, among the threads of this process."""
         del purpose
         if self._deleted:
             raise NotFound(f"collection {self.name!r} was deleted")
         yield
 
     def changes(self, documents: Sequence[Document]) -> list[Change]:
-        """What storing each of these documents would change."""
+        """The change that storing each of these documents would make."""
         return [_change(self._state, document) for document in documents]
 
     def put(self, documents: Sequence[EmbeddedDocument]) -> None:
@@ -96,14 +96,14 @@ class MemoryEngine:
             self._state = self._state.amended(latest.values())
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Delete those of these documents that exist."""
+        """Delete those of these documents that exist, and return their number."""
         with self._changing():
             gone = self._state.keys(ids).values()
             self._state = self._state.changed(gone, ())
             return len(gone)
 
     def delete_matching(self, condition: Filter) -> int:
-        """Delete the documents that pass a filter."""
+        """Delete the documents that pass a filter, and return their number."""
         with self._changing():
             records = self._state.records.items()
             gone = [key for key, one in records if matches(condition, one.document.metadata)]
@@ -118,7 +118,7 @@ class MemoryEngine:
     # Migration
 
     def migrate(self, identity: Identity) -> MemoryMigration:
-        """Begin, or go on with, filling a generation."""
+        """Begin a migration to another model, or continue one."""
         if not self._migrating.acquire(blocking=False):
             raise CollectionBusy(
                 f"collection {self.name!r} is being filled with another model: "
@@ -130,14 +130,14 @@ class MemoryEngine:
         return MemoryMigration(self, identity)
 
     def draft(self, documents: Sequence[EmbeddedDocument], identity: Identity) -> None:
-        """Keep documents for a generation to come; those that are gone are left out."""
+        """Keep documents for the next generation, except those deleted meanwhile."""
         latest = {one.document.id: one for one in documents if one.document.id in self._state.by_id}
         if latest:
             joined_vectors(list(latest.values()), identity)
             self._drafts |= latest
 
     def undrafted(self, limit: int) -> list[Document]:
-        """Some documents whose present content is not drafted."""
+        """Some documents whose current content is not drafted."""
         found: list[Document] = []
         for record in self._state.records.values():
             if len(found) == limit:
@@ -151,7 +151,7 @@ class MemoryEngine:
         return draft is not None and draft.document.content_hash == record.document.content_hash
 
     def adopt(self, identity: Identity) -> bool:
-        """Let what is drafted take over; False if anything is not."""
+        """Switch to the drafted vectors; False if any document lacks them."""
         with self._changing():
             if self.undrafted(1):
                 return False
@@ -164,34 +164,34 @@ class MemoryEngine:
             return True
 
     def end_migration(self) -> None:
-        """Let another begin."""
+        """Allow another migration to begin."""
         self._migrating.release()
 
     # What is derived
 
     def rebuild(self, choice: IndexChoice | None) -> None:
-        """There is nothing to build: everything is compared with all."""
+        """Nothing to build: every search compares with all vectors."""
         if choice is not None and choice.kind not in (IndexKind.AUTO, IndexKind.EXACT):
             raise Unsupported(f"index of kind {choice.kind}", "memory", ADVICE)
 
     def compact(self) -> bool:
-        """What was deleted is gone already."""
+        """Nothing to do: deleted documents are already gone."""
         return True
 
     def keeper(self, what: Kept) -> MemoryKeeper:
-        """Where this is kept beside the collection."""
+        """The place where this is kept beside the collection."""
         return self._keepers[what]
 
     def map(self) -> NoReturn:
-        """There is none."""
+        """Refuse: collections in memory have no map."""
         raise Unsupported("map", "memory", ADVICE)
 
     def draw_map(self, *_: object, **__: object) -> NoReturn:
-        """There is none."""
+        """Refuse: collections in memory have no map."""
         raise Unsupported("map", "memory", ADVICE)
 
     def describe(self) -> Description:
-        """Counts, sizes, and that it is gone with the process."""
+        """Counts and sizes, and a note that it is lost with the process."""
         state, counts = self._state, self._state.counts
         records = state.records.values()
         words = {"language": str(self.language), "documents": counts.documents}
@@ -213,47 +213,47 @@ class MemoryEngine:
         )
 
     def delete_all(self) -> None:
-        """Refuse to be written to from now on: the collection was deleted."""
+        """Refuse writes from now on: the collection was deleted."""
         with self._writing:
             self._deleted = True
 
     def close(self) -> None:
-        """Nothing is held; whoever opens it again finds what was there."""
+        """Nothing to release; opened again, it still has its documents."""
 
 
 class MemoryKeeper:
-    """Keeps one thing for each model; see indexer.engine.Keeper."""
+    """Keeps one item for each model; see indexer.engine.Keeper."""
 
     def __init__(self) -> None:
         self._kept: dict[str, KeptBytes] = {}
 
     def read(self, identity: Identity, known: KeptBytes | None = None) -> KeptBytes | None:
-        """What was kept last for a model."""
+        """The item last kept for a model."""
         del known
         return self._kept.get(identity.fingerprint)
 
     def write(self, identity: Identity, content: bytes) -> None:
-        """Keep this in place of the last."""
+        """Keep this in place of the last item."""
         self._kept[identity.fingerprint] = KeptBytes(object(), content)
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryMigration:
-    """The generation to come; see indexer.engine.Migration."""
+    """The next generation; see indexer.engine.Migration."""
 
     engine: MemoryEngine
     identity: Identity
 
     def pending(self, limit: int) -> list[Document]:
-        """Some documents whose present content it lacks."""
+        """Some documents whose current content it lacks."""
         return self.engine.undrafted(limit)
 
     def put(self, documents: Sequence[EmbeddedDocument]) -> None:
-        """Take in documents."""
+        """Add documents."""
         self.engine.draft(documents, self.identity)
 
     def finish(self) -> bool:
-        """Take over, in one step."""
+        """Switch to it in one step."""
         return self.engine.adopt(self.identity)
 
     def __enter__(self) -> Self:

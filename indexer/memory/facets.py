@@ -1,4 +1,4 @@
-"""What documents hold in their metadata, counted one by one."""
+"""The metadata values of documents, counted one by one."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from indexer.reports import LONGEST_COMMON, CountedValue, FieldSummary
 _ORDER: Final = (Kind.NULL, Kind.BOOLEAN, Kind.NUMBER, Kind.STRING, Kind.MOMENT)
 
 Held: TypeAlias = Scalar | Sequence[Scalar]
-"""What a document holds in a field."""
+"""A document's value in a field."""
 
 
 @dataclass(slots=True)
 class _Value:
-    """The number of documents that hold a value, and its forms there: texts of one moment."""
+    """The number of documents with a value, and its spellings: texts of one moment."""
 
     documents: int = 0
     given: set[Any] = field(default_factory=set)
 
 
 def summarise(documents: Iterable[Document], limit: int, common: int) -> list[FieldSummary]:
-    """The first metadata fields by name, each with so many of its common values."""
+    """The first metadata fields by name, each with its most common values."""
     counted: dict[str, dict[Key, _Value]] = {}
     for document in documents:
         for name, held in document.metadata.items():
@@ -34,7 +34,7 @@ def summarise(documents: Iterable[Document], limit: int, common: int) -> list[Fi
 
 
 def least_of(held: Held) -> Iterator[Scalar]:
-    """The least of what a document holds in a field, if there is anything."""
+    """The smallest value of a document in a field, if it has any."""
     values = sorted(_elements(held), key=lambda one: (*_rank(key_of(one)), str(one)))
     yield from values[:1]
 

@@ -1,4 +1,4 @@
-"""Words in memory: postings in dicts, and BM25 by its formula."""
+"""Lexical search in memory: postings in dicts, and BM25 by its formula."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from indexer.memory.scope import scope_of
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A document's words with their frequencies, and how many there are in all."""
+    """A document's words with their frequencies, and their total number."""
 
     frequencies: Mapping[str, int]
     length: int
@@ -30,14 +30,14 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Postings:
-    """Which documents hold a word how often, and how long each is; never changed once made."""
+    """The frequency of each word in each document, and the documents' lengths; immutable."""
 
     frequencies: Mapping[str, Mapping[Key, int]]
     lengths: Mapping[Key, int]
     total_length: int
 
     def changed(self, gone: Mapping[Key, Words], new: Mapping[Key, Words]) -> Postings:
-        """Those without some documents and with others; what did not change is shared."""
+        """The postings without some documents and with others; unchanged parts are shared."""
         lengths = dict(self.lengths)
         words = {word for one in (*gone.values(), *new.values()) for word in one.frequencies}
         touched = {word: dict(self.frequencies.get(word, {})) for word in words}
@@ -72,33 +72,33 @@ class MemoryLexical:
         return self._postings.total_length / max(len(self._postings.lengths), 1) or 1.0
 
     def words(self, text: str) -> list[str]:
-        """The words of a text, in order, as they are compared."""
+        """The words of a text in the form in which they are compared, in order."""
         return self._analyzer.words(text)
 
     def asked(self, text: str) -> Bag:
-        """The words that a query asks for: of very many, the rarest."""
+        """The words of a query; of very many, only the rarest."""
         bag = self._analyzer.asked(text)
         rarest = sorted(bag, key=self._holding)[:MOST_WORDS]
         return {word: bag[word] for word in rarest} if len(bag) > len(rarest) else bag
 
     def worth(self, bag: Bag) -> dict[str, float]:
-        """How much each of these words is worth where it is found."""
+        """The weight of each word in the BM25 score: its idf times its weight in the query."""
         documents = len(self._postings.lengths)
         return {word: weight * idf(documents, self._holding(word)) for word, weight in bag.items()}
 
     def best(self, bag: Bag, k: int, scope: Scope) -> list[tuple[Key, float]]:
-        """The k documents of largest BM25 score that hold a word, best first, ties by id."""
+        """The k documents of highest BM25 score that contain a word, best first, ties by id."""
         scores, within = self._scores(bag), scope_of(scope)
         allowed = ((key, score) for key, score in scores.items() if within.holds(key))
         return heapq.nsmallest(k, allowed, key=lambda one: (-one[1], self._ids[one[0]]))
 
     def score(self, bag: Bag, keys: Sequence[Key]) -> list[float]:
-        """The BM25 score of each of these documents, 0 for one without a word."""
+        """The BM25 score of each of these documents; 0 for one without any of the words."""
         scores = self._scores(bag)
         return [scores.get(key, 0.0) for key in keys]
 
     def _scores(self, bag: Bag) -> dict[Key, float]:
-        """The score of every document that holds a word."""
+        """The score of every document that contains a word."""
         mean, lengths = self.mean_length, self._postings.lengths
         scores: dict[Key, float] = {}
         for word, worth in sorted(self.worth(bag).items()):

@@ -16,11 +16,11 @@ class MemoryScope:
     total: int
 
     def holds(self, key: Key) -> bool:
-        """Whether a document is one of them."""
+        """Return whether a document is in scope."""
         return self.keys is None or key in self.keys
 
 
 def scope_of(scope: Scope) -> MemoryScope:
-    """A scope that a state in memory made."""
+    """A scope, which must have been made by a state in memory."""
     assert isinstance(scope, MemoryScope)
     return scope

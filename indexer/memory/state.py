@@ -31,8 +31,9 @@ from indexer.memory.scope import MemoryScope, scope_of
 from indexer.reports import FieldSummary
 
 _POSITIONS = 1 << 24
-"""More chunks than this no document has: a chunk's key is its document's times this, and its
-position."""
+"""More chunks than any document has. The key of a chunk is its document's key times this, plus
+its position.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """All chunks, (m,), by document: vectors (m, d), and the place of each document's first."""
+    """All chunks, (m,), by document: vectors (m, d), and the index of each document's first."""
 
     keys: NDArray[np.int64]
     firsts: NDArray[np.int64]
@@ -71,7 +72,7 @@ class MemoryState:
         postings: Postings,
         newest: Key,
     ) -> None:
-        """``records`` are in the order of their keys, none above ``newest``."""
+        """``records`` are in the order of their keys, which are at most ``newest``."""
         self.identity = identity
         self.analyzer = analyzer
         self.records = records
@@ -80,7 +81,7 @@ class MemoryState:
 
     @property
     def token(self) -> str:
-        """The newest key that was given out."""
+        """The newest key that was assigned."""
         return str(self.newest)
 
     @cached_property
@@ -90,7 +91,7 @@ class MemoryState:
 
     @cached_property
     def counts(self) -> Counts:
-        """How much there is."""
+        """The numbers of documents, chunks and truncated documents."""
         records = self.records.values()
         return Counts(
             len(records),
@@ -100,7 +101,7 @@ class MemoryState:
 
     @cached_property
     def lexical(self) -> MemoryLexical:
-        """Its words."""
+        """The words of this state."""
         ids = {key: one.document.id for key, one in self.records.items()}
         return MemoryLexical(self.analyzer, self.postings, ids)
 
@@ -169,7 +170,7 @@ class MemoryState:
         return summarise((one.document for one in self.records.values()), limit, common)
 
     def column(self, field: str) -> dict[str, Scalar]:
-        """The value of a metadata field by document id, of a list its least."""
+        """The value of a metadata field by document id; of a list, its smallest."""
         return {
             one.document.id: value
             for one in self.records.values()
@@ -178,7 +179,7 @@ class MemoryState:
         }
 
     def copies(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
-        """How many documents have the title and text of an earlier one, and pairs of such ids."""
+        """The number of documents that repeat an earlier title and text, and some pairs of ids."""
         groups: dict[tuple[str, str], list[str]] = {}
         for one in self.records.values():
             document = one.document
@@ -196,7 +197,7 @@ class MemoryState:
         return Sample(whole.vectors[chosen], whole.keys[chosen])
 
     def scan(self, rows: int) -> Iterator[Sample]:
-        """All stored vectors, at most so many at a time."""
+        """All stored vectors, at most this many at a time."""
         whole = self._whole
         for start in range(0, len(whole.keys), rows):
             part = slice(start, start + rows)
@@ -226,7 +227,7 @@ class MemoryState:
     def nearest(
         self, directions: Vectors, k: int, scope: Scope, *, exact: bool
     ) -> list[list[Candidate]]:
-        """For each direction its k nearest documents, always exactly."""
+        """The k nearest documents to each direction; always exact."""
         del exact
         table, within = self._table, scope_of(scope)
         if not len(table.keys):
@@ -262,7 +263,7 @@ class MemoryState:
         )
 
     def count_near(self, direction: Vector, least: float, scope: Scope) -> int:
-        """How many documents in scope have a chunk whose cosine is ``least`` or more."""
+        """The number of documents in scope with a chunk whose cosine is at least ``least``."""
         every = self.nearest(direction[None], len(self.records), scope, exact=True)[0]
         return sum(one.score >= least for one in every)
 
@@ -276,7 +277,7 @@ class MemoryState:
         for key in out:
             if key not in added:
                 del records[key]
-        records |= added  # one that is replaced keeps its place
+        records |= added  # a replaced document keeps its place
         postings = self.postings.changed(out, {key: one.words for key, one in added.items()})
         newest = max([self.newest, *added])
         return MemoryState(self.identity, self.analyzer, records, postings, newest)
@@ -305,7 +306,7 @@ def _chunk_key(key: Key, position: int) -> ChunkKey:
 
 
 def _cosines(vectors: Vectors, direction: Vector) -> NDArray[np.float32]:
-    """(n,) cosines, each row by itself: equal rows score equal."""
+    """(n,) cosines, each row computed separately so that equal rows score equal."""
     cosines: NDArray[np.float32] = np.einsum("nd,d->n", vectors, direction).clip(-1.0, 1.0)
     return cosines
 

@@ -1,4 +1,4 @@
-"""Routes that other services' clients know; a file for each service whose clients they serve."""
+"""Routes of other services, for their clients; one file for each service."""
 
 from typing import Final
 

@@ -50,7 +50,7 @@ router = APIRouter(
 
 
 class EmbeddingType(StrEnum):
-    """How a vector travels."""
+    """The encoding of vectors."""
 
     FLOAT = "float"
     BASE64 = "base64"
@@ -127,7 +127,7 @@ class EmbedBody(Lenient):
 
     @property
     def fit(self) -> Fit:
-        """What is kept of a long text."""
+        """The part of a long text to keep."""
         return Fit(
             self.input_type,
             tokens=self.max_tokens,
@@ -137,7 +137,7 @@ class EmbedBody(Lenient):
 
 
 class RerankBody(Given):
-    """A query, and texts to hold against it."""
+    """A query, and texts to rank by it."""
 
     model: str = Field(
         description="The model that ranks: the cross-encoder, as /info names it, or an embedding "
@@ -160,13 +160,13 @@ class RankedView(Returned):
 
 
 class VersionView(Returned):
-    """Which of Cohere's APIs this is."""
+    """The version of Cohere's API."""
 
     version: Literal["2"] = "2"
 
 
 class MetaView(Returned):
-    """What is to be known of an answer."""
+    """Metadata of an answer."""
 
     api_version: VersionView = VersionView()
     warnings: list[str]
@@ -179,7 +179,7 @@ class BilledView(Returned):
 
 
 class EmbedMetaView(Returned):
-    """What is to be known of an answer."""
+    """Metadata of an answer."""
 
     api_version: dict[str, str]
     billed_units: BilledView
@@ -187,7 +187,7 @@ class EmbedMetaView(Returned):
 
 
 class EmbedView(Returned):
-    """Unit vectors in the order of the texts, by how they travel; version 1 may have them bare."""
+    """Unit vectors in the order of the texts, by encoding; version 1 may have them bare."""
 
     id: str
     response_type: Literal["embeddings_by_type", "embeddings_floats"]
@@ -260,7 +260,7 @@ def _as(kind: EmbeddingType, vectors: Vectors) -> list[Any]:
 @router.post("/v2/rerank")
 @needs(Role.SEARCH)
 async def rerank(body: RerankBody, service: ServiceNeeded, request: Request) -> RerankView:
-    """Texts by how well they answer a query, as Cohere's service answers.
+    """Texts ranked by relevance to a query, as Cohere's service answers.
 
     Ranked by the cross-encoder if that is the model named, else by the cosine of an embedding
     model's vectors, where relevance is (1 + cosine) / 2. `meta.warnings` says which.

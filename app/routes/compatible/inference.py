@@ -80,7 +80,7 @@ Inputs: TypeAlias = Annotated[
 
 
 class Cutting(Given):
-    """What to do with texts that are longer than the model's window."""
+    """The treatment of texts longer than the model's window."""
 
     truncate: bool | None = Field(None, description="false refuses a text that is too long.")
     truncation_direction: Annotated[Direction, Field(strict=False)] = Field(
@@ -94,14 +94,14 @@ class Cutting(Given):
 
 
 class Preparation(Cutting):
-    """How texts are prepared for the model."""
+    """The preparation of texts for the model."""
 
     prompt_name: Annotated[Side, Field(strict=False)] | None = Field(
         None, description="Which side of a search the texts are on; document if null."
     )
 
     def prepared(self) -> Fit:
-        """What is kept of texts on their side."""
+        """The part of the texts to keep, on their side."""
         return self.fit(self.prompt_name or Side.DOCUMENT)
 
 
@@ -121,7 +121,7 @@ class EmbedBody(Preparation):
 
     @property
     def remarks(self) -> dict[str, str]:
-        """The header that says what makes no difference here."""
+        """The header that names fields without effect here."""
         return {IGNORED: "normalize"} if self.normalize is False else {}
 
 
@@ -140,7 +140,7 @@ class SimilarityBody(Given):
 
 
 class RerankBody(Cutting):
-    """A query, and texts to hold against it."""
+    """A query, and texts to rank by it."""
 
     query: str
     texts: list[str]
@@ -170,20 +170,20 @@ class RankView(Returned):
 
 
 class EmbeddingTypeView(Returned):
-    """What kind of model this is."""
+    """The kind of the model."""
 
     embedding: dict[str, str]
 
 
 class RankerView(Returned):
-    """What ranks for /rerank, and by what."""
+    """The model that ranks for /rerank, and its method."""
 
     model_id: str
     method: str
 
 
 class InfoView(Returned):
-    """The model of the collection `default`, and what may be asked of it."""
+    """The model of the collection `default`, and its limits."""
 
     model_id: str
     model_sha: str = Field(description="SHA-256 of its weights.")
@@ -208,7 +208,7 @@ class InfoView(Returned):
 async def embed(body: EmbedBody, service: ServiceNeeded, request: Request) -> Response:
     """A unit vector for each text, by the model of the collection `default`.
 
-    The header `x-truncated` has the places of texts whose ends were left out.
+    The header `x-truncated` lists the places of truncated texts.
     """
     texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
     _refuse_empty("inputs", texts)
@@ -253,7 +253,7 @@ TaskBody: TypeAlias = Annotated[
 @router.post("/", response_model=list[list[float]] | list[float], include_in_schema=False)
 @needs(Role.SEARCH)
 async def do_task(body: TaskBody, service: ServiceNeeded, request: Request) -> Response:
-    """As `/embed`, or as `/similarity` where that is what is asked."""
+    """Like `/embed`, or like `/similarity` if the body asks for that."""
     if isinstance(body, SimilarityBody):
         return await compare(body, service, request)
     return await embed(body, service, request)
@@ -278,11 +278,11 @@ async def _compare(body: SimilarityBody, service: Service) -> Response:
 async def rerank(
     body: AnyRerankBody, service: ServiceNeeded, request: Request, response: Response
 ) -> list[RankView] | RankedDocumentsView:
-    """Texts by how well they answer a query, the best first.
+    """Texts ranked by relevance to a query, the best first.
 
     Ranked by the cross-encoder if there is one, else by the cosine of the embedding model's
     vectors, where the score is (1 + cosine) / 2. The header `x-ranked-by` says which. With
-    `documents` in place of `texts` it is asked and answered as `/v1/rerank`.
+    `documents` in place of `texts` it is asked and answered like `/v1/rerank`.
     """
     if isinstance(body, RerankDocumentsBody):
         return await rerank_documents(body, service, request, response)
@@ -310,7 +310,7 @@ async def _rank(body: RerankBody, service: Service) -> Ranking:
 
 
 class TokenizeBody(Given):
-    """Texts to come apart into tokens."""
+    """Texts to tokenise."""
 
     inputs: Inputs
     add_special_tokens: bool = Field(True, description="Those of the model's own, and its prompt.")
@@ -320,7 +320,7 @@ class TokenizeBody(Given):
 
 
 class TokenView(Returned):
-    """A token: its id, and where it stands in the text; null for the model's own."""
+    """A token: its id, and its place in the text; null for the model's own."""
 
     id: int
     text: str
@@ -334,7 +334,7 @@ class TokenView(Returned):
 async def tokenize(
     body: TokenizeBody, service: ServiceNeeded, request: Request
 ) -> list[list[TokenView]]:
-    """The tokens of each text, by the model of the collection `default`, as many as fit it."""
+    """The tokens of each text, by the model of the collection `default`, cut to its window."""
     texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
     _refuse_empty("inputs", texts)
     check_texts("inputs", texts, service)
@@ -350,7 +350,7 @@ async def tokenize(
 
 
 def _tokens(text: str, tokens: Tokens, empty: Tokens) -> Iterator[TokenView]:
-    """The tokens of a text that fit the model, among those that an empty text has too."""
+    """The tokens of a text that fit the window, including those that an empty text has too."""
     ids, own = tokens.ids.tolist(), empty.ids.tolist()
     before = next((i for i, (a, b) in enumerate(zip(ids, own, strict=False)) if a != b), len(own))
     fitting = len(ids) - len(own)
@@ -364,13 +364,13 @@ def _tokens(text: str, tokens: Tokens, empty: Tokens) -> Iterator[TokenView]:
 
 @router.get("/health", response_class=Response)
 async def check_health() -> Response:
-    """The process lives."""
+    """The process is alive."""
     return Response(status_code=HTTPStatus.OK)
 
 
 @router.get("/info")
 async def show_info(service: ServiceNeeded) -> InfoView:
-    """The model of the collection `default`, and what may be asked of it."""
+    """The model of the collection `default`, and its limits."""
     model = await service.default_model()
     identity, settings = model.embedder.identity, service.settings
     return InfoView(
@@ -396,7 +396,7 @@ async def show_info(service: ServiceNeeded) -> InfoView:
 async def _embed_within(
     name: str, texts: Sequence[str], fit: Fit, model: Model, service: Service
 ) -> EmbeddedTexts:
-    """The vectors of texts that are cut as was asked for, or refused."""
+    """The vectors of texts, cut as asked for, or refused."""
     fitted = await fit.apply(name, texts, model, service)
     embedded = await service.embed(model, fitted.texts, fit.role)
     return replace(embedded, truncated=tuple(sorted({*fitted.cut, *embedded.truncated})))

@@ -1,6 +1,6 @@
 """Ollama's embeddings and list of models, for its clients.
 
-Ollama's names carry a tag (``all-minilm:latest``), which is passed over here.
+Ollama's names carry a tag (``all-minilm:latest``), which is ignored here.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class EmbedBody(Lenient):
 
 
 class EmbeddingBody(Lenient):
-    """One text to embed, as clients ask that do not know /api/embed yet."""
+    """One text to embed, for clients that do not use /api/embed yet."""
 
     PASSED_OVER: ClassVar[frozenset[str]] = frozenset({"options", "keep_alive"})
 
@@ -89,7 +89,7 @@ class EmbeddingView(Returned):
 
 
 class DetailsView(Returned):
-    """What kind of model it is."""
+    """The kind of the model."""
 
     format: str = "safetensors"
     family: str
@@ -99,7 +99,7 @@ class DetailsView(Returned):
 
 
 class TagView(Returned):
-    """A model that embeds here."""
+    """An embedding model that is served here."""
 
     name: str
     model: str
@@ -110,7 +110,7 @@ class TagView(Returned):
 
 
 class TagsView(Returned):
-    """All models that embed here."""
+    """All embedding models that are served here."""
 
     models: list[TagView]
 
@@ -124,7 +124,7 @@ class VersionView(Returned):
 @router.post("/embed", response_model=EmbedView)
 @needs(Role.SEARCH)
 async def embed(body: EmbedBody, service: ServiceNeeded, request: Request) -> Response:
-    """A unit vector for each text, by the model that is named, as Ollama answers."""
+    """A unit vector for each text, by the model named, as Ollama answers."""
     texts = [body.input] if isinstance(body.input, str) else body.input
     check_count("texts of input", len(texts), service.settings)
     check_texts("input", texts, service)
@@ -155,7 +155,7 @@ async def embed_one(body: EmbeddingBody, service: ServiceNeeded, request: Reques
 
 async def _embed_one(body: EmbeddingBody, service: Service) -> Response:
     model = await _model(body.model, service)
-    if not body.prompt:  # clients load a model this way
+    if not body.prompt:  # clients send this to load a model
         return _respond({"embedding": []}, body)
     embedded = await service.embed(model, [body.prompt])
     return _respond({"embedding": embedded.vectors[0]}, body)
@@ -170,7 +170,7 @@ async def list_models(service: ServiceNeeded, request: Request) -> TagsView:
 
 @router.get("/version")
 async def show_version() -> VersionView:
-    """The version of this service, where Ollama tells its own."""
+    """The version of this service, where Ollama gives its own."""
     return VersionView(version=installation.version())
 
 

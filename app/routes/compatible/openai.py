@@ -35,7 +35,7 @@ from indexer.errors import InvalidInput
 
 
 class ErrorView(Returned):
-    """What went wrong."""
+    """An error."""
 
     message: str
     type: str
@@ -60,7 +60,7 @@ OWNER: Final = "bearing"
 
 
 class Encoding(StrEnum):
-    """How a vector travels."""
+    """The encoding of vectors."""
 
     FLOAT = "float"
     BASE64 = "base64"
@@ -87,11 +87,11 @@ Input: TypeAlias = Annotated[
         custom_error_message="expected a text, a list of texts, or token ids",
     ),
 ]
-"""A text, texts, or what stands for them in the vocabulary of a client."""
+"""A text, texts, or their tokens in the vocabulary of a client."""
 
 
 class EmbeddingsBody(Lenient):
-    """Texts to embed, as OpenAI's clients ask, or Voyage's or Jina's in nearly the same words."""
+    """Texts to embed, in the words of OpenAI's clients, or of Voyage's or Jina's."""
 
     PASSED_OVER: ClassVar[frozenset[str]] = frozenset(
         {"user", "normalized", "late_chunking", "priority", "service_tier"}
@@ -137,17 +137,17 @@ class EmbeddingsBody(Lenient):
 
     @property
     def side(self) -> TextRole:
-        """Which side of a search the texts are on."""
+        """The side of a search that the texts are on."""
         return self.input_type or self.task or TextRole.DOCUMENT
 
     @property
     def encoding(self) -> Encoding:
-        """How vectors are to travel."""
+        """The encoding of the vectors."""
         return Encoding(self.embedding_type or self.encoding_format or Encoding.FLOAT)
 
     @property
     def size(self) -> int | None:
-        """What vectors are to be cut to."""
+        """The dimension to cut vectors to; None for the whole."""
         return self.dimensions or self.output_dimension
 
 
@@ -180,7 +180,7 @@ class EmbeddingsView(Returned):
 
 
 class ModelView(Returned):
-    """A model that embeds here."""
+    """An embedding model that is served here."""
 
     id: str
     object: Literal["model"] = "model"
@@ -189,7 +189,7 @@ class ModelView(Returned):
 
 
 class ModelsView(Returned):
-    """All models that embed here."""
+    """All embedding models that are served here."""
 
     object: Literal["list"] = "list"
     data: list[ModelView]
@@ -199,7 +199,7 @@ class ModelsView(Returned):
 @router.post("/v1/embeddings", response_model=EmbeddingsView)
 @needs(Access.SEARCH)
 async def embed(body: EmbeddingsBody, service: ServiceNeeded, request: Request) -> Response:
-    """A unit vector for each text, by the model that is named, as OpenAI's service answers."""
+    """A unit vector for each text, by the model named, as OpenAI's service answers."""
     texts = _texts(body.input, request.state.vocabulary)
     check_count("texts of input", len(texts), service.settings)
     check_texts("input", texts, service)

@@ -1,4 +1,4 @@
-"""Texts held against a query: what the routes that rerank have in common."""
+"""The ranking of texts by relevance to a query, shared by the routes that rerank."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from indexer.embedding.embedder import TextRole
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How well each text answers a query, in the order of the texts.
+    """The relevance of each text to a query, in the order of the texts.
 
-    ``scores`` are (n,) float64 as the model gives them, ``relevance`` the same in [0, 1];
-    ``model`` gave them, ``method`` says how. ``truncated`` are the places of texts that were cut.
+    ``scores`` are (n,) float64 from the model, ``relevance`` the same in [0, 1]; ``model`` gave
+    them, by ``method``. ``truncated`` are the places of truncated texts.
     """
 
     scores: NDArray[np.float64]
@@ -34,7 +34,7 @@ class Ranking:
         return [int(place) for place in order]
 
     def remarks(self) -> list[str]:
-        """What is to be known of the scores."""
+        """Remarks on the scores for the client."""
         remarks = [f"ranked by {self.method} of {self.model}"]
         if self.query_truncated:
             remarks.append("only the beginning of the query was read")
@@ -47,7 +47,7 @@ CHECK_PAIRS: Final = (
     ("what is the capital of France", "Paris is the capital of France."),
     ("what is the capital of France", "The cake needs forty minutes."),
 )
-"""A passage that answers and one that does not: they show on what scale a cross-encoder scores."""
+"""A passage that answers and one that does not: their scores show a cross-encoder's scale."""
 
 
 async def rank(query: str, fitted: Fitted, model: Model, service: Service) -> Ranking:
@@ -60,8 +60,8 @@ async def rank(query: str, fitted: Fitted, model: Model, service: Service) -> Ra
 async def rank_by_reading(query: str, fitted: Fitted, service: Service) -> Ranking:
     """Texts ranked by the cross-encoder, which reads each of them together with the query.
 
-    It leaves out what exceeds its window. Relevance is the score of a model that gives
-    probabilities, and the sigmoid of one that gives logits.
+    Text beyond its window is ignored. Relevance is the score of a model that gives probabilities,
+    and the sigmoid of one that gives logits.
     """
     pairs = [(query, text) for text in fitted.texts] + list(CHECK_PAIRS)
     given: list[float] = []

@@ -1,4 +1,4 @@
-"""Reranking as Jina has it, and in nearly the same words Cohere's first API, Voyage and vLLM."""
+"""Reranking like Jina's, and nearly the same in Cohere's first API, Voyage and vLLM."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ DocumentToRank: TypeAlias = Annotated[str | TextDocument, Field(description="A t
 
 
 class RerankDocumentsBody(Lenient):
-    """A query, and documents to hold against it."""
+    """A query, and documents to rank by it."""
 
     PASSED_OVER: ClassVar[frozenset[str]] = frozenset(
         {"rank_fields", "max_chunks_per_doc", "priority", "user", "return_embeddings"}
@@ -75,7 +75,7 @@ class RerankDocumentsBody(Lenient):
 
     @property
     def is_voyage(self) -> bool:
-        """Whether a client of Voyage asks, who looks for results under another name."""
+        """Return whether the client is Voyage's, which expects the results under another name."""
         return not {"top_k", "truncation"}.isdisjoint(self.model_fields_set)
 
 
@@ -100,20 +100,20 @@ class RerankUsageView(Returned):
 
 
 class RerankVersionView(Returned):
-    """Which of Cohere's APIs this is."""
+    """The version of Cohere's API."""
 
     version: Literal["1"] = "1"
 
 
 class RerankMetaView(Returned):
-    """What is to be known of an answer."""
+    """Metadata of an answer."""
 
     api_version: RerankVersionView
     warnings: list[str]
 
 
 class RankedDocumentsView(Returned):
-    """Documents by their relevance, the best first; `data` is what Voyage's clients read."""
+    """Documents by their relevance, the best first; Voyage's clients read `data`."""
 
     id: str
     object: Literal["list"]
@@ -129,7 +129,7 @@ class RankedDocumentsView(Returned):
 async def rerank(
     body: RerankDocumentsBody, service: ServiceNeeded, request: Request, response: Response
 ) -> RankedDocumentsView:
-    """Documents by how well they answer a query, as Jina's, Cohere's and Voyage's services answer.
+    """Documents ranked by relevance to a query, as Jina's, Cohere's and Voyage's services answer.
 
     Ranked by the cross-encoder if that is the model named, or if none is and there is one, else by
     the cosine of an embedding model's vectors, where relevance is (1 + cosine) / 2.

@@ -1,4 +1,4 @@
-"""What the routes that embed have in common: models, sides, limits, shorter texts and vectors."""
+"""Shared by the routes that embed: models, sides, limits, shortened texts and vectors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from indexer.embedding.embedder import TextRole, Tokens
 from indexer.errors import InvalidInput
 
 IGNORED: Final = "x-ignored-fields"
-"""The header that names the fields of a request that made no difference."""
+"""The header that names the fields of a request that had no effect."""
 
 SIDES: Final[Mapping[str, TextRole]] = {
     "query": TextRole.QUERY,
@@ -34,7 +34,7 @@ SIDES: Final[Mapping[str, TextRole]] = {
     "separation": TextRole.DOCUMENT,
     "text-matching": TextRole.DOCUMENT,
 }
-"""What tools call the sides of a search (OpenAI has no word for them; Cohere, Jina, Voyage)."""
+"""The sides of a search as tools name them (OpenAI has no word; Cohere, Jina, Voyage have)."""
 
 
 def _side_of(given: object) -> object:
@@ -51,29 +51,29 @@ Side: TypeAlias = Annotated[
     TextRole,
     BeforeValidator(_side_of, json_schema_input_type=Literal[tuple(SIDES)]),
 ]
-"""A side of a search, by any tool's word for it."""
+"""A side of a search, in any tool's word for it."""
 
 
 class Lenient(Given):
-    """A request of a tool, some of whose fields are known but make no difference here."""
+    """A request of a tool, some of whose fields are accepted but have no effect here."""
 
     PASSED_OVER: ClassVar[frozenset[str]] = frozenset()
 
     def ignored(self) -> str:
-        """The names of such fields that were given, as the header ``x-ignored-fields`` has them."""
+        """The names of such fields that were given, for the header ``x-ignored-fields``."""
         return ", ".join(sorted(self.PASSED_OVER & self.model_fields_set))
 
 
 PassedOver: TypeAlias = Annotated[
     JsonValue | None, Field(None, description="Accepted; it makes no difference here.")
 ]
-"""A field that is known, so that it is not refused, and not looked at."""
+"""A field that is accepted and ignored."""
 
 
 async def model_or_only(name: str | None, service: Service) -> Model:
-    """The model of this name; without one the only model that there is.
+    """The model with this name; without a name, the only model there is.
 
-    Raises NotFound for a name that is not served, InvalidInput where there is a choice.
+    Raises NotFound for a name that is not served, InvalidInput if there are several models.
     """
     if name is not None:
         return await service.model(name)
@@ -85,7 +85,7 @@ async def model_or_only(name: str | None, service: Service) -> Model:
 
 
 def check_texts(name: str, texts: Sequence[str], service: Service) -> None:
-    """Raise TooLarge, which names the place, unless each of these may be so long."""
+    """Raise TooLarge, which names the place, if one of these texts is too long."""
     for place, text in enumerate(texts):
         check_characters(f"{name}[{place}]", text, service.settings)
 
@@ -135,7 +135,7 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What is kept of a text: its first (or last) ``tokens``, the whole window if None."""
+    """The part of a text to keep: its first (or last) ``tokens``, the whole window if None."""
 
     role: TextRole = TextRole.DOCUMENT
     tokens: int | None = None
@@ -145,9 +145,9 @@ class Fit:
     async def apply(
         self, name: str, texts: Sequence[str], model: Model, service: Service
     ) -> Fitted:
-        """The texts cut to fit; raises InvalidInput, which names the place, if to be refused."""
+        """The texts cut to fit; raises InvalidInput, naming the place, for one to be refused."""
         if not (self.keep_end or self.refuse or self.tokens):
-            return Fitted(texts)  # the model leaves their ends out itself, and says of which
+            return Fitted(texts)  # the model truncates them itself, and reports it
         empty, *tokenised = await service.reads.run(
             model.embedder.tokenize, ["", *texts], self.role
         )
@@ -166,6 +166,6 @@ class Fit:
         if not self.keep_end:
             return text[: int(tokens.spans[room - 1, 1])]
         starts = [int(start) for start in tokens.spans[-room:, 0]]
-        # From the beginning of a word on, so that it comes apart into the same tokens.
+        # From the beginning of a word, so that it splits into the same tokens.
         whole = (start for start in starts if text[start - 1 : start].isspace())
         return text[next(whole, starts[0]) :]
