@@ -111,6 +111,7 @@ class FoundsView(Returned):
 
     hits: list[FoundView]
     truncated: bool = Field(description="Whether the end of the query was left out.")
+    unknown_fields: list[str] = Field(description="Fields of the filter that no document has.")
 
 
 class OutlineView(Returned):
@@ -166,7 +167,11 @@ async def search(given: SearchInput, service: Service) -> FoundsView:
     body = SearchBody(query=given.query, k=given.k, filter=given.filter)  # type: ignore[call-arg]
     check_searches([body], service.settings)
     (answer,) = (await service.search(given.collection, [body.to_query()])).answers
-    return FoundsView(hits=[FoundView.of(hit) for hit in answer.hits], truncated=answer.truncated)
+    return FoundsView(
+        hits=[FoundView.of(hit) for hit in answer.hits],
+        truncated=answer.truncated,
+        unknown_fields=list(answer.unknown_fields),
+    )
 
 
 async def get_document(given: GetInput, service: Service) -> DocumentView:

@@ -6,7 +6,7 @@ found is up to each engine. ``indexer.engines`` is the table of engines. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -221,6 +221,10 @@ class EngineState(Protocol):
 
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
         """The first metadata fields by name, each with its most common values."""
+        ...
+
+    def known_fields(self, names: Collection[str]) -> set[str]:
+        """Those of these metadata fields that a document has."""
         ...
 
     def column(self, field: str) -> dict[str, Scalar]:

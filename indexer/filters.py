@@ -140,6 +140,19 @@ def parse_filter(given: object) -> Filter | None:
     return _parse_object(given, "filter", 0, budget)
 
 
+def fields_of(condition: Filter | None) -> frozenset[str]:
+    """The metadata fields that a filter names."""
+    match condition:
+        case None:
+            return frozenset()
+        case Condition(field):
+            return frozenset({field})
+        case Not(part):
+            return fields_of(part)
+        case Every(parts) | Some(parts):
+            return frozenset().union(*map(fields_of, parts))
+
+
 def matches(condition: Filter | None, metadata: Metadata) -> bool:
     """Return whether a document with this metadata passes; the definition of the language."""
     match condition:

@@ -261,6 +261,7 @@ class Answer:
     ``total`` is the number of documents that could be hits, None if not known; ``cursor`` leads to
     the next page, None if there is none; ``candidates`` is the number of hits the probabilities
     were taken over. ``token`` stands for the state of the first page.
+    ``unknown_fields`` are those that the query filters or groups by and no document has.
     """
 
     hits: tuple[Hit, ...]
@@ -271,3 +272,4 @@ class Answer:
     cursor: str | None = None
     candidates: int = 0
     token: str = ""
+    unknown_fields: tuple[str, ...] = ()

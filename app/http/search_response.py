@@ -23,6 +23,7 @@ def plain_answer(answer: Answer, took_ms: Mapping[str, float], *, grouped: bool)
         "exact": answer.exact,
         "candidates": answer.candidates,
         "truncated": answer.truncated,
+        "unknown_fields": answer.unknown_fields,
         "total": answer.total,
         "cursor": answer.cursor,
         "took_ms": took_ms,

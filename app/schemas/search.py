@@ -258,6 +258,9 @@ class SearchView(Returned):
     exact: bool = Field(description="Whether every vector was compared.")
     candidates: int = Field(description="How many documents probabilities were taken over.")
     truncated: bool = Field(description="Whether the query was longer than the model's window.")
+    unknown_fields: list[str] = Field(
+        description="The fields of `filter` and `group_by` that no document has."
+    )
     total: int | None = Field(
         description="How many documents could be hits, on all pages; null where it is not known."
     )

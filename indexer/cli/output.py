@@ -114,6 +114,7 @@ def answer_figures(
         "exact": answer.exact,
         "candidates": answer.candidates,
         "truncated": answer.truncated,
+        "unknown_fields": list(answer.unknown_fields),
         "total": answer.total,
         "cursor": answer.cursor,
         "took_ms": {"embed": embed_ms, "search": search_ms, "total": embed_ms + search_ms},

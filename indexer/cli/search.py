@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 import typer
 
@@ -13,9 +14,13 @@ from indexer.errors import InvalidInput
 from indexer.filters import Filter, parse_filter
 from indexer.library import DEFAULT_COLLECTION
 from indexer.queries import ExampleText, Fusion, Mode, Query, Strategy
+from indexer.reports import FieldSummary
 from indexer.retrieval.explanation import DEFAULT_EXPLAIN
 from indexer.retrieval.reranking import DEFAULT_RERANK
 from indexer.retrieval.search import search_timed
+
+FIELDS_NAMED: Final = 100
+"""How many fields a message says there are, at most."""
 
 
 def search(
@@ -109,7 +114,9 @@ def search(
         opened = library.open(collection)
         judge = library.reranker() if asked.rerank else None
         done = search_timed(opened, library.embedder(opened), [asked], judge)
-    (answer,) = done.answers
+        (answer,) = done.answers
+        if answer.unknown_fields:
+            output.note(_unknown(answer.unknown_fields, opened.fields(FIELDS_NAMED, 1)))
     if answer.truncated:
         output.note("the query is longer than the model's window: its end was not searched for")
     if as_json:
@@ -118,6 +125,12 @@ def search(
         output.say(output.answer_table(asked, answer))
     else:
         output.note("nothing found")
+
+
+def _unknown(unknown: Sequence[str], known: Sequence[FieldSummary]) -> str:
+    named = ", ".join(repr(name) for name in unknown)
+    there = ", ".join(each.name for each in known) or "none"
+    return f"no document has the field {named}; there are: {there}"
 
 
 def _parse_filter(given: str | None) -> Filter | None:

@@ -12,6 +12,7 @@ from indexer.collection.hybrid import by_both, by_words, depth_of
 from indexer.collection.matched_terms import matching_terms
 from indexer.documents import Chunk, Document
 from indexer.engine import Candidate, EngineState
+from indexer.filters import fields_of
 from indexer.queries import Answer, Hit, Mode, Passage, Query, ScoreBreakdown
 from indexer.ranking.score_annotations import significances, with_probability
 from indexer.ranking.significance import Background
@@ -41,9 +42,18 @@ def answer_queries(
                 exact,
                 total=_total(state, group, index),
                 candidates=len(hits),
+                unknown_fields=unknown_fields(state, query),
                 token=query.exclusions.token if query.exclusions else state.token,
             )
     return [answers[place] for place in range(len(queries))]
+
+
+def unknown_fields(state: EngineState, query: Query) -> tuple[str, ...]:
+    """The fields that a query filters or groups by and no document has; none if there is none."""
+    named = fields_of(query.filter) | ({query.group_by} if query.group_by is not None else set())
+    if not named or not state.counts.documents:
+        return ()
+    return tuple(sorted(named - state.known_fields(named)))
 
 
 def _find(state: EngineState, group: Group) -> list[list[Found]]:

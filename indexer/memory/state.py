@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -168,6 +168,15 @@ class MemoryState:
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
         """The first metadata fields by name, each with so many of its common values."""
         return summarise((one.document for one in self.records.values()), limit, common)
+
+    def known_fields(self, names: Collection[str]) -> set[str]:
+        """Those of these metadata fields that a document has."""
+        left = set(names)
+        for one in self.records.values():
+            left.difference_update(one.document.metadata)
+            if not left:
+                break
+        return set(names) - left
 
     def column(self, field: str) -> dict[str, Scalar]:
         """The value of a metadata field by document id; of a list, its smallest."""

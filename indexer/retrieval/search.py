@@ -102,9 +102,10 @@ def _embed(query: Query) -> Staged[tuple[Query, bool]]:
     return ready, truncated
 
 
-def _rank(queries: Sequence[Query]) -> Staged[list[Answer]]:
-    """The k best hits of each query, ungrouped."""
-    answers = yield Need(Work.FIND, [first_ranking(query) for query in queries])
+def _rank(queries: Sequence[Query], group_by: str | None = None) -> Staged[list[Answer]]:
+    """The k best hits of each query, ungrouped; a collection says whether it knows the field."""
+    asked = [replace(first_ranking(query), group_by=group_by) for query in queries]
+    answers = yield Need(Work.FIND, asked)
     ranked = []
     for query, answer in zip(queries, answers, strict=True):
         hits = yield from reranked(query, answer.hits)
@@ -127,7 +128,8 @@ def _bounded(query: Query, answer: Answer) -> Answer:
 
 def _rank_all(queries: Sequence[Query]) -> Staged[list[Answer]]:
     """The same for queries to be grouped, whose k is the number of hits to look at."""
-    return (yield from _rank([replace(query, group_by=None, group_size=1) for query in queries]))
+    ungrouped = [replace(query, group_by=None, group_size=1) for query in queries]
+    return (yield from _rank(ungrouped, queries[0].group_by))
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,10 +70,21 @@ def test_an_answer_says_how_it_came_about(filled: TestClient) -> None:
     """An answer names its mode, whether it is exact and truncated, and its times."""
     answer = filled.post("/search", json={"query": "x", "exact": True}).json()
     known = {"hits", "mode", "exact", "candidates", "truncated", "total", "cursor", "took_ms"}
-    assert set(answer) == known
+    assert set(answer) == known | {"unknown_fields"}
     assert (answer["mode"], answer["exact"], answer["truncated"]) == ("dense", True, False)
     assert set(answer["took_ms"]) == {"embed", "search", "total"}
     assert min(answer["took_ms"].values()) >= 0
+
+
+def test_a_field_that_no_document_has_is_named(filled: TestClient) -> None:
+    """It is no error: the answer is what the filter means, and says which field is unknown."""
+    body = {"query": "x", "filter": {"yaer": {"$lt": 2000}}}
+    answer = filled.post("/search", json=body).json()
+    assert (answer["hits"], answer["unknown_fields"]) == ([], ["yaer"])
+    body["filter"] = {"year": {"$lt": 2000}}
+    assert filled.post("/search", json=body).json()["unknown_fields"] == []
+    grouped = filled.post("/search", json={"query": "x", "group_by": "authr"}).json()
+    assert grouped["unknown_fields"] == ["authr"]
 
 
 def test_a_query_over_the_window_is_said_to_be_truncated(filled: TestClient) -> None:

@@ -13,7 +13,7 @@ from samples import DIMENSION, random_units
 from indexer.collection import Collection
 from indexer.documents import Change, Chunk, Document, EmbeddedDocument, Vectors, normalise
 from indexer.errors import InvalidInput, InvalidQuery, InvalidVector, NotFound, Unsupported
-from indexer.filters import Kind, matches, parse_filter
+from indexer.filters import Kind, Metadata, matches, parse_filter
 from indexer.index_choice import IndexChoice, IndexKind, Language
 from indexer.queries import ExampleText, Mode, Query, Strategy
 from indexer.ranking.significance import kolmogorov_smirnov
@@ -105,6 +105,30 @@ def test_a_filter_never_shortens_the_answer(
     passing = [i for i in range(700) if matches(parsed, {"n": i, "odd": i % 2 == 1})]
     answer = collection.search([Query(vector=query, k=12, filter=parsed)])[0]
     assert ids(answer) == best(vectors, query, passing, 12)
+
+
+def test_fields_that_no_document_has_are_named(collection: Collection) -> None:
+    """Those that a filter or a group asks for; a document that is deleted has none any more."""
+    held: list[Metadata] = [{"n": 1, "tags": []}, {"n": None}, {"gone": True}]
+    vectors = random_units(3)
+    collection.put(
+        [embedded(f"d{i}", vectors[i : i + 1], metadata=one) for i, one in enumerate(held)]
+    )
+
+    def unknown(condition: object, group_by: str | None = None) -> tuple[str, ...]:
+        query = Query(vector=vectors[0], filter=parse_filter(condition), group_by=group_by)
+        return collection.search([query])[0].unknown_fields
+
+    assert unknown({"$or": [{"n": 1}, {"tags": "x"}, {"$not": {"gone": True}}]}) == ()
+    assert unknown({"yaer": {"$ne": 1}, "$and": [{"n": 1}, {"colour": "red"}]}) == (
+        "colour",
+        "yaer",
+    )
+    assert unknown(None, group_by="kind") == ("kind",)
+    collection.delete(["d2"])
+    assert unknown({"gone": True}) == ("gone",)
+    collection.delete(["d0", "d1"])
+    assert unknown({"n": 1}) == ()  # where there is nothing, nothing is misspelt
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -184,6 +184,16 @@ def test_searches_take_filters_examples_and_bounds(call: Call, corpus: Path) -> 
     assert answer(call("search", "ink", "--exact", "--json"))["exact"] is True
 
 
+def test_a_field_that_no_document_has_is_said(call: Call, corpus: Path) -> None:
+    """It is no error; what fields there are is said beside it."""
+    call("index", corpus)
+    done = call("search", "ink", "--filter", '{"yaer": {"$gte": 2020}}', "--json")
+    assert done.exit_code == ExitCode.DONE
+    assert "no document has the field 'yaer'; there are: kind, year" in done.stderr
+    assert answer(done)["unknown_fields"] == ["yaer"]
+    assert "no document has" not in call("search", "ink", "--filter", '{"year": 1}').stderr
+
+
 def test_similarity_is_the_cosine_of_the_models_vectors(call: Call) -> None:
     """In the shape of the service's answer, without any collection."""
     texts = ["a pen with ink", "ink", "hot water"]

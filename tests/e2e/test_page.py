@@ -717,6 +717,12 @@ class TestFilter:
         """No hits under a filter is told apart from an empty collection."""
         page.open("/?q=document&filter=" + quote('{"kind": "nothing"}'))
         assert "No document passes this filter" in page.text("#after")
+        assert "no document has" not in page.text("#summary")
+
+    def test_says_which_field_no_document_has(self, page: Page) -> None:
+        """A misspelt field is named beside the number of hits."""
+        page.open("/?q=document&filter=" + quote('{"knid": "article"}'))
+        assert "no document has the field knid of the filter" in page.text("#summary")
 
 
 class TestAddress:

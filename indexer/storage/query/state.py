@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -133,6 +133,10 @@ class LocalState:
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
         """The first metadata fields by name, each with so many of its common values."""
         return self.snapshot.fields(limit, common)
+
+    def known_fields(self, names: Collection[str]) -> set[str]:
+        """Those of these metadata fields that a document has."""
+        return self.snapshot.known_fields(names)
 
     def column(self, field: str) -> dict[str, Scalar]:
         """The value of a metadata field by document id, of a list its least."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -169,6 +169,13 @@ class FacetQueries:
             (limit,),
         ).fetchall()
         return [self._field_summary(number, name, common) for number, name in found]
+
+    def known_fields(self, names: Collection[str]) -> set[str]:
+        """Those of these metadata fields that a document has."""
+        known = (
+            "SELECT 1 FROM facets WHERE field = (SELECT field FROM fields WHERE name = ?) LIMIT 1"
+        )
+        return {name for name in names if self._connection.execute(known, (name,)).fetchone()}
 
     def _field_summary(self, field: int, name: str, common: int) -> FieldSummary:
         found = self._connection.execute(
