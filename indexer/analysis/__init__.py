@@ -1,1 +1,1 @@
-"""What vectors are like, told and drawn: figures, diagnostics and the map. It keeps nothing."""
+"""Analysis of a collection's vectors: figures, diagnostics and the map. It stores nothing."""

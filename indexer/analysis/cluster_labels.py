@@ -1,9 +1,9 @@
-"""The words that mark a group of texts among others: class-based TF-IDF.
+"""The words characteristic of a group of texts among others: class-based TF-IDF.
 
-A word x of a class c weighs tf(x, c) · log(1 + A / f(x)): its share of the class's words, how
-often it is in all classes, f, and the mean number of words of a class, A (Grootendorst,
+The weight of a word x in a class c is tf(x, c) · log(1 + A / f(x)): its share of the class's words,
+its frequency in all classes, f, and the mean number of words of a class, A (Grootendorst,
 "BERTopic: neural topic modeling with a class-based TF-IDF procedure", 2022). A word counts once
-for each document that holds it, so that no long document speaks for its class.
+for each document that contains it, so that no long document dominates its class.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _LEAST_DOCUMENTS: Final = 2
 
 
 def marking_words(classes: Sequence[Counter[str]], most: int = WORDS) -> list[tuple[str, ...]]:
-    """For each class, given how many of its documents hold each word, the words that mark it.
+    """The characteristic words of each class, given the number of its documents with each word.
 
-    Best first. A word of one document marks a class only where all words are of one document.
+    Best first. A word of one document is taken only where all words are of one document.
     """
     everywhere: Counter[str] = Counter()
     for words in classes:

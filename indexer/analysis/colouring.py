@@ -1,4 +1,4 @@
-"""A field's values as what a picture is coloured by: few categories, or numbers on a scale."""
+"""A field's values for colouring a picture: few categories, or numbers on a scale."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from indexer.filters import Scalar
 MOST_CATEGORIES: Final = 32
 OTHERS: Final = -1
 FEW_NUMBERS: Final = 8
-"""So many different numbers or fewer are categories."""
+"""With this many different numbers or fewer, they are categories."""
 
 
 class ColumnKind(StrEnum):
-    """What values are: names for some of a few things, or amounts."""
+    """The kind of values: categories, or numbers on a scale."""
 
     CATEGORY = "category"
     NUMBER = "number"
@@ -27,8 +27,8 @@ class ColumnKind(StrEnum):
 class Column:
     """Values in order, None where there is none.
 
-    Of categories they are places in ``categories``, the most frequent first with how many have
-    it, and OTHERS for those that are not among these; of numbers they are the numbers.
+    For categories they are indices into ``categories``, which has the most frequent first with
+    their counts, and OTHERS for the rest; for numbers they are the numbers.
     """
 
     kind: ColumnKind
@@ -37,7 +37,7 @@ class Column:
 
 
 def column_of(values: Sequence[Scalar]) -> Column:
-    """Values as categories; as numbers if most are, and there are many different ones."""
+    """Values as categories; as numbers if most are, and many of them differ."""
     counts = Counter((type(one) is bool, one) for one in values if one is not None)
     numbers = [value for truth, value in counts if not truth and isinstance(value, int | float)]
     if len(numbers) > FEW_NUMBERS and 2 * len(numbers) > len(counts):

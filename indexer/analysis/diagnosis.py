@@ -1,7 +1,7 @@
-"""What a collection's vectors are like, measured on one state of it in bounded time.
+"""Diagnostics of a collection's vectors, measured on one state of it in bounded time.
 
-What needs every pair of chunks is measured on samples, always the same for the same state: the
-shape and the hubs on SAMPLE_CHUNKS, near duplicates from as many as PAIRS allows to all others.
+Figures that need every pair of chunks are measured on samples, always the same for the same state:
+the shape and the hubs on SAMPLE_CHUNKS, near duplicates from as many as PAIRS allows to all others.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from indexer.reports import Diagnosis, Hub, Neighbours, Step, Tell
 
 SAMPLE_CHUNKS: Final = 8_192
 PAIRS: Final = 2**27
-"""So many pairs are looked at for near duplicates: every pair of 11,585 chunks."""
+"""Pairs examined for near duplicates: every pair of 11,585 chunks."""
 
 LEAST_LOOKED: Final = 256
-"""So many chunks are looked at however many there are to compare them with."""
+"""Chunks examined, at least, however many there are to compare them with."""
 
 HUB_K: Final = 10
 SHOWN: Final = 5
 EQUAL: Final = 1.0 - 1e-6
-"""Rounding leaves equal vectors a cosine this close to 1."""
+"""The cosine of equal vectors may be this far below 1 by rounding."""
 
 _SCANNED: Final = 16_384
 _QUERIES: Final = 256
@@ -97,7 +97,7 @@ def _random_cosines(sample: Sample) -> NDArray[np.float64]:
 
 
 def _aligned(state: EngineState, sample: Sample) -> tuple[Vectors, Vectors]:
-    """Pairs of chunks of one document that follow each other, of documents in the sample."""
+    """Pairs of consecutive chunks of one document, for the documents in the sample."""
     keys = [Key(key) for key in dict.fromkeys(sample.keys.tolist())][: SAMPLE_CHUNKS // 2]
     longer = [one.vectors for one in state.vectors(keys).values() if len(one.vectors) > 1]
     if not longer:
@@ -110,7 +110,7 @@ def _aligned(state: EngineState, sample: Sample) -> tuple[Vectors, Vectors]:
 
 @dataclass(slots=True)
 class _Scan:
-    """What one look at all vectors finds: their lengths, and who is near those looked at."""
+    """The results of one pass over all vectors: lengths, and near duplicates of a sample."""
 
     least: float
     looked: Sample
@@ -121,13 +121,13 @@ class _Scan:
     examples: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def measure(self, part: Sample) -> None:
-        """Take in the lengths of some vectors."""
+        """Include the lengths of some vectors."""
         norms = np.sqrt(np.einsum("nd,nd->n", part.vectors, part.vectors, dtype=np.float32))
         self.shortest = min(self.shortest, float(norms.min()))
         self.longest = max(self.longest, float(norms.max()))
 
     def compare(self, part: Sample) -> None:
-        """Find those that are near."""
+        """Find the near duplicates among them."""
         for start in range(0, len(self.looked.vectors), _QUERIES):
             cosines = self.looked.vectors[start : start + _QUERIES] @ part.vectors.T
             places, others = np.nonzero(cosines > self.least)
@@ -142,7 +142,7 @@ class _Scan:
     def _show(
         self, own: NDArray[np.int64], other: NDArray[np.int64], scores: NDArray[np.float32]
     ) -> None:
-        """Add the first pairs, no document twice, while there are few."""
+        """Add the first pairs as examples, no document twice, while there are few."""
         shown = {key for pair in self.examples for key in pair}
         for a, b, score in zip(own.tolist(), other.tolist(), scores.tolist(), strict=True):
             if len(self.examples) == SHOWN:
@@ -153,7 +153,7 @@ class _Scan:
 
 
 def _scan(state: EngineState, least: float, tell: Tell) -> _Scan:
-    """All vectors, looked at once."""
+    """The results of one pass over all vectors."""
     total = state.counts.chunks
     looked = state.sample(min(max(PAIRS // max(total, 1), LEAST_LOOKED), total), _SEED + 1)
     none = np.zeros(len(looked.vectors), dtype=np.bool_)
@@ -185,7 +185,7 @@ def _neighbours(state: EngineState, scan: _Scan) -> Neighbours:
 
 
 def _hubs(state: EngineState, sample: Sample, tell: Tell) -> tuple[float, tuple[Hub, ...]]:
-    """How unevenly the sampled chunks are each other's neighbours, and who is most often one."""
+    """The skewness of how often sampled chunks are neighbours, and the most frequent ones."""
     count = len(sample.vectors)
     k = min(HUB_K, count - 1)
     if k < 1:
@@ -194,7 +194,7 @@ def _hubs(state: EngineState, sample: Sample, tell: Tell) -> tuple[float, tuple[
     for start in range(0, count, _QUERIES):
         cosines = sample.vectors[start : start + _QUERIES] @ sample.vectors.T
         own = np.arange(len(cosines))
-        cosines[own, start + own] = -np.inf  # none is a neighbour of itself
+        cosines[own, start + own] = -np.inf  # no chunk is its own neighbour
         nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
         times += geometry.occurrences(nearest, count)
         tell(Step("hubs", start + len(cosines), count))

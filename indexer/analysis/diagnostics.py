@@ -1,6 +1,6 @@
-"""What the figures of a collection mean, and what to do about them.
+"""The interpretation of a collection's figures, with advice.
 
-The bounds are rules of thumb, said with each finding, not laws: they tell where to look.
+The bounds are rules of thumb, stated with each finding, not laws: they tell where to look.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from indexer.documents import UNIT_TOLERANCE
 from indexer.reports import Diagnosis
 
 CONE: Final = 0.5
-"""Random texts whose mean cosine is above this leave little of the scale for what is related."""
+"""With a mean cosine of random texts above this, little of the scale is left for related ones."""
 
 NARROW: Final = 0.05
-"""A cloud that uses less than this share of its dimensions is narrow."""
+"""Vectors that use less than this share of their dimensions are narrow."""
 
 SKEWED: Final = 3.0
 MANY: Final = 0.01
@@ -27,7 +27,7 @@ LEAST_P: Final = 0.01
 
 
 class Verdict(StrEnum):
-    """Whether a figure asks for something."""
+    """The verdict on a figure."""
 
     FINE = "fine"
     LOOK = "look"
@@ -36,7 +36,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """A figure with what it means, and what to do where it asks for something."""
+    """A figure with its meaning, and advice if it is out of range."""
 
     name: str
     value: float | int | None
@@ -47,7 +47,7 @@ class Diagnostic:
 
 
 def explain(figures: Diagnosis) -> list[Diagnostic]:
-    """Every figure of a collection with its meaning, in an order in which to read them."""
+    """Every figure of a collection with its meaning, in reading order."""
     readers: tuple[Callable[[Diagnosis], Iterator[Diagnostic]], ...] = (
         _lengths, _truncated, _copies, _near, _cosines, _dimensions, _hubs, _significance,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The shape of a cloud of unit vectors: how it uses its dimensions, and who is near whom.
+"""The geometry of a set of unit vectors: its use of the dimensions, and its neighbourhoods.
 
 Wang and Isola, "Understanding contrastive representation learning through alignment and uniformity
 on the hypersphere", 2020, define the first two; Roy and Vetterli, "The effective rank: a measure
@@ -27,7 +27,7 @@ def alignment(a: Vectors, b: Vectors) -> float:
 def uniformity(cosines: Floats, t: float = 2.0) -> float:
     """Logarithm of the mean of exp(-t |x - y|²) over random pairs, by their cosines, (n,).
 
-    In [-4 t, 0]; the lower, the more evenly the vectors are spread. 0 says that all are equal.
+    In [-4 t, 0]; the lower, the more evenly the vectors are spread. At 0 all are equal.
     """
     exponents = -t * (2.0 - 2.0 * np.clip(cosines, -1.0, 1.0))
     largest = float(exponents.max())
@@ -35,20 +35,20 @@ def uniformity(cosines: Floats, t: float = 2.0) -> float:
 
 
 def spectrum(vectors: Vectors) -> Floats:
-    """The eigenvalues of the covariance of (n, d) rows, falling, none below 0."""
+    """The eigenvalues of the covariance of (n, d) rows, in falling order, none below 0."""
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     values: Floats = np.linalg.eigvalsh(centred.T @ centred / len(vectors))[::-1]
     return np.maximum(values, 0.0)
 
 
 def participation_ratio(eigenvalues: Floats) -> float:
-    """(Σ λ)² / Σ λ²: how many directions vary, in [1, d] or 0 if none does; ruled by the large."""
+    """(Σ λ)² / Σ λ²: the number of directions that vary, in [1, d], or 0; large ones dominate."""
     squares = float(np.square(eigenvalues).sum())
     return float(eigenvalues.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def effective_rank(eigenvalues: Floats) -> float:
-    """The exponential of the entropy of λ / Σ λ: how many directions vary, in [1, d], or 0.
+    """The exponential of the entropy of λ / Σ λ: the number of varying directions, in [1, d], or 0.
 
     Small eigenvalues count for more than in :func:`participation_ratio`, which is never larger.
     """
@@ -60,13 +60,13 @@ def effective_rank(eigenvalues: Floats) -> float:
 
 
 def occurrences(neighbours: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """(count,) how often each is among the neighbours, (q, k), of others; -1 is nobody."""
+    """(count,) the times each is among the neighbours, (q, k), of others; -1 is none."""
     found: NDArray[np.int64] = np.bincount(neighbours[neighbours >= 0], minlength=count)
     return found
 
 
 def skewness(values: NDArray[np.int64]) -> float:
-    """The third standardised moment; 0 if nothing varies. Above 1, a few hubs answer for many."""
+    """The third standardised moment; 0 without variation. Above 1, a few hubs dominate."""
     centred = values - values.mean()
     deviation = float(np.sqrt(np.square(centred).mean()))
     return float((centred**3).mean()) / deviation**3 if deviation > 0 else 0.0

@@ -1,9 +1,9 @@
 """Vectors to places on a plane, so that near ones stay near: t-SNE, by openTSNE.
 
-Nothing of openTSNE is known elsewhere. What attracts is the graph of nearest neighbours, each with
-the same weight (van der Maaten and Hinton, 2008, weigh them by a perplexity; that the graph alone
-gives the same maps was found by Böhm, Berens and Kobak, "Attraction-repulsion spectrum in neighbor
-embeddings", 2022, in less than half of the time).
+Only this module knows openTSNE. Attraction is by the graph of nearest neighbours, each with the
+same weight (van der Maaten and Hinton, 2008, weigh them by a perplexity; Böhm, Berens and Kobak,
+"Attraction-repulsion spectrum in neighbor embeddings", 2022, found that the graph alone gives the
+same maps, and it takes less than half of the time).
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _EARLY_EXAGGERATION: Final = 12.0
 _MOMENTUM: Final = 0.8
 _FIRST_SPREAD: Final = 1e-4
 _JITTER: Final = 1e-2
-"""Of the spread: what is in one place would else stay together for good."""
+"""The random displacement, relative to the spread: points in one place would never separate."""
 
 REACH: Final = 0.8
-"""Of 0.3 to 5, what keeps most neighbours of documents that are placed among 95,000 others."""
+"""The value, of 0.3 to 5, that keeps most neighbours of documents placed among 95,000 others."""
 
 _SMALL: Final = 3_000
-"""Below so many points a tree is faster than a grid with Fourier transforms."""
+"""Below this many points a tree is faster than a grid with Fourier transforms."""
 
 _SEED: Final = 7
 
 
 def principal_places(vectors: Vectors, sample: int = 8_192) -> Places:
-    """The first two principal components of (n, d) rows, (n, 2), found on a sample of them."""
+    """The first two principal components of (n, d) rows, (n, 2), estimated from a sample."""
     if not len(vectors):
         return np.zeros((0, 2), dtype=np.float32)
     drawn = vectors[np.random.default_rng(_SEED).permutation(len(vectors))[:sample]]
@@ -65,9 +65,9 @@ def project(
 ) -> Places:
     """Places of n points, given their k nearest others, (n, k), and the distances to these.
 
-    ``first`` are places to begin from: their layout at large is kept, which is how a map made
-    anew stays one that its readers know. The same input gives the same map. ``tell`` hears of the
-    steps done and of all. Raises MissingExtra if openTSNE is not installed.
+    ``first`` are places to begin from: their overall layout is kept, so that a map drawn again is
+    still recognisable. The same input gives the same map. ``tell`` is called with the steps done
+    and their total. Raises MissingExtra if openTSNE is not installed.
     """
     if len(first) < LEAST:
         return first
@@ -93,7 +93,7 @@ def project(
     )
     for before, steps, exaggeration in (
         (0, EARLY_STEPS, _EARLY_EXAGGERATION),
-        (EARLY_STEPS, STEPS, None),  # not 1, by which the rate of learning would be divided
+        (EARLY_STEPS, STEPS, None),  # not 1, since the learning rate is divided by it
     ):
         embedding.optimize(
             n_iter=steps,
@@ -108,7 +108,7 @@ def project(
 
 
 def _spread(first: Places) -> NDArray[np.float64]:
-    """Places with the small spread that t-SNE begins from, no two of them the same."""
+    """Places with the small spread that t-SNE starts from, no two of them the same."""
     centred = first.astype(np.float64) - first.mean(axis=0)
     spread = float(centred.std()) or 1.0
     noise = np.random.default_rng(_SEED).normal(size=centred.shape)
@@ -119,10 +119,10 @@ def _spread(first: Places) -> NDArray[np.float64]:
 def place(cosines: NDArray[np.float32], nearest: NDArray[np.int64], known: Places) -> Places:
     """Places for m new points, given their k nearest of the known ones, (m, k).
 
-    Where the neighbours' places are densest: a plane parts what is near in many dimensions, and
-    amid parts that lie far from each other is nothing that the point belongs to. Neighbours weigh
-    by the inverse square of their distance to the point (Shepard, 1968), and a place by those
-    within about REACH typical gaps of a map, around whose mean the point is put.
+    Neighbours are weighted by the inverse square of their distance (Shepard, 1968). The point goes
+    to the weighted mean of those within about REACH typical gaps of the neighbour with most weight
+    around it. The mean of all would not do: a plane separates points that are near in many
+    dimensions, and halfway between distant parts there is nothing the point belongs to.
     """
     squares = np.maximum(2.0 - 2.0 * cosines.astype(np.float64), 1e-9)
     around = known[nearest].astype(np.float64)
@@ -136,13 +136,13 @@ def place(cosines: NDArray[np.float32], nearest: NDArray[np.int64], known: Place
 
 
 def _gap(places: Places) -> float:
-    """The side of the square that each point would have, were they spread evenly."""
+    """The side of the square that each point would have if they were spread evenly."""
     width, height = np.ptp(places, axis=0).tolist()
     return max(float(np.sqrt(width * height / len(places))), 1e-6)
 
 
 def fit_square(places: Places) -> Places:
-    """The same map moved and scaled into [-1, 1], its shape kept."""
+    """The map moved and scaled into [-1, 1], its shape kept."""
     if not len(places):
         return places
     low, high = places.min(axis=0), places.max(axis=0)

@@ -1,1 +1,1 @@
-"""Document stores of frameworks, over a collection or over a service; a file for each framework."""
+"""Document stores for frameworks, over a collection or a service; a file for each framework."""

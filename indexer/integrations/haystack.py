@@ -6,8 +6,8 @@ store = BearingDocumentStore("data", "notes")                    # Bearing's mod
 store = BearingDocumentStore("data", "notes", embedder=OpenAITextEmbedder())  # Haystack's
 store = BearingDocumentStore(client=Client("http://localhost:8000"))          # a service
 
-A document comes back as it was written: what has no place among flat metadata is kept packed
-beside it, under KEPT.
+A document comes back exactly as it was written: fields that are not flat metadata are stored
+packed, under KEPT.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ except ModuleNotFoundError as error:
     raise MissingExtra("haystack-ai", "haystack") from error
 
 PART_DOCUMENTS: Final = 500
-"""Documents in one request to a service, which bounds them."""
+"""Documents in one request to a service, which limits them."""
 
 
 class BearingDocumentStore:
     """Documents in a collection of Bearing, for Haystack; opened at first use.
 
-    ``data`` is a directory of collections, in which the collection is made if there is none.
-    Bearing's ``model`` of this name embeds (None: the default), or Haystack's ``embedder``; then a
-    document's own embedding is what is searched, where it has one. A ``client`` names a service
-    and a collection there instead, whose model embeds; ``api_key`` is where a store that is loaded
-    again finds the service's key. A context manager.
+    ``data`` is a directory of collections, where the collection is created if there is none.
+    Bearing's ``model`` of this name embeds (None: the default), or Haystack's ``embedder``; with
+    the latter, a document's own embedding is used where it has one. A ``client`` names a service
+    and a collection there instead, whose model embeds; ``api_key`` is the place where a
+    deserialised store finds the service's key. A context manager.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class BearingDocumentStore:
         self._client = client
         self._api_key = api_key
         self._foreign = None if embedder is None else _foreign(embedder)
-        self._made: Any = None  # a client of its own, which nobody else closes
+        self._made: Any = None  # a client of its own, which only this closes
         self._opened: StoreBackend | None = None
         self._opening = Lock()
 
@@ -102,7 +102,7 @@ class BearingDocumentStore:
         return CollectionStore.open(self._data, self._collection, self._foreign, self._model)
 
     def to_dict(self) -> dict[str, Any]:
-        """How to make it again, as plain values; keys of the service are not among them."""
+        """The arguments to create it again, as plain values, without the key of the service."""
         if self._client is None:
             given = {"collection": self._collection, "model": self._model}
             return default_to_dict(self, data=self._data, embedder=self._embedder, **given)
@@ -114,14 +114,14 @@ class BearingDocumentStore:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """A store as ``to_dict`` described it."""
+        """The store that ``to_dict`` described."""
         given = dict(data.get("init_parameters", {}))
         client = given.pop("client", None)
         if client is None:
             return default_from_dict(cls, data)
         stored = given.get("api_key")
         api_key = None if stored is None else Secret.from_dict(stored)
-        # The class goes by its name, which Haystack has to allow: the library is below the service.
+        # Named, not imported: the library is below the service. Haystack must allow it.
         make: Any = import_class_by_name(client["type"])
         key = None if api_key is None else api_key.resolve_value()
         made = make(**client["init_parameters"], api_key=key)
@@ -130,24 +130,24 @@ class BearingDocumentStore:
         return store
 
     def count_documents(self) -> int:
-        """How many documents there are."""
+        """The number of documents."""
         return self._store.count()
 
     def count_documents_by_filter(self, filters: dict[str, Any]) -> int:
-        """How many documents pass the filters."""
+        """The number of documents that pass the filters."""
         return sum(1 for _ in self._store.documents(translate_filter(filters)))
 
     def filter_documents(self, filters: dict[str, Any] | None = None) -> list[HaystackDocument]:
-        """All documents that pass the filters, in the order they came."""
+        """All documents that pass the filters, in insertion order."""
         return [_given(one) for one in self._store.documents(translate_filter(filters))]
 
     def write_documents(
         self, documents: list[HaystackDocument], policy: DuplicatePolicy = DuplicatePolicy.NONE
     ) -> int:
-        """Write documents; how many were written.
+        """Write documents, and return the number written.
 
-        Without a policy, as with FAIL, a document that is there is a DuplicateDocumentError, and
-        nothing is written. Other writers between the look and the write are not noticed.
+        Without a policy, as with FAIL, an existing document raises DuplicateDocumentError, and
+        nothing is written. Other writers between the check and the write are not noticed.
         """
         if not isinstance(documents, list) or not all(
             isinstance(one, HaystackDocument) for one in documents
@@ -167,7 +167,7 @@ class BearingDocumentStore:
         return len(new)
 
     def _new(self, documents: Sequence[HaystackDocument]) -> list[HaystackDocument]:
-        """The first document of each id that is not there."""
+        """The first document of each id that does not exist yet."""
         first: dict[str, HaystackDocument] = {}
         for document in documents:
             first.setdefault(document.id, document)
@@ -175,7 +175,7 @@ class BearingDocumentStore:
         return [one for one, there in zip(first.values(), found, strict=True) if there is None]
 
     def _put(self, documents: Sequence[HaystackDocument]) -> None:
-        stored = [_stored(document) for document in documents]  # all are checked before one is put
+        stored = [_stored(document) for document in documents]  # all are checked before any is put
         store = self._store
         if self._foreign is not None and isinstance(store, CollectionStore):
             if documents:
@@ -185,7 +185,7 @@ class BearingDocumentStore:
             store.put(part)
 
     def update_by_filter(self, filters: dict[str, Any], meta: dict[str, Any]) -> int:
-        """Add to, or replace in, the meta of the documents that pass the filters; how many did."""
+        """Update the meta of the documents that pass the filters, and return their number."""
         passed = self.filter_documents(filters)
         for document in passed:
             document.meta.update(meta)
@@ -197,7 +197,7 @@ class BearingDocumentStore:
         self._delete(document_ids)
 
     def delete_by_filter(self, filters: dict[str, Any]) -> int:
-        """Delete the documents that pass the filters; how many did."""
+        """Delete the documents that pass the filters, and return their number."""
         return self._delete([one.id for one in self._store.documents(translate_filter(filters))])
 
     def delete_all_documents(self) -> None:
@@ -215,7 +215,7 @@ class BearingDocumentStore:
         return [_given(hit.document, hit.score) for hit in hits]
 
     def close(self) -> None:
-        """Close what was opened, by loading too; the next use opens a collection anew."""
+        """Close what was opened, by deserialising too; the next use opens a collection again."""
         if self._made is not None:
             self._made.close()
         with self._opening:
@@ -234,7 +234,8 @@ class BearingDocumentStore:
 class BearingRetriever:
     """The documents that answer a query best, by meaning, by words, or by both.
 
-    ``options`` are further ones of a search: ``min_score``, ``exact``, ``rerank``, ``diversity``.
+    ``options`` are further options of a search: ``min_score``, ``exact``, ``rerank``,
+    ``diversity``.
     """
 
     def __init__(
@@ -262,7 +263,7 @@ class BearingRetriever:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """How to make it again, as plain values."""
+        """The arguments to create it again, as plain values."""
         return default_to_dict(
             self,
             document_store=self.document_store,
@@ -275,7 +276,7 @@ class BearingRetriever:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> BearingRetriever:
-        """A retriever as ``to_dict`` described it."""
+        """The retriever that ``to_dict`` described."""
         return default_from_dict(cls, data)
 
     @component.output_types(documents=list[HaystackDocument])
@@ -287,9 +288,9 @@ class BearingRetriever:
         top_k: int | None = None,
         mode: str | None = None,
     ) -> dict[str, list[HaystackDocument]]:
-        """The documents that answer, best first, with their scores: cosines in mode dense.
+        """The documents that answer best, best first, with their scores: cosines in mode dense.
 
-        In mode dense an embedding is searched for rather than the text, if there are both.
+        In mode dense an embedding takes precedence over the text, if both are given.
         """
         chosen = self.mode if mode is None else _mode(mode)
         how = {**(self.options or {}), "mode": chosen.value}
@@ -321,7 +322,7 @@ def _foreign(embedder: TextEmbedder) -> ForeignEmbedder:
 
 
 def _vectors(documents: Sequence[HaystackDocument], model: ForeignEmbedder) -> Vectors:
-    """(n, d) unit rows: documents' own embeddings, or the model's where there is none."""
+    """(n, d) unit rows: the documents' own embeddings, or the model's where they have none."""
     dimension = model.identity.dimension
     texts = [one.content or "" for one in documents if one.embedding is None]
     made = iter(model.embed(texts).vectors if texts else ())
@@ -360,7 +361,7 @@ def _parts(given: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _stored(document: HaystackDocument) -> Document:
-    """A document as Bearing keeps it; raises InvalidDocument for what it cannot."""
+    """A document as Bearing stores it; raises InvalidDocument if it cannot be stored."""
     if document.content is None:
         raise InvalidDocument(f"document {document.id!r} has no content: only texts are searched")
     if document.blob is not None or document.sparse_embedding is not None:
@@ -386,7 +387,7 @@ def _kept(document: HaystackDocument) -> dict[str, str]:
 
 
 def _searchable(meta: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """What filters see: fields of nested objects by their path, no lists of objects."""
+    """The metadata for filters: fields of nested objects by their path, no lists of objects."""
     fields: dict[str, Any] = {}
     for key, value in meta.items():
         if isinstance(value, dict):
@@ -402,7 +403,7 @@ def _is_flat(value: object) -> bool:
 
 
 def _packed(embedding: Sequence[float]) -> dict[str, str]:
-    """Its numbers in float32 if they lose nothing by it, else in float64."""
+    """Its numbers in float32 if that loses nothing, else in float64."""
     wide = np.asarray(embedding, dtype="<f8")
     with np.errstate(over="ignore"):
         narrow = wide.astype("<f4")

@@ -1,4 +1,4 @@
-"""Haystack's filters as ours."""
+"""Haystack's filters translated to Bearing's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ JOINS: Final = ("AND", "OR", "NOT")
 
 
 class UntranslatableFilter(InvalidFilter, FilterError):
-    """A filter of Haystack's that is malformed, or that Bearing cannot evaluate."""
+    """A Haystack filter that is malformed, or that Bearing cannot evaluate."""
 
 
 def translate_filter(filters: Mapping[str, Any] | None) -> Where:

@@ -32,8 +32,8 @@ except ModuleNotFoundError as error:
 class BearingVectorStore(VectorStore):
     """Documents in a collection of Bearing, for LangChain.
 
-    Scores are cosines; what else a search may be told (``mode``, ``min_score``, ``exact``) goes by
-    keyword, and ``filter`` is in Bearing's language. A context manager.
+    Scores are cosines; further options of a search (``mode``, ``min_score``, ``exact``) are passed
+    by keyword, and ``filter`` is in Bearing's language. A context manager.
     """
 
     def __init__(self, store: StoreBackend, embedding: Embeddings | None = None) -> None:
@@ -49,7 +49,7 @@ class BearingVectorStore(VectorStore):
         embedding: Embeddings | None = None,
         model: str | None = None,
     ) -> Self:
-        """Over a collection in a data directory, made if there is none.
+        """A store over a collection in a data directory, created if there is none.
 
         Texts are embedded by LangChain's ``embedding``, or by Bearing's model of this name.
         """
@@ -58,7 +58,7 @@ class BearingVectorStore(VectorStore):
 
     @classmethod
     def connect(cls, client: Any) -> Self:  # noqa: ANN401 -- see ServiceStore
-        """Over a service, by its client; the service embeds."""
+        """A store over a service, by its client; the service embeds."""
         return cls(ServiceStore(client))
 
     @classmethod
@@ -73,14 +73,14 @@ class BearingVectorStore(VectorStore):
         collection: str = DEFAULT_COLLECTION,
         **_: Any,  # noqa: ANN401 -- LangChain's
     ) -> Self:
-        """Over a collection in a data directory, to which these texts are added."""
+        """A store over a collection in a data directory, to which these texts are added."""
         opened = cls.open(data, collection=collection, embedding=embedding)
         opened.add_texts(texts, metadatas, ids=ids)
         return opened
 
     @property
     def embeddings(self) -> Embeddings | None:
-        """LangChain's model, if one embeds here."""
+        """LangChain's model, if it is the one that embeds."""
         return self._embedding
 
     def add_texts(
@@ -91,7 +91,7 @@ class BearingVectorStore(VectorStore):
         ids: list[str] | None = None,
         **_: Any,  # noqa: ANN401 -- LangChain's
     ) -> list[str]:
-        """Add or replace texts; their ids, which are made where none is given."""
+        """Add or replace texts, and return their ids, which are generated where none is given."""
         given = list(texts)
         all_metadata: Sequence[dict[str, Any]] = metadatas or [{} for _ in given]
         wanted: Sequence[str | None] = ids or [None for _ in given]
@@ -111,7 +111,7 @@ class BearingVectorStore(VectorStore):
         ids: list[str] | None = None,
         **_: Any,  # noqa: ANN401 -- LangChain's
     ) -> list[str]:
-        """Add or replace documents, by ``ids``, else by their own; their ids."""
+        """Add or replace documents, by ``ids``, else by their own, and return their ids."""
         return self.add_texts(
             [document.page_content for document in documents],
             [document.metadata for document in documents],
@@ -126,7 +126,7 @@ class BearingVectorStore(VectorStore):
         return True
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[LangChainDocument]:
-        """The documents that there are of these, in this order."""
+        """Those of these documents that exist, in this order."""
         found = self._store.get(list(ids))
         return [_translated(document) for document in found if document is not None]
 
@@ -200,11 +200,11 @@ class BearingVectorStore(VectorStore):
         return [_translated(hit.document) for hit in self._store.search(sought, where, given)]
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
-        """A cosine as relevance in [0, 1]; what points away is not relevant."""
+        """A cosine as relevance in [0, 1]; a negative one is 0."""
         return lambda cosine: min(max(cosine, 0.0), 1.0)
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close what this store opened."""
         self._store.close()
 
     def __enter__(self) -> Self:

@@ -74,7 +74,7 @@ OPERATORS: Final[Mapping[FilterOperator, str]] = {
 class BearingVectorStore(BasePydanticVectorStore):
     """Nodes in a collection of Bearing, for LlamaIndex.
 
-    Over a collection the vectors are LlamaIndex's own, of the model that it was opened with; over
+    Over a collection the vectors are LlamaIndex's own, by the model that it was opened with; over
     a service they are the service's, which embeds nodes and queries itself.
     """
 
@@ -91,21 +91,21 @@ class BearingVectorStore(BasePydanticVectorStore):
     def open(
         cls, data: Path | str, embed_model: BaseEmbedding, collection: str = DEFAULT_COLLECTION
     ) -> Self:
-        """Over a collection in a data directory, made if there is none, for LlamaIndex's model."""
+        """A store over a collection in a data directory, created if there is none."""
         return cls(CollectionStore.open(data, collection, _foreign(embed_model)))
 
     @classmethod
     def connect(cls, client: Any) -> Self:  # noqa: ANN401 -- see ServiceStore
-        """Over a service, by its client."""
+        """A store over a service, by its client."""
         return cls(ServiceStore(client), is_embedding_query=False)
 
     @property
     def client(self) -> StoreBackend:
-        """What the nodes are kept in."""
+        """The store that holds the nodes."""
         return self._store
 
     def add(self, nodes: Sequence[BaseNode], **_: Any) -> list[str]:  # noqa: ANN401 -- LlamaIndex's
-        """Add or replace nodes; their ids."""
+        """Add or replace nodes, and return their ids."""
         documents = [_document(node) for node in nodes]
         if isinstance(self._store, CollectionStore) and nodes:
             given = np.asarray([node.get_embedding() for node in nodes], dtype=np.float64)
@@ -124,7 +124,7 @@ class BearingVectorStore(BasePydanticVectorStore):
         filters: MetadataFilters | None = None,
         **_: Any,  # noqa: ANN401 -- LlamaIndex's
     ) -> None:
-        """Delete the nodes of these ids that pass the filters."""
+        """Delete the nodes with these ids that pass the filters."""
         if node_ids is None and filters is None:
             raise InvalidQuery("delete_nodes needs node ids or filters; clear() deletes all")
         self._delete(_where(node_ids, None, filters))
@@ -141,13 +141,13 @@ class BearingVectorStore(BasePydanticVectorStore):
     def get_nodes(
         self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
     ) -> list[BaseNode]:
-        """The nodes of these ids that pass the filters, in the order they came."""
+        """The nodes with these ids that pass the filters, in insertion order."""
         return [_node(one) for one in self._store.documents(_where(node_ids, None, filters))]
 
     def query(self, query: VectorStoreQuery, **_: Any) -> VectorStoreQueryResult:  # noqa: ANN401 -- LlamaIndex's
         """The nodes that answer best, best first, with their scores: cosines in mode default."""
         sought, how = self._asked(query)
-        # An index that was opened over a store asks for no ids ([]) and means any.
+        # An index opened over a store passes no ids ([]) and means any.
         where = _where(query.node_ids or None, query.doc_ids or None, query.filters)
         hits = self._store.search(sought, where, how)
         return VectorStoreQueryResult(
@@ -157,7 +157,7 @@ class BearingVectorStore(BasePydanticVectorStore):
         )
 
     def _asked(self, query: VectorStoreQuery) -> tuple[Sought, dict[str, Any]]:
-        """What is sought, and how; raises InvalidQuery for what cannot be done."""
+        """The text or vector to search for, and options; raises InvalidQuery if unsupported."""
         if query.mode not in MODES:
             known = ", ".join(mode.value for mode in MODES)
             raise InvalidQuery(f"mode {query.mode.value!r} is not offered; offered are {known}")

@@ -1,4 +1,4 @@
-"""What the frameworks' stores stand on: a collection here, or a service asked by its client.
+"""The stores beneath the frameworks' own: a collection here, or a service through its client.
 
 A collection's vectors come from Bearing's own model, or from the framework's, which embeds whole
 texts: Bearing then neither chunks nor measures them.
@@ -39,26 +39,26 @@ Sought: TypeAlias = str | Sequence[float]
 
 
 class StoreBackend(Protocol):
-    """Documents that can be put, had and searched."""
+    """Documents that can be stored, fetched and searched."""
 
     def put(self, documents: Sequence[Document]) -> None:
         """Add or replace documents."""
         ...
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Delete those that exist; how many did."""
+        """Delete those that exist, and return their number."""
         ...
 
     def get(self, ids: Sequence[str]) -> list[Document | None]:
-        """The documents of these ids, None where there is none."""
+        """The documents with these ids, None where there is none."""
         ...
 
     def count(self) -> int:
-        """How many documents there are."""
+        """The number of documents."""
         ...
 
     def documents(self, where: Where = None) -> Iterator[Document]:
-        """All documents that pass a filter, in the order they came."""
+        """All documents that pass a filter, in insertion order."""
         ...
 
     def search(self, sought: Sought, where: Where, how: Mapping[str, Any]) -> Sequence[Hit]:
@@ -66,14 +66,14 @@ class StoreBackend(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what it has opened."""
+        """Release what this store has opened."""
         ...
 
 
 class ForeignEmbedder:
     """A framework's own embedding model, as an Embedder of whole texts.
 
-    It is known by its name and its vectors of known texts, and has no tokens to speak of.
+    It is identified by its name and its vectors of known texts; its tokens are not known.
     """
 
     room = 1_000_000
@@ -91,14 +91,14 @@ class ForeignEmbedder:
 
     @cached_property
     def identity(self) -> Identity:
-        """Which model this is; embeds known texts at the first call."""
+        """The identity of the model; known texts are embedded at the first call."""
         canaries = self.embed(CANARIES).vectors
         dimension = canaries.shape[1]
         digest = hashlib.sha256(f"{self._name} {dimension}".encode()).hexdigest()
         return Identity(self._name, digest, digest, dimension, 0, "foreign", {}, canaries)
 
     def tokenize(self, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT) -> list[Tokens]:  # noqa: ARG002
-        """Raises ModelError: only the framework knows its tokens."""
+        """Raise ModelError: only the framework knows its tokens."""
         raise ModelError(f"{self._name} embeds texts and does not tell their tokens")
 
     def embed(self, inputs: Sequence[Input], role: TextRole = TextRole.DOCUMENT) -> Embeddings:
@@ -111,10 +111,10 @@ class ForeignEmbedder:
         return Embeddings(normalise(np.asarray(given, dtype=np.float64)), (), 0)
 
     def warm(self) -> None:
-        """Nothing is known of what would make it faster."""
+        """Nothing to prepare."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
     def __enter__(self) -> Self:
         return self
@@ -124,7 +124,7 @@ class ForeignEmbedder:
 
 
 class CollectionStore:
-    """A collection on this machine, with its model; closes the library if one was opened for it."""
+    """A collection on this machine, with its model; closes the library if it was opened for it."""
 
     def __init__(
         self, collection: Collection, embedder: Embedder, library: Library | None = None
@@ -137,7 +137,7 @@ class CollectionStore:
     def open(
         cls, data: Path | str, name: str, embedder: Embedder | None, model: str | None = None
     ) -> Self:
-        """A collection in a data directory, made if there is none.
+        """A store over a collection in a data directory, created if there is none.
 
         Its vectors come from ``embedder``, or from Bearing's model of this name (None: the
         default). Raises ModelMismatch if another model filled it.
@@ -170,19 +170,19 @@ class CollectionStore:
         )
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Delete those that exist; how many did."""
+        """Delete those that exist, and return their number."""
         return self._collection.delete(ids)
 
     def get(self, ids: Sequence[str]) -> list[Document | None]:
-        """The documents of these ids, None where there is none."""
+        """The documents with these ids, None where there is none."""
         return self._collection.get(ids)
 
     def count(self) -> int:
-        """How many documents there are."""
+        """The number of documents."""
         return self._collection.describe().documents
 
     def documents(self, where: Where = None) -> Iterator[Document]:
-        """All documents that pass a filter, in the order they came."""
+        """All documents that pass a filter, in insertion order."""
         return documents_of(self._collection, where)
 
     def search(self, sought: Sought, where: Where, how: Mapping[str, Any]) -> Sequence[Hit]:
@@ -203,7 +203,7 @@ def _query(sought: Sought, where: Where, how: Mapping[str, Any]) -> Query:
 
 
 class DocumentLike(Protocol):
-    """A document as a client of the service gives it."""
+    """A document as a client of the service returns it."""
 
     @property
     def id(self) -> str:
@@ -237,20 +237,20 @@ class ServiceStore:
         self._client.put(documents)
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Delete those that exist; how many did."""
+        """Delete those that exist, and return their number."""
         return int(self._client.delete(ids))
 
     def get(self, ids: Sequence[str]) -> list[Document | None]:
-        """The documents of these ids, None where there is none."""
+        """The documents with these ids, None where there is none."""
         found = (self._client.find(id) for id in ids)
         return [None if one is None else _stored(one) for one in found]
 
     def count(self) -> int:
-        """How many documents there are."""
+        """The number of documents."""
         return int(self._client.describe().documents)
 
     def documents(self, where: Where = None) -> Iterator[Document]:
-        """All documents that pass a filter, in the order they came."""
+        """All documents that pass a filter, in insertion order."""
         return (_stored(one) for one in self._client.documents(where))
 
     def search(self, sought: Sought, where: Where, how: Mapping[str, Any]) -> Sequence[Hit]:
@@ -267,7 +267,7 @@ class ServiceStore:
         ]
 
     def close(self) -> None:
-        """Nothing is held: the client is its owner's."""
+        """Nothing to release: the client belongs to its owner."""
 
 
 def _stored(given: DocumentLike) -> Document:

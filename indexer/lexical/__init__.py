@@ -1,4 +1,4 @@
-"""How texts become words, and what a word counts for: the same for every engine.
+"""Texts into words, and the weight of a word: the same for every engine.
 
-Where words are kept and looked up is an engine's own.
+Where words are stored and looked up is up to each engine.
 """

@@ -1,6 +1,6 @@
-"""How texts become words, by the rules of a language: Tantivy's tokenizer, stemmers and folding.
+"""Texts into words, by the rules of a language: Tantivy's tokenizer, stemmers and folding.
 
-Nothing of Tantivy is known elsewhere.
+Only this module uses Tantivy.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Bag: TypeAlias = Mapping[str, float]
 """Words with their weights."""
 
 RULES: Final = 2
-"""Rises whenever texts become other words, so that what was derived by older rules is not used."""
+"""Raise it whenever texts become other words, so that indexes by older rules are not used."""
 
 MOST_WORD_BYTES: Final = 80
-"""Longer words, which are none, are left out."""
+"""Longer runs, which are not words, are left out."""
 
 MOST_NEW_WORDS: Final = 1_024
 MOST_WORDS: Final = 256
-"""Of the first so many different words of a query, so many of the rarest are searched for."""
+"""The first different words of a query, of which the rarest, this many, are searched for."""
 
 _WORD: Final = r"[\p{L}\p{N}\p{M}]+"
 """A run of letters, digits and marks."""
@@ -55,9 +55,9 @@ _WITHOUT_LIST: Final = frozenset(
 class Analyzer:
     """Texts to words: lower case, without accents, stemmed by a language's rules.
 
-    A word that is joined of several, or parted by a hyphen at the end of a line, is its parts and
-    the whole. Scripts without spaces between words, and Korean, are characters, pairs and threes
-    of them: see indexer.lexical.spelling.
+    A compound name, or a word hyphenated at the end of a line, gives its parts and the whole.
+    Scripts without spaces between words, and Korean, give characters, pairs and triples of them:
+    see indexer.lexical.spelling.
     """
 
     def __init__(self, language: Language) -> None:
@@ -72,10 +72,10 @@ class Analyzer:
         return found
 
     def asked(self, text: str) -> Bag:
-        """The words that a query asks for, with how often it says them.
+        """The words of a query, with their frequencies.
 
-        Words such as "the" are left out, unless there are no others; and of a very long query
-        all but its first different words.
+        Words such as "the" are left out, unless there are no others; and of a very long query all
+        but its first different words.
         """
         plain = parted(self._unified(text), asked=True)
         counts = Counter(self._contents.analyze(plain) or self._all.analyze(plain))
@@ -85,7 +85,7 @@ class Analyzer:
         plain = unified(text)
         if self.language is Language.TURKISH:
             plain = plain.replace("I", "\u0131")
-        # its lower case would be two characters
+        # its lower case has two characters
         return plain if plain.isascii() else plain.replace("İ", "i")
 
 
@@ -98,7 +98,7 @@ def _chain(language: Language, dropped: Filter | None) -> TextAnalyzer:
         builder = builder.filter(Filter.ascii_fold())
     if language is not Language.NONE:
         builder = builder.filter(Filter.stemmer(language.value))
-    # other languages' stemmers know the accents of theirs, so these go last
+    # last, since stemmers of other languages need the accents
     return builder.filter(Filter.ascii_fold()).build()
 
 

@@ -1,4 +1,4 @@
-"""The formula of BM25, as Lucene computes it, for numbers and for arrays of them."""
+"""BM25, by the formula of Lucene, for numbers and for arrays of them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _Amount = TypeVar("_Amount", float, Bm25Scores)
 
 
 def idf(count: int, holding: int) -> float:
-    """How much a word that ``holding`` of ``count`` documents hold is worth; more than 0."""
+    """The inverse document frequency of a word in ``holding`` of ``count`` documents; above 0."""
     return math.log(1.0 + (count - holding + 0.5) / (holding + 0.5))
 
 
 def saturated(frequency: _Amount, length: _Amount, mean_length: float) -> _Amount:
-    """What a word's frequency in a document of so many words counts: (k1 + 1) at most.
+    """The contribution of a word's frequency in a document of this length: (k1 + 1) at most.
 
-    Numbers and arrays of them give the same bits. Robertson and Zaragoza, "The probabilistic
-    relevance framework: BM25 and beyond", 2009.
+    Numbers and arrays give the same bits. Robertson and Zaragoza, "The probabilistic relevance
+    framework: BM25 and beyond", 2009.
     """
     return (K1 + 1) * frequency / (frequency + K1 * (1 - B + B * length / mean_length))
 
@@ -36,7 +36,7 @@ def saturated(frequency: _Amount, length: _Amount, mean_length: float) -> _Amoun
 def shares(
     words: Sequence[str], worth: Mapping[str, float], mean_length: float
 ) -> dict[str, float]:
-    """What each word that is worth something adds to the score of a document of these words."""
+    """The part of each weighted word in the score of a document with these words."""
     frequencies, length = Counter(words), float(len(words))
     return {
         word: worth[word] * saturated(float(frequencies[word]), length, mean_length)

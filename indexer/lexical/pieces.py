@@ -1,4 +1,4 @@
-"""Where words stand in a text: pieces of it, each with what it is a word by."""
+"""The places of words in a text: pieces of it, each with the word that it stands for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from indexer.scripts import MARKS as SCRIPT_MARKS
 _SYLLABLES: Final = character_class(SYLLABIC, HANGUL)
 _LETTERS: Final = character_class(ALPHABETIC)
 _MARKED: Final = f"{MARKS}\u0483-\u0489\u0900-\u0963\u0966-\u0dff\u1dc0-\u1dff\u20d0-\u20ff"
-"""Marks, which are parts of their words, and letters of scripts that have many."""
+"""Marks, which belong to their words, and letters of scripts that have many of them."""
 
 _WORD: Final = rf"(?:(?![{_SYLLABLES}{_LETTERS}])[\w{_MARKED}{IGNORABLE}])+"
 _HYPHEN: Final = f"(?:-|(?<={SOFT_HYPHEN}))\n"
@@ -30,11 +30,11 @@ _PIECE: Final = re.compile(
 )
 _HYPHENED: Final = re.compile(_HYPHEN)
 _CHARACTER: Final = re.compile(rf".[{SCRIPT_MARKS}{IGNORABLE}\u1160-\u11ff]*", re.DOTALL)
-"""A character with what stands on it, or is one with it once it is composed."""
+"""A character with its combining marks, or with what it is composed with."""
 
 
 class Piece(NamedTuple):
-    """Characters start to end of a text, and the one word that they are taken for."""
+    """Characters start to end of a text, and the word they stand for."""
 
     spelled: str
     start: int
@@ -42,7 +42,7 @@ class Piece(NamedTuple):
 
 
 def pieces(text: str) -> Iterator[Piece]:
-    """Whatever in a text may be a word; a word's parts and the whole of it are pieces each."""
+    """All pieces of a text that may be a word; a compound's parts and its whole are pieces each."""
     for found in _PIECE.finditer(text):
         if found[1]:
             yield from _rows(found[0], found.start())
@@ -65,7 +65,7 @@ def _names(name: str, at: int) -> Iterator[Piece]:
 
 
 def _rows(run: str, at: int) -> Iterator[Piece]:
-    """The characters of a run, pairs and threes of them, as a text is searched for them."""
+    """The characters of a run, and pairs and triples of them, as they are indexed."""
     spelled, places = [], []
     for seen in _CHARACTER.finditer(run):
         for character in folded(seen[0]):

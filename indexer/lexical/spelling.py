@@ -1,6 +1,6 @@
-"""One spelling for what is the same word, and what a word is found by beside itself.
+"""One spelling for variants of the same word, and the further words it is found by.
 
-Nothing of a language is known here but how Turkish writes its i.
+The only language rule here is how Turkish writes its i.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Final, TypeAlias
 from indexer.scripts import ALPHABETIC, HANGUL, SYLLABIC, character_class
 
 Span: TypeAlias = tuple[int, int]
-"""Characters start to end of a text."""
+"""Start and end of some characters of a text."""
 
 LINE_HYPHEN: Final = "-\n"
 SOFT_HYPHEN: Final = "\u00ad"
 NON_JOINER: Final = "\u200c"
-"""Between Arabic letters it parts what Persian writes in one: found by the parts and the whole."""
+"""Separates the parts of a Persian word; the parts are indexed, and so is the whole."""
 
 ARABIC: Final = "\u0620-\u06ff\u0750-\u077f\u0870-\u08ff\ufb50-\ufdff\ufe70-\ufefc"
-"""Letters and marks, for a character class."""
+"""Arabic letters and marks, for a character class."""
 
 IGNORABLE: Final = (
     "\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff"
 )
-"""What is not seen: soft hyphens, spaces of no width, joiners, directions, variants of a glyph."""
+"""Invisible characters: soft hyphens, zero-width spaces, joiners, directions, glyph variants."""
 
 MARKS: Final = (
     "\u0300-\u036f"  # accents that no letter is composed with
@@ -35,7 +35,7 @@ MARKS: Final = (
     "\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed"  # of Arabic
     "\u08ca-\u08e1\u08e3-\u08ff"
 )
-"""What may stand with letters or not and makes no other word, for a character class."""
+"""Optional marks, which do not make a different word, for a character class."""
 
 _PARTED: Final = re.compile(rf"(?<![^\W\d_])([^\W\d_]+){LINE_HYPHEN}([^\W\d_]+)")
 _UNSEEN: Final = re.compile(
@@ -52,19 +52,19 @@ _HUMP: Final = (
     rf"|(?<=[0-9])(?=[{_UPPER}][{_LOWER}])"
 )
 _SEAM: Final = re.compile(rf"_+|{NON_JOINER}|{_HUMP}")
-"""Where a name is joined of words, as getUserName and get_user_name are."""
+"""The seams of a compound name, such as getUserName and get_user_name."""
 
-_JOINT: Final = re.compile(  # what is rare comes first: most texts are passed over at a glance
+_JOINT: Final = re.compile(  # rare characters first, so that most texts are skipped quickly
     rf"[{_UPPER}_{NON_JOINER}](?<=\w.)(?:(?<=[{_LOWER}].)|(?<=[^\W_][_{NON_JOINER}])"
     rf"|(?<=[0-9][{_UPPER}])(?=[{_LOWER}])|(?<=[{_UPPER}]{{2}})(?=[{_LOWER}]{{2}}))"
 )
 _JOINERS: Final = f"_{NON_JOINER}"
 
 LONGEST: Final = 3
-"""So many characters in a row are words of what is written without spaces, and fewer."""
+"""Up to this many characters in a row are a word, in scripts without spaces."""
 
 PAIR: Final = 2
-"""A query asks for no fewer of syllables, nor for fewer than the longest of letters."""
+"""The shortest row that a query asks for in syllabic scripts; in others it is the longest."""
 
 _SYLLABLES: Final = f"[{character_class(SYLLABIC, HANGUL)}]"
 _LETTERS: Final = f"[{character_class(ALPHABETIC)}]"
@@ -72,11 +72,11 @@ _RUN: Final = re.compile(f"({_SYLLABLES}+)|{_LETTERS}+")
 
 
 def unified(text: str) -> str:
-    """A text in which equal words are spelled alike, but for their case and language.
+    """A text in which variants of a word are spelled alike, except for their case and language.
 
-    Accents are composed; ligatures and letters of full width are plain; what is not seen is left
-    out, as are the marks of Arabic and Hebrew. Behind a word that a hyphen parts at the end of a
-    line stands the whole, and behind one that is joined of several the whole stands with them.
+    Accents are composed; ligatures and full-width letters are plain; invisible characters are left
+    out, as are the marks of Arabic and Hebrew. A word hyphenated at the end of a line is followed
+    by the whole word, and the parts of a compound name by the whole name.
     """
     seen = text if text.isascii() else text.replace(f"{SOFT_HYPHEN}\n", LINE_HYPHEN)
     if LINE_HYPHEN in seen:
@@ -89,7 +89,7 @@ def unified(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """A text without what is not seen, and its letters as others write them too."""
+    """A text without invisible characters, with variant letters unified."""
     if _UNSEEN.search(text):
         text = _UNSEEN.sub("", text)
     plain = unicodedata.normalize("NFKC", text)
@@ -105,7 +105,7 @@ def _without_accent(letter: re.Match[str]) -> str:
 
 
 def _with_wholes(text: str) -> str:
-    """The text with the whole behind the parts of each name that is joined."""
+    """The text with the whole of each compound name after its parts."""
     told, done = [], 0
     for joint in _JOINT.finditer(text):
         if joint.start() < done:
@@ -130,9 +130,9 @@ def _with_whole(name: str) -> str:
 
 
 def parts_of(name: str) -> list[Span]:
-    """Where the words stand that a name is joined of; the whole of it where it is one word.
+    """The places of the words in a compound name; the whole if it is a single word.
 
-    A letter in front or behind makes a word of its own, as in mRNA and iPhone.
+    A single letter beside one other part is not split off, as in mRNA and iPhone.
     """
     starts = [0, *(seam.end() for seam in _SEAM.finditer(name))]
     ends = [*(seam.start() for seam in _SEAM.finditer(name)), len(name)]
@@ -144,10 +144,10 @@ def parts_of(name: str) -> list[Span]:
 
 
 def parted(text: str, *, asked: bool = False) -> str:
-    """A unified text with spaces in what is written without, so that each part of it is a word.
+    """A unified text with spaces inserted where a script has none, so that each part is a word.
 
-    These are its characters, pairs of them, and threes. A query asks only for those that tell
-    most: for threes of letters; for pairs of syllables too, since many words are no longer.
+    The parts are its characters, and pairs and triples of them. A query asks only for the most
+    specific: for triples of letters; for pairs of syllables too, since many words are no longer.
     """
     return _RUN.sub(lambda run: f" {' '.join(_grams(run, asked=asked))} ", text)
 

@@ -1,4 +1,4 @@
-"""Reading: files of many formats to documents, with a reason for whatever cannot be read.
+"""Reading: files of many formats to documents, with a reason for everything that cannot be read.
 
 A format is a module of its own, and a row of the table in ``formats``.
 """

@@ -1,8 +1,8 @@
-"""Bytes to text: byte order marks, UTF-8, what the file declares, and detection, in this order.
+"""Bytes to text: byte order marks, UTF-8, the declared encoding, and detection, in this order.
 
-Bytes that are mostly UTF-8 are taken for damaged UTF-8, not for another encoding: a guess
-would turn every accent of the file into noise. A text that was decoded by other means than
-UTF-8 says so in its metadata, as ``encoding``.
+Bytes that are mostly UTF-8 are treated as damaged UTF-8, not as another encoding: a wrong guess
+would garble every accented letter of the file. Any other encoding is recorded in the metadata,
+as ``encoding``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MARKS: Final[Mapping[bytes, str]] = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
-# What browsers take these labels for: https://encoding.spec.whatwg.org/#names-and-labels
+# As browsers read these labels: https://encoding.spec.whatwg.org/#names-and-labels
 _BROWSERS: Final[Mapping[str, str]] = {
     "ascii": "cp1252",
     "iso8859-1": "cp1252",
@@ -56,24 +56,24 @@ _OTHER_LATIN: Final = frozenset((
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A text, and the encoding that its bytes were in."""
+    """A text, and the encoding of its bytes."""
 
     text: str
     encoding: str
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What is to be said about it: nothing if it was UTF-8."""
+        """The metadata about the encoding: empty for UTF-8."""
         return encoding_metadata(self.encoding)
 
 
 def encoding_metadata(encoding: str) -> dict[str, str]:
-    """The metadata that tells of an encoding other than UTF-8."""
+    """The metadata that records an encoding other than UTF-8."""
     return {} if encoding in (UTF_8, "utf-8-sig") else {"encoding": encoding}
 
 
 def decode(data: bytes, declared: str | None = None) -> Decoded:
-    """The text of these bytes, lines parted by line feeds; raises Unreadable if they hold none."""
+    """The text of these bytes, with line feeds between lines; raises Unreadable if none."""
     encoding = marked_encoding(data) or _unmarked_encoding(data, declared)
     try:
         text = data.decode(encoding)
@@ -85,12 +85,12 @@ def decode(data: bytes, declared: str | None = None) -> Decoded:
 
 
 def marked_encoding(data: bytes) -> str | None:
-    """The encoding that a byte order mark at the beginning names, or None without one."""
+    """The encoding named by a byte order mark at the beginning; None without one."""
     return next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
 
 
 def stream_encoding(stream: BinaryIO) -> str:
-    """The encoding of all that a stream has left; reads it to the end if it is UTF-8."""
+    """The encoding of the rest of a stream; reads it to the end if it is UTF-8."""
     start = stream.read(SAMPLE_BYTES)
     marked = marked_encoding(start)
     if marked:
@@ -107,7 +107,7 @@ def stream_encoding(stream: BinaryIO) -> str:
 
 
 def recoded(stream: BinaryIO) -> BinaryIO:
-    """The stream, as UTF-8 if a byte order mark says that it is UTF-16 or UTF-32."""
+    """The stream, converted to UTF-8 if a byte order mark says UTF-16 or UTF-32."""
     if not isinstance(stream, io.BufferedReader):
         return stream
     encoding = marked_encoding(stream.peek(4)[:4])
@@ -117,7 +117,7 @@ def recoded(stream: BinaryIO) -> BinaryIO:
 
 
 class _Recoding(io.RawIOBase):
-    """Another encoding read as UTF-8."""
+    """A stream in another encoding, read as UTF-8."""
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
         self._stream = stream
@@ -155,7 +155,7 @@ def _unmarked_encoding(data: bytes, declared: str | None) -> str:
 
 
 def _mostly_utf8(data: bytes) -> bool:
-    """Whether more bytes beyond ASCII fit UTF-8 than do not."""
+    """Return whether more bytes beyond ASCII are valid UTF-8 than are not."""
     text = data.decode(UTF_8, errors="surrogateescape")
     beyond = [character for character in text if character > "\x7f"]
     wrong = sum("\udc80" <= character <= "\udcff" for character in beyond)
@@ -171,7 +171,7 @@ def _declared_encoding(data: bytes, declared: str | None) -> str | None:
         return None
     encoding = _BROWSERS.get(name, name)
     if encoding.replace("-", "_") not in {*IANA_SUPPORTED, "cp1252"}:
-        return None  # Python's own, such as unicode_escape: no file declares them in earnest
+        return None  # Python's own codecs, such as unicode_escape, are not encodings of files
     return encoding if _decodes(data, encoding) else None
 
 

@@ -1,20 +1,20 @@
 """CSV and TSV: a header line, then one record a row.
 
-How a table is understood:
+A table is read as follows:
 
-* of a ``.csv`` file the fields are parted by whichever of comma, semicolon, tab and bar makes most
-  of the first rows as wide as the header; of a ``.tsv`` file it is the tab. Excel's own first line,
-  such as ``sep=;``, says it for either. Quotes in TSV mean something or not, whichever way leaves
-  fewer rows broken;
-* the id, text and title are taken as they are written. Any other column holds numbers if all
-  its cells do, as JSON writes them (so ``007`` is not one), truth values if all are ``true`` or
-  ``false`` in any case, and strings otherwise: a column never mixes types, so a filter on it
-  means one thing. An empty cell is no field at all;
+* the delimiter of a ``.csv`` file is whichever of comma, semicolon, tab and bar makes most of the
+  first rows as wide as the header; of a ``.tsv`` file it is the tab. Excel's own first line, such
+  as ``sep=;``, decides for either. Quotes in TSV are quotes or not, whichever leaves fewer rows
+  broken;
+* the id, text and title are taken as written. Any other column is of numbers if all its cells are
+  numbers in JSON (so not ``007``), of truth values if all are ``true`` or ``false`` in any case,
+  and of strings otherwise: a column never mixes types, so a filter on it means one thing. An empty
+  cell is no field at all;
 * a column without a name is called ``column n``;
 * a row with more or fewer cells than the header, with a broken quote or a NUL, is refused, and
   reading goes on at the next line.
 
-The file is read twice: first to learn its encoding and what its columns hold.
+The file is read twice: first for its encoding and the types of its columns.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ Cast = Callable[[str], Scalar]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the cells of a table are told apart; ``told``: by the first line, which is no header."""
+    """The separators and quotes of a table; ``told`` by the first line, which is then no header."""
 
     encoding: str
     delimiter: str
@@ -66,7 +66,7 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The cells of one record and the line it begins on; ``problem`` says what is wrong with it."""
+    """The cells of one record and the line it begins on; ``problem`` is what is wrong with it."""
 
     line: int
     cells: Sequence[str]
@@ -75,7 +75,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a first reading of a table found: its columns' names and types, and broken rows."""
+    """The result of a first reading of a table: its columns' names and types, and broken rows."""
 
     names: tuple[str, ...]
     casts: Mapping[str, Cast]
@@ -138,23 +138,23 @@ def _encoding(source: Source) -> str:
 
 
 def _told(source: Source, encoding: str) -> Dialect | None:
-    """What the file's first line says of itself, if it is Excel's."""
+    """The dialect declared in the file's first line, if it is Excel's; else None."""
     with source.opened() as opened, _text(opened.stream, encoding) as text:
         found = _SEPARATOR.fullmatch(text.readline(MAX_RECORD_BYTES))
     return Dialect(encoding, found[1], told=True) if found else None
 
 
 def _agreed(source: Source, encoding: str) -> Dialect:
-    """The dialect under which header and rows agree best; a comma where none parts the header."""
+    """The dialect in which header and rows agree best; a comma if none splits the header."""
     dialects = [Dialect(encoding, delimiter) for delimiter in DELIMITERS]
     return max(dialects, key=lambda dialect: _agreement(source, dialect))
 
 
 def _agreement(source: Source, dialect: Dialect) -> tuple[bool, float, int]:
-    """How well header and first rows agree: whether the header is parted, how many rows, how wide.
+    """The agreement of header and rows: whether the header is split, the share of rows, the width.
 
-    Any text agrees with itself where nothing parts it, so that counts only for a header that
-    nothing parts.
+    Where nothing splits the header, any text agrees with itself; so this counts only if no dialect
+    splits it.
     """
     with source.opened() as opened, _text(opened.stream, dialect.encoding) as text:
         header, *rows = [*islice(_rows(text, dialect), SAMPLE_ROWS + 1)] or [Row(1, ())]
@@ -180,7 +180,7 @@ def _survey(source: Source, dialect: Dialect) -> Survey:
 
 
 def _narrow(casts: Mapping[str, list[Cast]], names: Sequence[str], cells: Sequence[str]) -> None:
-    """Strike out the types that these cells do not have."""
+    """Remove the types that these cells do not have."""
     for name, cell in zip(names, cells, strict=True):
         left = casts[name]
         if left and cell:
@@ -217,12 +217,12 @@ def _check_columns(names: Sequence[str], fields: Fields) -> None:
 @contextmanager
 def _text(stream: BinaryIO, encoding: str) -> Iterator[TextIO]:
     encoding = "utf-8-sig" if encoding == UTF_8 else encoding
-    # Bytes that do not fit come out as lone surrogates, so that their row alone is refused.
+    # Invalid bytes become lone surrogates, so that only their row is refused.
     text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
     try:
         yield text
     finally:
-        text.detach()  # the stream is its opener's to close
+        text.detach()  # the stream is closed by its opener
 
 
 def _rows(text: TextIO, dialect: Dialect, width: int | None = None) -> Iterator[Row]:
@@ -264,7 +264,7 @@ def _row_problem(cells: Sequence[str], width: int | None, encoding: str) -> str 
 
 
 class _Lines:
-    """The lines of a text. Those of a broken record but its first can be given back."""
+    """The lines of a text. Those of a broken record except its first can be given back."""
 
     def __init__(self, text: TextIO) -> None:
         self._text = text
@@ -290,13 +290,13 @@ class _Lines:
         return line
 
     def begin(self) -> int:
-        """Forget the record so far; the number of the next line."""
+        """Forget the record so far, and return the number of the next line."""
         self._record.clear()
         self._size = 0
         return self._number + 1
 
     def give_back(self) -> None:
-        """Have the record's lines but its first read again, as records of their own."""
+        """Let the record's lines except its first be read again, as records of their own."""
         rest = self._record[1:]
         self._returned.extendleft(reversed(rest))
         self._number -= len(rest)

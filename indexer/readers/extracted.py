@@ -1,4 +1,4 @@
-"""Files that are one document each: what a format finds in them, and the document made of it."""
+"""Files that are one document each: the content extracted from one, and the document made of it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MAX_TEXT_BYTES: Final = 64 * 2**20
 """The largest file that becomes one document."""
 
 MAX_TRUSTED_BYTES: Final = 256 * 2**10
-"""Larger files of formats that can be made to take very long are read in a process of its own."""
+"""Larger files of formats that can take very long to parse are read in a separate process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What a file says, without its markup.
+    """The content of a file, without its markup.
 
     ``problems`` are parts of it that could not be read, by their place in the file.
     """
@@ -36,8 +36,7 @@ class Extracted:
 def read_extracted(source: Source, format: str, found: Extracted) -> Iterator[Read]:
     """The document, with the source's name as id; refused if there is no text in it.
 
-    A rejection for each part that could not be read comes before it. Metadata that no document
-    can have are such a part.
+    A rejection for each part that could not be read comes first. Invalid metadata is such a part.
     """
     for part, reason in found.problems.items():
         yield source.gives(Rejection(f"{source.name}:{part}", reason), 0)

@@ -1,7 +1,7 @@
 """The table of formats: a new one is a module beside this one, and a row here.
 
-Every format may be packed by gzip (its suffix and ``.gz``). What has no suffix, or one that says
-little, is told by its content.
+Every format may be compressed by gzip (its suffix and ``.gz``). Files without a suffix, or with a
+vague one, are recognised by their content.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from indexer.readers.reading import Fields, Read
 from indexer.readers.sources import Source
 
 Reader: TypeAlias = Callable[[Source, Fields], Iterator[Read]]
-"""Gives a file's documents and rejections; raises Unreadable for what ends the file."""
+"""Yields a file's documents and rejections; raises Unreadable for an error that ends the file."""
 
 GZIP: Final = ".gz"
 TOKEN_DENSITY: Final = 0.2
-"""Tokens by the byte of usual records and prose."""
+"""Tokens per byte of typical records and prose."""
 
 VAGUE: Final = (".log",)
-"""Suffixes of text that may be lines of JSON."""
+"""Suffixes of text files that may be lines of JSON."""
 
 _HTML: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
@@ -41,10 +41,10 @@ _HTML: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A way to read files, and the suffixes that tell it, or what their content begins with.
+    """A file format, its suffixes, and the way its content begins.
 
-    A file has ``token_density`` tokens by the byte, about: by that the end of a run is reckoned
-    until its own files tell.
+    A file has about ``token_density`` tokens per byte, from which the end of a run is estimated
+    until its own files are measured.
     """
 
     name: str
@@ -73,45 +73,45 @@ FORMATS: Final = (
 
 
 def format_of(path: PurePath) -> Format | None:
-    """The format that a file's name tells, packed or not; None if it tells none."""
+    """The format by a file's name, compressed or not; None if the name does not tell."""
     suffix = _suffix(path)
     return next((format for format in FORMATS if suffix in format.suffixes), None)
 
 
 def is_told_by_content(path: PurePath) -> bool:
-    """Whether a file's name says nothing of its format, or too little."""
+    """Return whether a file's name says nothing about its format, or too little."""
     return _suffix(path) in ("", *VAGUE)
 
 
 def format_of_content(start: bytes, text_field: str) -> Format | None:
-    """The format that a file's first bytes tell; None if they are those of no text.
+    """The format by a file's first bytes; None if they are not text.
 
-    JSON is taken for records only if the first has the text's field, else for text.
+    JSON is read as records only if the first has the text's field, else as text.
     """
     for format in FORMATS:
         if format.begins and format.begins.match(start):
             return format
     begin = start.removeprefix(BYTE_ORDER_MARK).lstrip()
     if begin.startswith((b"{", b"[")) and f'"{text_field.split(".")[-1]}"'.encode() in begin:
-        return _named("JSON")  # which tells lines from one value
+        return _named("JSON")  # whose reader also recognises lines of JSON
     if b"\0" in start and marked_encoding(start) is None:
         return None
     return _named("plain text")
 
 
 def known_formats() -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The name of each format, with the suffixes that tell it, packed ones included."""
+    """The name of each format, with its suffixes, compressed ones included."""
     for format in FORMATS:
         yield format.name, format.suffixes + tuple(f"{each}{GZIP}" for each in format.suffixes)
 
 
 def token_density(name: str) -> float:
-    """How many tokens by the byte usual files of a format have, be it in the table or not."""
+    """The tokens per byte of typical files of a format, whether it is in the table or not."""
     return next((each.token_density for each in FORMATS if each.name == name), TOKEN_DENSITY)
 
 
 def _suffix(path: PurePath) -> str:
-    """The suffix but for that of packing, in small letters."""
+    """The suffix in lower case, without that of compression."""
     name = path.with_suffix("") if path.suffix.lower() == GZIP else path
     return name.suffix.lower()
 

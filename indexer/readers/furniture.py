@@ -1,11 +1,11 @@
-"""What a page has around its content, judged by structure: landmarks, and how much of it is links.
+"""The boilerplate around a page's content, found by structure: landmarks, and the share of links.
 
 Names of classes and ids are no evidence: content is called sidebar, and menus are called content.
 Furniture is
 
-* a landmark (``nav``, ``header``, ``footer``, ``aside``, and the roles that mean the same) that is
-  mostly links, or has hardly any text of its own; a header keeps its headings;
-* what stands beside the content and is mostly links. The content is found by going down from the
+* a landmark (``nav``, ``header``, ``footer``, ``aside``, and the equivalent roles) that is mostly
+  links, or has hardly any text of its own; a header keeps its headings;
+* any part beside the content that is mostly links. The content is found by descending from the
   top as long as one part holds most of the text, to where headings or paragraphs begin.
 """
 
@@ -26,7 +26,7 @@ DROPPED: Final = frozenset((
     "menu", "button", "select", "textarea", "input",
     "annotation", "annotation-xml",  # MathML's own source beside the formula
 ))
-"""Never text of the page."""
+"""Elements that are never text of the page."""
 
 LANDMARKS: Final = {
     "nav": "navigation", "header": "banner", "footer": "contentinfo", "aside": "complementary",
@@ -36,23 +36,23 @@ LANDMARKS: Final = {
 ROLES: Final = frozenset((*LANDMARKS.values(), "menu", "menubar", "toolbar"))
 HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 SUMMARIES: Final = HEADINGS | {"summary", "dt"}
-"""Where a button is the heading of what it opens."""
+"""Elements in which a button is the heading of the part it opens."""
 
 SECTIONS: Final = frozenset(("article", "section"))
-"""Within them, a header or footer is a part of the content."""
+"""Elements in which a header or footer is a part of the content."""
 
 OWN_TEXT: Final = {"banner": 150, "contentinfo": 300}
-"""Characters that are no links; a landmark with as many is content. Others need :data:`ENOUGH`."""
+"""Characters outside links that make a landmark content. Other landmarks need :data:`ENOUGH`."""
 
 ENOUGH: Final = 200
 MOST: Final = 0.6
 MENU_LINKS: Final = 3
 
 MARKS: Final = frozenset(("main", "article"))
-"""What stands beside them, outside, is less likely content than what stands beside a ``div``."""
+"""Parts outside these, beside them, are less likely content than parts beside a ``div``."""
 
 LABEL: Final = 60
-"""Characters above the links of a small menu: "On this page"."""
+"""Characters above the links of a small menu, such as "On this page"."""
 
 LABELLED: Final = 0.4
 
@@ -60,7 +60,7 @@ _SPACES = re.compile(r"\s+")
 
 
 def is_unseen(node: LexborNode) -> bool:
-    """Whether a browser shows nothing of an element, or no text of the page."""
+    """Return whether a browser shows nothing of an element, or no text of the page."""
     tag = node.tag or ""
     attributes = node.attributes
     if tag in DROPPED:
@@ -75,15 +75,15 @@ def is_unseen(node: LexborNode) -> bool:
 
 
 def characters(text: str) -> int:
-    """How many characters a text has but for spaces."""
+    """The number of characters in a text, not counting spaces."""
     return len(_SPACES.sub("", text))
 
 
 @dataclass(slots=True)
 class Amount:
-    """How much text stands below an element: all, within links, and within headings but not links.
+    """The text below an element, in characters: all, in links, and in headings outside links.
 
-    What is furniture counts as links; ``titles`` are headings of the first order.
+    Furniture counts as links; ``titles`` are headings of the first order.
     """
 
     text: int = 0
@@ -94,7 +94,7 @@ class Amount:
 
     @property
     def own(self) -> int:
-        """The text that is no link."""
+        """The text outside links."""
         return self.text - self.linked
 
     @property
@@ -103,7 +103,7 @@ class Amount:
         return self.linked / self.text if self.text else 1.0
 
     def add(self, other: Amount) -> None:
-        """Count what stands below a child too."""
+        """Add the text below a child."""
         self.text += other.text
         self.linked += other.linked
         self.links += other.links
@@ -112,7 +112,7 @@ class Amount:
 
 
 class Survey:
-    """The text of a page by element, and which elements are furniture (their ``mem_id``)."""
+    """The text of a page by element, and the elements that are furniture (by their ``mem_id``)."""
 
     def __init__(self, root: LexborNode) -> None:
         self.furniture: set[int] = set()
@@ -122,7 +122,7 @@ class Survey:
         self._judge_beside(root)
 
     def amount(self, node: LexborNode) -> Amount:
-        """How much text stands below an element that was surveyed."""
+        """The text below a surveyed element."""
         return self._amounts.get(node.mem_id, Amount())
 
     def _measure(self, root: LexborNode) -> None:
@@ -173,7 +173,7 @@ class Survey:
         return amount.density >= 0.5 or amount.own < OWN_TEXT.get(part, ENOUGH)
 
     def _judge_beside(self, root: LexborNode) -> None:
-        """Mark what stands beside the content and is mostly links."""
+        """Mark the parts beside the content that are mostly links."""
         path = list(self._way_to_content(root))
         within = {inner.tag for _, inner in path} & MARKS
         for here, inner in path:
@@ -187,7 +187,7 @@ class Survey:
             within.discard(inner.tag or "")
 
     def _way_to_content(self, root: LexborNode) -> Iterator[tuple[LexborNode, LexborNode]]:
-        """Each element from the top with the part of it that holds most of its own text."""
+        """Each element on the way to the content, with the part that holds most of its own text."""
         here = root
         while True:
             parts = [each for each in _children(here) if each.mem_id in self._amounts]
@@ -200,7 +200,7 @@ class Survey:
 
     @staticmethod
     def _is_menu(amount: Amount, marked: bool) -> bool:
-        """Whether this is mostly links; where the content is marked, a few are enough."""
+        """Return whether this is mostly links; if the content is marked, a few links are enough."""
         if marked and amount.links and amount.own < LABEL:
             return amount.density >= LABELLED
         return amount.density >= MOST and amount.links >= MENU_LINKS

@@ -1,10 +1,10 @@
-"""HTML: what a reader of the page sees, one line a block, without menus and scripts.
+"""HTML: the text that a reader of the page sees, one line a block, without menus and scripts.
 
 The title is the page's ``<title>``, else its first heading. If the page marks its main part
-(``<main>``), only that is taken, unless most text stands elsewhere; forms' controls and whatever
-is hidden never are, nor is what ``furniture`` finds around the content. The metadata have the
-share of the visible text that was left out, as ``left_out``. What stands for a picture (``alt``)
-is text of the page, and so is what a declarative shadow root shows.
+(``<main>``), only that is taken, unless most text is elsewhere; form controls and hidden elements
+never are, nor is the boilerplate that ``furniture`` finds around the content. The metadata has the
+share of the visible text that was left out, as ``left_out``. The alternative text of a picture
+(``alt``) is text of the page, and so is the content of a declarative shadow root.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 PRESCAN_BYTES: Final = 1024
-"""How far browsers look for a declared encoding."""
+"""The bytes in which browsers look for a declared encoding."""
 
 ELSEWHERE: Final = 3
-"""A main part with less text than this part of what stands around it is not all that counts."""
+"""The main part is not taken alone if the text outside it is more than this many times as long."""
 
 LEAST_ELSEWHERE: Final = 500
-"""Characters."""
+"""With no more characters than this outside it, the main part is taken alone."""
 
 # fmt: off
 PARAGRAPHS: Final = frozenset((
@@ -53,12 +53,12 @@ _SPACES = re.compile(r"[ \t\n\r\f\xa0]+")
 
 
 def read_html(source: Source, fields: Fields) -> Iterator[Read]:  # noqa: ARG001
-    """The one document of the page."""
+    """The document of the page."""
     yield from read_guarded(source, "html", extract, __file__)
 
 
 def report(file: BinaryIO) -> Iterator[dict[str, Any]]:
-    """The page, to be read in a process of its own."""
+    """The page, extracted in a separate process."""
     yield asdict(extract(file.read()))
 
 
@@ -74,7 +74,7 @@ def extract(data: bytes) -> Extracted:
 
 
 def visible_text(fragment: str) -> str:
-    """The text of a piece of HTML: all of it that is seen."""
+    """All visible text of a piece of HTML."""
     body = _parse(fragment).body
     return _text_of(body, frozenset()) if body else ""
 
@@ -108,7 +108,7 @@ def _body_text(page: LexborHTMLParser) -> tuple[str, float]:
 
 
 def _content(page: LexborHTMLParser, body: LexborNode, survey: Survey) -> LexborNode:
-    """The main part if the page marks one, and little stands elsewhere; else the body."""
+    """The main part if the page marks one, and little text is elsewhere; else the body."""
     marked = page.css("main, [role=main]")  # an element that is both comes twice
     mains = {node.mem_id: node for node in marked if survey.amount(node).text}
     if len(mains) != 1:
@@ -120,7 +120,7 @@ def _content(page: LexborHTMLParser, body: LexborNode, survey: Survey) -> Lexbor
 
 
 def _text_of(root: LexborNode, furniture: AbstractSet[int]) -> str:
-    """The text below a node. Not recursive: pages nest as deeply as they like."""
+    """The text below a node. Not recursive: pages nest arbitrarily deep."""
     flow = _Flow()
     node: LexborNode | None = root
     while node is not None:
@@ -141,7 +141,7 @@ def _text_of(root: LexborNode, furniture: AbstractSet[int]) -> str:
 
 
 def _enter(node: LexborNode, flow: _Flow) -> bool:
-    """Write what stands before a node's children; False if they are to be passed over."""
+    """Write the text before a node's children; False if they are to be skipped."""
     tag = node.tag or ""
     if tag == "-text":
         flow.write(node.text_content or "")
@@ -165,12 +165,12 @@ def _leave(node: LexborNode, flow: _Flow) -> None:
 
 
 class _Flow:
-    """Text as a browser lays it out: spaces run together, blocks on lines of their own."""
+    """Text as a browser lays it out: spaces collapsed, blocks on lines of their own."""
 
     def __init__(self) -> None:
         self.verbatim = 0
         self._pieces: list[str] = []
-        self._gap = ""  # what parts the next text from the last: nothing, a space, newlines
+        self._gap = ""  # between the last text and the next: nothing, a space, newlines
 
     def write(self, text: str) -> None:
         if not self.verbatim:

@@ -1,10 +1,9 @@
-"""A process of its own for files that may be hostile: bombs, endless loops, crashes.
+"""A separate process for files that may be hostile: bombs, endless loops, crashes.
 
-The process is this file, run as a program: it limits itself, loads the file of an extractor,
-calls its ``report(file, **options)`` with the input, and writes each thing that gives as a line
-of JSON. The input is handed over open, as standard input; the process needs no path and writes no
-file.
-Only the standard library is imported here, so that it starts fast.
+The process is this file, run as a program: it limits itself, loads the file of an extractor, calls
+its ``report(file, **options)`` with the input, and writes each item as a line of JSON. The input is
+passed as an open standard input; the process needs no path and writes no file. Only the standard
+library is imported here, so that it starts fast.
 """
 
 from __future__ import annotations
@@ -23,29 +22,29 @@ from threading import Event, Timer
 from typing import Any, BinaryIO, Final
 
 END: Final = {"end": True}
-"""The last line of a process that came to its end."""
+"""The last line of a process that finished."""
 
 MAX_REASON: Final = 300
-"""Characters; a library's message may quote the file."""
+"""Characters of a reason; a library's message may quote the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the process may use up; memory is its address space, output its JSON."""
+    """The resources the process may use; memory is its address space, output its JSON."""
 
     memory_bytes: int = 2**30
     cpu_seconds: int = 60
     wall_seconds: int = 300
     output_bytes: int = 128 * 2**20
     step_seconds: int = 20
-    """Of computing, for each step of an extractor that sets itself an alarm (SIGPROF)."""
+    """Processor time of each step, for an extractor that sets itself an alarm (SIGPROF)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an extractor reported, and what stopped it, if anything did.
+    """The items that an extractor reported, and the reason it was stopped, if it was.
 
-    ``died`` says that it was not a limit of the whole: what it did last may be tried without.
+    ``died`` says that no overall limit was hit: reading may be tried again without the last step.
     """
 
     lines: tuple[Mapping[str, Any], ...]
@@ -54,14 +53,14 @@ class Outcome:
 
 
 def run_isolated(extractor: Path, file: BinaryIO, limits: Limits, **options: Any) -> Outcome:  # noqa: ANN401
-    """What ``report`` in the file ``extractor`` gives for an open file, within the limits."""
+    """The items of ``report`` in the file ``extractor`` for an open file, within the limits."""
     given = map(json.dumps, (asdict(limits), options))
     command = [sys.executable, "-P", __file__, str(extractor), *given]
     late = Event()
     with _started(command, file) as process, _deadline(process, limits.wall_seconds, late):
         assert process.stdout is not None
         output = process.stdout.read(limits.output_bytes)
-        process.stdout.close()  # what would write more than that ends here
+        process.stdout.close()  # a process with more to write ends here
         code = process.wait()
     lines = [json.loads(line) for line in output.splitlines(keepends=True) if line[-1:] == b"\n"]
     if lines and lines[-1] == END:
@@ -78,13 +77,13 @@ def run_isolated(extractor: Path, file: BinaryIO, limits: Limits, **options: Any
 
 @contextmanager
 def _started(command: list[str], file: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
-    # In a session of its own, so that Ctrl-C reaches only the process that knows what to do.
+    # In a session of its own, so that Ctrl-C reaches only the parent, which handles it.
     with subprocess.Popen(  # noqa: S603 - the program is this very file
         command,
         stdin=file,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PATH": ""},  # a hostile file has no other program started
+        env={**os.environ, "PATH": ""},  # so that a hostile file can start no other program
         start_new_session=True,
     ) as process:
         try:
@@ -108,7 +107,7 @@ def _deadline(process: subprocess.Popen[bytes], seconds: float, late: Event) -> 
 
 
 def _death(code: int, limits: Limits) -> tuple[str, bool]:
-    """What ended a process, and whether that was one step of its work."""
+    """The reason a process ended, and whether a single step of its work was to blame."""
     if code in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)) and code:
         return f"stopped after {limits.cpu_seconds} s of computing", False
     if code == -getattr(signal, "SIGPROF", 0) and code:
@@ -119,7 +118,7 @@ def _death(code: int, limits: Limits) -> tuple[str, bool]:
 
 
 def main(extractor: str, encoded_limits: str, encoded_options: str) -> None:
-    """Run an extractor on standard input; what it reports goes to standard output."""
+    """Run an extractor on standard input; its report goes to standard output."""
     limits = Limits(**json.loads(encoded_limits))
     sys.path.append(str(Path(__file__).parents[2]))
     report = runpy.run_path(extractor)["report"]

@@ -22,17 +22,17 @@ from indexer.readers.sources import Source
 from indexer.readers.vectors import VectorFields
 
 MAX_JSON_BYTES: Final = 256 * 2**20
-"""A JSON file is read at once; a larger one is better written as JSON Lines."""
+"""A JSON file is read as a whole; a larger one should be JSON Lines."""
 
 
 def read_json(source: Source, fields: Fields) -> Iterator[Read]:
     """The document of each record; the n-th has the place ``name:n`` if it has no id.
 
-    An object is one record if it has the text's field; else it must hold exactly one list of
-    objects, whatever it is called, or an object within it must, and those are the records: so are
-    the answers of Solr and Elasticsearch. What Chroma's ``get()`` gives, a list for each field, are
-    records as well. A file whose first line is an
-    object by itself, with more lines to follow, is JSON Lines under another name.
+    An object is one record if it has the text's field; else it, or an object within it, must hold
+    exactly one list of objects, under any name, and those are the records, as in the answers of
+    Solr and Elasticsearch. The result of Chroma's ``get()``, a list for each field, is read as
+    records too. A file whose first line is a complete object, followed by more lines, is read as
+    JSON Lines.
     """
     if _holds_lines(source):
         yield from read_json_lines(source, fields)
@@ -48,7 +48,7 @@ def read_json(source: Source, fields: Fields) -> Iterator[Read]:
 
 
 def find_records(value: object, fields: Fields) -> list[object]:
-    """The records that a JSON value holds; raises Unreadable if it holds none."""
+    """The records in a JSON value; raises Unreadable if there are none."""
     if isinstance(value, list):
         return value
     if not isinstance(value, dict):
@@ -79,7 +79,7 @@ def _record_lists_within(value: Mapping[str, Any]) -> list[list[dict[str, Any]]]
 
 
 def _chroma_records(value: Mapping[str, Any]) -> list[object] | None:
-    """The records of what Chroma's ``get()`` gives; raises Unreadable if it holds no texts."""
+    """The records in a result of Chroma's ``get()``; raises Unreadable if it holds no texts."""
     ids = value.get("ids")
     if not isinstance(ids, list) or "metadatas" not in value or "documents" not in value:
         return None
@@ -93,10 +93,10 @@ def _chroma_records(value: Mapping[str, Any]) -> list[object] | None:
 
 
 def _found(record: dict[str, Any], fields: Fields) -> dict[str, Any]:
-    """A record that a search engine gave, as it was stored.
+    """A search engine's record in its stored form.
 
-    Elasticsearch puts it within ``_source``; Solr gives every field as a list, where its schema
-    does not say that there is one value.
+    Elasticsearch puts it within ``_source``; Solr returns every field as a list unless its schema
+    says that there is one value.
     """
     inner = record.get("_source")
     if isinstance(inner, dict):

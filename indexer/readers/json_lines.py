@@ -1,4 +1,4 @@
-"""JSON Lines: one record a line, in files, packed files, and on standard input."""
+"""JSON Lines: one record a line, in files, compressed files, and on standard input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STDIN: Final = "-"
 
 
 def read_json_lines(source: Source, fields: Fields) -> Iterator[Read]:
-    """The document of each line; blank lines are passed over."""
+    """The document of each line; blank lines are skipped."""
     with source.opened() as opened:
         for item, read in parse_lines(recoded(opened.stream), source.name, fields):
             yield source.gives(item, opened.offset(read))
@@ -33,7 +33,7 @@ def read_standard_input(stream: BinaryIO, fields: Fields, before: int) -> Iterat
 def parse_lines(
     stream: BinaryIO, name: str, fields: Fields
 ) -> Iterator[tuple[Document | Rejection, int]]:
-    """Each line's document or rejection, and how many bytes of the stream were read for it."""
+    """Each line's document or rejection, and the number of bytes of the stream read for it."""
     read = 0
     vectors = VectorFields(name)
     for number, line in enumerate(_lines(stream), start=1):
@@ -59,7 +59,7 @@ def _record(line: bytes) -> object:
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines; of one that is too long only the beginning, one byte longer than allowed."""
+    """The lines; one that is too long is cut to one byte more than allowed."""
     for line in iter(partial(stream.readline, MAX_RECORD_BYTES + 1), b""):
         yield line
         if len(line) > MAX_RECORD_BYTES and not line.endswith(b"\n"):

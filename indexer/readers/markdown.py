@@ -2,7 +2,7 @@
 
 Front matter (YAML between lines of ``---``, or to a line of ``...``; TOML between ``+++``) becomes
 metadata; its ``title``, else the first heading, is the title. Front matter that cannot be read is
-told, and the text behind it is read without. HTML within is read as ``html`` does.
+reported, and the text after it is read without. HTML within is read as ``html`` does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 MAX_FRONT_MATTER: Final = 65_536
-MAX_BRACKETS: Final = 500  # the YAML parser takes quadratic time for those that nest
+MAX_BRACKETS: Final = 500  # the YAML parser takes quadratic time for nested ones
 PARAGRAPH: Final = "\n\n"
 LINE: Final = "\n"
 
@@ -42,12 +42,12 @@ _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 
 def read_markdown(source: Source, fields: Fields) -> Iterator[Read]:  # noqa: ARG001
-    """The one document of the file."""
+    """The document of the file."""
     yield from read_guarded(source, "markdown", extract, __file__)
 
 
 def report(file: BinaryIO) -> Iterator[dict[str, Any]]:
-    """The file, to be read in a process of its own."""
+    """The file, extracted in a separate process."""
     yield asdict(extract(file.read()))
 
 
@@ -72,7 +72,7 @@ def extract(data: bytes) -> Extracted:
 
 
 def split_front_matter(text: str) -> tuple[dict[str, Any], str, str | None]:
-    """The fields that stand before the text, the text, and why the fields cannot be read."""
+    """The fields before the text, the text, and the reason if the fields cannot be read."""
     found = _FRONT.match(text)
     if not found:
         return {}, text, None
@@ -121,7 +121,7 @@ def _parse_toml(text: str) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, heading, row or piece of code, and what parts it from the block before."""
+    """A paragraph, heading, row or piece of code, and its separator from the block before."""
 
     text: str
     gap: str = PARAGRAPH
@@ -129,9 +129,9 @@ class Block:
 
 
 def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:
-    """The blocks that have text. Rows, and items of a tight list, follow line on line."""
+    """The blocks with text. Rows, and items of a tight list, follow line on line."""
     row: list[str] = []
-    begun = False  # a list or table, whose first line stands apart from what is before
+    begun = False  # a list or table, whose first line is set off from the block before
     before: Token | None = None
     for token in tokens:
         tight = token.type == "tr_close" or (before is not None and before.hidden)
@@ -167,7 +167,7 @@ def _block_text(token: Token) -> str:
 
 
 def _inline_text(token: Token) -> str:
-    """The words of a paragraph, heading or cell; of a picture, the words that stand for it."""
+    """The words of a paragraph, heading or cell; of a picture, its alternative text."""
     pieces: list[str] = []
     for child in token.children or ():
         match child.type:

@@ -1,6 +1,6 @@
-"""Text in pictures: whether Tesseract can read it here, and in which languages.
+"""OCR: whether Tesseract can read text in pictures here, and in which languages.
 
-The pictures are read by ``pdf_pages``, in the process of its own that reads PDFs.
+The pictures are read by ``pdf_pages``, in the separate process that reads PDFs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from indexer.errors import InvalidInput, MissingExtra
 
 VARIABLE: Final = "TESSDATA_PREFIX"
-"""Tesseract's own name for the folder of its languages."""
+"""Tesseract's own variable for the folder of its language data."""
 
 FOLDERS: Final = ("usr/share", "usr/local/share", "opt/homebrew/share", "opt/local/share")
 BINDING: Final = "tesserocr"
@@ -23,7 +23,7 @@ BINDING: Final = "tesserocr"
 def check_ocr(languages: str | None) -> None:
     """Raise InvalidInput unless pictures can be read in these languages, such as ``eng+deu``.
 
-    Raises MissingExtra if no picture can be.
+    Raises MissingExtra if OCR is not installed.
     """
     if languages is None:
         return
@@ -44,7 +44,7 @@ def check_ocr(languages: str | None) -> None:
 
 
 def tessdata() -> Path | None:
-    """The folder of Tesseract's languages, None if there is none."""
+    """The folder of Tesseract's language data; None if there is none."""
     return next((folder for folder in _folders() if _known(folder)), None)
 
 

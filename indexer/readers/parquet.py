@@ -2,7 +2,7 @@
 
 Nested columns become dotted fields as in ``records``; null and NaN are no field at all;
 dates and times become ISO 8601 strings, durations seconds, decimals numbers. Columns of vectors
-are no metadata: they are told and left out.
+are not metadata: they are reported and left out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS: Final = 1024
 MAX_PARQUET_BYTES: Final = 2**40
-"""Unpacked: it is held in the folder for temporary files while it is read."""
+"""Bytes after decompression, which are held in a temporary file while it is read."""
 
 
 def read_parquet(source: Source, fields: Fields) -> Iterator[Read]:
@@ -67,7 +67,7 @@ def _item(
 
 
 def _rows(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[dict[str, Any] | Unreadable]:
-    """Each row as JSON would have it, or why it cannot be had."""
+    """Each row as JSON, or the reason it cannot be read."""
     for batch in batches:
         exact = _in_microseconds(batch)
         for index in range(exact.num_rows):
@@ -87,7 +87,7 @@ def _row(batch: pyarrow.RecordBatch, index: int) -> dict[str, Any] | Unreadable:
 
 
 def _in_microseconds(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
-    """The batch with times to the microsecond, as Python knows them, instead of nanoseconds."""
+    """The batch with times in microseconds, which Python supports, instead of nanoseconds."""
     import pyarrow
 
     kinds = [field.with_type(_microseconds(field.type)) for field in batch.schema]
@@ -95,7 +95,7 @@ def _in_microseconds(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
 
 
 def _microseconds(kind: pyarrow.DataType) -> pyarrow.DataType:
-    """The type with microseconds in place of nanoseconds, also in what it nests."""
+    """The type with microseconds in place of nanoseconds, in nested types too."""
     import pyarrow
     from pyarrow import types
 
@@ -119,7 +119,7 @@ def _microseconds(kind: pyarrow.DataType) -> pyarrow.DataType:
 
 
 def _vectors(table: pyarrow.parquet.ParquetFile) -> dict[str, int]:
-    """The columns that hold vectors in the first rows, and how long those are."""
+    """The columns that hold vectors in the first rows, with their lengths."""
     from pyarrow import types
 
     lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
@@ -140,7 +140,7 @@ def _vectors(table: pyarrow.parquet.ParquetFile) -> dict[str, int]:
 
 
 def _check_columns(names: Iterable[str], fields: Fields) -> None:
-    """Raise Unreadable at once for a column that every row would lack."""
+    """Raise Unreadable at once for a required column that does not exist."""
     names = list(names)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

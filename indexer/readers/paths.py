@@ -1,8 +1,8 @@
-"""Paths to files, folders and standard input: what there is to read, and reading it.
+"""Paths to files, folders and standard input: finding what they hold, and reading it.
 
-In a folder, files are read in the order of their names, folders below it included. Hidden files
-and folders (``.git``) are passed over, unless named themselves; links are followed, but no
-folder is entered twice. Whatever else is not read is rejected with the reason.
+In a folder, files are read in the order of their names, subfolders included. Hidden files and
+folders (``.git``) are skipped, unless named themselves; links are followed, but no folder is
+entered twice. Everything else that is not read is rejected with the reason.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from indexer.readers.records import TEXT_FIELD
 from indexer.readers.sources import Source, is_packed, kind_problem
 
 START_BYTES: Final = 65_536
-"""How much of a file's content tells its format."""
+"""Bytes of a file's content by which its format is recognised."""
 
 FoundFile = tuple[Source, Format] | Rejection
 
 
 def check_paths(paths: Sequence[str]) -> None:
-    """Raise Unreadable unless each path is there (``-`` at most once); call it before work."""
+    """Raise Unreadable unless each path exists (``-`` at most once); call it before work."""
     if not paths:
         raise Unreadable("no input: give files, folders, or - for JSON Lines on standard input")
     if list(paths).count(STDIN) > 1:
@@ -55,17 +55,17 @@ def read_paths(
 ) -> Iterator[Read]:
     """The documents of all these files, folders and standard input, in order, with rejections.
 
-    What is in ``skip`` is passed over within folders. Raises Unreadable at once for a path that
-    is not there; whatever goes wrong later is a rejection.
+    Files in ``skip`` are skipped within folders. Raises Unreadable at once for a path that does not
+    exist; whatever goes wrong later is a rejection.
     """
     check_paths(paths)
     return _read_all(paths, fields, stdin or sys.stdin.buffer, skip)
 
 
 def input_parts(paths: Sequence[str], *, skip: Collection[Path] = ()) -> list[Part] | None:
-    """What :func:`read_paths` is going to read, in order; None if standard input is among it.
+    """The parts of the input that :func:`read_paths` will read; None if it includes standard input.
 
-    Files of one format that follow each other are one part.
+    Consecutive files of one format are one part.
     """
     if STDIN in paths:
         return None
@@ -102,7 +102,7 @@ def _read_all(
 
 
 def read_source(source: Source, format: Format, fields: Fields) -> Iterator[Read]:
-    """The documents of one file, and a rejection of what cannot be read of it."""
+    """The documents of one file, and a rejection of each part that cannot be read."""
     try:
         yield from format.read(source, fields)
     except Unreadable as error:
@@ -122,7 +122,7 @@ def read_file(path: Path, name: str, fields: Fields = USUAL) -> Generator[Read, 
 
 
 def find(path: str, skip: Collection[Path] = (), fields: Fields = USUAL) -> Iterator[FoundFile]:
-    """The files at a path and below it, in order, and what is not going to be read."""
+    """The files at a path and below it, in order, and rejections of those that will not be read."""
     skipped = {each.absolute() for each in skip}
     entered: dict[tuple[int, int], str] = {}
     waiting = [Path(path)]
@@ -156,7 +156,7 @@ def _file(path: Path, status: os.stat_result, fields: Fields) -> FoundFile:
 
 
 def _known(source: Source, called: PurePath, fields: Fields) -> FoundFile:
-    """A file with the format that its name or its content tells, or why it is not read."""
+    """A file with the format by its name or content, or the reason why it is not read."""
     packed = called.suffix.lower() == GZIP or (not called.suffix and is_packed(source.path))
     source = replace(source, compressed=packed)
     format = format_of(called)
@@ -175,5 +175,5 @@ def _known(source: Source, called: PurePath, fields: Fields) -> FoundFile:
 
 
 def name_of(path: Path) -> str:
-    """The path as it was given, with forward slashes; bytes that are no text are shown as such."""
+    """The path as given, with forward slashes; bytes that are not text are escaped."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")

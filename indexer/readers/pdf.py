@@ -1,10 +1,10 @@
 """PDF: the text of all pages as one document; read in a process with limits.
 
-A page that cannot be read, or shows a picture without text, is rejected by itself, and the
-document is made of the others. So is, though it is kept, a page whose text is evidently not what
-it shows. The document's metadata has ``pages`` (how many the file has), ``author``, and
-``ocr_pages`` (how many were read by OCR). A form feed begins each page but the first, so that the
-page of a passage is one more than how many stand before it.
+A page that cannot be read, or shows a picture without text, is rejected by itself, and the document
+is made of the others. A page whose text evidently differs from the page is reported too, but kept.
+The document's metadata has ``pages`` (their number in the file), ``author``, and ``ocr_pages`` (the
+number read by OCR). A form feed begins each page but the first, so that the page of a passage is
+one more than the number of form feeds before it.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from indexer.readers.sources import Source
 MAX_PDF_BYTES: Final = 512 * 2**20
 LIMITS: Final = Limits()
 OCR_SECONDS: Final = 60
-"""A page takes one to five."""
+"""The time for a page, in seconds; it usually takes one to five."""
 
 MAX_STARTS: Final = 4
-"""How often reading goes on behind a page that ended its process."""
+"""The number of times that reading continues after a page that ended its process."""
 
 EXTRACTOR: Final = Path(__file__).with_name("pdf_pages.py")
 PAGE_BREAK: Final = "\n\n\f"
 
 
 def read_pdf(source: Source, fields: Fields, limits: Limits = LIMITS) -> Iterator[Read]:
-    """The one document of the file, after a rejection of each page that cannot be read."""
+    """The document of the file, after a rejection of each page that cannot be read."""
     with source.unpacked(MAX_PDF_BYTES) as file:
         outcome = _pages(file, limits, fields.ocr)
     if not outcome.lines:
@@ -53,7 +53,7 @@ def read_pdf(source: Source, fields: Fields, limits: Limits = LIMITS) -> Iterato
 
 
 def _pages(file: BinaryIO, limits: Limits, ocr: str | None) -> Outcome:
-    """The file's facts and its pages; one that ends the process is passed over with its problem."""
+    """The file's facts and its pages; a page that ends the process is skipped with its problem."""
     if ocr:
         count = OCR_SECONDS * 1_000
         limits = replace(limits, cpu_seconds=count, wall_seconds=count, step_seconds=OCR_SECONDS)

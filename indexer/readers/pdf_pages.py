@@ -2,7 +2,7 @@
 
 PDFium reads them. pypdf is asked only about pages on which PDFium finds nothing at all: it says
 what is wrong with them, where PDFium is silent. Imports nothing of this project but the order of
-lines that are written from the right, and that only for them, so that the process starts fast.
+lines that are written from the right, and that only when needed, so that the process starts fast.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pypdfium2 import raw
 from indexer.scripts import UNSPACED
 
 MAX_REASON: Final = 300
-"""Characters; a library's message may quote the page."""
+"""Characters of a reason; a library's message may quote the page."""
 
 MANY_PATHS: Final = 20
-"""A page with fewer lines and shapes, and nothing else, is taken for an empty one."""
+"""A page with fewer lines and shapes, and nothing else, counts as empty."""
 
 LIGATURES: Final = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
@@ -34,24 +34,24 @@ LIGATURES: Final = str.maketrans(
 PLACEHOLDERS: Final = frozenset(
     ("untitled", "anonymous", "(anonymous)", "unspecified", "(unspecified)", "unknown")
 )
-"""What programs write where no title or author was given."""
+"""The values that programs write where no title or author was given."""
 
 HYPHEN: Final = "\ufffe"
-"""What PDFium writes for a hyphen and the end of its line."""
+"""The character that PDFium writes for a hyphen and the end of its line."""
 
 LEAST_JUDGED: Final = 20
-"""Characters; too few say nothing about whether a page's text is broken."""
+"""Characters; with fewer, it cannot be judged whether a page's text is broken."""
 
 LONG_RUN: Final = 40
-"""Letters; hardly a word is longer, but for chemistry and scripts that part no words."""
+"""Letters; hardly a word is longer, except in chemistry and in scripts without spaces."""
 
 FEW_LETTERS: Final = 8
-"""A long run of no more different ones draws a line, or fills a form."""
+"""A long run with no more different letters than this draws a line, or fills a form."""
 
 OCR_DPI: Final = 300
 OCR_PIXELS: Final = 20_000_000
 POINTS: Final = 72
-"""A PDF's unit, to the inch."""
+"""The units of a PDF in an inch."""
 
 _TRAILING_SPACE = re.compile(r"[ \t]+$", re.MULTILINE)
 _MANY_NEWLINES = re.compile(r"\n{3,}")
@@ -68,11 +68,11 @@ def report(
     page_seconds: int = 20,
     ocr: tuple[str, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """What the file says of itself, then each page from ``first`` on, in order.
+    """The facts of the file, then each page from ``first`` on, in order.
 
-    A page has ``text``, and ``problem`` if that may not be all; ``ocr`` says that the text was
-    recognised in a picture, if ``ocr`` names languages and where Tesseract's data of them are.
-    A page that computes longer than ``page_seconds`` ends the process.
+    A page has ``text``, and ``problem`` if that may not be all; its ``ocr`` says that the text was
+    recognised in a picture. The argument ``ocr`` names languages and the folder of Tesseract's
+    data. A page that computes longer than ``page_seconds`` ends the process.
     """
     try:
         pdf = pypdfium2.PdfDocument(file)
@@ -104,7 +104,7 @@ def _line(text: str) -> str | None:
 
 
 def _set_alarm(seconds: float) -> None:
-    """End the process after this much computing; 0 takes it back."""
+    """End the process after this much computing; 0 cancels that."""
     if hasattr(signal, "setitimer"):  # not on Windows
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_PROF, seconds)
@@ -155,7 +155,7 @@ def _judged(
 
 
 def _text(found: pypdfium2.PdfTextPage) -> str:
-    """The page's text, a hyphen at the end of a line left where the page has it."""
+    """The page's text; a hyphen at the end of a line stays as on the page."""
     text = found.get_text_range() if found.count_chars() else ""
     if _RIGHT_TO_LEFT.search(text):
         text = _in_reading_order(found)
@@ -174,7 +174,7 @@ def _in_reading_order(found: pypdfium2.PdfTextPage) -> str:
 
 
 def _shown(page: pypdfium2.PdfPage) -> str | None:
-    """What is to be seen on a page without text: a picture, a drawing, "" for hardly anything.
+    """What can be seen on a page without text: a picture, a drawing, "" for hardly anything.
 
     None if PDFium finds nothing at all on it.
     """
@@ -188,13 +188,13 @@ def _shown(page: pypdfium2.PdfPage) -> str | None:
 
 
 def _unmapped(found: pypdfium2.PdfTextPage) -> int:
-    """How many glyphs PDFium cannot tell the characters of."""
+    """The number of glyphs whose characters PDFium cannot determine."""
     count = found.count_chars()
     return sum(raw.FPDFText_HasUnicodeMapError(found, index) == 1 for index in range(count))
 
 
 def _broken(text: str, unmapped: int, visible: int) -> str | None:
-    """Why a page's text is evidently not what the page shows, or None."""
+    """The reason why a page's text evidently differs from what the page shows; else None."""
     if visible < LEAST_JUDGED:
         return None
     wrong = max(unmapped, len(_NO_TEXT.findall(text)))
@@ -210,14 +210,14 @@ def _broken(text: str, unmapped: int, visible: int) -> str | None:
 
 
 def _clean(text: str) -> str:
-    """The text with ligatures as letters and without what is not Unicode or empty."""
+    """The text with ligatures as letters, without invalid and empty characters."""
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     lines = _TRAILING_SPACE.sub("", _CONTROL.sub("", whole.translate(LIGATURES)))
     return unicodedata.normalize("NFC", _MANY_NEWLINES.sub("\n\n", lines))
 
 
 class _SecondOpinion:
-    """pypdf, loaded when it is first asked: what it finds on a page, or finds wrong with it."""
+    """pypdf, loaded at first use: the text it finds on a page, or what is wrong with the page."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -267,13 +267,13 @@ class _Warnings(logging.Handler):
 
 
 class _Recogniser:
-    """Tesseract, which reads pictures of text."""
+    """Tesseract, which recognises text in pictures."""
 
     def __init__(self, api: Any) -> None:  # noqa: ANN401 - tesserocr's type, an extra
         self._api = api
 
     def page(self, page: pypdfium2.PdfPage) -> dict[str, Any]:
-        """The text that a page shows."""
+        """The text recognised on a page."""
         scale = min(OCR_DPI / POINTS, (OCR_PIXELS / (page.get_width() * page.get_height())) ** 0.5)
         bitmap = page.render(scale=scale, grayscale=True)
         picture = bytes(bitmap.buffer)

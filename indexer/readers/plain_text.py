@@ -11,7 +11,7 @@ from indexer.readers.sources import Source
 
 
 def read_plain_text(source: Source, fields: Fields) -> Iterator[Read]:  # noqa: ARG001
-    """The one document of the file."""
+    """The document of the file."""
     decoded = decode(source.content(MAX_TEXT_BYTES))
     found = Extracted(decoded.text, metadata=decoded.metadata)
     yield from read_extracted(source, "text", found)

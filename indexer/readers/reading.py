@@ -1,4 +1,4 @@
-"""What reading takes and gives: field names in; documents, and rejections with their place, out."""
+"""The input and output of reading: field names; documents, and rejections with their place."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from indexer.documents import Document
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Which fields of a record hold what; None takes the usual names.
+    """The names of a record's fields; None takes the usual names.
 
     Usual are ``_id`` or ``id``, ``text``, and ``title``. All other fields become metadata.
-    A field that is named here must be there. ``ocr`` are the languages that text in pictures is
-    in, as ``check_ocr`` wants them; None leaves pictures unread.
+    A field that is named here must exist. ``ocr`` are the languages of text in pictures, as for
+    ``check_ocr``; None leaves pictures unread.
     """
 
     id: str | None = None
@@ -24,12 +24,12 @@ class Fields:
 
 
 USUAL: Final = Fields()
-"""The usual names, and BEIR's."""
+"""The usual names, which are also BEIR's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An input that holds no document: ``place`` is a path with its line, row or page."""
+    """An input without a document: ``place`` is a path with its line, row or page."""
 
     place: str
     reason: str
@@ -37,7 +37,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """So many bytes of input of one format, which ends with PACKED if they are packed."""
+    """A stretch of input in one format, whose name ends with PACKED if it is compressed."""
 
     PACKED: ClassVar = ", packed"
 
@@ -47,9 +47,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One step of reading: a document or a rejection, and how many bytes of input are behind it.
+    """One step of reading: a document or a rejection, and the number of input bytes read so far.
 
-    ``consumed`` counts over all paths, for progress; it never falls.
+    ``consumed`` counts over all paths, for progress; it never decreases.
     """
 
     item: Document | Rejection

@@ -1,17 +1,17 @@
-"""Records, as JSON, CSV and Parquet hold them, to documents.
+"""Records, as in JSON, CSV and Parquet, to documents.
 
-How a record is understood:
+A record is read as follows:
 
 * the id is the field ``_id``, else ``id``, else the record's place; a whole number becomes its
   digits;
-* ``text`` must be there, and may be empty; ``title`` may be missing or null;
-* a field ``metadata`` that holds an object (BEIR's habit) gives its fields, as if they stood
-  beside the others, except that they are never taken for the id, text or title;
+* ``text`` is required, and may be empty; ``title`` may be missing or null;
+* the fields of an object ``metadata`` (BEIR's habit) are read as if they were fields of the record,
+  except that they are never taken for the id, text or title;
 * an object within the record becomes fields with dotted names (``author.name``); a list of
-  objects becomes lists, as MongoDB's dotted paths see it (``labels.name``: every label's name);
-* an object that MongoDB's Extended JSON has for one value (``{"$oid": ...}``, ``{"$date": ...}``,
-  ``{"$numberLong": ...}``) is that value;
-* what is left is metadata. A field that would be there twice is refused, as is a list of lists.
+  objects becomes lists, like MongoDB's dotted paths (``labels.name``: every label's name);
+* an object that represents one value in MongoDB's Extended JSON (``{"$oid": ...}``,
+  ``{"$date": ...}``, ``{"$numberLong": ...}``) is that value;
+* all other fields are metadata. A field that would occur twice is refused, as is a list of lists.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MAX_RECORD_BYTES: Final = 16 * 2**20
 
 MAX_NESTING: Final = 16
 EXACT_DIGITS: Final = 17
-"""A number of no more has a float that is taken for it."""
+"""A number of no more digits than this is represented by the nearest float."""
 
 MAX_LEAVES: Final = 100_000
 
@@ -53,13 +53,13 @@ _NESTED = frozenset((dict, list))
 _KEY = re.compile(rb'"\s*:')
 _LONG_NUMBER = re.compile(rb"(?:^|[\[:,\s])-?[0-9]{19}")
 _EXACT: Final = range(-(2**63), 2**64)
-"""The integers that orjson reads as such; it makes floats of others."""
+"""The integers that orjson reads as integers; it makes floats of others."""
 
 
 def parse_record(record: object, fields: Fields, place: str, default_id: str | None) -> Document:
-    """The document that a record means.
+    """The document in a record.
 
-    ``default_id`` is taken if the record has no id; None refuses it then.
+    ``default_id`` is used if the record has no id; with None such a record is refused.
     Raises Unreadable or InvalidDocument; the message begins with the place.
     """
     try:
@@ -71,7 +71,7 @@ def parse_record(record: object, fields: Fields, place: str, default_id: str | N
 def document_or_rejection(
     record: object, fields: Fields, place: str, default_id: str | None
 ) -> Document | Rejection:
-    """The document that a record means, or why it means none."""
+    """The document in a record, or the reason why there is none."""
     try:
         return document_of(record, fields, default_id)
     except BearingError as error:
@@ -79,7 +79,7 @@ def document_or_rejection(
 
 
 def document_of(record: object, fields: Fields, default_id: str | None) -> Document:
-    """As :func:`parse_record`, with a message that leaves the place to the caller."""
+    """Like :func:`parse_record`, with a message that leaves the place to the caller."""
     if not isinstance(record, dict):
         raise Unreadable(f"expected an object with a field 'text', got {_named(record)}")
     record, inner = _apart(record)
@@ -94,7 +94,7 @@ def document_of(record: object, fields: Fields, default_id: str | None) -> Docum
 
 
 def _apart(record: Record) -> tuple[Record, Record]:
-    """The record without its metadata object, and that."""
+    """The record without its metadata object, and that object."""
     if METADATA_FIELD not in record or not isinstance(record[METADATA_FIELD], dict | None):
         return record, {}
     others = {name: value for name, value in record.items() if name != METADATA_FIELD}
@@ -102,7 +102,7 @@ def _apart(record: Record) -> tuple[Record, Record]:
 
 
 def _named_within(inner: dict[str, Any], fields: Fields, others: Record) -> dict[str, Any]:
-    """Take out of the metadata object what is named as the id, text or title: ``metadata.text``."""
+    """Take the fields named as id, text or title out of the metadata object: ``metadata.text``."""
     prefix = f"{METADATA_FIELD}."
     named = {name for name in (fields.id, fields.text, fields.title) if name}
     wanted = [name for name in named if name.startswith(prefix) and name not in others]
@@ -114,11 +114,11 @@ def _named_within(inner: dict[str, Any], fields: Fields, others: Record) -> dict
 
 
 def parse_json(data: bytes) -> object:
-    """The value that a JSON text means.
+    """The value of a JSON text.
 
-    Stricter than most parsers: a field that is there twice, an integer beyond 64 bits (which
-    others round), NaN and Infinity, lone surrogates, bytes that are not UTF-8, and nesting deeper
-    than 1,024 raise Unreadable.
+    Stricter than most parsers: duplicate fields, integers beyond 64 bits (which others round), NaN
+    and Infinity, lone surrogates, bytes that are not UTF-8, and nesting deeper than 1,024 raise
+    Unreadable.
     """
     try:
         value: object = orjson.loads(data)
@@ -130,9 +130,9 @@ def parse_json(data: bytes) -> object:
 
 
 def check_exact(data: bytes, value: object) -> None:
-    """Raise Unreadable unless ``value``, which orjson read, holds all that the text says."""
-    # Each field has a quote before its colon. As many such pairs as fields: none is there twice.
-    # More may stand inside strings, so look closely then (rare, and slower).
+    """Raise Unreadable unless ``value``, which orjson read, holds everything in the text."""
+    # Each field has a quote before its colon. As many such pairs as fields: no duplicates.
+    # There may be more inside strings; then look closely (rare, and slower).
     if _LONG_NUMBER.search(data) or sum(1 for _ in _KEY.finditer(data)) > _count_fields(value):
         _check_closely(data)
 
@@ -159,7 +159,7 @@ def _check_closely(data: bytes) -> None:
 
 
 def _exact(digits: str) -> int:
-    # So many digits are over in any case, and Python takes long to read millions of them.
+    # This many digits are out of range anyway, and Python is slow at reading millions of them.
     if len(digits) > 21 or int(digits) not in _EXACT:
         raise Unreadable(
             f"the integer {digits[:24]}{'…' * (len(digits) > 24)} does not fit 64 bits, and would "
@@ -177,9 +177,9 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def flatten(record: Record) -> dict[str, Any]:
-    """The record with dotted names in place of objects within it; see the module.
+    """The record with dotted names in place of nested objects; see the module.
 
-    Raises Unreadable for a list of lists, a field that is there twice, and too much of either.
+    Raises Unreadable for a list of lists, a duplicate field, and too many fields or levels.
     """
     if _NESTED.isdisjoint(map(type, record.values())):
         return dict(record)
@@ -212,7 +212,7 @@ def _leaves(
 
 
 def _extended(value: Record) -> object:
-    """What an object of MongoDB's Extended JSON stands for; another object as it is."""
+    """The value of an object of MongoDB's Extended JSON; any other object unchanged."""
     if len(value) != 1:
         return value
     ((kind, given),) = value.items()
@@ -235,7 +235,7 @@ def _moment(given: str | float) -> str:
 
 
 def _date(given: datetime.date | datetime.time) -> str:
-    """ISO 8601, in the offset that was given: filters compare moments whatever it is."""
+    """ISO 8601, with the given offset: filters compare moments whatever the offset."""
     text = str(given.isoformat())
     return f"{text.removesuffix('+00:00')}Z" if text.endswith("+00:00") else text
 
@@ -269,7 +269,7 @@ def _columns(
 
 
 def merged(fields: Record, others: Record) -> dict[str, Any]:
-    """Both together; raises Unreadable for a field that is in both."""
+    """Both together; raises Unreadable for a field in both."""
     both = dict(fields)
     for name, value in others.items():
         _add(both, name, value)
@@ -290,7 +290,7 @@ def _take(record: dict[str, Any], given: str | None, usual: str, option: str) ->
 
 
 def missing_field(name: str, there: Iterable[str], option: str) -> str:
-    """What to say when a field is not there: what is, and how to name another."""
+    """The message about a missing field: the fields there are, and how to name another."""
     found = ", ".join(repr(field[:40]) for field in list(there)[:12]) or "no other field"
     return f"no field {name!r}, but {found}; for `bearing index`, {option} names another"
 
@@ -333,11 +333,11 @@ def _id_text(value: object) -> str:
 
 
 def plain(value: object) -> object:
-    """A value of YAML, TOML or Parquet as JSON would have it.
+    """A value of YAML, TOML or Parquet as JSON.
 
-    Dates and times become ISO 8601 strings, with the offset that they have, durations seconds,
-    decimals numbers, UUIDs and UTF-8 bytes strings, NaN null, tuples and sets lists.
-    Raises Unreadable for other bytes.
+    Dates and times become ISO 8601 strings, with their own offset, durations seconds, decimals
+    numbers, UUIDs and UTF-8 bytes strings, NaN null, tuples and sets lists. Raises Unreadable for
+    other bytes.
     """
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}

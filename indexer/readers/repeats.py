@@ -1,4 +1,4 @@
-"""Ids that an input gives more than once: the document that comes last stays, which is told."""
+"""Ids that occur more than once in an input: the last document stays, and the rest are reported."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ DIGEST_BYTES = 8
 
 
 class Repeats:
-    """How many ids came before; takes 8 bytes an id, as inputs may be of any length.
+    """Counts repeated ids; takes 8 bytes an id, as inputs may be of any length.
 
-    Two ids of one digest pass for one: once in about 37 million inputs of a million documents.
+    Two ids with equal digests count as one: about once in 37 million inputs of a million documents.
     """
 
     def __init__(self) -> None:
         self._sorted: list[NDArray[np.uint64]] = []  # each at least twice as long as the next
 
     def count(self, ids: Sequence[str]) -> int:
-        """How many of these came before, in an earlier call or in this one."""
+        """The number of these ids that came before, in an earlier call or in this one."""
         if not ids:
             return 0
         digests = b"".join(

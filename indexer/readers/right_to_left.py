@@ -1,9 +1,9 @@
-"""Lines of Hebrew and Arabic in the order in which they are read, from where their letters stand.
+"""Lines of Hebrew and Arabic in reading order, from the positions of their glyphs.
 
-A PDF says where each glyph stands, not in which order it is read, and PDFium's own order of such
-lines mixes up words. Here a line's glyphs are ordered by place, and that order is undone as the
-Unicode Bidirectional Algorithm (UAX #9) makes it: by its base direction, then each run of the
-other direction. Numbers run from the left in either.
+A PDF gives the position of each glyph, not the reading order, and PDFium's own order of such lines
+mixes up words. Here a line's glyphs are sorted by position, and the Unicode Bidirectional Algorithm
+(UAX #9) is reversed: first its base direction, then each run of the other direction. Numbers run
+from the left in either.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 GAP: Final = 0.25
-"""What parts words, of a line's height."""
+"""The gap between words, as a share of the line's height."""
 
 MIRRORED: Final = {"(": ")", ")": "(", "[": "]", "]": "[", "{": "}", "}": "{", "«": "»", "»": "«"}
 OPENING: Final = frozenset("([{«")
@@ -36,7 +36,7 @@ _FROM_RIGHT = re.compile(r"R(?:[RDSEN]*R)?")
 
 @dataclass(frozen=True, slots=True)
 class Glyph:
-    """A character, and the place of its glyph on the page, whose y grows upwards."""
+    """A character, and the position of its glyph on the page, whose y grows upwards."""
 
     text: str
     left: float
@@ -46,22 +46,22 @@ class Glyph:
 
     @property
     def centre(self) -> float:
-        """The middle of its place along the line."""
+        """The middle of its extent along the line."""
         return (self.left + self.right) / 2
 
     @property
     def direction(self) -> str:
-        """L or R for letters, D for digits, S and E for what belongs to numbers, N for others."""
+        """L or R for letters, D for digits, S and E for characters of numbers, N for others."""
         return _CLASSES.get(unicodedata.bidirectional(self.text[0]), "N")
 
 
 def text_of(glyphs: Sequence[Glyph]) -> str:
-    """The text of a page's glyphs; line feeds among them part its lines."""
+    """The text of a page's glyphs, whose lines are separated by line feeds."""
     return "\n".join(map(_line_text, _lines(glyphs)))
 
 
 def _lines(glyphs: Sequence[Glyph]) -> Iterator[list[Glyph]]:
-    """The lines; side by side is one line, which marks above letters make PDFium take for two."""
+    """The lines; PDFium splits some because of marks above letters, and these are joined."""
     lines: list[list[Glyph]] = [[]]
     for glyph in glyphs:
         if glyph.text == "\n":
@@ -78,7 +78,7 @@ def _lines(glyphs: Sequence[Glyph]) -> Iterator[list[Glyph]]:
 
 
 def _continues(line: Sequence[Glyph], more: Sequence[Glyph]) -> bool:
-    """Whether more glyphs stand on the line, among or right beside its own."""
+    """Return whether more glyphs belong to the line, among or right beside its own."""
     if not any(map(_is_right_to_left, (*line, *more))):
         return False
     (left, right, bottom, top), (left_2, right_2, bottom_2, top_2) = _extent(line), _extent(more)
@@ -111,7 +111,7 @@ def _line_text(line: Sequence[Glyph]) -> str:
 
 
 def _marked(line: Sequence[Glyph]) -> Iterator[Glyph]:
-    """The letters, each with its marks: those beside it in the file that stand nearest to it."""
+    """The letters, each with its marks: those beside it in the file that are nearest to it."""
     bases = [i for i, each in enumerate(line) if unicodedata.category(each.text) != "Mn"]
     marks: dict[int, str] = {}
     for index, glyph in enumerate(line):
@@ -123,7 +123,7 @@ def _marked(line: Sequence[Glyph]) -> Iterator[Glyph]:
     for index in bases:
         each = line[index]
         if each.text.isspace() and each.left == each.right and index not in marks:
-            continue  # made up by PDFium between glyphs that stand apart: judged anew
+            continue  # inserted by PDFium between distant glyphs: decided again here
         yield Glyph(each.text + marks.get(index, ""), each.left, each.right, each.bottom, each.top)
 
 
@@ -132,7 +132,7 @@ def _distance(base: Glyph, mark: Glyph) -> float:
 
 
 def _spaced(visual: Sequence[Glyph], gap: float) -> list[Glyph]:
-    """The glyphs from left to right, with a space wherever two words stand apart without one."""
+    """The glyphs from left to right, with a space wherever two words are apart without one."""
     spaced: list[Glyph] = []
     for glyph in visual:
         before = spaced[-1] if spaced else None
@@ -144,7 +144,7 @@ def _spaced(visual: Sequence[Glyph], gap: float) -> list[Glyph]:
 
 
 def _logical(visual: Sequence[Glyph]) -> list[Glyph]:
-    """Glyphs from left to right, in the order in which they are read."""
+    """Glyphs from left to right, in reading order."""
     directions = "".join(each.direction for each in visual)
     if _begins_at_the_right(directions):
         return _from_right(visual)
@@ -166,7 +166,7 @@ def _begins_at_the_right(directions: str) -> bool:
 
 
 def _from_right(visual: Sequence[Glyph]) -> list[Glyph]:
-    """Glyphs of a run that is read from the right, but for what of it is read from the left."""
+    """Glyphs of a run that is read from the right, except parts that are read from the left."""
     turned = list(reversed(visual))
     ordered: list[Glyph] = []
     done = 0
@@ -179,7 +179,7 @@ def _from_right(visual: Sequence[Glyph]) -> list[Glyph]:
 
 
 def _facing(turned: Sequence[Glyph]) -> list[Glyph]:
-    """The glyphs with brackets as written: files name some by their shapes, which are mirrored."""
+    """The glyphs with brackets as written: some files name the mirrored shapes instead."""
     brackets = [each.text for each in turned if each.text in MIRRORED]
     if not brackets or brackets[0] in OPENING:
         return list(turned)
@@ -190,7 +190,7 @@ def _facing(turned: Sequence[Glyph]) -> list[Glyph]:
 
 
 def _composed(text: str) -> str:
-    """The text with letters in place of the forms that they take within words."""
+    """The text with letters in place of their presentation forms."""
     return re.sub(
         "[\ufb1d-\ufdff\ufe70-\ufefc]", lambda form: unicodedata.normalize("NFKC", form[0]), text
     )

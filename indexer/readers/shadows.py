@@ -1,6 +1,6 @@
-"""Declarative shadow roots of a page, put where browsers show what is in them.
+"""Declarative shadow roots of a page, placed where browsers show their content.
 
-A ``<template shadowrootmode>`` is shown in place of its host's own children; those stand where the
+A ``<template shadowrootmode>`` is shown in place of its host's own children; those appear where the
 template has a ``<slot>`` for them, and nowhere else.
 """
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 ROOT: Final = "template[shadowrootmode]"
 MAX_ROOTS: Final = 10_000
-"""Of a page that has more, those stay unread that are nested in the last."""
+"""On a page with more, those nested in the last stay unread."""
 
 
 def with_shadows(page: LexborHTMLParser) -> LexborHTMLParser:
     """The page, changed to what is shown of it."""
     roots = page.css(ROOT)
-    for root in roots:  # grows: roots hold others
+    for root in roots:  # grows, as roots contain others
         if len(roots) > MAX_ROOTS:
             break
         roots += [inner for each in root.template_fragments()[:1] for inner in each.css(ROOT)]
-    for root in reversed(roots):  # those inside first, as a copy of a template is empty
+    for root in reversed(roots):  # inner ones first, as a copy of a template is empty
         _unfold(root)
     return page
 
 
 def _unfold(root: LexborNode) -> None:
-    """Replace a root's host's children by what the root shows."""
+    """Replace the children of a root's host by the content that the root shows."""
     host = root.parent
     if host is None:
         root.decompose()
@@ -49,11 +49,11 @@ def _fill(slot: LexborNode, given: list[LexborNode]) -> None:
     name = slot.attributes.get("name") or ""
     wanted = [child for child in given if _slot_of(child) == name]
     if any(child.tag != "-text" or (child.text_content or "").strip() for child in wanted):
-        for child in _children(slot):  # shown where nothing is given for it
+        for child in _children(slot):  # the default content, shown if nothing fills the slot
             child.decompose()
         for child in wanted:
             slot.insert_child(child)
-    slot.unwrap(delete_empty=True)  # the slot of an inner root is none of the outer's
+    slot.unwrap(delete_empty=True)  # the slot of an inner root is not one of the outer root's
 
 
 def _slot_of(node: LexborNode) -> str:

@@ -1,6 +1,6 @@
-"""One file of the input: what it is called, and how it is opened without being surprised.
+"""One file of the input: its name, and opening it safely.
 
-Which files there are is found in ``paths``; what is in them is read by a format's module.
+Files are found by ``paths``; their content is read by a format's module.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ GZIP_MARK: Final = b"\x1f\x8b"
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file being read: its bytes, unpacked if need be, and the file that they come from."""
+    """A file being read: its bytes, decompressed if need be, and the file they come from."""
 
     stream: BinaryIO
     file: BinaryIO
     compressed: bool
 
     def offset(self, read: int) -> int:
-        """How many bytes of the file are behind ``read`` bytes of its unpacked stream."""
+        """The number of bytes of the file behind ``read`` bytes of its decompressed stream."""
         return self.file.tell() if self.compressed else read
 
 
@@ -42,9 +42,9 @@ class Opened:
 class Source:
     """A regular file in a known format.
 
-    ``name`` is its path as given, with forward slashes: ids and places begin with it.
-    ``before`` is how many bytes of input come before this file. What is ``compressed`` begins as
-    gzip does, whatever it is called.
+    ``name`` is its path as given, with forward slashes: ids and places begin with it. ``before`` is
+    the number of input bytes before this file. A ``compressed`` file begins like gzip, whatever its
+    name.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Source:
 
     @contextmanager
     def opened(self) -> Iterator[Opened]:
-        """The file, open; raises Unreadable for whatever the file system or gzip objects to."""
+        """The file, open; raises Unreadable for any error of the file system or of gzip."""
         try:
             with open_regular(self.path) as file:
                 yield Opened(_unpacked(file) if self.compressed else file, file, self.compressed)
@@ -66,7 +66,7 @@ class Source:
 
     @contextmanager
     def unpacked(self, limit: int) -> Iterator[BinaryIO]:
-        """A file with the bytes, unpacked, that a program can be given.
+        """A file with the decompressed bytes, for passing to a program.
 
         Raises Unreadable if there are more than ``limit``.
         """
@@ -82,12 +82,12 @@ class Source:
             yield file
 
     def start(self, size: int) -> bytes:
-        """The first bytes, unpacked."""
+        """The first bytes, decompressed."""
         with self.opened() as opened:
             return opened.stream.read(size)
 
     def content(self, limit: int) -> bytes:
-        """All bytes, unpacked; raises Unreadable if there are more than ``limit``."""
+        """All bytes, decompressed; raises Unreadable if there are more than ``limit``."""
         with self.opened() as opened:
             content = opened.stream.read(limit + 1)
         if len(content) > limit:
@@ -104,7 +104,7 @@ def open_regular(path: Path) -> BinaryIO:
     """A regular file, open for reading; raises Unreadable for a pipe, device or socket.
 
     Opened without blocking and checked once open, so that a pipe put in the file's place
-    cannot stop the run.
+    cannot block the run.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
@@ -116,7 +116,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def kind_problem(mode: int) -> str | None:
-    """Why a file of this mode is never opened, or None for a regular file."""
+    """The reason why a file of this mode is never opened; None for a regular file."""
     if stat.S_ISREG(mode):
         return None
     kinds = {
@@ -131,7 +131,7 @@ def kind_problem(mode: int) -> str | None:
 
 
 def is_packed(path: Path) -> bool:
-    """Whether a file begins as gzip's do; False for one that cannot be read."""
+    """Return whether a file begins like gzip; False for one that cannot be read."""
     try:
         with open_regular(path) as file:
             return file.read(len(GZIP_MARK)) == GZIP_MARK
@@ -140,7 +140,7 @@ def is_packed(path: Path) -> bool:
 
 
 def _copy(stream: BinaryIO, file: BinaryIO, limit: int) -> int:
-    """Copy no more than a little over ``limit`` bytes; how many."""
+    """Copy at most a little over ``limit`` bytes, and return their number."""
     size = 0
     while size <= limit and (block := stream.read(BUFFER_BYTES)):
         size += file.write(block)

@@ -1,8 +1,8 @@
-"""The documentation of the Python that runs this: a corpus that every machine has.
+"""The documentation of the running Python: a corpus that every machine has.
 
 Every docstring of a module, class or function in the standard library is a document. The source
-is parsed, never imported. Modules that are compiled into the interpreter have no source, and
-tests are not documentation; both are left out.
+is parsed, never imported. Modules compiled into the interpreter have no source, and tests are not
+documentation; both are left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A module, class or function that has a docstring; ``name`` is qualified."""
+    """A module, class or function with a docstring; ``name`` is qualified."""
 
     name: str
     kind: str
@@ -42,9 +42,9 @@ class Described:
 def read_standard_library(root: Path | None = None) -> Iterator[Read]:
     """A document for each docstring, module by module in the order of their names.
 
-    The id is the qualified name; where a name is defined more than once, as under ``if``, the
-    second has ``#2`` behind it, and so on. Metadata: module, kind (module, class, function or
-    method), line, python (its version), and but for modules the signature.
+    The id is the qualified name; if a name is defined more than once, as under ``if``, the second
+    has ``#2`` appended, and so on. Metadata: module, kind (module, class, function or method),
+    line, python (its version), and except for modules the signature.
     """
     folder = root or _library()
     consumed = 0
@@ -56,12 +56,12 @@ def read_standard_library(root: Path | None = None) -> Iterator[Read]:
 
 
 def standard_library_parts(root: Path | None = None) -> list[Part]:
-    """What :func:`read_standard_library` is going to read."""
+    """The parts of the input that :func:`read_standard_library` will read."""
     return [Part("Python", sum(path.stat().st_size for path in _modules(root or _library())))]
 
 
 def described(module: str, tree: ast.Module) -> Iterator[Described]:
-    """What has a docstring in a module, in the order of the source."""
+    """Everything with a docstring in a module, in source order."""
     text = ast.get_docstring(tree)
     if text:
         yield Described(module, "module", text, 1, None)
@@ -80,7 +80,7 @@ def _modules(folder: Path) -> Iterator[Path]:
 
 
 def _is_name(part: str) -> bool:
-    """Whether a folder or file can be imported: not so ``config-3.11-x86_64``."""
+    """Return whether a folder or file can be imported; not so ``config-3.11-x86_64``."""
     return part.removesuffix(".py").isidentifier()
 
 
@@ -118,7 +118,7 @@ def _document(module: str, found: Described, occurrence: int) -> Document:
 
 
 def _definitions(node: ast.AST, scope: str, inside_class: bool) -> Iterator[Described]:
-    """What is defined below a node, also under ``if``, ``try`` and within functions."""
+    """The definitions below a node, also under ``if``, ``try`` and within functions."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, Definition):
             yield from _definitions(child, scope, inside_class)
@@ -139,7 +139,7 @@ def _kind(node: Definition, inside_class: bool) -> str:
 
 
 def _signature(node: Definition) -> str:
-    """The line that defines it, such as ``def load(fp, *, cls=None)``, without its colon."""
+    """The line of its definition, such as ``def load(fp, *, cls=None)``, without its colon."""
     if isinstance(node, ast.ClassDef):
         parts = [ast.unparse(part) for part in (*node.bases, *node.keywords)]
         return f"class {node.name}({', '.join(parts)})" if parts else f"class {node.name}"

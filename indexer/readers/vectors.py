@@ -1,7 +1,7 @@
-"""Vectors among the fields of records: told once for each field, and left out of the metadata.
+"""Vectors among the fields of records: reported once for each field, and left out of the metadata.
 
-Files that other systems wrote often bring the embeddings that those computed. Stored as metadata
-they take more room than the text, and no filter has a use for them.
+Files written by other systems often contain the embeddings those computed. Stored as metadata they
+take more room than the text, and no filter can use them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from indexer.readers.reading import Rejection
 from indexer.readers.records import METADATA_FIELD
 
 VECTOR_NUMBERS: Final = 64
-"""A list of as many numbers that need not be whole is a vector."""
+"""A list with at least this many numbers that need not be whole is a vector."""
 
 
 def vector_rejection(source: str, field: str, size: int) -> Rejection:
-    """What is said of a field that is left out."""
+    """The rejection that reports a field left out."""
     return Rejection(f"{source}:field {field}", f"left out: vectors of {size} are no metadata")
 
 
@@ -28,7 +28,7 @@ class VectorFields:
         self._told: set[str] = set()
 
     def apart(self, record: object) -> tuple[object, list[Rejection]]:
-        """The record without its vectors, and what is to be said of fields seen first."""
+        """The record without its vectors, and rejections that report fields seen first."""
         if not isinstance(record, dict):
             return record, []
         sizes = {name: len(value) for name, value in record.items() if _is_vector(value)}
