@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Self
@@ -36,6 +37,7 @@ from indexer.integrations.stores import (
     ServiceStore,
     Sought,
     StoreBackend,
+    told_dates,
 )
 from indexer.library import DEFAULT_COLLECTION
 from indexer.queries import Mode
@@ -50,6 +52,9 @@ try:
     from haystack.utils import Secret
 except ModuleNotFoundError as error:
     raise MissingExtra("haystack-ai", "haystack") from error
+
+DATETIME: Final = f"{KEPT}.datetime"
+"""The one key of an object that stands for a datetime in packed metadata."""
 
 PART_DOCUMENTS: Final = 500
 """Documents in one request to a service, which limits them."""
@@ -381,7 +386,7 @@ def _kept(document: HaystackDocument) -> dict[str, str]:
     if not all(_is_flat(value) for value in document.meta.values()):
         kept["meta"] = document.meta
     try:
-        return {KEPT: json.dumps(kept, allow_nan=False)} if kept else {}
+        return {KEPT: json.dumps(kept, allow_nan=False, default=_told)} if kept else {}
     except (TypeError, ValueError) as error:
         raise InvalidDocument(f"document {document.id!r}: meta must be JSON: {error}") from error
 
@@ -392,14 +397,26 @@ def _searchable(meta: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in meta.items():
         if isinstance(value, dict):
             fields |= _searchable(value, f"{prefix}{key}.")
-        elif _is_flat(value):
-            fields[f"{prefix}{key}"] = value
+        elif _is_flat(told := told_dates(value)):
+            fields[f"{prefix}{key}"] = told
     return fields
 
 
 def _is_flat(value: object) -> bool:
     elements = value if isinstance(value, list) else [value]
     return all(one is None or isinstance(one, str | int | float) for one in elements)
+
+
+def _told(value: object) -> dict[str, str]:
+    """A datetime as JSON has it."""
+    if isinstance(value, datetime):
+        return {DATETIME: value.isoformat()}
+    raise TypeError(f"{value!r} is not")
+
+
+def _retold(found: dict[str, Any]) -> object:
+    """A datetime that JSON had; any other object as it is."""
+    return datetime.fromisoformat(found[DATETIME]) if set(found) == {DATETIME} else found
 
 
 def _packed(embedding: Sequence[float]) -> dict[str, str]:
@@ -420,7 +437,7 @@ def _unpacked(packed: Mapping[str, str]) -> list[float]:
 def _given(document: Document, score: float | None = None) -> HaystackDocument:
     """A document as Haystack gave it."""
     meta: dict[str, Any] = dict(document.metadata)
-    kept = json.loads(meta.pop(KEPT, "{}"))
+    kept = json.loads(meta.pop(KEPT, "{}"), object_hook=_retold)
     embedding = _unpacked(kept["embedding"]) if "embedding" in kept else None
     return HaystackDocument(
         id=document.id,

@@ -10,6 +10,7 @@ from haystack.errors import FilterError
 
 from indexer.errors import InvalidFilter
 from indexer.filters import parse_filter
+from indexer.moments import moment_key
 from indexer.workspace import Where
 
 KEPT: Final = "_haystack"
@@ -92,10 +93,13 @@ def _order(field: str, operator: str, value: object) -> dict[str, Any]:
     if value is None:
         return {field: {"$in": []}}
     plain = _plain(value)
-    if isinstance(plain, str) and not _is_date(plain):
-        raise UntranslatableFilter(
-            f"filter on {field!r}: {operator!r} takes a number or a date in ISO form, got {value!r}"
-        )
+    if isinstance(plain, str) and moment_key(plain) is None:
+        plain = _date(plain)
+        if plain is None:
+            raise UntranslatableFilter(
+                f"filter on {field!r}: {operator!r} takes a number or a date in ISO form, "
+                f"got {value!r}"
+            )
     return {field: {ORDERS[operator]: plain}}
 
 
@@ -103,9 +107,9 @@ def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _is_date(text: str) -> bool:
+def _date(text: str) -> str | None:
+    """A date in another of ISO's forms as one that Bearing takes for a moment; None for others."""
     try:
-        datetime.fromisoformat(text)
+        return datetime.fromisoformat(text).isoformat()
     except ValueError:
-        return False
-    return True
+        return None

@@ -16,7 +16,13 @@ from typing import Any, Self
 
 from indexer.documents import Document
 from indexer.errors import InvalidInput, MissingExtra
-from indexer.integrations.stores import CollectionStore, ForeignEmbedder, ServiceStore, StoreBackend
+from indexer.integrations.stores import (
+    CollectionStore,
+    ForeignEmbedder,
+    ServiceStore,
+    StoreBackend,
+    told_dates,
+)
 from indexer.library import DEFAULT_COLLECTION
 from indexer.queries import Hit
 from indexer.workspace import Where
@@ -32,8 +38,9 @@ except ModuleNotFoundError as error:
 class BearingVectorStore(VectorStore):
     """Documents in a collection of Bearing, for LangChain.
 
-    Scores are cosines; further options of a search (``mode``, ``min_score``, ``exact``) are passed
-    by keyword, and ``filter`` is in Bearing's language. A context manager.
+    Scores are cosines; other search options (``mode``, ``min_score``, ``exact``) are passed by
+    keyword, and ``filter`` is in Bearing's language. Datetimes become texts, in metadata and in
+    filters. A context manager.
     """
 
     def __init__(self, store: StoreBackend, embedding: Embeddings | None = None) -> None:
@@ -102,7 +109,9 @@ class BearingVectorStore(VectorStore):
             )
         made = [id or str(uuid.uuid4()) for id in wanted]
         columns = zip(made, given, all_metadata, strict=True)
-        self._store.put([Document(id, text, None, dict(about)) for id, text, about in columns])
+        self._store.put(
+            [Document(id, text, None, told_dates(about)) for id, text, about in columns]
+        )
         return made
 
     def add_documents(
@@ -150,7 +159,7 @@ class BearingVectorStore(VectorStore):
         **how: Any,  # noqa: ANN401 -- see the class
     ) -> list[tuple[LangChainDocument, float]]:
         """The k documents that answer best, with their cosines: larger is closer."""
-        return _scored(self._store.search(query, filter, {"k": k, **how}))
+        return _scored(self._store.search(query, told_dates(filter), {"k": k, **how}))
 
     def similarity_search_by_vector(
         self,
@@ -160,7 +169,7 @@ class BearingVectorStore(VectorStore):
         **how: Any,  # noqa: ANN401 -- see the class
     ) -> list[LangChainDocument]:
         """The k documents nearest to a vector."""
-        hits = self._store.search(embedding, filter, {"k": k, **how})
+        hits = self._store.search(embedding, told_dates(filter), {"k": k, **how})
         return [_translated(hit.document) for hit in hits]
 
     def max_marginal_relevance_search(
@@ -197,7 +206,8 @@ class BearingVectorStore(VectorStore):
         how: dict[str, Any],
     ) -> list[LangChainDocument]:
         given = {"k": k, "candidates": max(k, fetch_k), "diversity": 1.0 - lambda_mult, **how}
-        return [_translated(hit.document) for hit in self._store.search(sought, where, given)]
+        hits = self._store.search(sought, told_dates(where), given)
+        return [_translated(hit.document) for hit in hits]
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         """A cosine as relevance in [0, 1]; a negative one is 0."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from haystack.components.writers import DocumentWriter
 from haystack.core.errors import DeserializationError
 from haystack.dataclasses import ByteStream
 from haystack.document_stores.errors import DuplicateDocumentError
-from haystack.document_stores.types import DuplicatePolicy
+from haystack.document_stores.in_memory import InMemoryDocumentStore
+from haystack.document_stores.types import DocumentStore, DuplicatePolicy
 from haystack.errors import FilterError
 from haystack.telemetry import _telemetry
 from haystack.testing.document_store import (
@@ -250,6 +252,93 @@ def test_a_filter_means_what_it_means_to_haystack(shared, condition) -> None:
     """Each operator passes the documents that Haystack's in-memory store would."""
     filters = comparison(condition)
     assert [one.id for one in shared.filter_documents(filters)] == passed(filters)
+
+
+ABSOLUTE = [
+    "2024-03-01T00:00:00Z",
+    "2024-03-01T01:00:00+01:00",
+    "2024-02-29T23:59:59.5-00:30",
+    "2024-02-29T19:00:00-05:00",
+    "2024-03-01T05:29:59.999999+05:30",
+    "2024-03-01 00:00:00.000001+00:00",
+]
+LOCAL = ["2024-03-01", "2024-03-01T00:00:00", "2024-03-01T00:30:00.25", "2024-02-29 23:30:00"]
+UTC_ONLY = ["2024-03-01T00:00:00Z", "2024-02-29T23:30:00+00:00"]
+NO_DATES = ["unknown", 2024, None]
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[DocumentStore]]:
+    """Bearing's store and Haystack's, with a document for each date, read only."""
+    held = [{"at": at, "kind": "absolute"} for at in ABSOLUTE]
+    held += [{"at": at, "kind": "local"} for at in (*LOCAL, *UTC_ONLY)]
+    held += [{"at": at, "kind": "none"} for at in NO_DATES]
+    stored = [Document(id=f"{i:02}", content="x", meta=meta) for i, meta in enumerate(held)]
+    own = InMemoryDocumentStore()
+    own.write_documents(stored)
+    with BearingDocumentStore(tmp_path_factory.mktemp("dated"), model="hashing") as opened:
+        opened.write_documents(stored)
+        yield [opened, own]
+
+
+def bounds(texts: list[str]) -> list[object]:
+    """Texts, and the datetimes that they stand for."""
+    return [*texts, *(datetime.fromisoformat(text) for text in texts)]
+
+
+def alike(dated: list[DocumentStore], kind: str, operator: str, value: object) -> bool:
+    """True if the same documents of a kind pass in both stores."""
+    conditions = [comparison(("meta.kind", "==", kind)), comparison(("at", operator, value))]
+    where = {"operator": "AND", "conditions": conditions}
+    found, wanted = ({one.id for one in store.filter_documents(where)} for store in dated)
+    return found == wanted
+
+
+@pytest.mark.parametrize("operator", ["==", "!=", ">", ">=", "<", "<="])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        *(("absolute", value) for value in bounds(ABSOLUTE)),
+        *(("local", value) for value in bounds([*LOCAL, *UTC_ONLY])),
+    ],
+    ids=str,
+)
+def test_dates_compare_as_in_haystacks_own_store(dated, kind, operator, value) -> None:
+    """Whatever the offsets and forms, the documents that pass are those of the in-memory store."""
+    assert alike(dated, kind, operator, value)
+
+
+@pytest.mark.parametrize("operator", [">", ">=", "<", "<="])
+@pytest.mark.parametrize("value", ["20240301T010000+0100", "2024-W09-5T01+01", "20240229T235959Z"])
+def test_an_order_takes_dates_in_all_forms_of_iso(dated, operator, value) -> None:
+    """A bound in a form that Bearing keeps as a text is a date to Haystack, and to the store."""
+    assert alike(dated, "absolute", operator, value)
+
+
+@pytest.mark.parametrize("operator", ["in", "not in"])
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("absolute", ABSOLUTE[1:3]),
+        ("local", [LOCAL[0], UTC_ONLY[1]]),
+        ("none", [UTC_ONLY[0], "unknown", None]),
+    ],
+    ids=str,
+)
+def test_dates_are_among_others_as_in_haystacks_own_store(dated, kind, operator, values) -> None:
+    """A date is in a list where one of the list is the same moment."""
+    assert alike(dated, kind, operator, values)
+
+
+def test_datetimes_come_back_and_compare(store: BearingDocumentStore) -> None:
+    """Datetimes in meta, nested and in lists too, are those that were written, and are filtered."""
+    at = datetime.fromisoformat("2024-03-01T00:30:00+02:00")
+    written = Document(content="x", meta={"at": at, "by": {"at": at}, "all": [at, "unknown"]})
+    store.write_documents([written])
+    for field in ("at", "by.at", "all"):
+        where = comparison((field, "<=", "2024-02-29T22:30:00Z"))
+        assert [one.meta for one in store.filter_documents(where)] == [written.meta]
+        assert store.filter_documents(comparison((field, ">", at))) == []
 
 
 @pytest.mark.parametrize("outer", ["AND", "OR", "NOT"])

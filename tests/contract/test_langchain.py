@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,19 @@ def test_filters_narrow_every_kind_of_search(store: BearingVectorStore) -> None:
     assert [one.id for one in store.max_marginal_relevance_search("a cat", filter=where)] == ["b"]
     (found,) = store.similarity_search_with_score("the moon", filter=where)
     assert found[1] == pytest.approx(1.0, abs=1e-6)
+
+
+def test_datetimes_are_told_as_moments(store: BearingVectorStore) -> None:
+    """Datetimes and dates in metadata become texts, and filters take them in any search."""
+    at = datetime.fromisoformat("2024-03-01T00:30:00+02:00")
+    told = [Document("x", id="x", metadata={"at": at, "all": [at, date(2024, 3, 1)]})]
+    store.add_documents(told)
+    for where in ({"at": {"$lte": at.astimezone(UTC)}}, {"all": {"$in": [date(2024, 3, 1)]}}):
+        (found,) = store.similarity_search("x", filter=where)
+        assert found.metadata == {"at": at.isoformat(), "all": [at.isoformat(), "2024-03-01"]}
+        assert len(store.max_marginal_relevance_search("x", filter=where)) == 1
+        vector = [1.0] * 256
+        assert len(store.similarity_search_by_vector(vector, filter=where)) == 1
 
 
 def test_diverse_hits_are_unlike_each_other(store: BearingVectorStore) -> None:
