@@ -212,6 +212,9 @@ def _cross_origin(settings: Settings) -> dict[str, Any]:
             "RateLimit",
             "RateLimit-Policy",
             "Mcp-Session-Id",
+            "X-Ignored-Fields",
+            "X-Ranked-By",
+            "X-Truncated",
         ),
         "max_age": 600,
     }

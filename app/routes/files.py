@@ -92,7 +92,7 @@ async def take_file(
     """
     check_file(request.headers, service.settings)
     intake = FileIntake(service, await service.writable(name), parameters.name)
-    body = pieces_before(request.stream(), service.settings.body_seconds)
+    body = pieces_before(request, service.settings.body_seconds)
     return Conversation(intake.answer(body, request.scope))
 
 

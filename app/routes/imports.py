@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.access.roles import Role
+from app.http.headers import header_of
 from app.http.problems import describe, problem_document
 from app.middleware.audit import note_counts
 from app.routing.requests import CollectionName, GuardedRoute, ServiceNeeded, needs, pieces_before
@@ -67,7 +68,7 @@ async def import_documents(
     both ends may wait for each other. Reported progress stays, whatever comes after.
     """
     intake = Intake(service, await service.writable(name))
-    body = pieces_before(request.stream(), service.settings.body_seconds)
+    body = pieces_before(request, service.settings.body_seconds)
     return Conversation(intake.answer(body, request.scope))
 
 
@@ -83,11 +84,18 @@ class Conversation(Response):
         del self.headers["content-length"]
         self._lines = lines
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send the lines as they come."""
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send the lines as they come.
+
+        A client that asks first whether to send its body (``Expect``) is told so when the body is
+        read; after the head of an answer it would not send it any more.
+        """
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        await send(start)
         async with aclosing(self._lines) as lines:
+            first = await anext(lines, b"") if header_of(scope, b"expect") else b""
+            await send(start)
+            if first:
+                await send({"type": "http.response.body", "body": first, "more_body": True})
             async for line in lines:
                 await send({"type": "http.response.body", "body": line, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

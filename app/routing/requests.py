@@ -173,6 +173,7 @@ class BoundedRequest(Request):
             length += len(piece)
             self._refuse_over(limit, length)
             pieces.append(piece)
+        _require_announced(self, length)
         return b"".join(pieces)
 
     async def json(self) -> Any:  # noqa: ANN401 -- the framework's signature
@@ -196,19 +197,42 @@ class BoundedRequest(Request):
             )
 
 
-async def pieces_before(
-    body: AsyncGenerator[bytes, None], seconds: float
-) -> AsyncGenerator[bytes, None]:
-    """The pieces of a body; HTTPException (408) if one does not come within these seconds."""
+async def pieces_before(request: Request, seconds: float) -> AsyncGenerator[bytes, None]:
+    """The pieces of a body, read as they come.
+
+    Raises HTTPException if one does not come within so many seconds (408), or if the body is not as
+    long as was announced (400).
+    """
+    body, length = request.stream(), 0
     while True:
         try:
             async with asyncio.timeout(seconds):
                 piece = await anext(body)
         except StopAsyncIteration:
-            return
+            break
         except TimeoutError as error:
             raise _too_slow(seconds) from error
+        length += len(piece)
         yield piece
+    _require_announced(request, length)
+
+
+def _require_announced(request: Request, length: int) -> None:
+    """Raise HTTPException (400) if a body of another length was announced than came.
+
+    A server may drop the body behind an offer of another protocol, as uvicorn's own does, and
+    that must not pass for an empty one. Chunks announce no length, but hardly an empty body with
+    such an offer.
+    """
+    told = request.headers.get("content-length")
+    is_offer = "transfer-encoding" in request.headers and "upgrade" in request.headers
+    is_lost = is_offer and not length
+    if is_lost or told not in (None, str(length)):
+        raise HTTPException(
+            HTTPStatus.BAD_REQUEST,
+            f"a body was announced ({told or 'in chunks'}), and {length} bytes of it came",
+            headers={"connection": "close"},
+        )
 
 
 def _too_slow(seconds: float) -> HTTPException:
