@@ -1,6 +1,6 @@
-"""Scripts that are written without spaces between words: which they are, and where they pause.
+"""Scripts written without spaces between words: their characters and their punctuation.
 
-One list for all who take text apart: words, chunks, explanations, PDFs and the page, whose
+One list for all that splits text: words, chunks, explanations, PDFs and the page, whose
 ``words.js`` holds the same ranges (a test says so).
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
-"""Code points, first to last of each range."""
+"""Code points, the first and last of each range."""
 
 SYLLABIC: Final[Ranges] = (
     (0x2E80, 0x2FDF),  # radicals of Han
@@ -35,7 +35,7 @@ SYLLABIC: Final[Ranges] = (
     (0x1AFF0, 0x1B16F),
     (0x20000, 0x323AF),
 )
-"""A character is a syllable or a word: two of them in a row mark a text about as a word does."""
+"""Each character is a syllable or a word: two in a row identify a text about as well as a word."""
 
 ALPHABETIC: Final[Ranges] = (
     (0x0E01, 0x0E3A),  # Thai; its digits are words by themselves, as all digits are
@@ -61,7 +61,7 @@ ALPHABETIC: Final[Ranges] = (
     (0xAA60, 0xAADD),  # Burmese, Tai Viet
     (0x11700, 0x1172B),  # Ahom
 )
-"""A character is a letter or a part of one: it takes three in a row to tell as much."""
+"""Each character is a letter or a part of one: three in a row identify as much."""
 
 HANGUL: Final[Ranges] = (
     (0x1100, 0x11FF),
@@ -71,20 +71,20 @@ HANGUL: Final[Ranges] = (
     (0xD7B0, 0xD7FB),
     (0xFFA1, 0xFFDC),
 )
-"""Korean has spaces, but particles stand at the ends of its words as if they were parts."""
+"""Korean has spaces, but appends particles to its words."""
 
 FULL_STOPS: Final = "。！？｡．︒‼⁇⁈⁉។៕៚။༎༏༐༑།๚๛꧉᪨᪩᭞᭟"  # noqa: RUF001
-"""They end a sentence though no space follows them."""
+"""Marks that end a sentence without a space after them."""
 
 POINTS: Final = "．"  # noqa: RUF001
-"""Stops that may stand within a number."""
+"""Stops that may occur within a number."""
 
 COMMAS: Final = "、，；：､﹐﹑﹔၊៖༔꧈᭝"  # noqa: RUF001
-"""They end a clause though no space follows them."""
+"""Marks that end a clause without a space after them."""
 
 
 def character_class(*ranges: Ranges) -> str:
-    """What stands between the brackets of a regular expression for these code points."""
+    """The inside of a regular expression's brackets for these code points."""
     pairs = (pair for several in ranges for pair in several)
     return "".join(f"{chr(first)}-{chr(last)}" for first, last in pairs)
 
@@ -100,17 +100,17 @@ UNSPACED: Final = character_class(SYLLABIC, ALPHABETIC)
 """The characters of these scripts, for a character class."""
 
 MARKS: Final = "".join([*_marks(ALPHABETIC), "\u3099\u309a\uff9e\uff9f"])
-"""Those of them that are a part of the character before them."""
+"""The marks among them, each a part of the character before it."""
 
 STACKERS: Final = "\u17d2\u1039\u1a60"
-"""The next letter is written below the one before these."""
+"""Characters after which the next letter is written below the one before."""
 
 CHARACTER: Final = rf"[{UNSPACED}](?:[{STACKERS}][{UNSPACED}]|[{MARKS}])*"
-"""A regular expression of what is seen as one character of these scripts."""
+"""A regular expression for one visible character of these scripts."""
 
 _ONE: Final = re.compile(f"[{UNSPACED}]")
 
 
 def is_unspaced(character: str) -> bool:
-    """Whether a character is of a script that is written without spaces."""
+    """Return whether a character is of a script that is written without spaces."""
     return _ONE.match(character) is not None

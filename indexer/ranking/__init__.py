@@ -1,1 +1,1 @@
-"""What is done with rankings: pure functions on arrays and ids, without I/O, model or store."""
+"""Operations on rankings: pure functions on arrays and ids, without I/O, model or store."""

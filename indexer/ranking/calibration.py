@@ -1,11 +1,11 @@
-"""How likely a hit is relevant, learned from judged queries: scores to probabilities.
+"""The probability that a hit is relevant, from its score, learned from judged queries.
 
-A hit's score and its place decide: log odds = a score - b log(place) + c, by logistic regression
-(Platt, "Probabilistic outputs for support vector machines", 1999, with the place as a second
-feature), then an isotonic curve from that to relevance (Zadrozny and Elkan, "Transforming
+A hit's score and its rank determine it: log odds = a score - b log(rank) + c, by logistic
+regression (Platt, "Probabilistic outputs for support vector machines", 1999, with the rank as a
+second feature), then an isotonic curve from that to relevance (Zadrozny and Elkan, "Transforming
 classifier scores into accurate multiclass probability estimates", 2002). With the score alone, a
-curve that is right for a hundred hits is wrong for the first ten of them: at one score the first
-hit of a query is relevant more often than the fiftieth.
+curve that is right for a hundred hits is wrong for the first ten of them: at the same score, the
+first hit of a query is relevant more often than the fiftieth.
 
 Fitting needs scikit-learn, applying only NumPy.
 """
@@ -40,7 +40,7 @@ class Judged:
     """Hits of judged queries, one an entry, (n,) each.
 
     ``places`` count from 1; ``cosines`` may hold NaN where one is not known; ``queries`` are
-    numbers that tell queries apart.
+    numbers that identify the queries.
     """
 
     queries: NDArray[np.int64]
@@ -62,7 +62,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Score and place to relevance: log odds as below, then a rising curve through the knots."""
+    """Score and place to relevance: log odds as below, then an isotonic curve through the knots."""
 
     score_weight: float
     place_weight: float
@@ -71,7 +71,7 @@ class Curve:
     values: tuple[float, ...]
 
     def __call__(self, scores: Floats, places: NDArray[np.int64]) -> Floats:
-        """(n,) in [0, 1]: it rises with the score, and falls with the place."""
+        """(n,) in [0, 1]: non-decreasing in the score, non-increasing in the place."""
         odds = self.score_weight * scores - self.place_weight * np.log(places) + self.intercept
         relevance: Floats = np.interp(odds, self.knots, self.values)
         return relevance
@@ -79,11 +79,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """How far relevance was from what was judged, for queries it was not learned from.
+    """The errors of predicted relevance against the judgements, on queries held out.
 
-    ``expected`` is the expected calibration error over bins of equally many hits, of the first TOP
-    hits of a query; ``expected_all`` of all that were looked at. ``brier`` and ``log_loss`` are of
-    the first TOP, and ``base`` the share of them that is relevant.
+    ``expected`` is the expected calibration error over bins of equally many hits, for the first TOP
+    hits of a query; ``expected_all`` for all hits. ``brier`` and ``log_loss`` are for the first
+    TOP, and ``base`` is the share of those that is relevant.
     """
 
     expected: float
@@ -95,10 +95,10 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What was learned for one kind of ranking with one model.
+    """The calibration of one kind of ranking with one model.
 
     ``ranking`` and ``model`` (a fingerprint) say which. ``temperature`` makes the softmax of
-    cosines over the candidates likeliest to choose a relevant one; None where no cosine is known.
+    cosines over the candidates likeliest to choose a relevant one; None if no cosine is known.
     """
 
     ranking: str
@@ -112,8 +112,8 @@ class Calibration:
 
 
 def fit_curve(judged: Judged) -> Curve:
-    """The curve of these hits. Raises InvalidInput if none, or all, are relevant."""
-    from sklearn.isotonic import IsotonicRegression  # costs a second that only fitting needs
+    """The curve fitted to these hits. Raises InvalidInput if none, or all, are relevant."""
+    from sklearn.isotonic import IsotonicRegression  # costs a second, which only fitting should pay
     from sklearn.linear_model import LogisticRegression
 
     if judged.relevant.all() or not judged.relevant.any():
@@ -121,7 +121,7 @@ def fit_curve(judged: Judged) -> Curve:
     centre, scale = float(judged.scores.mean()), float(judged.scores.std()) or 1.0
     features = np.column_stack([(judged.scores - centre) / scale, -np.log(judged.places)])
     model = LogisticRegression(C=100.0, max_iter=1_000).fit(features, judged.relevant)
-    weights = np.maximum(model.coef_[0], 0.0)  # a better score or place never speaks against a hit
+    weights = np.maximum(model.coef_[0], 0.0)  # a better score must not lower the relevance
     odds = features @ weights
     isotonic = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
     isotonic.fit(odds, judged.relevant.astype(np.float64))
@@ -135,9 +135,9 @@ def fit_curve(judged: Judged) -> Curve:
 
 
 def fit_temperature(judged: Judged) -> float | None:
-    """The temperature by which the softmax of cosines chooses relevant hits most often.
+    """The temperature at which the softmax of cosines chooses relevant hits most often.
 
-    It minimises the mean over queries of -log of the share that relevant hits have together
+    It minimises the mean over queries of -log of the total share of the relevant hits
     (temperature scaling: Guo et al., "On calibration of modern neural networks", 2017), over
     queries that have relevant and other hits. None if there is no such query.
     """
@@ -186,7 +186,7 @@ def held_out_relevance(judged: Judged, folds: int = FOLDS) -> Floats:
 
 
 def errors_of(relevance: Floats, judged: Judged) -> Errors:
-    """How far relevance, (n,), is from the judgements."""
+    """The errors of relevance, (n,), against the judgements."""
     top = judged.places <= TOP
     given, truth = relevance[top], judged.relevant[top].astype(np.float64)
     bounded = np.clip(given, _LEAST_CHANCE, 1.0 - _LEAST_CHANCE)
@@ -200,10 +200,10 @@ def errors_of(relevance: Floats, judged: Judged) -> Errors:
 
 
 def expected_error(chances: Floats, happened: NDArray[np.bool_], bins: int = BINS) -> float:
-    """The expected calibration error: |mean chance - share that happened|, weighted, over bins.
+    """The expected calibration error: |mean probability - observed share|, weighted, over bins.
 
-    Bins hold equally many, by rising chance (Nguyen and O'Connor, 2015); equal chances count
-    together, so that the order of the entries does not matter.
+    Bins hold equally many entries, by rising probability (Nguyen and O'Connor, 2015); equal ones
+    share a bin, so that the order of the entries does not matter.
     """
     if not len(chances):
         return 0.0
@@ -219,7 +219,7 @@ def expected_error(chances: Floats, happened: NDArray[np.bool_], bins: int = BIN
 
 
 def calibrate(judged: Judged, ranking: str, model: str, dataset: str) -> Calibration:
-    """What these hits teach, with its errors on queries held out.
+    """The calibration learned from these hits, with its errors on queries held out.
 
     Raises InvalidInput if fewer than LEAST_QUERIES queries have a relevant hit.
     """

@@ -1,4 +1,4 @@
-"""Two rankings made one: by ranks, or by scores that were put on one scale.
+"""Two rankings fused: by ranks, or by scores brought to one scale.
 
 Candidates are the union of both rankings' best, so arrays are (n,), one value a candidate.
 """
@@ -14,17 +14,17 @@ Values = NDArray[np.float64]
 """(n,) float64, one a candidate."""
 
 RANK_OFFSET: Final = 60
-"""The k of reciprocal rank fusion, as its authors set it."""
+"""The k of reciprocal rank fusion, as set by its authors."""
 
 DENSE_WEIGHT: Final = 0.65
-"""The share of the cosine in a convex combination: see docs/performance.md for how it was set."""
+"""The weight of the cosine in a convex combination; docs/performance.md says how it was set."""
 
 SPAN: Final = 8.0
-"""How many standard deviations a score can be worth, from the worst to the best of the pool."""
+"""The greatest range of a pool's standardised scores, in standard deviations."""
 
 
 def reciprocal_ranks(*rankings: NDArray[np.int64]) -> Values:
-    """The sum of 1 / (60 + rank) over rankings; ranks count from 1, 0 stands for unranked.
+    """The sum of 1 / (60 + rank) over rankings; ranks count from 1, 0 means unranked.
 
     Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet and individual
     rank learning methods", SIGIR 2009.
@@ -36,17 +36,16 @@ def reciprocal_ranks(*rankings: NDArray[np.int64]) -> Values:
 
 
 def standardised(scores: Values, pool: NDArray[np.bool_]) -> Values:
-    """Scores less the pool's mean, in units of its standard deviation; 0 where all are equal.
+    """Scores minus the pool's mean, in units of its standard deviation; 0 if all are equal.
 
-    The unit is at least an eighth of the pool's range: a single document that holds a rare word
-    among many without it would else outweigh whatever the other ranking says. Within the pool,
-    the best is thus worth at most SPAN more than the worst.
+    The unit is at least an eighth of the pool's range: otherwise a single document with a rare word
+    would outweigh the other ranking. So within the pool, the best is at most SPAN above the worst.
     """
     held = scores[pool]
     if not len(held):
         return np.zeros_like(scores)
     least = float(np.ptp(held)) / SPAN
-    if least <= np.finfo(np.float64).tiny:  # a deviation of equal scores may be rounded to more
+    if least <= np.finfo(np.float64).tiny:  # rounding may leave equal scores a deviation above 0
         return np.zeros_like(scores)
     unit = max(float(held.std()), least)
     moved: Values = (scores - held.mean()) / unit
@@ -58,9 +57,9 @@ def convex(
 ) -> Values:
     """``weight`` times the cosines and 1 - ``weight`` times the BM25 scores, both standardised.
 
-    Bruch, Gai and Ingber, "An analysis of fusion functions for hybrid retrieval", TOIS 2023,
-    where a convex combination beats reciprocal ranks because it keeps how far apart scores are;
-    their scales are minima and maxima, ours standard deviations over ``pool``, which are less
-    at the mercy of a single document.
+    Bruch, Gai and Ingber, "An analysis of fusion functions for hybrid retrieval", TOIS 2023, where
+    a convex combination beats reciprocal ranks because it keeps the distances between scores. They
+    scale by minimum and maximum; here it is by the standard deviation over ``pool``, which a single
+    document affects less.
     """
     return weight * standardised(dense, pool) + (1.0 - weight) * standardised(lexical, pool)

@@ -1,4 +1,4 @@
-"""Rankings of hits that are relevant and unlike each other: maximal marginal relevance.
+"""Rankings of hits that are relevant and diverse: maximal marginal relevance.
 
 Carbonell and Goldstein, "The use of MMR, diversity-based reranking for reordering documents and
 producing summaries", SIGIR 1998, https://doi.org/10.1145/290941.291025
@@ -20,7 +20,7 @@ def diversify(
     The first is the most relevant; each further one has the largest
     ``(1 - diversity) * relevance - diversity * c``, where c is its largest cosine to any chosen
     before it. ``relevance`` is (n,), ``vectors`` (n, d) of unit length, ``diversity`` in [0, 1]:
-    1 - lambda of the paper. Of equals the earlier is chosen. O(k n d) time, O(n) memory.
+    1 - lambda of the paper. Of ties the earlier is chosen. O(k n d) time, O(n) memory.
     """
     count = min(k, len(relevance))
     chosen = np.empty(count, dtype=np.int64)
@@ -36,9 +36,9 @@ def diversify(
 
 
 def rescaled(scores: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Scores of any scale as (n,) relevance from 0, for the least, to 1; 1 if all are equal.
+    """Scores of any scale as (n,) relevance from 0, for the smallest, to 1; 1 if all are equal.
 
-    Cosines need none of it: they are on the scale of what they are weighed against.
+    Not needed for cosines, which are already on the scale of those they are weighed against.
     """
     exact = np.asarray(scores, dtype=np.float64)
     span = np.ptp(exact) if len(exact) else 0.0

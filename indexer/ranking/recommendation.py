@@ -1,15 +1,15 @@
-"""Rankings by example: near what is liked, away from what is not.
+"""Rankings by example: near the liked examples, away from the unliked.
 
 Two strategies, both known from Qdrant's recommendation API
 (https://qdrant.tech/documentation/concepts/explore):
 
 * *mean*: the cosine to the direction from the mean of the unliked (or the origin) to the mean of
   the liked; one search finds the best.
-* *best*: with p the best cosine to anything liked and n to anything unliked, the score is p where
-  p > n, and -2 - n elsewhere: whatever is nearer to something unliked comes after all others (2
-  is the whole range of a cosine). A difference that may be rounding counts as none. Where nothing
-  is liked the score is -n. The order is that of Qdrant's ``best_score``, whose scores are put
-  through a sigmoid; these stay cosines.
+* *best*: with p the best cosine to any liked example and n to any unliked, the score is p if p > n,
+  else -2 - n: a candidate nearer to an unliked example comes after all others (2 is the whole range
+  of a cosine). A difference within rounding counts as none. If nothing is liked, the score is -n.
+  The order is that of Qdrant's ``best_score``, which puts its scores through a sigmoid; these stay
+  cosines.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from numpy.typing import NDArray
 from indexer.documents import Vector, Vectors, normalise
 
 PENALTY: Final = 2.0
-"""The range of a cosine: how far below all others is what is nearer to something unliked."""
+"""The range of a cosine: subtracted to rank candidates near an unliked example below all others."""
 
 ROUNDING: Final = np.float32(1e-6)
-"""By how much two float32 cosines of one pair of vectors may differ."""
+"""The largest difference between two float32 cosines of the same pair of vectors."""
 
 
 def mean_direction(liked: Vectors, unliked: Vectors) -> Vector:
-    """(d,) float32 of unit length: the mean of the liked less that of the unliked.
+    """(d,) float32 of unit length: the mean of the liked minus that of the unliked.
 
-    Raises InvalidVector where they cancel each other out.
+    Raises InvalidVector if they cancel out.
     """
     total = np.zeros(liked.shape[1], dtype=np.float64)
     for sign, side in ((1.0, liked), (-1.0, unliked)):
@@ -44,9 +44,9 @@ def mean_direction(liked: Vectors, unliked: Vectors) -> Vector:
 def best_scores(
     to_liked: NDArray[np.float32], to_unliked: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(n,) the score by *best* of n candidates, from their cosines (n, p) and (n, q).
+    """(n,) the *best* scores of n candidates, from their cosines (n, p) and (n, q).
 
-    At most -1 just for candidates that are nearer to something unliked, if anything is liked.
+    If anything is liked, at most -1 exactly for candidates that are nearer to an unliked example.
     """
     unliked = to_unliked.max(axis=1, initial=-np.inf)
     if not to_liked.shape[1]:

@@ -1,4 +1,4 @@
-"""What the scores of hits mean, added to the hits: see significance and calibration."""
+"""Hits annotated with the meaning of their scores: see significance and calibration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def significances(
     cosines: Sequence[Sequence[float | None]],
     rows: int,
 ) -> list[list[float | None]]:
-    """The significance of each query's cosines among ``rows`` chunks; None where one is not known.
+    """The significance of each query's cosines among ``rows`` chunks; None for an unknown cosine.
 
     ``directions`` are those of the queries, (q, d).
     """
@@ -38,7 +38,7 @@ def significances(
 def with_probability(hits: Sequence[Hit], temperature: float) -> list[Hit]:
     """The hits with their share of the softmax of cosine / temperature over all of them.
 
-    Hits without a cosine are no candidates, and stay as they are.
+    Hits without a cosine are not candidates, and are unchanged.
     """
     places, cosines = _cosines(hits)
     finished = list(hits)
@@ -58,16 +58,16 @@ def _cosines(hits: Sequence[Hit]) -> tuple[list[int], NDArray[np.float64]]:
 
 
 def ranking_of(query: Query) -> str:
-    """The kind of ranking that a query asks for: scores of one kind mean the same."""
+    """The kind of ranking a query asks for: scores of one kind are comparable."""
     return f"{query.mode}/{query.fusion}" if query.mode is Mode.HYBRID else str(query.mode)
 
 
 def with_relevance(
     query: Query, hits: Sequence[Hit], calibrations: Mapping[str, Calibration]
 ) -> list[Hit]:
-    """The hits of a query, best first, with the relevance that their ranking is calibrated to.
+    """The hits of a query, best first, with the relevance by the calibration of their ranking.
 
-    What was learned from queries says nothing of examples.
+    Searches by examples get none, since calibrations are learned from queries.
     """
     calibration = calibrations.get(ranking_of(query)) if calibrations else None
     if calibration is None or query.examples or not hits:

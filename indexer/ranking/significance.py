@@ -1,19 +1,19 @@
-"""How rarely a text that has nothing to do with a query scores as high as a hit.
+"""The probability that an unrelated text scores as high as a hit.
 
-A cosine means little by itself: queries differ in how close they are to everything. So a cosine
-is held against the query's own cosines with the collection: z = (cosine - mean) / deviation, both
+A cosine means little by itself: queries differ in how close they are to everything. So a cosine is
+compared with the query's own cosines with the collection: z = (cosine - mean) / deviation, both
 from the mean and the covariance of the collection's vectors (mean = q·μ, deviation² = qᵀΣq).
 This is the normalisation by cohorts of speaker recognition (Auckenthaler, Carey and
 Lloyd-Thomas, "Score normalization for text-independent speaker verification systems", 2000). It
-makes queries comparable with documents, which are what the distribution of z is drawn from:
-pairs of chunks of different documents.
+makes queries comparable with documents, from which the distribution of z is estimated: from pairs
+of chunks of different documents.
 
 The survival function of z is empirical in the body. Its tail, that of the highest tenth, is a
 generalised Pareto distribution fitted to the excesses over a threshold (Pickands, "Statistical
-inference using extreme order statistics", 1975), so that it says something about scores higher
-than any that were drawn. Among random pairs some are related after all. They are rare, and have
-the highest scores; so near duplicates are left out, and of the highest pairs only that they are
-above a cut is used, not how high they are: the fit is one to censored excesses.
+inference using extreme order statistics", 1975), so that it extends to scores higher than any in
+the sample. Some random pairs are related after all. They are rare, and have the highest scores; so
+near duplicates are left out, and of the highest pairs only the fact that they exceed a cut is used,
+not their values: the fit is one to censored excesses.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from indexer.documents import Vector, Vectors
 Floats = NDArray[np.float64]
 
 LEAST_DOCUMENTS: Final = 50
-"""Fewer documents say too little about what unrelated ones score."""
+"""Fewer documents say too little about the scores of unrelated ones."""
 
 LEAST_PAIRS: Final = 1_000
 
@@ -37,10 +37,10 @@ TAIL: Final = 0.1
 """The share of pairs above the threshold."""
 
 CUT: Final = 0.002
-"""The share of pairs whose height is not looked at, since they may be related."""
+"""The share of pairs whose values are not used, since they may be related."""
 
 NEAR: Final = 0.1
-"""Closer than this part of the mean distance of random pairs is a near duplicate."""
+"""Pairs closer than this part of the mean distance of random pairs are near duplicates."""
 
 _ANCHORS: Final = 512
 _KNOTS: Final = 513
@@ -76,19 +76,19 @@ class Tail:
 def fit_tail(excesses: Floats, cut: float = np.inf) -> Tail:
     """The likeliest tail of these excesses, (n,) of at least 0, that is no lighter than exp(-y).
 
-    Of an excess above ``cut`` only that is used. With θ = shape/scale the likeliest shape is
-    (Σ log(1 + θ y) + m log(1 + θ cut)) / k over the k excesses below the cut and the m above it,
-    so only θ is looked for (Grimshaw, "Computing maximum likelihood estimates for the generalized
+    For an excess above ``cut`` only that fact is used. With θ = shape/scale the likeliest shape is
+    (Σ log(1 + θ y) + m log(1 + θ cut)) / k over the k excesses below the cut and the m above it, so
+    only θ is searched for (Grimshaw, "Computing maximum likelihood estimates for the generalized
     Pareto distribution", 1993, here with censoring), on a grid that is narrowed. A cosine ends at
-    1, so its true tail is lighter in the end; but where it bends cannot be seen where unrelated
-    pairs are rarer than related ones, and this errs on the safe side.
+    1, so its true tail becomes lighter somewhere; but the bend cannot be seen where unrelated pairs
+    are rarer than related ones, and this errs on the safe side.
     """
     below = np.sort(excesses[excesses < cut])
     above = len(excesses) - len(below)
     total = float(below.sum()) + (above * cut if above else 0.0)
     if not len(below) or total <= _SMALLEST_SCALE * len(below):
         return Tail(0.0, _SMALLEST_SCALE)
-    mean = total / len(below)  # the scale, were the shape 0
+    mean = total / len(below)  # the scale if the shape were 0
     low, high = 0.0, 10.0 / mean
     for _ in range(_ROUNDS):
         thetas = np.linspace(low, high, _STEPS)
@@ -131,11 +131,11 @@ class Survival:
 
     @property
     def share(self) -> float:
-        """How much is above the last knot."""
+        """The share above the last knot."""
         return 1.0 - float(self.levels[-1])
 
     def __call__(self, values: Floats) -> Floats:
-        """P(X >= x) for each x, (n,) in [0, 1]: it never rises, and has no step at the tail."""
+        """P(X >= x) for each x, (n,) in [0, 1]: non-increasing, and without a step at the tail."""
         body = 1.0 - np.interp(values, self.knots, self.levels)
         tail = self.share * self.tail.survival(values - self.knots[-1])
         return np.where(values > self.knots[-1], tail, body)
@@ -157,7 +157,7 @@ class Survival:
 
 
 def _evenly(count: int, wanted: int) -> NDArray[np.int64]:
-    """Places that stand for ``count`` sorted values: all, or ``wanted`` mid-quantiles."""
+    """Indices that represent ``count`` sorted values: all, or ``wanted`` mid-quantiles."""
     if count <= wanted:
         return np.arange(count)
     places: NDArray[np.int64] = ((np.arange(wanted) + 0.5) * count / wanted).astype(np.int64)
@@ -166,12 +166,11 @@ def _evenly(count: int, wanted: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How well a background fits pairs that it was not made of.
+    """The fit of a background to pairs that it was not made from.
 
-    ``distance`` is that of Kolmogorov and Smirnov between the chances of ``pairs`` pairs, no two
-    of which share a text, and the uniform distribution; ``p`` how often chance alone gives a
-    larger one. ``observed`` are the shares of a larger number of held-out pairs whose chance is at
-    most that in ``expected``.
+    ``distance`` is the Kolmogorov-Smirnov distance between the chances of ``pairs`` pairs, no two
+    of which share a text, and the uniform distribution; ``p`` is its p value. ``observed`` are the
+    shares of a larger number of held-out pairs whose chance is at most that in ``expected``.
     """
 
     distance: float
@@ -183,7 +182,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What unrelated texts score in a collection: made of a sample of its chunks' vectors.
+    """The scores of unrelated texts in a collection, estimated from a sample of its vectors.
 
     ``mean`` (d,) and ``covariance`` (d, d), float32, are of ``sampled`` vectors of a collection
     that had ``rows``; ``survival`` is of the standardised cosines of ``pairs`` pairs, whose plain
@@ -201,7 +200,7 @@ class Background:
     fit: Fit
 
     def chances(self, directions: Vectors, cosines: Floats) -> Floats:
-        """How often a random pair with the query scores as high, (q, n) in [0, 1].
+        """The probability that a random pair with the query scores as high, (q, n) in [0, 1].
 
         ``directions`` (q, d) are unit rows and ``cosines`` (q, n) theirs. Over unrelated
         documents a query's chances are uniform.
@@ -210,17 +209,17 @@ class Background:
         return self.survival((cosines - mean[:, None]) / deviation[:, None])
 
     def significance(self, direction: Vector, cosines: Floats, rows: int) -> Floats:
-        """How often the best of ``rows`` unrelated chunks scores as high, (n,) in [0, 1].
+        """The probability that the best of ``rows`` unrelated chunks scores as high, (n,).
 
         1 - (1 - p)^rows, where p is the chance of one. Over queries to which nothing is related,
-        that of the best hit is uniform. The smaller it is, the rarer.
+        that of the best hit is uniform.
         """
         (found,) = self.significances(direction[None], cosines[None], rows)
         return np.asarray(found)
 
     def significances(self, directions: Vectors, cosines: Floats, rows: int) -> Floats:
         """The same for the cosines (q, n) of several directions (q, d); NaN where one is NaN."""
-        # Each direction by itself: how a product of several is rounded depends on the others.
+        # Each direction by itself, as the rounding of a joint product depends on the others.
         moments = [_moments(one[None], self.mean, self.covariance) for one in directions]
         mean, deviation = (np.concatenate(part) for part in zip(*moments, strict=True))  # (q,)
         chances = self.survival((cosines - mean[:, None]) / deviation[:, None])
@@ -228,11 +227,11 @@ class Background:
 
 
 def best_of(chances: Floats, count: int) -> Floats:
-    """The chance that any of ``count`` reaches what one reaches with each chance, (n,).
+    """The probability that the best of ``count`` reaches a value that one reaches by chance, (n,).
 
     1 - (1 - p)^count, computed so that neither a tiny p nor a large count loses digits.
     """
-    with np.errstate(divide="ignore"):  # the logarithm of 0 is what a chance of 1 needs
+    with np.errstate(divide="ignore"):  # log(0) is right for a chance of 1
         any_of_them: Floats = -np.expm1(count * np.log1p(-chances))
     return any_of_them
 
@@ -245,11 +244,11 @@ def _moments(directions: Vectors, mean: Vector, covariance: Vectors) -> tuple[Fl
 
 
 def background_of(vectors: Vectors, owners: NDArray[np.int32], rows: int) -> Background | None:
-    """The background of a collection of ``rows`` rows, by a sample of them in random order.
+    """The background of a collection of ``rows`` rows, from a sample of them in random order.
 
     ``vectors`` is (n, d), unit rows; ``owners`` (n,) are the numbers of their documents. None if
-    they are of fewer than LEAST_DOCUMENTS documents, or nearly all alike. The fit is tried on the
-    last half of the sample, of which no text was an anchor of the pairs that it was made of.
+    they are of fewer than LEAST_DOCUMENTS documents, or nearly all alike. The fit is tested on the
+    last half of the sample, none of whose texts was an anchor of the pairs used.
     """
     if len(np.unique(owners)) < LEAST_DOCUMENTS:
         return None
@@ -259,7 +258,7 @@ def background_of(vectors: Vectors, owners: NDArray[np.int32], rows: int) -> Bac
     sample = _Sample(vectors, owners, mean.astype(np.float32), covariance)
     anchors = np.arange(min(_ANCHORS, len(vectors) // 2))
     cosines, unrelated = sample.pairs(anchors, np.arange(len(vectors)))
-    typical = float(cosines[unrelated].mean())  # some are: the documents are many
+    typical = float(cosines[unrelated].mean())  # not empty: there are many documents
     near = unrelated & (cosines >= near_duplicate(typical))
     kept = unrelated & ~near
     if np.count_nonzero(kept) < LEAST_PAIRS:
@@ -273,9 +272,9 @@ def background_of(vectors: Vectors, owners: NDArray[np.int32], rows: int) -> Bac
 
 
 def near_duplicate(typical: float) -> float:
-    """The cosine from which two texts are near duplicates, where random ones have ``typical``.
+    """The cosine from which two texts are near duplicates, if random ones have ``typical``.
 
-    So it says the same of models whose cosines lie close together.
+    So it means the same for models whose cosines lie close together.
     """
     return 1.0 - NEAR * (1.0 - typical)
 
@@ -292,14 +291,14 @@ class _Sample:
     def pairs(
         self, anchors: NDArray[np.int64], others: NDArray[np.int64]
     ) -> tuple[Floats, NDArray[np.bool_]]:
-        """(a, n) cosines, and which are of different documents."""
+        """(a, n) cosines, and a mask of those between different documents."""
         cosines = (self.vectors[anchors] @ self.vectors[others].T).astype(np.float64)
         return cosines, self.owners[anchors][:, None] != self.owners[others][None, :]
 
     def standardised(self, anchors: NDArray[np.int64], cosines: Floats) -> Floats:
         """(a, n) standardised cosines of anchors.
 
-        An anchor is part of the moments, where a query is not, so it is taken out of them.
+        An anchor is part of the moments, as a query is not, so it is removed from them.
         """
         means, deviations = _moments(self.vectors[anchors], self.mean, self.covariance)
         count = len(self.vectors)
@@ -311,7 +310,7 @@ class _Sample:
 
 
 def _tried(sample: _Sample, survival: Survival, near: float) -> Fit:
-    """How well the survival function fits the half of the sample that has no anchors."""
+    """The fit of the survival function to the half of the sample without anchors."""
     half = np.arange(len(sample.vectors) // 2, len(sample.vectors))
     middle = len(half) // 2
     left, right = half[:middle], half[middle : 2 * middle]
@@ -333,7 +332,7 @@ def _single(
     right: NDArray[np.int64],
     near: float,
 ) -> Floats:
-    """The chances of pairs of which no two share a text."""
+    """The chances of pairs, no two of which share a text."""
     a, b = sample.vectors[left], sample.vectors[right]
     cosines = np.einsum("nd,nd->n", a, b, dtype=np.float64)
     kept = (sample.owners[left] != sample.owners[right]) & (cosines < near)
@@ -345,7 +344,7 @@ def kolmogorov_smirnov(chances: Floats) -> tuple[float, float]:
 
     The p value is the limit for large samples, with Stephens' correction for small ones
     (Stephens, "Use of the Kolmogorov-Smirnov, Cramer-von Mises and related statistics without
-    extensive tables", 1970). Nothing gives (0, 1).
+    extensive tables", 1970). An empty sample gives (0, 1).
     """
     count = len(chances)
     if not count:
@@ -354,7 +353,7 @@ def kolmogorov_smirnov(chances: Floats) -> tuple[float, float]:
     steps = np.arange(count + 1) / count
     distance = float(max((steps[1:] - ordered).max(), (ordered - steps[:-1]).max()))
     scaled = distance * (np.sqrt(count) + 0.12 + 0.11 / np.sqrt(count))
-    if scaled < 0.2:  # here the series converges slowly, to 1
+    if scaled < 0.2:  # the series converges slowly here, to 1
         return distance, 1.0
     terms = np.arange(1, 101)
     series = 2.0 * np.sum((-1.0) ** (terms - 1) * np.exp(-2.0 * (terms * scaled) ** 2))

@@ -174,7 +174,7 @@ def _in_reading_order(found: pypdfium2.PdfTextPage) -> str:
 
 
 def _shown(page: pypdfium2.PdfPage) -> str | None:
-    """What can be seen on a page without text: a picture, a drawing, "" for hardly anything.
+    """The visible content of a page without text: a picture, a drawing, "" for hardly anything.
 
     None if PDFium finds nothing at all on it.
     """
