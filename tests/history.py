@@ -262,9 +262,8 @@ class History:
     def settle(self) -> None:
         """Wait for what goes on in the background."""
         live = engine_of(self.collection)._live
-        with live._building_delta:
-            pass
-        live._builder.close()
+        live._delta_builder.wait()
+        live._builder._task.wait()
         assert not live._builder._gave_up, "unindexed rows would never be sealed"
 
     def break_index(self) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from indexer.background_task import BackgroundTask
 from indexer.embedding.embedder import Identity
 from indexer.engine import Engine, EngineState, Kept, KeptBytes
 from indexer.errors import BearingError, Damaged, StorageFailed
@@ -70,9 +71,7 @@ class ScoreBackgrounds:
         self._at_once = at_once
         self._made = _Made(None, -1, None)
         self._making = threading.Lock()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._closed = False
+        self._task = BackgroundTask("score background", self._make_newest, self._warn)
 
     def of(self, state: EngineState) -> Background | None:
         """The background of this state, or the last one during renewal; None if none is ready."""
@@ -81,7 +80,7 @@ class ScoreBackgrounds:
             if state.counts.chunks <= self._at_once:
                 self.make(state)
             else:
-                self._start()
+                self._task.start()
             made = self._made
         return made.background if made.identity is state.identity else None
 
@@ -101,10 +100,7 @@ class ScoreBackgrounds:
 
     def close(self) -> None:
         """Wait for one that is being computed."""
-        self._closed = True
-        with self._starting:
-            if self._thread is not None:
-                self._thread.join()
+        self._task.close()
 
     def _keep(self, identity: Identity, made: Background) -> None:
         try:
@@ -112,20 +108,12 @@ class ScoreBackgrounds:
         except StorageFailed as error:  # as in a read-only folder
             _log.info("the background of scores is not kept (%s): it will be made again", error)
 
-    def _start(self) -> None:
-        with self._starting:
-            if not self._closed and (self._thread is None or not self._thread.is_alive()):
-                self._thread = threading.Thread(
-                    target=self._run, name="score background", daemon=True
-                )
-                self._thread.start()
+    def _make_newest(self) -> None:
+        with self._engine.reading() as state:
+            self.make(state)
 
-    def _run(self) -> None:
-        try:
-            with self._engine.reading() as state:
-                self.make(state)
-        except BearingError as error:
-            _log.warning("%s: no background of scores was made: %s", self._engine.name, error)
+    def _warn(self, error: BearingError) -> None:
+        _log.warning("%s: no background of scores was made: %s", self._engine.name, error)
 
 
 def encode(background: Background) -> bytes:

@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import logging
-import threading
 import time
 import zipfile
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 
+from indexer.background_task import BackgroundTask
 from indexer.errors import BearingError, Damaged, StorageFailed
 from indexer.reports import Cluster, Map, MapState, NeighboursKept, Step, Tell
 from indexer.storage.analysis.map_layout import Drawing, draw
@@ -52,9 +52,7 @@ class Maps:
         self._folder = folder
         self._store = store
         self._known: tuple[Stamp | None, Drawing | None, str] = (None, None, "")
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
+        self._task = BackgroundTask("map", self._draw_unless_busy, self._note_failure)
         self._failure: tuple[float, BearingError] | None = None
 
     def view(self, snapshot: Snapshot, model: str) -> Map:
@@ -63,8 +61,8 @@ class Maps:
         late = snapshot.count_changed(-1 if drawing is None else drawing.sequence)
         if not late and drawing is None:  # nothing is stored
             return _shown(None, MapState.READY, str(snapshot.sequence), [], 0, None)
-        if late:
-            self._start()
+        if late and self._fresh_failure() is None:
+            self._task.start()
         if drawing is None:
             if failure := self._fresh_failure():
                 raise failure.with_traceback(None)  # it was raised before, elsewhere
@@ -99,10 +97,7 @@ class Maps:
 
     def close(self) -> None:
         """End what is under way: it is begun again when somebody looks."""
-        with self._starting:
-            self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._task.close()
 
     def _current(self, snapshot: Snapshot, model: str) -> tuple[Drawing | None, str]:
         """The map on disk with what tells it from others, if it is of this state or an earlier."""
@@ -121,24 +116,17 @@ class Maps:
             return None
         return failure[1]
 
-    def _start(self) -> None:
-        with self._starting:
-            busy = self._thread is not None and self._thread.is_alive()
-            if not self._stopping.is_set() and not busy and self._fresh_failure() is None:
-                self._thread = threading.Thread(target=self._run, name="map", daemon=True)
-                self._thread.start()
+    def _draw_unless_busy(self) -> None:
+        with only_process(self._folder / LOCK) as lock:
+            if lock is not None:
+                lock.truncate(0)
+                self._run_apart(lock)
+        self._failure = None
 
-    def _run(self) -> None:
-        try:
-            with only_process(self._folder / LOCK) as lock:
-                if lock is not None:
-                    lock.truncate(0)
-                    self._run_apart(lock)
-            self._failure = None
-        except BearingError as error:
-            if not self._stopping.is_set():
-                self._failure = time.monotonic(), error
-                _log.warning("%s: no map was drawn: %s", self._folder, error)
+    def _note_failure(self, error: BearingError) -> None:
+        if not self._task.stopping.is_set():
+            self._failure = time.monotonic(), error
+            _log.warning("%s: no map was drawn: %s", self._folder, error)
 
     def _run_apart(self, lock: IO[str]) -> None:
         job = {"folder": str(self._folder.absolute()), "store": str(self._store.path)}
@@ -147,7 +135,7 @@ class Maps:
                 f"{__name__}:draw_job",
                 job,
                 keep_open=[lock.fileno()],
-                stopping=self._stopping,
+                stopping=self._task.stopping,
                 threads=max(1, threads_to_use() // 2),
                 tell=lambda step: _tell_all(lock, Step(**step)),
             )

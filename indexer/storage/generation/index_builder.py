@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 
+from indexer.background_task import BackgroundTask, lower_priority
 from indexer.documents import Vectors
 from indexer.errors import BearingError, InvalidInput
 from indexer.index_choice import IndexChoice, IndexKind
@@ -28,7 +29,7 @@ from indexer.storage.ann.index_file import Sealed
 from indexer.storage.ann.kinds import INDEX_KINDS
 from indexer.storage.generation.row_table import VECTORS, RowTable
 from indexer.storage.runtime.locks import only_process
-from indexer.storage.runtime.subprocess_job import Job, lower_priority, run_in_subprocess
+from indexer.storage.runtime.subprocess_job import Job, run_in_subprocess
 from indexer.storage.thresholds import Thresholds
 from indexer.storage.vector_file import VectorFile
 
@@ -71,8 +72,7 @@ class IndexBuilder:
         self._choice = choice
         self._seal = seal
         self._turn = threading.Lock()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._task = BackgroundTask("seal", self._run_alone, self._give_up, daemon=False)
         self._gave_up = False
 
     @property
@@ -82,7 +82,7 @@ class IndexBuilder:
 
     def is_due(self, rows: RowTable) -> bool:
         """Whether enough rows are unindexed, and none are being sealed."""
-        if self._gave_up or (self._thread is not None and self._thread.is_alive()):
+        if self._gave_up or self._task.is_running:
             return False
         total, held = len(rows.owners), len(rows.owners) - rows.unindexed
         if not kinds_to_try(self._choice, total, rows.vectors.shape[1], rows.thresholds):
@@ -94,10 +94,7 @@ class IndexBuilder:
 
     def start(self) -> None:
         """Begin in the background, on one core, unless that is under way."""
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run_quietly, name="seal")
-                self._thread.start()
+        self._task.start()
 
     def run(self, choice: IndexChoice | None) -> None:
         """Seal now and wait for it, on all cores; ``choice`` stays for later ones."""
@@ -107,18 +104,16 @@ class IndexBuilder:
 
     def close(self) -> None:
         """Wait for what is under way."""
-        with self._starting:
-            if self._thread is not None:
-                self._thread.join()
+        self._task.close()
 
-    def _run_quietly(self) -> None:
+    def _run_alone(self) -> None:
         use_threads(1)
-        try:
-            with self._turn:
-                self._seal(self._choice)
-        except BearingError as error:
-            self._gave_up = True  # until it is asked for, or opened again
-            _log.warning("no index was sealed, rows are compared one by one: %s", error)
+        with self._turn:
+            self._seal(self._choice)
+
+    def _give_up(self, error: BearingError) -> None:
+        self._gave_up = True  # until it is asked for, or opened again
+        _log.warning("no index was sealed, rows are compared one by one: %s", error)
 
 
 def seal_rows(place: Path, rows: RowTable, choice: IndexChoice) -> bool:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from indexer.background_task import BackgroundTask
 from indexer.errors import BearingError, Damaged
 from indexer.index_choice import IndexChoice
 from indexer.storage.ann import index_file
@@ -28,7 +29,6 @@ from indexer.storage.generation.row_table import (
     read_index,
 )
 from indexer.storage.runtime.durable_files import Stamp
-from indexer.storage.runtime.subprocess_job import lower_priority
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 from indexer.storage.thresholds import Thresholds
@@ -47,10 +47,10 @@ class LiveRows:
         self._thresholds = thresholds
         self._placed = 0, folder  # the generation that was asked for last; there is no 0
         self._following = threading.Lock()
-        self._noticing = threading.Lock()
-        self._building_delta = threading.Lock()
         with store.reading() as snapshot:
             self.current = load_rows(folder, snapshot, None, thresholds)
+        self._reader = BackgroundTask("read index", self._read_index)
+        self._delta_builder = BackgroundTask("delta index", self._build_delta, gives_way=True)
         self.watch = RecallWatch(self._heed)
         self._builder = IndexBuilder(kept_choice(folder) or choice or IndexChoice(), self._seal)
 
@@ -76,7 +76,7 @@ class LiveRows:
                 rows: RowTable | None = self.current
                 assert rows is not None
                 if rows.stamp != index_file.stamp(self.place(rows.generation)):
-                    self._notice_index()
+                    self._reader.start()
                 if rows.sequence != snapshot.sequence:
                     rows = self._follow(snapshot)
                 if rows is not None:
@@ -120,8 +120,8 @@ class LiveRows:
         """Begin to index in the background if enough rows came since; seal none in a bulk write."""
         rows = self.current if bulk else self.newest()
         many = rows.compared >= self._thresholds.delta_rows
-        if many and not rows.distrusted and self._building_delta.acquire(blocking=False):
-            threading.Thread(target=self._build_delta, name="delta index", daemon=True).start()
+        if many and not rows.distrusted:
+            self._delta_builder.start()
         if not bulk and self._builder.is_due(rows):
             self._builder.start()
 
@@ -140,32 +140,21 @@ class LiveRows:
 
     def _build_delta(self) -> None:
         """Put the unindexed rows into a delta index in memory, beside the searches."""
-        try:
-            lower_priority()
-            use_threads(1)
-            rows = self.current
-            if rows.index is None or rows.compared < self._thresholds.delta_rows:
-                return  # an index has been sealed over them meanwhile
-            delta = rows.extended_delta(rows.index.target)
-            with self._following:
-                now = self.current
-                same = (now.generation, now.stamp) == (rows.generation, rows.stamp)
-                if same and now.index and not now.distrusted:
-                    self.current = replace(now, delta=delta)
-        finally:
-            self._building_delta.release()
-
-    def _notice_index(self) -> None:
-        """Read the index that another process has sealed, beside the searches."""
-        if self._noticing.acquire(blocking=False):
-            threading.Thread(target=self._read_index, name="read index", daemon=True).start()
+        use_threads(1)
+        rows = self.current
+        if rows.index is None or rows.compared < self._thresholds.delta_rows:
+            return  # an index has been sealed over them meanwhile
+        delta = rows.extended_delta(rows.index.target)
+        with self._following:
+            now = self.current
+            same = (now.generation, now.stamp) == (rows.generation, rows.stamp)
+            if same and now.index and not now.distrusted:
+                self.current = replace(now, delta=delta)
 
     def _read_index(self) -> None:
-        try:
-            generation = self.current.generation
-            self._install(generation, *read_index(self.place(generation)))
-        finally:
-            self._noticing.release()
+        """Read the index that another process has sealed, beside the searches."""
+        generation = self.current.generation
+        self._install(generation, *read_index(self.place(generation)))
 
     def _install(self, generation: int, index: Sealed | None, stamp: Stamp | None) -> None:
         with self._following:

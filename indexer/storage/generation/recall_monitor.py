@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import queue
 import secrets
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +26,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.background_task import BackgroundTask
 from indexer.documents import Vector
 from indexer.storage.ann.approximate import Layer
 from indexer.storage.ann.faiss_index import Allowed, RowIds, exact_search, use_threads
@@ -152,9 +152,7 @@ class RecallWatch:
         self._cases: dict[Situation, Case] = {}
         self._judged: dict[Part, Sealed | Layer | None] = {}
         self._file: str | None = None
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._closed = False
+        self._task = BackgroundTask("watch recall", self._watch)
 
     def offer(self, observations: Sequence[Observation]) -> None:
         """Compare one of these answers with the exact one, if the watch has nothing else to do."""
@@ -167,12 +165,12 @@ class RecallWatch:
             self._offered.put_nowait(drawn)
         except queue.Full:
             return
-        self._start()
+        self._task.start()
 
     @property
     def is_free(self) -> bool:
         """Whether an answer can be offered now."""
-        return not self._closed and not self._offered.full()
+        return not self._task.stopping.is_set() and not self._offered.full()
 
     def estimate(self) -> Recall | None:
         """Recall over the last queries that were compared; None before there were any."""
@@ -185,31 +183,17 @@ class RecallWatch:
 
     def close(self) -> None:
         """Stop comparing."""
-        self._closed = True
-        with self._starting:
-            thread = self._thread
-        if thread is not None:
+        self._task.stop()
+        if self._task.is_running:
             self._offered.put(_CLOSE)
-            thread.join()
+        self._task.wait()
 
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="watch recall", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
+    def _watch(self) -> None:
         use_threads(1)
         while (observation := self._offered.get()) is not _CLOSE:
             start = time.monotonic()
             self._compare(observation)
-            self._pause(self._rest * (time.monotonic() - start))
-
-    def _pause(self, seconds: float) -> None:
-        """Rest in short steps, so that closing does not wait for long."""
-        end = time.monotonic() + seconds
-        while not self._closed and time.monotonic() < end:
-            time.sleep(min(0.1, max(end - time.monotonic(), 0)))
+            self._task.stopping.wait(self._rest * (time.monotonic() - start))
 
     def _compare(self, observation: Observation) -> None:
         rows, index = observation.rows, observation.rows.index

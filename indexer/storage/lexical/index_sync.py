@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from indexer.background_task import BackgroundTask
 from indexer.errors import BearingError, Damaged, StorageFailed
 from indexer.lexical.analyzer import RULES, Analyzer
 from indexer.storage.lexical.folder import IndexFolder
@@ -73,9 +74,7 @@ class LexicalIndex:
         self._rules: _Rules | None = None
         self._seeing = threading.Lock()
         self._turn = threading.Lock()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
+        self._task = BackgroundTask("words", self._keep_up, _warn, daemon=False)
         self._stamp: Stamp | None = None
         self._view = View(0, ())
         self._memory: tuple[Sequence[Part], int] | None = None
@@ -148,9 +147,9 @@ class LexicalIndex:
 
     def is_due(self) -> bool:
         """Whether enough documents are unindexed, and none are being put into the index."""
-        if self._thread is not None and self._thread.is_alive():
-            return False
-        return self._has_unindexed(self._thresholds.unindexed_documents)
+        return not self._task.is_running and self._has_unindexed(
+            self._thresholds.unindexed_documents
+        )
 
     def unindexed(self, most: int) -> int:
         """How many documents are unindexed, counted up to a bound."""
@@ -164,21 +163,13 @@ class LexicalIndex:
 
     def start(self) -> None:
         """Bring the index up in the background, unless that is under way."""
-        with self._starting:
-            if not self._stopping.is_set() and (
-                self._thread is None or not self._thread.is_alive()
-            ):
-                self._thread = threading.Thread(target=self._run_quietly, name="words")
-                self._thread.start()
+        self._task.start()
 
-    def _run_quietly(self) -> None:
-        try:
-            while not self._stopping.is_set() and self._has_unindexed(
-                self._thresholds.unindexed_documents
-            ):
-                self.catch_up()
-        except BearingError as error:
-            _log.warning("the index of words was not brought up: %s", error)
+    def _keep_up(self) -> None:
+        while not self._task.stopping.is_set() and self._has_unindexed(
+            self._thresholds.unindexed_documents
+        ):
+            self.catch_up()
 
     def finish(self) -> None:
         """Leave little to whoever opens the collection next; what cannot be done is left too."""
@@ -187,14 +178,11 @@ class LexicalIndex:
                 with self._turn:
                     self._catch_up_here()
         except BearingError as error:
-            _log.warning("the index of words was not brought up: %s", error)
+            _warn(error)
 
     def close(self) -> None:
         """Wait for what is under way, which ends at its next commit."""
-        with self._starting:
-            self._stopping.set()
-            if self._thread is not None:
-                self._thread.join()
+        self._task.close()
 
     def catch_up(self) -> None:
         """Bring the index up to the store, or wait a little for the process that does."""
@@ -230,7 +218,7 @@ class LexicalIndex:
             "thresholds": asdict(self._thresholds),
         }
         try:
-            return run_in_subprocess(f"{__name__}:{work}", job, stopping=self._stopping)
+            return run_in_subprocess(f"{__name__}:{work}", job, stopping=self._task.stopping)
         except (OSError, StorageFailed) as error:
             _log.debug(
                 "%s: %s", self._folder.path, error
@@ -284,7 +272,7 @@ class LexicalIndex:
             parts, sequence, _ = growth.take_in(parts, state.sequence)
             parts = growth.tidy(parts)
             state = self._folder.keep(replace(state, sequence=sequence), parts)
-            if self._stopping.is_set() or self._is_up(
+            if self._task.stopping.is_set() or self._is_up(
                 sequence, self._thresholds.unindexed_documents
             ):
                 return
@@ -297,7 +285,7 @@ class LexicalIndex:
         while True:
             parts, sequence, count = growth.take_in(parts, sequence)
             total += count
-            if self._stopping.is_set() or self._is_up(
+            if self._task.stopping.is_set() or self._is_up(
                 sequence, self._thresholds.unindexed_documents
             ):
                 break
@@ -323,7 +311,7 @@ class LexicalIndex:
     def _growth(self, hold: Callable[[Segment], Part]) -> Growth:
         with self._store.reading() as snapshot:
             rules = self._rules_of(snapshot)
-        return Growth(self._store, rules.analyzer, rules.terms, hold, self._stopping.is_set)
+        return Growth(self._store, rules.analyzer, rules.terms, hold, self._task.stopping.is_set)
 
     def _is_up(self, sequence: int, least: int) -> bool:
         """Whether fewer documents than these changed since a sequence."""
@@ -342,6 +330,10 @@ class LexicalIndex:
             "late_documents": unindexed,
             "bytes": bytes_under(self._folder.path),
         }
+
+
+def _warn(error: BearingError) -> None:
+    _log.warning("the index of words was not brought up: %s", error)
 
 
 # In a process of its own

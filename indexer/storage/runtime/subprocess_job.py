@@ -24,10 +24,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from indexer import errors
+from indexer.background_task import lower_priority
 from indexer.errors import BearingError, StorageFailed
-
-NICENESS: Final = 15
-"""Of 0 to 19: on busy cores, a search has about 28 times the share of a thread that gives way."""
 
 PROGRAM: Final = (
     "import sys; sys.path.append(sys.argv[1]);"
@@ -137,14 +135,6 @@ def main(work: str, job: str, given: str) -> None:
         _print({"answer": do(json.loads(job), received)})
     except BearingError as error:
         _print({"error": type(error).__name__, "message": str(error)})
-
-
-def lower_priority() -> None:
-    """Let searches have the processors first; threads that this one starts do so too."""
-    if sys.platform == "linux":  # elsewhere a priority is of the whole process
-        thread = threading.get_native_id()
-        nice = max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread))
-        os.setpriority(os.PRIO_PROCESS, thread, nice)
 
 
 def _end_with_parent() -> None:

@@ -16,13 +16,14 @@ import pytest
 from local import create_local, engine_of, open_local
 from samples import make_identity, random_units
 
+from indexer.background_task import NICENESS
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Query
-from indexer.storage.runtime.subprocess_job import NICENESS, command
+from indexer.storage.runtime.subprocess_job import command
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
 APART_ROWS, LATE_ROWS, UNCOVERED_ROWS = (
@@ -346,7 +347,7 @@ def test_sealing_goes_on_after_another_generation_took_over(tmp_path: Path) -> N
         put(collection, vectors[:2_000])  # it takes a process to seal these, and so a while
         collection.delete([f"d{i}" for i in range(1_900)])
         collection.compact()
-        engine_of(collection)._live._builder.close()
+        engine_of(collection)._live._builder._task.wait()
         put(collection, vectors[2_000:], first=2_000)
         wait_for(collection, 600)
 
@@ -357,8 +358,6 @@ def test_no_delta_index_is_built_over_rows_that_were_sealed_meanwhile(tmp_path: 
         put(collection, random_units(1_200))
         collection.rebuild(SCAN)
         live = engine_of(collection)._live
-        live._building_delta.acquire()
-        thread = threading.Thread(target=live._build_delta)  # its priority falls
-        thread.start()
-        thread.join()
+        live._delta_builder.start()
+        live._delta_builder.wait()
         assert live.current.delta is None

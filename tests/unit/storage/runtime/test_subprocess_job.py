@@ -13,12 +13,13 @@ import pytest
 from local import create_local
 from samples import make_identity
 
+from indexer.background_task import NICENESS
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import InvalidInput, MissingExtra, StorageFailed
 from indexer.queries import Mode, Query
 from indexer.storage.lexical.index_sync import LexicalIndex
-from indexer.storage.runtime.subprocess_job import NICENESS, run_in_subprocess
+from indexer.storage.runtime.subprocess_job import run_in_subprocess
 from indexer.storage.sqlite.store import Store
 from indexer.storage.thresholds import DEFAULT
 
