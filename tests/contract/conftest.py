@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import pytest
 from samples import make_identity
@@ -21,8 +22,14 @@ os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "false"
 
 MakeCollection = Callable[..., Collection]
 
+URLS: Final[Mapping[str, Callable[[Path], str]]] = {
+    "local": lambda folder: str(folder / "data"),
+    "memory": lambda _: "memory:",
+}
+"""Where each engine is to keep collections, given an empty folder."""
 
-@pytest.fixture(params=["local", "memory"])
+
+@pytest.fixture(params=list(URLS))
 def engine(request: pytest.FixtureRequest) -> str:
     """The name of each engine."""
     return str(request.param)
@@ -31,7 +38,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def url(engine: str, tmp_path: Path) -> str:
     """Where an engine is to keep collections."""
-    return {"local": str(tmp_path / "data"), "memory": "memory:"}[engine]
+    return URLS[engine](tmp_path)
 
 
 @pytest.fixture

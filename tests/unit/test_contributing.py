@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -84,3 +85,23 @@ def test_every_room_of_the_tests_is_described() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text()
     rooms = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))}
     assert set(re.findall(r"`tests/(\w+)`", page)) == rooms
+
+
+@pytest.mark.parametrize("package", ["indexer", "app"])
+def test_every_room_is_on_the_map(package: str) -> None:
+    """CONTRIBUTING.md says of each folder of the sources what lives there, and names no other."""
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    table = page.partition(f"| room of `{package}/` |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`([\w/]+/|\w+\.py)`", table))
+    paths = [path for path in (ROOT / package).rglob("*") if "__pycache__" not in path.parts]
+    folders = {f"{path.name}/" for path in paths if path.is_dir()}
+    assert {name for name in named if name.endswith("/")} == folders
+    assert {name for name in named if name.endswith(".py")} <= {path.name for path in paths}
+
+
+def test_recipes_name_what_there_is() -> None:
+    """Each path in CONTRIBUTING.md is one of the project, but for what a reader is to write."""
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = re.findall(r"(?:app|docs|indexer|tests)(?:/\w+)+\.\w+", page)
+    assert len(paths) > 20
+    assert [path for path in paths if "NAME" not in path and not (ROOT / path).exists()] == []

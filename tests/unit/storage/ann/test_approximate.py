@@ -14,7 +14,7 @@ from indexer.documents import Vectors, normalise
 from indexer.index_choice import IndexKind
 from indexer.storage.ann.approximate import Layer, approximate_search
 from indexer.storage.ann.faiss_index import AnnIndex, exact_search, score_rows
-from indexer.storage.ann.kinds import INDEX_KINDS
+from indexer.storage.ann.kinds import INDEX_KINDS, Visits
 from indexer.storage.ann.recall import Measured, draw_probe, tune
 from indexer.storage.thresholds import Thresholds
 
@@ -128,7 +128,9 @@ def test_a_delta_index_with_dead_rows_proposes_enough(topical: Topical) -> None:
         assert recall_of(asked, vectors, rows, k, allowed) >= 0.95
 
 
-@pytest.mark.parametrize("kind", [kind for kind in INDEX_KINDS if kind is not IndexKind.GRAPH])
+@pytest.mark.parametrize(
+    "kind", [kind for kind, spec in INDEX_KINDS.items() if spec.visits is not Visits.NODES]
+)
 def test_copies_crowd_nothing_out(kind: IndexKind) -> None:
     """Of 10,000 equal rows any will do; rows of others are found beside them, or instead."""
     topical = make_topical(16_000, copies=10_000)
