@@ -4,6 +4,10 @@ The process is this file, run as a program: it limits itself, loads the file of 
 its ``report(file, **options)`` with the input, and writes each item as a line of JSON. The input is
 passed as an open standard input; the process needs no path and writes no file. Only the standard
 library is imported here, so that it starts fast.
+
+This is separate from storage's ``subprocess_job``, which runs trusted functions beside searches,
+reports progress and can be asked to stop. A process here gets an open file and nothing else, is
+held to limits and killed, and what it wrote before counts.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import json
 import logging
 import time
 import zipfile
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
@@ -28,6 +29,7 @@ from indexer.storage.ann.faiss_index import threads_to_use
 from indexer.storage.runtime.durable_files import Stamp, file_stamp, write_durably
 from indexer.storage.runtime.locks import is_free, only_process
 from indexer.storage.runtime.subprocess_job import Job, run_in_subprocess, say
+from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 
@@ -129,11 +131,10 @@ class Maps:
             _log.warning("%s: no map was drawn: %s", self._folder, error)
 
     def _run_apart(self, lock: IO[str]) -> None:
-        job = {"folder": str(self._folder.absolute()), "store": str(self._store.path)}
         try:
             run_in_subprocess(
                 f"{__name__}:draw_job",
-                job,
+                {"folder": str(self._folder.absolute())},
                 keep_open=[lock.fileno()],
                 stopping=self._task.stopping,
                 threads=max(1, threads_to_use() // 2),
@@ -146,13 +147,11 @@ class Maps:
 def draw_job(job: Job, given: bytes) -> Job:
     """Draw the map of a collection's folder in this process; whoever asks has the turn."""
     del given
-    folder, store = Path(job["folder"]), Store(Path(job["store"]))
-    try:
+    folder = Path(job["folder"])
+    with closing(Store(folder / STORE)) as store:
         with store.reading() as snapshot:
             model = snapshot.identity(snapshot.generation().number).fingerprint
         draw_and_keep(folder, store, model, lambda step: say(asdict(step)), anew=False)
-    finally:
-        store.close()
     return {}
 
 

@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,7 @@ from indexer.storage.lexical.state import FORMAT, STATE, State, read_state, requ
 from indexer.storage.lexical.unindexed import UnindexedDocuments
 from indexer.storage.runtime.durable_files import Stamp, bytes_under, file_stamp
 from indexer.storage.runtime.subprocess_job import Job, run_in_subprocess
+from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 from indexer.storage.thresholds import DEFAULT, Thresholds
@@ -214,7 +215,6 @@ class LexicalIndex:
         """What a process answers that does this work; None if it could not do it."""
         job = {
             "folder": str(self._folder.path.parent.absolute()),
-            "store": str(self._store.path),
             "thresholds": asdict(self._thresholds),
         }
         try:
@@ -356,8 +356,6 @@ def rebuild_job(job: Job, given: bytes) -> Job:
 
 @contextmanager
 def _opened(job: Job) -> Iterator[LexicalIndex]:
-    store = Store(Path(job["store"]))
-    try:
-        yield LexicalIndex(Path(job["folder"]), store, Thresholds(**job["thresholds"]))
-    finally:
-        store.close()
+    folder = Path(job["folder"])
+    with closing(Store(folder / STORE)) as store:
+        yield LexicalIndex(folder, store, Thresholds(**job["thresholds"]))

@@ -58,7 +58,8 @@ def run_in_subprocess(
     in ``keep_open`` stay open as long as the process lives, which ends early when ``stopping`` is
     set; its libraries compute with ``threads`` threads (None: as many as they like). ``tell`` gets
     what it says on its way. Raises the error that it raised, StorageFailed if it ended without an
-    answer, and OSError if it cannot be started.
+    answer, and OSError if it cannot be started: what is done then is the caller's to choose, since
+    some work can be done here while searches wait, and some had better be left.
     """
     limits = {} if threads is None else dict.fromkeys(_MATH_THREADS, str(threads))
     with subprocess.Popen(  # noqa: S603 - the program is this very file

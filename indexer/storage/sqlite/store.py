@@ -49,11 +49,6 @@ class Store:
         with translated_errors(path), self._connection() as connection:
             upgrade(connection, f"collection {path.parent.name!r}")
 
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._path
-
     @classmethod
     def create(cls, path: Path, identity: Identity, language: Language) -> None:
         """Make a store without documents, durably."""
