@@ -245,5 +245,5 @@ def remove(folder: Path) -> None:
 
 
 def stamp(folder: Path) -> Stamp | None:
-    """Tells the sealed index of a folder from one that is put in its place; None if none is."""
+    """The stamp of a folder's sealed index; None if there is none."""
     return file_stamp(f"{folder}/{DESCRIPTION}")

@@ -1,4 +1,4 @@
-"""Files: put in place durably, told from those that replace them, and measured."""
+"""Files on disk: durable replacement, stamps that detect a replacement, and sizes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def sync_folder(folder: Path) -> None:
 
 
 class Stamp(NamedTuple):
-    """Tells a file from another that is put in its place: not by its time alone, which may jump."""
+    """Identifies a file's content until it is replaced; a clock may jump, so by more than time."""
 
     inode: int
     bytes: int

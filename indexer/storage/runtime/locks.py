@@ -96,12 +96,12 @@ def writer_lock(folder: Path) -> WriterLock:
 
 
 def try_lock(file: int | IO[Any]) -> bool:
-    """Take the lock of an open file or folder, which closing gives back; False if it is held."""
+    """Lock an open file or folder until it is closed; False if another holds the lock."""
     return _has_locked(file, fcntl.LOCK_EX)
 
 
 def is_free(file: int | IO[Any]) -> bool:
-    """True if nobody holds the lock of an open file; to ask, as others may, is not to hold it."""
+    """True if nobody holds the lock of an open file; asking does not take it."""
     if not _has_locked(file, fcntl.LOCK_SH):
         return False
     fcntl.flock(file, fcntl.LOCK_UN)
