@@ -1,5 +1,7 @@
 """A typed client of the service, synchronous and asynchronous.
 
+Of the service it imports only the bodies of requests and answers.
+
 from app.client import Client
 
 with Client("http://localhost:8000", api_key="...") as client:

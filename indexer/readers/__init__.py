@@ -1,6 +1,7 @@
 """Reading: files of many formats to documents, with a reason for everything that cannot be read.
 
-A format is a module of its own, and a row of the table in ``formats``.
+A format is a module of its own, and a row of the table in ``formats``. Nothing is
+cut into chunks, embedded or stored here.
 """
 
 from indexer.readers.formats import known_formats

@@ -1,1 +1,4 @@
-"""Backups, and the check of all that a collection keeps."""
+"""Backups, and the check of all that a collection keeps.
+
+Nothing here runs by itself: it is asked for by commands.
+"""

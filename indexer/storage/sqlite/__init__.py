@@ -1,1 +1,4 @@
-"""The store of documents, chunks and metadata. The one place that knows SQLite."""
+"""The store of documents, chunks and metadata. The one place that knows SQLite.
+
+Vectors and indexes are files beside it.
+"""
