@@ -1,6 +1,6 @@
-"""The collections in a folder on this machine: each is a folder of its name.
+"""The collections in a folder on this machine: each is a folder with its name.
 
-The engine is imported when a collection is opened, since it brings FAISS along.
+The engine is imported when a collection is opened, since it imports FAISS.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LocalCatalogue:
         return str(self._folder)
 
     def names(self) -> list[str]:
-        """The names of the collections there are, sorted."""
+        """The names of all collections, sorted."""
         if not self._folder.is_dir():
             return []
         return sorted(
@@ -49,7 +49,7 @@ class LocalCatalogue:
         )
 
     def version(self, name: str) -> object:
-        """The number of its store's file; None if there is none."""
+        """The inode of its store's file; None if there is none."""
         try:
             return (self._folder / name / STORE).stat().st_ino
         except OSError:
@@ -63,7 +63,7 @@ class LocalCatalogue:
         return engine
 
     def create(self, name: str, identity: Identity, language: Language) -> None:
-        """Make an empty collection, durably; raises AlreadyExists."""
+        """Create an empty collection, durably; raises AlreadyExists."""
         from indexer.storage.engine import LocalEngine
 
         self._make_folder()
@@ -72,7 +72,7 @@ class LocalCatalogue:
     def delete(self, name: str) -> None:
         """Delete a collection with all that is in it; raises NotFound or CollectionBusy."""
         folder = self._there(name)
-        engine = self._engines.get(name)  # threads of a process share the right to write by it
+        engine = self._engines.get(name)  # it lets threads share the right to write
         lock = engine.writing if engine else writer_lock(folder).held
         with lock("delete"):
             grave = self._folder / f".{name}.{uuid.uuid4().hex}.deleted"
@@ -83,7 +83,7 @@ class LocalCatalogue:
         shutil.rmtree(grave, ignore_errors=True)
 
     def verify(self, name: str, embedders: Embedders | None, tell: Tell) -> Verification:
-        """What is wrong with a collection, also with one that cannot be opened."""
+        """The findings of a check of a collection, even of one that cannot be opened."""
         from indexer.storage.maintenance.verification import verify
 
         return verify(self._there(name), embedders, tell)
@@ -95,20 +95,20 @@ class LocalCatalogue:
         return back_up(self._there(name), target, tell)
 
     def restore(self, source: Path, name: str, tell: Tell) -> Backup:
-        """Make a new collection of a backup."""
+        """Make a new collection from a backup."""
         from indexer.storage.maintenance.backup import restore
 
         self._make_folder()
         return restore(source, self._folder / name, tell)
 
     def collection_of(self, source: Path) -> str:
-        """The name of the collection that a backup is of."""
+        """The name of the collection that a backup was made of."""
         from indexer.storage.maintenance.backup import collection_of
 
         return collection_of(source)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
     def _there(self, name: str) -> Path:
         if self.version(name) is None:

@@ -1,9 +1,9 @@
 """An engine on one machine: store, vector file and nearest rows, kept in step.
 
 A write appends vectors and makes them durable, then commits the store's transaction that makes
-their rows exist. A search works in one read transaction of the store, with the rows in memory
-brought to exactly that state first; so it sees one state throughout, also while another thread
-or another process writes, and never waits for them.
+their rows exist. A search runs in one read transaction of the store, after bringing the rows in
+memory to exactly that state; so it sees one state throughout, even while another thread or
+another process writes, and never waits for them.
 """
 
 from __future__ import annotations
@@ -84,9 +84,8 @@ class LocalEngine:
     ) -> None:
         """Open a collection that exists; raises NotFound, OtherFormat or Damaged.
 
-        ``choice`` says which index is kept over its rows, unless one was chosen for this
-        collection (see rebuild); None chooses by measuring. Answers do not depend on
-        ``thresholds``.
+        ``choice`` is the index to keep over its rows, unless one was chosen for this collection
+        (see rebuild); None chooses by measuring. Answers do not depend on ``thresholds``.
         """
         if not (folder / STORE).is_file():
             raise NotFound(f"there is no collection in {folder}")
@@ -110,7 +109,7 @@ class LocalEngine:
         language: Language = Language.ENGLISH,
         thresholds: Thresholds = DEFAULT,
     ) -> Self:
-        """Make and open an empty collection, durably; raises AlreadyExists."""
+        """Create and open an empty collection, durably; raises AlreadyExists."""
         _make_folder(folder, identity, language)
         return cls(folder, thresholds=thresholds)
 
@@ -126,12 +125,12 @@ class LocalEngine:
 
     @property
     def language(self) -> Language:
-        """The language by whose rules its words are stemmed."""
+        """The language whose rules its words are stemmed by."""
         with self._store.reading() as snapshot:
             return snapshot.language
 
     def describe(self) -> Description:
-        """Counts, sizes and how it searches."""
+        """Counts, sizes and the kind of search."""
         with self._store.reading() as snapshot:
             counts = snapshot.counts()
         return Description(
@@ -154,13 +153,13 @@ class LocalEngine:
         """Hold the right to write; see the Protocol."""
         with self._lock.held(purpose):
             yield
-        if (self._folder / STORE).is_file():  # it was not deleted under the lock
+        if (self._folder / STORE).is_file():  # it may have been deleted just before
             self._consider_sealing()
 
     def close(self) -> None:
-        """Close the store; searches under way, and an index being sealed, finish first.
+        """Close the store, after searches and an index being sealed have finished.
 
-        What was written is put into the index of words, unless it is little.
+        Recent writes are added to the lexical index, unless they are few.
         """
         if self._wrote and (self._folder / STORE).is_file():
             self._lexical_index.finish()
@@ -172,7 +171,7 @@ class LocalEngine:
     # Writing
 
     def changes(self, documents: Sequence[Document]) -> list[Change]:
-        """What storing each of these documents would change."""
+        """The change that storing each of these documents would make."""
         with self._store.reading() as snapshot:
             stored = snapshot.stored(document.id for document in documents)
         return [_change(document, stored.get(document.id)) for document in documents]
@@ -201,13 +200,13 @@ class LocalEngine:
             transaction.advance(generation.number, generation.rows)
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Delete documents by id; how many there were."""
+        """Delete those of these documents that exist, and return their number."""
         with self._transaction() as transaction:
             stored = list(transaction.stored(ids).values())
             return self._remove(transaction, stored)
 
     def delete_matching(self, condition: Filter) -> int:
-        """Delete the documents that pass a filter; how many did."""
+        """Delete the documents that pass a filter, and return their number."""
         with self._transaction() as transaction:
             mask = transaction.matching(condition, transaction.last_number() + 1)
             numbers = np.flatnonzero(mask).tolist()
@@ -237,7 +236,7 @@ class LocalEngine:
     # Migration
 
     def migrate(self, identity: Identity) -> Migration:
-        """Begin, or go on with, a generation of another model; see the Protocol.
+        """Begin or continue a generation for another model; see the Protocol.
 
         Raises CollectionBusy while another migration is under way.
         """
@@ -253,11 +252,11 @@ class LocalEngine:
         )
 
     def compact(self) -> bool:
-        """Write vectors and texts anew without what was deleted, while searching goes on.
+        """Rewrite vectors and texts without what was deleted, while searching goes on.
 
-        Afterwards the bytes of a deleted text are in no file of the collection; False if a
-        search in another process still holds the log open: then call it again. Raises Damaged
-        rather than give vectors that are not what was written a checksum of their own.
+        Afterwards the bytes of a deleted text are in no file of the collection; False if a search
+        in another process still holds the log open: then call it again. Raises Damaged if vectors
+        have changed since they were written, rather than give them a new checksum.
         """
         require_written_vectors(self._folder, self._store)
         with self.migrate(self.identity) as migration:
@@ -266,13 +265,13 @@ class LocalEngine:
                 while documents := migration.pending(_COMPACT_DOCUMENTS):
                     migration.put(self._as_stored(documents))
                 done = migration.finish()
-        sequence = self._lexical_index.rebuild()  # the words of a deleted text are in no file then
+        sequence = self._lexical_index.rebuild()  # so that no file has the words of a deleted text
         with self._transaction() as transaction:
             transaction.forget_deletions(sequence)
         return self._store.vacuum()
 
     def _as_stored(self, documents: Sequence[Document]) -> list[EmbeddedDocument]:
-        """Documents with the vectors that are stored, less those that changed meanwhile."""
+        """The documents with their stored vectors, without those that have changed meanwhile."""
         with self._state() as state:
             stored = state.snapshot.stored(document.id for document in documents)
             by_key = state.vectors(Key(old.number) for old in stored.values())
@@ -294,7 +293,7 @@ class LocalEngine:
     def rebuild(self, choice: IndexChoice | None = None) -> None:
         """Seal an index over all rows now, and wait for it.
 
-        ``choice`` stays this collection's, also when it is opened again.
+        ``choice`` is kept for this collection, even after it is reopened.
         """
         if choice is not None:
             with self._lock.held("choose an index"):
@@ -303,7 +302,7 @@ class LocalEngine:
         self._lexical_index.rebuild()
 
     def _consider_sealing(self) -> None:
-        """Begin to index in the background what came since, if it is much."""
+        """Index later rows in the background, if they are many."""
         if self._lexical_index.is_due():
             self._lexical_index.start()
         self._live.consider_sealing(bulk=self._lock.is_held)
@@ -314,28 +313,28 @@ class LocalEngine:
         """The newest state, with its words if these are asked for."""
         self._reads += 1  # a lost count does no harm
         if self._reads % _READS_BETWEEN_LOOKS == 0:
-            self._consider_sealing()  # whoever wrote may have died before it came to it
+            self._consider_sealing()  # the writer may have died before it did
         return self._worded_state() if lexical else self._state()
 
     def map(self) -> Map:
-        """The collection on a plane, as far as it is drawn; see the Protocol."""
+        """The collection's map, as far as it is drawn; see the Protocol."""
         with self._state() as state:
             return self._maps.view(state.snapshot, state.identity.fingerprint)
 
     def draw_map(self, tell: Tell, *, anew: bool) -> None:
-        """Bring the map up to all documents now; see the Protocol."""
+        """Bring the map up to date now; see the Protocol."""
         self._maps.draw(self.identity.fingerprint, tell, anew=anew)
 
     # Small things kept for those above
 
     def keeper(self, what: Kept) -> KeptFile:
-        """Where this is kept beside the collection."""
+        """The place where this is kept beside the collection."""
         if what is Kept.CALIBRATIONS:
             return KeptFile(self._folder / CALIBRATIONS)
         return KeptFile(self._beside_vectors)
 
     def _beside_vectors(self, identity: Identity) -> Path | None:
-        """The file of what unrelated texts score; None if another model's vectors are there."""
+        """The file of the score background; None if another model's vectors are there."""
         rows = self._live.current
         if rows.identity.fingerprint != identity.fingerprint:
             return None
@@ -347,7 +346,7 @@ class LocalEngine:
     def _worded_state(self) -> Iterator[LocalState]:
         """A state of the store, with its rows and its words."""
         while True:
-            # before the snapshot, so that it stands for no later state
+            # before the snapshot, so that it is of no later state
             view = self._lexical_index.view()
             with self._state() as state:
                 state.words = self._lexical_index.words(view, state.snapshot)
@@ -358,7 +357,7 @@ class LocalEngine:
 
     @contextmanager
     def _state(self) -> Iterator[LocalState]:
-        """A state of the store, and the rows in memory of exactly that state."""
+        """A state of the store, with the rows in memory of exactly that state."""
         with self._live.reading() as (snapshot, rows):
             yield LocalState(snapshot, rows, self._shared)
 
@@ -368,7 +367,7 @@ def _change(document: Document, old: StoredDocument | None) -> Change:
 
 
 def _make_folder(folder: Path, identity: Identity, language: Language) -> None:
-    """An empty collection, durably; raises AlreadyExists or StorageFailed."""
+    """Create an empty collection, durably; raises AlreadyExists or StorageFailed."""
     if folder.exists():
         raise AlreadyExists(f"collection {folder.name!r} is there already")
     draft = folder.parent / f".{folder.name}.{os.getpid()}.{threading.get_ident()}.new"

@@ -1,4 +1,4 @@
-"""Small files that are derived above the engine, and kept in a collection's folder."""
+"""Small derived files of the rooms above the engine, kept in a collection's folder."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _log = logging.getLogger(__name__)
 
 
 class KeptFile:
-    """Keeps one thing in a file; see indexer.engine.Keeper."""
+    """Keeps one item in a file; see indexer.engine.Keeper."""
 
     def __init__(self, place: Path | Callable[[Identity], Path | None]) -> None:
-        """``place`` is the file, or says which it is for a model, None for one that was left."""
+        """``place`` is the file, or gives the one for a model, None for a model that was left."""
         self._place = place
 
     def read(self, identity: Identity, known: KeptBytes | None = None) -> KeptBytes | None:
-        """What is in the file; ``known`` itself if it is still that, None if there is none.
+        """The content of the file; ``known`` itself if unchanged, None if there is none.
 
-        A file that cannot be read is reported, and done without.
+        A file that cannot be read is reported and ignored.
         """
         path = self._place if isinstance(self._place, Path) else self._place(identity)
         stamp = file_stamp(path) if path else None
@@ -45,7 +45,7 @@ class KeptFile:
             return None
 
     def write(self, identity: Identity, content: bytes) -> None:
-        """Put this in place of the file, durably; raises StorageFailed."""
+        """Replace the file, durably; raises StorageFailed."""
         path = self._place if isinstance(self._place, Path) else self._place(identity)
         if path is None:
             return

@@ -1,7 +1,7 @@
 """The vector file: append-only float32 rows, row r at byte r * dimension * 4, memory-mapped.
 
-What exists is decided by the store, which counts the committed rows; bytes past them are the
-torn tail of a write that never was, and are cut off before the next one.
+The store decides which rows exist, as it counts the committed ones; bytes past them are the torn
+tail of an uncommitted write, and are cut off before the next one.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class VectorFile:
     def view(self, rows: int, known: Vectors | None = None) -> Vectors:
         """The first ``rows`` rows as a read-only memory map, (rows, d) float32.
 
-        ``known`` is a view of this file from before: its map serves on, if it has the room, since
-        a new one would have to find all pages again. Raises Damaged if the file holds fewer rows.
+        ``known`` is an earlier view of this file: its map is reused, if it has the room, since a
+        new one would fault in all pages again. Raises Damaged if the file holds fewer rows.
         """
         if rows == 0:
             return np.empty((0, self._dimension), dtype=np.float32)
@@ -63,7 +63,7 @@ class VectorFile:
             return np.asarray(_Map(file.fileno(), (room, self._dimension)))
 
     def append(self, rows: int, vectors: Vectors) -> None:
-        """Write vectors behind the first ``rows`` rows and make them durable."""
+        """Write vectors after the first ``rows`` rows and make them durable."""
         data = np.ascontiguousarray(vectors, dtype=_FLOAT)
         try:
             with self._path.open("r+b", buffering=0) as file:
@@ -73,7 +73,7 @@ class VectorFile:
                     self._write(file.fileno(), data.data.cast("B"), rows * self._row_bytes)
                     self._sync(file.fileno())
                 except OSError:
-                    with suppress(OSError):  # a full disk needs the room
+                    with suppress(OSError):  # the space is needed on a full disk
                         self._cut(file.fileno(), rows)
                     raise
         except OSError as error:
@@ -105,9 +105,9 @@ class VectorFile:
 
 
 class _Map:
-    """A file in memory, read-only, and room behind it that it grows into; see mmap(2).
+    """A file in memory, read-only, with room after it to grow into; see mmap(2).
 
-    Only rows that the file holds may be touched. Python's own maps end where the file does.
+    Only rows within the file may be touched. Python's own maps end where the file does.
     """
 
     def __init__(self, descriptor: int, shape: tuple[int, int]) -> None:
@@ -132,5 +132,5 @@ class _Map:
 
 
 def extend_checksum(checksum: int, vectors: Vectors) -> int:
-    """The CRC-32 of a block after these rows were added to it."""
+    """The CRC-32 of a block after appending these rows."""
     return zlib.crc32(np.ascontiguousarray(vectors, dtype=_FLOAT).data.cast("B"), checksum)

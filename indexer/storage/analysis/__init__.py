@@ -1,1 +1,1 @@
-"""The map that a collection keeps, drawn beside the searches. The mathematics are in analysis."""
+"""The stored map of a collection, drawn beside the searches. The mathematics are in analysis."""

@@ -1,9 +1,9 @@
-"""The map that a collection keeps: one file beside its store, derived from it, never its source.
+"""The stored map of a collection: one file beside its store, derived from it, never its source.
 
-It is drawn in a process of its own, at the lowest of priorities, when somebody looks at it and it
-is not of what is stored now; who looks meanwhile gets the last one, or hears how far the first is.
-One process draws at a time, whoever has the collection open. A file that is damaged, or of another
-store or model, is reported and drawn anew.
+It is drawn in a separate process, at low priority, when it is viewed and is out of date; viewers
+meanwhile get the last one, or the progress of the first. Only one process draws at a time, however
+many have the collection open. A file that is damaged, or belongs to another store or model, is
+reported and drawn again.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from indexer.storage.sqlite.store import Store
 FILE: Final = "map.bin"
 LOCK: Final = "map.lock"
 RETRY_SECONDS: Final = 60.0
-"""After a map could not be drawn, so long nobody tries again by only looking."""
+"""After a map could not be drawn, viewing it does not try again for this long."""
 
 _FORMAT: Final = 1
 _DIGEST_BYTES: Final = 32
 _POLL_SECONDS: Final = 0.1
 _ORDER: Final = 2_654_435_761
-"""A number's product with this, modulo 2^32, is as good as drawn by lot (Knuth, 1973, 6.4)."""
+"""A number's product with this, modulo 2^32, is as good as random (Knuth, 1973, 6.4)."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Maps:
         self._failure: tuple[float, BearingError] | None = None
 
     def view(self, snapshot: Snapshot, model: str) -> Map:
-        """The map as of a snapshot; begins to draw where that is due."""
+        """The map as of a snapshot; starts drawing it if it is out of date."""
         drawing, version = self._current(snapshot, model)
         late = snapshot.count_changed(-1 if drawing is None else drawing.sequence)
         if not late and drawing is None:  # nothing is stored
@@ -67,7 +67,7 @@ class Maps:
             self._task.start()
         if drawing is None:
             if failure := self._fresh_failure():
-                raise failure.with_traceback(None)  # it was raised before, elsewhere
+                raise failure.with_traceback(None)  # its traceback is that of an earlier call
             return _shown(None, MapState.BUILDING, "", [], late, self.progress())
         state, progress = MapState.READY, None
         if late:
@@ -76,7 +76,7 @@ class Maps:
         return _shown(drawing, state, version, snapshot.ids(), late, progress)
 
     def draw(self, model: str, tell: Tell, *, anew: bool) -> None:
-        """Draw what is stored now, in this process, and wait; another's turn is awaited."""
+        """Draw the present state in this process, and wait, also for another that is drawing."""
         while True:
             with only_process(self._folder / LOCK) as lock:
                 if lock is None:
@@ -88,7 +88,7 @@ class Maps:
                 return
 
     def progress(self) -> Step | None:
-        """How far it is, whichever process draws; None if none does."""
+        """The progress of the drawing, in whichever process; None if none draws."""
         try:
             with (self._folder / LOCK).open("r") as file:
                 if is_free(file):
@@ -102,7 +102,7 @@ class Maps:
         self._task.close()
 
     def _current(self, snapshot: Snapshot, model: str) -> tuple[Drawing | None, str]:
-        """The map on disk with what tells it from others, if it is of this state or an earlier."""
+        """The map on disk and its version, if it is of this state or an earlier one."""
         stamp = file_stamp(self._folder / FILE)
         known = self._known
         if known[0] != stamp:
@@ -145,7 +145,7 @@ class Maps:
 
 
 def draw_job(job: Job, given: bytes) -> Job:
-    """Draw the map of a collection's folder in this process; whoever asks has the turn."""
+    """Draw the map of a collection's folder in this process; the caller holds the lock."""
     del given
     folder = Path(job["folder"])
     with closing(Store(folder / STORE)) as store:
@@ -156,9 +156,9 @@ def draw_job(job: Job, given: bytes) -> Job:
 
 
 def draw_and_keep(folder: Path, store: Store, model: str, tell: Tell, *, anew: bool) -> None:
-    """Draw a collection's map, given the last one, and put it in its place.
+    """Draw a collection's map, given the last one, and replace that.
 
-    To be called by the one draughtsman. Raises MissingExtra or StorageFailed.
+    The caller holds the lock for drawing. Raises MissingExtra or StorageFailed.
     """
     old, _ = read(folder)
     with store.reading() as snapshot:
@@ -174,7 +174,7 @@ def draw_and_keep(folder: Path, store: Store, model: str, tell: Tell, *, anew: b
 
 
 def _tell_all(lock: IO[str], step: Step) -> None:
-    """Write a step where every process reads it."""
+    """Write a step of progress to the lock's file, where every process reads it."""
     lock.seek(0)
     lock.truncate(0)
     lock.write(json.dumps(asdict(step)))
@@ -189,7 +189,7 @@ def _shown(
     late: int,
     progress: Step | None,
 ) -> Map:
-    """What there is of a drawing whose documents are still there."""
+    """The part of a drawing whose documents still exist."""
     if drawing is None:
         places, clusters = np.zeros((0, 2), np.float32), np.zeros(0, np.int16)
         return Map(state, version, (), places, clusters, (), None, 0, late, 0.0, progress)
@@ -224,7 +224,7 @@ def _recounted(labels: tuple[Cluster, ...], clusters: Any) -> tuple[Cluster, ...
 
 
 def write(folder: Path, drawing: Drawing) -> None:
-    """Put a map in place of the last, durably; raises StorageFailed."""
+    """Replace the stored map, durably; raises StorageFailed."""
     fields: dict[str, Any] = {
         "format": _FORMAT,
         "instance": drawing.instance,
@@ -254,7 +254,7 @@ def write(folder: Path, drawing: Drawing) -> None:
 
 
 def read(folder: Path) -> tuple[Drawing | None, str]:
-    """The map that is kept, and what tells it from others; None, reported, if it is damaged."""
+    """The stored map and its version; None, with a warning, if it is damaged."""
     try:
         written = (folder / FILE).read_bytes()
         return _decode(written), written[:8].hex()

@@ -1,9 +1,9 @@
-"""A collection's documents on a plane: drawn together, or placed among those that are drawn.
+"""A collection's documents on a plane: laid out together, or placed among those laid out before.
 
-A document lies where the mean direction of its chunks does. Up to 100,000, drawn at random,
-are laid out together; all others, and those that come later, are placed by their nearest
-neighbours among these. When many have come so, all are laid out again, beginning from where they
-are. The share of neighbours that the map keeps is measured on it whenever it is changed.
+A document is represented by the mean direction of its chunks. Up to 100,000 documents, drawn at
+random, are laid out together; all others, and those added later, are placed by their nearest
+neighbours among these. When many have been added, all are laid out again, starting from their old
+places. The share of neighbours that the map preserves is measured whenever it changes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from indexer.storage.sqlite.records import NOBODY
 from indexer.storage.sqlite.store import Store
 
 GROWN: Final = 0.25
-"""All are laid out again when so many were placed, of those there were when they last were."""
+"""All are laid out again when this share, of the number last laid out, has been added."""
 
 ANCHORS: Final = 10
 MOST_CLUSTERS: Final = 24
@@ -45,12 +45,12 @@ _PAGE: Final = 2_000
 _SEED: Final = 8
 
 Numbers: TypeAlias = NDArray[np.int64]
-"""(n,) int64: numbers of documents, rising, or places in such an array."""
+"""(n,) int64: document numbers, rising, or indices into such an array."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many documents are laid out together at most, and on how many the map is measured."""
+    """The number of documents laid out together at most, and the number the map is measured on."""
 
     fitted: int = 100_000
     measured: int = 1_000
@@ -58,11 +58,11 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Where each document is, as of one sequence of one store and for one model.
+    """The map of the documents as of one sequence of one store and for one model.
 
     Row i of ``places`` and ``clusters`` is of document ``numbers[i]``, ``centroids`` are the
-    directions of the clusters. ``basis`` is how many documents there were when all were last laid
-    out, ``added`` how many were placed since; ``fitted`` says which of ``numbers`` were laid out.
+    directions of the clusters. ``basis`` is the number of documents when all were last laid out,
+    ``added`` the number placed since; ``fitted`` says which of ``numbers`` were laid out.
     """
 
     instance: str
@@ -80,12 +80,12 @@ class Drawing:
     seconds: float
 
     def is_of(self, instance: str, model: str, sequence: int) -> bool:
-        """Whether it is of this store and model, and not of a later state."""
+        """Return whether it is of this store and model, and not of a later state."""
         return (self.instance, self.model) == (instance, model) and self.sequence <= sequence
 
 
 class Means:
-    """The mean directions of documents' chunks, computed where they are asked for."""
+    """The mean directions of documents' chunks, computed on demand."""
 
     def __init__(self, rows: RowTable) -> None:
         owned = np.flatnonzero(rows.owners != NOBODY)
@@ -97,9 +97,9 @@ class Means:
         self._vectors = rows.vectors
 
     def of(self, chosen: Numbers) -> Vectors:
-        """(m, d) float32 unit rows for m places in ``numbers``.
+        """(m, d) float32 unit rows for m indices into ``numbers``.
 
-        Where the chunks of a document cancel out, its first stands for it.
+        If the chunks of a document cancel out, its first represents it.
         """
         counts = self._counts[chosen]
         if not len(chosen) or counts.max() == 1:
@@ -125,7 +125,7 @@ def draw(
 ) -> Drawing:
     """The map of a collection as it is now, given the last one of the same store and model.
 
-    Nothing of the store is held while it is drawn. Raises MissingExtra.
+    No transaction of the store is held while it is drawn. Raises MissingExtra.
     """
     started = time.monotonic()
     with store.reading() as snapshot:
@@ -146,7 +146,7 @@ def draw(
 
 
 def _unchanged(old: Drawing, means: Means, changed: Sequence[int]) -> Drawing:
-    """What is left of a map without the documents that changed or are gone."""
+    """The map without the documents that changed or were deleted."""
     left = np.isin(old.numbers, means.numbers) & ~np.isin(old.numbers, np.array(changed, int))
     return replace(
         old,
@@ -158,7 +158,7 @@ def _unchanged(old: Drawing, means: Means, changed: Sequence[int]) -> Drawing:
 
 
 def _is_outgrown(old: Drawing, kept: Drawing, means: Means) -> bool:
-    """Whether what is placed, or what is gone, is too much for the map that it is placed in."""
+    """Return whether too many documents were added or deleted since the last layout."""
     late = len(means.numbers) - len(kept.numbers)
     left, fitted = int(np.count_nonzero(kept.fitted)), int(np.count_nonzero(old.fitted))
     return old.added + late > GROWN * old.basis or left < 0.5 * fitted
@@ -168,7 +168,7 @@ def _is_outgrown(old: Drawing, kept: Drawing, means: Means) -> bool:
 
 
 def _lay_out(means: Means, old: Drawing | None, most: int, tell: Tell) -> Drawing:
-    """All documents, at most so many of them together."""
+    """All documents, at most this many of them laid out together."""
     count = len(means.numbers)
     drawn = np.sort(np.random.default_rng(_SEED).permutation(count)[:most])
     vectors = means.of(drawn)
@@ -197,7 +197,7 @@ def _lay_out(means: Means, old: Drawing | None, most: int, tell: Tell) -> Drawin
 def _first_places(
     numbers: Numbers, vectors: Vectors, nearest: Numbers, old: Drawing | None
 ) -> Places:
-    """Where to begin: at the old places, if most have one; new ones amid their neighbours."""
+    """Initial places: the old ones, if most documents have one; new ones amid their neighbours."""
     known = np.zeros(len(numbers), dtype=np.bool_)
     first = np.zeros((len(numbers), 2), dtype=np.float32)
     if old is not None:
@@ -212,7 +212,7 @@ def _first_places(
 
 
 def _find(numbers: Numbers, among: Numbers) -> tuple[NDArray[np.bool_], Numbers]:
-    """Which of some rising numbers are among others, and where those are there."""
+    """The mask of those of some rising numbers that are among others, and their indices there."""
     where = np.searchsorted(among, numbers)
     known = np.zeros(len(numbers), dtype=np.bool_)
     inside = where < len(among)
@@ -232,7 +232,7 @@ def _nearest_others(
         tell(Step("neighbours", int(part[0]), count))
         scores, found = exact_search(vectors[part], vectors, k + 1)
         other = found != part[:, None]
-        other[other.all(axis=1), -1] = False  # one of many copies, of which it is not the first
+        other[other.all(axis=1), -1] = False  # a later one of many copies
         cosines[part] = scores[other].reshape(len(part), k)
         nearest[part] = found[other].reshape(len(part), k)
     return cosines, nearest
@@ -251,7 +251,7 @@ def _cluster_count(documents: int) -> int:
 
 
 def _fill_in(means: Means, old: Drawing, tell: Tell) -> Drawing:
-    """An old map with the documents that it lacks placed among those that were laid out."""
+    """An old map with its missing documents placed among those that were laid out."""
     known, found = _find(means.numbers, old.numbers)
     late = np.flatnonzero(~known)
     places = np.zeros((len(known), 2), dtype=np.float32)
@@ -285,18 +285,18 @@ def _placed(means: Means, chosen: Numbers, anchors: Vectors, known: Places, tell
 
 
 def _assigned(means: Means, chosen: Numbers, centroids: Vectors) -> NDArray[np.int16]:
-    """The cluster of each of these documents: the one of the nearest direction."""
+    """The cluster of each of these documents: that of the nearest centroid."""
     clusters = np.zeros(len(chosen), dtype=np.int16)
     for part in _parts(np.arange(len(chosen))):
         clusters[part] = np.argmax(means.of(chosen[part]) @ centroids.T, axis=1)
     return clusters
 
 
-# What the map is worth
+# Quality
 
 
 def _measure(means: Means, places: Places, most: int, tell: Tell) -> NeighboursKept | None:
-    """The share of neighbours that the map keeps; None of too few documents to say."""
+    """The share of neighbours that the map preserves; None with too few documents."""
     count = len(places)
     k = min(KEPT_K, (count - 1) // 4)
     if k < 1:
@@ -326,11 +326,11 @@ def _beside(places: Places, one: int, k: int) -> Numbers:
     return np.argpartition(squares, k - 1)[:k]
 
 
-# What is on it
+# Labels
 
 
 def _words(store: Store, analyzer: Analyzer, drawn: Drawing, tell: Tell) -> list[Counter[str]]:
-    """In how many documents of each cluster each word is, by a sample of the documents."""
+    """The number of documents of each cluster with each word, from a sample of the documents."""
     counters: list[Counter[str]] = [Counter() for _ in drawn.centroids]
     written: dict[str, Counter[str]] = {}
     cluster_of = dict(zip(drawn.numbers.tolist(), drawn.clusters.tolist(), strict=True))
@@ -354,7 +354,7 @@ def _words(store: Store, analyzer: Analyzer, drawn: Drawing, tell: Tell) -> list
 
 
 def _spelled(document: Document, analyzer: Analyzer, stem: Callable[[str], str]) -> dict[str, str]:
-    """The stems of a document's words, less those such as "the", as the document spells them."""
+    """The stems of a document's words, without function words, with their first spelling."""
     text = document.title or document.text[:LABEL_CHARACTERS]
     asked = analyzer.asked(text)
     spelled: dict[str, str] = {}
@@ -366,7 +366,7 @@ def _spelled(document: Document, analyzer: Analyzer, stem: Callable[[str], str])
 
 
 def _label(drawn: Drawing, words: Sequence[Counter[str]]) -> tuple[Cluster, ...]:
-    """Each cluster with its words, at the document of it that lies most amid the others."""
+    """Each cluster with its words, at its most central document on the map."""
     labels = []
     for cluster, marking in enumerate(marking_words(words)):
         places = drawn.places[drawn.clusters == cluster]
@@ -376,7 +376,7 @@ def _label(drawn: Drawing, words: Sequence[Counter[str]]) -> tuple[Cluster, ...]
 
 
 def _middle(places: Places) -> tuple[float, float]:
-    """The place that is nearest to the median of all: amid the largest part, not in a gap."""
+    """The place nearest to the median of all: amid the largest part, not in a gap."""
     if not len(places):
         return 0.0, 0.0
     median = np.median(places, axis=0)

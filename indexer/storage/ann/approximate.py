@@ -1,7 +1,7 @@
-"""Nearest rows by way of an index: it proposes, and what it proposes is scored exactly.
+"""Nearest rows by an index, whose candidates are scored exactly.
 
-However few of the rows near a query are allowed, it is asked until it has proposed enough; where
-that would take long, all rows are compared instead.
+However few of the rows near a query are allowed, the index is searched until it has proposed
+enough; if that would take long, all rows are compared instead.
 """
 
 from __future__ import annotations
@@ -28,26 +28,28 @@ from indexer.storage.thresholds import DEFAULT, Thresholds
 
 FILTERED_DEPTH: Final = 2
 FILTERED_MOST: Final = 800
-"""So many times as many rows are scored under a filter, whose rows may lie unlike the rest; but
-no more than this for it, as those that pass have fewer near them."""
+"""With a filter, whose rows may be unlike the rest, this many times as many rows are scored; but no
+more than this because of it, as the rows that pass have fewer near them.
+"""
 
 FILTERED_SHARE: Final = 0.9
-"""Above this share of allowed rows, the others are hardly a filter's doing but deleted rows."""
+"""Above this share of allowed rows, the others are more likely deleted than filtered out."""
 
 MAX_FETCH_SHARE: Final = 0.25
-"""Where more than this share of the rows would be fetched, all are scored exactly instead."""
+"""Above this share of rows to be fetched, all are scored exactly instead."""
 
 LEAST_K: Final = 10
-"""For fewer rows than these, as much is looked at as for these: search parameters are measured with
-them."""
+"""With a smaller k, as many rows are examined as for this one, with which search parameters are
+measured.
+"""
 
 ASK_MORE: Final = 4
-"""So many times as much is asked for where what was proposed is not enough."""
+"""The factor by which a search is enlarged if its candidates are not enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """An index over consecutive rows, and how hard it is searched."""
+    """An index over consecutive rows, and its search parameters."""
 
     index: AnnIndex
     params: SearchParams
@@ -63,12 +65,12 @@ def approximate_search(
     thresholds: Thresholds = DEFAULT,
     keep: int | None = None,
 ) -> tuple[Cosines, RowIds]:
-    """The k best of the rows that the index proposes and of all rows it does not hold.
+    """The k best of the rows that the index proposes and of all rows it does not cover.
 
-    As :func:`exact_search`, with scores as exact, but a row may be missed. A result is short of
-    k only if fewer rows are allowed. Few allowed rows are scored exactly, and are never missed.
-    ``delta`` is an index over the first of the rows that came later, which then proposes, too.
-    Of what was looked at for k rows, ``keep`` are returned.
+    Like :func:`exact_search`, with scores as exact, but a row may be missed. A result has fewer
+    than k only if fewer rows are allowed. If few rows are allowed, they are scored exactly, and
+    none is missed. ``delta`` is an index over the first of the later rows, which then proposes,
+    too. Of the rows examined for k, ``keep`` are returned.
     """
     queries = np.ascontiguousarray(queries, dtype=np.float32)
     keep = keep or k
@@ -98,10 +100,10 @@ def approximate_search(
 def _propose(
     layer: Layer, queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None, few: int
 ) -> RowIds | None:
-    """(q, m) rows worth scoring: the best ones that are allowed, -1 where there are no more.
+    """(q, m) rows worth scoring: the best allowed ones, -1 where there are no more.
 
-    ``vectors`` are the rows that the index holds. None where it is as well to score all allowed
-    rows, as where there are only a ``few``.
+    ``vectors`` are the rows that the index covers. None if scoring all allowed rows is as good, for
+    example if there are only a ``few``.
     """
     held = layer.index.rows
     inside = held if allowed is None else int(np.count_nonzero(allowed))
@@ -126,7 +128,7 @@ def _propose(
 
 
 class _Asked(NamedTuple):
-    """What an index is asked for: allowed rows, of how many, and lists or nodes to visit."""
+    """The size of a search: rows to rescore, rows to fetch, and lists or nodes to visit."""
 
     rescore: int
     fetch: int
@@ -144,9 +146,9 @@ def _ask_more(
     wanted: int,
     allowed: Allowed | None,
 ) -> RowIds:
-    """(q, m) rows for queries for which what was asked was not enough.
+    """(q, m) rows for queries whose first search was not enough.
 
-    Deleted rows crowd around them, or rows that do not pass a filter, or copies. Where no
+    They are surrounded by deleted rows, by rows that do not pass a filter, or by copies. If no
     reasonable search is enough, the nearest of all rows are taken.
     """
     rows = np.full((len(queries), wanted), -1, dtype=np.int64)
@@ -168,8 +170,8 @@ def _ask(
 ) -> tuple[RowIds, NDArray[np.bool_]]:
     """(q, depth) allowed rows, best first, and (q,) whether they are enough.
 
-    They are not if fewer than ``wanted``, or if half of them seem equal to the index, as copies
-    do: any others that are as near may have been left out for them.
+    They are not if fewer than ``wanted``, or if half of them have the same code, as copies do:
+    others equally near may have been left out for them.
     """
     kind = INDEX_KINDS[index.kind]
     if allowed is not None and not kind.selects:
@@ -177,7 +179,7 @@ def _ask(
         return _only(scores, rows, asked.rescore, wanted, allowed)
     nprobe = asked.nprobe
     if kind.visits is Visits.NODES:
-        nprobe = max(nprobe, asked.fetch)  # of the nodes visited, few may be allowed
+        nprobe = max(nprobe, asked.fetch)  # few of the nodes visited may be allowed
     scores, rows = index.candidates(queries, asked.rescore, nprobe, allowed)
     last, middle = scores[:, wanted - 1], scores[:, wanted // 2]
     return rows, (rows[:, wanted - 1] >= 0) & (middle > last)

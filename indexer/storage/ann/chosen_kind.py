@@ -1,4 +1,4 @@
-"""The index that was chosen for one collection, kept beside it."""
+"""The index chosen for a collection, stored beside it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILE: Final = "index.json"
 
 
 def keep_choice(folder: Path, choice: IndexChoice) -> None:
-    """Make this the choice for the collection in a folder, durably."""
+    """Store the choice for the collection in a folder, durably."""
     try:
         write_durably(folder / FILE, json.dumps(asdict(choice)).encode())
     except OSError as error:

@@ -1,9 +1,9 @@
-"""Nearest rows by inner product: the one place that knows FAISS.
+"""Nearest rows by inner product: the only module that calls FAISS.
 
-Vectors have unit length, so the inner product is the cosine. :func:`cosines` says what a score is.
-:func:`exact_search` compares with every allowed row. A :class:`AnnIndex` index finds candidates
-among the rows it holds, see :mod:`indexer.storage.ann.approximate`. What a kind of index can do is
-a line of :data:`INDEX_KINDS`.
+Vectors have unit length, so the inner product is the cosine. :func:`cosines` defines a score.
+:func:`exact_search` compares with every allowed row. An :class:`AnnIndex` finds candidates among
+the rows it covers, see :mod:`indexer.storage.ann.approximate`. The properties of each kind of index
+are in :data:`INDEX_KINDS`.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from indexer.storage.thresholds import DEFAULT, Thresholds
 RowIds: TypeAlias = NDArray[np.int64]
 Cosines: TypeAlias = NDArray[np.float32]
 Allowed: TypeAlias = NDArray[np.bool_]
-"""(rows,) bool: the rows that an answer may hold."""
+"""(rows,) bool: the rows that a result may contain."""
 
 GATHER_SHARE: Final = 0.05
 """Below this share of allowed rows, gathering them is cheaper than scanning with a bitmap."""
 
 MATRIX_QUERIES: Final = 8
-"""So many queries or more are compared with all rows by NumPy's matrix product.
+"""With this many queries or more, all rows are compared by NumPy's matrix product.
 
-FAISS's own took 9 s for 256 queries and 1,000,000 rows, where NumPy's took 1.4 s (two cores).
+FAISS's own took 9 s for 256 queries and 1,000,000 rows, NumPy's 1.4 s (two cores).
 """
 
 _PRODUCT_ROWS: Final = 512
@@ -50,18 +50,18 @@ _ONE: Final = np.float32(1.0)
 _MORE: Final = 6
 _SCANNED: Final = MATRIX_QUERIES - 1
 ROUNDING: Final = 4e-6
-"""By how much a product may differ from a score: 2e-7 was the most of 35,000 tries."""
+"""A bound on the difference of a product from a score: 2e-7 was the most in 35,000 tries."""
 
 _TRAINING_ROWS: Final = 65_536
 _ROWS_PER_LIST: Final = 40
-"""What FAISS wants to have at least, to train a list; see its ClusteringParameters."""
+"""The rows FAISS wants for training a list, at least; see its ClusteringParameters."""
 
 _BATCH_ROWS: Final = 65_536
 _SEED: Final = 1
 
 
 class AnnIndex:
-    """A FAISS index over the first rows of a generation; never changed once it is built."""
+    """A FAISS index over the first rows of a generation; immutable once built."""
 
     def __init__(self, kind: IndexKind, index: Any) -> None:  # noqa: ANN401 - FAISS has no types
         self.kind = kind
@@ -69,7 +69,7 @@ class AnnIndex:
 
     @property
     def rows(self) -> int:
-        """How many rows it holds: row r is its r-th."""
+        """The number of rows it covers: row r is its r-th."""
         return int(self._index.ntotal)
 
     @classmethod
@@ -90,14 +90,14 @@ class AnnIndex:
 
     @classmethod
     def decode(cls, kind: IndexKind, encoded: NDArray[np.uint8], name: str) -> Self:
-        """The index that :meth:`encode` wrote; its checksum must have been compared before."""
+        """The index from the bytes of :meth:`encode`, whose checksum must have been verified."""
         try:
             return cls(kind, faiss.deserialize_index(encoded))
         except RuntimeError as error:
             raise Damaged(f"{name} is not an index that this version of FAISS reads") from error
 
     def extended(self, vectors: Vectors) -> Self:
-        """A copy that holds these rows behind its own; this one stays as it is."""
+        """A copy with these rows appended; the original is unchanged."""
         index = faiss.clone_index(self._index)
         for part in batches(vectors, _BATCH_ROWS):
             index.add(np.ascontiguousarray(part))
@@ -114,7 +114,7 @@ class AnnIndex:
         """(q, count) rows that may be the nearest, best first, -1 where there are no more.
 
         With the scores that the index gives them: rows with equal codes have equal ones.
-        Raises InvalidInput if the kind takes no set of allowed rows and there is one.
+        Raises InvalidInput for a set of allowed rows if the kind does not support one.
         """
         if allowed is not None and not INDEX_KINDS[self.kind].selects:
             raise InvalidInput(f"an index of kind {self.kind} takes no set of allowed rows")
@@ -124,7 +124,7 @@ class AnnIndex:
         return found
 
     def _parameters(self, nprobe: int, bitmap: NDArray[np.uint8] | None) -> Any:  # noqa: ANN401
-        """Search parameters of this one call: a shared index is never written to."""
+        """Search parameters for this call only: a shared index is never written to."""
         selector = None
         if bitmap is not None:
             selector = faiss.IDSelectorBitmap(len(bitmap), faiss.swig_ptr(bitmap))
@@ -140,9 +140,9 @@ class AnnIndex:
 def cosines(queries: Vectors, vectors: Vectors, rows: RowIds) -> Cosines:
     """(q, m) the cosines of each query and its own rows, (q, m); -1 where a row is -1.
 
-    This is what a score is: each search ends with it, or with what is rounded as it is, so that
-    a pair has the same score wherever it is computed. A matrix product's rounding depends on
-    where in it a row is.
+    This defines a score: each search ends with it, or with an equally rounded computation, so that
+    a pair has the same score wherever it is computed. The rounding of a matrix product depends on
+    the place of a row in it.
     """
     rows = np.ascontiguousarray(rows)
     scores = np.empty(rows.shape, dtype=np.float32)
@@ -159,13 +159,13 @@ def cosines(queries: Vectors, vectors: Vectors, rows: RowIds) -> Cosines:
 
 
 def score_rows(queries: Vectors, vectors: Vectors, rows: RowIds, k: int) -> tuple[Cosines, RowIds]:
-    """The k best of the given rows, (q, m) with -1 where there is none, as :func:`cosines` has it.
+    """The k best of the given rows, (q, m) with -1 for none, with scores by :func:`cosines`.
 
-    A result ends with -1 where fewer were given.
+    A result ends with -1 if fewer rows were given.
     """
     k = min(k, rows.shape[1])
     scores, best = _empty(len(queries), k)
-    if len(rows) and rows.min(initial=0) < 0:  # FAISS reads a line up to its first -1
+    if len(rows) and rows.min(initial=0) < 0:  # FAISS stops reading a line at its first -1
         rows = -np.sort(-rows, axis=1)
     rows = np.ascontiguousarray(rows)
     faiss.knn_inner_products_by_idx(
@@ -217,9 +217,9 @@ def exact_search(
 
 @contextmanager
 def threads_for(queries: Vectors) -> Iterator[None]:
-    """One query is answered by the calling thread alone.
+    """Answer a single query on the calling thread alone.
 
-    It would wait for others, on busy cores for long, which can hardly help: comparing it with
+    Further threads would make it wait, long on busy cores, and can hardly help: comparing it with
     300,000 rows took 42 ms on two threads and 22 ms on one (FAISS 1.15, two cores).
     """
     before = threads_to_use()
@@ -243,7 +243,7 @@ def _compare(
 def _compare_pairs(
     queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
 ) -> tuple[Cosines, RowIds]:
-    """The k best of the allowed rows for fewer than MATRIX_QUERIES: FAISS compares each pair."""
+    """The k best allowed rows for fewer than MATRIX_QUERIES queries: FAISS compares each pair."""
     scores, rows = _empty(len(queries), k)
     selector = None
     if allowed is not None:
@@ -266,15 +266,15 @@ def _compare_pairs(
 def _multiply(
     queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
 ) -> tuple[Cosines, RowIds]:
-    """The k best of the allowed rows, found by matrix products of bounded size.
+    """The k best allowed rows, found by matrix products of bounded size.
 
-    A few more than k are, and are scored anew. Where a row that was left out may still be as
-    good as the k-th, as one of many copies may, the query is compared with each row.
+    A few more than k are found, and scored again. If a row left out may still be as good as the
+    k-th, as one of many copies may, the query is compared with each row.
     """
     products, rows = _best_products(queries, vectors, k + _MORE, allowed)
     scores, best = score_rows(queries, vectors, rows, k)
     if rows.shape[1] < k + _MORE:
-        return scores, best  # those were all
+        return scores, best  # these are all rows
     unsure = np.flatnonzero(scores[:, -1] <= products[:, -1] + ROUNDING)
     for part in np.split(unsure, range(_SCANNED, len(unsure), _SCANNED)):
         scores[part], best[part] = _ordered(*_compare_pairs(queries[part], vectors, k, allowed))
@@ -284,7 +284,7 @@ def _multiply(
 def _best_products(
     queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
 ) -> tuple[Cosines, RowIds]:
-    """The k allowed rows of the largest products, with these; all, where there are fewer."""
+    """The k allowed rows with the largest products, and these; all if there are fewer."""
     scores, rows = _empty(len(queries), 0)
     for start in range(0, len(vectors), _PRODUCT_COLUMNS):
         part = vectors[start : start + _PRODUCT_COLUMNS]
@@ -300,7 +300,7 @@ def _best_products(
 
 
 def _bar(scores: Cosines, products: Cosines, k: int) -> Cosines:
-    """What a product must reach to be among the k best, (q,): ties go to the earlier rows."""
+    """The bound that a product must reach to be among the k best, (q,): ties go to earlier rows."""
     width = products.shape[1]
     bar = np.full(len(products), -np.inf, dtype=np.float32)
     if scores.shape[1] == k:
@@ -313,7 +313,7 @@ def _bar(scores: Cosines, products: Cosines, k: int) -> Cosines:
 def _joined(
     scores: Cosines, rows: RowIds, line: RowIds, new_scores: Cosines, new_rows: RowIds, k: int
 ) -> tuple[Cosines, RowIds]:
-    """The k best of each line and what is new to it; every line ends up equally long."""
+    """The k best of each line and of the new rows; all lines end up equally long."""
     lines = np.concatenate([np.repeat(np.arange(len(scores)), scores.shape[1]), line])
     all_scores = np.concatenate([scores.ravel(), new_scores])
     all_rows = np.concatenate([rows.ravel(), new_rows])
@@ -336,7 +336,7 @@ def merged(parts: list[tuple[Cosines, RowIds]], k: int) -> tuple[Cosines, RowIds
 
 
 def _ordered(scores: Cosines, rows: RowIds) -> tuple[Cosines, RowIds]:
-    """Both sorted by score, ties by row, no row (-1) last; scores clipped to cosines."""
+    """Both sorted by score, ties by row, missing rows (-1) last; scores clipped to cosines."""
     scores = np.maximum(np.minimum(scores, _ONE), -_ONE)
     order = np.lexsort((rows, np.where(rows < 0, np.inf, -scores)))
     line = np.arange(len(order))[:, None]
@@ -350,17 +350,17 @@ def batches(vectors: Vectors, size: int) -> Iterator[Vectors]:
 
 
 def threads_to_use() -> int:
-    """How many threads FAISS uses for what the calling thread asks of it."""
+    """The number of threads that FAISS uses for calls from this thread."""
     return int(faiss.omp_get_max_threads())
 
 
 def use_threads(count: int) -> None:
-    """Let FAISS use so many threads for what the calling thread asks of it."""
+    """Set the number of threads that FAISS uses for calls from this thread."""
     faiss.omp_set_num_threads(count)
 
 
 def are_near(query: Vector, vectors: Vectors, least: float) -> Allowed:
-    """(n,) whether the score of each row, (n, d), for a query, (d,), is ``least`` or more."""
+    """(n,) mask of the rows, (n, d), whose score for a query, (d,), is at least ``least``."""
     near = np.empty(len(vectors), dtype=np.bool_)
     for start in range(0, len(vectors), _BATCH_ROWS):
         products = vectors[start : start + _BATCH_ROWS] @ query
@@ -376,11 +376,11 @@ def are_near(query: Vector, vectors: Vectors, least: float) -> Allowed:
 def near_rows(
     queries: Vectors, vectors: Vectors, least: float
 ) -> Iterator[tuple[RowIds, RowIds, Cosines]]:
-    """All pairs of a query's place and a row whose score is ``least`` or more, part by part.
+    """All pairs of a query's place and a row whose score is at least ``least``, in parts.
 
     ``queries`` is (q, d) and ``vectors`` (n, d), float32 unit rows. However many pairs there are,
-    memory is bounded: each part is of a block of rows. By products: FAISS's own search takes
-    those only from 128,000 queries times dimensions on, and else 2.5 times as long.
+    memory is bounded: each part is of a block of rows. By matrix products: FAISS's own search uses
+    those only from 128,000 queries times dimensions on, and else takes 2.5 times as long.
     """
     for first in range(0, len(queries), _RANGE_QUERIES):
         part = queries[first : first + _RANGE_QUERIES]
@@ -410,7 +410,7 @@ def _scores_of_pairs(queries: Vectors, vectors: Vectors, places: RowIds, rows: R
 def cluster_directions(vectors: Vectors, count: int, seed: int) -> Vectors:
     """The directions of ``count`` clusters of (n, d) unit rows, (count, d), by spherical k-means.
 
-    At most as many as there are rows; the same for the same rows.
+    At most as many as there are rows; the same rows give the same clusters.
     """
     rows, dimension = vectors.shape
     count = min(count, rows)

@@ -1,9 +1,9 @@
 """Sealed indexes on disk: derived from the vector file, checked by hash, swapped by rename.
 
-A generation's folder holds at most one: ``sealed.json`` says which file it is, of what kind, how
-hard to search it, and what recall was measured. The file is written and made durable before the
-description that names it, so a crash leaves the old one, or none; then rows are compared one by
-one, which is slower and never wrong.
+A generation's folder holds at most one: ``sealed.json`` names its file and kind, its search
+parameters, and its measured recall. The file is written and made durable before the description
+that names it, so a crash leaves the old one, or none; rows are then compared one by one, which is
+slower and never wrong.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from indexer.storage.thresholds import DEFAULT, Thresholds
 DESCRIPTION: Final = "sealed.json"
 FORMAT: Final = 1
 FAST_MS: Final = 4.0
-"""An index that answers in this time is good enough to look no further."""
+"""With an index that answers within this time, no further kind is tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """An index over the first rows of a generation, and how it is searched."""
+    """An index over the first rows of a generation, with its search parameters."""
 
     index: AnnIndex
     measured: Measured
@@ -48,7 +48,7 @@ class Sealed:
     sha256: str
 
     def describe(self) -> dict[str, object]:
-        """What a user wants to know of it."""
+        """The properties of the index for users."""
         return {
             "kind": str(self.index.kind),
             "rows": self.index.rows,
@@ -67,7 +67,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """The description on disk; it has a checksum of its own, since it says how to search."""
+    """The description on disk, with a checksum of its own, since it has the search parameters."""
 
     format: int
     kind: str
@@ -101,7 +101,7 @@ class _Record:
 
     @classmethod
     def decode(cls, encoded: str) -> Self:
-        """What :meth:`encode` gave; raises Damaged, ValueError or TypeError for all else."""
+        """The record from :meth:`encode`; raises Damaged, ValueError or TypeError for all else."""
         fields = dict(json.loads(encoded))
         if fields.get("format") != FORMAT:
             raise Damaged(f"format {fields.get('format')}, not {FORMAT}")
@@ -111,7 +111,7 @@ class _Record:
         return cls(**fields)
 
     def encode(self) -> str:
-        """As JSON, with the SHA-256 of the other fields as the last."""
+        """The record as JSON, with the SHA-256 of the other fields as the last."""
         fields = asdict(self)
         return json.dumps({**fields, "digest": _digest(fields)}, indent=1)
 
@@ -129,9 +129,9 @@ def build(
 ) -> Sealed:
     """The fastest index that reaches the target, of these kinds; the one nearest to it if none.
 
-    ``vectors`` are all rows, (n, d); ``allowed`` are those that answers are made of. Kinds are
-    tried in order, and no further once one answers within a few milliseconds; one that stands in
-    for another (``instead_of``) is tried only where that other missed the target.
+    ``vectors`` are all rows, (n, d); ``allowed`` are the rows that answers may contain. Kinds are
+    tried in order, up to the first that answers within a few milliseconds; one that stands in for
+    another (``instead_of``) is tried only if that other missed the target.
     """
     probe = draw_probe(vectors, allowed)
     built: list[Sealed] = []
@@ -153,7 +153,7 @@ def build(
 def extend(
     old: Sealed, vectors: Vectors, allowed: Allowed | None, thresholds: Thresholds = DEFAULT
 ) -> Sealed:
-    """The index with the rows that came since, measured anew; the old one stays as it is."""
+    """The index extended by later rows, measured again; the old one is unchanged."""
     start = time.monotonic()
     index = old.index.extended(vectors[old.index.rows :])
     probe = draw_probe(vectors, allowed)
@@ -178,7 +178,7 @@ def _sealed(
 
 
 def searched_harder(sealed: Sealed) -> Sealed | None:
-    """The same index, to be searched with the next parameters of its kind; None after the last."""
+    """The same index with the next slower search parameters of its kind; None after the last."""
     params = next_params(sealed.index.kind, sealed.measured.params)
     if params is None:
         return None
@@ -186,19 +186,19 @@ def searched_harder(sealed: Sealed) -> Sealed | None:
 
 
 def next_params(kind: IndexKind, params: SearchParams) -> SearchParams | None:
-    """The quickest search parameters of a kind that are slower than these; None after the last."""
+    """The fastest search parameters of a kind that are slower than these; None after the last."""
     now = params.rescore, params.nprobe
     more = (one for one in INDEX_KINDS[kind].search_params if (one.rescore, one.nprobe) > now)
     return next(more, None)
 
 
 def write(folder: Path, sealed: Sealed) -> None:
-    """Put a sealed index in place of the one there is, durably."""
+    """Replace the sealed index on disk, durably."""
     try:
         write_durably(folder / sealed.file, memoryview(sealed.index.encode().data))
         write_durably(folder / DESCRIPTION, _Record.of(sealed).encode().encode())
         for other in (*folder.glob("sealed-*.faiss"), *folder.glob(".sealed*.draft")):
-            if other.name != sealed.file:  # a draft is of a process that died: one seals at a time
+            if other.name != sealed.file:  # drafts are of dead processes: one seals at a time
                 other.unlink(missing_ok=True)
     except OSError as error:
         raise StorageFailed(f"cannot write {folder / sealed.file}: {error.strerror}") from error
@@ -207,7 +207,7 @@ def write(folder: Path, sealed: Sealed) -> None:
 def read(folder: Path, report: Callable[[str], None]) -> Sealed | None:
     """The sealed index of a folder; None if there is none.
 
-    One that is damaged is reported and left out: it is derived, and will be built again.
+    A damaged one is reported and ignored: it is derived, and will be built again.
     """
     if not (folder / DESCRIPTION).exists():
         return None
@@ -239,7 +239,7 @@ def _read(folder: Path) -> Sealed:
 
 
 def remove(folder: Path) -> None:
-    """Leave no sealed index; the description goes first, so that no crash leaves half of one."""
+    """Remove the sealed index; the description goes first, so that no crash leaves half of it."""
     for path in (folder / DESCRIPTION, *folder.glob("sealed-*.faiss")):
         path.unlink(missing_ok=True)
 

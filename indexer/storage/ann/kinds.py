@@ -1,6 +1,6 @@
 """The table of index kinds: a new one is a member of :class:`IndexKind`, and a row here.
 
-Nothing else asks which kind an index is of. FAISS itself is called in ``faiss_index`` alone.
+Nothing else depends on the kind of an index. FAISS itself is called in ``faiss_index`` alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from indexer.index_choice import IndexKind
 
 
 class Visits(Enum):
-    """What a search goes through: all rows, or as many lists or graph nodes as ``nprobe`` says."""
+    """The rows a search goes through: all, or those of ``nprobe`` lists or graph nodes."""
 
     ROWS = auto()
     LISTS = auto()
@@ -25,7 +25,7 @@ class Visits(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SearchParams:
-    """How to search: lists (nprobe) or graph nodes (ef) visited, 0 for all; rows scored exactly."""
+    """Search parameters: lists (nprobe) or nodes (ef) to visit, 0 for all; rows to rescore."""
 
     nprobe: int
     rescore: int
@@ -33,11 +33,11 @@ class SearchParams:
 
 @dataclass(frozen=True, slots=True)
 class IndexKindSpec:
-    """A kind of index: what FAISS calls it, what it costs, and how hard it can try.
+    """A kind of index: its name in FAISS, its cost, and its search parameters.
 
-    ``factory`` gives FAISS's name of it for a dimension and a number of rows. ``search_params``
-    go from quick to thorough. An automatic choice tries the kinds that are ``automatic``, in the
-    table's order, but one that is ``instead_of`` another only where that other misses the target.
+    ``factory`` gives FAISS's name of it for a dimension and a number of rows. ``search_params`` go
+    from fast to thorough. An automatic choice tries the ``automatic`` kinds, in the table's order,
+    but one that is ``instead_of`` another only if that other misses the target.
     """
 
     factory: Callable[[int, int], str]
@@ -49,12 +49,12 @@ class IndexKindSpec:
 
     @property
     def selects(self) -> bool:
-        """Whether it takes a set of allowed rows; of others, what is not allowed is left out."""
+        """Return whether it supports a set of allowed rows; for others, results are filtered."""
         return self.visits is not Visits.ROWS
 
 
 def _codes(dimension: int) -> tuple[str, int]:
-    """4-bit product quantisation with four components a code; padded where they do not divide."""
+    """4-bit product quantisation with four components a code; padded if the dimension needs it."""
     padded = -(-dimension // 4) * 4
     prefix = "" if padded == dimension else f"Pad{padded},"
     return prefix, padded // 4
@@ -66,17 +66,17 @@ def _scan(dimension: int, _: int) -> str:
 
 
 def _half(dimension: int) -> int:
-    """Half of the dimensions, a multiple of four: codes divide it."""
+    """Half of the dimensions, as a multiple of four, for the codes."""
     return min(dimension, 4 * -(-dimension // 8))
 
 
 def _reduced(dimension: int, rows: int) -> str:
-    """A scan of the principal components, turned at random, as codes of equal length want.
+    """A scan of the principal components, rotated at random so that equally long codes suit them.
 
-    FAISS centres rows and queries alike. What inner products lose by that is even over rows of
-    unit length, and a direction that all rows share would else drown the others in the codes:
-    without it 400 candidates held 0.65 of the nearest instead of 0.79, where the shared part was
-    as long as the rest.
+    FAISS centres rows and queries alike. The error this causes in inner products is the same for
+    all rows of unit length, while a direction shared by all rows would drown the others in the
+    codes: without centring, 400 candidates held 0.65 of the nearest instead of 0.79 where the
+    shared part was as long as the rest.
     """
     half = _half(dimension)
     return f"PCAR{half},{_scan(half, rows)}" if half < dimension else _scan(dimension, rows)
@@ -130,4 +130,4 @@ INDEX_KINDS: Final[Mapping[IndexKind, IndexKindSpec]] = {
 }  # fmt: skip
 
 DELTA_KIND: Final = IndexKind.SCAN
-"""The kind over rows that came since an index was sealed: built in a moment, and extended."""
+"""The kind for rows added since an index was sealed: built quickly, and extensible."""

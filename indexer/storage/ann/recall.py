@@ -1,4 +1,4 @@
-"""How well and how fast an index answers, measured on a collection's own vectors.
+"""The recall and speed of an index, measured on a collection's own vectors.
 
 Recall@k is the share of the k nearest rows (by exact search) that an index returns; a row that
 ties with the k-th counts as found. Its interval is Wilson's score interval (Wilson, 1927) at
@@ -24,7 +24,7 @@ from indexer.storage.thresholds import DEFAULT, Thresholds
 K: Final = 10
 QUERIES: Final = 256
 DRAWN: Final = 4
-"""So many times as many vectors are drawn, since copies among them ask for the same."""
+"""This many times as many vectors are drawn, since copies among them make the same query."""
 
 _Z: Final = 1.96
 _TIE: Final = 1e-6
@@ -43,7 +43,7 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What search parameters give: recall, and the median time of one query on one thread."""
+    """The recall with some search parameters, and the median time of a query on one thread."""
 
     params: SearchParams
     recall: Recall
@@ -52,16 +52,16 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Queries with known answers: (q, d) unit rows, and the scores of their k nearest, (q, k)."""
+    """Queries with their exact answers: (q, d) unit rows, and their k highest scores, (q, k)."""
 
     queries: Vectors
     nearest: Cosines
 
 
 def draw_probe(vectors: Vectors, allowed: Allowed | None = None, seed: int = 0) -> Probe:
-    """Stored vectors, no two equal, as queries; the nearest of each, itself, is not looked for.
+    """Stored vectors, all different, as queries; the nearest to each, itself, is left out.
 
-    So they ask what a document that is not stored yet would ask.
+    So they stand for documents that are not stored yet.
     """
     rng = np.random.default_rng(seed)
     members = np.arange(len(vectors)) if allowed is None else np.flatnonzero(allowed)
@@ -85,9 +85,9 @@ def tune(
     allowed: Allowed | None,
     thresholds: Thresholds = DEFAULT,
 ) -> Measured:
-    """The quickest search parameters whose recall is at least the target with 97.5 % confidence.
+    """The fastest search parameters whose recall reaches the target with 97.5 % confidence.
 
-    The most thorough one, if none is; its recall tells.
+    The most thorough ones if none does; their recall tells.
     """
     for params in INDEX_KINDS[index.kind].search_params:
         measured = measure(index, params, vectors, probe, allowed, thresholds)
@@ -104,7 +104,7 @@ def measure(
     allowed: Allowed | None,
     thresholds: Thresholds = DEFAULT,
 ) -> Measured:
-    """Recall and time of the probe's queries, asked one at a time."""
+    """Recall and time over the probe's queries, searched one at a time."""
     shares, times = [], []
     for query, nearest in zip(probe.queries, probe.nearest, strict=True):
         start = time.perf_counter()
@@ -118,7 +118,7 @@ def measure(
 
 
 def share_found(scores: NDArray[np.float32], nearest: NDArray[np.float32]) -> float:
-    """The share of the k nearest that an answer holds, told by score: ties are not misses."""
+    """The share of the k nearest in an answer, by score: ties are not misses."""
     if not len(nearest):
         return 1.0
     return min(1.0, float(np.count_nonzero(scores >= nearest[-1] - _TIE)) / len(nearest))

@@ -1,9 +1,9 @@
-"""When an index is sealed, over what, and in which thread or process.
+"""The sealing of an index: when it is due, over which rows, and in which thread or process.
 
-A collection scans its unindexed rows, those that came after the index was sealed, one by one. Once
-they are many, the index is extended by them beside the old one, or trained anew when it has
-outgrown what it was trained on; then the two are swapped. One process seals at a time; whoever
-else has the collection open notices the new index and reads it.
+A collection scans its unindexed rows, those added after the index was sealed, one by one. Once
+they are many, they are added to a copy of the index, or a new one is trained if it has outgrown
+its training rows; then the two are swapped. Only one process seals at a time; others that have
+the collection open notice the new index and read it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from indexer.storage.thresholds import Thresholds
 from indexer.storage.vector_file import VectorFile
 
 OUTGROWN: Final = 2
-"""An index is trained anew when it would hold this many times the rows it was trained on."""
+"""A new index is trained when the old would hold this many times its training rows."""
 
 AUTOMATIC: Final = tuple(kind for kind, spec in INDEX_KINDS.items() if spec.automatic)
-"""What `auto` tries, in this order: see :func:`indexer.storage.ann.index_file.build`."""
+"""The kinds that `auto` tries, in order: see :func:`indexer.storage.ann.index_file.build`."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 def kinds_to_try(
     choice: IndexChoice, rows: int, dimension: int, thresholds: Thresholds
 ) -> tuple[IndexKind, ...]:
-    """The kinds to try for so many rows, in order; none where rows are compared one by one.
+    """The kinds to try for this many rows, in order; none if rows are compared one by one.
 
     Raises InvalidInput if none fits the memory.
     """
@@ -66,7 +66,7 @@ def kinds_to_try(
 
 
 class IndexBuilder:
-    """Runs a collection's sealing, one at a time."""
+    """Seals the indexes of a collection, one at a time."""
 
     def __init__(self, choice: IndexChoice, seal: Callable[[IndexChoice], None]) -> None:
         self._choice = choice
@@ -77,7 +77,7 @@ class IndexBuilder:
 
     @property
     def choice(self) -> IndexChoice:
-        """Which index to keep."""
+        """The index to keep."""
         return self._choice
 
     def is_due(self, rows: RowTable) -> bool:
@@ -97,7 +97,7 @@ class IndexBuilder:
         self._task.start()
 
     def run(self, choice: IndexChoice | None) -> None:
-        """Seal now and wait for it, on all cores; ``choice`` stays for later ones."""
+        """Seal now and wait for it, on all cores; ``choice`` applies to later ones too."""
         self._choice = choice or self._choice
         with self._turn:
             self._seal(self._choice)
@@ -117,7 +117,7 @@ class IndexBuilder:
 
 
 def seal_rows(place: Path, rows: RowTable, choice: IndexChoice) -> bool:
-    """Seal an index over these rows and put it on disk, or take it away if none is wanted.
+    """Seal an index over these rows and write it to disk, or remove it if none is wanted.
 
     False if another process is sealing: its index will be noticed.
     """
@@ -141,9 +141,9 @@ def seal_rows(place: Path, rows: RowTable, choice: IndexChoice) -> bool:
 def _sealed_in_subprocess(
     place: Path, rows: RowTable, choice: IndexChoice, lock: IO[str]
 ) -> Mapping[str, Any] | None:
-    """What an index that another process has sealed says of itself; None if there can be none.
+    """The description of an index sealed in another process; None if that could not be started.
 
-    Raises the error that there was.
+    Raises the error of that process.
     """
     count, dimension = rows.vectors.shape
     job = {
@@ -169,21 +169,21 @@ def _bits(live: Allowed | None, rows: int) -> bytes:
 
 
 def seal_job(job: Job, given: bytes) -> dict[str, Any]:
-    """Seal in this process as it was told to: rows of a generation's folder, live ones as bits."""
+    """Seal in this process, as the job says: rows of a generation's folder, live ones as bits."""
     use_threads(job["threads"])
     place, rows = Path(job["place"]), job["rows"]
     bits = np.unpackbits(np.frombuffer(given, dtype=np.uint8), count=rows).astype(np.bool_)
     vectors = VectorFile(place / VECTORS, job["dimension"]).view(rows)
-    old = index_file.read(place, lambda _: None)  # whoever opened the collection has told
+    old = index_file.read(place, lambda _: None)  # reported already
     choice = IndexChoice(**{**job["choice"], "kind": IndexKind(job["choice"]["kind"])})
     live = None if bits.all() else bits
     return seal(place, vectors, live, old, choice, Thresholds(**job["thresholds"]))
 
 
 def _sealed_here(place: Path, rows: RowTable, choice: IndexChoice) -> dict[str, Any]:
-    """What an index that a thread of this process has sealed says of itself.
+    """The description of an index sealed in a thread of this process.
 
-    It is a thread of its own, since one that has given way cannot take back its priority.
+    A new thread, since one that has lowered its priority cannot raise it again.
     """
     threads = threads_to_use()
     with ThreadPoolExecutor(1, "seal", lower_priority) as alone:
@@ -201,9 +201,9 @@ def seal(
     choice: IndexChoice,
     thresholds: Thresholds,
 ) -> dict[str, Any]:
-    """Seal an index over all these rows and put it on disk; what it says of itself.
+    """Seal an index over all these rows and write it to disk; return its description.
 
-    ``old`` is extended by the rows it lacks, where that is as good as one that is trained anew.
+    ``old`` is extended by the rows it lacks, if that is as good as training a new one.
     """
     kinds = kinds_to_try(choice, len(vectors), vectors.shape[1], thresholds)
     made = None
@@ -222,7 +222,7 @@ def _extend(
     choice: IndexChoice,
     thresholds: Thresholds,
 ) -> Sealed | None:
-    """An index with the unindexed rows added; None where it is to be trained anew."""
+    """An index with the unindexed rows added; None if a new one should be trained."""
     if old.target != choice.target_recall:
         return None
     if not old.index.rows < len(vectors) < OUTGROWN * old.trained_rows:

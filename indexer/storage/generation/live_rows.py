@@ -1,6 +1,6 @@
-"""The rows that are searched, brought up with the store, and the indexes over them.
+"""The rows that are searched, kept up with the store, and the indexes over them.
 
-Everything here replaces one row table by another; whoever has one in hand keeps it as it was.
+Everything here replaces one row table by another; code that holds the old one keeps it unchanged.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class LiveRows:
         self._folder = folder
         self._store = store
         self._thresholds = thresholds
-        self._placed = 0, folder  # the generation that was asked for last; there is no 0
+        self._placed = 0, folder  # the last generation asked for; there is no 0
         self._following = threading.Lock()
         with store.reading() as snapshot:
             self.current = load_rows(folder, snapshot, None, thresholds)
@@ -89,7 +89,7 @@ class LiveRows:
             return rows
 
     def _follow(self, snapshot: Snapshot) -> RowTable | None:
-        """The rows of a snapshot; None if another thread has gone on to a newer one."""
+        """The rows of a snapshot; None if another thread has moved on to a newer one."""
         with self._following:
             rows = self.current
             if rows.sequence < snapshot.sequence:
@@ -102,22 +102,22 @@ class LiveRows:
             return rows if rows.sequence == snapshot.sequence else None
 
     def _is_outdated(self, snapshot: Snapshot) -> bool:
-        """Whether the snapshot's generation has been replaced since, and its files are gone."""
+        """Return whether the snapshot's generation has been replaced, and its files are gone."""
         with self._store.reading() as newest:
             return newest.generation().number != snapshot.generation().number
 
     # Indexes
 
     def rebuild(self, choice: IndexChoice | None) -> None:
-        """Seal an index over all rows now, as chosen from now on, and wait for it."""
+        """Seal an index over all rows now, of the kind chosen from now on, and wait for it."""
         self._builder.run(choice)
 
     def seal_ahead(self, rows: RowTable) -> None:
-        """Put an index over rows that are not searched yet."""
+        """Seal an index over rows that are not searched yet."""
         seal_rows(self.place(rows.generation), rows, self._builder.choice)
 
     def consider_sealing(self, *, bulk: bool) -> None:
-        """Begin to index in the background if enough rows came since; seal none in a bulk write."""
+        """Start indexing in the background if enough rows were added; not within a bulk write."""
         rows = self.current if bulk else self.newest()
         many = rows.compared >= self._thresholds.delta_rows
         if many and not rows.distrusted:
@@ -126,7 +126,7 @@ class LiveRows:
             self._builder.start()
 
     def _seal(self, choice: IndexChoice) -> None:
-        """Build an index over the rows there are now, and put it in the place of the last."""
+        """Build an index over the present rows, and replace the last one."""
         rows = self.newest()
         place = self.place(rows.generation)
         try:
@@ -134,7 +134,7 @@ class LiveRows:
         except BearingError:
             if self.newest().generation == rows.generation:
                 raise
-            return  # another generation has taken over, and the place of this one is gone
+            return  # another generation has replaced this one and its folder
         if done:
             self._install(rows.generation, *read_index(place))
 
@@ -164,7 +164,7 @@ class LiveRows:
                 )
 
     def describe(self) -> dict[str, object]:
-        """What a user wants to know of the index."""
+        """The properties of the index for users."""
         rows = self.newest()
         if rows.index is None:
             return {"kind": "exact", "rows": len(rows.owners), "recall": 1.0}
@@ -184,11 +184,11 @@ class LiveRows:
         }
 
     def _heed(self, fall: Fall) -> None:
-        """Find more from now on, since real queries found too little."""
+        """Search more thoroughly from now on, since real queries found too little."""
         with self._following:
             now, then = self.current, fall.rows
             if now.index is not then.index or now.delta is not then.delta:
-                return  # it is of what is searched no more
+                return  # it is about rows no longer searched
             better = self.current = after_fall(now, fall)
         _log.warning(
             "%s: recall@%d of real queries (%s) is %.4f (%.4f to %.4f), "
@@ -205,7 +205,7 @@ class LiveRows:
 
 
 def _remedy(rows: RowTable, fall: Fall) -> str:
-    """What is done about it."""
+    """The remedy for a fall of recall, in words for the log."""
     part = fall.situation.part
     if part not in rows.distrusted:
         layer = rows.delta if part is Part.DELTA else rows.index and rows.index.measured

@@ -1,8 +1,8 @@
-"""A new generation filled beside the one that is searched, then put in its place at once.
+"""A new generation filled beside the one that is searched, and then replacing it in one step.
 
 Documents are drafted in any order while searching and writing go on; a document that changes
-meanwhile is drafted again. What is drafted survives a crash: the next migration to the same
-model goes on from there. Nothing of it is searched before :meth:`Migration.finish`.
+meanwhile is drafted again. Drafts survive a crash: the next migration to the same model continues
+from there. Nothing of it is searched before :meth:`Migration.finish`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from indexer.storage.vector_file import BLOCK_ROWS, VectorFile, extend_checksum
 
 @dataclass(frozen=True, slots=True)
 class MigrationContext:
-    """What a migration borrows from its collection.
+    """The parts of a collection that a migration uses.
 
-    ``transaction`` is a write transaction with the right to write, ``seal`` puts an index over
+    ``transaction`` is a write transaction with the right to write, ``seal`` builds an index over
     rows that are not searched yet.
     """
 
@@ -45,7 +45,7 @@ class MigrationContext:
 
 
 class Migration:
-    """The generation to come. Used by one thread; see Collection.migrate."""
+    """The next generation. Used by one thread; see Collection.migrate."""
 
     def __init__(self, context: MigrationContext, identity: Identity) -> None:
         self._context = context
@@ -66,7 +66,7 @@ class Migration:
         place = generation_folder(context.folder, generation.number)
         try:
             with context.store.reading() as snapshot:
-                # only now: were it to die before the commit, a draft would lack what was removed
+                # only after the commit: a crash before it would leave a draft without these files
                 remove_strays(context.folder, snapshot)
             place.mkdir(parents=True, exist_ok=True)
             (place / VECTORS).touch()
@@ -77,7 +77,7 @@ class Migration:
         return generation
 
     def close(self) -> None:
-        """Let another migration begin; what is drafted stays for one to the same model."""
+        """Let another migration begin; drafts are kept for one to the same model."""
         self._turn.close()
 
     def __enter__(self) -> Self:
@@ -95,7 +95,7 @@ class Migration:
         return VectorFile(self._place / VECTORS, self._identity.dimension)
 
     def pending(self, limit: int) -> list[Document]:
-        """Some documents whose present content is not drafted; none when there are none."""
+        """Some documents whose current content is not drafted; none when it is complete."""
         with self._context.store.reading() as snapshot:
             found = snapshot.undrafted_after(self._passed, limit)
             if not found and self._passed:
@@ -104,7 +104,7 @@ class Migration:
         return [document for _, document in found]
 
     def put(self, documents: Sequence[EmbeddedDocument]) -> None:
-        """Draft documents; those that are gone by now are left out."""
+        """Draft documents, except those deleted meanwhile."""
         with self._context.transaction() as transaction:
             stored = transaction.stored(one.document.id for one in documents)
             latest = {one.document.id: one for one in documents if one.document.id in stored}
@@ -123,9 +123,9 @@ class Migration:
         self._generation = Generation(self._generation.number, self._generation.rows + len(chunks))
 
     def finish(self) -> bool:
-        """Let the new generation take over; False if a document is still to be drafted.
+        """Switch to the new generation; False if a document is still to be drafted.
 
-        An index over it is sealed before, so that searches do not slow down.
+        An index over it is sealed first, so that searches do not slow down.
         """
         self._context.seal(self._rows())
         with self._context.transaction() as transaction:
@@ -149,7 +149,7 @@ class Migration:
         return chunks
 
     def _rows(self) -> RowTable:
-        """The draft as if it were searched already."""
+        """The draft as a row table."""
         with self._context.store.reading() as snapshot:
             owners = snapshot.owners(self._generation.number, self._generation.rows)
             sequence = snapshot.sequence

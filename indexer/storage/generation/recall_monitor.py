@@ -1,14 +1,14 @@
-"""Recall while serving: a sample of real queries is answered exactly as well, beside the answers.
+"""Recall while serving: a sample of real queries is also answered exactly, and compared.
 
 The exact answer costs far more than the approximate one, so its share of the machine is bounded,
 not its share of the queries: after each comparison the watch rests for many times as long as that
-took, and queries that come meanwhile are not looked at.
+took, and ignores the queries that come meanwhile.
 
-What is found by each index, under a filter or not, is judged by itself, so that nothing is hidden
-behind answers that are good. It is judged by betting against it: if its recall is the target or
-more, no bet on less gains in the mean. So few misses convict an index that finds nothing, many
-looks do not convict one that is sound (Waudby-Smith and Ramdas, "Estimating means of bounded
-random variables by betting", 2024), and past successes are no excuse, since losses are forgiven
+Each index is judged separately, with and without a filter, so that good answers of one do not hide
+the misses of another. It is judged by betting against it: if its recall is at least the target, no
+bet on less gains in the mean. So few misses convict an index that finds nothing, and repeated
+looks do not convict a sound one (Waudby-Smith and Ramdas, "Estimating means of bounded random
+variables by betting", 2024); past successes do not offset later misses, since losses are forgiven
 (Shin, Ramdas and Rinaldo, "E-detectors", 2024).
 """
 
@@ -35,28 +35,28 @@ from indexer.storage.ann.recall import K, Recall, estimate_recall, share_found
 from indexer.storage.generation.row_table import Part, RowTable
 
 WINDOW: Final = 1_000
-"""How many of the last comparisons an estimate is made of."""
+"""The number of last comparisons that an estimate is made from."""
 
 LEAST_QUERIES: Final = 5
-"""Nothing is concluded from fewer."""
+"""Nothing is concluded from fewer queries."""
 
 ODDS: Final = 10_000.0
-"""What bets against an index must gain: it takes a sound one so many comparisons on average."""
+"""The gain that convicts an index; a sound one takes this many comparisons to it, on average."""
 
 BETS: Final = (0.05, 0.2, 0.5, 0.9)
-"""Shares of what is held that are staked: little finds small falls, much finds great ones soon."""
+"""Shares of the capital staked: small ones detect small falls, large ones large falls soon."""
 
 HOPELESS: Final = 0.5
-"""An index that surely finds less than this is broken, or unfit for what is asked."""
+"""An index that surely finds less than this is broken, or unfit for these queries."""
 
 REST: Final = 50.0
-"""Rest this many times as long as a comparison took: so about 2 % of one core."""
+"""The watch rests this many times as long as a comparison took: it takes about 2 % of one core."""
 
 _CLOSE: Final = None
 
 
 class Situation(StrEnum):
-    """Whose rows were to be found: those of the sealed index, or of the one over unindexed rows."""
+    """The index that was searched, sealed or delta, and whether under a filter."""
 
     SEALED = "sealed"
     SEALED_FILTERED = "sealed_filtered"
@@ -65,7 +65,7 @@ class Situation(StrEnum):
 
     @property
     def part(self) -> Part:
-        """The index that is judged."""
+        """The index concerned."""
         unindexed = self in (Situation.DELTA, Situation.DELTA_FILTERED)
         return Part.DELTA if unindexed else Part.SEALED
 
@@ -82,13 +82,13 @@ class Observation:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether rows that live were left out."""
+        """Return whether live rows were excluded."""
         return self.allowed is not None and self.allowed is not self.rows.live
 
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """Recall that is below the target, in a situation of these rows."""
+    """Recall below the target, in a situation of these rows."""
 
     rows: RowTable
     situation: Situation
@@ -97,33 +97,33 @@ class Fall:
 
 @dataclass(slots=True)
 class Case:
-    """What was seen of a situation, and what bets against its index have gained."""
+    """The observations in a situation, and the gains of bets against its index."""
 
     shares: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     gains: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(BETS)))
 
     def add(self, share: float, target: float) -> None:
-        """Take in the share that an answer held of what was to be found."""
+        """Add an answer's share of the rows to be found."""
         self.shares.append(share)
         won = 1.0 + np.array(BETS) / (1.0 - target) * (target - share)
         self.gains = np.maximum(self.gains, 0.0) + np.log(won)
 
     @property
     def recall(self) -> Recall:
-        """What the last answers held."""
+        """The recall over the last answers."""
         return estimate_recall(np.array(self.shares), K)
 
     @property
     def is_lost(self) -> bool:
-        """Whether less than the target was found, beyond doubt."""
+        """Return whether recall is below the target beyond doubt."""
         enough = len(self.shares) >= LEAST_QUERIES
         return enough and float(np.exp(np.minimum(self.gains, 700.0)).mean()) >= ODDS
 
 
 def after_fall(rows: RowTable, fall: Fall) -> RowTable:
-    """The rows, to be searched so that more is found: by slower parameters, or without the index.
+    """The rows with a more thorough search: with slower parameters, or without the index.
 
-    So it is where there are no slower ones, or where so little was found that none would help.
+    Without it if there are no slower parameters, or if so little was found that none would help.
     """
     part = fall.situation.part
     if fall.recall.high >= HOPELESS:
@@ -138,10 +138,10 @@ def after_fall(rows: RowTable, fall: Fall) -> RowTable:
 
 
 class RecallWatch:
-    """Keeps running estimates of recall; safe to offer to from several threads.
+    """Running estimates of recall; thread-safe.
 
     ``fall`` is called when recall is below the index's target in a situation, beyond doubt; the
-    estimate of that situation then begins anew.
+    estimate of that situation then starts again.
     """
 
     def __init__(self, fall: Callable[[Fall], None], rest: float = REST) -> None:
@@ -155,7 +155,7 @@ class RecallWatch:
         self._task = BackgroundTask("watch recall", self._watch)
 
     def offer(self, observations: Sequence[Observation]) -> None:
-        """Compare one of these answers with the exact one, if the watch has nothing else to do."""
+        """Compare one of these answers with the exact one, unless a comparison is under way."""
         if not observations or not self.is_free:
             return
         drawn = observations[secrets.randbelow(len(observations))]
@@ -173,12 +173,12 @@ class RecallWatch:
         return not self._task.stopping.is_set() and not self._offered.full()
 
     def estimate(self) -> Recall | None:
-        """Recall over the last queries that were compared; None before there were any."""
+        """Recall over the last queries compared; None before the first."""
         shares = np.array(self._shares)
         return estimate_recall(shares, K) if len(shares) else None
 
     def situations(self) -> Mapping[Situation, Recall]:
-        """Recall by situation, of those that were seen."""
+        """Recall by situation, for those observed."""
         return {one: case.recall for one, case in sorted(self._cases.copy().items())}
 
     def close(self) -> None:
@@ -198,7 +198,7 @@ class RecallWatch:
     def _compare(self, observation: Observation) -> None:
         rows, index = observation.rows, observation.rows.index
         assert index is not None
-        if index.file != self._file:  # another index: what was seen of the last says nothing
+        if index.file != self._file:  # another index, for which the old observations mean nothing
             self._file = index.file
             self._shares.clear()
         self._forget(Part.SEALED, index)
@@ -215,7 +215,7 @@ class RecallWatch:
                 self._fall(Fall(rows, situation, case.recall))
 
     def _forget(self, part: Part, index: Sealed | Layer | None) -> None:
-        """Begin anew with an index that is not the one that was judged, or tries harder."""
+        """Start again with an index that has been replaced, or is searched more thoroughly."""
         if self._judged.get(part) is not index:
             self._judged[part] = index
             for situation in [one for one in self._cases if one.part is part]:
@@ -225,10 +225,10 @@ class RecallWatch:
 def _shares_by_situation(
     observation: Observation, scores: NDArray[np.float32], nearest: RowIds
 ) -> list[tuple[Situation, float]]:
-    """Which share of the nearest rows of each index an answer holds; of those that have any.
+    """The answer's share of the nearest rows, by index; only for indexes with any of them.
 
-    Of rows that tie with the last any will do: those that others stand in for count as found.
-    Rows that no index holds are always found.
+    Rows that tie with the last are interchangeable: if one is in the answer instead of another, the
+    other counts as found. Rows outside every index are always found.
     """
     rows = observation.rows
     sealed_rows = rows.index.index.rows if rows.index else 0

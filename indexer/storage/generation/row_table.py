@@ -1,4 +1,4 @@
-"""The rows of a generation in memory: who owns them, their vectors, and the index over them."""
+"""The rows of a generation in memory: their owners, their vectors, and the index over them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 class Part(StrEnum):
-    """The indexes over rows: the sealed one, and the one in memory over rows that came late."""
+    """The indexes over rows: the sealed one, and the delta index in memory over later rows."""
 
     SEALED = "sealed"
     DELTA = "late"
@@ -47,12 +47,12 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """The rows of a generation as of one sequence of the store; never changed, only replaced.
+    """The rows of a generation as of one sequence of the store; immutable.
 
     ``owners`` is (rows,) int32, ``vectors`` (rows, d) float32 memory-mapped, ``live`` (rows,)
-    bool or None if all rows are owned. ``stamp`` tells ``index`` from a later one on disk.
-    ``delta`` holds the first of the rows that came after the index was sealed, if they are many.
-    Those of ``distrusted`` find too little, so they are asked for nothing.
+    bool or None if all rows are owned. ``stamp`` distinguishes ``index`` from a later one on disk.
+    ``delta`` covers the first of the rows added after the index was sealed, if they are many.
+    Parts in ``distrusted`` find too little, so they are not searched.
     """
 
     sequence: int
@@ -69,7 +69,7 @@ class RowTable:
 
     @property
     def compares_all(self) -> bool:
-        """Whether each row is compared whatever is asked, as no index is to be trusted."""
+        """Return whether every row is always compared, as there is no index to trust."""
         return self.index is None or Part.SEALED in self.distrusted
 
     @property
@@ -79,18 +79,18 @@ class RowTable:
 
     @property
     def unindexed(self) -> int:
-        """How many rows came after the index was sealed."""
+        """The number of rows added after the index was sealed."""
         return len(self.owners) - (self.index.index.rows if self.index else 0)
 
     @property
     def compared(self) -> int:
-        """How many rows no index holds, so that searches compare each; 0 where that is wanted."""
+        """The number of rows outside every index, which searches compare; 0 if all are compared."""
         return self.unindexed - (self.delta.index.rows if self.delta else 0) if self.index else 0
 
     def extended_delta(self, target: float) -> Layer:
-        """An index over all rows that came after the index was sealed; ``delta`` with the rest.
+        """An index over all rows added after the index was sealed: ``delta`` with the rest.
 
-        It is searched hard enough for the recall that is the target.
+        Its search parameters reach the target recall.
         """
         first = len(self.owners) - self.unindexed
         vectors, live = self.vectors[first:], None if self.live is None else self.live[first:]
@@ -107,10 +107,10 @@ class RowTable:
     def nearest(
         self, queries: Vectors, k: int, allowed: NDArray[np.bool_] | None, *, exact: bool
     ) -> Iterator[tuple[Cosines, RowIds]]:
-        """For each query its k nearest allowed rows and those that tie with the last, best first.
+        """The k nearest allowed rows of each query and those that tie with the last, best first.
 
         Scores and rows, (m,) each, equal scores by row; m is less than k only if fewer rows are
-        allowed. All rows that tie if ``exact``, else those that the index found.
+        allowed. All ties if ``exact``, else those that the index found.
         """
         found = self._search(queries, k, k + 1, allowed, exact=exact)
         for query, scores, rows in zip(queries, *found, strict=True):
@@ -128,7 +128,7 @@ class RowTable:
         *,
         exact: bool,
     ) -> tuple[Cosines, RowIds]:
-        """The rows, best first, whose score is ``least``, the k-th best one, or more."""
+        """The rows, best first, whose score is at least ``least``, that of the k-th best."""
         if not exact and not self.compares_all:
             found = self._search(query[None], k, max(TIES, 4 * k), allowed, exact=False)
             scores, rows = found[0][0], found[1][0]
@@ -149,7 +149,7 @@ class RowTable:
         *,
         exact: bool,
     ) -> tuple[Cosines, RowIds]:
-        """The ``keep`` best rows of each query that were found where k are looked for."""
+        """The ``keep`` best rows of each query that a search for k found."""
         if exact or self.index is None or self.compares_all:
             return exact_search(queries, self.vectors, keep, allowed, self.thresholds)
         return approximate_search(
@@ -164,7 +164,7 @@ class RowTable:
         )
 
     def count_near(self, query: Vector, least: float, allowed: NDArray[np.bool_] | None) -> int:
-        """How many documents have an allowed row whose score for the query is ``least`` or more."""
+        """The number of documents with an allowed row that scores ``least`` or more."""
         close = are_near(query, self.vectors, least)
         near = np.zeros(self.last_number + 1, dtype=np.bool_)
         near[self.owners[close if allowed is None else close & allowed]] = True
@@ -172,13 +172,13 @@ class RowTable:
 
 
 TIES: Final = 1_024
-"""So many rows that an index proposes are looked at, at least, for those that tie."""
+"""Rows proposed by an index that are examined for ties, at least."""
 
 VECTORS: Final = "vectors.f32"
 
 
 def generation_folder(folder: Path, generation: int) -> Path:
-    """Where a generation's vectors and index are."""
+    """The folder of a generation's vectors and index."""
     return folder / f"generations/{generation}"
 
 
@@ -215,10 +215,10 @@ def load_rows(
 def _owners(
     snapshot: Snapshot, generation: Generation, known: RowTable | None
 ) -> tuple[Owners, NDArray[np.bool_] | None]:
-    """The owner of each row, and which rows are owned.
+    """The owner of each row, and a mask of the owned rows, None for all.
 
-    Where rows only came, those that are known are not copied: a million of them take longer than
-    a search may.
+    If rows were only added, the known ones are not copied: copying a million takes longer than a
+    search may.
     """
     blocks = snapshot.blocks(generation.number, known.sequence if known else -1)
     held = np.empty(0, dtype=np.int32) if known is None else known.owners
@@ -233,7 +233,7 @@ def _owners(
 
 
 def _differs(block: Block, held: Owners) -> bool:
-    """Whether a row that is known has another owner now."""
+    """Return whether a known row has another owner now."""
     known = held[block.number * BLOCK_ROWS :][: len(block.owners)]
     return not np.array_equal(known, block.owners[: len(known)])
 
@@ -249,7 +249,7 @@ def _put_blocks(owners: Owners, blocks: Iterable[Block], first: int) -> None:
 def _live(
     owners: Owners, known_rows: int, known: NDArray[np.bool_] | None
 ) -> NDArray[np.bool_] | None:
-    """Which rows are owned, given which of the first rows are; None for all."""
+    """The mask of owned rows, given that of the first rows; None for all."""
     new = owners[known_rows:] != NOBODY
     if known is None and new.all():
         return None
@@ -259,9 +259,9 @@ def _live(
 
 
 def _extended(held: NDArray[_Item], size: int) -> NDArray[_Item]:
-    """``held`` with more behind it, in the same memory if there is room.
+    """``held`` extended to a size, in the same memory if there is room.
 
-    What was held before stays as it is; only the last state may be extended.
+    The present items stay; only the last state may be extended.
     """
     room = held.base
     if isinstance(room, np.ndarray) and len(room) >= size:
@@ -270,13 +270,13 @@ def _extended(held: NDArray[_Item], size: int) -> NDArray[_Item]:
 
 
 def _with_room(held: NDArray[_Item], size: int) -> NDArray[_Item]:
-    """A copy with more behind it, and room for an eighth more."""
+    """A longer copy, with room for an eighth more."""
     room = np.empty(size + max(size // 8, BLOCK_ROWS), held.dtype)
     room[: len(held)] = held
     return room[:size]
 
 
 def read_index(place: Path) -> tuple[Sealed | None, Stamp | None]:
-    """The sealed index on disk, and what tells it from a later one."""
+    """The sealed index on disk, and its stamp."""
     stamp = index_file.stamp(place)
     return index_file.read(place, _log.warning), stamp

@@ -24,7 +24,7 @@ class RowWriter:
         self._rows = rows
 
     def put(self, documents: Sequence[EmbeddedDocument], vectors: Vectors) -> None:
-        """Record documents whose vectors, one a chunk, lie behind the generation's rows."""
+        """Record documents whose vectors, one a chunk, are appended to the generation's rows."""
         stored = self._transaction.stored(one.document.id for one in documents)
         self._transaction.advance(self._generation, self._rows + len(vectors))
         self._free(stored.values())
@@ -39,7 +39,7 @@ class RowWriter:
         self._transaction.count(len(documents) - len(stored), len(owners), truncated)
 
     def remove(self, stored: Sequence[StoredDocument]) -> None:
-        """Delete documents, their chunks, and their claim to rows."""
+        """Delete documents, their chunks, and their ownership of rows."""
         self._transaction.advance(self._generation, self._rows)
         self._free(stored)
         self._transaction.remove(stored)
@@ -60,7 +60,7 @@ class RowWriter:
         return numbers | {one.document.id: n for one, n in zip(new, given, strict=True)}
 
     def _free(self, stored: Iterable[StoredDocument]) -> None:
-        """Take the rows of documents away from them."""
+        """Release the rows of documents."""
         numbers = [old.number for old in stored]
         if not numbers:
             return
@@ -76,7 +76,7 @@ class RowWriter:
         self._transaction.count(chunks=-len(chunks))
 
     def _append(self, owners: NDArray[np.int32], vectors: Vectors) -> None:
-        """Add rows to the last block and begin new ones."""
+        """Add rows to the last block and start new ones."""
         done = 0
         while done < len(owners):
             number, offset = divmod(self._rows + done, BLOCK_ROWS)

@@ -1,1 +1,1 @@
-"""The index of words, derived from the store. What a word is, and counts for, is in lexical."""
+"""The lexical index, derived from the store. The analysis of words and BM25 are in lexical."""

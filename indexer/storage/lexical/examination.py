@@ -1,4 +1,4 @@
-"""What the index of words on disk is worth, held against the store."""
+"""The verification of a lexical index on disk against the store."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from indexer.storage.sqlite.store import Store
 
 SAMPLE_DOCUMENTS: Final = 512
 SAMPLE_WORDS: Final = 8
-"""So many documents are asked for, by so many of their words each, when an index is verified."""
+"""Documents to look up, and words of each to search for, when an index is verified."""
 
 _ROUNDING: Final = 1e-9
 
 
 def examine(folder: Path, store: Store) -> tuple[str, list[str]]:
-    """What the index of words in a collection's folder is, and what is wrong with it."""
+    """The state of the lexical index in a collection's folder, in words, and its problems."""
     place = folder / FOLDER
     if not (place / STATE).exists():
         return "none: they are read from the store", []
     while True:
         state = read_state(place)
         told, problems = _examine(place, store, state)
-        if not problems or read_state(place) == state:  # else it was written to meanwhile
+        if not problems or read_state(place) == state:  # otherwise it was written to meanwhile
             return told, problems
 
 
@@ -69,7 +69,7 @@ def _differences(parts: Sequence[Part], state: State, snapshot: Snapshot) -> Ite
 
 
 def _wrong_scores(index: InvertedIndex, snapshot: Snapshot, unindexed: set[int]) -> Iterator[str]:
-    """A sample of documents is asked for by words of their own."""
+    """Look up a sample of documents by words of their own, and report wrong scores."""
     words = LexicalSnapshot(Analyzer(snapshot.language), index)
     drawn = (
         np.random.default_rng(0).permutation(snapshot.last_number() + 1)[:SAMPLE_DOCUMENTS].tolist()

@@ -1,4 +1,4 @@
-"""Arrays in files that are written once: memory-mapped, and believed only by their checksum."""
+"""Arrays in files that are written once: memory-mapped, and verified by their checksum."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from indexer.errors import Damaged, StorageFailed
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
-"""(n,) each, by name."""
+"""Arrays, (n,) each, by name."""
 
 _MAGIC: Final = b"bearing1"
 _HEAD: Final = struct.Struct("<8sQ")
@@ -27,7 +27,7 @@ _READ_BYTES: Final = 1 << 20
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
-    """Write a new file, durable but for its name in the folder; raises StorageFailed.
+    """Write a new file, durably except for its entry in the folder; raises StorageFailed.
 
     Magic, length of a table in JSON, the table, the arrays, and a CRC-32 of all before it.
     """
@@ -58,14 +58,14 @@ def _pieces(arrays: Arrays) -> Iterator[bytes | memoryview]:
 
 
 def _aligned(count: int) -> bytes:
-    """What fills so many bytes up to the next multiple of 64."""
+    """The padding after this many bytes to the next multiple of 64."""
     return bytes(-count % _ALIGNED)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a file, on disk until they are used; raises Damaged unless all is as written.
+    """The arrays of a file, mapped from disk; raises Damaged if anything has changed.
 
-    They stay readable when the file is removed.
+    They stay readable after the file is removed.
     """
     try:
         with path.open("rb") as file:

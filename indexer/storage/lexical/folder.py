@@ -1,4 +1,4 @@
-"""The folder of an index of words: its files, who may change them, and what is left over."""
+"""The folder of a lexical index: its files, the right to change them, and their removal."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from indexer.storage.runtime.durable_files import sync_folder
 from indexer.storage.runtime.locks import only_process
 
 SEGMENTS: Final = "segments"
-"""In a folder of their own, which an older build removes when it makes its own index."""
+"""The name of the folder, which an older build removes when it builds its own index."""
 
 _POLL_SECONDS: Final = 0.02
 
 
 class IndexFolder:
-    """The files of an index of words. Safe to read from several threads; one process changes it."""
+    """The files of a lexical index. Thread-safe for reading; one process changes it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,7 +38,7 @@ class IndexFolder:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Whether this process may change the index; if not, another has done so meanwhile."""
+        """Hold the right to change the index; False, after a pause, if another process holds it."""
         try:
             (self.path / SEGMENTS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -49,7 +49,7 @@ class IndexFolder:
             yield lock is not None
 
     def open(self, state: State) -> tuple[Part, ...]:
-        """The segments that a state names; raises Damaged unless they are what was written.
+        """The segments that a state names; raises Damaged unless they are as written.
 
         A file that was read before is not read again.
         """
@@ -81,7 +81,7 @@ class IndexFolder:
         return read_arrays(self.path / SEGMENTS / name)
 
     def hold(self, segment: Segment) -> Part:
-        """A new segment on disk, not named by the state yet; raises StorageFailed."""
+        """A new segment on disk, not yet named by the state; raises StorageFailed."""
         arrays = {one.name: getattr(segment, one.name) for one in fields(Segment)}
         name = self._write("segment", arrays)
         try:
@@ -90,7 +90,7 @@ class IndexFolder:
             raise StorageFailed(f"cannot write {error}") from error
 
     def keep(self, state: State, parts: Sequence[Part]) -> State:
-        """Make parts, whose segments are on disk, the index; raises StorageFailed."""
+        """Make parts, whose segments are on disk, the current index; raises StorageFailed."""
         named = []
         for part in parts:
             assert part.name is not None
@@ -114,7 +114,7 @@ class IndexFolder:
         return name
 
     def _remove_others(self, state: State) -> None:
-        """Remove what no state names: whoever has it open still reads it."""
+        """Remove files that no state names; processes that have one open can still read it."""
         named = {name for one in state.segments for name in asdict(one).values()}
         for path in self.path.iterdir():
             if path.is_dir() and path.name != SEGMENTS:

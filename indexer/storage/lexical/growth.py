@@ -1,4 +1,4 @@
-"""How an index of words grows: what changed in the store is put into new segments, few are kept."""
+"""The growth of a lexical index: changes of the store become new segments, which are merged."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 
 BATCH_TOKENS: Final = 4_000_000
-"""Of so many words, about, is what is read of the store at once."""
+"""Words, roughly, that are read from the store at once."""
 
 MOST_POSTINGS: Final = 1 << 25
-"""Segments are not merged into larger ones, so that a merge is bounded in time and memory."""
+"""Segments are not merged into larger ones, so that time and memory of a merge are bounded."""
 
 GROWTH: Final = 2
 """A segment is merged with all smaller ones unless it has this many times their postings."""
@@ -29,7 +29,7 @@ _PAGE_DOCUMENTS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The means by which an index grows. ``hold`` keeps a new segment, on disk or in memory."""
+    """The means by which an index grows. ``hold`` stores a new segment, on disk or in memory."""
 
     store: Store
     analyzer: Analyzer
@@ -39,16 +39,17 @@ class Growth:
     batch_tokens: int = BATCH_TOKENS
 
     def take_in(self, parts: Sequence[Part], since: int) -> tuple[list[Part], int, int]:
-        """Put in a bounded part of what changed since a sequence; up to which one, and how many.
+        """The parts with some of the changes since a sequence, the one reached, and their number.
 
-        Each page is of a newer state of the store, so a document may come twice, or be gone again.
+        Each page is of a newer state of the store, so a document may come twice, or be deleted
+        again.
         """
         batch, clean = Batch(), since if parts else None
         at, number = since + 1, -1
         while True:
             with self.store.reading() as snapshot:
                 page = snapshot.next_changed(at, number, _PAGE_DOCUMENTS)
-                if clean is None:  # what was deleted before is on no page
+                if clean is None:  # documents deleted before are on no page
                     clean = snapshot.sequence
                 if page:
                     at, number = page[-1][:2]
@@ -71,7 +72,7 @@ class Growth:
         return [*kept, self.hold(segment)] if segment.documents else kept
 
     def tidy(self, parts: Sequence[Part]) -> list[Part]:
-        """The same documents in few segments, of which little is dead."""
+        """The same documents in few segments with few dead ones."""
         kept = list(parts)
         for group in to_merge(kept):
             merged = merge([one.segment for one in group], [one.live for one in group])
@@ -81,11 +82,11 @@ class Growth:
 
 
 def to_merge(parts: Sequence[Part], most: int = MOST_POSTINGS) -> list[list[Part]]:
-    """Groups of segments to be merged: each is to be much larger than all smaller ones together.
+    """Groups of segments to merge, so that each is much larger than all smaller ones together.
 
-    So there are few, of sizes that grow as the powers of three, and a document is merged but as
-    often as there are sizes. Those of more than half of the ``most`` postings stay as they are.
-    One of which much is dead is merged in any case, be it by itself.
+    So there are few, of sizes that grow as the powers of three, and a document is merged only as
+    often as there are sizes. Segments of more than half of the ``most`` postings are left as they
+    are. One with many dead documents is merged in any case, if need be by itself.
     """
     small = sorted((part for part in parts if _size(part) <= most // 2), key=_size)
     sizes = [_size(part) for part in small]
@@ -101,7 +102,7 @@ def to_merge(parts: Sequence[Part], most: int = MOST_POSTINGS) -> list[list[Part
 
 
 def _size(part: Part) -> int:
-    """How many postings are alive, about."""
+    """The approximate number of live postings."""
     return len(part.segment.ordinals) * part.documents // part.segment.documents
 
 

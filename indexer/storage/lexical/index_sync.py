@@ -1,10 +1,9 @@
-"""The index of a collection's words on disk, kept in step with the store it is derived from.
+"""The lexical index on disk, kept in step with the store it is derived from.
 
-``lexical/state.json`` says which files beside it are the index, and up to which sequence of the
-store it stands for. What changed after that sequence is taken from the store, by searches as by
-whoever brings the index up. So a write need not wait for the index, a crash at any moment leaves
-one that is right, and one that is missing, damaged, of another store or of other rules is made
-anew.
+``lexical/state.json`` names the files of the index, and the sequence of the store it is of. Changes
+after that sequence are read from the store, by searches as well as by updates. So a write need not
+wait for the index, a crash at any moment leaves a valid one, and one that is missing, damaged, of
+another store or of other rules is rebuilt.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """An index as of a sequence of the store; without parts, all is unindexed."""
+    """An index as of a sequence of the store; without parts, all documents are unindexed."""
 
     sequence: int
     parts: tuple[Part, ...]
@@ -52,13 +51,13 @@ class View:
 
     @property
     def documents(self) -> int:
-        """How many it holds."""
+        """The number of documents in the index."""
         return sum(part.documents for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """How a collection's texts become words, and these become hashes."""
+    """The rules by which a collection's texts become words, and words become hashes."""
 
     analyzer: Analyzer
     terms: Terms
@@ -66,7 +65,7 @@ class _Rules:
 
 
 class LexicalIndex:
-    """A collection's words. Safe to use from several threads and processes."""
+    """A collection's lexical index. Thread-safe, and safe with several processes."""
 
     def __init__(self, folder: Path, store: Store, thresholds: Thresholds = DEFAULT) -> None:
         self._folder = IndexFolder(folder / FOLDER)
@@ -84,7 +83,7 @@ class LexicalIndex:
     # Searching
 
     def view(self) -> View:
-        """The newest index there is; to be taken before the snapshot that it is searched with."""
+        """The newest index; to be taken before the snapshot that it is searched with."""
         stamp = file_stamp(self._folder.path / STATE)
         if self._memory is not None or stamp == self._stamp:
             return self._view
@@ -94,7 +93,7 @@ class LexicalIndex:
             return self._view
 
     def words(self, view: View, snapshot: Snapshot) -> LexicalSnapshot | None:
-        """The words of exactly this state; None if the index must be brought up first."""
+        """The words of exactly this state; None if the index must be updated first."""
         if view.sequence > snapshot.sequence or view.sequence < snapshot.forgotten:
             return None
         with self._seeing:
@@ -106,7 +105,7 @@ class LexicalIndex:
             return None
         made = self._assemble(view, snapshot)
         if len(self._rules_of(snapshot).unindexed) >= self._thresholds.unindexed_documents:
-            self.start()  # whoever wrote them may have died before it came to it
+            self.start()  # the writer may have died before it did
         with self._seeing:
             self._words = (view, snapshot.sequence, made)
         return made
@@ -127,13 +126,13 @@ class LexicalIndex:
         return self._rules
 
     def _read_view(self) -> View:
-        """The index on disk, if it is fit to be searched."""
+        """The index on disk, if it can be searched."""
         while True:
             state = read_state(self._folder.path)
             try:
                 return self._open_view(state)
             except Damaged as error:
-                if read_state(self._folder.path) == state:  # else its files were replaced meanwhile
+                if read_state(self._folder.path) == state:  # else its files were replaced
                     _log.warning("%s: %s; it is made anew from the store", self._folder.path, error)
                     return View(0, ())
 
@@ -153,7 +152,7 @@ class LexicalIndex:
         )
 
     def unindexed(self, most: int) -> int:
-        """How many documents are unindexed, counted up to a bound."""
+        """The number of unindexed documents, counted up to a bound."""
         view = self.view()
         with self._store.reading() as snapshot:
             since = view.sequence if view.sequence >= snapshot.forgotten else 0
@@ -173,7 +172,7 @@ class LexicalIndex:
             self.catch_up()
 
     def finish(self) -> None:
-        """Leave little to whoever opens the collection next; what cannot be done is left too."""
+        """Index recent documents now, so that the next process need not; failures are ignored."""
         try:
             if self._memory is None and self._has_unindexed(self._thresholds.least_unindexed):
                 with self._turn:
@@ -186,7 +185,7 @@ class LexicalIndex:
         self._task.close()
 
     def catch_up(self) -> None:
-        """Bring the index up to the store, or wait a little for the process that does."""
+        """Update the index to the store, or wait a little for the process that does."""
         with self._turn:
             much = self._memory is None and self._has_unindexed(
                 self._thresholds.subprocess_documents
@@ -202,7 +201,7 @@ class LexicalIndex:
             self._bring_up_memory(error)
 
     def catch_up_on_disk(self) -> None:
-        """Bring the index up in this very process; raises StorageFailed if it cannot be written."""
+        """Update the index in this process; raises StorageFailed if it cannot be written."""
         with self._folder.alone() as alone:
             if alone:
                 current = self._current()
@@ -212,7 +211,7 @@ class LexicalIndex:
                     self._bring_up(current)
 
     def _ask(self, work: str) -> dict[str, Any] | None:
-        """What a process answers that does this work; None if it could not do it."""
+        """The answer of a process that does this work; None if it could not."""
         job = {
             "folder": str(self._folder.path.parent.absolute()),
             "thresholds": asdict(self._thresholds),
@@ -222,11 +221,11 @@ class LexicalIndex:
         except (OSError, StorageFailed) as error:
             _log.debug(
                 "%s: %s", self._folder.path, error
-            )  # this process tries, and tells if it fails
+            )  # this process tries then, and reports a failure
             return None
 
     def rebuild(self) -> int:
-        """Make the index anew; the sequence that it stands for. Raises StorageFailed."""
+        """Rebuild the index, and return its sequence. Raises StorageFailed."""
         with self._turn:
             with self._store.reading() as snapshot:
                 much = snapshot.counts().documents >= self._thresholds.subprocess_documents
@@ -236,7 +235,7 @@ class LexicalIndex:
         return sequence
 
     def rebuild_on_disk(self) -> int:
-        """Make the index anew in this very process; raises StorageFailed."""
+        """Rebuild the index in this process, and return its sequence; raises StorageFailed."""
         while True:
             with self._folder.alone() as alone:
                 if alone:
@@ -252,7 +251,7 @@ class LexicalIndex:
         self.view()
 
     def _current(self) -> View | None:
-        """The index on disk to go on with, if it is fit for it."""
+        """The index on disk, if it can be continued."""
         try:
             view = self._open_view(read_state(self._folder.path))
         except Damaged:
@@ -264,7 +263,7 @@ class LexicalIndex:
         return view if fit else None
 
     def _bring_up(self, view: View) -> None:
-        """Put what is unindexed into an index on disk, until little came meanwhile."""
+        """Index unindexed documents on disk, until few were added meanwhile."""
         assert view.state is not None
         state, parts = view.state, list(view.parts)
         growth = self._growth(self._folder.hold)
@@ -278,7 +277,7 @@ class LexicalIndex:
                 return
 
     def _make(self) -> int:
-        """Make an index anew, beside the one there is; the sequence that it stands for."""
+        """Build a new index beside the present one, and return its sequence."""
         started, growth = time.monotonic(), self._growth(self._folder.hold)
         parts: list[Part] = []
         sequence, total = 0, 0
@@ -299,7 +298,7 @@ class LexicalIndex:
         return sequence
 
     def _bring_up_memory(self, error: StorageFailed) -> None:
-        """Keep the index in memory, where it cannot be written to disk."""
+        """Keep the index in memory, since it cannot be written to disk."""
         if self._memory is None:
             _log.warning("%s: the index of words is kept in memory", error)
             self._memory = ((), 0)
@@ -314,12 +313,12 @@ class LexicalIndex:
         return Growth(self._store, rules.analyzer, rules.terms, hold, self._task.stopping.is_set)
 
     def _is_up(self, sequence: int, least: int) -> bool:
-        """Whether fewer documents than these changed since a sequence."""
+        """Return whether fewer documents than this changed since a sequence."""
         with self._store.reading() as snapshot:
             return snapshot.count_unindexed(sequence, least) < least
 
     def describe(self) -> dict[str, object]:
-        """What a user wants to know of it."""
+        """The properties of the index for users."""
         view = self.view()
         with self._store.reading() as snapshot:
             language = snapshot.language
@@ -340,7 +339,7 @@ def _warn(error: BearingError) -> None:
 
 
 def catch_up_job(job: Job, given: bytes) -> Job:
-    """Bring up the index of a collection's folder, in this process."""
+    """Update the index of a collection's folder, in this process."""
     del given
     with _opened(job) as index:
         index.catch_up_on_disk()
@@ -348,7 +347,7 @@ def catch_up_job(job: Job, given: bytes) -> Job:
 
 
 def rebuild_job(job: Job, given: bytes) -> Job:
-    """Make the index of a collection's folder anew, in this process."""
+    """Rebuild the index of a collection's folder, in this process."""
     del given
     with _opened(job) as index:
         return {"sequence": index.rebuild_on_disk()}

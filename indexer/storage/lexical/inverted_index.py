@@ -1,9 +1,9 @@
-"""An inverted index of segments, searched by BM25 as its formula says, over what is alive alone.
+"""An inverted index of segments, searched with BM25 by its formula, over live documents only.
 
-Counts and lengths are of the documents that are alive, exactly; what a document scores is summed
-in one order of the words, so its bits do not depend on the segment that it happens to be in. All
-postings of the words asked for are looked at: to leave some out by bounds was tried, and is no
-faster at a million titles, where few can be ruled out.
+Counts and lengths are exactly those of live documents; a document's score is summed in a fixed
+order of the words, so its bits do not depend on its segment. All postings of the query's words are
+read: skipping some by bounds was tried, and is no faster at a million titles, where few can be
+excluded.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from indexer.lexical.bm25 import Bm25Scores, saturated
 from indexer.storage.lexical.segments import Mask, Numbers, Ordinals, Segment, Terms
 
 Worth: TypeAlias = Mapping[str, float]
-"""Words with what each is worth: its weight times its idf."""
+"""Words with their weights: that in the query times the idf."""
 
 DENSE: Final = 10
-"""With more postings than documents by this, their scores are summed in an array of all."""
+"""With more postings than documents by this factor, scores are summed in an array of all."""
 
 MOST_KNOWN_COUNTS: Final = 1 << 14
-"""Of so many words that were asked for, it is remembered how many documents hold them."""
+"""Words whose document counts are cached, at most."""
 
 _BLOCKS: Final = 4
 _NONE: Final = (np.empty(0, np.int64), np.empty(0, np.float64))
@@ -33,10 +33,10 @@ _NONE: Final = (np.empty(0, np.int64), np.empty(0, np.float64))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A segment, and those of its documents that are alive: None for all.
+    """A segment, with a mask of its live documents: None for all.
 
-    ``documents`` of them are, with ``tokens`` words in all. On disk, the segment is in the file
-    ``name``, and which are alive in the file ``live_name``; None for what is not on disk.
+    ``documents`` are live, with ``tokens`` words in all. On disk, the segment is in the file
+    ``name``, and the mask in the file ``live_name``; None for one that is not on disk.
     """
 
     segment: Segment
@@ -53,7 +53,7 @@ class Part:
         return cls(segment, live, len(lengths), int(lengths.sum(dtype=np.int64)))
 
     def without(self, numbers: Numbers) -> Part:
-        """It without these documents, of which it need not have any."""
+        """The part without these documents, of which it need not have any."""
         places = np.unique(self.segment.ordinals_of(numbers))
         places = places[places >= 0]
         if self.live is not None:
@@ -66,7 +66,7 @@ class Part:
         return Part(self.segment, live, self.documents - len(places), tokens, self.name)
 
     def passing(self, places: Ordinals, allowed: Mask | None) -> Mask | None:
-        """Which of these are alive and of allowed numbers; None for all."""
+        """The mask of those that are live and whose numbers are allowed; None for all."""
         alive = None if self.live is None else self.live.take(places)
         if allowed is None:
             return alive
@@ -77,7 +77,7 @@ class Part:
 
 
 class InvertedIndex:
-    """Some segments as one index, to be searched from any thread; a number is alive in one."""
+    """Several segments as one index, thread-safe for searching; each live number is in one."""
 
     def __init__(self, parts: Sequence[Part], terms: Terms) -> None:
         self.parts = tuple(part for part in parts if part.documents)
@@ -89,7 +89,7 @@ class InvertedIndex:
         self._holding: dict[str, int] = {}
 
     def holding(self, word: str) -> int:
-        """How many documents hold a word."""
+        """The number of documents that contain a word."""
         known = self._holding.get(word)
         if known is None:
             if len(self._holding) >= MOST_KNOWN_COUNTS:
@@ -106,7 +106,7 @@ class InvertedIndex:
     def best(
         self, worth: Worth, count: int, allowed: Mask | None = None
     ) -> tuple[Numbers, Bm25Scores]:
-        """The best documents that hold a word, best first, equal ones by id; (n,) of each.
+        """The best documents that contain a word, best first, ties by id; (n,) of each.
 
         ``allowed`` is by number, None for all.
         """
@@ -126,7 +126,7 @@ class InvertedIndex:
         return np.concatenate(numbers)[order], scores[order]
 
     def _ranks(self, scores: Bm25Scores, places: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
-        """The order by id of those that score as another does."""
+        """The order by id of documents with equal scores."""
         _, groups, sizes = np.unique(scores, return_inverse=True, return_counts=True)
         ids = {
             at: self.parts[places[at][0]].segment.id_of(places[at][1])
@@ -138,7 +138,7 @@ class InvertedIndex:
         return ranks
 
     def score(self, worth: Worth, numbers: Numbers) -> Bm25Scores:
-        """What each of these documents scores; 0 for those without a word."""
+        """The score of each of these documents; 0 for those without any of the words."""
         scores = np.zeros(len(numbers), np.float64)
         words = sorted(worth)
         for i, part in enumerate(self.parts):
@@ -166,7 +166,7 @@ class InvertedIndex:
     def _best_of(
         self, i: int, worth: Worth, words: Sequence[str], count: int, allowed: Mask | None
     ) -> tuple[Ordinals, Bm25Scores]:
-        """The best of a part, as ordinals; equal ones by ordinal, and so by id."""
+        """The best of a part, as ordinals; ties by ordinal, and so by id."""
         part = self.parts[i]
         spans = [(word, part.segment.span(self._terms[word])) for word in words]
         spans = [(word, span) for word, span in spans if span[0] < span[1]]
@@ -186,14 +186,14 @@ class InvertedIndex:
         return _first(places, shares, count)
 
     def _shares(self, i: int, worth: float, begin: int, end: int) -> Bm25Scores:
-        """What a word adds to the score of each document that holds it."""
+        """The part of a word in the score of each document that contains it."""
         table, codes = self._table(i), self.parts[i].segment.codes[begin:end]
-        if len(table) < len(codes):  # the same products, of which there are fewer so
+        if len(table) < len(codes):  # fewer products, with the same result
             return (worth * table).take(codes)
         return worth * table.take(codes)
 
     def _table(self, i: int) -> Bm25Scores:
-        """(codes,) what a frequency counts in a document of a length."""
+        """(codes,) the saturated frequency for each code of frequency and length."""
         table = self._tables[i]
         if table is None:
             segment = self.parts[i].segment
@@ -206,7 +206,7 @@ class InvertedIndex:
 def _sum_all(
     places: Ordinals, shares: Bm25Scores, documents: int, count: int
 ) -> tuple[Ordinals, Bm25Scores]:
-    """The sums of equal places, ascending; with a count, of those alone that are of the best."""
+    """The sums of equal places, ascending; with a count, only of those among the best."""
     sums: Bm25Scores = np.bincount(places, shares, documents).astype(np.float64, copy=False)
     least = _least(sums, count) if count else 0.0
     found = np.flatnonzero(sums >= least if least else sums)
@@ -214,8 +214,8 @@ def _sum_all(
 
 
 def _sum_some(places: Ordinals, shares: Bm25Scores) -> tuple[Ordinals, Bm25Scores]:
-    """The sums of equal places, ascending; each is summed in the order in which it stands."""
-    order = np.argsort(places, kind="stable")  # which merges what is in order already
+    """The sums of equal places, ascending; each is summed in the order of its parts."""
+    order = np.argsort(places, kind="stable")  # merges parts that are already sorted
     places, shares = places.take(order), shares.take(order)
     same = places[1:] == places[:-1]
     again = np.flatnonzero(same) + 1
@@ -229,18 +229,18 @@ def _sum_some(places: Ordinals, shares: Bm25Scores) -> tuple[Ordinals, Bm25Score
 
 
 def _least(scores: Bm25Scores, count: int) -> float:
-    """The smallest of so many largest; 0 if there are fewer."""
+    """The smallest of this many largest; 0 if there are fewer."""
     if len(scores) < count:
         return 0.0
     width = len(scores) // (_BLOCKS * count)
-    if width >= _BLOCKS:  # as many blocks' largest reach the bound, so few others need be looked at
+    if width >= _BLOCKS:  # only blocks whose largest reaches the bound need be examined
         blocks = scores[: len(scores) // width * width].reshape(width, -1).max(axis=0)
         scores = scores[scores >= np.partition(blocks, -count)[-count]]
     return float(np.partition(scores, -count)[-count])
 
 
 def _first(places: Ordinals, scores: Bm25Scores, count: int) -> tuple[Ordinals, Bm25Scores]:
-    """So many of largest score, largest first; equal ones by place."""
+    """The largest scores, this many, largest first; ties by place."""
     if len(scores) > count:
         best = np.flatnonzero(scores >= _least(scores, count))
         places, scores = places[best], scores[best]

@@ -1,7 +1,7 @@
-"""Segments of the index of words: which documents hold which words, in arrays that never change.
+"""Segments of the lexical index: postings in arrays that never change.
 
-Words are known by 64 bits of a keyed hash, so a segment holds no text. Documents are in order of
-their ids, by code points, so that whoever takes the first of equals takes them by id.
+Words are represented by 64 bits of a keyed hash, so a segment holds no text. Documents are in the
+order of their ids, by code points, so that the first of ties is the first by id.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers: TypeAlias = NDArray[np.int64]
-"""(n,) int64, numbers of documents."""
+"""(n,) int64, document numbers."""
 
 Ordinals: TypeAlias = NDArray[np.int32]
 """(n,) int32, places of documents in a segment."""
@@ -29,19 +29,19 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 MOST_KNOWN_TERMS: Final = 1 << 16
 MERGED_AT_ONCE: Final = 1 << 21
-"""So many postings are in memory, about, while segments are merged."""
+"""Postings in memory, roughly, while segments are merged."""
 
 _MOST_PAIRS: Final = 1 << 24
 
 
 class Terms(dict[str, int]):
-    """The hash by which each word is known: 64 bits, of which nobody can choose two alike.
+    """The hash of each word: 64 bits, keyed, so that nobody can construct collisions.
 
-    Among ten million words, two are taken for one with a chance of 3 in a million.
+    Among ten million words, a collision has a probability of 3 in a million.
     """
 
     def __init__(self, key: str) -> None:
-        """``key`` tells a collection from others: its words' hashes are its own."""
+        """``key`` is the collection's own, and so are the hashes of its words."""
         super().__init__()
         self._key = key.encode()[:64]
 
@@ -62,7 +62,7 @@ class Segment:
     """An inverted index of some documents.
 
     The postings of ``terms[i]`` are ``ordinals[starts[i]:starts[i + 1]]``, ascending, each with
-    the code of how often the document holds the word and how long it is: ``frequencies[code]``
+    a code for the word's frequency in the document and the document's length: ``frequencies[code]``
     and ``code_lengths[code]``.
     """
 
@@ -80,22 +80,22 @@ class Segment:
 
     @property
     def documents(self) -> int:
-        """How many there are, dead ones too."""
+        """The number of documents, including dead ones."""
         return len(self.numbers)
 
     def span(self, term: int) -> tuple[int, int]:
-        """Where the postings of a term begin and end."""
+        """The range of a term's postings."""
         at = int(np.searchsorted(self.terms, np.uint64(term)))
         if at == len(self.terms) or int(self.terms[at]) != term:
             return 0, 0
         return int(self.starts[at]), int(self.starts[at + 1])
 
     def id_of(self, ordinal: int) -> bytes:
-        """The id of a document, in UTF-8, whose order is that of code points."""
+        """The id of a document, in UTF-8, which sorts by code points."""
         return self.ids[self.id_starts[ordinal] : self.id_starts[ordinal + 1]].tobytes()
 
     def ordinals_of(self, numbers: Numbers) -> Ordinals:
-        """Where documents are; -1 for those that are not in it."""
+        """The ordinals of documents; -1 for those not in the segment."""
         if not self.documents:
             return np.full(len(numbers), -1, np.int32)
         at = np.searchsorted(self.numbers, numbers, sorter=self.by_number)
@@ -113,14 +113,14 @@ class Batch:
     tokens: array[int] = field(default_factory=lambda: array("Q"))
 
     def add(self, number: int, id: str, tokens: array[int]) -> None:
-        """Put in a document."""
+        """Add a document."""
         self.numbers.append(number)
         self.ids.append(id.encode("utf-8", "surrogatepass"))
         self.lengths.append(len(tokens))
         self.tokens.extend(tokens)
 
     def pack(self, gone: set[int] | frozenset[int] = frozenset()) -> Segment:
-        """A segment of them, of each number the last, without those that are gone."""
+        """A segment of them: the last one for each number, without those that are gone."""
         last = {number: place for place, number in enumerate(self.numbers)}
         kept = [place for number, place in last.items() if number not in gone]
         kept.sort(key=self.ids.__getitem__)
@@ -163,7 +163,7 @@ def _documents(numbers: Numbers, ids: Sequence[bytes]) -> dict[str, NDArray[Any]
 
 
 def _is_first(values: NDArray[np.generic]) -> Mask:
-    """Where a value is not the one before it."""
+    """A mask of the values that differ from the one before."""
     first = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=first[1:])
     return first
@@ -172,7 +172,7 @@ def _is_first(values: NDArray[np.generic]) -> Mask:
 def _coded(
     times: NDArray[np.integer], lengths: NDArray[np.uint32]
 ) -> tuple[Codes, NDArray[np.uint32], NDArray[np.uint32]]:
-    """A code for each pair of a frequency and a length, and what the codes stand for."""
+    """A code for each pair of a frequency and a length, and the pairs by code."""
     width = int(lengths.max(initial=0)) + 1
     pairs = times.astype(np.int64) * width + lengths
     if (most := int(pairs.max(initial=0)) + 1) <= _MOST_PAIRS:
@@ -198,7 +198,7 @@ def _narrowed(codes: NDArray[Any], count: int) -> Codes:
 def merge(
     segments: Sequence[Segment], living: Sequence[Mask | None], at_once: int = MERGED_AT_ONCE
 ) -> Segment:
-    """One segment of the documents of several, less those that are dead."""
+    """One segment of the documents of several, without dead ones."""
     kept = [
         np.arange(one.documents) if live is None else np.flatnonzero(live)
         for one, live in zip(segments, living, strict=True)
@@ -232,7 +232,7 @@ def merge(
 def _recoded(
     segments: Sequence[Segment],
 ) -> tuple[list[NDArray[np.uint32]], NDArray[np.uint32], NDArray[np.uint32]]:
-    """What each segment's codes become in one that holds the pairs of all."""
+    """The codes of each segment in a common coding that holds the pairs of all."""
     counts = np.cumsum([len(one.frequencies) for one in segments])[:-1]
     codes, frequencies, lengths = _coded(
         np.concatenate([one.frequencies for one in segments]),
@@ -247,7 +247,7 @@ def _merge_postings(
     recoded: Sequence[NDArray[np.uint32]],
     at_once: int,
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64], Ordinals, NDArray[np.uint32]]:
-    """Range after range of the hashes, so that little is in memory at once."""
+    """The merged postings, built by ranges of hashes, so that little is in memory at once."""
     total = sum(len(one.ordinals) for one in segments)
     ordinals, codes = np.empty(total, np.int32), np.empty(total, np.uint32)
     terms, starts, filled = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], 0
@@ -269,7 +269,7 @@ def _merge_postings(
 
 
 def _ranges(segments: Sequence[Segment], count: int) -> Iterator[list[tuple[int, int]]]:
-    """Ranges of each segment's terms that cover the same hashes; hashes are spread evenly."""
+    """Ranges of each segment's terms that cover the same hashes, which are uniform."""
     bounds = [(1 << 64) * i // count for i in range(1, count)]
     cuts = [
         [0, *np.searchsorted(one.terms, np.array(bounds, np.uint64)).tolist(), len(one.terms)]
@@ -282,7 +282,7 @@ def _ranges(segments: Sequence[Segment], count: int) -> Iterator[list[tuple[int,
 def _moved_postings(
     segment: Segment, span: tuple[int, int], moved: Ordinals, recoded: NDArray[np.uint32]
 ) -> tuple[NDArray[np.uint64], Ordinals, NDArray[np.uint32]]:
-    """The living postings of a range of terms: hash, new ordinal, and new code of each."""
+    """The live postings of a range of terms: hash, new ordinal, and new code of each."""
     first, last = span
     begin, end = int(segment.starts[first]), int(segment.starts[last])
     own = np.repeat(segment.terms[first:last], np.diff(segment.starts[first : last + 1]))

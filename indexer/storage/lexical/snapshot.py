@@ -1,4 +1,4 @@
-"""The words of a collection in one state of it, to be searched."""
+"""The words of a collection in one state, for searching."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from indexer.storage.lexical.segments import Numbers
 
 
 class LexicalSnapshot:
-    """What can be searched by words in one state of a collection."""
+    """Lexical search in one state of a collection."""
 
     def __init__(self, analyzer: Analyzer, index: InvertedIndex) -> None:
         """``index`` is of exactly the documents of this state."""
@@ -22,7 +22,7 @@ class LexicalSnapshot:
         self.index = index
 
     def asked(self, text: str) -> Bag:
-        """The words to search for: of very many, the rarest."""
+        """The words to search for; of very many, only the rarest."""
         bag = self.analyzer.asked(text)
         if len(bag) <= MOST_WORDS:
             return bag
@@ -30,21 +30,21 @@ class LexicalSnapshot:
         return {word: bag[word] for word in rarest}
 
     def worth(self, bag: Bag) -> dict[str, float]:
-        """How much each of these words is worth where it is found; more than 0."""
+        """The weight of each word in the BM25 score: its idf times its weight in the query."""
         count = self.index.documents
         return {word: weight * idf(count, self.index.holding(word)) for word, weight in bag.items()}
 
     def best(
         self, bag: Bag, count: int, allowed: NDArray[np.bool_] | None = None
     ) -> tuple[Numbers, Bm25Scores]:
-        """The best documents that hold a word, best first, equal ones by id.
+        """The best documents that contain a word, best first, ties by id.
 
         ``allowed`` is (numbers,) bool, None for all.
         """
         return self.index.best(self.worth(bag), count, allowed)
 
     def score(self, bag: Bag, numbers: Sequence[int]) -> list[float]:
-        """What each of these documents scores; 0 for those without a word."""
+        """The score of each of these documents; 0 for those without any of the words."""
         scores: list[float] = self.index.score(
             self.worth(bag), np.array(numbers, dtype=np.int64)
         ).tolist()

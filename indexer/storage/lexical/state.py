@@ -1,4 +1,4 @@
-"""What the folder of an index of words holds: which files, and up to which commit they stand."""
+"""The state file of a lexical index: its files, and the commit of the store they are of."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The file of a segment, and the one that says which of its documents are alive, if any."""
+    """The file of a segment, and that of the mask of its live documents, if any."""
 
     segment: str
     live: str | None
@@ -30,7 +30,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is on disk: the segments, and the sequence of the store that they stand for.
+    """The index on disk: its segments, and the sequence of the store that they are of.
 
     ``rules`` are those by which texts became words.
     """
@@ -44,7 +44,7 @@ class State:
 
 
 def read_state(folder: Path) -> State | None:
-    """What the state of an index says; None if it says nothing readable."""
+    """The state of an index; None if it is missing or unreadable."""
     try:
         record = json.loads((folder / STATE).read_bytes())
         told = record["state"]
@@ -61,7 +61,7 @@ def read_state(folder: Path) -> State | None:
 
 
 def keep_state(folder: Path, state: State) -> None:
-    """Put a state in place of the one there is, durably; raises StorageFailed."""
+    """Replace the state, durably; raises StorageFailed."""
     told = json.loads(json.dumps(asdict(state)))
     record = {"state": told, "checksum": zlib.crc32(json.dumps(told).encode())}
     try:
@@ -71,7 +71,7 @@ def keep_state(folder: Path, state: State) -> None:
 
 
 def is_current(state: State) -> bool:
-    """Whether an index is in this format, of words by these rules."""
+    """Return whether an index has the present format, and words by the present rules."""
     return (state.format, state.rules) == (FORMAT, RULES)
 
 

@@ -1,4 +1,4 @@
-"""Documents that changed after what the index stands for: their words, in memory."""
+"""Documents that changed after the state of the index: their words, in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from indexer.storage.lexical.segments import Batch, Terms
 from indexer.storage.sqlite.snapshot import Snapshot
 
 MOST_FRESH: Final = 0.25
-"""With more documents than this share that came since, the segment in memory is made anew."""
+"""With more than this share of documents added since, the segment in memory is rebuilt."""
 
 
 class Analysed(NamedTuple):
@@ -35,7 +35,7 @@ class _Kept(NamedTuple):
 
 
 class UnindexedDocuments:
-    """Unindexed documents as segments; each is analysed once. Safe to use from several threads."""
+    """Unindexed documents as segments; each is analysed once. Thread-safe."""
 
     def __init__(self, analyzer: Analyzer, terms: Terms) -> None:
         self._analyzer = analyzer
@@ -43,7 +43,7 @@ class UnindexedDocuments:
         self._kept = _Kept({}, {}, _packed({}))
 
     def __len__(self) -> int:
-        """How many there were when it was asked last."""
+        """The number of documents at the last call."""
         return len(self._kept.analysed)
 
     def parts(self, snapshot: Snapshot, changed: Iterable[Key]) -> list[Part]:

@@ -2,8 +2,8 @@
 
 A backup is a tar archive of the store, the vectors of each generation, and the sealed index if
 there is one; its last member is a manifest with the SHA-256 of each. It is of one committed
-state, also while writing goes on: the store is copied inside a read transaction, and of the
-vector files, which are only ever appended to, the rows that this state counts.
+state, even while writing goes on: the store is copied inside a read transaction, and of the
+vector files, which are append-only, the rows counted by this state.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _MEMBER: Final = re.compile(
 )
 _PART_BYTES: Final = 1 << 20
 _NOTED: Final = "backed-up"
-"""An empty file whose time is that of the last backup."""
+"""An empty file whose modification time is that of the last backup."""
 
 
 # Backup
@@ -60,8 +60,8 @@ _NOTED: Final = "backed-up"
 def back_up(folder: Path, target: Path, tell: Tell) -> Backup:
     """Write the present state of the collection in a folder to a new file, durably or not at all.
 
-    Raises AlreadyExists if there is a file of that name, and Damaged rather than back up vectors
-    that are not what was written.
+    Raises AlreadyExists if there is a file of that name, and Damaged if vectors have changed since
+    they were written, rather than back them up.
     """
     if not (folder / STORE).is_file():
         raise NotFound(f"there is no collection in {folder}")
@@ -82,7 +82,7 @@ def back_up(folder: Path, target: Path, tell: Tell) -> Backup:
 
 
 def last_backup(folder: Path) -> float | None:
-    """When the last backup of a collection was written, in seconds since 1970, if that is known."""
+    """The time of the last backup of a collection, in seconds since 1970; None if not known."""
     try:
         return (folder / _NOTED).stat().st_mtime
     except OSError:
@@ -90,7 +90,7 @@ def last_backup(folder: Path) -> float | None:
 
 
 def _note(folder: Path) -> None:
-    """Remember the time; not where the folder cannot be written to, which hinders no backup."""
+    """Record the time, unless the folder is read-only, which does not prevent a backup."""
     with suppress(OSError):
         (folder / _NOTED).touch()
 
@@ -108,9 +108,9 @@ def _described(path: Path, manifest: Manifest) -> Backup:
 
 @contextmanager
 def _drafted(target: Path) -> Iterator[BinaryIO]:
-    """A file beside the target that takes its name at the end, durably, or is gone.
+    """A file beside the target that takes its name at the end, durably, or is removed.
 
-    One that a killed backup left is overwritten; its lock tells that nobody writes to it.
+    One that a killed backup left is overwritten; its lock shows that no process is writing to it.
     """
     draft = target.with_name(f".{target.name}.draft")
     with _claimed(draft) as file:
@@ -131,19 +131,19 @@ def _claimed(draft: Path) -> BinaryIO:
         if not try_lock(file):
             file.close()
             raise CollectionBusy(f"another process is writing {draft}: wait for it")
-        with suppress(FileNotFoundError):  # whoever had it has just put it in place
+        with suppress(FileNotFoundError):  # another backup has just renamed it
             if os.fstat(file.fileno()).st_ino == draft.stat().st_ino:
                 return file
         file.close()
 
 
 def _name(draft: Path, target: Path) -> None:
-    """Give a draft its name, unless there is a file of that name."""
+    """Rename a draft to its target, unless there is a file of that name."""
     try:
         target.hardlink_to(draft)
     except FileExistsError as error:
         raise AlreadyExists(f"{target} has come to be meanwhile: name another") from error
-    except OSError:  # a file system without links, where this is as good as it gets
+    except OSError:  # on a file system without links there is nothing better
         if target.exists():
             raise AlreadyExists(f"{target} has come to be meanwhile: name another") from None
         draft.rename(target)
@@ -165,7 +165,7 @@ def _write(store: Store, folder: Path, target: Path, draft: BinaryIO, tell: Tell
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A file to be backed up, or as many of its bytes as are committed."""
+    """A file to be backed up, or its committed bytes."""
 
     name: str
     size: int
@@ -175,7 +175,7 @@ class _Source:
 def _freeze(
     store: Store, folder: Path, copy: Path, files: ExitStack, tell: Tell
 ) -> tuple[Manifest, list[_Source]]:
-    """One state: the store copied, its other files open, so that they stay whoever deletes them.
+    """One state: the store copied, and its other files open, so that they outlast their deletion.
 
     The read transaction ends here, so that it does not hold up the store's log for longer.
     """
@@ -186,7 +186,7 @@ def _freeze(
             except FileNotFoundError as error:
                 with store.reading() as newest:
                     if newest.generations() != snapshot.generations():
-                        continue  # another generation has taken over, and the old one is gone
+                        continue  # another generation has replaced this one
                 raise Damaged(f"{error.filename} is missing: see `bearing verify`") from error
             snapshot.copy_to(copy, lambda done, total: tell(Step("store", done, total)))
             counts = snapshot.counts()
@@ -230,7 +230,7 @@ def _blocks(snapshot: Snapshot, generation: int) -> Iterator[tuple[int, int]]:
 def _checked_parts(
     file: IO[bytes], path: Path, blocks: Sequence[tuple[int, int]]
 ) -> Iterator[bytes]:
-    """The committed rows, block by block; raises Damaged at one that is not what was written."""
+    """The committed rows, block by block; raises Damaged at one with a wrong checksum."""
     for size, checksum in blocks:
         data = file.read(size)
         if zlib.crc32(data) != checksum:
@@ -241,7 +241,7 @@ def _checked_parts(
 
 
 def _index_sources(snapshot: Snapshot, folder: Path, files: ExitStack) -> Iterator[_Source]:
-    """The sealed index and its description, if they fit this state; it is derived, so else none."""
+    """The sealed index and its description if they fit this state: derived, so dispensable."""
     generation = snapshot.generation()
     place = generation_folder(folder, generation.number)
     try:
@@ -272,7 +272,7 @@ def _parts(file: IO[bytes], size: int | None = None) -> Iterator[bytes]:
 
 
 class _Writer:
-    """Writes an archive's members one after the other, and in the end what they were."""
+    """Writes an archive's members one after the other, and keeps their digests for the manifest."""
 
     def __init__(self, file: BinaryIO, total: int, tell: Tell) -> None:
         self._file = file
@@ -289,7 +289,7 @@ class _Writer:
         return manifest
 
     def _add(self, archive: tarfile.TarFile, source: _Source) -> Member:
-        """Write a member of the length that was counted; raises Damaged if it has less."""
+        """Write a member of the declared length; raises Damaged if the file is shorter."""
         stream = _Stream(source.parts(), self._count)
         try:
             archive.addfile(_entry(source.name, source.size), stream)  # type: ignore[arg-type]
@@ -305,14 +305,14 @@ class _Writer:
 
 
 def _entry(name: str, size: int) -> tarfile.TarInfo:
-    """A member's header: the same for the same state, whenever and by whomever it is written."""
+    """A member's header: the same for the same state, independent of time and user."""
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = size, 0o600
     return entry
 
 
 class _Stream:
-    """Parts read as from a file, and their SHA-256."""
+    """Parts read like a file, and their SHA-256."""
 
     def __init__(self, parts: Iterable[bytes], count: Callable[[int], None]) -> None:
         self._parts = iter(parts)
@@ -321,7 +321,7 @@ class _Stream:
         self.digest = hashlib.sha256()
 
     def read(self, size: int) -> bytes:
-        """As many bytes, or fewer at the end."""
+        """Up to this many bytes, fewer at the end."""
         taken = bytearray()
         while len(taken) < size:
             if not self._left:
@@ -341,10 +341,10 @@ class _Stream:
 
 
 def restore(source: Path, folder: Path, tell: Tell) -> Backup:
-    """Make a collection of a backup: whole, durable and as it was, or not at all.
+    """Make a collection from a backup: whole, durable and as it was, or not at all.
 
-    Raises AlreadyExists if the folder is there, Damaged if the backup is not what was written,
-    OtherFormat if it is a newer version's.
+    Raises AlreadyExists if the folder exists, Damaged if the backup has changed since it was
+    written, OtherFormat if a newer version wrote it.
     """
     if not source.is_file():
         raise NotFound(f"there is no backup {source}")
@@ -371,7 +371,7 @@ def restore(source: Path, folder: Path, tell: Tell) -> Backup:
 
 
 def collection_of(source: Path) -> str:
-    """The name of the collection that a backup is of, as the backup says; see `restore`."""
+    """The name of the collection that a backup was made of, as the backup says; see `restore`."""
     if not source.is_file():
         raise NotFound(f"there is no backup {source}")
     try:
@@ -388,7 +388,7 @@ def collection_of(source: Path) -> str:
 
 @contextmanager
 def _claimed_folder(draft: Path) -> Iterator[None]:
-    """An empty folder that one process at a time fills; what a killed one left is removed."""
+    """An empty folder that one process at a time fills; leftovers of a killed one are removed."""
     draft.mkdir(exist_ok=True)
     descriptor = os.open(draft, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -402,7 +402,7 @@ def _claimed_folder(draft: Path) -> Iterator[None]:
 
 
 def _unpack(source: Path, draft: Path, tell: Tell) -> Manifest:
-    """Write the members of a backup to a folder; they are what the manifest says they are."""
+    """Write the members of a backup to a folder, checked against the manifest."""
     found: list[Member] = []
     total = source.stat().st_size
     try:
@@ -449,7 +449,7 @@ def _read_manifest(source: Path, archive: tarfile.TarFile, entry: tarfile.TarInf
 
 
 def _compare(source: Path, manifest: Manifest, found: list[Member]) -> None:
-    """Raise Damaged, naming the file, unless the manifest's members were found."""
+    """Raise Damaged, naming the file, unless the members found match the manifest."""
     there: dict[str, Any] = {member.name: member for member in found}
     for member in manifest.members:
         if there.pop(member.name, None) != member:
@@ -459,7 +459,7 @@ def _compare(source: Path, manifest: Manifest, found: list[Member]) -> None:
 
 
 def _sync_tree(folder: Path) -> None:
-    """Make the entries of a folder and of those in it durable."""
+    """Make the entries of a folder and of its subfolders durable."""
     for path in folder.rglob("*"):
         if path.is_dir():
             sync_folder(path)

@@ -1,4 +1,4 @@
-"""A collection that is being checked, and what the checks have in common."""
+"""A collection that is being checked, with helpers shared by the checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 
 MOST_FINDINGS: Final = 20
-"""So many of one kind are told; a damaged disk gives thousands."""
+"""Findings of one kind that are reported, at most; a damaged disk gives thousands."""
 
 _TELL_EVERY: Final = 1_000
 
@@ -36,7 +36,7 @@ class Case:
     tell: Tell
 
     def steps(self, name: str, total: int) -> Callable[[int], None]:
-        """Tells of one check's progress, not of each of its steps."""
+        """A callback for one check's progress that reports only some of its steps."""
         every = max(1, min(_TELL_EVERY, total // 100))
 
         def tell(done: int) -> None:

@@ -21,7 +21,7 @@ from indexer.storage.sqlite.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A document as the store has it."""
+    """A document as a line of the store."""
 
     number: int
     id: bytes | None
@@ -32,14 +32,14 @@ class _Line:
 
     @property
     def place(self) -> str:
-        """How a finding calls it."""
+        """The name of the document in a finding."""
         if self.id is None:
             return f"document number {self.number}"
         return f"document {self.id.decode(errors='replace')!r}"
 
 
 def check_documents(case: Case) -> Iterator[Finding]:
-    """Every document: its hash, its metadata with the lines that filters read, its chunks."""
+    """Check every document: its hash, its metadata with the lines that filters read, its chunks."""
     with case.store.reading() as snapshot:
         generation, total = snapshot.generation(), snapshot.counts().documents
         told = case.steps("documents", total)
@@ -88,14 +88,14 @@ def _wrong_document(line: _Line, problem: str) -> Finding:
 
 
 def _facet_hash(name: str | None, kind: int, value: str | float) -> int:
-    """64 bits that tell one line of metadata from others in this process; 1 and 1.0 are one."""
+    """A hash of 64 bits of a line of metadata, in this process; 1 and 1.0 have the same."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)
     return hash(repr((name, kind, value))) & 0xFFFF_FFFF_FFFF_FFFF
 
 
 def _check_facets(snapshot: Snapshot, facets: array[int]) -> Iterator[Finding]:
-    """The lines that filters read must cancel what the documents' metadata came to."""
+    """Check that the lines filters read match the documents' metadata."""
     for name, kind, value, document in snapshot.select(
         "SELECT fields.name, kind, value, document FROM facets LEFT JOIN fields USING(field)"
     ):
@@ -113,7 +113,7 @@ def _check_facets(snapshot: Snapshot, facets: array[int]) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _ChunkLine:
-    """A chunk as the store has it."""
+    """A chunk as a line of the store."""
 
     generation: int
     row: int
@@ -125,17 +125,17 @@ class _ChunkLine:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is what was written."""
+        """Return whether it is as it was written."""
         return checksum_of(astuple(self)[:-1]) == self.checksum
 
 
 class _Chunks:
-    """The chunks of a generation, document by document, in order of their numbers."""
+    """The chunks of a generation, document by document, in the order of their numbers."""
 
     def __init__(self, snapshot: Snapshot, generation: Generation) -> None:
         lines = snapshot.select(
             'SELECT generation, row, document, position, "start", "end", checksum FROM chunks'
-            " WHERE +generation = ? ORDER BY document, row",  # + leaves it the other index
+            " WHERE +generation = ? ORDER BY document, row",  # + makes SQLite use the other index
             (generation.number,),
         )
         self._groups = groupby(lines, key=lambda line: int(line[2]))
@@ -148,7 +148,7 @@ class _Chunks:
         self._ahead = found and (found[0], [_ChunkLine(*line) for line in found[1]])
 
     def of(self, document: int) -> list[_ChunkLine]:
-        """Its chunks; asked for in rising order."""
+        """The chunks of a document; to be called in rising order."""
         while self._ahead and self._ahead[0] < document:
             self._orphans.append(self._ahead[0])
             self._advance()
@@ -159,7 +159,7 @@ class _Chunks:
         return chunks
 
     def orphans(self) -> Iterator[Finding]:
-        """The chunks that were passed over, since no document has their number."""
+        """Findings for the chunks skipped because no document has their number."""
         for number in self._orphans:
             yield Finding(
                 STORE,

@@ -1,4 +1,4 @@
-"""What a backup says of itself, in its last member."""
+"""The manifest of a backup, its last member."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup holds."""
+    """The content of a backup."""
 
     format: int
     collection: str
@@ -38,7 +38,7 @@ class Manifest:
 
     @classmethod
     def decode(cls, encoded: bytes) -> Self:
-        """What :meth:`encode` gave; raises ValueError, TypeError or KeyError for all else."""
+        """The manifest from :meth:`encode`; else raises ValueError, TypeError or KeyError."""
         line, digest, rest = encoded.split(b"\n")
         if hashlib.sha256(line).hexdigest().encode() != digest or rest:
             raise ValueError("its checksum is another")

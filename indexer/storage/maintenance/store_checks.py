@@ -15,7 +15,7 @@ from indexer.storage.vector_file import BLOCK_ROWS
 
 
 def check_pages(case: Case) -> Iterator[Finding]:
-    """The file's pages and indexes, as SQLite sees them."""
+    """Check the file's pages and indexes by SQLite's own means."""
     case.tell(Step("pages of the store", 0, 1))
     with case.store.reading() as snapshot:
         for (line,) in snapshot.select(f"PRAGMA integrity_check({MOST_FINDINGS})"):
@@ -30,7 +30,7 @@ def check_pages(case: Case) -> Iterator[Finding]:
 
 
 def check_counts(case: Case) -> Iterator[Finding]:
-    """The counters, against what they count."""
+    """Check the counters against what they count."""
     with case.store.reading() as snapshot:
         counts, generation = snapshot.counts(), snapshot.generation()
         counted = {
@@ -64,7 +64,7 @@ def _count(snapshot: Snapshot, query: str, *parameters: object) -> int:
 
 
 def check_owners(case: Case) -> Iterator[Finding]:
-    """Who owns each row, against whose chunk it is."""
+    """Check the owner of each row against the document of its chunk."""
     with case.store.reading() as snapshot:
         generation = snapshot.generation()
         told = case.steps("rows", generation.rows)

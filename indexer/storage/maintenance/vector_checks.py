@@ -21,7 +21,7 @@ from indexer.storage.vector_file import BLOCK_ROWS, VectorFile
 
 
 def check_vectors(case: Case) -> Iterator[Finding]:
-    """Every block of rows: its checksum, and the lengths of the vectors that are owned."""
+    """Check every block of rows: its checksum, and the lengths of the owned vectors."""
     with case.store.reading() as snapshot:
         searched = snapshot.generation()
         dimension = snapshot.identity(searched.number).dimension
@@ -54,7 +54,7 @@ def _check_blocks(
 
 
 def _was_replaced(case: Case, searched: Generation) -> bool:
-    """Whether another generation has taken over since, so that files are gone rightly."""
+    """Return whether another generation has replaced this one, so that its files may be gone."""
     with case.store.reading() as newest:
         return newest.generation().number != searched.number
 
@@ -88,13 +88,13 @@ def _wrong_vectors(place: str, problem: str) -> Finding:
 
 
 def require_written_vectors(folder: Path, store: Store) -> None:
-    """Raise Damaged, naming the place, unless all vectors are what was written."""
+    """Raise Damaged, naming the place, unless all vectors are as written."""
     for finding in check_vectors(Case(folder, store, lambda _: None)):
         raise Damaged(f"{finding.place}: {finding.problem}; {finding.remedy}")
 
 
 def _check_drafts(case: Case, snapshot: Snapshot, searched: int) -> Iterator[Finding]:
-    """A generation that is being filled has all the rows that were committed to it."""
+    """Check that a generation being filled has all the rows committed to it."""
     for number, rows in snapshot.select(
         "SELECT generation, rows FROM generations WHERE generation > ? AND rows > 0", (searched,)
     ):

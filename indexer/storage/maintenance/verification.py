@@ -1,8 +1,8 @@
-"""Everything a collection keeps, checked: the store, the vectors, the index, the model.
+"""The verification of everything a collection keeps: the store, the vectors, the index, the model.
 
-A check reads, and never repairs: what it finds is said with what it means and what to do. Each
-check works on one state of the store, so writing goes on meanwhile; memory stays bounded but
-for 12 bytes a document and 4 a row.
+A check reads, and never repairs: a finding says what it means and what to do. Each check works on
+one state of the store, so writing goes on meanwhile; memory stays bounded except for 12 bytes a
+document and 4 a row.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ OpenModel: TypeAlias = Callable[[str], Embedder]
 
 
 def verify(folder: Path, open_model: OpenModel | None, tell: Tell) -> Verification:
-    """What is wrong with the collection in a folder, which need not be fit to be opened.
+    """Check the collection in a folder, even if it cannot be opened.
 
     Without ``open_model`` the model is not checked. Raises NotFound if there is no collection.
     """
@@ -82,7 +82,7 @@ def _verify(case: Case, open_model: OpenModel | None, nothing: Verification) -> 
 
 
 def _found(check: Callable[[Case], Iterator[Finding]], case: Case) -> list[Finding]:
-    """What a check finds, up to a bound; what keeps it from going on is a finding too."""
+    """The findings of a check, up to a bound; an error that stops it is a finding too."""
     findings: list[Finding] = []
     try:
         for finding in islice(check(case), MOST_FINDINGS):
@@ -115,7 +115,7 @@ def _unreadable(error: BearingError) -> Finding:
 
 
 def _check_index(case: Case) -> tuple[str, list[Finding]]:
-    """The sealed index: its hash, and whether it finds vectors that are stored."""
+    """Check the sealed index: its hash, and whether it finds stored vectors."""
     problems: list[str] = []
     try:
         with case.store.reading() as snapshot:
@@ -128,7 +128,7 @@ def _check_index(case: Case) -> tuple[str, list[Finding]]:
             return ("damaged" if problems else "none"), [_wrong_index(p) for p in problems]
         vectors = VectorFile(folder / VECTORS, dimension).view(generation.rows)
     except (Damaged, StorageFailed, ValueError, TypeError, LookupError) as error:
-        return f"not checked: {error}", []  # the store's or the vectors' fault, told there
+        return f"not checked: {error}", []  # a fault of the store or the vectors, reported there
     live = np.flatnonzero(owners[: index.index.rows] != NOBODY)
     share = _share_found(index, vectors, live)
     if share < LEAST_FOUND:
@@ -153,12 +153,12 @@ def _share_found(index: index_file.Sealed, vectors: Vectors, live: NDArray[np.in
 
 
 def _check_words(case: Case) -> tuple[str, list[Finding]]:
-    """The index of words: its checksums, its count, and whether it finds documents."""
+    """Check the lexical index: its checksums, its count, and whether it finds documents."""
     case.tell(Step("words", 0, 1))
     try:
         told, problems = examine(case.folder, case.store)
     except (Damaged, StorageFailed) as error:
-        return f"not checked: {error}", []  # the store's fault, told there
+        return f"not checked: {error}", []  # a fault of the store, reported there
     case.tell(Step("words", 1, 1))
     return told, [_wrong_words(problem) for problem in problems]
 
@@ -186,7 +186,7 @@ def _wrong_index(problem: str) -> Finding:
 
 
 def _check_model(case: Case, open_model: OpenModel | None) -> tuple[str, list[Finding]]:
-    """Whether the model at hand gives the vectors of known texts that it gave before."""
+    """Check that the model still gives the stored vectors for known texts."""
     if open_model is None:
         return "not checked", []
     try:

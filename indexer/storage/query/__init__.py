@@ -1,1 +1,1 @@
-"""One state of a collection, as an engine is asked: see indexer.engine. It writes nothing."""
+"""One state of a collection as the interface of engines sees it: see indexer.engine. Read-only."""

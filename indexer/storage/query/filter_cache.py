@@ -1,6 +1,6 @@
-"""Which rows a search may return, and how many documents these are.
+"""The rows that a search may return, and the number of their documents.
 
-Filters are kept as sets of rows, and counts as they are, as long as the collection does not change.
+The sets of rows that pass filters, and counts, are cached until the collection changes.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ _Key: TypeAlias = tuple[int, int, str]
 
 @dataclass(frozen=True, slots=True)
 class FilterMask:
-    """What passes a filter: ``rows`` (rows,) bool, ``documents`` (numbers,) bool by number."""
+    """The rows and documents that pass a filter: (rows,) bool, and (numbers,) bool by number."""
 
     rows: NDArray[np.bool_]
     documents: NDArray[np.bool_]
 
     @property
     def nbytes(self) -> int:
-        """The memory that it takes."""
+        """The memory it takes, in bytes."""
         return self.rows.nbytes + self.documents.nbytes
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """``rows`` (rows,) bool that a search may return, None for all; not to be written to.
+    """``rows`` (rows,) bool that a search may return, None for all; read-only.
 
-    ``total`` is how many documents these are.
+    ``total`` is the number of their documents.
     """
 
     rows: NDArray[np.bool_] | None
@@ -52,7 +52,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How much a state of the store holds; ``newest`` is a bound on the numbers of documents."""
+    """The counts of a state of the store; ``newest`` is a bound on document numbers."""
 
     sequence: int
     counts: Counts
@@ -60,7 +60,7 @@ class Totals:
 
 
 class FilterCache:
-    """The rows that pass a filter; repeated filters are looked up. Safe to use from threads."""
+    """The rows that pass a filter, cached for repeated filters. Thread-safe."""
 
     def __init__(self, capacity_bytes: int = CACHE_BYTES) -> None:
         self._capacity_bytes = capacity_bytes
@@ -70,7 +70,7 @@ class FilterCache:
         self._totals = Totals(-1, Counts(0, 0, 0), 0)
 
     def totals(self, snapshot: Snapshot) -> Totals:
-        """How much there is; each search asks, and each commit has a sequence of its own."""
+        """The counts; cached by sequence, as each search asks and each commit has its own."""
         known = self._totals
         if known.sequence != snapshot.sequence:
             known = self._totals = Totals(
@@ -117,7 +117,7 @@ class FilterCache:
 
 
 def _evaluate(snapshot: Snapshot, rows: RowTable, condition: Filter) -> FilterMask:
-    size = max(rows.last_number, snapshot.last_number()) + 2  # the last stands for no document
+    size = max(rows.last_number, snapshot.last_number()) + 2  # and one for rows of none
     documents = snapshot.matching(condition, size)
     owned = np.zeros(size, dtype=np.bool_)
     owned[rows.owners] = True
@@ -129,11 +129,11 @@ def _evaluate(snapshot: Snapshot, rows: RowTable, condition: Filter) -> FilterMa
 def _narrowed(
     rows: RowTable, chosen: NDArray[np.bool_] | None, hidden: Sequence[int], last: int
 ) -> NDArray[np.bool_]:
-    """The chosen rows, less those of hidden documents and of those that came after the last."""
+    """The chosen rows without those of hidden documents and of those added after the last."""
     numbers = np.array(hidden, dtype=np.int64)
     shown = np.ones(max(rows.last_number, last, *hidden, 0) + 2, dtype=np.bool_)
     shown[numbers] = False
-    shown[last + 1 :] = False  # the last of them stands for no document
+    shown[last + 1 :] = False  # including the one for rows of none
     left: NDArray[np.bool_] = shown[rows.owners]
     return left if chosen is None else left & chosen
 
@@ -141,7 +141,7 @@ def _narrowed(
 def _count(
     snapshot: Snapshot, mask: FilterMask | None, hidden: Sequence[int], last: int, totals: Totals
 ) -> int:
-    """How many documents up to the last pass, less those that are hidden."""
+    """The number of documents up to the last that pass and are not hidden."""
     if mask is None and not hidden and last >= totals.newest:
         return totals.counts.documents
     out = np.unique(np.array(hidden, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""One state of a local collection: a snapshot of its store, with its rows and words of then."""
+"""One state of a local collection: a snapshot of its store, with the rows and words of then."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.ties import first_of
 
 FETCH_MORE: Final = 4
-"""How many times as many rows are fetched where k rows were of fewer than k documents."""
+"""The factor by which more rows are fetched if k rows were of fewer than k documents."""
 
 _TOKEN: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the states of a collection share: the filters that were looked up, and the watch."""
+    """The parts that the states of a collection share: cached filters, and the watch."""
 
     filter_cache: FilterCache
     watch: RecallWatch
@@ -66,7 +66,7 @@ class LocalState:
 
     @cached_property
     def lexical(self) -> LexicalState:
-        """Its words, if it was asked for with them."""
+        """Its words, if the state was opened with them."""
         assert self.words is not None
         return LocalLexical(self.words, self.rows)
 
@@ -98,7 +98,7 @@ class LocalState:
         return StoredVectors(tuple(one.chunk for one in chunks), vectors)
 
     def _existing(self, rows: list[int]) -> list[int]:
-        """These rows; raises Damaged if there is one that is none."""
+        """These rows; raises Damaged if one does not exist."""
         if rows and (min(rows) < 0 or max(rows) >= len(self.rows.vectors)):
             raise Damaged(
                 f"a chunk is of a row among {rows[:9]} that is none: see `bearing verify`"
@@ -131,7 +131,7 @@ class LocalState:
         return [(Key(number), document) for number, document in found]
 
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
-        """The first metadata fields by name, each with so many of its common values."""
+        """The first metadata fields by name, each with its most common values."""
         return self.snapshot.fields(limit, common)
 
     def known_fields(self, names: Collection[str]) -> set[str]:
@@ -139,12 +139,12 @@ class LocalState:
         return self.snapshot.known_fields(names)
 
     def column(self, field: str) -> dict[str, Scalar]:
-        """The value of a metadata field by document id, of a list its least."""
+        """The value of a metadata field by document id; of a list, its smallest."""
         values = self.snapshot.column(field)
         return {id: values[number] for number, id in self.snapshot.ids() if number in values}
 
     def copies(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
-        """How many documents have the title and text of an earlier one, and pairs of such ids."""
+        """The number of documents that repeat an earlier title and text, and some pairs of ids."""
         return self.snapshot.copies(limit)
 
     # Vectors
@@ -152,12 +152,12 @@ class LocalState:
     def sample(self, count: int, seed: int) -> Sample:
         """At most ``count`` stored vectors in random order, the same for the same rows."""
         drawn = _drawn(self.rows, count, np.random.default_rng(seed))
-        place = np.sort(drawn)  # read in order, which a disk thanks for
+        place = np.sort(drawn)  # read in order, which is faster on a disk
         vectors = np.array(self.rows.vectors[place])[np.searchsorted(place, drawn)]
         return Sample(vectors, self.rows.owners[drawn].astype(np.int64))
 
     def scan(self, rows: int) -> Iterator[Sample]:
-        """All stored vectors, at most so many at a time."""
+        """All stored vectors, at most this many at a time."""
         for start in range(0, len(self.rows.owners), rows):
             part = slice(start, start + rows)
             owners, vectors = self.rows.owners[part], self.rows.vectors[part]
@@ -178,10 +178,10 @@ class LocalState:
     def nearest(
         self, directions: Vectors, k: int, scope: Scope, *, exact: bool
     ) -> list[list[Candidate]]:
-        """For each direction its k nearest documents, as the score and row of their best chunk.
+        """The k nearest documents to each direction, with the score and row of their best chunk.
 
-        Fetches on until k are found, since several of the best rows may be of one document.
-        Approximate answers are shown to the watch, if it is free.
+        More rows are fetched until k documents are found, since several of the best rows may be of
+        one document. Approximate answers are offered to the watch, if it is free.
         """
         rows, allowed = self.rows, allowed_rows(scope)
         found: list[list[Candidate]] = [[] for _ in directions]
@@ -195,7 +195,7 @@ class LocalState:
             for index, (scores, own) in zip(waiting, nearest, strict=True):
                 found[index] = self._best_documents(scores, own, k)
                 if len(found[index]) < k and len(own) >= fetch:
-                    short.append(index)  # else those were all rows there are
+                    short.append(index)  # otherwise these are all rows
                 if shown and fetch >= K:
                     seen.append(Observation(rows, directions[index], allowed, scores, own))
             waiting = short
@@ -206,7 +206,7 @@ class LocalState:
     def _best_documents(self, scores: Cosines, nearest: RowIds, k: int) -> list[Candidate]:
         """The k best documents of these rows, (m,), best first, each by its first; ties by id.
 
-        There must be every row that ties with the last.
+        The rows must include every row that ties with the last.
         """
         owners = self.rows.owners[nearest].tolist()
         found = list(map(Candidate, owners, scores.tolist(), nearest.tolist()))
@@ -231,7 +231,7 @@ class LocalState:
         )
 
     def count_near(self, direction: Vector, least: float, scope: Scope) -> int:
-        """How many documents in scope have a chunk whose cosine is ``least`` or more."""
+        """The number of documents in scope with a chunk whose cosine is at least ``least``."""
         return self.rows.count_near(direction, least, allowed_rows(scope))
 
 
@@ -248,28 +248,28 @@ class LocalLexical:
         return self._words.index.mean_length
 
     def words(self, text: str) -> list[str]:
-        """The words of a text, in order, as they are compared."""
+        """The words of a text in the form in which they are compared, in order."""
         return self._words.analyzer.words(text)
 
     def asked(self, text: str) -> Bag:
-        """The words that a query asks for: of very many, the rarest."""
+        """The words of a query; of very many, only the rarest."""
         return self._words.asked(text)
 
     def worth(self, bag: Bag) -> dict[str, float]:
-        """How much each of these words is worth where it is found."""
+        """The weight of each word in the BM25 score: its idf times its weight in the query."""
         return self._words.worth(bag)
 
     def best(self, bag: Bag, k: int, scope: Scope) -> list[tuple[Key, float]]:
-        """The k documents of largest BM25 score that hold a word, best first, ties by id."""
+        """The k documents of highest BM25 score that contain a word, best first, ties by id."""
         numbers, scores = self._words.best(bag, k, self._documents_of(allowed_rows(scope)))
         return list(zip(map(Key, numbers.tolist()), scores.tolist(), strict=True))
 
     def score(self, bag: Bag, keys: Sequence[Key]) -> list[float]:
-        """The BM25 score of each of these documents, 0 for one without a word."""
+        """The BM25 score of each of these documents; 0 for one without any of the words."""
         return self._words.score(bag, keys)
 
     def _documents_of(self, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
-        """(numbers,) bool: the documents of allowed rows; None where these are all there are."""
+        """(numbers,) bool: the documents of allowed rows; None for all documents."""
         if allowed is None or allowed is self._rows.live:
             return None
         owners = self._rows.owners[allowed]
@@ -279,13 +279,13 @@ class LocalLexical:
 
 
 def allowed_rows(scope: Scope) -> NDArray[np.bool_] | None:
-    """(rows,) bool: the rows of a scope that a local state made; None for all."""
+    """(rows,) bool: the rows of a scope made by a local state; None for all."""
     assert isinstance(scope, Selection)
     return scope.rows
 
 
 def _drawn(rows: RowTable, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """At most ``count`` rows that are of documents, in random order."""
+    """At most ``count`` rows owned by documents, in random order."""
     total = len(rows.owners)
     if total > 4 * count:  # a permutation of all would take longer than all the rest
         drawn = rng.choice(total, size=2 * count, replace=False, shuffle=True)

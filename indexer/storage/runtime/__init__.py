@@ -1,1 +1,1 @@
-"""Processes, locks and files, whatever they are used for. It knows no collection."""
+"""Processes, locks and files for any purpose. It knows no collection."""

@@ -25,16 +25,16 @@ class Stamp(NamedTuple):
 
 
 def file_stamp(path: Path | str) -> Stamp | None:
-    """The stamp of the file that is there now; None if there is none."""
+    """The stamp of the present file; None if there is none."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - each search asks, and making a Path takes as long
+        found = os.stat(path)  # noqa: PTH116 - asked at each search, and making a Path takes as long
     except OSError:
         return None
     return Stamp(found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def bytes_under(folder: Path) -> int:
-    """The bytes of all files under a folder; those that vanish meanwhile count nothing."""
+    """The bytes of all files under a folder; files that vanish meanwhile count as 0."""
     total = 0
     for path in folder.rglob("*"):
         try:
@@ -45,7 +45,7 @@ def bytes_under(folder: Path) -> int:
 
 
 def write_durably(path: Path, data: bytes | memoryview) -> None:
-    """Put a file in place as a whole: written beside it, made durable, then renamed."""
+    """Replace a file as a whole: written beside it, made durable, then renamed."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         with draft.open("wb") as file:

@@ -1,4 +1,4 @@
-"""What one process at a time may do to a collection; free again for others when it dies."""
+"""Locks between processes on a collection; released when the holder dies."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from typing import IO, Any, Final
 from indexer.errors import CollectionBusy, NotFound, StorageFailed
 
 PATIENCE_SECONDS: Final = 2.0
-"""How long a writer waits for one write of another process to end."""
+"""The time a writer waits for a single write of another process."""
 
 MOST_PATIENCE_SECONDS: Final = 30.0
-"""How long it waits for many short writes, which leave little room between them."""
+"""The time it waits for many short writes, which leave little time in between."""
 
 _LOCK: Final = "writer.lock"
 _POLL_SECONDS: Final = 0.005
@@ -27,7 +27,7 @@ _NOTE_BYTES: Final = 4_096
 
 
 class WriterLock:
-    """Held by one process, and in it by any number of threads at once.
+    """A lock held by one process, and in it by any number of threads at once.
 
     Threads of the holder share it, so that a pipeline's writer thread may write while its main
     thread holds the lock for the whole run; transactions are serialised elsewhere.
@@ -42,7 +42,7 @@ class WriterLock:
 
     @property
     def is_held(self) -> bool:
-        """Whether a thread of this process holds it."""
+        """Return whether a thread of this process holds it."""
         return self._holds > 0
 
     @contextmanager
@@ -86,12 +86,12 @@ class WriterLock:
 
     def _release(self) -> None:
         os.ftruncate(self._descriptor, 0)
-        os.close(self._descriptor)  # closing gives the lock back
+        os.close(self._descriptor)  # closing releases the lock
         self._descriptor = -1
 
 
 def writer_lock(folder: Path) -> WriterLock:
-    """The lock of who writes to the collection in a folder."""
+    """The lock of writers to the collection in a folder."""
     return WriterLock(folder / _LOCK, folder.name)
 
 
@@ -117,9 +117,9 @@ def _has_locked(file: int | IO[Any], operation: int) -> bool:
 
 
 def _sign(descriptor: int, purpose: str) -> None:
-    """Leave a note for whoever finds the lock held; the note itself decides nothing."""
+    """Leave a note for processes that find the lock held; the note itself has no effect."""
     note = {"pid": os.getpid(), "purpose": purpose, "since": datetime.now(UTC).isoformat()}
-    with suppress(OSError):  # on a full disk, what needs no room must still be possible
+    with suppress(OSError):  # on a full disk, writes that need no space must still be possible
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(note).encode(), 0)
 

@@ -1,12 +1,12 @@
-"""Work in a process of its own, which shares neither interpreter nor memory with searches.
+"""Work in a separate process, which shares neither interpreter nor memory with searches.
 
-In a thread, whatever part of it is Python holds up every search in the process; and a thread of
-low priority that holds the interpreter while it waits for a processor holds them up for longer.
+In a thread, the parts of it that are Python would hold up every search in the process; and a thread
+of low priority that holds the interpreter while it waits for a processor holds them up for longer.
 
-The process is told its work, a function by module and name, and the job for it as arguments, and
-given bytes on standard input. Lines of JSON on standard output are what the function says on its
-way, and at last what it answers, or an error. When standard input ends, the process that started
-it is gone, and so it ends too.
+The process gets its work, a function by module and name, and the job for it as arguments, and
+bytes on standard input. The function's messages are lines of JSON on standard output, and its
+answer, or an error, is the last. When standard input ends, the process that started it is gone,
+and so it ends too.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _POLL_SECONDS: Final = 0.05
 _READ_BYTES: Final = 1 << 16
 
 Job = Mapping[str, Any]
-"""What JSON can hold."""
+"""A JSON object."""
 
 
 def run_in_subprocess(
@@ -52,7 +52,7 @@ def run_in_subprocess(
     threads: int | None = None,
     tell: Callable[[Job], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Let a process do a job, and wait for what it answers.
+    """Run a job in a process, and wait for its answer.
 
     ``work`` is "module:function"; the function is called with the job and with ``given``. Files
     in ``keep_open`` stay open as long as the process lives, which ends early when ``stopping`` is
@@ -69,10 +69,10 @@ def run_in_subprocess(
         pass_fds=keep_open,
         # not reached by Ctrl-C; of the same session, since Linux may share processors by session
         process_group=0,
-        env={**os.environ, **limits, "OMP_WAIT_POLICY": "passive"},  # to wait is to give way, too
+        env={**os.environ, **limits, "OMP_WAIT_POLICY": "passive"},  # waiting threads sleep
     ) as process:
         assert process.stdin is not None
-        with suppress(BrokenPipeError):  # what it said at its end tells why
+        with suppress(BrokenPipeError):  # its last message tells why
             process.stdin.write(given)
             process.stdin.flush()
         last: Job = {}
@@ -83,7 +83,7 @@ def run_in_subprocess(
 
 
 def _heard(process: subprocess.Popen[bytes], stopping: threading.Event) -> Iterator[Job]:
-    """What a process tells, until it ends, or is ended by closing what it listens to."""
+    """The messages of a process until it ends, or is ended by closing its standard input."""
     assert process.stdin is not None
     assert process.stdout is not None
     rest = b""
@@ -103,7 +103,7 @@ def _heard(process: subprocess.Popen[bytes], stopping: threading.Event) -> Itera
 
 
 def command(work: str, job: Job, given: int) -> list[str]:
-    """The program that does a job once it got so many bytes."""
+    """The command line that does a job after reading this many bytes."""
     return [sys.executable, "-P", "-c", PROGRAM, str(ROOT), work, json.dumps(job), str(given)]
 
 
@@ -113,20 +113,20 @@ def _answer(last: Job, work: str, status: int) -> dict[str, Any]:
         return answer
     kind = getattr(errors, last.get("error", ""), StorageFailed)
     message = last.get("message", f"the process of {work} ended with {status}")
-    raise kind.__new__(kind, message)  # whatever it was made of, this is what it says
+    raise kind.__new__(kind, message)  # without its constructor, whose arguments are not known
 
 
 def say(something: Job) -> None:
-    """Tell whoever waits for this process's answer how it goes on."""
+    """Send a message to the process that waits for this one's answer."""
     _print({"said": something})
 
 
 def _print(told: Job) -> None:
-    print(json.dumps(told), flush=True)  # noqa: T201 - this is how it tells
+    print(json.dumps(told), flush=True)  # noqa: T201 - the way to send a message
 
 
 def main(work: str, job: str, given: str) -> None:
-    """Do a job, in the process that was started for it."""
+    """Do a job, in the process started for it."""
     received = sys.stdin.buffer.read(int(given))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     lower_priority()

@@ -1,7 +1,7 @@
-"""Metadata as lines that filters read, one a value.
+"""Metadata as lines that filters read, one for each value.
 
-A moment is held as its key, a space, and the text that it was given as: so lines are in the order
-of moments, and those of one moment stand together.
+A moment is stored as its key, a space, and the text it was given as: so lines sort by moment, and
+those of one moment are adjacent.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ KINDS_BY_NUMBER: Final = {number: kind for kind, number in KIND_NUMBERS.items()}
 EMPTY_LIST: Final = 0
 
 FacetLine: TypeAlias = tuple[int, str | int | float]
-"""The number of a kind, and a value of it as a facet holds it."""
+"""The number of a kind, and a value in the form stored in a facet."""
 
 KEY_ENDS: Final = " "
-"""Stands behind the key of a moment; no key holds it, nor anything that sorts before it."""
+"""Comes after the key of a moment; no key contains it, nor anything that sorts before it."""
 
 
 def facet_line(value: Scalar) -> FacetLine:
-    """A scalar as a facet holds it."""
+    """A scalar in the form stored in a facet."""
     kind, key = key_of(value)
     number = KIND_NUMBERS[kind]
     if kind is Kind.MOMENT:
@@ -40,7 +40,7 @@ def facet_line(value: Scalar) -> FacetLine:
 
 
 def moment_line(text: str) -> str | None:
-    """A text as a facet of kind moment holds it; None if it names no moment."""
+    """A text in the form of a facet of kind moment; None if it names no moment."""
     kind, key = key_of(text)
     return _moment_line(key, text) if kind is Kind.MOMENT else None
 
@@ -50,7 +50,7 @@ def _moment_line(key: Scalar, text: Scalar) -> str:
 
 
 def scalar_of(kind: int, held: str | float) -> Scalar:
-    """The scalar that a facet holds."""
+    """The scalar stored in a facet."""
     if kind == KIND_NUMBERS[Kind.NULL]:
         return None
     if kind == KIND_NUMBERS[Kind.MOMENT]:
@@ -59,7 +59,7 @@ def scalar_of(kind: int, held: str | float) -> Scalar:
 
 
 def facets_of(metadata: Metadata) -> list[tuple[str, int, str | int | float]]:
-    """The name, kind and value of each line that metadata takes among the facets."""
+    """The name, kind and value of each of the facets of some metadata."""
     return [
         (name, kind, value)
         for name, held in metadata.items()

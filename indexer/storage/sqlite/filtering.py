@@ -1,4 +1,4 @@
-"""What is read of the facets: which documents pass a filter, and what fields hold."""
+"""Queries of the facets: the documents that pass a filter, and the values of fields."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _ORDERS: Final = {
 }
 _MOMENT: Final = KIND_NUMBERS[Kind.MOMENT]
 _BEHIND: Final = chr(ord(KEY_ENDS) + 1)
-"""A key and this is behind all lines of its moment, and before those of any later one."""
+"""A key followed by this sorts after all lines of its moment, and before those of a later one."""
 _GIVEN: Final = "substr(value, instr(value, ' ') + 1)"
-"""Of a line of a moment, the text that it was given as."""
+"""The text that a moment's line was given as."""
 
 # The key of facets is in this order, so that a field is read once, without sorting.
 _KINDS: Final = (
@@ -62,7 +62,7 @@ _COMMON: Final = (
 
 
 class FacetQueries:
-    """The part of a snapshot that reads facets."""
+    """The part of a snapshot that queries facets."""
 
     _connection: sqlite3.Connection
 
@@ -71,7 +71,7 @@ class FacetQueries:
         return str(self._connection.execute("PRAGMA database_list").fetchone()[2])
 
     def column(self, field: str) -> dict[int, Scalar]:
-        """The value of a field in each document that has one; of a list its least."""
+        """The value of a field in each document that has one; of a list, its smallest."""
         found = self._connection.execute(
             "SELECT document, kind, value FROM facets WHERE kind != ? AND field ="
             " (SELECT field FROM fields WHERE name = ?) ORDER BY kind DESC, value DESC",
@@ -82,7 +82,7 @@ class FacetQueries:
     def matching(self, condition: Filter, size: int) -> NDArray[np.bool_]:
         """(size,) bool by document number: whether the document passes.
 
-        Numbers that no document has are undefined. The meaning is that of filters.matches.
+        Numbers that no document has are undefined. filters.matches defines the result.
         """
         match condition:
             case Every(parts):
@@ -122,7 +122,7 @@ class FacetQueries:
         where = "field = ? AND kind = ? AND "
         if kind is Kind.MOMENT:
             behind = operator in (Operator.GT, Operator.LTE)
-            end = f"{bound}{_BEHIND if behind else KEY_ENDS}"  # no line is just that
+            end = f"{bound}{_BEHIND if behind else KEY_ENDS}"  # no line equals this
             return self._mask(f"{where} value {sign} ?", (field, _MOMENT, end), size)
         found = self._mask(f"{where} value {sign} ?", (field, KIND_NUMBERS[kind], bound), size)
         if kind is Kind.STRING:

@@ -18,7 +18,7 @@ Owners = NDArray[np.int32]
 """(rows,) int32: the number of the document that a row belongs to, NOBODY for none."""
 
 NOBODY: Final = -1
-"""The owner of a row that no document has any more."""
+"""The owner of a row whose document is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """What is known of a stored document before it is replaced."""
+    """The stored properties of a document that is to be replaced."""
 
     number: int
     content_hash: bytes
@@ -57,12 +57,12 @@ def checksum_of(line: Sequence[int]) -> int:
 
 
 def stored_chunk(row: int, document: int, position: int, start: int, end: int) -> StoredChunk:
-    """The chunk of a line of the store; raises Damaged if it is not one."""
+    """The chunk in a line of the store; raises Damaged if the line is not valid."""
     return StoredChunk(row, document, chunk_of(row, document, position, start, end))
 
 
 def chunk_of(row: int, document: int, position: int, start: int, end: int) -> Chunk:
-    """The place of a chunk in its text, by a line of the store; raises Damaged if it is none."""
+    """The place of a chunk in its text, from a line of the store; raises Damaged if not valid."""
     if not (type(row) is type(document) is type(position) is type(start) is type(end) is int):
         raise Damaged(f"the chunk of row {row} is not what was stored: see `bearing verify`")
     return Chunk(position, start, end)

@@ -8,7 +8,7 @@ STORE: Final = "store.sqlite"
 """The file's name in the folder of a collection."""
 
 FORMAT: Final = 3
-"""Each change of the tables, or of what they hold, is the next; see ``upgrade``."""
+"""Increased by each change of the tables, or of their content; see ``upgrade``."""
 
 SCHEMA: Final = """
 CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;

@@ -45,20 +45,20 @@ class Snapshot(FacetQueries):
         return int(self._only("SELECT value FROM facts WHERE name = ?", name))
 
     def _only(self, query: str, parameter: str | int) -> Any:  # noqa: ANN401 - as SQLite has it
-        """The one value that there always is."""
+        """The single value of a query that always has one."""
         row = self._connection.execute(query, (parameter,)).fetchone()
         if row is None:
             raise Damaged(f"{self._path} lacks its {parameter!r}: restore it from a backup")
         return row[0]
 
     def select(self, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
-        """Lines of the tables as they are, one by one, for those who check them."""
+        """Lines of the tables unchanged, one by one, for checks."""
         return self._connection.execute(query, parameters)
 
     def copy_to(self, path: Path, tell: Callable[[int, int], None]) -> None:
         """Write this state to a new file, however much is written meanwhile.
 
-        ``tell`` hears of the pages done and of all pages. The copy is not made durable.
+        ``tell`` is called with the pages done and their total. The copy is not made durable.
         """
         with (
             translated_errors(path),
@@ -73,7 +73,7 @@ class Snapshot(FacetQueries):
             )
 
     def counts(self) -> Counts:
-        """How many documents, chunks, and documents with a truncated text there are."""
+        """The numbers of documents, chunks, and documents with a truncated text."""
         return Counts(self._fact("documents"), self._fact("chunks"), self._fact("truncated"))
 
     def generation(self) -> Generation:
@@ -94,14 +94,14 @@ class Snapshot(FacetQueries):
             ) from error
 
     def _essence(self, setup: str) -> str:
-        """That of a model's set-up; "" where it was written before there was one."""
+        """The essence of a model's set-up; "" if it was written before there were any."""
         known = "SELECT value FROM traits WHERE name = ?"
         row = self._connection.execute(known, (essence_of(setup),)).fetchone()
         return str(row[0]) if row else ""
 
     @property
     def instance(self) -> str:
-        """What tells this store from all others."""
+        """The unique id of this store."""
         return str(self._only("SELECT value FROM traits WHERE name = ?", "instance"))
 
     @property
@@ -117,7 +117,7 @@ class Snapshot(FacetQueries):
 
     @property
     def forgotten(self) -> int:
-        """The sequence up to which nothing is known any more of deleted documents."""
+        """The sequence up to which deletions have been forgotten."""
         return self._fact("forgotten")
 
     def changed_after(self, sequence: int) -> list[tuple[int, int]]:
@@ -127,14 +127,14 @@ class Snapshot(FacetQueries):
         ).fetchall()
 
     def count_changed(self, sequence: int) -> int:
-        """How many documents' content changed after a sequence."""
+        """The number of documents whose content changed after a sequence."""
         counted = "SELECT count(*) FROM documents WHERE changed > ?"
         return int(self._connection.execute(counted, (sequence,)).fetchone()[0])
 
     def next_changed(
         self, sequence: int, number: int, limit: int
     ) -> list[tuple[int, int, Document]]:
-        """The next changed documents in order of sequence and number, after such a pair."""
+        """The next changed documents in the order of sequence and number, after such a pair."""
         rows = self._connection.execute(
             "SELECT number, id, title, metadata, text, changed FROM documents"
             " WHERE (changed, number) > (?, ?) ORDER BY changed, number LIMIT ?",
@@ -150,7 +150,7 @@ class Snapshot(FacetQueries):
         return [row[0] for row in rows]
 
     def count_unindexed(self, sequence: int, most: int) -> int:
-        """How many documents changed or were deleted after a sequence, counted up to a bound."""
+        """The number of documents changed or deleted after a sequence, counted up to a bound."""
         row = self._connection.execute(
             "SELECT count(*) FROM (SELECT 1 FROM documents WHERE changed > :sequence"
             " UNION ALL SELECT 1 FROM deletions WHERE sequence > :sequence LIMIT :most)",
@@ -159,11 +159,11 @@ class Snapshot(FacetQueries):
         return int(row[0])
 
     def generations(self) -> list[int]:
-        """The one that is searched, and one that is being filled."""
+        """The generation that is searched, and one that is being filled, if any."""
         return [row[0] for row in self._connection.execute("SELECT generation FROM generations")]
 
     def undrafted_after(self, number: int, limit: int) -> list[tuple[int, Document]]:
-        """The next documents by number whose present content the draft generation lacks."""
+        """The next documents by number whose current content the draft generation lacks."""
         rows = self._connection.execute(
             "SELECT number, id, title, metadata, text FROM documents"
             " LEFT JOIN drafts ON drafts.document = number"
@@ -173,7 +173,7 @@ class Snapshot(FacetQueries):
         return [(row[0], _document(row)) for row in rows]
 
     def owners(self, generation: int, rows: int) -> Owners:
-        """(rows,) int32: the owner of every row, by the chunks that are recorded."""
+        """(rows,) int32: the owner of every row, according to the recorded chunks."""
         owners = np.full(rows, -1, dtype=np.int32)
         found = self._connection.execute(
             "SELECT row, document FROM chunks WHERE generation = ?", (generation,)
@@ -184,17 +184,17 @@ class Snapshot(FacetQueries):
         return owners
 
     def last_number(self) -> int:
-        """A bound on the numbers of documents: none is larger."""
+        """An upper bound on document numbers."""
         row = self._connection.execute("SELECT max(number) FROM documents").fetchone()
         return int(row[0] or 0)
 
     def count_after(self, number: int) -> int:
-        """How many documents have a larger number."""
+        """The number of documents with a larger number."""
         row = self._connection.execute("SELECT count(*) FROM documents WHERE number > ?", (number,))
         return int(row.fetchone()[0])
 
     def count_of(self, numbers: Sequence[int]) -> int:
-        """How many of these different numbers are of documents."""
+        """The number of these different numbers that documents have."""
         if not numbers:
             return 0
         row = self._connection.execute(
@@ -212,7 +212,7 @@ class Snapshot(FacetQueries):
         return [Block(n, checksum, np.frombuffer(owners, "<i4")) for n, checksum, owners in rows]
 
     def stored(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
-        """What is stored under those of these ids that exist."""
+        """The stored properties of those of these documents that exist, by id."""
         rows = self._connection.execute(
             "SELECT id, number, hash, metadata, truncated FROM documents"
             " WHERE id IN (SELECT value FROM json_each(?))",
@@ -237,14 +237,14 @@ class Snapshot(FacetQueries):
         return dict(rows.fetchall())
 
     def copies(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
-        """How many documents have the content of an earlier one, and pairs of such ids."""
+        """The number of documents that repeat an earlier content, and some pairs of ids."""
         groups = "SELECT min(id), max(id), count(*) AS n FROM documents GROUP BY hash HAVING n > 1"
         (copies,) = self._connection.execute(f"SELECT total(n - 1) FROM ({groups})").fetchone()  # noqa: S608
         shown = self._connection.execute(f"{groups} ORDER BY n DESC, 1 LIMIT ?", (limit,))
         return int(copies), [(first, last) for first, last, _ in shown]
 
     def documents(self, numbers: Iterable[int]) -> dict[int, Document]:
-        """The documents of these numbers that exist."""
+        """The documents with these numbers that exist."""
         rows = self._connection.execute(
             "SELECT number, id, title, metadata, text FROM documents"
             " WHERE number IN (SELECT value FROM json_each(?))",
@@ -277,7 +277,7 @@ class Snapshot(FacetQueries):
 
     def chunks_of(self, generation: int, numbers: Iterable[int]) -> list[StoredChunk]:
         """The chunks of these documents, by document and row."""
-        # the + keeps SQLite from reading the whole generation, which it would think cheaper
+        # the + keeps SQLite from reading the whole generation, which it estimates as cheaper
         found = self._connection.execute(
             'SELECT row, document, position, "start", "end" FROM chunks'
             " WHERE document IN (SELECT value FROM json_each(?)) AND +generation = ?"
@@ -298,7 +298,7 @@ class Snapshot(FacetQueries):
 
 
 def _decoded(metadata: str) -> Any:  # noqa: ANN401 - what JSON holds
-    """What ``encode_metadata`` gave; json.loads takes five times as long for a short one."""
+    """The inverse of ``encode_metadata``; json.loads takes five times as long for a short one."""
     held, end = _DECODER.raw_decode(metadata)
     if end != len(metadata):
         raise ValueError(f"it goes on after {end} characters")

@@ -2,14 +2,14 @@
 
 A reader works in one read transaction (:class:`Snapshot`), a writer in one write transaction
 (:class:`Transaction`); each commit raises the sequence by one, and every block of rows carries
-the sequence that changed it last, so that whoever keeps rows in memory reads only what changed.
+the sequence that last changed it, so that a reader with rows in memory reads only the changes.
 
-Tables: ``facts`` (counters), ``traits`` (what stays as it was made), ``generations`` (a model and
-its committed rows), ``documents`` (each with the sequence that changed its content last),
-``deletions`` (the numbers of those that are gone, so that what is derived can follow), ``chunks``
-(row -> document and characters, with a checksum, since nothing else would tell a wrong one),
+Tables: ``facts`` (counters), ``traits`` (constants of the store), ``generations`` (a model and
+its committed rows), ``documents`` (each with the sequence that last changed its content),
+``deletions`` (the numbers of deleted documents, so that derived data can follow), ``chunks``
+(row -> document and characters, with a checksum, since nothing else would show a wrong one),
 ``blocks`` (4096 rows each: the owner of every row, -1 for none, and the checksum of their
-vectors), ``fields`` and ``facets`` (metadata, one line a value, for filters).
+vectors), ``fields`` and ``facets`` (metadata, one line for each value, for filters).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Store:
 
     @classmethod
     def create(cls, path: Path, identity: Identity, language: Language) -> None:
-        """Make a store without documents, durably."""
+        """Create a store without documents, durably."""
         with translated_errors(path):
             connection = _connect(path)
             try:
@@ -69,7 +69,7 @@ class Store:
                 connection.close()
 
     def close(self) -> None:
-        """Close idle connections; those in use are closed when they are done."""
+        """Close idle connections; those in use are closed when released."""
         self._closed = True
         while not self._idle.empty():
             self._idle.get_nowait().close()
@@ -82,7 +82,7 @@ class Store:
             try:
                 yield Snapshot(connection)
             finally:
-                if connection.in_transaction:  # some errors have ended it already
+                if connection.in_transaction:  # some errors end it themselves
                     connection.execute("ROLLBACK")
 
     @contextmanager
@@ -99,9 +99,9 @@ class Store:
                 raise
 
     def vacuum(self) -> bool:
-        """Write the store anew without what was deleted; whether nothing of it is left in the log.
+        """Rewrite the store without deleted content; return whether the log has none of it left.
 
-        It is left there while a reader is in the middle of a search: call again later.
+        It stays there while a reader is in the middle of a search: call again later.
         """
         with translated_errors(self._path), self._connection() as connection:
             connection.execute("VACUUM")
@@ -134,13 +134,13 @@ class Store:
 
 
 def check_format(path: Path, what: str) -> None:
-    """Raise OtherFormat, which says ``what`` it is, unless Store opens what nobody has open yet."""
+    """Raise OtherFormat, which says ``what`` it is, unless Store can open the file."""
     with translated_errors(path), closing(_open(f"{_uri(path)}?immutable=1")) as connection:
         require_known(connection, what)
 
 
 class _Immutable(sqlite3.Connection):
-    """A connection that takes no note of what others write: for one transaction only."""
+    """A connection that ignores what others write: for one transaction only."""
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -172,7 +172,7 @@ def _open(uri: str, kind: type[sqlite3.Connection] = sqlite3.Connection) -> sqli
 
 
 def _read_only(path: Path, uri: str) -> tuple[str, type[sqlite3.Connection]]:
-    """How to open a store in a folder where SQLite cannot put the memory that processes share."""
+    """The URI and class to open a store where SQLite cannot create its shared memory."""
     if not path.with_name(f"{path.name}-wal").exists():
         return f"{uri}?immutable=1", _Immutable
     if not path.with_name(f"{path.name}-shm").exists():

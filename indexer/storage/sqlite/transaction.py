@@ -26,14 +26,14 @@ from indexer.storage.sqlite.snapshot import Snapshot
 
 
 class Transaction(Snapshot):
-    """A write transaction: what it changes exists once the store has committed it."""
+    """A write transaction: its changes exist once the store has committed it."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
         self._fields: dict[str, int] = {}
 
     def advance(self, generation: int, rows: int) -> int:
-        """Count a commit and the generation's rows; the new sequence."""
+        """Count a commit and the generation's rows, and return the new sequence."""
         self.sequence += 1
         self._connection.execute(
             "UPDATE facts SET value = ? WHERE name = 'sequence'", (self.sequence,)
@@ -44,9 +44,9 @@ class Transaction(Snapshot):
         return self.sequence
 
     def draft(self, identity: Identity) -> Generation:
-        """The generation that is being filled for a model, begun if there is none.
+        """The generation being filled for a model, created if there is none.
 
-        One that was begun for another model is dropped.
+        One for another model is dropped.
         """
         row = self._connection.execute(
             "SELECT generation, rows FROM generations WHERE generation > ?",
@@ -63,7 +63,7 @@ class Transaction(Snapshot):
         return Generation(number, 0)
 
     def undraft(self, generation: int, numbers: Iterable[int]) -> None:
-        """Forget what was drafted of documents, so that they can be drafted again."""
+        """Forget the drafts of documents, so that they can be drafted again."""
         gone = [(number, generation) for number in numbers]
         self._connection.executemany(
             "DELETE FROM chunks WHERE document = ? AND generation = ?", gone
@@ -75,7 +75,7 @@ class Transaction(Snapshot):
         chunks: Sequence[StoredChunk],
         drafted: Iterable[tuple[int, bytes, bool]],
     ) -> None:
-        """Record chunks behind a draft's rows, and which content (number, hash) they are of."""
+        """Record chunks after a draft's rows, and the content (number, hash) they are of."""
         self.add_chunks(generation.number, chunks)
         self._connection.execute(
             "UPDATE generations SET rows = ? WHERE generation = ?",
@@ -84,7 +84,7 @@ class Transaction(Snapshot):
         self._connection.executemany("INSERT OR REPLACE INTO drafts VALUES (?, ?, ?)", drafted)
 
     def adopt(self, generation: int) -> None:
-        """Let a draft be the generation that is searched, and drop the one before it."""
+        """Make a draft the generation that is searched, and drop the one before it."""
         before = self._fact("generation")
         self._connection.execute(
             "UPDATE facts SET value = ? WHERE name = 'generation'", (generation,)
@@ -116,7 +116,7 @@ class Transaction(Snapshot):
         )
 
     def insert(self, documents: Sequence[tuple[Document, bool]]) -> list[int]:
-        """The numbers of new documents, each given with whether its text was truncated."""
+        """Insert documents, each with whether its text was truncated; return their numbers."""
         first = 1 + max(self._last_given(), self.last_number())
         numbers = list(range(first, first + len(documents)))
         self._connection.executemany(
@@ -131,14 +131,14 @@ class Transaction(Snapshot):
         return numbers
 
     def _last_given(self) -> int:
-        """The largest number that a document ever had."""
+        """The largest number ever assigned to a document."""
         row = self._connection.execute(
             "SELECT seq FROM sqlite_sequence WHERE name = 'documents'"
         ).fetchone()
         return int(row[0]) if row else 0
 
     def replace(self, documents: Sequence[tuple[StoredDocument, Document, bool]]) -> None:
-        """Put documents in place of those that have their ids."""
+        """Replace the documents with the same ids."""
         self._connection.executemany(
             "UPDATE documents SET hash = ?, truncated = ?, title = ?, metadata = ?, text = ?,"
             " changed = ? WHERE number = ?",
@@ -150,7 +150,7 @@ class Transaction(Snapshot):
         self._replace_facets((old, document.metadata) for old, document, _ in documents)
 
     def amend(self, documents: Sequence[tuple[StoredDocument, Metadata]]) -> None:
-        """Put metadata in place of documents' metadata."""
+        """Replace the metadata of documents."""
         self._connection.executemany(
             "UPDATE documents SET metadata = ? WHERE number = ?",
             [(encode_metadata(metadata), old.number) for old, metadata in documents],
@@ -169,7 +169,7 @@ class Transaction(Snapshot):
         self._drop_facets(documents)
 
     def forget_deletions(self, sequence: int) -> None:
-        """Keep no number of a document that was deleted up to a sequence."""
+        """Delete the records of documents deleted up to a sequence."""
         self._connection.execute("DELETE FROM deletions WHERE sequence <= ?", (sequence,))
         self._connection.execute(
             "UPDATE facts SET value = max(value, ?) WHERE name = 'forgotten'", (sequence,)
@@ -183,7 +183,7 @@ class Transaction(Snapshot):
         )
 
     def drop_chunks(self, numbers: Iterable[int]) -> None:
-        """Forget the chunks of documents, in every generation, and that they were drafted."""
+        """Delete the chunks of documents, in every generation, and the records of their drafts."""
         gone = [(number,) for number in numbers]
         self._connection.executemany("DELETE FROM chunks WHERE document = ?", gone)
         self._connection.executemany("DELETE FROM drafts WHERE document = ?", gone)
@@ -197,7 +197,7 @@ class Transaction(Snapshot):
         return row and Block(number, row[0], np.frombuffer(row[1], "<i4"))
 
     def write_block(self, generation: int, block: Block) -> None:
-        """Put a block of rows; it carries the sequence of this transaction."""
+        """Write a block of rows; it carries the sequence of this transaction."""
         self._connection.execute(
             "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)",
             (
@@ -251,6 +251,6 @@ class Transaction(Snapshot):
 
 
 def _columns(document: Document, truncated: bool) -> tuple[object, ...]:
-    """What a line of ``documents`` holds beside number and id."""
+    """The columns of a line of ``documents``, except number and id."""
     metadata = encode_metadata(document.metadata)
     return document.content_hash, truncated, document.title, metadata, document.text

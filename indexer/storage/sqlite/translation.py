@@ -1,4 +1,4 @@
-"""SQLite's errors as ours."""
+"""SQLite's errors translated to ours."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Final
 from indexer.errors import Damaged, StorageFailed
 
 _NO_TEXT: Final = "Could not decode to UTF-8"
-"""How Python says that a text in the store is none."""
+"""Python's message about a text in the store that is not valid."""
 
 
 @contextmanager
 def translated_errors(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
+    """Translate SQLite's errors to ours."""
     try:
         yield
     except sqlite3.Error as error:

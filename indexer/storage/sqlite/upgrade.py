@@ -1,7 +1,7 @@
-"""A store of an earlier format, brought to the present one where it lies; any other is refused.
+"""A store of an earlier format, upgraded in place to the present one; any other is refused.
 
-Each step leads from a format to the next. All that a store needs run in one transaction, when it
-is opened for the first time by a version that has them.
+Each step leads from a format to the next. All steps that a store needs run in one transaction, when
+a version that has them first opens it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from indexer.storage.sqlite.schema import FORMAT
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
 
 _OURS: Final = frozenset({"facts", "generations", "documents", "chunks", "blocks"})
-"""Tables that a store has had in every format."""
+"""Tables that a store has in every format."""
 
 
 def _keep_changes(connection: sqlite3.Connection) -> None:
-    """From 1 to 2: when documents changed and which are gone, so that what is derived can follow.
+    """From 1 to 2: record changes and deletions of documents, so that derived data can follow.
 
     All count as changed by the last write. Stores had no language but English until then.
     """
@@ -43,7 +43,7 @@ def _keep_changes(connection: sqlite3.Connection) -> None:
 
 
 def _tell_moments(connection: sqlite3.Connection) -> None:
-    """From 2 to 3: moments are of their own kind among what filters read, no longer strings."""
+    """From 2 to 3: moments become a kind of their own among the facets, no longer strings."""
     connection.create_function("moment_line", 1, moment_line, deterministic=True)
     connection.execute(
         "UPDATE facets SET kind = ?, value = moment_line(value) WHERE kind = ?"
@@ -58,9 +58,9 @@ STEPS: Final[Mapping[int, Step]] = {1: _keep_changes, 2: _tell_moments}
 
 
 def upgrade(connection: sqlite3.Connection, what: str) -> None:
-    """Bring a store to the present format, durably or not at all; it is left as it is if it has it.
+    """Bring a store to the present format, durably or not at all; a present one is unchanged.
 
-    ``what`` is what a refusal calls it. Raises OtherFormat, which says what to do.
+    ``what`` is the name of the file in a refusal. Raises OtherFormat, which says what to do.
     """
     if require_known(connection, what) == FORMAT:
         return
@@ -78,7 +78,7 @@ def upgrade(connection: sqlite3.Connection, what: str) -> None:
 def _take_steps(connection: sqlite3.Connection, what: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for format in range(require_known(connection, what), FORMAT):  # another may have been first
+        for format in range(require_known(connection, what), FORMAT):  # another may be first
             STEPS[format](connection)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         connection.execute("COMMIT")
@@ -89,7 +89,7 @@ def _take_steps(connection: sqlite3.Connection, what: str) -> None:
 
 
 def require_known(connection: sqlite3.Connection, what: str) -> int:
-    """The format of a store that this version reads or brings up to date; raises OtherFormat."""
+    """The format of a store that this version can read or upgrade; raises OtherFormat."""
     format = int(connection.execute("PRAGMA user_version").fetchone()[0])
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     if not _OURS.issubset(name for (name,) in tables) or format < min(STEPS):
@@ -104,7 +104,7 @@ def require_known(connection: sqlite3.Connection, what: str) -> int:
 
 
 def newer(what: str, format: int, known: int) -> str:
-    """The message for something that a newer version of Bearing wrote, with the remedy."""
+    """The message about something that a newer version of Bearing wrote, with the remedy."""
     return (
         f"{what} was written by a newer version of Bearing (format {format}; this is "
         f"{installation.version()}, which reads {known}): update Bearing "
