@@ -16,6 +16,7 @@ A record is read as follows:
 
 from __future__ import annotations
 
+import base64
 import datetime
 import decimal
 import json
@@ -41,8 +42,11 @@ EXACT_DIGITS: Final = 17
 """A number of no more digits than this is represented by the nearest float."""
 
 MAX_LEAVES: Final = 100_000
+UUID_TYPE: Final = "04"
+"""The type of MongoDB's binaries that are UUIDs."""
 
 ID_FIELDS: Final = ("_id", "id")
+_WITHIN_ID: Final = tuple(f"{name}." for name in ID_FIELDS)
 TEXT_FIELD: Final = "text"
 TITLE_FIELD: Final = "title"
 METADATA_FIELD: Final = "metadata"
@@ -218,6 +222,8 @@ def _extended(value: Record) -> object:
     ((kind, given),) = value.items()
     if kind == "$date" and isinstance(given, Mapping):
         given = _extended(given)  # canonical: milliseconds as {"$numberLong": "..."}
+    if kind == "$binary" and isinstance(given, Mapping) and given.get("subType") == UUID_TYPE:
+        given = given.get("base64")
     convert = _EXTENDED.get(kind)
     if convert is None or not isinstance(given, str | int | float):
         return value
@@ -243,6 +249,7 @@ def _date(given: datetime.date | datetime.time) -> str:
 _EXTENDED: Final[Mapping[str, Callable[[Any], Scalar]]] = {
     "$oid": str,
     "$uuid": str,
+    "$binary": lambda given: str(uuid.UUID(bytes=base64.b64decode(given, validate=True))),
     "$symbol": str,
     "$numberInt": int,
     "$numberLong": int,
@@ -317,6 +324,12 @@ def _id(record: dict[str, Any], given: str | None, default: str | None) -> str:
     for name in ID_FIELDS:
         if record.get(name) is not None:
             return _id_text(record.pop(name))
+    within = next((name for name in record if name.startswith(_WITHIN_ID)), None)
+    if within is not None:
+        raise Unreadable(
+            f"the id is an object: for `bearing index`, --id-field names what tells records apart, "
+            f"such as {within[:40]!r}"
+        )
     if default is None:
         raise Unreadable(missing_field(ID_FIELDS[0], record, "--id-field"))
     for name in ID_FIELDS:

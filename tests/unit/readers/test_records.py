@@ -276,6 +276,10 @@ def test_values_that_cannot_be(value: object) -> None:
         ({"$numberDecimal": "12.50"}, 12.5),
         ({"$date": "2024-01-02T03:04:05Z"}, "2024-01-02T03:04:05Z"),
         ({"$date": {"$numberLong": "1704164645678"}}, "2024-01-02T03:04:05.678000Z"),
+        (
+            {"$binary": {"base64": "AAAAAAAAAAAAAAAAAAAAAQ==", "subType": "04"}},
+            "00000000-0000-0000-0000-000000000001",
+        ),
         ([{"$oid": "a"}, {"$oid": "b"}], ["a", "b"]),
     ],
 )
@@ -291,6 +295,20 @@ def test_extended_json_that_is_none() -> None:
     """A number that is none is refused, an object with more fields is one."""
     with pytest.raises(Unreadable, match="numberLong"):
         parse_record({"text": "x", "f": {"$numberLong": "many"}}, USUAL, "p", "p")
+    with pytest.raises(Unreadable, match="binary"):
+        binary = {"base64": "AAAA", "subType": "04"}
+        parse_record({"text": "x", "f": {"$binary": binary}}, USUAL, "p", "p")
+
+
+@pytest.mark.parametrize("name", ["_id", "id"])
+def test_an_id_of_several_fields(name: str) -> None:
+    """An object as the id is refused, and what is said of it helps; another id may be beside it."""
+    record = {"text": "x", name: {"shop": 1, "item": "y"}}
+    with pytest.raises(Unreadable, match=rf"--id-field .* '{name}\.shop'"):
+        parse_record(record, USUAL, "p", "p")
+    assert parse_record(record, Fields(id=f"{name}.item"), "p", "p").id == "y"
+    other = {"_id": "id", "id": "_id"}[name]
+    assert parse_record({**record, other: "z"}, USUAL, "p", "p").id == "z"
 
 
 def test_text_within_the_metadata() -> None:
