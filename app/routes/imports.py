@@ -113,7 +113,7 @@ class Tally:
     repeats: Repeats = field(default_factory=Repeats)
 
     def add(self, documents: Sequence[Document], stored: Stored) -> None:
-        """Count what a batch did."""
+        """Add the outcome of a batch."""
         self.written += stored.written + stored.amended
         self.unchanged += stored.unchanged
         self.repeated += self.repeats.count([document.id for document in documents])

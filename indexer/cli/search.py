@@ -20,7 +20,7 @@ from indexer.retrieval.reranking import DEFAULT_RERANK
 from indexer.retrieval.search import search_timed
 
 FIELDS_NAMED: Final = 100
-"""How many fields a message says there are, at most."""
+"""Fields that a message names, at most."""
 
 
 def search(

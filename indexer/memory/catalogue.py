@@ -62,7 +62,7 @@ class MemoryCatalogue:
         raise Unsupported("restoring", "memory", ADVICE)
 
     def collection_of(self, *_: object) -> NoReturn:
-        """There are no backups of what is in memory."""
+        """Refuse: collections in memory have no backups."""
         raise Unsupported("restoring", "memory", ADVICE)
 
     def close(self) -> None:

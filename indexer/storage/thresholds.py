@@ -52,7 +52,7 @@ class Thresholds:
     """Unindexed documents that start an update of the lexical index, in the background."""
 
     least_unindexed: int = 256
-    """When a collection is closed, fewer documents are left unindexed: they take a moment."""
+    """Fewer documents are left unindexed when a collection is closed: they take a moment."""
 
     most_unindexed: int = 50_000
     """With more unindexed documents, a lexical search waits until they are indexed."""

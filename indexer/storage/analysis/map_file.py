@@ -98,7 +98,7 @@ class Maps:
             return None
 
     def close(self) -> None:
-        """End what is under way: it is begun again when somebody looks."""
+        """Stop a drawing under way: it begins again when the map is viewed."""
         self._task.close()
 
     def _current(self, snapshot: Snapshot, model: str) -> tuple[Drawing | None, str]:

@@ -81,7 +81,7 @@ class IndexBuilder:
         return self._choice
 
     def is_due(self, rows: RowTable) -> bool:
-        """Whether enough rows are unindexed, and none are being sealed."""
+        """Return whether enough rows are unindexed, and none are being sealed."""
         if self._gave_up or self._task.is_running:
             return False
         total, held = len(rows.owners), len(rows.owners) - rows.unindexed
@@ -93,7 +93,7 @@ class IndexBuilder:
         return rows.unindexed >= wanted
 
     def start(self) -> None:
-        """Begin in the background, on one core, unless that is under way."""
+        """Start sealing in the background, on one core, unless that is under way."""
         self._task.start()
 
     def run(self, choice: IndexChoice | None) -> None:
@@ -103,7 +103,7 @@ class IndexBuilder:
             self._seal(self._choice)
 
     def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for a sealing under way."""
         self._task.close()
 
     def _run_alone(self) -> None:

@@ -152,7 +152,7 @@ class LiveRows:
                 self.current = replace(now, delta=delta)
 
     def _read_index(self) -> None:
-        """Read the index that another process has sealed, beside the searches."""
+        """Read an index sealed by another process, beside the searches."""
         generation = self.current.generation
         self._install(generation, *read_index(self.place(generation)))
 

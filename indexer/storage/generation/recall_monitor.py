@@ -169,7 +169,7 @@ class RecallWatch:
 
     @property
     def is_free(self) -> bool:
-        """Whether an answer can be offered now."""
+        """Return whether an answer can be offered now."""
         return not self._task.stopping.is_set() and not self._offered.full()
 
     def estimate(self) -> Recall | None:

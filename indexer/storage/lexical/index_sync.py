@@ -146,7 +146,7 @@ class LexicalIndex:
     # Keeping up
 
     def is_due(self) -> bool:
-        """Whether enough documents are unindexed, and none are being put into the index."""
+        """Return whether enough documents are unindexed, and none are being indexed."""
         return not self._task.is_running and self._has_unindexed(
             self._thresholds.unindexed_documents
         )
@@ -162,7 +162,7 @@ class LexicalIndex:
         return self.unindexed(least) >= least
 
     def start(self) -> None:
-        """Bring the index up in the background, unless that is under way."""
+        """Update the index in the background, unless that is under way."""
         self._task.start()
 
     def _keep_up(self) -> None:
@@ -181,7 +181,7 @@ class LexicalIndex:
             _warn(error)
 
     def close(self) -> None:
-        """Wait for what is under way, which ends at its next commit."""
+        """Wait for an update under way, which ends at its next commit."""
         self._task.close()
 
     def catch_up(self) -> None:
