@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.analysis import geometry
-from indexer.documents import Vectors
+from indexer.documents import Vector, Vectors
 from indexer.engine import EngineState, Key, Sample
 from indexer.ranking.significance import Background, near_duplicate
 from indexer.reports import Diagnosis, Hub, Neighbours, Step, Tell
@@ -31,6 +31,11 @@ HUB_K: Final = 10
 SHOWN: Final = 5
 EQUAL: Final = 1.0 - 1e-6
 """The cosine of equal vectors may be this far below 1 by rounding."""
+
+_ROUNDING: Final = 4e-6
+"""A product of matrices of unit vectors is off by less."""
+
+RowIds: TypeAlias = NDArray[np.int64]
 
 _SCANNED: Final = 16_384
 _QUERIES: Final = 256
@@ -108,6 +113,24 @@ def _aligned(state: EngineState, sample: Sample) -> tuple[Vectors, Vectors]:
     return left[: SAMPLE_CHUNKS // 2], right[: SAMPLE_CHUNKS // 2]
 
 
+class _Pairs(NamedTuple):
+    """Pairs, (m,) each: places among the rows looked at, others in a part, rounded cosines."""
+
+    places: RowIds
+    others: RowIds
+    cosines: Vector
+
+
+def _best_of_each(places: RowIds, cosines: Vector) -> RowIds:
+    """The index of the largest cosine of each place; places, (m,), ascend."""
+    starts = np.flatnonzero(np.diff(places, prepend=-1))
+    if not len(starts):
+        return starts
+    largest = np.maximum.reduceat(cosines, starts)
+    tied = np.flatnonzero(cosines == np.repeat(largest, np.diff(starts, append=len(places))))
+    return tied[np.flatnonzero(np.diff(places[tied], prepend=-1))]
+
+
 @dataclass(slots=True)
 class _Scan:
     """The results of one pass over all vectors: lengths, and near duplicates of a sample."""
@@ -130,18 +153,36 @@ class _Scan:
         """Find the near duplicates among them."""
         for start in range(0, len(self.looked.vectors), _QUERIES):
             cosines = self.looked.vectors[start : start + _QUERIES] @ part.vectors.T
-            places, others = np.nonzero(cosines > self.least)
-            own, other = self.looked.keys[start + places], part.keys[others]
-            kept = own != other
-            scores = cosines[places, others][kept]
-            self.near[start + places[kept]] = True
-            self.equal[start + places[kept][scores >= EQUAL]] = True
-            first = slice(_EXAMPLES)
-            self._show(own[kept][first], other[kept][first], scores[first])
+            places, others = np.nonzero(cosines > self.least - _ROUNDING)
+            kept = self.looked.keys[start + places] != part.keys[others]
+            places, others = places[kept], others[kept]
+            pairs = _Pairs(start + places, others, cosines[places, others])
+            self.near[self._reaching(self.least, pairs, part.vectors)] = True
+            self.equal[self._reaching(EQUAL, pairs, part.vectors)] = True
+            first = np.flatnonzero(pairs.cosines > self.least)[:_EXAMPLES]
+            own, other = self.looked.keys[pairs.places[first]], part.keys[others[first]]
+            self._show(own, other, pairs.cosines[first])
 
-    def _show(
-        self, own: NDArray[np.int64], other: NDArray[np.int64], scores: NDArray[np.float32]
-    ) -> None:
+    def _reaching(self, bound: float, pairs: _Pairs, vectors: Vectors) -> NDArray[np.bool_]:
+        """(looked,) whether a row's cosine in any pair is ``bound`` or more.
+
+        Exactly, where rounding could decide: a matrix product rounds by where in it a row is,
+        which is a matter of the collection's history.
+        """
+        reached = np.zeros(len(self.near), dtype=np.bool_)
+        reached[pairs.places[pairs.cosines > bound + _ROUNDING]] = True
+        unsure = np.flatnonzero(np.abs(pairs.cosines - bound) <= _ROUNDING)
+        # A row's best pair first, which of copies is enough: there may be very many of them.
+        best = _best_of_each(pairs.places[unsure], pairs.cosines[unsure])
+        for some in (unsure[best], np.delete(unsure, best)):
+            some = some[~reached[pairs.places[some]]]
+            for chunk in np.array_split(some, len(some) // _SCANNED + 1):
+                own = self.looked.vectors[pairs.places[chunk]].astype(np.float64)
+                exact = np.einsum("nd,nd->n", own, vectors[pairs.others[chunk]])
+                reached[pairs.places[chunk[exact >= bound]]] = True
+        return reached
+
+    def _show(self, own: RowIds, other: RowIds, scores: Vector) -> None:
         """Add the first pairs as examples, no document twice, while there are few."""
         shown = {key for pair in self.examples for key in pair}
         for a, b, score in zip(own.tolist(), other.tolist(), scores.tolist(), strict=True):
