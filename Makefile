@@ -25,7 +25,7 @@ JOBS ?= 2
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.runtime ## index the documentation of this Python, serve it, say where to look
+demo: $(VENV)/.runtime ## serve the documentation of this Python, and index it meanwhile
 	$(BIN)/bearing demo
 
 test: $(VENV)/.development ## run the test suite, all but its long tests

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -11,16 +16,19 @@ from app.access.roles import Role
 from indexer.cli import output
 from indexer.cli.app import commands
 from indexer.cli.facts import Figures
-from indexer.cli.index import index_reads
+from indexer.cli.index import index_reads, terminable
 from indexer.cli.options import Data, Json, Model, Name, Reranker, open_library
 from indexer.cli.runtime import tune_interpreter
 from indexer.engines import is_lasting
-from indexer.errors import InvalidInput, MissingExtra
+from indexer.errors import BearingError, InvalidInput, MissingExtra
 from indexer.library import DEFAULT_COLLECTION
 from indexer.readers.standard_library import read_standard_library, standard_library_parts
 
 if TYPE_CHECKING:
     from app.settings import Settings
+
+GIVING_WAY: Final = 10
+"""By how much the process that fills the demonstration lets searches go first: see nice(1)."""
 
 PORTS_TRIED: Final = 20
 """The ports that the demonstration tries, from the wished one on."""
@@ -99,19 +107,55 @@ def demo(
     port: Port = None,
     as_json: Json = False,
 ) -> None:
-    """Index the documentation of this Python's standard library, and serve it.
+    """Serve the documentation of this Python's standard library, which is indexed meanwhile.
 
     A second time nothing is embedded again.
     """
     settings = _settings(data, model, host, port)
-    _require_lasting(settings, "the documents are indexed before the service starts")
-    with open_library(data, model) as library:
-        indexed = index_reads(
-            library, collection, read_standard_library(), standard_library_parts(), model=model
+    _require_lasting(settings, "another process indexes the documents")
+    with terminable(), ExitStack() as filling:
+        _serve(
+            settings,
+            {"collection": collection} if as_json else None,
+            tries=PORTS_TRIED,
+            once_serving=lambda: filling.enter_context(_filling(data, collection, model)),
         )
-    if not as_json:
-        indexed.show(as_json=False)
-    _serve(settings, indexed.figures() if as_json else None, tries=PORTS_TRIED)
+
+
+@contextmanager
+def _filling(data: str | None, collection: str, model: str | None) -> Iterator[None]:
+    """A process of its own that indexes the demonstration; at the end it keeps what it has."""
+    process = get_context("spawn").Process(target=_fill, args=(data, collection, model))
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is told by SIGTERM, and inherits
+    process.start()
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _fill(data: str | None, collection: str, model: str | None) -> None:
+    os.nice(GIVING_WAY)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        with open_library(data, model) as library:
+            done = index_reads(
+                library, collection, read_standard_library(), standard_library_parts(), model=model
+            )
+    except (BearingError, KeyboardInterrupt) as error:
+        output.note(f"bearing: {error or 'interrupted'}")
+    else:
+        done.warn()
+        output.note(output.summary_text(done.summary, collection))
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)  # it keeps what is embedded
 
 
 def key(
@@ -164,7 +208,12 @@ def _require_lasting(settings: Settings, why: str) -> None:
         raise InvalidInput(f"{settings.data} cannot be used here, since {why}: say --data DIR")
 
 
-def _serve(settings: Settings, figures: Figures | None, tries: int = 1) -> None:
+def _serve(
+    settings: Settings,
+    figures: Figures | None,
+    tries: int = 1,
+    once_serving: Callable[[], None] = lambda: None,
+) -> None:
     """Serve, and print the address once it answers; with ``figures``, as one JSON object."""
     from app.main import bind, serve
     from app.workers import run_workers
@@ -181,6 +230,7 @@ def _serve(settings: Settings, figures: Figures | None, tries: int = 1) -> None:
                 output.say_json({**figures, "url": url})
             else:
                 output.note(f"Open {url} in a browser, or {url}docs for the API. Ctrl-C stops it.")
+            once_serving()
 
         with suppress(KeyboardInterrupt):  # raised again after an orderly stop
             run(settings, listener, say_where)

@@ -21,6 +21,9 @@ from urllib.parse import urlencode
 
 import httpx
 
+from indexer.documents import Document
+from indexer.readers import read_standard_library
+
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
 INDEXING_SECONDS = 3_600
@@ -101,6 +104,7 @@ def main(data: Path = ROOT / "data") -> None:
         open_browser(Path(profile)) as driver,
         notebook(url),
     ):
+        wait_for_documents(url)
         wait_for_map(url)
         page = Page(driver, url)
         for picture in PICTURES:
@@ -110,6 +114,14 @@ def main(data: Path = ROOT / "data") -> None:
             page.settle()
             driver.save_screenshot(str(IMAGES / f"{picture.name}.png"))
             sys.stdout.write(f"docs/images/{picture.name}.png\n")
+
+
+def wait_for_documents(url: str) -> None:
+    """Let the demonstration be indexed, which goes on while it is served."""
+    place = f"{url}/collections/default"
+    expected = sum(isinstance(read.item, Document) for read in read_standard_library())
+    while httpx.get(place, trust_env=False).raise_for_status().json()["documents"] < expected:
+        time.sleep(1)
 
 
 def wait_for_map(url: str) -> None:

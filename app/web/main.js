@@ -20,7 +20,7 @@ const UNDER = { document: "search", add: "collections" };
 async function start() {
   onKeyNeeded(askForKey);
   const views = {
-    search: searchView(navigate),
+    search: searchView(navigate, refresh),
     document: documentView(navigate),
     map: mapView(navigate),
     compare: compareView(navigate),

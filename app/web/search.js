@@ -12,11 +12,17 @@ import { command, curlNotice, emptyNotice, problemNotice } from "./notices.js";
 import { may, modesOf } from "./offers.js";
 import { askWhy } from "./why.js";
 
+const LOOK_MILLISECONDS = 3000;
+const LOOKS = 20; // without a change, after which nobody fills it
+
+const documentsOf = ({ collections }, { collection }) => collections.find(({ name }) => name === collection)?.documents ?? null;
+
 /**
  * The search view. `navigate` is told what the reader asks for; `show` shows what an address asks for.
  * @param {(patch: object) => void} navigate
+ * @param {() => Promise<object>} refresh what the service offers, asked anew
  */
-export function searchView(navigate) {
+export function searchView(navigate, refresh) {
   const form = byId("search");
   const box = byId("query");
   const list = byId("hits");
@@ -65,7 +71,26 @@ export function searchView(navigate) {
     clear();
     addButton = () => (may(known.caller, "write") ? element("button", { type: "button", className: "primary add", onclick: () => navigate({ view: "add" }) }, "Add documents") : null);
     about(state, known, addButton());
+    watch(state, known);
     if (state.query || state.like.length) await run(state);
+  }
+
+  /** Follows the collection while it is shown at a glance and comes to be, or grows: it may be filled meanwhile. */
+  function watch(state, known, looks = LOOKS) {
+    const shown = asked;
+    const isShown = () => asked === shown && byId("about").childElementCount > 0;
+    setTimeout(async () => {
+      if (!isShown()) return;
+      const listed = document.hidden ? known : await request("collections").catch(() => known);
+      const grows = documentsOf(listed, state) !== documentsOf(known, state);
+      const now = grows ? await refresh().catch(() => known) : known;
+      if (!isShown()) return;
+      if (grows) {
+        showModes(modesOf(now.collections.find(({ name }) => name === state.collection)), chosenMode());
+        about(state, now, addButton());
+      }
+      if (grows || looks > 1) watch(state, now, grows ? LOOKS : looks - 1);
+    }, LOOK_MILLISECONDS);
   }
 
   async function run(state) {

@@ -160,7 +160,7 @@ def index_reads(
     progress = Progress()
     try:
         with (
-            _terminable(),
+            terminable(),
             RejectsFile(folder, name, rejects) as rejected,
             reporting(parts) as report,
         ):
@@ -183,7 +183,7 @@ def index_reads(
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

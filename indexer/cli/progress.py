@@ -80,6 +80,8 @@ class Pace:
 
     def add(self, progress: Progress) -> None:
         """Record the progress of the run."""
+        if len(self._past) == 2 and not self._past[0].seconds:
+            self._past.popleft()  # before the first report the model was loaded
         self._past.append(progress)
         while len(self._past) > 2 and progress.seconds - self._past[1].seconds > PACE_SECONDS:
             self._past.popleft()
@@ -109,7 +111,7 @@ class Pace:
     def seconds_left(self) -> float | None:
         """The time the rest will take at this pace, in seconds; None if it cannot be estimated."""
         rate = self._rate(self._past[-1].done_tokens - self._past[0].done_tokens)
-        if self._workload is None or not rate:
+        if self._workload is None or not rate or not self._past[0].seconds:
             return None
         return self._workload.tokens_left(self._past[-1]) / rate
 

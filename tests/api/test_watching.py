@@ -134,6 +134,36 @@ def test_promtool_accepts_the_alerts() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_compose_lets_nobody_in_without_a_key() -> None:
+    """Where no key is needed, the port is on loopback, and no variable can move it elsewhere."""
+    own = read_compose("compose.yaml")["services"]
+    assert own["bearing"]["environment"]["BEARING_INSECURE"] == "1"
+    published = [port for service in own.values() for port in service["ports"]]
+    assert all(port.startswith("127.0.0.1:") for port in published), published
+    public = read_compose("compose.public.yaml")["services"]["bearing"]
+    assert public["environment"]["BEARING_INSECURE"] == "0"
+    assert public["environment"]["BEARING_API_KEYS"].startswith("${BEARING_API_KEYS:?")
+
+
+def test_compose_serves_while_it_indexes() -> None:
+    """What runs is `bearing demo`, and its health is asked from the start on, as the image says."""
+    service = read_compose("compose.yaml")["services"]["bearing"]
+    assert service["command"] == ["demo"]
+    assert "healthcheck" not in service
+
+
+def read_compose(name: str) -> dict[str, Any]:
+    """A compose file; a list that takes the place of another is a list."""
+
+    class Loader(yaml.SafeLoader):
+        """Knows Compose's own tag."""
+
+    Loader.add_constructor("!override", lambda own, node: own.construct_sequence(node))
+    found = yaml.load((ROOT / "docker" / name).read_text(), Loader)
+    assert isinstance(found, dict)
+    return found
+
+
 def test_compose_mounts_files_that_exist() -> None:
     """The profile `watch` names images by version, and files that are there."""
     compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())

@@ -104,6 +104,29 @@ def test_a_service_that_cannot_open_its_data_says_why(tmp_path: Path) -> None:
     assert "Traceback" not in complaint
 
 
+def test_a_demonstration_serves_while_it_is_indexed(tmp_path: Path) -> None:
+    """It answers before all is there, what is committed is found, and the end keeps it."""
+    with start(tmp_path, "demo", "--port", "0", "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = json.loads(process.stdout.readline())
+        assert said["collection"] == "default"
+        while "committed" not in (line := process.stderr.readline()):
+            assert process.poll() is None, line
+        place = f"{said['url']}collections/default"
+        some = httpx.get(place, trust_env=False).json()["documents"]
+        body = {"query": "a timer", "k": 1}
+        found = httpx.post(f"{place}/search", json=body, trust_env=False).json()
+        assert len(found["hits"]) == 1
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+        assert process.wait(SECONDS) == 0, rest
+    assert "documents are committed" in rest
+    assert "Traceback" not in rest
+    figures, _ = start(tmp_path, "stats", "--json").communicate(timeout=SECONDS)
+    assert json.loads(figures)["documents"] >= some > 0
+
+
 def test_a_demonstration_takes_another_port_if_its_own_is_taken(tmp_path: Path) -> None:
     """The address that it prints is the one on which it answers."""
     from app.main import bind

@@ -768,6 +768,22 @@ class TestAddress:
         page.open("/?c=gone&q=rows")
         assert "'gone'" in page.text(".notice[role=alert]")
 
+    def test_a_collection_that_is_filled_meanwhile_is_followed(self, page: Page, url: str) -> None:
+        """Who looks at one that comes to be, and grows, sees it so without asking again."""
+        place = f"{url}/collections/coming"
+        page.open("/?c=coming")
+        assert "There is no collection coming" in page.text("#about")
+        page.write("#query", "half a que")
+        httpx.put(place, json={"model": "hashing"}, trust_env=False).raise_for_status()
+        page.until(lambda: "This collection is empty" in page.text("#about"))
+        for number in (1, 2):
+            document = {"id": f"d{number}", "text": "a document"}
+            given = {"documents": [document]}
+            httpx.put(f"{place}/documents", json=given, trust_env=False).raise_for_status()
+            page.until(lambda: f"{number}" in page.text("#about"))  # noqa: B023 - called at once
+        assert page.one("#query").get_property("value") == "half a que"
+        httpx.delete(place, trust_env=False).raise_for_status()
+
     def test_collections_are_chosen(self, page: Page) -> None:
         """The picker has the collections' names; choosing one asks it the same question."""
         page.open("/?q=rows")

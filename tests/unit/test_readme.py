@@ -30,7 +30,7 @@ OUTSIDE_OF_SETTINGS = {
     "BEARING_API_KEY",
     "BEARING_COLLECTION",
     "BEARING_METRICS_KEY_FILE",
-    "BEARING_PUBLISH",
+    "BEARING_PUBLISH_PORT",
 }
 """Read by the command line, and by docker/compose.yaml."""
 

@@ -81,6 +81,15 @@ def test_packed_files_have_more_tokens_by_the_byte() -> None:
     assert packed > 2 * plain
 
 
+def test_what_came_before_the_first_report_says_nothing_of_the_pace() -> None:
+    """Loading a model takes longer than the first documents, and is done once."""
+    pace = Pace([NOTES])
+    for seconds, tokens in ((60.0, 100), (61.0, 1_100)):
+        pace.add(Progress(read_tokens=tokens, done_tokens=tokens, seconds=seconds))
+        assert (pace.seconds_left is None) == (seconds == 60.0)
+    assert pace.seconds_left == pytest.approx(40, rel=0.1)
+
+
 def test_nothing_is_said_where_nothing_is_known() -> None:
     """Standard input may go on for ever."""
     pace = Pace(None)
@@ -91,6 +100,6 @@ def test_nothing_is_said_where_nothing_is_known() -> None:
 def test_what_matters_most_comes_first() -> None:
     """A terminal of 40 columns still shows the share, the documents and the time left."""
     pace = Pace([NOTES])
-    *_, progress = played(NOTES)
-    pace.add(progress)
+    for progress in played(NOTES):
+        pace.add(progress)
     assert moving_state(progress, pace)[:40].startswith("100%, 1 documents, 0:00 left, 0 rejected")
