@@ -41,6 +41,7 @@ class RetryPolicy:
             raise error
         usual = FIRST_WAIT_SECONDS * 2.0**attempt
         after = error.retry_after_seconds
+        # The service knows best when it has room again.
         return min(usual if after is None else after, LONGEST_WAIT_SECONDS)
 
 

@@ -202,7 +202,7 @@ def assemble(checkpoint: Checkpoint, setup: Setup, engine: Engine) -> EngineEmbe
 
 def _unit(vectors: Vectors, batch: Batch) -> Vectors:
     """The rows scaled to unit length. Raises InvalidVector for a zero or non-finite row."""
-    wide = vectors.astype(np.float64)
+    wide = vectors.astype(np.float64)  # a float32 square may overflow or vanish
     squares = np.vecdot(wide, wide)
     if not (squares.min() > 0 and squares.max() < np.inf):  # both are false for NaN
         row = int(np.argmin(np.isfinite(squares) & (squares > 0)))

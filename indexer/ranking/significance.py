@@ -253,6 +253,7 @@ def background_of(vectors: Vectors, owners: NDArray[np.int32], rows: int) -> Bac
     if len(np.unique(owners)) < LEAST_DOCUMENTS:
         return None
     mean = vectors.mean(axis=0, dtype=np.float64)
+    # Centred first: subtracting the square of the mean afterwards would cost digits.
     centred = vectors - mean.astype(np.float32)
     covariance = (centred.T @ centred) / np.float32(len(vectors))
     sample = _Sample(vectors, owners, mean.astype(np.float32), covariance)

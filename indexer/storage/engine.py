@@ -285,6 +285,7 @@ class LocalEngine:
                 state.identity.fingerprint,
             )
             for document in documents
+            # Vectors depend on the content only, so new metadata leaves them valid.
             if _change(document, stored.get(document.id)) in (Change.NOTHING, Change.METADATA)
         ]
 
@@ -378,7 +379,7 @@ def _make_folder(folder: Path, identity: Identity, language: Language) -> None:
         Store.create(draft / STORE, identity, language)
         for path in (draft / "generations" / "1", draft / "generations", draft):
             sync_folder(path)
-        draft.rename(folder)
+        draft.rename(folder)  # in one step, so that no crash leaves half a collection
         sync_folder(folder.parent)
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)

@@ -58,7 +58,7 @@ class VectorFile:
         if sys.platform != "linux":  # elsewhere a map may not reach beyond a file's end
             mapped = np.memmap(self._path, dtype=_FLOAT, mode="r", shape=(rows, self._dimension))
             return mapped.view(np.ndarray)
-        room = rows + max(rows // 8, BLOCK_ROWS)
+        room = rows + max(rows // 8, BLOCK_ROWS)  # so that few appends need a new map
         with self._path.open("rb") as file:
             return np.asarray(_Map(file.fileno(), (room, self._dimension)))
 

@@ -231,6 +231,7 @@ class CompiledEngine:
             while flying:
                 yield _land(flying, requests)
         finally:
+            # A request that still runs must not be lent to another thread.
             for _, request in flying:
                 request.wait()
                 requests.give_back(request)
@@ -255,7 +256,7 @@ class CompiledEngine:
             "CPU",
             {
                 hint.inference_precision: openvino.Type.bf16 if bf16 else openvino.Type.f32,
-                hint.dynamic_quantization_group_size: 0,
+                hint.dynamic_quantization_group_size: 0,  # off, as it would change the vectors
                 properties.num_streams: streams.count,
                 properties.inference_num_threads: self._threads,
                 **REMEMBERED,
@@ -311,6 +312,7 @@ def _land(
     """The oldest batch, once its vectors are computed."""
     batch, request = flying[0]
     request.wait()
+    # A copy, since the request is used again and overwrites its output.
     vectors: Vectors = request.get_output_tensor().data[: len(batch.places)].copy()
     flying.popleft()
     requests.give_back(request)

@@ -244,6 +244,7 @@ def make_entry(folder: Path, fill: Fill) -> None:
             work = Path(unfinished) / "entry"
             work.mkdir()
             (work / MANIFEST).write_text(json.dumps(fill(work)))
+            # Durable before the rename that makes it an entry.
             for path in (*work.iterdir(), work):
                 _sync(path)
             _publish(work, folder)

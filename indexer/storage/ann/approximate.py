@@ -110,6 +110,7 @@ def _propose(
     depth = max(layer.params.rescore, 4 * max(k, LEAST_K))
     if inside < FILTERED_SHARE * held:
         depth = max(depth, min(FILTERED_DEPTH * depth, FILTERED_MOST))
+    # With a margin of a fifth, since allowed rows are not spread evenly.
     fetch = depth if inside == held else int(1.2 * depth * held / max(inside, 1)) + 1
     if inside <= max(few, k) or fetch > MAX_FETCH_SHARE * held:
         return None

@@ -83,6 +83,7 @@ class AnnIndex:
         )
         wanted = max(_TRAINING_ROWS, _ROWS_PER_LIST * lists_for(rows))
         drawn = np.random.default_rng(_SEED).permutation(rows)[:wanted]
+        # Sorted, so that the memory map is read from front to back.
         index.train(np.ascontiguousarray(vectors[np.sort(drawn)]))
         for part in batches(vectors, _BATCH_ROWS):
             index.add(np.ascontiguousarray(part))
@@ -118,6 +119,7 @@ class AnnIndex:
         """
         if allowed is not None and not INDEX_KINDS[self.kind].selects:
             raise InvalidInput(f"an index of kind {self.kind} takes no set of allowed rows")
+        # Held here until the search ends, as the selector only points into it.
         bitmap = None if allowed is None else np.packbits(allowed, bitorder="little")
         parameters = self._parameters(nprobe, bitmap)
         found: tuple[Cosines, RowIds] = self._index.search(queries, count, params=parameters)
@@ -416,6 +418,7 @@ def cluster_directions(vectors: Vectors, count: int, seed: int) -> Vectors:
     count = min(count, rows)
     if not count:
         return np.zeros((0, dimension), dtype=np.float32)
+    # One point a centroid suffices: FAISS prints a warning below its usual 39.
     means = faiss.Kmeans(
         dimension, count, niter=20, seed=seed, spherical=True, min_points_per_centroid=1
     )

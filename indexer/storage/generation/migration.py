@@ -129,6 +129,7 @@ class Migration:
         """
         self._context.seal(self._rows())
         with self._context.transaction() as transaction:
+            # Under the write lock: documents may have been added while the index was sealed.
             if transaction.undrafted_after(0, 1):
                 return False
             number, rows = self._generation.number, self._generation.rows
@@ -136,6 +137,7 @@ class Migration:
             self._write_blocks(transaction, transaction.owners(number, rows))
             before = transaction.generation()
             transaction.adopt(number)
+        # After the commit: a crash in between leaves a stray, which the next migration removes.
         shutil.rmtree(generation_folder(self._context.folder, before.number), ignore_errors=True)
         return True
 

@@ -100,6 +100,7 @@ class RowTable:
             index = self.delta.index.extended(vectors[self.delta.index.rows :])
         params, depth = INDEX_KINDS[index.kind].search_params[0], self.thresholds.delta_rescore
         if live is None or live.any():
+            # So that the index is measured, and not the exact search that few rows would get.
             always = replace(self.thresholds, gather_rows=depth)
             params = tune(index, vectors, draw_probe(vectors, live), target, live, always).params
         return Layer(index, replace(params, rescore=max(depth, params.rescore)))
@@ -112,6 +113,7 @@ class RowTable:
         Scores and rows, (m,) each, equal scores by row; m is less than k only if fewer rows are
         allowed. All ties if ``exact``, else those that the index found.
         """
+        # One more than k, to see whether another row ties with the last.
         found = self._search(queries, k, k + 1, allowed, exact=exact)
         for query, scores, rows in zip(queries, *found, strict=True):
             if len(rows) <= k or rows[k] < 0 or scores[k] < scores[k - 1]:

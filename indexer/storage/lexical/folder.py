@@ -85,7 +85,7 @@ class IndexFolder:
         arrays = {one.name: getattr(segment, one.name) for one in fields(Segment)}
         name = self._write("segment", arrays)
         try:
-            return self._read(Files(name, None))
+            return self._read(Files(name, None))  # mapped from disk, and so not held in memory
         except Damaged as error:
             raise StorageFailed(f"cannot write {error}") from error
 
@@ -100,6 +100,7 @@ class IndexFolder:
             named.append(part)
         segments = tuple(Files(str(part.name), part.live_name) for part in named)
         state = replace(state, segments=segments)
+        # The files are made durable before the state that names them.
         with suppress(FileNotFoundError):
             sync_folder(self.path / SEGMENTS)
         keep_state(self.path, state)

@@ -58,6 +58,7 @@ class Growth:
                     batch.add(one, document.id, self.terms.of(words))
                 done = len(page) < _PAGE_DOCUMENTS
                 enough = len(batch.tokens) >= self.batch_tokens or self.stopped()
+                # The sequence `at` may have further documents, so the one before it is the last.
                 if done or (enough and at - 1 > since):
                     sequence = snapshot.sequence if done else at - 1
                     return self._grown(parts, batch, snapshot, clean), sequence, len(batch.numbers)

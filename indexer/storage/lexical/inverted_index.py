@@ -223,6 +223,7 @@ def _sum_some(places: Ordinals, shares: Bm25Scores) -> tuple[Ordinals, Bm25Score
         return places, shares
     runs = np.flatnonzero(np.append(True, again[1:] != again[:-1] + 1))
     firsts = np.repeat(again[runs] - 1, np.diff(np.append(runs, len(again))))
+    # One after the other, since the bits of a sum depend on the order.
     np.add.at(shares, firsts, shares[again])
     kept = np.append(True, ~same)
     return places[kept], shares[kept]

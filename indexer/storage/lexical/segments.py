@@ -175,7 +175,7 @@ def _coded(
     """A code for each pair of a frequency and a length, and the pairs by code."""
     width = int(lengths.max(initial=0)) + 1
     pairs = times.astype(np.int64) * width + lengths
-    if (most := int(pairs.max(initial=0)) + 1) <= _MOST_PAIRS:
+    if (most := int(pairs.max(initial=0)) + 1) <= _MOST_PAIRS:  # a table, faster than a sort
         there = np.zeros(most, np.bool_)
         there[pairs] = True
         known = np.flatnonzero(there)

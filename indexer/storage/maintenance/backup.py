@@ -132,6 +132,7 @@ def _claimed(draft: Path) -> BinaryIO:
             file.close()
             raise CollectionBusy(f"another process is writing {draft}: wait for it")
         with suppress(FileNotFoundError):  # another backup has just renamed it
+            # The name may stand for another file by now, which this lock would not guard.
             if os.fstat(file.fileno()).st_ino == draft.stat().st_ino:
                 return file
         file.close()
@@ -140,7 +141,7 @@ def _claimed(draft: Path) -> BinaryIO:
 def _name(draft: Path, target: Path) -> None:
     """Rename a draft to its target, unless there is a file of that name."""
     try:
-        target.hardlink_to(draft)
+        target.hardlink_to(draft)  # unlike a rename, a link never replaces a file
     except FileExistsError as error:
         raise AlreadyExists(f"{target} has come to be meanwhile: name another") from error
     except OSError:  # on a file system without links there is nothing better

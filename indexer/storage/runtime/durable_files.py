@@ -56,4 +56,4 @@ def write_durably(path: Path, data: bytes | memoryview) -> None:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync_folder(path.parent)  # else a power cut may undo the rename

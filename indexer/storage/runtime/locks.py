@@ -71,7 +71,7 @@ class WriterLock:
         note = b""
         while not try_lock(descriptor):
             now, before, note = time.monotonic(), note, os.pread(descriptor, _NOTE_BYTES, 0)
-            if note != before:
+            if note != before:  # another write has begun, and has its own time
                 since = now
             if now >= min(since + PATIENCE_SECONDS, started + MOST_PATIENCE_SECONDS):
                 holder = _holder(descriptor)
@@ -85,7 +85,7 @@ class WriterLock:
         _sign(descriptor, purpose)
 
     def _release(self) -> None:
-        os.ftruncate(self._descriptor, 0)
+        os.ftruncate(self._descriptor, 0)  # no note of a holder that is gone
         os.close(self._descriptor)  # closing releases the lock
         self._descriptor = -1
 

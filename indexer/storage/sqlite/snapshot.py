@@ -39,7 +39,7 @@ class Snapshot(FacetQueries):
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self.sequence = self._fact("sequence")
+        self.sequence = self._fact("sequence")  # the first read, which fixes the state
 
     def _fact(self, name: str) -> int:
         return int(self._only("SELECT value FROM facts WHERE name = ?", name))

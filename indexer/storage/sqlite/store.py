@@ -89,6 +89,7 @@ class Store:
     def writing(self) -> Iterator[Transaction]:
         """A write transaction, committed durably at its end or not at all."""
         with translated_errors(self._path), self._connection() as connection:
+            # Not deferred: a reader that turns writer fails at once if another was first.
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield Transaction(connection)
@@ -118,7 +119,7 @@ class Store:
             connection = _connect(self._path)
         try:
             yield connection
-        except BearingError:
+        except BearingError:  # an error of ours leaves the connection sound
             self._give_back(connection)
             raise
         except BaseException:

@@ -58,7 +58,7 @@ class Transaction(Snapshot):
             self._drop_generation(row[0])
         self._connection.execute("DELETE FROM drafts")
         number = self._connection.execute("SELECT max(generation) FROM generations").fetchone()[0]
-        number = max(number, row[0] if row else 0) + 1
+        number = max(number, row[0] if row else 0) + 1  # the dropped one's folder may still exist
         write_generation(self._connection, number, identity)
         return Generation(number, 0)
 
@@ -117,6 +117,7 @@ class Transaction(Snapshot):
 
     def insert(self, documents: Sequence[tuple[Document, bool]]) -> list[int]:
         """Insert documents, each with whether its text was truncated; return their numbers."""
+        # A number is never given twice: indexes and cursors would confuse the documents.
         first = 1 + max(self._last_given(), self.last_number())
         numbers = list(range(first, first + len(documents)))
         self._connection.executemany(
