@@ -12,9 +12,10 @@ hyphens.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 _FORM: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -69,3 +70,12 @@ def _days(day: str) -> int | None:
         return date.fromisoformat(day).toordinal() + shift
     except ValueError:
         return None
+
+
+def told_dates(given: Any) -> Any:  # noqa: ANN401 - metadata or a filter, and what they hold
+    """Metadata, or a filter, with ISO texts in place of Python's datetimes and dates."""
+    if isinstance(given, Mapping):
+        return {key: told_dates(value) for key, value in given.items()}
+    if isinstance(given, list | tuple):
+        return [told_dates(value) for value in given]
+    return given.isoformat() if isinstance(given, date) else given

@@ -24,6 +24,7 @@ from indexer.filters import parse_filter
 from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Progress, Summary, ingest
 from indexer.library import DEFAULT_COLLECTION, Library
+from indexer.moments import told_dates
 from indexer.queries import Answer, Example, Fusion, Mode, Query, Strategy
 from indexer.readers.paths import read_paths
 from indexer.readers.reading import USUAL, Fields, Read, Rejection
@@ -35,7 +36,7 @@ from indexer.similarity import Matrix, Measure, pairwise
 PAGE_DOCUMENTS: Final = 1_000
 
 Where: TypeAlias = Mapping[str, Any] | None
-"""A filter in Bearing's language, as JSON."""
+"""A filter in Bearing's language, as JSON; datetimes may stand for their texts."""
 
 Given: TypeAlias = Document | Mapping[str, Any]
 """A document, or a record like a line of JSON Lines: its further fields are metadata."""
@@ -244,7 +245,7 @@ class TextCollection:
 
     def delete_matching(self, filter: Mapping[str, Any]) -> int:
         """Delete the documents that pass a filter, and return their number."""
-        condition = parse_filter(filter)
+        condition = parse_filter(told_dates(filter))
         if condition is None:
             raise InvalidInput("an empty filter would delete all documents: delete the collection")
         return self.stored.delete_matching(condition)
@@ -259,7 +260,7 @@ class TextCollection:
 
 def documents_of(collection: Collection, filter: Where) -> Iterator[Document]:
     """All documents of a collection that pass a filter, in insertion order."""
-    condition = parse_filter(filter)
+    condition = parse_filter(told_dates(filter))
     page = collection.page(condition, None, PAGE_DOCUMENTS)
     yield from page.documents
     while page.cursor is not None:
@@ -269,7 +270,7 @@ def documents_of(collection: Collection, filter: Where) -> Iterator[Document]:
 
 def query_of(text: str | None, how: Mapping[str, Any]) -> Query:
     """A query from plain values; see SearchHow. Raises InvalidInput."""
-    given = {**how, "text": text, "filter": parse_filter(how.get("filter"))}
+    given = {**how, "text": text, "filter": parse_filter(told_dates(how.get("filter")))}
     for name, kind in (("mode", Mode), ("strategy", Strategy), ("fusion", Fusion)):
         if name in given:
             given[name] = _member(kind, name, given[name])
@@ -299,5 +300,5 @@ def _reads(documents: Iterable[Given]) -> Iterator[Read]:
 def _document(given: Given, place: str) -> Document | Rejection:
     if isinstance(given, Document):
         return given
-    record = dict(given) if isinstance(given, Mapping) else given
+    record = told_dates(given) if isinstance(given, Mapping) else given
     return document_or_rejection(record, USUAL, place, None)

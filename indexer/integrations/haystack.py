@@ -37,9 +37,9 @@ from indexer.integrations.stores import (
     ServiceStore,
     Sought,
     StoreBackend,
-    told_dates,
 )
 from indexer.library import DEFAULT_COLLECTION
+from indexer.moments import told_dates
 from indexer.queries import Mode
 
 try:

@@ -21,9 +21,9 @@ from indexer.integrations.stores import (
     ForeignEmbedder,
     ServiceStore,
     StoreBackend,
-    told_dates,
 )
 from indexer.library import DEFAULT_COLLECTION
+from indexer.moments import told_dates
 from indexer.queries import Hit
 from indexer.workspace import Where
 

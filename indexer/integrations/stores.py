@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeAlias
@@ -69,15 +68,6 @@ class StoreBackend(Protocol):
     def close(self) -> None:
         """Release what this store has opened."""
         ...
-
-
-def told_dates(given: Any) -> Any:  # noqa: ANN401 -- metadata or a filter, and what they hold
-    """Metadata or a filter with ISO texts in place of datetimes and dates."""
-    if isinstance(given, Mapping):
-        return {key: told_dates(value) for key, value in given.items()}
-    if isinstance(given, list | tuple):
-        return [told_dates(value) for value in given]
-    return given.isoformat() if isinstance(given, date) else given
 
 
 class ForeignEmbedder:

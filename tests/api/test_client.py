@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
@@ -18,6 +19,7 @@ from app.client import AsyncClient, Client
 from app.client.calls import PART_DOCUMENTS, SearchHow
 from indexer.documents import Document
 from indexer.embedding import open_embedder
+from indexer.filters import Kind
 
 LEFT_OUT = {
     ("GET", "/healthz"): "is for whatever starts the process",
@@ -114,6 +116,19 @@ def call_everything(client: Client) -> None:
     client.rerank("a", ["b"])
     client.is_ready()
     client.drop()
+
+
+def test_datetimes_are_sent_as_moments(client: Client) -> None:
+    """Datetimes stand in metadata and in filters of every kind, and are compared as moments."""
+    at = datetime.fromisoformat("2024-03-01T00:30:00+02:00")
+    where = {"at": {"$lte": at.astimezone(UTC)}}
+    client.put([{"id": "told", "text": "told", "metadata": {"at": at}}])
+    assert client.get("told").metadata == {"at": "2024-03-01T00:30:00+02:00"}
+    assert [one.id for one in client.documents(where)] == ["told"]
+    assert [hit.id for hit in client.search("told", filter=where).hits] == ["told"]
+    (at_field,) = (field for field in client.fields() if field.name == "at")
+    assert (at_field.kinds, at_field.smallest) == ([Kind.MOMENT], "2024-03-01T00:30:00+02:00")
+    assert client.delete_matching(where) == 1
 
 
 def test_the_fields_of_a_search_are_those_of_the_contract(connect) -> None:

@@ -23,6 +23,7 @@ from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import InvalidFilter
 from indexer.filters import MAX_INTEGER, Metadata, matches, parse_filter
+from indexer.memory.facets import least_of, summarise
 
 FIELDS = ["a", "b", "c.d", "ü", " "]
 
@@ -206,6 +207,16 @@ def test_a_collection_finds_what_matches(
     passing = [d.id for d in all_ if matches(parsed, d.metadata)]
     found = collection.page(parsed, limit=len(all_)).documents
     assert [document.id for document in found] == passing
+
+
+def test_both_engines_count_fields_alike(stored: tuple[Collection, list[Document]]) -> None:
+    """What is counted by a query of the store is what is counted one document at a time."""
+    collection, all_ = stored
+    assert collection.fields(common=1_000) == summarise(all_, 100, 1_000)
+    for field in FIELDS:
+        held = {d.id: d.metadata[field] for d in all_ if field in d.metadata}
+        least = {id: one for id, values in held.items() for one in least_of(values)}
+        assert collection.column(field) == least
 
 
 @given(filters, metadatas)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,20 @@ def test_documents_come_in_their_order(things: indexer.TextCollection) -> None:
     """All of them, or those that pass a filter."""
     assert [one.id for one in things.documents()] == ["fox", "direction", "both"]
     assert [one.id for one in things.documents({"year": 2021})] == ["direction"]
+
+
+def test_datetimes_are_told_as_moments(things: indexer.TextCollection) -> None:
+    """Datetimes and dates of records become texts, and filters take them wherever there is one."""
+    at = datetime.fromisoformat("2024-03-01T00:30:00+02:00")
+    told = {"id": "told", "text": "told", "at": at, "days": [date(2024, 3, 1)]}
+    assert things.index([told]).rejections == ()
+    found = things.get("told")
+    assert found is not None
+    assert found.metadata == {"at": "2024-03-01T00:30:00+02:00", "days": ["2024-03-01"]}
+    where = {"at": {"$gte": at.astimezone(UTC)}, "days": {"$in": [date(2024, 3, 1)]}}
+    assert ids(things.search("told", filter=where)) == ["told"]
+    assert [one.id for one in things.documents(where)] == ["told"]
+    assert things.delete_matching(where) == 1
 
 
 def test_documents_are_deleted_by_id_and_by_filter(things: indexer.TextCollection) -> None:
