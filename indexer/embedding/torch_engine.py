@@ -53,7 +53,7 @@ def open_torch(checkpoint: Checkpoint, precision: Precision, threads: int) -> En
         torch.set_num_threads(threads)
     model = load_model(checkpoint)
     setup = describe(model)
-    reference = encode_probes(model)
+    reference = encode_check_texts(model)
     for dtype in _dtypes(model, precision):
         engine = TorchEngine(model.to(dtype), setup)
         embedder = assemble(checkpoint, setup, engine)
@@ -194,7 +194,7 @@ def _prompts(model: SentenceTransformer) -> dict[str, str]:
     return {role.value: known[name] if name else "" for role, name in names.items()}
 
 
-def encode_probes(model: SentenceTransformer) -> dict[TextRole, Vectors]:
+def encode_check_texts(model: SentenceTransformer) -> dict[TextRole, Vectors]:
     """The unit vectors that sentence-transformers itself gives CHECK_TEXTS, a text at a time."""
     encoders = {TextRole.QUERY: model.encode_query, TextRole.DOCUMENT: model.encode_document}
     return {

@@ -371,14 +371,14 @@ def test_a_call_whose_caller_left_before_its_turn_is_not_made() -> None:
     run(scenario())
 
 
-def test_the_thread_of_a_lane_is_there_while_it_is_used() -> None:
+def test_a_serial_thread_is_there_while_it_is_used() -> None:
     """One that has nothing to do ends, and the next call has one again."""
 
     def is_there() -> bool:
-        return any(thread.name == "a lane's own" for thread in threading.enumerate())
+        return any(thread.name == "serial" for thread in threading.enumerate())
 
     async def scenario() -> None:
-        thread = SerialThread("a lane's own", idle_seconds=0.01)
+        thread = SerialThread("serial", idle_seconds=0.01)
         assert not is_there()
         for _ in range(3):
             assert await thread.run(is_there)

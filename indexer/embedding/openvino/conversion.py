@@ -35,11 +35,11 @@ def convert(checkpoint: Checkpoint, path: Path) -> tuple[Setup, Mapping[TextRole
     The weights lie beside the graph, with the suffix .bin. Raises Unsuitable, or ModelError if
     the model does not load.
     """
-    from indexer.embedding.torch_engine import describe, encode_probes, load_model
+    from indexer.embedding.torch_engine import describe, encode_check_texts, load_model
 
     model = load_model(checkpoint, "cpu")
     setup = describe(model)
-    references = encode_probes(model)
+    references = encode_check_texts(model)
     for attention in ATTENTIONS:
         write_graph(_trace(model, setup, attention), path)
         engine = CompiledEngine(path, setup, Precision.F32, threads=0)

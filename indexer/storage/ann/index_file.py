@@ -24,7 +24,7 @@ from indexer.errors import Damaged, StorageFailed
 from indexer.index_choice import IndexKind
 from indexer.storage.ann.faiss_index import Allowed, AnnIndex
 from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
-from indexer.storage.ann.recall import Measured, Recall, draw_probe, tune
+from indexer.storage.ann.recall import Measured, Recall, draw_sample, tune
 from indexer.storage.runtime.durable_files import Stamp, file_stamp, write_durably
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
@@ -133,7 +133,7 @@ def build(
     tried in order, up to the first that answers within a few milliseconds; one that stands in for
     another (``instead_of``) is tried only if that other missed the target.
     """
-    probe = draw_probe(vectors, allowed)
+    sample = draw_sample(vectors, allowed)
     built: list[Sealed] = []
     reached: set[IndexKind] = set()
     for kind in kinds:
@@ -141,7 +141,7 @@ def build(
             continue
         start = time.monotonic()
         index = AnnIndex.build(kind, vectors)
-        measured = tune(index, vectors, probe, target, allowed, thresholds)
+        measured = tune(index, vectors, sample, target, allowed, thresholds)
         built.append(_sealed(index, measured, target, index.rows, time.monotonic() - start))
         if measured.recall.low >= target:
             reached.add(kind)
@@ -156,8 +156,8 @@ def extend(
     """The index extended by later rows, measured again; the old one is unchanged."""
     start = time.monotonic()
     index = old.index.extended(vectors[old.index.rows :])
-    probe = draw_probe(vectors, allowed)
-    measured = tune(index, vectors, probe, old.target, allowed, thresholds)
+    sample = draw_sample(vectors, allowed)
+    measured = tune(index, vectors, sample, old.target, allowed, thresholds)
     return _sealed(index, measured, old.target, old.trained_rows, time.monotonic() - start)
 
 

@@ -51,14 +51,14 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class SampleQueries:
     """Queries with their exact answers: (q, d) unit rows, and their k highest scores, (q, k)."""
 
     queries: Vectors
     nearest: Cosines
 
 
-def draw_probe(vectors: Vectors, allowed: Allowed | None = None, seed: int = 0) -> Probe:
+def draw_sample(vectors: Vectors, allowed: Allowed | None = None, seed: int = 0) -> SampleQueries:
     """Stored vectors, all different, as queries; the nearest to each, itself, is left out.
 
     So they stand for documents that are not stored yet.
@@ -68,7 +68,7 @@ def draw_probe(vectors: Vectors, allowed: Allowed | None = None, seed: int = 0) 
     drawn = np.sort(rng.permutation(members)[: DRAWN * QUERIES])
     queries: Vectors = _distinct(np.array(vectors[drawn]))
     queries = queries[np.sort(rng.permutation(len(queries))[:QUERIES])]
-    return Probe(queries, exact_search(queries, vectors, K + 1, allowed)[0][:, 1:])
+    return SampleQueries(queries, exact_search(queries, vectors, K + 1, allowed)[0][:, 1:])
 
 
 def _distinct(vectors: Vectors) -> Vectors:
@@ -80,7 +80,7 @@ def _distinct(vectors: Vectors) -> Vectors:
 def tune(
     index: AnnIndex,
     vectors: Vectors,
-    probe: Probe,
+    sample: SampleQueries,
     target: float,
     allowed: Allowed | None,
     thresholds: Thresholds = DEFAULT,
@@ -90,7 +90,7 @@ def tune(
     The most thorough ones if none does; their recall tells.
     """
     for params in INDEX_KINDS[index.kind].search_params:
-        measured = measure(index, params, vectors, probe, allowed, thresholds)
+        measured = measure(index, params, vectors, sample, allowed, thresholds)
         if measured.recall.low >= target:
             break
     return measured
@@ -100,20 +100,20 @@ def measure(
     index: AnnIndex,
     params: SearchParams,
     vectors: Vectors,
-    probe: Probe,
+    sample: SampleQueries,
     allowed: Allowed | None,
     thresholds: Thresholds = DEFAULT,
 ) -> Measured:
-    """Recall and time over the probe's queries, searched one at a time."""
+    """Recall and time over the sample's queries, searched one at a time."""
     shares, times = [], []
-    for query, nearest in zip(probe.queries, probe.nearest, strict=True):
+    for query, nearest in zip(sample.queries, sample.nearest, strict=True):
         start = time.perf_counter()
         scores, _ = approximate_search(
             Layer(index, params), query[None], vectors, K + 1, allowed, thresholds=thresholds
         )
         times.append(time.perf_counter() - start)
         shares.append(share_found(scores[0, 1:], nearest))
-    recall = estimate_recall(np.array(shares), probe.nearest.shape[1])
+    recall = estimate_recall(np.array(shares), sample.nearest.shape[1])
     return Measured(params, recall, float(np.median(times)) * 1e3)
 
 

@@ -26,7 +26,7 @@ from indexer.storage.ann.faiss_index import (
 )
 from indexer.storage.ann.index_file import Sealed
 from indexer.storage.ann.kinds import DELTA_KIND, INDEX_KINDS
-from indexer.storage.ann.recall import draw_probe, tune
+from indexer.storage.ann.recall import draw_sample, tune
 from indexer.storage.runtime.durable_files import Stamp
 from indexer.storage.sqlite.records import NOBODY, Block, Generation, Owners
 from indexer.storage.sqlite.snapshot import Snapshot
@@ -102,7 +102,7 @@ class RowTable:
         if live is None or live.any():
             # So that the index is measured, and not the exact search that few rows would get.
             always = replace(self.thresholds, gather_rows=depth)
-            params = tune(index, vectors, draw_probe(vectors, live), target, live, always).params
+            params = tune(index, vectors, draw_sample(vectors, live), target, live, always).params
         return Layer(index, replace(params, rescore=max(depth, params.rescore)))
 
     def nearest(

@@ -15,7 +15,7 @@ from indexer.index_choice import IndexKind
 from indexer.storage.ann.approximate import Layer, approximate_search
 from indexer.storage.ann.faiss_index import AnnIndex, exact_search, score_rows
 from indexer.storage.ann.kinds import INDEX_KINDS, Visits
-from indexer.storage.ann.recall import Measured, draw_probe, tune
+from indexer.storage.ann.recall import Measured, draw_sample, tune
 from indexer.storage.thresholds import Thresholds
 
 ROWS, SEALED, DELTA = 24_000, 16_000, 6_000
@@ -38,7 +38,7 @@ def tuned(request: pytest.FixtureRequest, topical: Topical) -> tuple[AnnIndex, M
     """An index of each kind over the first rows, with the parameters that reach the target."""
     vectors = topical.vectors[:SEALED]
     index = AnnIndex.build(request.param, vectors)
-    measured = tune(index, vectors, draw_probe(vectors), TARGET, None, LOW)
+    measured = tune(index, vectors, draw_sample(vectors), TARGET, None, LOW)
     assert measured.recall.low >= TARGET
     return index, measured
 
@@ -54,7 +54,7 @@ def cover(vectors: Vectors, live: NDArray[np.bool_] | None = None) -> Layer:
     index = AnnIndex.build(IndexKind.SCAN, vectors)
     always = replace(LOW, gather_rows=LOW.delta_rescore)
     return Layer(
-        index, tune(index, vectors, draw_probe(vectors, live), TARGET, live, always).params
+        index, tune(index, vectors, draw_sample(vectors, live), TARGET, live, always).params
     )
 
 
@@ -136,7 +136,7 @@ def test_copies_crowd_nothing_out(kind: IndexKind) -> None:
     topical = make_topical(16_000, copies=10_000)
     vectors = topical.vectors
     index = AnnIndex.build(kind, vectors)
-    layer = Layer(index, tune(index, vectors, draw_probe(vectors), TARGET, None, LOW).params)
+    layer = Layer(index, tune(index, vectors, draw_sample(vectors), TARGET, None, LOW).params)
     asked = np.concatenate([vectors[-1:], ask_about(int(topical.topics[0]))])
     place = np.arange(16_000)
     for allowed in (None, place < 6_000, place % 5 > 0):
@@ -149,7 +149,7 @@ def test_a_graph_that_copies_cut_apart_says_what_it_finds() -> None:
     """No parameters find what is behind 10,000 copies; the recall that is measured tells."""
     vectors = make_topical(16_000, copies=10_000).vectors
     index = AnnIndex.build(IndexKind.GRAPH, vectors)
-    assert tune(index, vectors, draw_probe(vectors), TARGET, None, LOW).recall.high < TARGET
+    assert tune(index, vectors, draw_sample(vectors), TARGET, None, LOW).recall.high < TARGET
 
 
 def test_candidates_are_scored_wherever_a_line_has_a_gap() -> None:
@@ -183,7 +183,7 @@ def test_a_query_has_the_same_answer_alone_and_in_any_batch() -> None:
 def test_the_probe_asks_for_copies_once() -> None:
     """However many rows are copies of one, what others need decides how hard is tried."""
     vectors = make_topical(6_000, copies=5_000).vectors
-    queries = draw_probe(vectors).queries
+    queries = draw_sample(vectors).queries
     assert len(np.unique(queries, axis=0)) == len(queries) > 100
 
 

@@ -13,7 +13,7 @@ from indexer.storage.ann.approximate import Layer, approximate_search
 from indexer.storage.ann.faiss_index import AnnIndex, exact_search
 from indexer.storage.ann.index_file import build
 from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
-from indexer.storage.ann.recall import draw_probe, estimate_recall, measure, share_found, tune
+from indexer.storage.ann.recall import draw_sample, estimate_recall, measure, share_found, tune
 
 ROWS, DIMENSION = 20_000, 32  # more than are always compared one by one
 
@@ -161,13 +161,13 @@ def test_a_scan_of_whole_vectors_is_built_where_one_of_reduced_ones_misses() -> 
 def test_tuning_reaches_the_target_or_says_so(index: AnnIndex, vectors: Vectors) -> None:
     """The parameters chosen are the quickest whose measured lower bound is the target's."""
     inside = vectors[: index.rows]
-    probe = draw_probe(inside)
-    tuned = tune(index, inside, probe, 0.9, None)
+    sample = draw_sample(inside)
+    tuned = tune(index, inside, sample, 0.9, None)
     search_params = INDEX_KINDS[index.kind].search_params
     place = search_params.index(tuned.params)
     assert tuned.recall.low >= 0.9 or place == len(search_params) - 1
     if place:
-        assert measure(index, search_params[place - 1], inside, probe, None).recall.low < 0.9
+        assert measure(index, search_params[place - 1], inside, sample, None).recall.low < 0.9
     asked = clustered(200, seed=9)
     expected, _ = exact_search(asked, inside, 10)
     scores, _ = approximate_search(Layer(index, tuned.params), asked, inside, 10)
