@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,34 @@ def test_a_filter_means_what_it_means_to_llamaindex(store, condition) -> None:
     one = MetadataFilter(key=key, operator=operator, value=value)
     filters = MetadataFilters(filters=[one])
     assert sorted(ask(store, "a cat", similarity_top_k=3, filters=filters)) == passed(filters)
+
+
+DATES = {
+    "a": "2024-03-01T00:30:00+02:00",
+    "b": "2024-02-29T22:30:00Z",
+    "c": "2024-02-29T18:00:00-05:00",
+}
+
+
+@pytest.mark.parametrize("operator", ["==", "!=", ">", ">=", "<", "<=", "in", "nin"])
+@pytest.mark.parametrize("bound", [*DATES.values(), "2024-03-01T04:00:00+05:00"])
+def test_dates_compare_as_moments(store: BearingVectorStore, operator: str, bound: str) -> None:
+    """The nodes that pass are those that LlamaIndex passes if it is given datetimes for texts."""
+    dated = nodes()
+    for node in dated:
+        node.metadata["at"] = DATES[node.node_id]
+    store.add(dated)
+    moments = {id: {"at": datetime.fromisoformat(at)} for id, at in DATES.items()}
+    sides = []
+    for value in (bound, datetime.fromisoformat(bound)):
+        given = [value] if "in" in operator else value
+        one = MetadataFilter.model_construct(
+            key="at", value=given, operator=FilterOperator(operator)
+        )
+        sides.append(MetadataFilters.model_construct(filters=[one], condition=JOIN.AND))
+    passes = build_metadata_filter_fn(moments.__getitem__, sides[1])
+    found = [node.node_id for node in store.get_nodes(filters=sides[0])]
+    assert found == [id for id in DATES if passes(id)]
 
 
 @pytest.mark.parametrize("condition", [JOIN.AND, JOIN.OR])
