@@ -79,9 +79,17 @@ def test_none_takes_over_in_a_precision_that_it_lacks() -> None:
 
 
 def test_every_backend_opens_embedders() -> None:
-    """All that a user can choose has a row, and one whose turn comes."""
+    """All that a user can choose has a row, here and in the documentation."""
     assert {spec.backend for spec in EMBEDDERS} >= set(Backend) - {Backend.AUTO}
-    assert any(spec.turn for spec in EMBEDDERS)
+    page = (Path(__file__).parents[3] / "docs" / "how-it-works.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) >= set(Backend)
+
+
+@pytest.mark.skipif(Path("/proc/driver/nvidia/version").exists(), reason="there is a GPU")
+def test_openvino_is_tried_before_torch_where_there_is_no_gpu() -> None:
+    """And hashing never, as its vectors are no model's."""
+    turns = {spec.backend: spec.turn() for spec in EMBEDDERS if spec.turn}
+    assert sorted(turns, key=lambda backend: turns[backend]) == [Backend.OPENVINO, Backend.TORCH]
 
 
 def test_a_checkpoint_is_looked_for_by_whoever_needs_it_and_once() -> None:
