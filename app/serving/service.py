@@ -464,7 +464,7 @@ class Service:
         )
 
     async def _warm(self) -> None:
-        unread: OtherFormat | None = None
+        unread: dict[str, BearingError] = {}
         if self.settings.reranker:
             await self.score([("warm", "warm")])
         with suppress(OtherFormat):  # reported below; the other collections still open
@@ -472,15 +472,15 @@ class Service:
         for name in await self.reads.run(self.library.names):
             try:
                 await self._warm_collection(name)
-            except OtherFormat as error:
-                unread = error
-                self._complaints.tell(name, error)
             except BearingError as error:
-                if name == DEFAULT_COLLECTION:
+                if name == DEFAULT_COLLECTION and not isinstance(error, OtherFormat):
                     raise
-                self._complaints.tell(name, error)
-        if unread and not self._collection_queues:
-            raise unread
+                unread[name] = error
+        refusal = None if self._collection_queues else unread.pop(DEFAULT_COLLECTION, None)
+        for name, error in unread.items():
+            self._complaints.tell(name, error)
+        if refusal is not None:
+            raise refusal
 
     async def _warm_collection(self, name: str) -> None:
         collection_queue = await self.collection_queue(name)

@@ -40,18 +40,20 @@ class LocalCatalogue:
 
     def names(self) -> list[str]:
         """The names of all collections, sorted."""
-        if not self._folder.is_dir():
-            return []
-        return sorted(
-            entry.name
-            for entry in self._folder.iterdir()
-            if _NAME.fullmatch(entry.name) and (entry / STORE).is_file()
-        )
+        try:
+            if not self._folder.is_dir():
+                return []
+            entries = [one for one in self._folder.iterdir() if _NAME.fullmatch(one.name)]
+        except PermissionError as error:
+            raise _unreadable(self._folder) from error
+        return sorted(entry.name for entry in entries if _holds_store(entry))
 
     def version(self, name: str) -> object:
         """The inode of its store's file; None if there is none."""
         try:
             return (self._folder / name / STORE).stat().st_ino
+        except PermissionError as error:
+            raise _unreadable(self._folder / name) from error
         except OSError:
             return None
 
@@ -121,3 +123,19 @@ class LocalCatalogue:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageFailed(f"cannot create {self._folder}: {error.strerror}") from error
+        self.names()  # fails with a reason where the folder may not be entered
+
+
+def _holds_store(folder: Path) -> bool:
+    """True of a collection, and of a folder that cannot be looked into: opening that says so."""
+    try:
+        return (folder / STORE).is_file()
+    except PermissionError:
+        return True
+
+
+def _unreadable(folder: Path) -> StorageFailed:
+    return StorageFailed(
+        f"{folder} cannot be read: it belongs to another user; give this one the right to, or name "
+        "another data directory by --data or BEARING_DATA"
+    )

@@ -75,15 +75,17 @@ def test_it_may_come_to_be_while_the_service_runs(launch: Launch, store: Path, k
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_with_nothing_else_to_serve_it_does_not_start(
-    connect: Launch, launch: Launch, store: Path, kind: str
+    connect: Launch, launch: Launch, store: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The error is the one that keeps it from starting."""
+    """The error is the one that keeps it from starting, and the log does not say it too."""
     with launch() as client:
         client.delete("/collections/sound")
     change, said = OTHERS[kind]
     change(store)
+    caplog.set_level(logging.WARNING)
     with pytest.raises(OtherFormat, match=said):
         connect()
+    assert not caplog.records
 
 
 def test_an_earlier_store_is_served(launch: Launch, store: Path) -> None:

@@ -18,10 +18,13 @@ import pytest
 from killing import BASE_DOCUMENTS, Operation, State, create, embed, identity_of, matching
 from local import open_local
 
+from indexer.config import Config
 from indexer.documents import Document
 from indexer.errors import BearingError, CollectionBusy, StorageFailed
 from indexer.index_choice import IndexChoice, IndexKind
+from indexer.library import Library
 from indexer.queries import Query
+from indexer.reports import Broken
 from indexer.storage.maintenance.backup import back_up, restore
 from indexer.storage.maintenance.verification import verify
 
@@ -183,6 +186,30 @@ def test_a_read_only_folder_is_read(open_root: Path) -> None:
             restore(open_root / "backups" / "b.tar", open_root / "copy", quiet)
     restore(open_root / "backups" / "b.tar", open_root / "copy", quiet)
     matching(open_root / "copy", [state], random.Random(0))
+
+
+def test_a_folder_of_another_user_is_named(open_root: Path) -> None:
+    """A data directory, or a collection in it, that may not be entered is a clear error."""
+    create(open_root)
+    (open_root / "things").chmod(0o700 if os.geteuid() == 0 else 0)
+    with unprivileged(), Library(Config(data=str(open_root), cache=open_root)) as library:
+        assert library.names() == ["things"]
+        for use in (library.open, library.obtain, library.delete):
+            with pytest.raises(StorageFailed, match=r"things cannot be read.*another user"):
+                use("things")
+        with pytest.raises(StorageFailed, match="things cannot be read"):
+            library.verify("things", quiet, with_model=False)
+        (broken,) = library.describe_all()
+        assert isinstance(broken, Broken)
+    (open_root / "things").chmod(0o755)
+    open_root.chmod(0o700 if os.geteuid() == 0 else 0)
+    with unprivileged(), Library(Config(data=str(open_root), cache=open_root)) as library:
+        for use in (library.names, library.describe_all, lambda: library.open("things")):
+            with pytest.raises(StorageFailed, match="cannot be read"):
+                use()
+        with pytest.raises(StorageFailed, match="cannot be read"):
+            library.restore(Path(__file__), "new", quiet)
+    open_root.chmod(0o755)
 
 
 def test_a_read_only_folder_that_was_not_closed_says_so(open_root: Path) -> None:
