@@ -124,9 +124,9 @@ def demo(
 
 @contextmanager
 def _filling(data: str | None, collection: str, model: str | None) -> Iterator[None]:
-    """A process of its own that indexes the demonstration; at the end it keeps what it has."""
+    """A separate process that indexes the demonstration; when ended, it keeps what is embedded."""
     process = get_context("spawn").Process(target=_fill, args=(data, collection, model))
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is told by SIGTERM, and inherits
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: SIGTERM ends the process
     process.start()
     signal.signal(signal.SIGINT, handler)
     try:
@@ -155,7 +155,7 @@ def _end_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)  # it keeps what is embedded
+    os.kill(os.getpid(), signal.SIGTERM)  # which commits what is embedded
 
 
 def key(

@@ -271,7 +271,7 @@ class Settings(BaseSettings):
         for origin in origins:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(
-                    f"{origin[:200]!r} is no origin: give scheme, host and port as browsers do, "
+                    f"{origin[:200]!r} is not an origin: give scheme, host and port like browsers, "
                     "in lower case and without a path, such as https://shop.example"
                 )
         return origins

@@ -1,4 +1,4 @@
-"""Work on a background thread, and the low priority with which it gives way to searches."""
+"""Work on a background thread, and the low priority with which it yields to searches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 from indexer.errors import BearingError
 
 NICENESS: Final = 15
-"""Of 0 to 19: on busy cores, a search has about 28 times the share of a thread that gives way."""
+"""Of 0 to 19: on busy cores, a search has about 28 times the share of a thread this nice."""
 
 _log = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ def _memory(url: str) -> Catalogue:
 
     if url != "memory:":
         raise InvalidInput(
-            f"there is one memory, so say memory: and nothing behind it, not {url!r}"
+            f"there is only one memory: say memory: with nothing after it, not {url!r}"
         )
     return MemoryCatalogue()
 
@@ -90,5 +90,5 @@ def folder_of(url: str) -> Path:
             raise InvalidInput(f"{url!r} names a folder elsewhere: say file:///path")
         path = "/" + rest
     if not path:
-        raise InvalidInput(f"{url!r} names no folder: say file:///path, or the path alone")
+        raise InvalidInput(f"{url!r} does not name a folder: say file:///path, or the path alone")
     return Path(path).expanduser()

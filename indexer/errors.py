@@ -3,7 +3,7 @@
 ::
 
     BearingError
-    ├── InvalidInput (ValueError)      what was given cannot be used; nothing was changed
+    ├── InvalidInput (ValueError)      the input cannot be used; nothing was changed
     │   ├── InvalidDocument            an id, text, title or metadata out of bounds
     │   ├── InvalidVector              zero, not finite, or of another dimension
     │   ├── InvalidFilter              a filter that does not parse
@@ -19,13 +19,13 @@
     │   └── OtherFormat                another version of Bearing wrote it, or something else
     ├── ModelError                     a model that cannot be loaded or trusted
     ├── MissingExtra                   an optional dependency is not installed
-    ├── ServiceFailed                  a service that was asked did not answer, or refused
-    ├── Damaged                        a file of a collection is not what was written
+    ├── ServiceFailed                  a service did not answer, or refused
+    ├── Damaged                        a file of a collection has changed since it was written
     ├── StorageFailed                  the disk is full, read-only, or failing
-    ├── Unsupported                    what keeps the collection cannot do this
-    └── EngineUnavailable              what keeps the collections could not be asked
-        ├── Unreachable                nothing answers there
-        ├── Refused                    it answered that it will not
+    ├── Unsupported                    the collection's engine cannot do this
+    └── EngineUnavailable              the engine is remote, and could not be reached
+        ├── Unreachable                it does not answer
+        ├── Refused                    it refused the request
         └── TimedOut                   it did not answer in time
 
 A message says what was given, what is allowed, and what to do. Exceptions of other

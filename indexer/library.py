@@ -106,7 +106,7 @@ class Library:
     ) -> Collection:
         """A new collection for a model and a language; raises AlreadyExists."""
         if self._exists(check_name(name)):
-            raise AlreadyExists(f"collection {name!r} is there already")
+            raise AlreadyExists(f"collection {name!r} already exists")
         identity = self.model(model or self._config.model).identity
         self._catalogue.create(name, identity, language or self._config.language)
         return self.open(name)

@@ -24,7 +24,7 @@ def parse_rate(text: str) -> Rate:
         rate = ()
     if not rate or any(one.amount < 1 or one.get_expiry() < 1 for one in rate):
         raise ValueError(
-            f"{text[:80]!r} is no rate: give one such as 20/second, or several such as "
+            f"{text[:80]!r} is not a rate: give one such as 20/second, or several such as "
             "20/second;5000/hour (second, minute, hour, day, month, year)"
         )
     return rate

@@ -81,7 +81,7 @@ KINDS: Final[dict[int, type[Refused]]] = {
 
 
 def refusal_of(response: httpx2.Response) -> Refused:
-    """The error that an answer stands for."""
+    """The error for a response."""
     problem = _problem(response.content)
     detail = problem.detail if problem else response.text[:500]
     error = refusal(response.status_code, detail, problem)

@@ -106,7 +106,7 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            if self._offers_upgrade():  # else it is CONNECT, whose refusal is the app's
+            if self._offers_upgrade():  # else it is CONNECT, which the app refuses
                 self._pass_over(data[offer.args[0] :])
         except httptools.HttpParserError as error:
             self.send_400_response(str(error))
@@ -156,7 +156,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
-            self.transport.close()  # it would stand in the midst of another answer
+            self.transport.close()  # a refusal would end up inside another answer
             return
         document = {
             "type": "about:blank",

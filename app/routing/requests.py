@@ -164,7 +164,7 @@ class BoundedRequest(Request):
         if len(told) > 20 or not (told.isascii() and told.isdigit()):
             raise HTTPException(
                 HTTPStatus.BAD_REQUEST,
-                f"content-length: {told[:40]!r} is no number of bytes",
+                f"content-length: {told[:40]!r} is not a number of bytes",
                 headers={"connection": "close"},
             )
         self._refuse_over(limit, int(told))
@@ -200,8 +200,8 @@ class BoundedRequest(Request):
 async def pieces_before(request: Request, seconds: float) -> AsyncGenerator[bytes, None]:
     """The pieces of a body, read as they come.
 
-    Raises HTTPException if one does not come within so many seconds (408), or if the body is not as
-    long as was announced (400).
+    Raises HTTPException if one does not come within this time (408), or if the body is not as long
+    as announced (400).
     """
     body, length = request.stream(), 0
     while True:
@@ -218,7 +218,7 @@ async def pieces_before(request: Request, seconds: float) -> AsyncGenerator[byte
 
 
 def _require_announced(request: Request, length: int) -> None:
-    """Raise HTTPException (400) if a body of another length was announced than came.
+    """Raise HTTPException (400) if a body is not as long as announced.
 
     A server may drop the body behind an offer of another protocol, as uvicorn's own does, and
     that must not pass for an empty one. Chunks announce no length, but hardly an empty body with
@@ -230,7 +230,7 @@ def _require_announced(request: Request, length: int) -> None:
     if is_lost or told not in (None, str(length)):
         raise HTTPException(
             HTTPStatus.BAD_REQUEST,
-            f"a body was announced ({told or 'in chunks'}), and {length} bytes of it came",
+            f"a body was announced ({told or 'in chunks'}), but {length} bytes of it arrived",
             headers={"connection": "close"},
         )
 

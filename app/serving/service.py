@@ -101,7 +101,7 @@ async def _on_one_state(work: Callable[[], Awaitable[Result]]) -> Result:
         try:
             return await work()
         except (ModelChanged, Reopened) as error:
-            log.info("again, on what the collection is now: %s", error)
+            log.info("repeated, as the collection has changed: %s", error)
     return await work()
 
 
@@ -262,7 +262,7 @@ class CollectionQueue:
         except NotFound:
             self._is_left = True
         if self._is_left:
-            raise Reopened(f"collection {self._name!r} was deleted, or made anew, meanwhile")
+            raise Reopened(f"collection {self._name!r} was deleted or recreated meanwhile")
         return self.collection.search(queries)
 
 

@@ -32,7 +32,7 @@ class Vocabulary:
         return cls(dict(_entry(path, number, line) for number, line in enumerate(lines, 1) if line))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of these tokens; raises InvalidInput for an id that is none."""
+        """The text of these tokens; raises InvalidInput for an unknown id."""
         unknown = next((id for id in ids if id not in self._tokens), None)
         if unknown is not None:
             raise InvalidInput(

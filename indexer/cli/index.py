@@ -62,7 +62,7 @@ def index(
     """Read files and store their documents; what is stored and unchanged is skipped.
 
     Fields that are not id, text or title become metadata. Call it again after an interruption:
-    it goes on where it was.
+    it continues where it stopped.
     """
     fields = Fields(id=id_field, text=text_field, title=title_field, ocr=ocr or None)
     check_ocr(fields.ocr)

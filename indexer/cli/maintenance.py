@@ -37,7 +37,7 @@ def reindex(
     if as_json:
         output.say_json(figures)
     else:
-        output.say(f"{collection!r} went over from {before} to {model}: {moved.total:,} documents")
+        output.say(f"{collection!r} moved from {before} to {model}: {moved.total:,} documents")
 
 
 def compact(
@@ -55,7 +55,7 @@ def compact(
         sizes = f"{readable_bytes(before)} before, {readable_bytes(after)} now"
         output.say(f"compacted {collection!r}: {sizes}")
     if not complete:
-        output.note("bearing: a search elsewhere holds on to what was deleted: compact again")
+        output.note("bearing: a search in another process still uses deleted data: compact again")
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -74,9 +74,9 @@ def rebuild(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Build the index anew, and measure its recall@10; searching and writing go on meanwhile.
+    """Rebuild the index, and measure its recall@10; searching and writing go on meanwhile.
 
-    What is chosen here stays the collection's choice.
+    The choice made here is kept for the collection.
     """
     with open_library(data) as library:
         default = library.config.index_choice

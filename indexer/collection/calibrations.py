@@ -75,7 +75,7 @@ def _decode(written: bytes) -> list[Calibration]:
     record = json.loads(written)
     lines = record["calibrations"]
     if record["format"] != _FORMAT or not isinstance(lines, str):
-        raise Damaged(f"they are of no format that is known: {record['format']}")
+        raise Damaged(f"their format is unknown: {record['format']}")
     if hashlib.sha256(lines.encode()).hexdigest() != record["sha256"]:
         raise Damaged("they are not what was written")
     return [_calibration(one) for one in json.loads(lines)]

@@ -202,7 +202,7 @@ class Collection:
             for query, answer in zip(queries, answers, strict=True)
         ]
 
-    # What is derived
+    # Derived data
 
     def calibrations(self) -> Mapping[str, Calibration]:
         """The calibrations for the present model, by kind of ranking."""

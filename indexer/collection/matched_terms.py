@@ -16,7 +16,7 @@ def matching_terms(lexical: LexicalState, bag: Bag, document: Document) -> tuple
     spans: dict[str, list[tuple[int, int]]] = {word: [] for word in held}
     known: dict[str, str] = {}
     for spelled, start, end in pieces(document.text):
-        if spelled not in known:  # a row of characters holds shorter ones: the longest is meant
+        if spelled not in known:  # a run of characters contains shorter ones: take the longest
             known[spelled] = max(lexical.asked(spelled), key=len, default="")
         if (word := known[spelled]) in spans:
             spans[word].append((start, end))

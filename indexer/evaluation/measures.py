@@ -62,11 +62,11 @@ def _parse_measure(name: str) -> str:
         parsed.validate_params()
     except (NameError, ValueError, AssertionError, SyntaxError) as error:
         raise InvalidInput(
-            f"{name!r} is no measure: name one as ir_measures does, as in nDCG@20, P@5, "
+            f"{name!r} is not a measure: name one as ir_measures does, as in nDCG@20, P@5, "
             "Success@1, Rprec or AP(rel=2); all are at https://ir-measur.es"
         ) from error
     if not pipeline.supports(parsed):
-        raise InvalidInput(f"measure {name!r} needs a program that is not there: choose another")
+        raise InvalidInput(f"measure {name!r} needs a program that is not here: choose another")
     if not isinstance(parsed.aggregator(), MeanAgg):
         raise InvalidInput(f"measure {name!r} is no mean over queries: choose another")
     if problem := _find_fault(parsed):

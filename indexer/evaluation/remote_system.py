@@ -1,6 +1,6 @@
 """A collection of a running service, evaluated over its REST interface.
 
-The library serves no HTTP; this is a client for one purpose, and stands here and not in the
+The library serves no HTTP; this is a client for one purpose, and is here and not in the
 service's package because ``python -m indexer`` offers ``evaluate`` whole. The typed client for
 programs is app.client. httpx2 is loaded only when a service is asked.
 """

@@ -165,7 +165,7 @@ class BearingDocumentStore:
         if policy is not DuplicatePolicy.SKIP and len(new) < len(documents):
             repeated = len(documents) - len(new)
             raise DuplicateDocumentError(
-                f"{repeated} of {len(documents)} documents are there already, or come twice: "
+                f"{repeated} of {len(documents)} documents already exist, or come twice: "
                 "nothing was written; the policies SKIP and OVERWRITE take them"
             )
         self._put(new)

@@ -99,7 +99,7 @@ class ForeignEmbedder:
 
     def tokenize(self, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT) -> list[Tokens]:  # noqa: ARG002
         """Raise ModelError: only the framework knows its tokens."""
-        raise ModelError(f"{self._name} embeds texts and does not tell their tokens")
+        raise ModelError(f"{self._name} embeds texts without giving their tokens")
 
     def embed(self, inputs: Sequence[Input], role: TextRole = TextRole.DOCUMENT) -> Embeddings:
         """Unit vectors in the order of the texts; see Embedder."""

@@ -40,7 +40,7 @@ class MemoryCatalogue:
         """Create an empty collection."""
         with self._lock:
             if name in self._engines:
-                raise AlreadyExists(f"collection {name!r} is there already")
+                raise AlreadyExists(f"collection {name!r} already exists")
             self._engines[name] = MemoryEngine(name, identity, language)
 
     def delete(self, name: str) -> None:

@@ -167,7 +167,7 @@ class MemoryEngine:
         """Allow another migration to begin."""
         self._migrating.release()
 
-    # What is derived
+    # Derived data
 
     def rebuild(self, choice: IndexChoice | None) -> None:
         """Nothing to build: every search compares with all vectors."""

@@ -152,7 +152,7 @@ class MemoryState:
             key, position = divmod(chunk, _POSITIONS)
             record = self.records.get(Key(key))
             if record is None or position >= len(record.chunks):
-                raise Damaged(f"chunk {chunk} is of no document")
+                raise Damaged(f"chunk {chunk} belongs to no document")
             found[chunk] = record.chunks[position], record.document
         return found
 
@@ -166,7 +166,7 @@ class MemoryState:
         return [(one.key, one.document) for one in islice(passing, limit)]
 
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
-        """The first metadata fields by name, each with so many of its common values."""
+        """The first metadata fields by name, each with its most common values."""
         return summarise((one.document for one in self.records.values()), limit, common)
 
     def known_fields(self, names: Collection[str]) -> set[str]:

@@ -192,7 +192,7 @@ def _detected_encoding(data: bytes) -> str:
     matches = from_bytes(sample)
     best = matches.best()
     if best is None:
-        raise Unreadable("not a text in any encoding that could be told: save it as UTF-8")
+        raise Unreadable("not a text in any encoding that could be detected: save it as UTF-8")
     if best.language not in _OTHER_LATIN and any(_is_western(match, best) for match in matches):
         return WESTERN
     return best.encoding

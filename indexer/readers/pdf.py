@@ -49,7 +49,7 @@ def read_pdf(source: Source, fields: Fields, limits: Limits = LIMITS) -> Iterato
         found = Extracted(text, facts["title"], _metadata(facts, pages))
         yield from read_extracted(source, "pdf", found)
     elif not problems:
-        raise Unreadable("no page of it gives text: pages that are pictures need OCR (--ocr)")
+        raise Unreadable("no page has text: pages that are pictures need OCR (--ocr)")
 
 
 def _pages(file: BinaryIO, limits: Limits, ocr: str | None) -> Outcome:

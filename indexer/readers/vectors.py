@@ -17,7 +17,7 @@ VECTOR_NUMBERS: Final = 64
 
 def vector_rejection(source: str, field: str, size: int) -> Rejection:
     """The rejection that reports a field left out."""
-    return Rejection(f"{source}:field {field}", f"left out: vectors of {size} are no metadata")
+    return Rejection(f"{source}:field {field}", f"left out: vectors of {size} are not metadata")
 
 
 class VectorFields:

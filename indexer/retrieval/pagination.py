@@ -126,12 +126,12 @@ def _unpacked(packed: bytes, most: int) -> bytes:
     if _is_plain(packed):
         content, end = packed[:-_CHECKSUM_BYTES], packed[-_CHECKSUM_BYTES:]
         if end != _checksum(content):
-            raise ValueError("the checksum is another")
+            raise ValueError("the checksum differs")
         return content
     inflater = zlib.decompressobj()
     content = inflater.decompress(packed, most)
     if not inflater.eof:
-        raise ValueError("there is no end")
+        raise ValueError("it is incomplete")
     return content
 
 

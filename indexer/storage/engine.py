@@ -370,7 +370,7 @@ def _change(document: Document, old: StoredDocument | None) -> Change:
 def _make_folder(folder: Path, identity: Identity, language: Language) -> None:
     """Create an empty collection, durably; raises AlreadyExists or StorageFailed."""
     if folder.exists():
-        raise AlreadyExists(f"collection {folder.name!r} is there already")
+        raise AlreadyExists(f"collection {folder.name!r} already exists")
     draft = folder.parent / f".{folder.name}.{os.getpid()}.{threading.get_ident()}.new"
     try:
         shutil.rmtree(draft, ignore_errors=True)
@@ -384,5 +384,5 @@ def _make_folder(folder: Path, identity: Identity, language: Language) -> None:
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         if folder.exists():
-            raise AlreadyExists(f"collection {folder.name!r} is there already") from error
+            raise AlreadyExists(f"collection {folder.name!r} already exists") from error
         raise StorageFailed(f"cannot create {folder}: {error.strerror}") from error

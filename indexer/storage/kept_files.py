@@ -41,7 +41,7 @@ class KeptFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            _log.warning("%s cannot be read (%s): it is done without", path, error.strerror)
+            _log.warning("%s cannot be read (%s): it is ignored", path, error.strerror)
             return None
 
     def write(self, identity: Identity, content: bytes) -> None:

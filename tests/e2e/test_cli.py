@@ -135,7 +135,7 @@ def test_a_folder_is_indexed_without_the_data_directory_in_it(call: Call, corpus
         (["index", "missing.jsonl"], ExitCode.FAILED, "missing.jsonl"),
         (["index"], ExitCode.USAGE, "PATH"),
         (["evaluate", "."], ExitCode.FAILED, "qrels/test.tsv"),
-        (["collections", "create", "default"], ExitCode.FAILED, "there already"),
+        (["collections", "create", "default"], ExitCode.FAILED, "already exists"),
         (["collections", "delete", "default"], ExitCode.USAGE, "--yes"),
         (["collections", "delete", "missing", "--yes"], ExitCode.FAILED, "missing"),
         (["index", "corpus.jsonl", "--model", "hashing-32"], ExitCode.FAILED, "hashing-64"),

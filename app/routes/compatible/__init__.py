@@ -1,6 +1,7 @@
 """Routes of other services, for their clients; one file for each service.
 
-Their bodies stand beside them, as others decide what these are. Bearing's own routes are above.
+Their bodies are defined beside them, since other services define these. Bearing's own routes are
+above.
 """
 
 from typing import Final

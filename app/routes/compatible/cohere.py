@@ -72,7 +72,7 @@ class TextContent(Given):
 
 
 class MixedInput(Given):
-    """An input of version 2, which stands in place of a text; without pictures here."""
+    """The input of version 2 in place of a text; images are not supported here."""
 
     content: list[TextContent] = Field(min_length=1)
 
@@ -122,7 +122,7 @@ class EmbedBody(Lenient):
 
     @property
     def given(self) -> list[str]:
-        """The texts to embed, whichever way they came."""
+        """The texts to embed, from ``texts`` or ``inputs``."""
         return self.texts or [one.text for one in self.inputs or ()]
 
     @property

@@ -1,4 +1,4 @@
-"""OpenAI's embeddings and models, for its clients and for whatever speaks to them."""
+"""OpenAI's embeddings and models, for its clients and compatible tools."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ async def model_or_only(name: str | None, service: Service) -> Model:
     served = await service.models()
     if len(served) != 1:
         names = ", ".join(served) or "none"
-        raise InvalidInput(f"model: name one, as there is not just one here; served: {names}")
+        raise InvalidInput(f"model: name one, as several are served: {names}")
     return next(iter(served.values()))
 
 

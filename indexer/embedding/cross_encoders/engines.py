@@ -219,7 +219,7 @@ def _read_entry(folder: Path, cache: Path) -> _Entry | None:
     except (FileNotFoundError, PermissionError):
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        log.warning("the converted model in %s is damaged (%s): converting anew", folder, error)
+        log.warning("the converted model in %s is damaged (%s): converting again", folder, error)
         return None
 
 

@@ -187,7 +187,7 @@ def read_entry(folder: Path, cache: Path) -> Entry | None:
     except (FileNotFoundError, PermissionError):
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        log.warning("the converted model in %s is damaged (%s): converting anew", folder, error)
+        log.warning("the converted model in %s is damaged (%s): converting again", folder, error)
         return None
     return Entry(folder / GRAPH, setup, references, bool(manifest["fused"]))
 
@@ -196,7 +196,7 @@ def is_intact(folder: Path, files: Mapping[str, str], cache: Path) -> bool:
     """Return whether these files of an entry have these digests; logs a warning if not."""
     intact = all(digest_file(folder / name, cache) == digest for name, digest in files.items())
     if not intact:
-        log.warning("the converted model in %s is damaged: converting anew", folder)
+        log.warning("the converted model in %s is damaged: converting again", folder)
     return intact
 
 

@@ -272,7 +272,7 @@ def _decode(written: bytes) -> Drawing:
     with np.load(io.BytesIO(encoded), allow_pickle=False) as file:
         fields = json.loads(file["fields"].tobytes())
         if fields.pop("format") != _FORMAT:
-            raise Damaged("it is of a format that is not known")
+            raise Damaged("its format is unknown")
         labels = tuple(Cluster(**{**one, "words": tuple(one["words"])}) for one in fields["labels"])
         kept = fields["kept"] and NeighboursKept(**fields["kept"])
         arrays = ("numbers", "places", "clusters", "fitted", "centroids")

@@ -332,7 +332,7 @@ class LexicalIndex:
 
 
 def _warn(error: BearingError) -> None:
-    _log.warning("the index of words was not brought up: %s", error)
+    _log.warning("the index of words was not updated: %s", error)
 
 
 # In a process of its own

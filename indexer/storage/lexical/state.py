@@ -49,7 +49,7 @@ def read_state(folder: Path) -> State | None:
         record = json.loads((folder / STATE).read_bytes())
         told = record["state"]
         if zlib.crc32(json.dumps(told).encode()) != record["checksum"]:
-            raise ValueError("its checksum is another")  # noqa: TRY301 - as for its other faults
+            raise ValueError("its checksum differs")  # noqa: TRY301 - as for its other faults
         if told["format"] != FORMAT:
             return State(told["format"], 0, "", "", 0, ())
         return State(**{**told, "segments": tuple(Files(**one) for one in told["segments"])})

@@ -66,7 +66,7 @@ def back_up(folder: Path, target: Path, tell: Tell) -> Backup:
     if not (folder / STORE).is_file():
         raise NotFound(f"there is no collection in {folder}")
     if target.exists():
-        raise AlreadyExists(f"{target} is there already: a backup never overwrites, name another")
+        raise AlreadyExists(f"{target} already exists: a backup never overwrites, choose another")
     if not target.parent.is_dir():
         raise InvalidInput(f"{target.parent} is no folder: make it first")
     store = Store(folder / STORE)
@@ -143,10 +143,10 @@ def _name(draft: Path, target: Path) -> None:
     try:
         target.hardlink_to(draft)  # unlike a rename, a link never replaces a file
     except FileExistsError as error:
-        raise AlreadyExists(f"{target} has come to be meanwhile: name another") from error
+        raise AlreadyExists(f"{target} was created meanwhile: choose another name") from error
     except OSError:  # on a file system without links there is nothing better
         if target.exists():
-            raise AlreadyExists(f"{target} has come to be meanwhile: name another") from None
+            raise AlreadyExists(f"{target} was created meanwhile: choose another name") from None
         draft.rename(target)
 
 
@@ -351,7 +351,7 @@ def restore(source: Path, folder: Path, tell: Tell) -> Backup:
         raise NotFound(f"there is no backup {source}")
     if folder.exists():
         raise AlreadyExists(
-            f"collection {folder.name!r} is there already: restore under another name"
+            f"collection {folder.name!r} already exists: restore under another name"
         )
     draft = folder.parent / f".{folder.name}.restored"
     try:
@@ -366,7 +366,7 @@ def restore(source: Path, folder: Path, tell: Tell) -> Backup:
         sync_folder(folder.parent)
     except OSError as error:
         if folder.exists():
-            raise AlreadyExists(f"collection {folder.name!r} is there already") from error
+            raise AlreadyExists(f"collection {folder.name!r} already exists") from error
         raise StorageFailed(f"cannot restore {source}: {error.strerror or error}") from error
     return _described(source, manifest)
 
@@ -381,10 +381,10 @@ def collection_of(source: Path) -> str:
                 if entry.name == MANIFEST:
                     return _read_manifest(source, archive, entry).collection
     except tarfile.TarError as error:
-        raise Damaged(f"{source} is no backup, or is cut or damaged ({error})") from error
+        raise Damaged(f"{source} is no backup, or is truncated or damaged ({error})") from error
     except OSError as error:
         raise StorageFailed(f"cannot read {source}: {error.strerror or error}") from error
-    raise Damaged(f"{source} is cut: it ends before its manifest")
+    raise Damaged(f"{source} is truncated: it ends before its manifest")
 
 
 @contextmanager
@@ -416,8 +416,8 @@ def _unpack(source: Path, draft: Path, tell: Tell) -> Manifest:
                 found.append(_extract(source, archive, entry, draft))
                 tell(Step("files", archive.offset, total))
     except tarfile.TarError as error:
-        raise Damaged(f"{source} is no backup, or is cut or damaged ({error})") from error
-    raise Damaged(f"{source} is cut: it ends before its manifest")
+        raise Damaged(f"{source} is no backup, or is truncated or damaged ({error})") from error
+    raise Damaged(f"{source} is truncated: it ends before its manifest")
 
 
 def _extract(source: Path, archive: tarfile.TarFile, entry: tarfile.TarInfo, draft: Path) -> Member:
@@ -456,7 +456,7 @@ def _compare(source: Path, manifest: Manifest, found: list[Member]) -> None:
         if there.pop(member.name, None) != member:
             raise Damaged(f"{source}: {member.name} is not what was backed up")
     if there:
-        raise Damaged(f"{source} holds {next(iter(there))}, of which its manifest does not know")
+        raise Damaged(f"{source} holds {next(iter(there))}, which is not in its manifest")
 
 
 def _sync_tree(folder: Path) -> None:

@@ -41,7 +41,7 @@ class Manifest:
         """The manifest from :meth:`encode`; else raises ValueError, TypeError or KeyError."""
         line, digest, rest = encoded.split(b"\n")
         if hashlib.sha256(line).hexdigest().encode() != digest or rest:
-            raise ValueError("its checksum is another")
+            raise ValueError("its checksum differs")
         fields = json.loads(line)
         fields["members"] = tuple(Member(**member) for member in fields["members"])
         return cls(**fields)

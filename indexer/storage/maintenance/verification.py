@@ -168,7 +168,7 @@ def _wrong_words(problem: str) -> Finding:
         f"{FOLDER}/{STATE}",
         problem,
         "searches for words may miss documents; nothing is lost, the index is derived",
-        "make it anew: `bearing rebuild`",
+        "rebuild it: `bearing rebuild`",
     )
 
 
@@ -177,7 +177,7 @@ def _wrong_index(problem: str) -> Finding:
         index_file.DESCRIPTION,
         problem,
         "searches compare rows one by one or miss some; nothing is lost, the index is derived",
-        "it is built anew by itself when the collection is next written to or served, "
+        "it is rebuilt automatically when the collection is next written to or served, "
         "and at once by `bearing rebuild`",
     )
 

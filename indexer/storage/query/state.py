@@ -119,7 +119,7 @@ class LocalState:
         found = self.snapshot.passages(self.rows.generation, wanted)
         if len(found) < len(wanted):
             row = min(wanted - found.keys())
-            raise Damaged(f"row {row} is of no chunk or document: see `bearing verify`")
+            raise Damaged(f"row {row} has no chunk or document: see `bearing verify`")
         return found  # type: ignore[return-value] # a row's number is its chunk's key
 
     def page(self, condition: Filter | None, after: Key, limit: int) -> list[tuple[Key, Document]]:

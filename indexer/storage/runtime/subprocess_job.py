@@ -56,10 +56,10 @@ def run_in_subprocess(
 
     ``work`` is "module:function"; the function is called with the job and with ``given``. Files
     in ``keep_open`` stay open as long as the process lives, which ends early when ``stopping`` is
-    set; its libraries compute with ``threads`` threads (None: as many as they like). ``tell`` gets
-    what it says on its way. Raises the error that it raised, StorageFailed if it ended without an
-    answer, and OSError if it cannot be started: what is done then is the caller's to choose, since
-    some work can be done here while searches wait, and some had better be left.
+    set; its libraries compute with ``threads`` threads (None: as many as they like). ``tell`` is
+    called with its messages. Raises the error that it raised, StorageFailed if it ended without an
+    answer, and OSError if it cannot be started: the caller then decides whether to do the work
+    here, while searches wait, or to leave it.
     """
     limits = {} if threads is None else dict.fromkeys(_MATH_THREADS, str(threads))
     with subprocess.Popen(  # noqa: S603 - the program is this very file

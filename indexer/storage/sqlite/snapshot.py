@@ -112,7 +112,7 @@ class Snapshot(FacetQueries):
             return Language(name)
         except ValueError as error:
             raise Damaged(
-                f"{self._path} names a language {name!r} that is none: restore it from a backup"
+                f"{self._path} names an unknown language {name!r}: restore it from a backup"
             ) from error
 
     @property
@@ -301,7 +301,7 @@ def _decoded(metadata: str) -> Any:  # noqa: ANN401 - what JSON holds
     """The inverse of ``encode_metadata``; json.loads takes five times as long for a short one."""
     held, end = _DECODER.raw_decode(metadata)
     if end != len(metadata):
-        raise ValueError(f"it goes on after {end} characters")
+        raise ValueError(f"it continues after {end} characters")
     return held
 
 
