@@ -477,8 +477,8 @@ class Service:
                     raise
                 unread[name] = error
         refusal = None if self._collection_queues else unread.pop(DEFAULT_COLLECTION, None)
-        for name, error in unread.items():
-            self._complaints.tell(name, error)
+        for name, reason in unread.items():
+            self._complaints.tell(name, reason)
         if refusal is not None:
             raise refusal
 
