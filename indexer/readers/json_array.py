@@ -19,7 +19,7 @@ from indexer.readers.records import (
     parse_json,
 )
 from indexer.readers.sources import Source
-from indexer.readers.vectors import VectorFields
+from indexer.readers.vectors import VectorFields, is_vector
 
 MAX_JSON_BYTES: Final = 256 * 2**20
 """A JSON file is read as a whole; a larger one should be JSON Lines."""
@@ -89,7 +89,12 @@ def _chroma_records(value: Mapping[str, Any]) -> list[object] | None:
     if not len(ids) == len(texts) == len(metadata):
         raise Unreadable("ids, documents and metadatas are not as many")
     columns = zip(ids, texts, metadata, strict=True)
-    return [{"id": id, "text": text, "metadata": facts} for id, text, facts in columns]
+    records = [{"id": id, "text": text, "metadata": facts} for id, text, facts in columns]
+    vectors = value.get("embeddings")
+    for record, vector in zip(records, vectors if isinstance(vectors, list) else (), strict=False):
+        if is_vector(vector):
+            record["embeddings"] = vector  # which is reported as left out
+    return list(records)
 
 
 def _found(record: dict[str, Any], fields: Fields) -> dict[str, Any]:

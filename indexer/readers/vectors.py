@@ -31,11 +31,11 @@ class VectorFields:
         """The record without its vectors, and rejections that report fields seen first."""
         if not isinstance(record, dict):
             return record, []
-        sizes = {name: len(value) for name, value in record.items() if _is_vector(value)}
+        sizes = {name: len(value) for name, value in record.items() if is_vector(value)}
         inner = record.get(METADATA_FIELD)
         within: dict[str, int] = {}
         if isinstance(inner, dict):
-            within = {name: len(value) for name, value in inner.items() if _is_vector(value)}
+            within = {name: len(value) for name, value in inner.items() if is_vector(value)}
         if not sizes and not within:
             return record, []
         kept: dict[str, Any] = {name: record[name] for name in record if name not in sizes}
@@ -47,7 +47,8 @@ class VectorFields:
         return kept, [vector_rejection(self._source, name, sizes[name]) for name in new]
 
 
-def _is_vector(value: object) -> bool:
+def is_vector(value: object) -> bool:
+    """True for a list that is a vector."""
     return (
         isinstance(value, list)
         and len(value) >= VECTOR_NUMBERS

@@ -102,6 +102,10 @@ def test_chroma(read) -> None:
         ("a", "x", {"year": 2024}),
         ("b", "y", {}),
     ]
+    vectors = {**data, "embeddings": [[0.5] * 384] * 2}
+    found = read("v.json", json.dumps(vectors))
+    assert [one.place for one in found.rejections] == ["v.json:field embeddings"]
+    assert [each.metadata for each in found.documents] == [{"year": 2024}, {}]
     without = json.dumps({**data, "documents": None})
     assert "holds no documents" in read("d.json", without).rejection.reason
 
