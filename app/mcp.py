@@ -92,6 +92,7 @@ class FoundView(Returned):
     score: float = Field(description="The cosine with the query, in [-1, 1].")
     passage: str = Field(description="The part of its text that answers best.")
     metadata: dict[str, Any]
+    unknown: bool = Field(description="Whether the model knows no word of the passage.")
 
     @classmethod
     def of(cls, hit: Hit) -> FoundView:
@@ -103,6 +104,7 @@ class FoundView(Returned):
             score=round(hit.score, 4),
             passage=hit.passage.text,
             metadata=dict(document.metadata),
+            unknown=hit.unknown,
         )
 
 
@@ -112,6 +114,9 @@ class FoundsView(Returned):
     hits: list[FoundView]
     truncated: bool = Field(description="Whether the end of the query was left out.")
     unknown_fields: list[str] = Field(description="Fields of the filter that no document has.")
+    unknown: bool = Field(
+        description="Whether the model knows no word of the query: then scores say nothing."
+    )
 
 
 class OutlineView(Returned):
@@ -171,6 +176,7 @@ async def search(given: SearchInput, service: Service) -> FoundsView:
         hits=[FoundView.of(hit) for hit in answer.hits],
         truncated=answer.truncated,
         unknown_fields=list(answer.unknown_fields),
+        unknown=answer.unknown,
     )
 
 

@@ -148,11 +148,15 @@ def encode_metadata(metadata: Metadata) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A passage of a document's text, from start to end; ``position`` counts its chunks."""
+    """A passage of a document's text, from start to end; ``position`` counts its chunks.
+
+    ``unknown`` says that the model knows no word of it, so that its vector says nothing.
+    """
 
     position: int
     start: int
     end: int
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,11 @@ class EmbeddedDocument:
     vectors: Vectors
     truncated: bool = False
     model: str | None = None
+
+    @property
+    def unknown(self) -> bool:
+        """True if its model knows no word of one of its chunks."""
+        return any(chunk.unknown for chunk in self.chunks)
 
     def __post_init__(self) -> None:
         if not self.chunks or len(self.chunks) != len(self.vectors):

@@ -52,11 +52,15 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The numbers of documents, of their chunks, and of documents whose text was truncated."""
+    """The numbers of documents, of their chunks, and of documents whose text was truncated.
+
+    ``unknown`` is the number of documents with a chunk of which the model knows no word.
+    """
 
     documents: int
     chunks: int
     truncated: int
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)

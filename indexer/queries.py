@@ -72,7 +72,8 @@ class Query:
     to earlier hits against the score: see indexer.ranking.mmr. With ``group_by``, a field of the
     metadata, k groups of at most ``group_size`` hits are returned: see indexer.retrieval.grouping.
     The first ``explain`` hits are explained. ``cursor`` is the last answer's cursor, to continue
-    from; when a collection gets the query, ``exclusions`` holds what it stands for.
+    from; when a collection gets the query, ``exclusions`` holds what it stands for. ``unknown``
+    says whether the model knows no word of the text; None if nobody asked it, as of a vector.
     """
 
     text: str | None = None
@@ -96,6 +97,7 @@ class Query:
     cursor: str | None = None
     model: str | None = None
     exclusions: PageExclusions | None = None
+    unknown: bool | None = None
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -233,7 +235,8 @@ class Hit:
     common, None if it is a group of its own. ``terms`` are for its explanation, if one is asked
     for. ``significance`` is the probability that the best of as many unrelated documents would
     score as high, and ``relevance`` the share of hits like this that were judged relevant; None if
-    not known.
+    not known. ``unknown`` says that the model knows no word of the passage, so that the cosine says
+    nothing: such hits come last, whatever they score, if the model knows a word of the query.
     """
 
     document: Document
@@ -247,6 +250,7 @@ class Hit:
     relevance: float | None = None
     explanation: Explanation | None = None
     terms: tuple[MatchedTerm, ...] = ()
+    unknown: bool = False
 
     @property
     def distance(self) -> float | None:
@@ -260,7 +264,8 @@ class Answer:
 
     ``total`` is the number of documents that could be hits, None if not known; ``cursor`` leads to
     the next page, None if there is none; ``candidates`` is the number of hits the probabilities
-    were taken over. ``token`` stands for the state of the first page.
+    were taken over. ``token`` stands for the state of the first page. ``unknown`` says that the
+    model knows no word of the query, so that cosines to it say nothing.
     ``unknown_fields`` are those that the query filters or groups by and no document has.
     """
 
@@ -273,3 +278,4 @@ class Answer:
     candidates: int = 0
     token: str = ""
     unknown_fields: tuple[str, ...] = ()
+    unknown: bool = False

@@ -19,6 +19,7 @@ from indexer.ranking.significance import Background
 class Description:
     """A summary of a collection; ``index`` describes the search for nearest vectors.
 
+    ``unknown`` is the number of documents with a passage of which the model knows no word.
     ``backed_up`` is the time of the last backup, in seconds since 1970; None if none is known.
     """
 
@@ -29,6 +30,7 @@ class Description:
     chunks: int
     bytes: int
     truncated: int
+    unknown: int
     index: Mapping[str, object]
     backed_up: float | None = None
 
@@ -161,6 +163,7 @@ class Diagnosis:
     documents: int
     chunks: int
     truncated: int
+    unknown: int
     dimension: int
     sampled: int
     shortest: float

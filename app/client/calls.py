@@ -120,6 +120,7 @@ class Imported:
     """The outcome of an import; ``rejected`` has the lines, from 1, without a document, and why.
 
     ``repeated`` documents have an id that came before: of those with one id the last stays.
+    ``truncated`` and ``unknown`` are ids, as a write of documents answers them.
     """
 
     written: int = 0
@@ -127,6 +128,7 @@ class Imported:
     truncated: tuple[str, ...] = ()
     rejected: tuple[ImportRejection, ...] = ()
     repeated: int = 0
+    unknown: tuple[str, ...] = ()
 
     def plus(self, other: Imported, offset: int) -> Imported:
         """The sum of both, the other's lines counted on from this offset."""
@@ -137,6 +139,7 @@ class Imported:
             self.truncated + other.truncated,
             (*self.rejected, *moved),
             self.repeated + other.repeated,
+            self.unknown + other.unknown,
         )
 
 
@@ -349,6 +352,7 @@ def _read_import(response: httpx2.Response) -> Imported:
                 tuple(report["truncated"]),
                 tuple(rejected),
                 report["repeated"],
+                tuple(report.get("unknown", ())),
             )
     raise refusal(response.status_code, "the import ended without a summary", None)
 

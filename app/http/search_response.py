@@ -24,6 +24,7 @@ def plain_answer(answer: Answer, took_ms: Mapping[str, float], *, grouped: bool)
         "candidates": answer.candidates,
         "truncated": answer.truncated,
         "unknown_fields": answer.unknown_fields,
+        "unknown": answer.unknown,
         "total": answer.total,
         "cursor": answer.cursor,
         "took_ms": took_ms,
@@ -50,6 +51,8 @@ def _hit(hit: Hit, *, grouped: bool) -> Plain:
         plain["significance"] = hit.significance
     if hit.relevance is not None:
         plain["relevance"] = hit.relevance
+    if hit.unknown:
+        plain["unknown"] = True
     if hit.explanation is not None:
         plain["explanation"] = _explanation(hit.explanation)
     return plain

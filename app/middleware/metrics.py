@@ -99,6 +99,7 @@ class _State(Collector):
             ("chunks", "Chunks stored, each with a vector."),
             ("bytes", "Bytes on disk."),
             ("truncated", "Documents of which a part is not embedded."),
+            ("unknown", "Documents with a passage of which the model knows no word."),
         ):
             yield self._gauge(
                 name, text, {one.name: getattr(one, name) for one in self._descriptions}

@@ -49,6 +49,7 @@ async def put_documents(
         unchanged=stored.unchanged,
         repeated=Repeats().count([one.id for one in documents]),
         truncated=list(stored.truncated),
+        unknown=list(stored.unknown),
     )
 
 

@@ -123,6 +123,7 @@ class FileTally(Tally):
             rejected=self.rejected,
             repeated=self.repeated,
             truncated=self.truncated,
+            unknown=self.unknown,
         )
 
 

@@ -110,6 +110,7 @@ class Tally:
     rejected: int = 0
     repeated: int = 0
     truncated: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
     repeats: Repeats = field(default_factory=Repeats)
 
     def add(self, documents: Sequence[Document], stored: Stored) -> None:
@@ -118,6 +119,7 @@ class Tally:
         self.unchanged += stored.unchanged
         self.repeated += self.repeats.count([document.id for document in documents])
         self.truncated.extend(stored.truncated)
+        self.unknown.extend(stored.unknown)
 
     def tell(self, scope: Scope) -> None:
         """Report the totals to the audit log."""
@@ -150,6 +152,7 @@ class LineTally(Tally):
             rejected=self.rejected,
             repeated=self.repeated,
             truncated=self.truncated,
+            unknown=self.unknown,
         )
 
 

@@ -41,6 +41,9 @@ class CollectionView(Returned):
     chunks: int
     bytes: int
     truncated: int = Field(description="Documents whose text does not wholly fit the model.")
+    unknown: int = Field(
+        0, description="Documents with a passage of which the model knows no word."
+    )
     index: dict[str, Any] = Field(description="How nearest vectors are found.")
 
     @classmethod
@@ -54,6 +57,7 @@ class CollectionView(Returned):
             chunks=description.chunks,
             bytes=description.bytes,
             truncated=description.truncated,
+            unknown=description.unknown,
             index=dict(description.index),
         )
 

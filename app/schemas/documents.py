@@ -88,6 +88,9 @@ class WrittenView(Returned):
         description="Documents with an id that came before: of those with one id the last stays."
     )
     truncated: list[str] = Field(description="Ids whose text does not wholly fit the model.")
+    unknown: list[str] = Field(
+        [], description="Ids with a passage of which the model knows no word."
+    )
 
 
 class DeletedView(Returned):

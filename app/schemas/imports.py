@@ -61,6 +61,7 @@ class ImportSummary(Returned):
     rejected: int
     repeated: int = Field(description=REPEATED)
     truncated: list[str]
+    unknown: list[str] = Field([], description="As in the answer to a write of documents.")
 
 
 class FileProgress(Returned):
@@ -93,6 +94,7 @@ class FileSummary(Returned):
     rejected: int
     repeated: int = Field(description=REPEATED)
     truncated: list[str]
+    unknown: list[str] = Field([], description="As in the answer to a write of documents.")
 
 
 class FormatView(Returned):

@@ -237,6 +237,11 @@ class HitView(DocumentView):
     relevance: float | None = Field(
         None, description="How often a hit like this was judged relevant; only if calibrated."
     )
+    unknown: bool = Field(
+        False,
+        description="Whether the model knows no word of the passage, so that its cosine says "
+        "nothing; such hits come last where the model knows words of the query.",
+    )
     explanation: ExplanationView | None = Field(
         None, description="Only of the hits that `explain` asks for."
     )
@@ -258,6 +263,11 @@ class SearchView(Returned):
     exact: bool = Field(description="Whether every vector was compared.")
     candidates: int = Field(description="How many documents probabilities were taken over.")
     truncated: bool = Field(description="Whether the query was longer than the model's window.")
+    unknown: bool = Field(
+        False,
+        description="Whether the model knows no word of the query, so that cosines to it say "
+        "nothing: take a model that knows its language, or mode `hybrid`.",
+    )
     unknown_fields: list[str] = Field(
         description="The fields of `filter` and `group_by` that no document has."
     )

@@ -16,10 +16,14 @@ ENTRY_BYTES: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class CachedVector:
-    """A text's unit vector, (d,), and whether the text was longer than the model's window."""
+    """A text's unit vector, (d,), and whether the text was longer than the model's window.
+
+    ``unknown`` says that the model knows no word of it.
+    """
 
     vector: Vector
     truncated: bool
+    unknown: bool
 
 
 class VectorCache:
@@ -51,7 +55,7 @@ class VectorCache:
                 self._kept.move_to_end(key)
             return found
 
-    def keep(self, text: str, vector: Vector, *, truncated: bool) -> None:
+    def keep(self, text: str, vector: Vector, *, truncated: bool, unknown: bool) -> None:
         """Keep a text's vector, and evict those used longest ago."""
         if vector.nbytes + ENTRY_BYTES > self._capacity_bytes:
             return
@@ -60,7 +64,7 @@ class VectorCache:
         key = _digest(text)
         with self._lock:
             self._drop(self._kept.pop(key, None))
-            self._kept[key] = CachedVector(own, truncated)
+            self._kept[key] = CachedVector(own, truncated, unknown)
             self.bytes += own.nbytes + ENTRY_BYTES
             while self.bytes > self._capacity_bytes:
                 self._drop(self._kept.popitem(last=False)[1])

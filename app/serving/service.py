@@ -163,7 +163,10 @@ class Model:
         return [
             next(embedded)
             if kept is None
-            else (replace(query, vector=kept.vector, model=mark), kept.truncated)
+            else (
+                replace(query, vector=kept.vector, model=mark, unknown=kept.unknown),
+                kept.truncated,
+            )
             for query, kept in zip(queries, known, strict=True)
         ]
 
@@ -175,7 +178,9 @@ class Model:
         embedded = list(zip(*embed_queries(self.embedder, queries), strict=True))
         for query, truncated in embedded:
             if query.text is not None and query.vector is not None:  # else it is by examples
-                self.vectors.keep(query.text, query.vector, truncated=truncated)
+                self.vectors.keep(
+                    query.text, query.vector, truncated=truncated, unknown=bool(query.unknown)
+                )
         return embedded
 
     def _embed_documents(self, inputs: Sequence[Input]) -> list[EmbeddedText]:

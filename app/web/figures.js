@@ -16,7 +16,7 @@ export function figuresOf(collection) {
   return element("dl", { className: "figures" }, ...rowsOf(collection));
 }
 
-function rowsOf({ name, model, dimension, documents, chunks, bytes, truncated, index }) {
+function rowsOf({ name, model, dimension, documents, chunks, bytes, truncated, unknown, index }) {
   const latency = latencyOf(name);
   return [
     fact("Documents", count(documents)),
@@ -28,6 +28,7 @@ function rowsOf({ name, model, dimension, documents, chunks, bytes, truncated, i
     fact(index.recall_k ? `Recall@${index.recall_k}` : "Recall", ...recallOf(index)),
     latency && fact("Latency", milliseconds(latency.median), `Median of the last ${plural(latency.searches, "search", "searches")} in this tab; the slowest took ${milliseconds(latency.most)}`),
     truncated > 0 && fact("Truncated", count(truncated), "Documents whose text does not wholly fit the model"),
+    unknown > 0 && fact("Unknown", count(unknown), "Documents with a passage of which the model knows no word: its vector says nothing. A model that knows the language does better, and so does a hybrid search"),
   ];
 }
 

@@ -42,6 +42,7 @@ function hitItem(hit, index, keys, axis, actions) {
       scoreOf(hit, axis),
       element("h2", { id: `hit-${index}`, className: "title", dir: "auto" }, element("a", { href: actions.hrefOf(hit.id) }, ...marked(hit.title || hit.id, keys))),
       hit.title && hit.title !== hit.id && element("p", { className: "id", dir: "auto" }, hit.id),
+      hit.unknown && element("p", { className: "id warning" }, "The model knows no word of this passage: its cosine says nothing"),
       text,
       element("div", { className: "below" }, facts(hit.metadata, actions), buttons(hit, actions)),
     ),

@@ -102,13 +102,14 @@ function complaintOf(name, file, { formats, max_file_bytes: most }) {
   return file.size > most ? `${size(file.size)}, at most ${size(most)} (BEARING_MAX_FILE_BYTES)` : null;
 }
 
-function outcomeOf({ written, unchanged, rejected, repeated, truncated }) {
+function outcomeOf({ written, unchanged, rejected, repeated, truncated, unknown }) {
   const parts = [
     (written > 0 || !unchanged) && `${plural(written, "document")} written`,
     unchanged > 0 && `${count(unchanged)} unchanged`,
     rejected > 0 && `${count(rejected)} rejected`,
     repeated > 0 && `${count(repeated)} of an id that came before`,
     truncated.length > 0 && `${count(truncated.length)} not wholly embedded`,
+    unknown.length > 0 && `${count(unknown.length)} with a passage that the model cannot read`,
   ];
   return parts.filter(Boolean).join(", ");
 }

@@ -201,7 +201,7 @@ function bodyOf(state, filter) {
   };
 }
 
-function summaryOf({ mode, exact, truncated, unknown_fields: unknown, total, took_ms: took }, shown, state) {
+function summaryOf({ mode, exact, truncated, unknown, unknown_fields: fields, total, took_ms: took }, shown, state) {
   const what = state.like.length && !state.query ? [" like ", element("b", {}, state.like.join(", "))] : [];
   return [
     element("strong", {}, total > shown ? `${count(shown)} of ${plural(total, "hit")}` : plural(shown, "hit")),
@@ -209,7 +209,8 @@ function summaryOf({ mode, exact, truncated, unknown_fields: unknown, total, too
     element("span", { className: "took", title: `Embedding ${took.embed.toFixed(1)} ms, search ${took.search.toFixed(1)} ms` }, ` in ${milliseconds(took.total)}`),
     element("span", { className: "how" }, ` \u00b7 ${mode}, ${exact ? "exact" : "approximate"}`),
     truncated && element("span", { className: "warning" }, " \u00b7 the query is longer than the model reads; its end was left out"),
-    unknown.length > 0 && element("span", { className: "warning" }, ` \u00b7 no document has the ${unknown.length === 1 ? "field" : "fields"} ${unknown.join(", ")} of the filter`),
+    unknown && element("span", { className: "warning" }, " \u00b7 the model knows no word of the query, so cosines say nothing: search hybrid, or take a model that knows the language"),
+    fields.length > 0 && element("span", { className: "warning" }, ` \u00b7 no document has the ${fields.length === 1 ? "field" : "fields"} ${fields.join(", ")} of the filter`),
   ].filter(Boolean);
 }
 

@@ -64,6 +64,7 @@ def diagnose(name: str, state: EngineState, background: Background | None, tell:
         documents=counts.documents,
         chunks=counts.chunks,
         truncated=counts.truncated,
+        unknown=counts.unknown,
         dimension=state.identity.dimension,
         sampled=count,
         shortest=scan.shortest if scan.longest else 0.0,

@@ -49,7 +49,7 @@ class Diagnostic:
 def explain(figures: Diagnosis) -> list[Diagnostic]:
     """Every figure of a collection with its meaning, in reading order."""
     readers: tuple[Callable[[Diagnosis], Iterator[Diagnostic]], ...] = (
-        _lengths, _truncated, _copies, _near, _cosines, _dimensions, _hubs, _significance,
+        _lengths, _truncated, _unknown, _copies, _near, _cosines, _dimensions, _hubs, _significance,
     )  # fmt: skip
     return [one for read in readers for one in read(figures)]
 
@@ -89,6 +89,19 @@ def _truncated(figures: Diagnosis) -> Iterator[Diagnostic]:
         "documents with a part that no vector stands for, since it does not fit the model",
         "shorten their titles, or take a model with a longer window (`bearing reindex`)",
         share=_share(figures.truncated, figures.documents),
+    )
+
+
+def _unknown(figures: Diagnosis) -> Iterator[Diagnostic]:
+    yield _judged(
+        "unknown_documents",
+        figures.unknown,
+        figures.unknown > 0,
+        "documents with a passage of which the model knows no word: the vectors of such passages "
+        "are alike whatever they say",
+        "take a model that knows their language (`bearing reindex`), or search by words as well "
+        "(mode hybrid)",
+        share=_share(figures.unknown, figures.documents),
     )
 
 

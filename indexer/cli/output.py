@@ -19,6 +19,10 @@ from indexer.layout import ByWidth
 from indexer.queries import Answer, Explanation, Hit, Mode, Query
 from indexer.reports import Verification
 
+UNKNOWN_REMEDY: Final = (
+    "Take a model that knows the language (bearing reindex --model), or search by words too "
+    "(--mode hybrid)."
+)
 BAR_WIDTH: Final = 10
 LEAST_COLUMNS: Final = 60
 """The least width of a terminal, in columns, for a score with its text beside it."""
@@ -76,6 +80,7 @@ def summary_figures(summary: Summary) -> dict[str, Any]:
     return {
         **asdict(summary),
         "truncated": list(summary.truncated),
+        "unknown": list(summary.unknown),
         "documents_per_second": round(documents / seconds, 1),
         "tokens_per_second": round(summary.tokens / seconds, 1),
     }
@@ -96,9 +101,18 @@ def summary_text(summary: Summary, collection: str) -> str:
     if summary.empty:
         lines.append(f"{summary.empty:,} documents have no text.")
     if summary.truncated:
-        shown = ", ".join(summary.truncated[:5]) + (", ..." if len(summary.truncated) > 5 else "")
+        shown = _some(summary.truncated)
         lines.append(f"{len(summary.truncated):,} documents are embedded in part only: {shown}")
+    if summary.unknown:
+        lines.append(
+            "Documents with a passage of which the model knows no word, so that its vector says "
+            f"nothing: {len(summary.unknown):,} ({_some(summary.unknown)}). {UNKNOWN_REMEDY}"
+        )
     return "\n".join(lines)
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")
 
 
 def answer_figures(
@@ -115,6 +129,7 @@ def answer_figures(
         "candidates": answer.candidates,
         "truncated": answer.truncated,
         "unknown_fields": list(answer.unknown_fields),
+        "unknown": answer.unknown,
         "total": answer.total,
         "cursor": answer.cursor,
         "took_ms": {"embed": embed_ms, "search": search_ms, "total": embed_ms + search_ms},
@@ -137,6 +152,8 @@ def _hit_figures(hit: Hit) -> dict[str, Any]:
         value = getattr(hit, name)
         if value is not None:
             figures[name] = value
+    if hit.unknown:
+        figures["unknown"] = True
     if hit.explanation is not None:
         figures["explanation"] = _explanation_figures(hit.explanation)
     return figures
@@ -234,6 +251,8 @@ def _hit_cell(hit: Hit, words: Sequence[str]) -> Text:
     body.highlight_words([word for word in words if len(word) > 2], "green", case_sensitive=False)
     if passage:
         cell.append("\n").append(body)
+    if hit.unknown:
+        cell.append("\nthe model knows no word of it", style="dim not bold")
     if hit.explanation is not None and hit.explanation.words:
         cell.append("\n").append(printable(_words_line(hit.explanation)), style="dim not bold")
     if hit.explanation is not None and hit.explanation.terms:

@@ -119,6 +119,11 @@ def search(
             output.note(_unknown(answer.unknown_fields, opened.fields(FIELDS_NAMED, 1)))
     if answer.truncated:
         output.note("the query is longer than the model's window: its end was not searched for")
+    if answer.unknown:
+        output.note(
+            "the model knows no word of the query, so what is near to it in meaning is not known. "
+            + output.UNKNOWN_REMEDY
+        )
     if as_json:
         output.say_json(output.answer_figures(asked, answer, done.embed_ms, done.search_ms))
     elif answer.hits:

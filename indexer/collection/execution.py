@@ -10,6 +10,7 @@ from indexer.collection.found import Found
 from indexer.collection.groups import Group, groups_of
 from indexer.collection.hybrid import by_both, by_words, depth_of
 from indexer.collection.matched_terms import matching_terms
+from indexer.collection.unknown_texts import known_first
 from indexer.documents import Chunk, Document
 from indexer.engine import Candidate, EngineState
 from indexer.filters import fields_of
@@ -67,7 +68,11 @@ def _find(state: EngineState, group: Group) -> list[list[Found]]:
     hybrid = group.mode is Mode.HYBRID
     depths = [depth_of(query) if hybrid else query.k for query in group.queries]
     nearest = state.nearest(group.directions, max(depths), group.scope, exact=group.exact)
-    nearest = [own[:depth] for own, depth in zip(nearest, depths, strict=True)]
+    asked = zip(group.queries, group.directions, nearest, depths, strict=True)
+    nearest = [
+        known_first(state, group, query, direction, own[:depth], depth)
+        for query, direction, own, depth in asked
+    ]
     if not hybrid:
         return [_by_meaning(own) for own in nearest]
     return [
@@ -110,6 +115,7 @@ def _hit(found: Found, chunk: Chunk, document: Document, rarity: float | None) -
         scores=found.scores,
         key=found.key,
         significance=rarity,
+        unknown=chunk.unknown,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.collection.found import Found, best_chunks
+from indexer.collection.unknown_texts import unknown_chunks
 from indexer.documents import Vector
 from indexer.engine import Bag, Candidate, ChunkKey, EngineState, Key, Scope
 from indexer.lexical.bm25 import K1
@@ -58,12 +59,27 @@ def by_both(
     lexical = np.array([scored[key] for key in keys], dtype=np.float64)
     places = _Places(_ranks(keys, closest), _ranks(keys, worded))
     fused = places.fused(query.fusion, dense, lexical)
+    order = _silent_last(state, query, candidates, fused, lexical)
     return [
         Found(
             keys[i], candidates[i].chunk, float(fused[i]), places.scores(i, dense, lexical, fused)
         )
-        for i in first_of(keys, fused, query.k, state.ids)
+        for i in first_of(keys, order, query.k, state.ids)
     ]
+
+
+def _silent_last(
+    state: EngineState,
+    query: Query,
+    candidates: Sequence[Candidate],
+    fused: NDArray[np.float64],
+    lexical: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The scores, lower than all others for what neither the model nor a word speaks for."""
+    if query.unknown is not False or not (silent := unknown_chunks(state, candidates)):
+        return fused
+    lowered = np.array([one.chunk in silent for one in candidates]) & (lexical == 0)
+    return np.where(lowered, fused - (np.ptp(fused) + 1.0), fused)
 
 
 @dataclass(frozen=True, slots=True)

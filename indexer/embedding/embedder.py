@@ -65,12 +65,14 @@ class Tokens:
 
     ``ids`` is (n,) int32 with special tokens and prompt, cut to the window. ``spans`` is (t, 2)
     int32: the characters that each token of the *whole* text stands for, without special tokens
-    and prompt. ``truncated`` says that the text was longer than the window.
+    and prompt. ``truncated`` says that the text was longer than the window, ``unknown`` that the
+    model knows no word of it: see indexer.embedding.vocabulary.
     """
 
     ids: NDArray[np.int32]
     spans: NDArray[np.int32]
     truncated: bool
+    unknown: bool = False
 
 
 Input: TypeAlias = str | Tokens
@@ -78,11 +80,15 @@ Input: TypeAlias = str | Tokens
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """Vectors in the order of the inputs, the indices of truncated inputs, and tokens embedded."""
+    """Vectors in the order of the inputs, the indices of truncated inputs, and tokens embedded.
+
+    ``unknown`` are the indices of inputs of which the model knows no word.
+    """
 
     vectors: Vectors
     truncated: tuple[int, ...]
     tokens: int
+    unknown: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from indexer.embedding.embedder import (
     TextRole,
     Tokens,
 )
-from indexer.embedding.tokenizer import Ids, ModelTokenizer, Setup, Tokenizer
+from indexer.embedding.tokenizer import Encoded, Ids, ModelTokenizer, Setup, Tokenizer
 from indexer.errors import InvalidVector
 
 
@@ -74,14 +74,17 @@ class _Work:
     rows: dict[bytes, int] = field(default_factory=dict)
     repeats: list[tuple[int, int]] = field(default_factory=list)
     truncated: list[int] = field(default_factory=list)
+    unknown: list[int] = field(default_factory=list)
     tokens: int = 0
 
-    def admit(self, start: int, prepared: Sequence[tuple[Ids, bool]]) -> dict[int, Ids]:
+    def admit(self, start: int, prepared: Sequence[Encoded]) -> dict[int, Ids]:
         """The inputs from ``start`` on that are new, by their place."""
         fresh: dict[int, Ids] = {}
-        for place, (ids, cut) in enumerate(prepared, start):
-            if cut:
+        for place, (ids, truncated, unknown) in enumerate(prepared, start):
+            if truncated:
                 self.truncated.append(place)
+            if unknown:
+                self.unknown.append(place)
             first = self.rows.setdefault(blake2b(ids.tobytes(), digest_size=16).digest(), place)
             if first == place:
                 fresh[place] = ids
@@ -137,7 +140,7 @@ class EngineEmbedder:
             work.vectors[batch.places] = _unit(vectors, batch)
         for place, first in work.repeats:
             work.vectors[place] = work.vectors[first]
-        return Embeddings(work.vectors, tuple(work.truncated), work.tokens)
+        return Embeddings(work.vectors, tuple(work.truncated), work.tokens, tuple(work.unknown))
 
     def _batches(self, inputs: Sequence[Input], role: TextRole, work: _Work) -> Iterator[Batch]:
         for start, prepared in self._windows(inputs, role):
@@ -146,7 +149,7 @@ class EngineEmbedder:
 
     def _windows(
         self, inputs: Sequence[Input], role: TextRole
-    ) -> Iterator[tuple[int, list[tuple[Ids, bool]]]]:
+    ) -> Iterator[tuple[int, list[Encoded]]]:
         """The inputs' tokens, a sort window at a time; the next is prepared meanwhile."""
         if len(inputs) <= SORT_WINDOW:
             yield 0, self._prepare(inputs, role)
@@ -162,11 +165,13 @@ class EngineEmbedder:
                     coming = ahead.submit(self._prepare, window, role)
                 yield start, prepared
 
-    def _prepare(self, inputs: Sequence[Input], role: TextRole) -> list[tuple[Ids, bool]]:
+    def _prepare(self, inputs: Sequence[Input], role: TextRole) -> list[Encoded]:
         texts = [given for given in inputs if isinstance(given, str)]
         tokenised = iter(self._tokenizer.ids(texts, role) if texts else ())
         return [
-            next(tokenised) if isinstance(given, str) else (given.ids, given.truncated)
+            next(tokenised)
+            if isinstance(given, str)
+            else Encoded(given.ids, given.truncated, given.unknown)
             for given in inputs
         ]
 

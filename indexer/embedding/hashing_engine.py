@@ -18,7 +18,8 @@ from indexer.documents import Vectors
 from indexer.embedding.batching import Batch, plan_batches
 from indexer.embedding.embedder import Runtime, TextRole, Tokens
 from indexer.embedding.engine import Description, EngineEmbedder
-from indexer.embedding.tokenizer import Ids
+from indexer.embedding.tokenizer import Encoded, Ids
+from indexer.embedding.vocabulary import has_words
 from indexer.errors import ModelError
 
 WINDOW: Final = 256
@@ -61,16 +62,16 @@ class HashingTokenizer:
         """Ids with the spans of all tokens."""
         return [_tokens(text) for text in texts]
 
-    def ids(self, texts: Sequence[str], role: TextRole) -> list[tuple[Ids, bool]]:
-        """Ids, and whether the text was cut."""
-        return [(tokens.ids, tokens.truncated) for tokens in self.tokenize(texts, role)]
+    def ids(self, texts: Sequence[str], role: TextRole) -> list[Encoded]:
+        """The texts' tokens without their spans."""
+        return [Encoded(one.ids, one.truncated, one.unknown) for one in self.tokenize(texts, role)]
 
 
 def _tokens(text: str) -> Tokens:
     pieces = list(PIECES.finditer(text))
     ids = [_hash(piece.group()) for piece in pieces[:WINDOW]]
     spans = np.asarray([piece.span() for piece in pieces], np.int32).reshape(-1, 2)
-    return Tokens(np.asarray(ids, np.int32), spans, len(pieces) > WINDOW)
+    return Tokens(np.asarray(ids, np.int32), spans, len(pieces) > WINDOW, not has_words(text))
 
 
 def _hash(word: str) -> int:

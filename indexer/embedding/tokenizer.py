@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.embedding.embedder import TextRole, Tokens
+from indexer.embedding.vocabulary import has_words, is_unknown, unknown_id
 from indexer.errors import ModelError
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ class Setup:
     poolable_prompt: bool = True
 
 
+class Encoded(NamedTuple):
+    """A text's tokens, whether they were cut, and whether the model knows no word of it."""
+
+    ids: Ids
+    truncated: bool
+    unknown: bool
+
+
 class Tokenizer(Protocol):
     """Texts in, tokens out."""
 
@@ -52,8 +61,8 @@ class Tokenizer(Protocol):
         """Ids with the spans of all tokens."""
         ...
 
-    def ids(self, texts: Sequence[str], role: TextRole) -> list[tuple[Ids, bool]]:
-        """Ids, and whether the text was cut; cheaper than with spans."""
+    def ids(self, texts: Sequence[str], role: TextRole) -> list[Encoded]:
+        """The texts' tokens without their spans, which is cheaper."""
         ...
 
 
@@ -68,6 +77,7 @@ class ModelTokenizer:
         self._tokenizer = Tokenizer.from_str(setup.tokenizer)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._unknown_id = unknown_id(self._tokenizer, setup.tokenizer)
         self._front, self._back = self._count_special()
         types = set(self._tokenizer.encode("a").type_ids)
         if types - {0}:
@@ -104,24 +114,49 @@ class ModelTokenizer:
         """Ids with the spans of all tokens."""
         prompt = self._prompts.get(role, "")
         encodings = self._tokenizer.encode_batch([prompt + text for text in texts])
-        return [self._tokens(encoding, len(prompt)) for encoding in encodings]
+        return [
+            self._tokens(text, encoding, len(prompt))
+            for text, encoding in zip(texts, encodings, strict=True)
+        ]
 
-    def _tokens(self, encoding: Encoding, prompt: int) -> Tokens:
-        ids, truncated = self._cut(encoding)
-        end = len(encoding) - self._back
+    def _tokens(self, text: str, encoding: Encoding, prompt: int) -> Tokens:
+        all_ids = encoding.ids
+        ids, truncated = self._cut(all_ids)
+        end = len(all_ids) - self._back
         spans = np.asarray(encoding.offsets[self._front : end], np.int32).reshape(-1, 2)
         if prompt:
             spans = np.maximum(spans[spans[:, 1] > prompt] - np.int32(prompt), np.int32(0))
-        return Tokens(ids, spans, truncated)
+        unknown = not truncated and self._is_unknown(text, all_ids, encoding, prompt)
+        return Tokens(ids, spans, truncated, unknown)
 
-    def ids(self, texts: Sequence[str], role: TextRole) -> list[tuple[Ids, bool]]:
-        """Ids, and whether the text was cut; cheaper than with spans."""
+    def ids(self, texts: Sequence[str], role: TextRole) -> list[Encoded]:
+        """The texts' tokens without their spans, which is cheaper."""
         prompt = self._prompts.get(role, "")
         whole = [prompt + text for text in texts] if prompt else list(texts)
-        return [self._cut(encoding) for encoding in self._tokenizer.encode_batch_fast(whole)]
+        encodings = self._tokenizer.encode_batch_fast(whole)
+        return [
+            self._encoded(text, prompt, encoding.ids)
+            for text, encoding in zip(texts, encodings, strict=True)
+        ]
 
-    def _cut(self, encoding: Encoding) -> tuple[Ids, bool]:
-        ids = encoding.ids
+    def _encoded(self, text: str, prompt: str, all_ids: list[int]) -> Encoded:
+        ids, truncated = self._cut(all_ids)
+        if truncated or self._unknown_id not in all_ids:
+            return Encoded(ids, truncated, not has_words(text))
+        again = self._tokenizer.encode(prompt + text)  # with offsets; it is seldom needed
+        return Encoded(ids, truncated, self._is_unknown(text, all_ids, again, len(prompt)))
+
+    def _is_unknown(self, text: str, all_ids: list[int], encoding: Encoding, prompt: int) -> bool:
+        if self._unknown_id not in all_ids:
+            return not has_words(text)
+        places = [
+            (max(start - prompt, 0), max(end - prompt, 0))
+            for id, (start, end) in zip(all_ids, encoding.offsets, strict=True)
+            if id == self._unknown_id
+        ]
+        return is_unknown(text, places)
+
+    def _cut(self, ids: list[int]) -> tuple[Ids, bool]:
         truncated = len(ids) > self._window
         if truncated:
             closing = ids[len(ids) - self._back :]

@@ -21,12 +21,16 @@ CHARACTERS_PER_TOKEN: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The outcome of storing documents; ``truncated`` are ids, in the order given."""
+    """The outcome of storing documents; ``truncated`` are ids, in the order given.
+
+    ``unknown`` are the ids of documents with a passage of which the model knows no word.
+    """
 
     written: int
     unchanged: int
     amended: int
     truncated: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,7 @@ def store(collection: Collection, embedder: Embedder, documents: Sequence[Docume
         unchanged=count[Change.NOTHING],
         amended=count[Change.METADATA],
         truncated=tuple(truncated_ids(embedded)),
+        unknown=tuple(unknown_ids(embedded)),
     )
 
 
@@ -182,3 +187,8 @@ def documents_to_embed(steps: Iterable[PlannedChange]) -> list[Document]:
 def truncated_ids(embedded: Iterable[EmbeddedDocument | None]) -> Iterator[str]:
     """The ids of the documents with a part that is not embedded."""
     return (one.document.id for one in embedded if one is not None and one.truncated)
+
+
+def unknown_ids(embedded: Iterable[EmbeddedDocument | None]) -> Iterator[str]:
+    """The ids of the documents with a passage of which the model knows no word."""
+    return (one.document.id for one in embedded if one is not None and one.unknown)

@@ -32,6 +32,7 @@ from indexer.ingestion.changes import (
     Writes,
     documents_to_embed,
     truncated_ids,
+    unknown_ids,
 )
 from indexer.ingestion.channel import Channel, Closed, T
 from indexer.ingestion.preparation import embed_prepared, prepare
@@ -97,7 +98,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The outcome of a run, as in Progress; ``truncated`` documents have a part not embedded."""
+    """The outcome of a run, as in Progress; ``truncated`` documents have a part not embedded.
+
+    ``unknown`` documents have a passage of which the model knows no word.
+    """
 
     written: int
     amended: int
@@ -106,6 +110,7 @@ class Summary:
     empty: int
     repeated: int
     truncated: tuple[str, ...]
+    unknown: tuple[str, ...]
     chunks: int
     tokens: int
     seconds: float
@@ -118,6 +123,7 @@ class _Committed:
     progress: Progress
     rejections: tuple[Rejection, ...]
     truncated: tuple[str, ...]
+    unknown: tuple[str, ...]
 
 
 def ingest(
@@ -137,9 +143,11 @@ def ingest(
     Raises CollectionBusy at once if another process writes.
     """
     truncated: list[str] = []
+    unknown: list[str] = []
 
     def report(committed: _Committed) -> None:
         truncated.extend(committed.truncated)
+        unknown.extend(committed.unknown)
         for rejection in committed.rejections:
             on_reject(rejection)
         on_progress(committed.progress)
@@ -155,10 +163,10 @@ def ingest(
             pipeline.stop_embedding()
             pipeline.follow(report)
             raise
-        return _summary(pipeline.progress, tuple(truncated))
+        return _summary(pipeline.progress, tuple(truncated), tuple(unknown))
 
 
-def _summary(progress: Progress, truncated: tuple[str, ...]) -> Summary:
+def _summary(progress: Progress, truncated: tuple[str, ...], unknown: tuple[str, ...]) -> Summary:
     return Summary(
         written=progress.written,
         amended=progress.amended,
@@ -167,6 +175,7 @@ def _summary(progress: Progress, truncated: tuple[str, ...]) -> Summary:
         empty=progress.empty,
         repeated=progress.repeated,
         truncated=truncated,
+        unknown=unknown,
         chunks=progress.chunks,
         tokens=progress.tokens,
         seconds=progress.seconds,
@@ -294,6 +303,7 @@ class _Pipeline:
                     self.progress,
                     tuple(step.item for step in steps if isinstance(step.item, Rejection)),
                     tuple(truncated_ids(step.embedded for step in steps)),
+                    tuple(unknown_ids(step.embedded for step in steps)),
                 )
 
     def _advanced(self, steps: Sequence[PlannedChange]) -> Progress:

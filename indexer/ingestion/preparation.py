@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
@@ -83,5 +83,10 @@ def _assemble(
     start = 0
     for one in prepared:
         end = start + len(one.chunks)
-        yield EmbeddedDocument(one.document, one.chunks, vectors[start:end], one.truncated, model)
+        chunks = tuple(map(_with_unknown, one.chunks, one.tokens))
+        yield EmbeddedDocument(one.document, chunks, vectors[start:end], one.truncated, model)
         start = end
+
+
+def _with_unknown(chunk: Chunk, tokens: Tokens) -> Chunk:
+    return replace(chunk, unknown=True) if tokens.unknown else chunk

@@ -203,6 +203,7 @@ class MemoryEngine:
             chunks=counts.chunks,
             bytes=sum(one.vectors.nbytes + len(one.document.text) for one in records),
             truncated=counts.truncated,
+            unknown=counts.unknown,
             index={
                 "kind": "exact",
                 "rows": counts.chunks,

@@ -97,6 +97,7 @@ class MemoryState:
             len(records),
             sum(len(one.chunks) for one in records),
             sum(one.truncated for one in records),
+            sum(any(chunk.unknown for chunk in one.chunks) for one in records),
         )
 
     @cached_property

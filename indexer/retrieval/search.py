@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from indexer.collection import Collection
 from indexer.documents import Vector
@@ -47,37 +47,48 @@ def embed_queries(embedder: Embedder, queries: Sequence[Query]) -> tuple[list[Qu
     return ready, truncated
 
 
-def _embedded(
-    embedder: Embedder, texts: Sequence[str], role: TextRole
-) -> Iterator[tuple[Vector, bool]]:
-    """Each text's vector, and whether the text was truncated."""
+class _Embedded(NamedTuple):
+    """A text's vector, whether the text was cut, and whether the model knows no word of it."""
+
+    vector: Vector
+    truncated: bool
+    unknown: bool
+
+
+def _embedded(embedder: Embedder, texts: Sequence[str], role: TextRole) -> Iterator[_Embedded]:
     if not texts:
         return iter(())
     embedded = embedder.embed(texts, role)
-    cut = frozenset(embedded.truncated)
-    return iter([(vector, place in cut) for place, vector in enumerate(embedded.vectors)])
+    cut, unknown = frozenset(embedded.truncated), frozenset(embedded.unknown)
+    return iter(
+        [
+            _Embedded(vector, place in cut, place in unknown)
+            for place, vector in enumerate(embedded.vectors)
+        ]
+    )
 
 
 def _with_vectors(
     query: Query,
-    of_texts: Iterator[tuple[Vector, bool]],
-    of_examples: Iterator[tuple[Vector, bool]],
+    of_texts: Iterator[_Embedded],
+    of_examples: Iterator[_Embedded],
     model: str,
 ) -> tuple[Query, bool]:
     """The query with the next of these vectors for its texts, and whether one was truncated."""
     if _is_text_alone(query):
-        vector, cut = next(of_texts)
-        return replace(query, vector=vector, model=model), cut
+        vector, cut, unknown = next(of_texts)
+        return replace(query, vector=vector, model=model, unknown=unknown), cut
     if not query.example_texts:
         return query, False
     found = [next(of_examples) for _ in query.example_texts]
-    vectors = iter([vector for vector, _ in found])
+    vectors = iter([one.vector for one in found])
     like, unlike = (
         tuple(next(vectors) if isinstance(one, ExampleText) else one for one in side)
         for side in (query.like, query.unlike)
     )
-    cut = any(cut for _, cut in found)
-    return replace(query, like=like, unlike=unlike, model=model), cut
+    none_known = True if any(one.unknown for one in found) else None
+    ready = replace(query, like=like, unlike=unlike, model=model, unknown=none_known)
+    return ready, any(one.truncated for one in found)
 
 
 def staged(query: Query, collection: str) -> Staged[Answer]:
@@ -89,8 +100,8 @@ def staged(query: Query, collection: str) -> Staged[Answer]:
     else:
         answer = yield from grouped(ready, _rank_all, first_ranking(ready).k)
     answer = _of_hits(answer, (yield from explained(ready, answer.hits)))
-    if truncated:
-        answer = replace(answer, truncated=True)
+    if truncated or ready.unknown:
+        answer = replace(answer, truncated=truncated, unknown=bool(ready.unknown))
     return with_cursor(query, collection, answer)
 
 

@@ -141,6 +141,7 @@ class LocalEngine:
             chunks=counts.chunks,
             bytes=bytes_under(self._folder),
             truncated=counts.truncated,
+            unknown=counts.unknown,
             index={
                 **self._live.describe(),
                 "lexical": self._lexical_index.describe(),

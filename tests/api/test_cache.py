@@ -36,7 +36,8 @@ def test_it_holds_the_most_recent_within_its_bound(
     oracle: OrderedDict[int, int] = OrderedDict()
     for writes, number in steps:
         if writes:
-            cache.keep(str(number), vector(number), truncated=number % 2 == 1)
+            odd = number % 2 == 1
+            cache.keep(str(number), vector(number), truncated=odd, unknown=not odd)
             oracle[number] = number
             oracle.move_to_end(number)
             if len(oracle) > room:
@@ -47,7 +48,7 @@ def test_it_holds_the_most_recent_within_its_bound(
         if found is not None:
             oracle.move_to_end(number)
             np.testing.assert_array_equal(found.vector, vector(number))
-            assert found.truncated == (number % 2 == 1)
+            assert found.truncated is not found.unknown is (number % 2 == 0)
     assert len(cache) == len(oracle)
     assert cache.bytes == len(oracle) * ENTRY
 
@@ -56,7 +57,7 @@ def test_a_kept_vector_is_its_own() -> None:
     """A row of a batch is copied, so that the batch is let go and no one changes the copy."""
     batch = np.arange(4 * DIMENSION, dtype=np.float32).reshape(4, DIMENSION)
     cache = VectorCache(10 * ENTRY)
-    cache.keep("a", batch[2], truncated=False)
+    cache.keep("a", batch[2], truncated=False, unknown=False)
     batch[:] = 0
     found = cache.get("a")
     assert found is not None
@@ -72,7 +73,7 @@ def test_threads_leave_it_whole() -> None:
 
     def work(seed: int) -> None:
         for number in np.random.default_rng(seed).integers(0, 20, 500).tolist():
-            cache.keep(str(number), vector(number), truncated=False)
+            cache.keep(str(number), vector(number), truncated=False, unknown=False)
             found = cache.get(str(number))
             assert found is None or found.vector[0] == number
 

@@ -199,6 +199,18 @@ def test_an_import_counts_ids_that_any_part_had_before(client: Client) -> None:
     assert (done.repeated, heard) == (3, [0, 3])
 
 
+def test_an_import_names_documents_that_say_nothing(client: Client) -> None:
+    """Of all its parts together."""
+    given = [{"id": f"n{n}", "text": "x"} for n in range(PART_DOCUMENTS)]
+    dashes = [{"id": id, "text": "---", "metadata": {"kind": "dashes"}} for id in ("first", "last")]
+    done = client.import_documents([dashes[0], *given, dashes[1]])
+    assert done.unknown == ("first", "last")
+    assert client.search("??").unknown
+    found = client.search("x", k=3, filter={"kind": "dashes"})
+    assert not found.unknown
+    assert [hit.unknown for hit in found.hits] == [True, True]
+
+
 def test_an_import_of_nothing_does_nothing(client: Client) -> None:
     """No request is made for no documents."""
     assert client.import_documents([]) == clients.Imported()

@@ -29,11 +29,26 @@ def test_a_write_counts_what_it_changed(client: TestClient) -> None:
         "unchanged": 0,
         "repeated": 0,
         "truncated": [],
+        "unknown": [],
     }
     again = put(client, document("a"), document("b", "other text"), document("c"))
     assert (again["written"], again["unchanged"]) == (2, 1)
     metadata = put(client, document("a", year=2020))
     assert (metadata["written"], metadata["unchanged"]) == (1, 0)
+
+
+def test_a_write_names_documents_that_say_nothing(client: TestClient) -> None:
+    """They are stored, counted, and come last for a query that says something."""
+    written = put(client, document("a", "some words"), document("b", "---"), document("c", ""))
+    assert written["unknown"] == ["b", "c"]
+    assert client.get("/collections/default").json()["unknown"] == 2
+    for _ in range(2):  # the second time, its vector is known
+        answer = client.post("/search", json={"query": "hi"}).json()
+        assert answer["unknown"] is False
+        first, *others = answer["hits"]
+        assert first["id"] == "a" and "unknown" not in first
+        assert {hit["id"] for hit in others if hit["unknown"]} == {"b", "c"}
+        assert client.post("/search", json={"query": "?!"}).json()["unknown"] is True
 
 
 def test_of_two_documents_with_one_id_the_later_stays(client: TestClient) -> None:

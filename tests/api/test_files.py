@@ -34,6 +34,7 @@ def test_a_file_is_read_as_the_command_would(client: TestClient) -> None:
         "rejected": 0,
         "repeated": 0,
         "truncated": [],
+        "unknown": [],
     }
     assert progress == {
         "event": "progress",

@@ -36,6 +36,7 @@ def test_an_import_writes_each_line(client: TestClient) -> None:
         "rejected": 0,
         "repeated": 0,
         "truncated": [],
+        "unknown": [],
     }
     assert [one["line"] for one in progress] == [256, 512, 600]
     assert client.get("/documents/d599").json()["metadata"] == {"n": 599}

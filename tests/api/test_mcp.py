@@ -99,7 +99,8 @@ def test_search_gives_passages_best_first(ask) -> None:
     assert answer["hits"][0]["score"] == 1.0
     answer = ask("search", query="a cat", filter={"year": {"$gt": 2020}})
     assert [hit["title"] for hit in answer["hits"]] == ["On the moon"]
-    assert answer["unknown_fields"] == []
+    assert answer["unknown_fields"] == [] and answer["unknown"] is False
+    assert ask("search", query="?!")["unknown"] is True
     assert ask("search", query="a cat", filter={"yaer": 1})["unknown_fields"] == ["yaer"]
 
 

@@ -70,7 +70,7 @@ def test_an_answer_says_how_it_came_about(filled: TestClient) -> None:
     """An answer names its mode, whether it is exact and truncated, and its times."""
     answer = filled.post("/search", json={"query": "x", "exact": True}).json()
     known = {"hits", "mode", "exact", "candidates", "truncated", "total", "cursor", "took_ms"}
-    assert set(answer) == known | {"unknown_fields"}
+    assert set(answer) == known | {"unknown_fields", "unknown"}
     assert (answer["mode"], answer["exact"], answer["truncated"]) == ("dense", True, False)
     assert set(answer["took_ms"]) == {"embed", "search", "total"}
     assert min(answer["took_ms"].values()) >= 0

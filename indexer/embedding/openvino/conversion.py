@@ -113,10 +113,10 @@ def _example(setup: Setup) -> dict[str, torch.Tensor]:
 
     tokenizer = ModelTokenizer(setup)
     texts = ["A text to be traced through the model.", "Another"]
-    pairs = tokenizer.ids(texts, TextRole.DOCUMENT)
-    longest = max(len(ids) for ids, _ in pairs)
-    rows = [np.pad(ids, (0, longest - len(ids)), constant_values=setup.pad_id) for ids, _ in pairs]
-    mask = np.arange(longest) < np.asarray([[len(ids)] for ids, _ in pairs])
+    found = [encoded.ids for encoded in tokenizer.ids(texts, TextRole.DOCUMENT)]
+    longest = max(len(ids) for ids in found)
+    rows = [np.pad(ids, (0, longest - len(ids)), constant_values=setup.pad_id) for ids in found]
+    mask = np.arange(longest) < np.asarray([[len(ids)] for ids in found])
     example = {
         "ids": torch.from_numpy(np.stack(rows).astype(np.int32)),
         "mask": torch.from_numpy(mask.astype(np.int32)),

@@ -202,7 +202,7 @@ class CompiledEngine:
     def _is_faithful(self, laid: _Requests) -> bool:
         """Return whether each tile gives padded texts the vectors of the graph of any shape."""
         tokenised = ModelTokenizer(self._setup).ids(CHECK_TEXTS, TextRole.DOCUMENT)
-        ids = np.concatenate([ids for ids, _ in tokenised])
+        ids = np.concatenate([encoded.ids for encoded in tokenised])
         return all(self._agrees(laid, tile, ids) for tile in laid.tiles)
 
     def _agrees(self, laid: _Requests, tile: Shape, some: Ids) -> bool:

@@ -32,7 +32,8 @@ def quantise(graph: Path, setup: Setup, path: Path) -> None:
 
     engine = CompiledEngine(graph, setup, Precision.F32, threads=0)
     sequences = [
-        ids for ids, _ in ModelTokenizer(setup).ids(_calibration_texts(), TextRole.DOCUMENT)
+        encoded.ids
+        for encoded in ModelTokenizer(setup).ids(_calibration_texts(), TextRole.DOCUMENT)
     ]
     batches = list(plan_batches(sequences, range(len(sequences)), CALIBRATION_TOKENS, setup.pad_id))
     inputs = [engine.inputs(batch, TextRole.DOCUMENT) for batch in batches]

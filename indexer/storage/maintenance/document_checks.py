@@ -121,6 +121,7 @@ class _ChunkLine:
     position: int
     start: int
     end: int
+    unknown: int
     checksum: int
 
     @property
@@ -134,7 +135,8 @@ class _Chunks:
 
     def __init__(self, snapshot: Snapshot, generation: Generation) -> None:
         lines = snapshot.select(
-            'SELECT generation, row, document, position, "start", "end", checksum FROM chunks'
+            'SELECT generation, row, document, position, "start", "end", unknown, checksum'
+            " FROM chunks"
             " WHERE +generation = ? ORDER BY document, row",  # + makes SQLite use the other index
             (generation.number,),
         )

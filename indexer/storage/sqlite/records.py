@@ -49,29 +49,38 @@ class StoredChunk:
 
 
 _CHUNK: Final = struct.Struct("<6q")
+_UNKNOWN: Final = struct.Struct("<q")
 
 
 def checksum_of(line: Sequence[int]) -> int:
-    """The CRC-32 of a chunk: its generation, row, document, position, start and end."""
-    return zlib.crc32(_CHUNK.pack(*line))
+    """The CRC-32 of a chunk: its generation, row, document, position, start, end and unknown."""
+    *placed, unknown = line
+    placed_sum = zlib.crc32(_CHUNK.pack(*placed))
+    # of most it is as before there was this field: format 2 has no other
+    return zlib.crc32(_UNKNOWN.pack(unknown), placed_sum) if unknown else placed_sum
 
 
-def stored_chunk(row: int, document: int, position: int, start: int, end: int) -> StoredChunk:
+def stored_chunk(
+    row: int, document: int, position: int, start: int, end: int, unknown: int
+) -> StoredChunk:
     """The chunk in a line of the store; raises Damaged if the line is not valid."""
-    return StoredChunk(row, document, chunk_of(row, document, position, start, end))
+    return StoredChunk(row, document, chunk_of(row, document, position, start, end, unknown))
 
 
-def chunk_of(row: int, document: int, position: int, start: int, end: int) -> Chunk:
+def chunk_of(row: int, document: int, position: int, start: int, end: int, unknown: int) -> Chunk:
     """The place of a chunk in its text, from a line of the store; raises Damaged if not valid."""
-    if not (type(row) is type(document) is type(position) is type(start) is type(end) is int):
+    if not (type(row) is type(document) is type(position) is type(start) is int) or not (
+        type(end) is type(unknown) is int
+    ):
         raise Damaged(f"the chunk of row {row} is not what was stored: see `bearing verify`")
-    return Chunk(position, start, end)
+    return Chunk(position, start, end, bool(unknown))
 
 
 def chunk_line(generation: int, stored: StoredChunk) -> tuple[int, ...]:
     """The line of the store that holds a chunk, without its checksum."""
     chunk = stored.chunk
-    return generation, stored.row, stored.document, chunk.position, chunk.start, chunk.end
+    placed = (generation, stored.row, stored.document, chunk.position, chunk.start, chunk.end)
+    return (*placed, int(chunk.unknown))
 
 
 @dataclass(frozen=True, slots=True)

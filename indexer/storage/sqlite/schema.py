@@ -25,8 +25,10 @@ CREATE INDEX deletions_by_sequence ON deletions(sequence);
 CREATE TABLE chunks(
     generation INTEGER NOT NULL, row INTEGER NOT NULL, document INTEGER NOT NULL,
     position INTEGER NOT NULL, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL,
-    checksum INTEGER NOT NULL, PRIMARY KEY(generation, row)) WITHOUT ROWID;
+    checksum INTEGER NOT NULL, unknown INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY(generation, row)) WITHOUT ROWID;
 CREATE INDEX chunks_of_document ON chunks(document, generation, row);
+CREATE INDEX unknown_chunks ON chunks(generation, document) WHERE unknown;
 CREATE TABLE blocks(
     generation INTEGER NOT NULL, block INTEGER NOT NULL, sequence INTEGER NOT NULL,
     checksum INTEGER NOT NULL, owners BLOB NOT NULL,

@@ -73,8 +73,14 @@ class Snapshot(FacetQueries):
             )
 
     def counts(self) -> Counts:
-        """The numbers of documents, chunks, and documents with a truncated text."""
-        return Counts(self._fact("documents"), self._fact("chunks"), self._fact("truncated"))
+        """The numbers of documents, chunks, and documents with a truncated or an unknown text."""
+        unknown = self._only(
+            "SELECT count(DISTINCT document) FROM chunks WHERE generation = ? AND unknown",
+            self._fact("generation"),
+        )
+        return Counts(
+            self._fact("documents"), self._fact("chunks"), self._fact("truncated"), unknown
+        )
 
     def generation(self) -> Generation:
         """The generation that is searched."""
@@ -268,18 +274,19 @@ class Snapshot(FacetQueries):
     def passages(self, generation: int, rows: Iterable[int]) -> dict[int, tuple[Chunk, Document]]:
         """The chunks of those of these rows that exist, each with its document."""
         found = self._connection.execute(
-            'SELECT row, document, position, "start", "end", number, id, title, metadata, text'
+            'SELECT row, document, position, "start", "end", unknown,'
+            " number, id, title, metadata, text"
             " FROM chunks JOIN documents ON number = document"
             " WHERE generation = ? AND row IN (SELECT value FROM json_each(?))",
             (generation, json.dumps(list(rows))),
         )
-        return {line[0]: (chunk_of(*line[:5]), _document(line[5:])) for line in found}
+        return {line[0]: (chunk_of(*line[:6]), _document(line[6:])) for line in found}
 
     def chunks_of(self, generation: int, numbers: Iterable[int]) -> list[StoredChunk]:
         """The chunks of these documents, by document and row."""
         # the + keeps SQLite from reading the whole generation, which it estimates as cheaper
         found = self._connection.execute(
-            'SELECT row, document, position, "start", "end" FROM chunks'
+            'SELECT row, document, position, "start", "end", unknown FROM chunks'
             " WHERE document IN (SELECT value FROM json_each(?)) AND +generation = ?"
             " ORDER BY document, row",
             (json.dumps(list(numbers)), generation),

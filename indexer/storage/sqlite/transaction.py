@@ -179,7 +179,8 @@ class Transaction(Snapshot):
     def add_chunks(self, generation: int, chunks: Iterable[StoredChunk]) -> None:
         """Record the chunks of rows."""
         self._connection.executemany(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)",
+            'INSERT INTO chunks(generation, row, document, position, "start", "end", unknown,'
+            " checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [(*line, checksum_of(line)) for line in map(partial(chunk_line, generation), chunks)],
         )
 

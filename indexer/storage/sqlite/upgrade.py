@@ -53,7 +53,21 @@ def _tell_moments(connection: sqlite3.Connection) -> None:
     )
 
 
-STEPS: Final[Mapping[int, Step]] = {1: _keep_changes, 2: _tell_moments}
+def _tell_unknown(connection: sqlite3.Connection) -> None:
+    """From 2 to 3 too: of which chunks the model knows no word; nothing is known of those there.
+
+    To tell them takes the model: it is told of what is embedded from now on.
+    """
+    connection.execute("ALTER TABLE chunks ADD COLUMN unknown INTEGER NOT NULL DEFAULT 0")
+    connection.execute("CREATE INDEX unknown_chunks ON chunks(generation, document) WHERE unknown")
+
+
+def _to_3(connection: sqlite3.Connection) -> None:
+    _tell_moments(connection)
+    _tell_unknown(connection)
+
+
+STEPS: Final[Mapping[int, Step]] = {1: _keep_changes, 2: _to_3}
 """From each earlier format to the next."""
 
 

@@ -59,6 +59,19 @@ def test_a_sound_collection_asks_for_nothing(collection: Collection) -> None:
     assert found["significance_fit"].details["p"] > 0.01
 
 
+def test_passages_that_say_nothing_are_told(collection: Collection) -> None:
+    """With their share, and what to do."""
+    chunk = Chunk(0, 0, 1, unknown=True)
+    silent = EmbeddedDocument(Document("s", "---"), (chunk,), random_units(1, seed=3))
+    others = [embedded(f"d{i}", f"t{i}", random_units(1, seed=i)) for i in range(3)]
+    collection.put([silent, *others])
+    figures, found = diagnosed(collection)
+    assert figures.unknown == 1
+    assert found["unknown_documents"].verdict is Verdict.LOOK
+    assert found["unknown_documents"].details["share"] == 0.25
+    assert "hybrid" in str(found["unknown_documents"].remedy)
+
+
 def test_copies_hubs_and_truncation_are_found(collection: Collection) -> None:
     """Each with the documents it is about, and what to do."""
     vectors = random_units(300)

@@ -90,7 +90,7 @@ def test_a_diagnosis_is_a_table_or_one_object(tmp_path: Path, dataset: Path) -> 
     figures = json.loads(call(tmp_path, "diagnose", "--json").stdout)
     assert figures["documents"] == 120
     names = [one["name"] for one in figures["diagnostics"]]
-    assert len(set(names)) == len(names) == 11
+    assert len(set(names)) == len(names) == 12
     assert {"alignment", "uniformity", "hubness", "near_duplicates"} < set(names)
 
 

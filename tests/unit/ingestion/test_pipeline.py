@@ -393,6 +393,21 @@ def test_chunks_shrink_until_none_is_truncated():
     assert not embedded.truncated
 
 
+def test_documents_that_say_nothing_to_the_model_are_named(collection, embedder):
+    """By a passage of theirs, as it is embedded: with the title in front."""
+    documents = [
+        Document("a", "---"),
+        Document("b", "---", "A title"),
+        Document("c", ""),
+        Document("d", "words " * 300 + "\n\n" + "- " * 300),
+    ]
+    summary = ingest(collection, embedder, read(*documents))
+    assert summary.unknown == ("a", "c", "d")
+    assert collection.describe().unknown == 3
+    again = ingest(collection, embedder, read(*documents))
+    assert (again.unchanged, again.unknown) == (4, ())
+
+
 def test_a_title_that_is_cut_counts_as_truncated(collection, embedder):
     """A part of it is not embedded, and that is said."""
     summary = ingest(collection, embedder, read(Document("a", "text", "title " * 500)))

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from local import open_local
 
-from indexer.documents import Document
+from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.filters import Kind, parse_filter
+from indexer.queries import Query
 from indexer.storage.maintenance.backup import restore
 from indexer.storage.maintenance.verification import verify
 from indexer.storage.sqlite.schema import FORMAT, STORE
@@ -72,6 +73,22 @@ def test_an_earlier_store_becomes_one_of_this_version(folder: Path) -> None:
     assert (at.kinds, at.distinct) == ((Kind.STRING, Kind.MOMENT), 4)
     assert (at.smallest, at.largest) == ("2024-02-29T23:30:00Z", "2024-02-29T19:30:00-05:00")
     assert name.kinds == (Kind.STRING,)
+    assert verify(folder, None, lambda _: None).findings == ()
+
+
+def test_an_earlier_store_tells_what_its_model_does_not_know_from_now_on(folder: Path) -> None:
+    """Nothing is said of what was there, and of what is written it is."""
+    with open_local(folder) as collection:
+        assert collection.describe().unknown == 0
+        chunks, vectors = (Chunk(0, 0, 3, unknown=True),), collection.sample(1)
+        collection.put([EmbeddedDocument(Document("dashes", "---"), chunks, vectors)])
+    with open_local(folder) as collection:
+        assert collection.describe().unknown == 1
+        (answer,) = collection.search([Query(vector=vectors[0], k=99)])
+        assert {hit.document.id for hit in answer.hits if hit.unknown} == {"dashes"}
+        assert len(answer.hits) > 1
+        collection.delete(["dashes"])
+        assert collection.describe().unknown == 0
     assert verify(folder, None, lambda _: None).findings == ()
 
 
