@@ -188,14 +188,15 @@ class ScoredPassage:
 
 @dataclass(frozen=True, slots=True)
 class WordAttribution:
-    """A word of a hit's best passage: the drop of the cosine without it, and its places.
+    """A word of a hit's title or best passage: the drop of the cosine without it, and its places.
 
-    ``spans`` are characters (start, end) of the document's text.
+    ``spans`` are characters (start, end) of the document's text, ``title_spans`` of its title.
     """
 
     text: str
     effect: float
     spans: tuple[tuple[int, int], ...]
+    title_spans: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,14 +216,16 @@ class MatchedTerm:
 class Explanation:
     """The reasons for a hit: see indexer.retrieval.explanation.
 
-    ``passages`` are its best, ``words`` those of its best passage by falling effect;
-    ``words_left_out`` is the number of further words, which were not tried. ``terms`` are the words
-    that it shares with the query, by falling score, if the search was lexical or hybrid.
+    ``passages`` are its best, ``words`` those that carry or lower the cosine of the best one, by
+    falling effect; ``words_left_out`` is the number of further words, which were not tried, and
+    ``rest`` the cosine less all effects, None if there is no cosine. ``terms`` are the words that
+    it shares with the query, by falling score, if the search was lexical or hybrid.
     """
 
     passages: tuple[ScoredPassage, ...]
     words: tuple[WordAttribution, ...] = ()
     words_left_out: int = 0
+    rest: float | None = None
     terms: tuple[MatchedTerm, ...] = ()
 
 

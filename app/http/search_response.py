@@ -79,10 +79,16 @@ def _explanation(explanation: Explanation) -> Plain:
     return {
         "passages": [{**_passage(one.passage), "score": one.score} for one in explanation.passages],
         "words": [
-            {"text": word.text, "effect": word.effect, "spans": word.spans}
+            {
+                "text": word.text,
+                "effect": word.effect,
+                "spans": word.spans,
+                "title_spans": word.title_spans,
+            }
             for word in explanation.words
         ],
         "words_left_out": explanation.words_left_out,
+        "rest": explanation.rest,
         "terms": [_term(term) for term in explanation.terms],
     }
 

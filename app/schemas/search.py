@@ -178,11 +178,12 @@ class ScoredPassageView(PassageView):
 
 
 class WordView(Returned):
-    """A word of the best passage: by how much the cosine falls without it."""
+    """A word of the title or the best passage, and the drop of the cosine without it."""
 
     text: str
     effect: float
     spans: list[tuple[int, int]] = Field(description="Where it stands in the document's text.")
+    title_spans: list[tuple[int, int]] = Field(description="Where it stands in the title.")
 
 
 class TermView(Returned):
@@ -200,9 +201,13 @@ class ExplanationView(Returned):
 
     passages: list[ScoredPassageView] = Field(description="Its best passages, best first.")
     words: list[WordView] = Field(
-        description="The words of the best passage, by falling effect on the cosine."
+        description="The words of the title and the best passage that carry or lower the cosine, "
+        "by falling effect."
     )
     words_left_out: int = Field(description="How many more words there are, not tried.")
+    rest: float | None = Field(
+        description="The cosine less all effects of `words`; null where there is no cosine."
+    )
     terms: list[TermView] = Field(
         description="Words of the query that the document holds, by falling score; by words only."
     )

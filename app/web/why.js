@@ -70,13 +70,14 @@ export function carriersOf({ words = [], terms = [] }) {
 const asEffects = (terms) => terms.map(({ score, ...term }) => ({ ...term, effect: score }));
 
 /** What stands below a hit once it was asked why it is one. */
-export function whyOf(hit, { words = [], passages = [], words_left_out: left = 0, terms = [] }) {
+export function whyOf(hit, { words = [], passages = [], words_left_out: left = 0, rest = null, terms = [] }) {
   return element(
     "section",
     { className: "why", "aria-label": "Why this is a hit" },
     element("dl", { className: "scores" }, ...scoreRows(hit)),
     words.length > 0 && legend(),
-    words.length > 0 && wordList(words, "Words by their effect", left),
+    words.length > 0 && wordList(words, "Words by their effect", left, hit.scores?.dense),
+    words.length === 0 && rest !== null && element("p", { className: "quiet" }, "No single word carries it: title and passage are near as a whole."),
     terms.length > 0 && element("p", { className: "wash-legend" }, "Words that it shares with the query, and what each adds to the BM25 score"),
     terms.length > 0 && wordList(asEffects(terms), "Words in common"),
     passages.length > 1 && passageList(passages),
@@ -106,10 +107,10 @@ const legend = () =>
     washed("carries the score", 0.8),
     " ",
     washed("lowers it", -0.8),
-    " by how much the cosine falls when the passage is read without the word",
+    " by how much the cosine falls when title and passage are read without the word",
   );
 
-function wordList(words, label, left = 0) {
+function wordList(words, label, left = 0, whole = null) {
   const largest = largestOf(words);
   const telling = [...words].sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect)).slice(0, TELLING_WORDS);
   const items = telling.map(({ text, effect }) =>
@@ -121,7 +122,14 @@ function wordList(words, label, left = 0) {
       element("span", { className: "bar", "aria-hidden": "true" }, element("span")),
     ),
   );
-  return element("div", {}, element("ol", { className: "effects", "aria-label": label }, ...items), left > 0 && element("p", { className: "quiet" }, `${plural(left, "more word")} not tried`));
+  const rest = typeof whole === "number" && whole - telling.reduce((sum, { effect }) => sum + effect, 0);
+  return element(
+    "div",
+    {},
+    element("ol", { className: "effects", "aria-label": label }, ...items),
+    rest !== false && element("p", { className: "quiet rest" }, `${figure(rest)} is of all else together: with these words, the cosine of ${figure(whole)}`),
+    left > 0 && element("p", { className: "quiet" }, `${plural(left, "more word")} not tried`),
+  );
 }
 
 function passageList(passages) {

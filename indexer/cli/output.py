@@ -164,6 +164,7 @@ def _explanation_figures(explanation: Explanation) -> dict[str, Any]:
         "passages": [{**asdict(one.passage), "score": one.score} for one in explanation.passages],
         "words": [asdict(word) for word in explanation.words],
         "words_left_out": explanation.words_left_out,
+        "rest": explanation.rest,
         "terms": [asdict(term) for term in explanation.terms],
     }
 
@@ -261,8 +262,11 @@ def _hit_cell(hit: Hit, words: Sequence[str]) -> Text:
 
 
 def _words_line(explanation: Explanation) -> str:
-    """The words that carry a hit, with their effects on the cosine."""
-    told = [f"{word.text} {word.effect:+.3f}" for word in explanation.words[:WORDS_SHOWN]]
+    """The words that carry a hit, with their effects and the rest: together, its cosine."""
+    shown, others = explanation.words[:WORDS_SHOWN], explanation.words[WORDS_SHOWN:]
+    told = [f"{word.text} {word.effect:+.3f}" for word in shown]
+    if explanation.rest is not None:
+        told.append(f"the rest {explanation.rest + sum(word.effect for word in others):+.3f}")
     return f"the score hangs on: {', '.join(told)}"
 
 
