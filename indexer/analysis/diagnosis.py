@@ -21,6 +21,9 @@ from indexer.ranking.significance import Background, near_duplicate
 from indexer.reports import Diagnosis, Hub, Neighbours, Step, Tell
 
 SAMPLE_CHUNKS: Final = 8_192
+ALIGNED_DOCUMENTS: Final = SAMPLE_CHUNKS // 2
+"""Documents of which pairs of consecutive chunks are measured."""
+
 PAIRS: Final = 2**27
 """Pairs examined for near duplicates: every pair of 11,585 chunks."""
 
@@ -104,7 +107,7 @@ def _random_cosines(sample: Sample) -> NDArray[np.float64]:
 
 def _aligned(state: EngineState, sample: Sample) -> tuple[Vectors, Vectors]:
     """Pairs of consecutive chunks of one document, for the documents in the sample."""
-    keys = [Key(key) for key in dict.fromkeys(sample.keys.tolist())][: SAMPLE_CHUNKS // 2]
+    keys = [Key(key) for key in dict.fromkeys(sample.keys.tolist())][:ALIGNED_DOCUMENTS]
     longer = [one.vectors for one in state.vectors(keys).values() if len(one.vectors) > 1]
     if not longer:
         none = np.empty((0, state.identity.dimension), np.float32)
