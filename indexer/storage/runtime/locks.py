@@ -101,7 +101,7 @@ def try_lock(file: int | IO[Any]) -> bool:
 
 
 def is_free(file: int | IO[Any]) -> bool:
-    """True if nobody holds the lock of an open file; asking does not take it."""
+    """Return whether nobody holds the lock of an open file; asking does not take it."""
     if not _has_locked(file, fcntl.LOCK_SH):
         return False
     fcntl.flock(file, fcntl.LOCK_UN)
