@@ -57,15 +57,16 @@ def reranked(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
 def diversified(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
     """The k hits by maximal marginal relevance, in the order in which they are chosen.
 
-    Relevance is the score, rescaled to [0, 1] over the candidates unless it is a cosine. Hits that
-    were deleted meanwhile come last: their vectors are unknown.
+    Relevance is the score, rescaled to [0, 1] over the candidates unless it is a cosine. Last come
+    hits that were deleted meanwhile, whose vectors are not there, and those that say nothing.
     """
     if not query.diversity:
         return hits
     if query.rerank is not None:  # hits below have no score comparable with the others
         hits, deeper = hits[: query.rerank], hits[query.rerank :]
     else:
-        deeper = ()
+        deeper = [hit for hit in hits if _says_nothing(query, hit)]
+        hits = [hit for hit in hits if not _says_nothing(query, hit)]
     stored = yield Need(Work.VECTORS, [hit.document.id for hit in hits])
     there = [(hit, one) for hit, one in zip(hits, stored, strict=True) if one is not None]
     gone = [hit for hit, one in zip(hits, stored, strict=True) if one is None]
@@ -77,6 +78,11 @@ def diversified(query: Query, hits: Sequence[Hit]) -> Staged[Sequence[Hit]]:
     vectors = np.stack([_vector_of(hit, one) for hit, one in there])
     chosen = diversify(relevance, vectors, query.k, query.diversity)
     return [*(there[i][0] for i in chosen), *gone, *deeper][: query.k]
+
+
+def _says_nothing(query: Query, hit: Hit) -> bool:
+    """True if a hit comes behind all others: see indexer.collection.unknown_texts."""
+    return query.unknown is False and hit.unknown and not hit.scores.lexical
 
 
 def _vector_of(hit: Hit, stored: StoredVectors) -> Vector:

@@ -153,6 +153,25 @@ class TestHits:
             end = inner["left"] if score < 0 else inner["right"]
             assert end - middle == pytest.approx(score * outer["width"] / 2, abs=1)
 
+    def test_says_what_the_model_does_not_know(self, page: Page, url: str) -> None:
+        """Of a passage, of a query, and how many documents it is of."""
+        there = f"{url}/collections/silent"
+        given = [{"id": "dashes", "text": "---"}, {"id": "words", "text": "some words"}]
+        httpx.put(there, json={"model": "hashing"}).raise_for_status()
+        httpx.put(f"{there}/documents", json={"documents": given}).raise_for_status()
+        try:
+            page.open("/?c=silent")
+            assert "Unknown" in page.text("#about")
+            page.search("words")
+            assert shown_ids(page) == ["words", "dashes"]
+            assert "knows no word" in page.contents("[data-id=dashes] article")[0]
+            assert "knows no word" not in page.contents("[data-id=words] article")[0]
+            assert "knows no word" not in page.text("#summary")
+            page.search("?!")
+            assert "knows no word of the query" in page.text("#summary")
+        finally:
+            httpx.delete(there).raise_for_status()
+
     def test_markup_is_text(self, page: Page) -> None:
         """Markup in a title, a text or metadata is shown as it is written, and does nothing."""
         page.open()

@@ -16,7 +16,7 @@ from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, StoredVectors
 from indexer.embedding.hashing_engine import open_hashing
 from indexer.errors import InvalidQuery
-from indexer.queries import Answer, Hit, Mode, Passage, Query
+from indexer.queries import Answer, Hit, Mode, Passage, Query, ScoreBreakdown
 from indexer.ranking.mmr import diversify
 from indexer.retrieval.reranking import diversified, reranked
 from indexer.retrieval.sans_io import Staged
@@ -77,6 +77,24 @@ def test_diverse_hits_are_chosen_among_the_candidates_by_their_passages(
     assert passages(collection, query) == [rows[i] for i in chosen]
     hits = ask(collection, query).hits
     np.testing.assert_allclose([hit.score for hit in hits], scores[chosen], atol=1e-6)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_hits_that_say_nothing_are_chosen_last(known: bool) -> None:
+    """However high they score, unless the query says nothing either, or a word speaks for them."""
+    units = np.eye(4, dtype=np.float32)
+    passage, stored = Passage("", 0, 0), [StoredVectors((Chunk(0, 0, 0),), u[None]) for u in units]
+    worded = ScoreBreakdown(lexical=1.0)
+    hits = [
+        Hit(Document("silent", ""), 0.9, passage, unknown=True),
+        Hit(Document("worded", ""), 0.8, passage, scores=worded, unknown=True),
+        Hit(Document("best", ""), 0.7, passage),
+        Hit(Document("next", ""), 0.6, passage),
+    ]
+    query = Query(text="hi", vector=units[0], k=4, diversity=0.1, unknown=not known)
+    chosen = drive(diversified(query, hits), stored[: 3 if known else 4])
+    expected = ["worded", "best", "next", "silent"] if known else [h.document.id for h in hits]
+    assert [hit.document.id for hit in chosen] == expected
 
 
 def test_no_diversity_is_the_order_of_scores(collection: Collection) -> None:
