@@ -8,13 +8,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
+from app.routes.compatible import ROUTERS
+from app.routes.compatible.reranking import RerankDocumentsBody
+from app.routes.compatible.vectors import ToolBody
 from indexer.embedding import open_embedder
 
 MODEL: Final = "hashing-256"
@@ -99,6 +102,13 @@ EMBEDDINGS: Final = {
         | FLOAT
         | {"inputs": [{"content": [{"type": "text", "text": text}]} for text in TEXTS]},
     ),
+    "langchain-cohere": (
+        "/v1/embed",
+        PLAIN,
+        COHERE | FLOAT | {"truncate": None},
+    ),
+    "litellm, cohere": ("/v2/embed", PLAIN, COHERE),
+    "litellm, jina_ai": ("/v1/embeddings", PLAIN, OPENAI),
     "ollama (JavaScript)": ("/api/embed", PLAIN, OPENAI),
     "llama-index OllamaEmbedding": ("/api/embed", PLAIN, OPENAI | {"options": {}}),
 }
@@ -119,6 +129,19 @@ RANKINGS: Final = {
     ),
     "haystack JinaRanker": ("/v1/rerank", PLAIN, RERANK | {"top_n": 2}),
     "voyageai": ("/v1/rerank", PLAIN, RERANK | {"top_k": 2, "truncation": True}),
+    "langchain-cohere": (
+        "/v2/rerank",
+        PLAIN,
+        RERANK | {"top_n": 2, "max_tokens_per_doc": None},
+    ),
+    "litellm, cohere": ("/v2/rerank", PLAIN, RERANK | {"return_documents": True}),
+    "litellm, hosted_vllm": ("/rerank", PLAIN, RERANK | {"return_documents": True}),
+    "litellm, huggingface": (
+        "/rerank",
+        PLAIN,
+        {"raw_scores": False, "truncation_direction": "Right", "return_text": True}
+        | {"query": "a kitten", "texts": TEXTS},
+    ),
     "llama-index TextEmbeddingInference": (
         "/rerank",
         PLAIN,
@@ -184,6 +207,77 @@ def test_texts_are_ranked(served: TestClient, tool: str) -> None:
     cosines = embed(TEXTS) @ embed(["a kitten"])[0]
     scores = [one.get("score", one.get("relevance_score")) for one in ranked]
     np.testing.assert_allclose(scores, (1 + cosines[[1, 0]]) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("path", ["/v1/rerank", "/rerank", "/v2/rerank"])
+def test_ranked_documents_come_as_each_tool_looks_for_them(served: TestClient, path: str) -> None:
+    """Objects for Jina's, Cohere's and vLLM's clients, texts under `data` for Voyage's."""
+    answer = served.post(path, json=RERANK | {"return_documents": True}).json()
+    assert [one["document"] for one in answer["results"]] == [
+        {"text": text} for text in reversed(TEXTS)
+    ]
+    if path != "/v2/rerank":
+        assert [one["document"] for one in answer["data"]] == TEXTS[::-1]
+    plain = served.post(path, json=RERANK).json()
+    assert not any("document" in one for one in plain["results"] + plain.get("data", []))
+
+
+def test_fields_of_the_first_version_are_passed_over(served: TestClient) -> None:
+    """`/v2/rerank` names those that make no difference, and takes documents that are objects."""
+    documents = [{"text": text} for text in TEXTS]
+    body = RERANK | {"documents": documents, "rank_fields": ["text"], "max_chunks_per_doc": 2}
+    answer = served.post("/v2/rerank", json=body)
+    assert [one["index"] for one in answer.json()["results"]] == [1, 0]
+    assert answer.headers["x-ignored-fields"] == "max_chunks_per_doc, rank_fields"
+
+
+def optional_fields() -> list[tuple[str, str]]:
+    """Path and name of each field that a tool may leave out of a body."""
+    found = set()
+    for router in ROUTERS:
+        for route in router.routes:
+            field = getattr(route, "body_field", None)
+            kinds = [field.field_info.annotation] if field else []
+            while kinds:
+                kind = kinds.pop()
+                if isinstance(kind, type) and issubclass(kind, ToolBody):
+                    fields = kind.model_fields.items()
+                    found |= {(route.path, name) for name, one in fields if not one.is_required()}
+                elif not isinstance(kind, type):
+                    kinds += get_args(kind)
+    return sorted(found)
+
+
+SOUND: Final = {
+    "/": {"inputs": TEXTS},
+    "/embed": {"inputs": TEXTS},
+    "/similarity": {"inputs": SENTENCES},
+    "/tokenize": {"inputs": TEXTS},
+    "/rerank": {"query": "a kitten", "texts": TEXTS},
+    "/v1/rerank": RERANK,
+    "/v2/rerank": RERANK,
+    "/v1/embeddings": OPENAI,
+    "/embeddings": OPENAI,
+    "/v1/embed": COHERE,
+    "/v2/embed": COHERE,
+    "/api/embed": OPENAI,
+    "/api/embeddings": {"model": MODEL, "prompt": "a kitten"},
+}
+
+
+@pytest.mark.parametrize(("path", "name"), optional_fields())
+def test_null_stands_for_a_field_that_is_left_out(served: TestClient, path: str, name: str) -> None:
+    """Many tools send all their fields, with null for those that were not set."""
+    body = SOUND[path]
+    if path == "/rerank" and name in RerankDocumentsBody.model_fields:
+        body = RERANK
+    if name in body:
+        body = {key: value for key, value in body.items() if key != name}
+    if path.endswith("/embed") and name == "texts":
+        body = body | {"inputs": [{"content": [{"type": "text", "text": "x"}]}]}
+    answer = served.post(path, json=body | {name: None})
+    assert answer.status_code == 200, answer.text
+    assert "x-ignored-fields" not in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/", "/similarity"])

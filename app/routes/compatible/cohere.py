@@ -14,12 +14,14 @@ from starlette.responses import Response
 
 from app.access.roles import Role
 from app.routes.compatible.ranking import Ranking, rank_by_cosine, rank_by_reading
+from app.routes.compatible.reranking import DocumentToRank, DocumentView, texts_of
 from app.routes.compatible.vectors import (
     IGNORED,
     Fit,
     Lenient,
     PassedOver,
     Side,
+    ToolBody,
     base64_of,
     check_dimension,
     check_texts,
@@ -28,7 +30,7 @@ from app.routes.compatible.vectors import (
 )
 from app.routing.limits import check_count
 from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_connected
-from app.schemas.base import Given, Returned, Whole
+from app.schemas.base import Returned, Whole
 from app.serving.service import EmbeddedTexts, Service
 from indexer.documents import Vectors
 from indexer.embedding.embedder import TextRole as EmbedderRole
@@ -64,14 +66,14 @@ class Truncation(StrEnum):
     END = "END"
 
 
-class TextContent(Given):
+class TextContent(ToolBody):
     """A part of an input."""
 
     type: Literal["text"]
     text: str
 
 
-class MixedInput(Given):
+class MixedInput(ToolBody):
     """The input of version 2 in place of a text; images are not supported here."""
 
     content: list[TextContent] = Field(min_length=1)
@@ -136,20 +138,32 @@ class EmbedBody(Lenient):
         )
 
 
-class RerankBody(Given):
+class RerankBody(Lenient):
     """A query, and texts to rank by it."""
+
+    PASSED_OVER: ClassVar[frozenset[str]] = frozenset({"rank_fields", "max_chunks_per_doc"})
 
     model: str = Field(
         description="The model that ranks: the cross-encoder, as /info names it, or an embedding "
         "model, as /v1/models does."
     )
     query: str
-    documents: list[str] = Field(min_length=1)
+    documents: list[DocumentToRank] = Field(min_length=1)
     top_n: Whole | None = Field(None, ge=1, description="Only so many of the best.")
     max_tokens_per_doc: Whole | None = Field(
         None, ge=1, description="Look at the beginning of each document only."
     )
+    return_documents: bool = Field(
+        False, description="Add each document; what version 1 had, and LiteLLM asks for still."
+    )
     priority: Whole | None = Field(None, description="Accepted; requests are served in turn.")
+    rank_fields: PassedOver = None
+    max_chunks_per_doc: PassedOver = None
+
+    @property
+    def texts(self) -> list[str]:
+        """The documents as texts."""
+        return texts_of(self.documents)
 
 
 class RankedView(Returned):
@@ -157,6 +171,7 @@ class RankedView(Returned):
 
     index: int
     relevance_score: float
+    document: DocumentView | None = None
 
 
 class VersionView(Returned):
@@ -257,20 +272,29 @@ def _as(kind: EmbeddingType, vectors: Vectors) -> list[Any]:
     return base64_of(vectors) if kind is EmbeddingType.BASE64 else list(vectors)
 
 
-@router.post("/v2/rerank")
+@router.post("/v2/rerank", response_model_exclude_none=True)
 @needs(Role.SEARCH)
-async def rerank(body: RerankBody, service: ServiceNeeded, request: Request) -> RerankView:
+async def rerank(
+    body: RerankBody, service: ServiceNeeded, request: Request, response: Response
+) -> RerankView:
     """Texts ranked by relevance to a query, as Cohere's service answers.
 
     Ranked by the cross-encoder if that is the model named, else by the cosine of an embedding
     model's vectors, where relevance is (1 + cosine) / 2. `meta.warnings` says which.
     """
-    check_texts("documents", [*body.documents, body.query], service)
+    texts = body.texts
+    check_texts("documents", [*texts, body.query], service)
     ranking = await while_connected(request, _rank(body, service))
+    if body.ignored():
+        response.headers[IGNORED] = body.ignored()
     return RerankView(
         id=request.state.request_id,
         results=[
-            RankedView(index=place, relevance_score=ranking.relevance[place])
+            RankedView(
+                index=place,
+                relevance_score=ranking.relevance[place],
+                document=DocumentView(text=texts[place]) if body.return_documents else None,
+            )
             for place in ranking.best(body.top_n)
         ],
         meta=MetaView(warnings=ranking.remarks()),
@@ -282,7 +306,7 @@ async def _rank(body: RerankBody, service: Service) -> Ranking:
     is_judge = bool(reranker) and body.model == reranker
     model = await (service.default_model() if is_judge else service.model(body.model))
     fit = Fit(tokens=body.max_tokens_per_doc)
-    fitted = await fit.apply("documents", body.documents, model, service)
+    fitted = await fit.apply("documents", body.texts, model, service)
     if is_judge:
         return await rank_by_reading(body.query, fitted, service)
     return await rank_by_cosine(body.query, fitted, model, service)

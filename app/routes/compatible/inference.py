@@ -25,12 +25,13 @@ from app.routes.compatible.reranking import (
 from app.routes.compatible.vectors import (
     IGNORED,
     Fit,
+    ToolBody,
     check_dimension,
     check_texts,
     cut,
 )
 from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_connected
-from app.schemas.base import Given, Returned, Whole
+from app.schemas.base import Returned, Whole
 from app.serving.service import EmbeddedTexts, Model, Service
 from indexer import installation
 from indexer.embedding.embedder import TextRole as Side
@@ -79,7 +80,7 @@ Inputs: TypeAlias = Annotated[
 ]
 
 
-class Cutting(Given):
+class Cutting(ToolBody):
     """The treatment of texts longer than the model's window."""
 
     truncate: bool | None = Field(None, description="false refuses a text that is too long.")
@@ -125,14 +126,14 @@ class EmbedBody(Preparation):
         return {IGNORED: "normalize"} if self.normalize is False else {}
 
 
-class Sentences(Given):
+class Sentences(ToolBody):
     """A text, and those to compare it with."""
 
     source_sentence: str
     sentences: list[str]
 
 
-class SimilarityBody(Given):
+class SimilarityBody(ToolBody):
     """A comparison of one text with others."""
 
     inputs: Sentences
@@ -309,7 +310,7 @@ async def _rank(body: RerankBody, service: Service) -> Ranking:
     return await rank(body.query, fitted, model, service)
 
 
-class TokenizeBody(Given):
+class TokenizeBody(ToolBody):
     """Texts to tokenise."""
 
     inputs: Inputs

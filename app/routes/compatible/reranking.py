@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from fastapi import APIRouter, Request, Response
@@ -9,9 +10,9 @@ from pydantic import Field
 
 from app.access.roles import Role
 from app.routes.compatible.ranking import Ranking, rank, rank_by_cosine, rank_by_reading
-from app.routes.compatible.vectors import IGNORED, Fit, Lenient, PassedOver, check_texts
+from app.routes.compatible.vectors import IGNORED, Fit, Lenient, PassedOver, ToolBody, check_texts
 from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_connected
-from app.schemas.base import Given, Returned, Whole
+from app.schemas.base import Returned, Whole
 from app.serving.service import Service
 
 
@@ -30,13 +31,18 @@ router = APIRouter(
 )
 
 
-class TextDocument(Given):
+class TextDocument(ToolBody):
     """A document whose text is in a field of its own."""
 
     text: str
 
 
 DocumentToRank: TypeAlias = Annotated[str | TextDocument, Field(description="A text.")]
+
+
+def texts_of(documents: Sequence[str | TextDocument]) -> list[str]:
+    """The texts of documents that may be objects."""
+    return [one if isinstance(one, str) else one.text for one in documents]
 
 
 class RerankDocumentsBody(Lenient):
@@ -71,12 +77,7 @@ class RerankDocumentsBody(Lenient):
     @property
     def texts(self) -> list[str]:
         """The documents as texts."""
-        return [one if isinstance(one, str) else one.text for one in self.documents]
-
-    @property
-    def is_voyage(self) -> bool:
-        """Return whether the client is Voyage's, which expects the results under another name."""
-        return not {"top_k", "truncation"}.isdisjoint(self.model_fields_set)
+        return texts_of(self.documents)
 
 
 class DocumentView(Returned):
@@ -119,7 +120,7 @@ class RankedDocumentsView(Returned):
     object: Literal["list"]
     model: str
     results: list[RankedDocumentView]
-    data: list[RankedDocumentView] | None = None
+    data: list[RankedDocumentView] = Field(description="As results; a document is its text.")
     usage: RerankUsageView
     meta: RerankMetaView
 
@@ -166,21 +167,17 @@ async def _rank(body: RerankDocumentsBody, texts: list[str], service: Service) -
 def _view(
     body: RerankDocumentsBody, texts: list[str], ranking: Ranking, id: str
 ) -> RankedDocumentsView:
-    def document(place: int) -> dict[str, DocumentView | str]:
-        if not body.return_documents:
-            return {}
-        return {"document": texts[place] if body.is_voyage else DocumentView(text=texts[place])}
+    def ranked(place: int, document: DocumentView | str) -> RankedDocumentView:
+        shown = {"document": document} if body.return_documents else {}
+        return RankedDocumentView(index=place, relevance_score=ranking.relevance[place], **shown)
 
-    results = [
-        RankedDocumentView(index=place, relevance_score=ranking.relevance[place], **document(place))
-        for place in ranking.best(body.top_n or body.top_k)
-    ]
+    best = ranking.best(body.top_n or body.top_k)
     return RankedDocumentsView(
         id=id,
         object="list",
         model=ranking.model,
-        results=results,
+        results=[ranked(place, DocumentView(text=texts[place])) for place in best],
+        data=[ranked(place, texts[place]) for place in best],
         usage=RerankUsageView(total_tokens=0),
         meta=RerankMetaView(api_version=RerankVersionView(version="1"), warnings=ranking.remarks()),
-        **({"data": results} if body.is_voyage else {}),
     )

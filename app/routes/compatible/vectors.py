@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, JsonValue
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.routing.limits import check_characters
@@ -54,7 +54,18 @@ Side: TypeAlias = Annotated[
 """A side of a search, in any tool's word for it."""
 
 
-class Lenient(Given):
+class ToolBody(Given):
+    """A request of a tool; null stands for a field that is left out, as many tools send it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_nulls(cls, given: object) -> object:
+        if not isinstance(given, Mapping):
+            return given
+        return {key: value for key, value in given.items() if value is not None}
+
+
+class Lenient(ToolBody):
     """A request of a tool, some of whose fields are accepted but have no effect here."""
 
     PASSED_OVER: ClassVar[frozenset[str]] = frozenset()
