@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from indexer import installation
-from indexer.errors import OtherFormat
+from indexer.errors import Damaged, OtherFormat
 from indexer.filters import Kind
 from indexer.storage.sqlite.facets import KIND_NUMBERS, moment_line
-from indexer.storage.sqlite.schema import FORMAT
+from indexer.storage.sqlite.schema import FORMAT, STORE
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
 
@@ -103,10 +103,19 @@ def _take_steps(connection: sqlite3.Connection, what: str) -> None:
 
 
 def require_known(connection: sqlite3.Connection, what: str) -> int:
-    """The format of a store that this version can read or upgrade; raises OtherFormat."""
+    """The format of a store that this version can read or upgrade.
+
+    Raises OtherFormat for any other, Damaged for an empty file.
+    """
     format = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    if not _OURS.issubset(name for (name,) in tables) or format < min(STEPS):
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    tables = {name for (name,) in rows}
+    if not tables and not format:
+        raise Damaged(
+            f"{what}: {STORE} is empty, which a store never is: delete the collection and fill it "
+            "again by `bearing index`, or from a backup by `bearing restore`"
+        )
+    if not _OURS.issubset(tables) or format < min(STEPS):
         raise OtherFormat(
             f"{what} holds no store of Bearing, but an SQLite file of something else: move its "
             "folder out of the data directory, then fill it again by `bearing index`, or from a "
