@@ -80,11 +80,6 @@ def make_numbered_foreign(store: Path) -> None:
         connection.execute("PRAGMA user_version = 2")
 
 
-def make_empty(store: Path) -> None:
-    """Leave an empty file in a store's place."""
-    store.write_bytes(b"")
-
-
 OTHERS: Final[Mapping[str, tuple[Callable[[Path], None], str]]] = {
     "newer": (
         make_newer,
@@ -92,6 +87,5 @@ OTHERS: Final[Mapping[str, tuple[Callable[[Path], None], str]]] = {
     ),
     "foreign": (make_foreign, r"'default' holds no store of Bearing.*bearing index"),
     "numbered": (make_numbered_foreign, r"'default' holds no store of Bearing.*bearing index"),
-    "empty": (make_empty, r"'default' holds no store of Bearing.*bearing index"),
 }
 """Stores that this version does not read, and what is said of each."""
