@@ -34,7 +34,7 @@ from indexer.documents import Document
 from indexer.errors import BearingError, NotFound
 from indexer.filters import parse_filter
 from indexer.library import DEFAULT_COLLECTION, Library
-from indexer.queries import Hit
+from indexer.queries import Grade, Hit
 from indexer.reports import Broken, Description
 
 INSTRUCTIONS: Final = (
@@ -90,6 +90,9 @@ class FoundView(Returned):
     id: str
     title: str | None
     score: float = Field(description="The cosine with the query, in [-1, 1].")
+    grade: Grade | None = Field(
+        description="How likely it is relevant: strong, fair or weak; null where not known."
+    )
     passage: str = Field(description="The part of its text that answers best.")
     metadata: dict[str, Any]
     unknown: bool = Field(description="Whether the model knows no word of the passage.")
@@ -102,6 +105,7 @@ class FoundView(Returned):
             id=document.id,
             title=document.title,
             score=round(hit.score, 4),
+            grade=hit.grade,
             passage=hit.passage.text,
             metadata=dict(document.metadata),
             unknown=hit.unknown,
@@ -112,6 +116,10 @@ class FoundsView(Returned):
     """Hits, best first."""
 
     hits: list[FoundView]
+    significance: float | None = Field(
+        description="The share of unrelated queries that find as near a document: of 0.05 and "
+        "more, perhaps nothing here is about this. Null where it is not known."
+    )
     truncated: bool = Field(description="Whether the end of the query was left out.")
     unknown_fields: list[str] = Field(description="Fields of the filter that no document has.")
     unknown: bool = Field(
@@ -174,6 +182,7 @@ async def search(given: SearchInput, service: Service) -> FoundsView:
     (answer,) = (await service.search(given.collection, [body.to_query()])).answers
     return FoundsView(
         hits=[FoundView.of(hit) for hit in answer.hits],
+        significance=answer.significance,
         truncated=answer.truncated,
         unknown_fields=list(answer.unknown_fields),
         unknown=answer.unknown,

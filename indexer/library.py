@@ -15,13 +15,15 @@ from typing import Final, Self
 
 from indexer.collection import Collection
 from indexer.config import Config
+from indexer.documents import Vectors
 from indexer.embedding import open_embedder
 from indexer.embedding.cross_encoders import open_reranker
 from indexer.embedding.cross_encoders.reranker import Reranker
-from indexer.embedding.embedder import Embedder, Identity
+from indexer.embedding.embedder import Embedder, Identity, TextRole
 from indexer.engines import local_folder, open_catalogue
 from indexer.errors import AlreadyExists, BearingError, Damaged, InvalidInput
 from indexer.index_choice import Language
+from indexer.ranking.null_queries import null_queries
 from indexer.reports import Backup, Broken, Description, Tell, Verification
 
 DEFAULT_COLLECTION: Final = "default"
@@ -58,6 +60,8 @@ class Library:
         self._embedders: dict[str, Embedder] = {}
         self._reranker: Reranker | None = None
         self._loading: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._null: dict[str, Vectors] = {}
+        self._embedding_null = threading.Lock()
 
     @property
     def config(self) -> Config:
@@ -93,7 +97,8 @@ class Library:
                 return known.collection
             if known is not None:  # another process deleted it, and may have created it again
                 self._collections.pop(name).collection.close()
-            collection = Collection(self._catalogue.open(name, self._config.index_choice))
+            engine = self._catalogue.open(name, self._config.index_choice)
+            collection = Collection(engine, self._null_vectors)
             self._collections[name] = _Opened(collection, version)
             return collection
 
@@ -185,6 +190,20 @@ class Library:
         embedder = self.model(identity.name)
         identity.require(embedder.identity)
         return embedder
+
+    def _null_vectors(self, identity: Identity) -> Vectors | None:
+        """The vectors of the null queries by a model, embedded once; None if it is not open.
+
+        It opens no model, and takes no lock that closing holds while it waits for collections.
+        """
+        embedder = self._embedders.get(identity.name)
+        if embedder is None or embedder.identity.fingerprint != identity.fingerprint:
+            return None
+        with self._embedding_null:
+            if identity.fingerprint not in self._null:
+                texts = [query.text for query in null_queries()]
+                self._null[identity.fingerprint] = embedder.embed(texts, TextRole.QUERY).vectors
+            return self._null[identity.fingerprint]
 
     def close(self) -> None:
         """Close all collections, then all models."""

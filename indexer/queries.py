@@ -39,6 +39,14 @@ Example: TypeAlias = str | ExampleText | Vector
 """The id of a stored document, a text, or a vector, (d,), of any length but zero."""
 
 
+class Grade(StrEnum):
+    """The quality of a hit in a word: see indexer.ranking.grades."""
+
+    STRONG = "strong"
+    FAIR = "fair"
+    WEAK = "weak"
+
+
 class Fusion(StrEnum):
     """The way the two rankings of a hybrid search are combined; see indexer.ranking.fusion."""
 
@@ -236,10 +244,10 @@ class Hit:
     It is a cosine in mode dense, BM25 in mode lexical, the fused score in mode hybrid. ``key`` is
     the engine's key of the document (see indexer.engine); ``group`` the value that its group has in
     common, None if it is a group of its own. ``terms`` are for its explanation, if one is asked
-    for. ``significance`` is the probability that the best of as many unrelated documents would
-    score as high, and ``relevance`` the share of hits like this that were judged relevant; None if
-    not known. ``unknown`` says that the model knows no word of the passage, so that the cosine says
-    nothing: such hits come last, whatever they score, if the model knows a word of the query.
+    for. ``relevance`` is the share of hits like this that were judged relevant, and ``grade`` the
+    same in a word; None if not known. ``unknown`` says that the model knows no word of the passage,
+    so that the cosine says nothing: such hits come last, whatever they score, if the model knows a
+    word of the query.
     """
 
     document: Document
@@ -249,8 +257,8 @@ class Hit:
     scores: ScoreBreakdown = ScoreBreakdown()
     key: int = 0
     group: Scalar = None
-    significance: float | None = None
     relevance: float | None = None
+    grade: Grade | None = None
     explanation: Explanation | None = None
     terms: tuple[MatchedTerm, ...] = ()
     unknown: bool = False
@@ -267,8 +275,9 @@ class Answer:
 
     ``total`` is the number of documents that could be hits, None if not known; ``cursor`` leads to
     the next page, None if there is none; ``candidates`` is the number of hits the probabilities
-    were taken over. ``token`` stands for the state of the first page. ``unknown`` says that the
-    model knows no word of the query, so that cosines to it say nothing.
+    were taken over. ``token`` stands for the state of the first page. ``significance`` is the share
+    of queries to which nothing is related that find as near a document; None if not known.
+    ``unknown`` says that the model knows no word of the query, so that cosines to it say nothing.
     ``unknown_fields`` are those that the query filters or groups by and no document has.
     """
 
@@ -280,5 +289,6 @@ class Answer:
     cursor: str | None = None
     candidates: int = 0
     token: str = ""
+    significance: float | None = None
     unknown_fields: tuple[str, ...] = ()
     unknown: bool = False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from samples import make_null_vectors
+
 from indexer.collection import Collection
 from indexer.embedding.embedder import Identity
 from indexer.index_choice import IndexChoice, Language
@@ -18,14 +20,15 @@ def create_local(
     thresholds: Thresholds = DEFAULT,
 ) -> Collection:
     """A new, empty collection in a folder, open."""
-    return Collection(LocalEngine.create(folder, identity, language, thresholds))
+    engine = LocalEngine.create(folder, identity, language, thresholds)
+    return Collection(engine, make_null_vectors)
 
 
 def open_local(
     folder: Path, choice: IndexChoice | None = None, thresholds: Thresholds = DEFAULT
 ) -> Collection:
     """The collection in a folder."""
-    return Collection(LocalEngine(folder, choice, thresholds))
+    return Collection(LocalEngine(folder, choice, thresholds), make_null_vectors)
 
 
 def engine_of(collection: Collection) -> LocalEngine:

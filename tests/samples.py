@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from indexer.documents import Vectors, normalise
 from indexer.embedding.embedder import CANARIES, Identity
+from indexer.ranking.null_queries import null_queries
 
 DIMENSION = 16
 
@@ -21,6 +22,11 @@ def make_identity(dimension: int = DIMENSION, name: str = "test-model") -> Ident
 def random_units(count: int, dimension: int = DIMENSION, seed: int = 0) -> Vectors:
     """(count, dimension) float32 rows of unit length, in random directions."""
     return normalise(np.random.default_rng(seed).normal(size=(count, dimension)))
+
+
+def make_null_vectors(identity: Identity) -> Vectors:
+    """Random vectors for the null queries, by a model that exists only as vectors."""
+    return random_units(len(null_queries()), identity.dimension, seed=98)
 
 
 def read_metrics(client: TestClient) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

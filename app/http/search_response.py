@@ -23,9 +23,10 @@ def plain_answer(answer: Answer, took_ms: Mapping[str, float], *, grouped: bool)
         "exact": answer.exact,
         "candidates": answer.candidates,
         "truncated": answer.truncated,
-        "unknown_fields": answer.unknown_fields,
         "unknown": answer.unknown,
+        "unknown_fields": answer.unknown_fields,
         "total": answer.total,
+        "significance": answer.significance,
         "cursor": answer.cursor,
         "took_ms": took_ms,
     }
@@ -47,10 +48,10 @@ def _hit(hit: Hit, *, grouped: bool) -> Plain:
         plain["probability"] = hit.probability
     if grouped:
         plain["group"] = hit.group
-    if hit.significance is not None:
-        plain["significance"] = hit.significance
     if hit.relevance is not None:
         plain["relevance"] = hit.relevance
+    if hit.grade is not None:
+        plain["grade"] = hit.grade
     if hit.unknown:
         plain["unknown"] = True
     if hit.explanation is not None:

@@ -12,7 +12,7 @@ from app.schemas.base import Given, Returned, Temperature, Whole
 from app.schemas.documents import DocumentView
 from indexer.documents import Vector, normalise
 from indexer.filters import parse_filter
-from indexer.queries import Example, ExampleText, Fusion, Mode, Query, Strategy
+from indexer.queries import Example, ExampleText, Fusion, Grade, Mode, Query, Strategy
 from indexer.retrieval.explanation import DEFAULT_EXPLAIN
 from indexer.retrieval.reranking import DEFAULT_RERANK
 
@@ -235,12 +235,13 @@ class HitView(DocumentView):
     group: str | int | float | bool | None = Field(
         None, description="Only if hits are grouped: the group's value, null if it has none."
     )
-    significance: float | None = Field(
-        None,
-        description="How often the best of as many unrelated documents would score as high.",
-    )
     relevance: float | None = Field(
         None, description="How often a hit like this was judged relevant; only if calibrated."
+    )
+    grade: Grade | None = Field(
+        None,
+        description="The same in a word: strong from 0.5, fair from 0.15, else weak. Without a "
+        "calibration only of hits by meaning with the default model.",
     )
     unknown: bool = Field(
         False,
@@ -278,6 +279,10 @@ class SearchView(Returned):
     )
     total: int | None = Field(
         description="How many documents could be hits, on all pages; null where it is not known."
+    )
+    significance: float | None = Field(
+        description="The share of queries to which nothing is related that find as near a "
+        "document: below 0.05, something here is about this. Null where it is not known."
     )
     cursor: str | None = Field(description="Where the next page begins; null where there is none.")
     took_ms: Took

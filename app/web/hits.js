@@ -2,7 +2,7 @@
 
 import { element, figure } from "./dom.js";
 import { problemNotice } from "./notices.js";
-import { carriersOf, significanceInWords, verdictOf, weighed, whyOf } from "./why.js";
+import { carriersOf, gradeInWords, weighed, whyOf } from "./why.js";
 import { around, keysOf, marked } from "./words.js";
 
 const CONTEXT = 110;
@@ -55,11 +55,11 @@ function hitItem(hit, index, keys, axis, actions) {
 }
 
 /** What a score is worth, in words: shown where the pointer rests on it. */
-function worthOf({ significance, relevance, scores, score }) {
+function worthOf({ grade, relevance, scores, score }) {
   const parts = [];
   if (scores?.fused === score) parts.push(`Made of ${partOf("cosine", scores.dense, scores.dense_rank)} and ${partOf("BM25 score", scores.lexical, scores.lexical_rank)}`);
   if (relevance !== undefined) parts.push(`Relevance ${relevance.toFixed(2)}: of hits like this, so many were judged relevant`);
-  if (significance !== undefined) parts.push(`Significance ${significance.toPrecision(2)}: ${significanceInWords(significance)}`);
+  if (grade) parts.push(gradeInWords(grade));
   return parts.join("\n") || null;
 }
 
@@ -75,7 +75,7 @@ export function scoreOf(hit, { negative, largest, cosine }) {
     element("data", { value: String(score), className: "number", title: worthOf(hit) }, figure(score)),
     cosine && element("span", { className: "angle", title: "The angle between the two vectors" }, `${angleOf(score).toFixed(0)}\u00b0`),
     element("span", { className: "bar", "aria-hidden": "true" }, element("span")),
-    hit.significance !== undefined && element("span", { className: "worth", title: worthOf(hit) }, verdictOf(hit.significance)),
+    hit.grade && element("span", { className: "worth", dataset: { grade: hit.grade }, title: worthOf(hit) }, hit.grade),
   );
 }
 

@@ -10,7 +10,7 @@ import { axisOf, focusOn, hitItems, settle, tapeOf, walkable } from "./hits.js";
 import { noteLatency } from "./latencies.js";
 import { command, curlNotice, emptyNotice, problemNotice } from "./notices.js";
 import { may, modesOf } from "./offers.js";
-import { askWhy } from "./why.js";
+import { askWhy, doubtOf } from "./why.js";
 
 const LOOK_MILLISECONDS = 3000;
 const LOOKS = 20; // without a change, after which nobody fills it
@@ -121,7 +121,7 @@ export function searchView(navigate, refresh) {
     const { answer } = pages.at(-1);
     const hits = pages.flatMap((page) => page.answer.hits);
     byId("about").replaceChildren();
-    byId("summary").replaceChildren(...summaryOf(answer, hits.length, state));
+    byId("summary").replaceChildren(...summaryOf({ ...answer, significance: pages[0].answer.significance }, hits.length, state));
     showHits(search, { ...answer, hits });
     byId("after").replaceChildren(...[!hits.length && noHits(state, addButton()), moreButton(search, hits.length), curlNotice(asCurl(path, body))].filter(Boolean));
   }
@@ -201,13 +201,15 @@ function bodyOf(state, filter) {
   };
 }
 
-function summaryOf({ mode, exact, truncated, unknown, unknown_fields: fields, total, took_ms: took }, shown, state) {
+function summaryOf({ mode, exact, significance, truncated, unknown, unknown_fields: fields, total, took_ms: took }, shown, state) {
+  const doubt = shown ? doubtOf(significance) : null;
   const what = state.like.length && !state.query ? [" like ", element("b", {}, state.like.join(", "))] : [];
   return [
     element("strong", {}, total > shown ? `${count(shown)} of ${plural(total, "hit")}` : plural(shown, "hit")),
     ...what,
     element("span", { className: "took", title: `Embedding ${took.embed.toFixed(1)} ms, search ${took.search.toFixed(1)} ms` }, ` in ${milliseconds(took.total)}`),
     element("span", { className: "how" }, ` \u00b7 ${mode}, ${exact ? "exact" : "approximate"}`),
+    doubt && element("span", { className: "warning doubt", title: doubt.reason }, ` \u00b7 ${doubt.words}`),
     truncated && element("span", { className: "warning" }, " \u00b7 the query is longer than the model reads; its end was left out"),
     unknown && element("span", { className: "warning" }, " \u00b7 the model knows no word of the query, so cosines say nothing: search hybrid, or take a model that knows the language"),
     fields.length > 0 && element("span", { className: "warning" }, ` \u00b7 no document has the ${fields.length === 1 ? "field" : "fields"} ${fields.join(", ")} of the filter`),

@@ -5,6 +5,7 @@ import { element, figure, plural } from "./dom.js";
 import { offsetOf } from "./words.js";
 
 const TELLING_WORDS = 8;
+const SIGNIFICANT = 0.05;
 
 /**
  * The explanation of one hit. It asks for the hits before it first and goes on from their cursor, so
@@ -21,17 +22,21 @@ export async function askWhy(path, body, before, id) {
   return hits[0].explanation;
 }
 
-/** What a significance says in two words, for those who read no figures. */
-export function verdictOf(significance) {
-  if (significance < 0.01) return "stands out";
-  return significance < 0.1 ? "likely related" : "may be chance";
+const LIKELIHOODS = {
+  strong: "at least half of hits like this are relevant",
+  fair: "less than half of hits like this are relevant, but at least one in seven",
+  weak: "fewer than one in seven hits like this are relevant",
+};
+
+/** A grade in a sentence. */
+export function gradeInWords(grade) {
+  return `${grade[0].toUpperCase()}${grade.slice(1)}: ${LIKELIHOODS[grade]}`;
 }
 
-/** A significance in a sentence. */
-export function significanceInWords(significance) {
-  if (significance > 0.5) return "most queries find one as high among unrelated documents";
-  const queries = Math.round(1 / Math.max(significance, 1e-6));
-  return `1 query in ${queries.toLocaleString()}${significance < 1e-6 ? " or fewer" : ""} finds one as high among unrelated documents`;
+/** What a significance says of an answer: null where something here is about the query, or nothing is known. */
+export function doubtOf(significance) {
+  if (significance === null || significance < SIGNIFICANT) return null;
+  return { words: "perhaps nothing here is about this", reason: `${(100 * significance).toFixed(0)} % of unrelated questions find as near a document` };
 }
 
 /**
@@ -84,7 +89,7 @@ export function whyOf(hit, { words = [], passages = [], words_left_out: left = 0
   );
 }
 
-function scoreRows({ scores = {}, relevance, significance }) {
+function scoreRows({ scores = {}, relevance, grade }) {
   const place = (rank) => (rank ? `, place ${rank}` : "");
   const rows = [
     [scores.dense, "Cosine", (value) => `${figure(value)}${place(scores.dense_rank)}`],
@@ -92,7 +97,7 @@ function scoreRows({ scores = {}, relevance, significance }) {
     [scores.fused, "Both together", figure3],
     [scores.reranked, "Read by the cross-encoder", figure3],
     [relevance, "Relevance", (value) => `${(100 * value).toFixed(0)} % of hits like this were judged relevant`],
-    [significance, "Significance", (value) => `${value.toPrecision(2)}: ${verdictOf(value)}; ${significanceInWords(value)}`],
+    [grade, "Grade", gradeInWords],
   ];
   const known = rows.filter(([value]) => value !== undefined && value !== null);
   return known.map(([value, term, say]) => element("div", {}, element("dt", {}, term), element("dd", {}, say(value))));

@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import textwrap
-from collections.abc import Iterator
 
 from indexer.config import Config
 from indexer.library import Library
-from indexer.queries import Hit, Mode, Query
+from indexer.queries import Answer, Hit, Mode, Query
 from indexer.retrieval.search import search
 
 WIDTH = 80
 
 
-def ask(library: Library, collection: str, question: str, k: int) -> list[Hit]:
+def ask(library: Library, collection: str, question: str, k: int) -> Answer:
     """The best documents by meaning and words, each with its best passage."""
     opened = library.open(collection)
     (answer,) = search(
         opened, library.embedder(opened), [Query(text=question, k=k, mode=Mode.HYBRID)]
     )
-    return list(answer.hits)
+    return answer
 
 
-def unlikely_by_chance(hits: list[Hit], chance: float) -> Iterator[Hit]:
-    """Hits that unrelated documents would seldom give, or of which that is not known."""
-    return (hit for hit in hits if hit.significance is None or hit.significance <= chance)
+def is_about(answer: Answer, least: float) -> bool:
+    """Return whether few unrelated questions find as much, or that is not known."""
+    return answer.significance is None or answer.significance < least
 
 
 def show(hit: Hit) -> None:
@@ -46,12 +46,14 @@ def main() -> None:
     parser.add_argument("question")
     parser.add_argument("--collection", default="papers")
     parser.add_argument("-k", type=int, default=5, help="how many files")
-    parser.add_argument("--chance", type=float, default=0.5, help="significance, at most")
+    parser.add_argument("--below", type=float, default=0.05, help="the least significance to doubt")
     given = parser.parse_args()
     with Library(Config.from_environment(os.environ)) as library:
-        hits = ask(library, given.collection, given.question, given.k)
-        for hit in unlikely_by_chance(hits, given.chance):
-            show(hit)
+        answer = ask(library, given.collection, given.question, given.k)
+    for hit in answer.hits:
+        show(hit)
+    if not is_about(answer, given.below):
+        print("Perhaps none of these files is about the question.", file=sys.stderr)
 
 
 if __name__ == "__main__":

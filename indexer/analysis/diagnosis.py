@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from indexer.analysis import geometry
 from indexer.documents import Vector, Vectors
 from indexer.engine import EngineState, Key, Sample
-from indexer.ranking.significance import Background, near_duplicate
+from indexer.ranking.significance import Background
 from indexer.reports import Diagnosis, Hub, Neighbours, Step, Tell
 
 SAMPLE_CHUNKS: Final = 8_192
@@ -58,7 +58,7 @@ def diagnose(name: str, state: EngineState, background: Background | None, tell:
     tell(Step("shape", 1, 1))
     eigenvalues = geometry.spectrum(sample.vectors) if count else np.zeros(1)
     aligned = _aligned(state, sample)
-    scan = _scan(state, near_duplicate(typical), tell)
+    scan = _scan(state, geometry.near_duplicate(typical), tell)
     skewness, hubs = _hubs(state, sample, tell)
     copies, copied = state.copies(SHOWN)
     return Diagnosis(

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from indexer.documents import UNIT_TOLERANCE
+from indexer.ranking.significance import SIGNIFICANT, Background
 from indexer.reports import Diagnosis
 
 CONE: Final = 0.5
@@ -24,6 +28,16 @@ MANY: Final = 0.01
 """A share of documents worth a look: truncated, copied, or nearly so."""
 
 LEAST_P: Final = 0.01
+
+WIDTH: Final = 0.025
+"""The width of a bin of cosines in the picture of the null."""
+
+
+_SIGNIFICANT_COSINE: Final = (
+    "the cosine of a best hit above which something here is taken to be about the query: one "
+    f"unrelated query in {1 / SIGNIFICANT:.0f} finds a higher one. Whether a hit answers, it does "
+    "not tell; and where the collection is about everything, few queries are unrelated"
+)
 
 
 class Verdict(StrEnum):
@@ -143,7 +157,7 @@ def _cosines(figures: Diagnosis) -> Iterator[Diagnostic]:
         cone,
         "of random chunks of different documents; a model of high ones, or a collection about one "
         f"thing, leaves a narrow scale above it (rule of thumb: up to {CONE})",
-        "set thresholds by `significance`, not by score",
+        "ask `significance` whether anything is here, not a threshold on scores",
     )
     yield _judged(
         "uniformity",
@@ -206,21 +220,23 @@ def _hubs(figures: Diagnosis) -> Iterator[Diagnostic]:
 def _significance(figures: Diagnosis) -> Iterator[Diagnostic]:
     background = figures.background
     meaning = (
-        "the largest distance (Kolmogorov and Smirnov) of the chances of held-out unrelated pairs "
-        "from the uniform distribution, which `significance` rests on"
+        "the largest distance (Kolmogorov and Smirnov) from the uniform distribution of the "
+        "significance of queries to which nothing is related, each by the half of them that it is "
+        "not in"
     )
     if background is None:
         yield Diagnostic("significance_fit", None, Verdict.UNKNOWN, meaning)
+        yield Diagnostic("significant_cosine", None, Verdict.UNKNOWN, _SIGNIFICANT_COSINE)
         return
     fit = background.fit
     yield _judged(
         "significance_fit",
         fit.distance,
-        fit.p < LEAST_P and fit.distance > 0.05,
+        fit.p < LEAST_P and fit.distance > 0.1,
         meaning,
-        "pairs of this collection are unlike its sample: take `significance` with care",
+        "one half of the unrelated queries is unlike the other here: take `significance` with care",
         p=fit.p,
-        pairs=fit.pairs,
+        queries=fit.queries,
         quantiles=[
             {"expected": expected, "observed": observed}
             for expected, observed in zip(fit.expected, fit.observed, strict=True)
@@ -229,12 +245,37 @@ def _significance(figures: Diagnosis) -> Iterator[Diagnostic]:
         tail={
             "shape": background.survival.tail.shape,
             "scale": background.survival.tail.scale,
-            "threshold": float(background.survival.knots[-1]),
-            "share": background.survival.share,
+            "threshold": background.survival.threshold,
         },
-        sampled=background.sampled,
         rows=background.rows,
     )
+    yield from _null(background)
+
+
+def _null(background: Background) -> Iterator[Diagnostic]:
+    least = background.cosine_at(SIGNIFICANT)
+    yield Diagnostic(
+        "significant_cosine",
+        least,
+        Verdict.FINE,
+        _SIGNIFICANT_COSINE,
+        details={
+            "typical": background.typical,
+            "fields_left_out": list(background.left_out),
+            "histogram": _histogram(background.survival.scores),
+        },
+    )
+
+
+def _histogram(scores: NDArray[np.float64]) -> list[dict[str, float]]:
+    """The number of scores in each bin of WIDTH, from the least to the largest."""
+    bins = np.floor(scores / WIDTH).astype(np.int64)
+    counts = np.bincount(bins - bins.min())
+    first = int(bins.min())
+    return [
+        {"from": round((first + place) * WIDTH, 6), "queries": int(count)}
+        for place, count in enumerate(counts)
+    ]
 
 
 def _share(part: int, whole: int) -> float:

@@ -8,7 +8,7 @@ popular nearest neighbors in high-dimensional data", 2010, the last.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,17 @@ from numpy.typing import NDArray
 from indexer.documents import Vectors
 
 Floats: TypeAlias = NDArray[np.float64]
+
+NEAR: Final = 0.1
+"""Closer than this part of the mean distance of random pairs is a near duplicate."""
+
+
+def near_duplicate(typical: float) -> float:
+    """The cosine from which two texts are near duplicates, where random ones have ``typical``.
+
+    So it says the same of models whose cosines lie close together.
+    """
+    return 1.0 - NEAR * (1.0 - typical)
 
 
 def alignment(a: Vectors, b: Vectors) -> float:

@@ -6,7 +6,7 @@ They are calibrate, diagnose and map.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -22,13 +22,16 @@ from indexer.cli import facts, output
 from indexer.cli.index import index_reads
 from indexer.cli.options import Data, Json, Model, ModeOption, Name, open_library
 from indexer.cli.progress import stepping
+from indexer.collection import Collection
+from indexer.errors import BearingError
 from indexer.layout import ByWidth
-from indexer.library import DEFAULT_COLLECTION
+from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.queries import Mode
 from indexer.ranking.calibration import Calibration
 from indexer.readers import input_parts, read_paths
 from indexer.reports import Map, Step
 
+HISTOGRAM_WIDTH: Final = 20
 LEAST_COLUMNS: Final = 70
 """The least width of a terminal, in columns, for a figure with its meaning beside it."""
 
@@ -123,6 +126,7 @@ def diagnose(
     """
     with open_library(data) as library:
         opened = library.open(collection)
+        _open_model(library, opened)
         with stepping() as tell:
             figures = opened.diagnose(tell)
     if as_json:
@@ -133,6 +137,14 @@ def diagnose(
         f"{figures.model}; {figures.sampled:,} sampled, {figures.seconds:.1f} s"
     )
     output.say(diagnostics_table(explain(figures)))
+
+
+def _open_model(library: Library, collection: Collection) -> None:
+    """Open the collection's model, which unrelated queries are embedded by; go on without it."""
+    try:
+        library.embedder(collection)
+    except BearingError as error:
+        output.note(f"significance is not looked at anew: {error}")
 
 
 def draw_map(
@@ -220,6 +232,18 @@ def _shown(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
+def _drawn(bins: Sequence[Mapping[str, float]], least: float) -> Iterator[str]:
+    """The best cosines of unrelated queries as bars, and where something is first found."""
+    most = max(each["queries"] for each in bins)
+    yield "best cosines of unrelated queries:"
+    for each, following in zip(bins, [*bins[1:], {"from": 2.0}], strict=True):
+        bar = output.score_bar(each["queries"] / most, HISTOGRAM_WIDTH)
+        mark = (
+            f"  ← above {least:.3f}: something" if each["from"] <= least < following["from"] else ""
+        )
+        yield f"{each['from']:6.3f} {bar} {each['queries']:g}{mark}"
+
+
 def _told(one: Diagnostic) -> Iterator[str]:
     """The details for people: the documents concerned, and the quality of the fit."""
     details = one.details
@@ -227,6 +251,11 @@ def _told(one: Diagnostic) -> Iterator[str]:
         yield f"{hub['id']}: {hub['occurrences']} times"
     for first, second, *cosine in details.get("examples", []):
         yield f"{first} and {second}" + (f": {cosine[0]:.4f}" if cosine else "")
+    if "histogram" in details:
+        yield from _drawn(details["histogram"], one.value or 1.0)
+        if details["fields_left_out"]:
+            left_out = ", ".join(details["fields_left_out"])
+            yield f"unrelated queries about {left_out} are left out: the collection is near these"
     if "quantiles" in details:
         pairs = (f"{one['expected']:g}: {one['observed']:.2g}" for one in details["quantiles"])
         yield f"p = {details['p']:.2g}; expected and observed tail: {', '.join(pairs)}"

@@ -16,7 +16,8 @@ from rich.text import Text
 from indexer.cli.facts import Figures
 from indexer.ingestion.pipeline import Summary
 from indexer.layout import ByWidth
-from indexer.queries import Answer, Explanation, Hit, Mode, Query
+from indexer.queries import Answer, Explanation, Grade, Hit, Mode, Query
+from indexer.ranking.significance import SIGNIFICANT
 from indexer.reports import Verification
 
 UNKNOWN_REMEDY: Final = (
@@ -29,7 +30,11 @@ LEAST_COLUMNS: Final = 60
 
 PASSAGE_CHARACTERS: Final = 240
 WORDS_SHOWN: Final = 5
+LEAST_SHARE: Final = 0.001
+"""Smaller shares of unrelated questions are extrapolated, and not worth telling apart."""
+
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+_GRADE_STYLES: Final = {Grade.STRONG: "green", Grade.FAIR: "", Grade.WEAK: "dim"}
 
 
 def note(message: str) -> None:
@@ -131,6 +136,7 @@ def answer_figures(
         "unknown_fields": list(answer.unknown_fields),
         "unknown": answer.unknown,
         "total": answer.total,
+        "significance": answer.significance,
         "cursor": answer.cursor,
         "took_ms": {"embed": embed_ms, "search": search_ms, "total": embed_ms + search_ms},
     }
@@ -148,7 +154,7 @@ def _hit_figures(hit: Hit) -> dict[str, Any]:
         "scores": {name: value for name, value in asdict(hit.scores).items() if value is not None},
         "passage": asdict(hit.passage),
     }
-    for name in ("probability", "significance", "relevance"):
+    for name in ("probability", "relevance", "grade"):
         value = getattr(hit, name)
         if value is not None:
             figures[name] = value
@@ -174,7 +180,17 @@ def answer_table(query: Query, answer: Answer) -> RenderableType:
 
     Groups have their value above them.
     """
-    return ByWidth(_columns(query, answer), _stack(query, answer), LEAST_COLUMNS)
+    hits = ByWidth(_columns(query, answer), _stack(query, answer), LEAST_COLUMNS)
+    if answer.significance is None:
+        return hits
+    return Group(hits, Text(significance_line(answer.significance), style="dim"))
+
+
+def significance_line(significance: float) -> str:
+    """The meaning of an answer's significance, in a sentence."""
+    share = f"{100 * significance:.2g}" if significance >= LEAST_SHARE else "fewer than 0.1"
+    found = "something here" if significance < SIGNIFICANT else "perhaps nothing here"
+    return f"{found} is about this: {share} % of unrelated questions find as much"
 
 
 def _columns(query: Query, answer: Answer) -> Table:
@@ -227,7 +243,9 @@ def _score(query: Query, answer: Answer, hit: Hit) -> Text:
 
 
 def _chances(hit: Hit) -> Iterator[Text]:
-    for name in ("relevance", "significance", "probability"):
+    if hit.grade is not None:
+        yield Text(str(hit.grade), style=_GRADE_STYLES[hit.grade])
+    for name in ("relevance", "probability"):
         value = getattr(hit, name)
         if value is not None:
             yield Text(f"{name:<12} {value:.2g}", style="dim")

@@ -10,7 +10,7 @@ from typing import Self
 from indexer.analysis.diagnosis import diagnose
 from indexer.collection.calibrations import Calibrations
 from indexer.collection.execution import answer_queries
-from indexer.collection.score_background import ScoreBackgrounds
+from indexer.collection.score_background import NullVectors, ScoreBackgrounds
 from indexer.collection.targets import require_model
 from indexer.documents import (
     Change,
@@ -27,7 +27,8 @@ from indexer.filters import Filter, Scalar
 from indexer.index_choice import IndexChoice, Language
 from indexer.queries import Answer, Mode, Query
 from indexer.ranking.calibration import Calibration
-from indexer.ranking.score_annotations import with_relevance
+from indexer.ranking.grades import shipped_relevance
+from indexer.ranking.score_annotations import with_worth
 from indexer.ranking.significance import Background
 from indexer.reports import Description, Diagnosis, FieldSummary, Map, Tell
 
@@ -40,9 +41,10 @@ class Collection:
     of the collection throughout. A context manager; it closes its engine.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, null_vectors: NullVectors | None = None) -> None:
+        """Over an engine; without ``null_vectors`` no significance is learned anew."""
         self._engine = engine
-        self._backgrounds = ScoreBackgrounds(engine)
+        self._backgrounds = ScoreBackgrounds(engine, null_vectors)
         self._calibrations = Calibrations(engine)
 
     @property
@@ -132,8 +134,6 @@ class Collection:
         kind of index that the engine does not have.
         """
         self._engine.rebuild(choice)
-        with self._engine.reading() as state:
-            self._backgrounds.make(state)
         return self.describe()
 
     def compact(self) -> bool:
@@ -193,12 +193,14 @@ class Collection:
         """
         lexical = any(query.mode is not Mode.DENSE for query in queries)
         with self._engine.reading(lexical=lexical) as state:
-            answers = answer_queries(state, queries, self._backgrounds.of(state))
+            background = self._backgrounds.of(state)
+            answers = answer_queries(state, queries, background)
             calibrations = self._calibrations.of(state.identity)
-        if not calibrations:
+            shipped = shipped_relevance(state.identity, background)
+        if not calibrations and shipped is None:
             return answers
         return [
-            replace(answer, hits=tuple(with_relevance(query, answer.hits, calibrations)))
+            replace(answer, hits=tuple(with_worth(query, answer.hits, calibrations, shipped)))
             for query, answer in zip(queries, answers, strict=True)
         ]
 
@@ -220,9 +222,10 @@ class Collection:
             self._calibrations.keep(calibration, identity)
 
     def background(self) -> Background | None:
-        """The scores of unrelated texts here, from a sample, redrawn as the collection grows.
+        """The best scores of unrelated queries here, found anew as the collection grows.
 
-        None while there are too few documents, or while it is being computed.
+        None while there are too few documents, while it is being computed, and, unless it was kept,
+        while the model is not open.
         """
         with self._engine.reading() as state:
             return self._backgrounds.of(state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from indexer.collection.by_example import best_by_example
 from indexer.collection.found import Found
@@ -15,8 +16,18 @@ from indexer.documents import Chunk, Document
 from indexer.engine import Candidate, EngineState
 from indexer.filters import fields_of
 from indexer.queries import Answer, Hit, Mode, Passage, Query, ScoreBreakdown
-from indexer.ranking.score_annotations import significances, with_probability
+from indexer.ranking.score_annotations import with_probability
 from indexer.ranking.significance import Background
+
+
+class Ranking(NamedTuple):
+    """The documents that answer a query, best first.
+
+    ``best`` is the largest cosine of a document in scope to the query, None if not known.
+    """
+
+    found: Sequence[Found]
+    best: float | None = None
 
 
 def answer_queries(
@@ -24,25 +35,23 @@ def answer_queries(
 ) -> list[Answer]:
     """The k best documents of each query, in order.
 
-    With a background, hits of a query with one direction get their significance.
+    With a background, answers to a text or a vector get their significance.
     """
     answers: dict[int, Answer] = {}
     for group in groups_of(state, queries):
-        found = _find(state, group)
-        rarities = _rarities(state, group, found, background)
-        passages = state.passages([one.chunk for own in found for one in own])
+        rankings = _find(state, group)
+        passages = state.passages([one.chunk for ranking in rankings for one in ranking.found])
         exact = group.exact or state.is_exact or group.mode is Mode.LEXICAL
         for index, (place, query) in enumerate(zip(group.places, group.queries, strict=True)):
-            hits = [
-                _hit(one, *passages[one.chunk], rarity)
-                for one, rarity in zip(found[index], rarities[index], strict=True)
-            ]
+            found, best = rankings[index]
+            hits = [_hit(one, *passages[one.chunk]) for one in found]
             answers[place] = Answer(
                 _finish(state, query, hits),
                 query.mode,
                 exact,
                 total=_total(state, group, index),
                 candidates=len(hits),
+                significance=_significance(query, best, background),
                 unknown_fields=unknown_fields(state, query),
                 token=query.exclusions.token if query.exclusions else state.token,
             )
@@ -57,14 +66,14 @@ def unknown_fields(state: EngineState, query: Query) -> tuple[str, ...]:
     return tuple(sorted(named - state.known_fields(named)))
 
 
-def _find(state: EngineState, group: Group) -> list[list[Found]]:
+def _find(state: EngineState, group: Group) -> list[Ranking]:
     """The k best documents of each query, found by its mode."""
     if group.mode is Mode.LEXICAL:
-        return [by_words(state, query, group.scope) for query in group.queries]
+        return [Ranking(by_words(state, query, group.scope)) for query in group.queries]
     if group.best is not None:
         k = group.queries[0].k
         best = best_by_example(state, group.best, k, group.scope, exact=group.exact)
-        return [_by_meaning(best)]
+        return [Ranking(_by_meaning(best))]
     hybrid = group.mode is Mode.HYBRID
     depths = [depth_of(query) if hybrid else query.k for query in group.queries]
     nearest = state.nearest(group.directions, max(depths), group.scope, exact=group.exact)
@@ -74,9 +83,9 @@ def _find(state: EngineState, group: Group) -> list[list[Found]]:
         for query, direction, own, depth in asked
     ]
     if not hybrid:
-        return [_by_meaning(own) for own in nearest]
+        return [Ranking(_by_meaning(own), _best(own)) for own in nearest]
     return [
-        by_both(state, query, direction, own, group.scope)
+        Ranking(by_both(state, query, direction, own, group.scope), _best(own))
         for query, direction, own in zip(group.queries, group.directions, nearest, strict=True)
     ]
 
@@ -93,20 +102,23 @@ def _by_meaning(nearest: Iterable[Candidate]) -> list[Found]:
     ]
 
 
-def _rarities(
-    state: EngineState,
-    group: Group,
-    found: Sequence[Sequence[Found]],
-    background: Background | None,
-) -> Sequence[Sequence[float | None]]:
-    """The significance of each query's documents; None for a query without a single direction."""
-    if background is None or not len(group.directions):
-        return [[None] * len(own) for own in found]
-    cosines = [[one.scores.dense for one in own] for own in found]
-    return significances(background, group.directions, cosines, state.counts.chunks)
+def _best(nearest: Sequence[Candidate]) -> float | None:
+    return nearest[0].score if nearest else None
 
 
-def _hit(found: Found, chunk: Chunk, document: Document, rarity: float | None) -> Hit:
+def _significance(query: Query, best: float | None, background: Background | None) -> float | None:
+    """The significance of a query's best document.
+
+    None for examples, for later pages, and for a query that the model does not know.
+    """
+    if background is None or best is None or query.examples or query.unknown:
+        return None
+    if query.exclusions is not None:
+        return None
+    return background.significance(best, None if query.text is None else len(query.text))
+
+
+def _hit(found: Found, chunk: Chunk, document: Document) -> Hit:
     start, end = chunk.start, chunk.end
     return Hit(
         document,
@@ -114,7 +126,6 @@ def _hit(found: Found, chunk: Chunk, document: Document, rarity: float | None) -
         Passage(document.text[start:end], start, end),
         scores=found.scores,
         key=found.key,
-        significance=rarity,
         unknown=chunk.unknown,
     )
 

@@ -1,53 +1,68 @@
-"""The scores of unrelated texts in a collection, kept beside its vectors by its engine.
+"""The best scores of unrelated queries in a collection, kept beside its vectors.
 
-It is derived from a sample of the chunks, and computed again when many have been added. While a
-collection is small this happens within the first search that needs it; later beside the searches,
-which use the last one, or none. The kept item holds moments and quantiles, no texts; if it is
-damaged or cannot be kept, the log says so, and searches go on without it.
+It is derived, by a search with the vectors of all null queries, and made anew when many chunks
+have come since. While a collection is small that happens within the search that needs it first;
+later beside the searches, which go on with the last one, or without. It needs the collection's
+model: while that is not open, only what is kept is of use. What is kept holds scores, nothing
+that was written; where it is damaged or cannot be kept, that is reported, and done without.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import logging
 import threading
-import zipfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from indexer.background_task import BackgroundTask
+from indexer.documents import Vectors
 from indexer.embedding.embedder import Identity
 from indexer.engine import Engine, EngineState, Kept, KeptBytes
 from indexer.errors import BearingError, Damaged, StorageFailed
-from indexer.ranking.significance import Background, Fit, Survival, Tail, background_of
+from indexer.ranking.null_queries import null_queries
+from indexer.ranking.significance import Background, Fit, Lengths, Survival, Tail, background_of
 
-SAMPLE_CHUNKS: Final = 8_192
 AT_ONCE_CHUNKS: Final = 20_000
-"""Up to this many chunks it is computed while a search waits, in some tenths of a second."""
+"""Of so many chunks or fewer it is made while a search waits, in some tenths of a second."""
+
+LEAST_DOCUMENTS: Final = 50
+"""In fewer documents chance decides too much of what is found."""
 
 GROWN: Final = 1.25
-"""It is computed again when the chunks have grown, or shrunk, by this factor."""
+"""It is made anew when there are this many times the chunks that it was made for, or fewer."""
 
-_FORMAT: Final = 1
-_SEED: Final = 5
+NullVectors: TypeAlias = Callable[[Identity], Vectors | None]
+"""Gives the vectors of null_queries() by a model, (n, d); None if that model is not open."""
+
+_FORMAT: Final = 2
 _DIGEST_BYTES: Final = 32
+_ARCHIVE: Final = b"PK"
+"""So began what was kept before, of which nothing is of use now."""
+
+_BATCH: Final = 64
 
 _log = logging.getLogger(__name__)
 
 
-def sample_background(state: EngineState) -> Background | None:
-    """The background of a collection; None for a small one."""
-    drawn = state.sample(SAMPLE_CHUNKS, _SEED)
-    return background_of(drawn.vectors, drawn.keys.astype(np.int64), state.counts.chunks)
+def find_background(state: EngineState, vectors: Vectors) -> Background:
+    """The background of a collection, by the vectors of the null queries, (n, d)."""
+    scope = state.scope()
+    best = [
+        own[0].score
+        for start in range(0, len(vectors), _BATCH)
+        for own in state.nearest(vectors[start : start + _BATCH], 1, scope, exact=False)
+    ]
+    return background_of(np.array(best, dtype=np.float64), null_queries(), state.counts.chunks)
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """The background of a model's vectors, with the number of ``chunks`` at that time."""
+    """The background of a model's vectors; ``chunks`` there were then."""
 
     identity: Identity | None
     chunks: int
@@ -57,16 +72,17 @@ class _Made:
         if self.identity is not state.identity:
             return False
         chunks = state.counts.chunks
-        if self.background is None:
-            return chunks <= self.chunks
         return self.chunks <= GROWN * chunks and chunks <= GROWN * self.chunks
 
 
 class ScoreBackgrounds:
-    """The background of a collection as it grows; thread-safe."""
+    """The background of a collection as it grows; safe to ask from several threads."""
 
-    def __init__(self, engine: Engine, at_once: int = AT_ONCE_CHUNKS) -> None:
+    def __init__(
+        self, engine: Engine, null_vectors: NullVectors | None, at_once: int = AT_ONCE_CHUNKS
+    ) -> None:
         self._engine = engine
+        self._null_vectors = null_vectors
         self._keeper = engine.keeper(Kept.SCORE_BACKGROUND)
         self._at_once = at_once
         self._made = _Made(None, -1, None)
@@ -74,7 +90,9 @@ class ScoreBackgrounds:
         self._task = BackgroundTask("score background", self._make_newest, self._warn)
 
     def of(self, state: EngineState) -> Background | None:
-        """The background of this state, or the last one during renewal; None if none is ready."""
+        """The background of this state, or of one a little before; None if there is none yet."""
+        if state.counts.documents < LEAST_DOCUMENTS:
+            return None
         made = self._made
         if not made.is_fresh(state):
             if state.counts.chunks <= self._at_once:
@@ -85,27 +103,31 @@ class ScoreBackgrounds:
         return made.background if made.identity is state.identity else None
 
     def make(self, state: EngineState) -> None:
-        """Read the kept background, or compute and keep one, if that is due."""
+        """Read the background that is kept, or make it and keep it, if another is due."""
         identity = state.identity
+        if state.counts.documents < LEAST_DOCUMENTS:
+            return
         with self._making:
             if self._made.identity is not identity and (kept := self._keeper.read(identity)):
                 found = _read(self._engine.name, kept)
                 self._made = _Made(identity, found.rows, found) if found else self._made
             if self._made.is_fresh(state):
                 return
-            made = sample_background(state)
-            if made is not None:
-                self._keep(identity, made)
+            vectors = self._null_vectors(identity) if self._null_vectors else None
+            if vectors is None:
+                return
+            made = find_background(state, vectors)
+            self._keep(identity, made)
             self._made = _Made(identity, state.counts.chunks, made)
 
     def close(self) -> None:
-        """Wait for one that is being computed."""
+        """Wait for one that is being made."""
         self._task.close()
 
     def _keep(self, identity: Identity, made: Background) -> None:
         try:
             self._keeper.write(identity, encode(made))
-        except StorageFailed as error:  # as in a read-only folder
+        except StorageFailed as error:  # as in a folder that is only read
             _log.info("the background of scores is not kept (%s): it will be made again", error)
 
     def _make_newest(self) -> None:
@@ -117,58 +139,39 @@ class ScoreBackgrounds:
 
 
 def encode(background: Background) -> bytes:
-    """A background in its stored form: a checksum and NumPy's archive."""
-    fields: dict[str, Any] = {
-        "format": _FORMAT,
-        "tail": asdict(background.survival.tail),
-        "rows": background.rows,
-        "sampled": background.sampled,
-        "pairs": background.pairs,
-        "near": background.near,
-        "cosine": background.cosine,
-        "fit": asdict(background.fit),
-    }
-    file = io.BytesIO()
-    np.savez(
-        file,
-        fields=np.frombuffer(json.dumps(fields).encode(), dtype=np.uint8),
-        mean=background.mean,
-        covariance=background.covariance,
-        knots=background.survival.knots,
-        levels=background.survival.levels,
-    )
-    encoded = file.getvalue()
+    """A background as it is kept: a checksum and JSON."""
+    fields = asdict(background)
+    fields["survival"]["scores"] = background.survival.scores.tolist()
+    encoded = json.dumps({"format": _FORMAT, "background": fields}).encode()
     return hashlib.sha256(encoded).digest() + encoded
 
 
 def _read(name: str, kept: KeptBytes) -> Background | None:
-    """The kept background; None, with a warning, if it is damaged."""
+    """The background that is kept; None if it is of an earlier kind, or, reported, damaged."""
+    if kept.content[_DIGEST_BYTES:].startswith(_ARCHIVE):
+        return None
     try:
         return decode(kept.content)
-    except (ValueError, TypeError, KeyError, zipfile.BadZipFile, Damaged) as error:
+    except (ValueError, TypeError, KeyError, Damaged) as error:
         _log.warning("the background of scores of %r is damaged (%s): it is made anew", name, error)
         return None
 
 
 def decode(written: bytes) -> Background:
-    """The background written by :func:`encode`; raises Damaged, or an error of NumPy or json."""
+    """The background that :func:`encode` wrote; raises Damaged, or what json raises."""
     digest, encoded = written[:_DIGEST_BYTES], written[_DIGEST_BYTES:]
     if hashlib.sha256(encoded).digest() != digest:
         raise Damaged("it is not what was written")
-    with np.load(io.BytesIO(encoded), allow_pickle=False) as file:
-        fields = json.loads(file["fields"].tobytes())
-        if fields["format"] != _FORMAT:
-            raise Damaged(f"format {fields['format']}, not {_FORMAT}")
-        fit = fields["fit"]
-        fit |= {name: tuple(fit[name]) for name in ("expected", "observed")}
-        return Background(
-            file["mean"],
-            file["covariance"],
-            Survival(file["knots"], file["levels"], Tail(**fields["tail"])),
-            fields["rows"],
-            fields["sampled"],
-            fields["pairs"],
-            fields["near"],
-            fields["cosine"],
-            Fit(**fit),
-        )
+    record = json.loads(encoded)
+    if record["format"] != _FORMAT:
+        raise Damaged(f"format {record['format']}, not {_FORMAT}")
+    fields = record["background"]
+    survival, fit = fields["survival"], fields["fit"]
+    return Background(
+        Lengths(**fields["lengths"]),
+        Survival(np.array(survival["scores"]), survival["threshold"], Tail(**survival["tail"])),
+        fields["typical"],
+        tuple(fields["left_out"]),
+        fields["rows"],
+        Fit(**{**fit, **{name: tuple(fit[name]) for name in ("expected", "observed")}}),
+    )

@@ -1,38 +1,21 @@
-"""Hits annotated with the meaning of their scores: see significance and calibration."""
+"""Hits annotated with the meaning of their scores: see calibration and grades."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.documents import Vectors
 from indexer.queries import Hit, Mode, Query
 from indexer.ranking.calibration import Calibration
-from indexer.ranking.significance import Background
+from indexer.ranking.grades import grade_of
 from indexer.similarity import softmax
 
-
-def significances(
-    background: Background,
-    directions: Vectors,
-    cosines: Sequence[Sequence[float | None]],
-    rows: int,
-) -> list[list[float | None]]:
-    """The significance of each query's cosines among ``rows`` chunks; None for an unknown cosine.
-
-    ``directions`` are those of the queries, (q, d).
-    """
-    known = np.full((len(cosines), max(map(len, cosines), default=0)), np.nan)  # (q, m)
-    for line, own in zip(known, cosines, strict=True):
-        line[: len(own)] = own  # None is NaN
-    rare = background.significances(directions, known, rows).tolist()
-    return [
-        [None if cosine is None else value for cosine, value in zip(own, values, strict=False)]
-        for own, values in zip(cosines, rare, strict=True)
-    ]
+Floats: TypeAlias = NDArray[np.float64]
+Places: TypeAlias = NDArray[np.int64]
 
 
 def with_probability(hits: Sequence[Hit], temperature: float) -> list[Hit]:
@@ -62,19 +45,29 @@ def ranking_of(query: Query) -> str:
     return f"{query.mode}/{query.fusion}" if query.mode is Mode.HYBRID else str(query.mode)
 
 
-def with_relevance(
-    query: Query, hits: Sequence[Hit], calibrations: Mapping[str, Calibration]
+def with_worth(
+    query: Query,
+    hits: Sequence[Hit],
+    calibrations: Mapping[str, Calibration],
+    shipped: Callable[[Floats, Places], Floats] | None = None,
 ) -> list[Hit]:
-    """The hits of a query, best first, with the relevance by the calibration of their ranking.
+    """The hits of a query, best first, with their grade, and relevance if that was learned.
 
-    Searches by examples get none, since calibrations are learned from queries.
+    Without a calibration of their ranking, dense hits get the grade of the relevance by
+    ``shipped``, which takes cosines and places, unless the model knows no word of query or hit.
+    Searches by examples, and those to be reranked, get none: nothing is learned from these.
     """
-    calibration = calibrations.get(ranking_of(query)) if calibrations else None
-    if calibration is None or query.examples or not hits:
+    if query.examples or query.rerank is not None or not hits:
         return list(hits)
-    first = 1 + (len(query.exclusions.keys) if query.exclusions else 0)
     scores = np.array([hit.score for hit in hits], dtype=np.float64)
-    relevance = calibration.curve(scores, np.arange(first, first + len(hits)))
-    return [
-        replace(hit, relevance=value) for hit, value in zip(hits, relevance.tolist(), strict=True)
-    ]
+    first = 1 + (len(query.exclusions.keys) if query.exclusions else 0)
+    places = np.arange(first, first + len(hits))
+    calibration = calibrations.get(ranking_of(query))
+    if calibration is not None:
+        relevance = calibration.curve(scores, places).tolist()
+        pairs = zip(hits, relevance, strict=True)
+        return [replace(hit, relevance=value, grade=grade_of(value)) for hit, value in pairs]
+    if shipped is None or query.mode is not Mode.DENSE or query.unknown:
+        return list(hits)
+    pairs = zip(hits, shipped(scores, places).tolist(), strict=True)
+    return [hit if hit.unknown else replace(hit, grade=grade_of(value)) for hit, value in pairs]

@@ -14,6 +14,7 @@ from indexer.documents import (
 from indexer.queries import (
     Answer,
     Explanation,
+    Grade,
     Hit,
     MatchedTerm,
     Mode,
@@ -26,6 +27,7 @@ from indexer.queries import (
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 PLACES = st.integers(0, 2**40)
+MAYBE = st.none() | FLOATS
 SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | FLOATS | TEXTS
 METADATA = st.dictionaries(TEXTS, SCALARS | st.lists(SCALARS, max_size=3), max_size=3)
 SPANS = st.lists(st.tuples(PLACES, PLACES), max_size=2).map(tuple)
@@ -35,9 +37,9 @@ EXPLANATIONS = st.builds(
     st.lists(st.builds(ScoredPassage, PASSAGES, st.none() | FLOATS), max_size=2).map(tuple),
     st.lists(st.builds(WordAttribution, TEXTS, FLOATS, SPANS), max_size=2).map(tuple),
     PLACES,
-    st.lists(st.builds(MatchedTerm, TEXTS, FLOATS, SPANS), max_size=2).map(tuple),
+    rest=MAYBE,
+    terms=st.lists(st.builds(MatchedTerm, TEXTS, FLOATS, SPANS), max_size=2).map(tuple),
 )
-MAYBE = st.none() | FLOATS
 SCORES = st.builds(
     ScoreBreakdown, MAYBE, MAYBE, st.none() | PLACES, st.none() | PLACES, MAYBE, MAYBE
 )
@@ -49,8 +51,8 @@ HITS = st.builds(
     probability=MAYBE,
     scores=SCORES,
     group=SCALARS,
-    significance=MAYBE,
     relevance=MAYBE,
+    grade=st.none() | st.sampled_from(Grade),
     explanation=st.none() | EXPLANATIONS,
 )
 ANSWERS = st.builds(
@@ -62,6 +64,7 @@ ANSWERS = st.builds(
     st.none() | PLACES,
     st.none() | TEXTS,
     PLACES,
+    significance=MAYBE,
 )
 
 
@@ -82,6 +85,6 @@ def test_an_answer_tells_only_what_is_known(answer: Answer, grouped: bool) -> No
     sent = plain_answer(answer, {}, grouped=grouped)
     for plain, hit in zip(sent["hits"], answer.hits, strict=True):
         assert ("group" in plain) == grouped
-        for name in ("probability", "significance", "relevance", "explanation"):
+        for name in ("probability", "relevance", "grade", "explanation"):
             assert (name in plain) == (getattr(hit, name) is not None)
         assert None not in plain["scores"].values()

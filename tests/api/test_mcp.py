@@ -101,6 +101,7 @@ def test_search_gives_passages_best_first(ask) -> None:
     assert [hit["title"] for hit in answer["hits"]] == ["On the moon"]
     assert answer["unknown_fields"] == [] and answer["unknown"] is False
     assert ask("search", query="?!")["unknown"] is True
+    assert answer["significance"] is answer["hits"][0]["grade"] is None
     assert ask("search", query="a cat", filter={"yaer": 1})["unknown_fields"] == ["yaer"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from samples import make_identity
+from samples import make_identity, make_null_vectors
 
 from indexer.collection import Collection
 from indexer.embedding.embedder import Identity
@@ -60,7 +60,7 @@ def make(catalogue: Catalogue) -> Iterator[MakeCollection]:
             language: Language = Language.ENGLISH,
         ) -> Collection:
             catalogue.create(name, identity or make_identity(), language)
-            return opened.enter_context(Collection(catalogue.open(name)))
+            return opened.enter_context(Collection(catalogue.open(name), make_null_vectors))
 
         yield make_one
 

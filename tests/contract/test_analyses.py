@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,9 @@ from samples import DIMENSION, make_identity, random_units
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors, normalise
 from indexer.errors import ModelChanged, Unsupported
-from indexer.queries import Query
+from indexer.queries import Grade, Mode, Query
 from indexer.ranking.calibration import Calibration, Curve, Errors
+from indexer.ranking.grades import SHIPPED, grade_of
 
 LEARNED = Calibration(
     "dense",
@@ -141,6 +143,48 @@ def test_what_was_learned_is_used_for_its_kind_of_ranking(collection: Collection
         )
     collection.keep_calibration(replace(LEARNED, ranking="lexical"))
     assert set(collection.calibrations()) == {"dense", "lexical"}
+
+
+def test_a_hit_by_meaning_has_a_grade_where_the_model_is_known(
+    make: Callable[..., Collection],
+) -> None:
+    """By its margin and place; not by words or both, reranked, or with another model."""
+    known = make("known", replace(make_identity(), weights=next(iter(SHIPPED))))
+    unknown = make("unknown")
+    vectors = random_units(60)
+    documents = [embedded(f"d{i}", "word", vectors[i : i + 1]) for i in range(60)]
+    known.put(documents)
+    unknown.put(documents)
+    query = Query(text="word", vector=vectors[4], k=10)
+    hits = known.search([query])[0].hits
+    typical = known.background().typical
+    margins = np.array([hit.score - typical for hit in hits])
+    (curve,) = SHIPPED.values()
+    relevance = curve.relevance(margins, np.arange(1, 11))
+    assert [hit.grade for hit in hits] == [grade_of(one) for one in relevance]
+    assert hits[-1].grade is Grade.WEAK
+    assert {hit.relevance for hit in hits} == {None}
+    for other in (
+        replace(query, mode=Mode.LEXICAL),
+        replace(query, mode=Mode.HYBRID),
+        replace(query, rerank=5),
+        Query(like=("d4",), k=10),
+    ):
+        assert {hit.grade for hit in known.search([other])[0].hits} == {None}
+    assert {hit.grade for hit in unknown.search([query])[0].hits} == {None}
+
+
+def test_a_grade_is_of_the_relevance_that_was_learned(collection: Collection) -> None:
+    """Whatever the model; hits that are to be reranked have neither."""
+    vectors = random_units(20)
+    collection.put([embedded(f"d{i}", "word", vectors[i : i + 1]) for i in range(20)])
+    collection.keep_calibration(replace(LEARNED, curve=replace(LEARNED.curve, values=(-0.5, 1.0))))
+    query = Query(text="word", vector=vectors[3], k=20)
+    hits = collection.search([query])[0].hits
+    assert [hit.grade for hit in hits] == [grade_of(hit.relevance) for hit in hits]
+    assert {hit.grade for hit in hits} == set(Grade)
+    for hit in collection.search([replace(query, rerank=5)])[0].hits:
+        assert (hit.relevance, hit.grade) == (None, None)
 
 
 def test_what_was_learned_is_of_one_model(collection: Collection) -> None:

@@ -275,18 +275,21 @@ class TestWhy:
         assert "BM25" in page.text(".why .scores")
         assert page.all(".hit:first-child .passage mark.weight")
 
-    def test_significance_is_said_in_words(self, page: Page) -> None:
-        """A significance is a share of queries, rare ones stand out."""
+    def test_doubts_and_grades_are_said_in_words(self, page: Page) -> None:
+        """A doubt is there from 0.05 on; a grade says how many hits like it are relevant."""
         page.open()
         said = page.run(
-            "return import('/why.js').then((why) => [0.9, 0.05, 0.002]"
-            ".map((s) => `${why.verdictOf(s)}: ${why.significanceInWords(s)}`))"
+            "return import('/why.js').then((why) => [null, 0.049, 0.05, 0.31]"
+            ".map((one) => why.doubtOf(one)?.reason ?? null)"
+            ".concat(['strong', 'weak'].map(why.gradeInWords)))"
         )
-        ending = "as high among unrelated documents"
         assert said == [
-            f"may be chance: most queries find one {ending}",
-            f"likely related: 1 query in 20 finds one {ending}",
-            f"stands out: 1 query in 500 finds one {ending}",
+            None,
+            None,
+            "5 % of unrelated questions find as near a document",
+            "31 % of unrelated questions find as near a document",
+            "Strong: at least half of hits like this are relevant",
+            "Weak: fewer than one in seven hits like this are relevant",
         ]
 
 

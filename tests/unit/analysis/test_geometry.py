@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from indexer.analysis.geometry import (
     alignment,
     effective_rank,
+    near_duplicate,
     occurrences,
     participation_ratio,
     skewness,
@@ -20,6 +21,12 @@ from indexer.analysis.geometry import (
     uniformity,
 )
 from indexer.documents import normalise
+
+
+def test_near_duplicates_are_told_by_how_close_random_texts_are() -> None:
+    """Nearer than a tenth of their mean distance."""
+    assert near_duplicate(0.0) == pytest.approx(0.9)
+    assert near_duplicate(0.8) == pytest.approx(0.98)
 
 
 def test_uniformity_is_that_of_all_pairs() -> None:

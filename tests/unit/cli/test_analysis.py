@@ -59,7 +59,9 @@ def test_hits_have_a_relevance_once_the_collection_is_calibrated(
     assert relevance[-1] < 0.2
     shown = call(tmp_path, "search", words, "-c", "evaluate-judged").stdout
     assert "relevance" in shown
-    assert "significance" in shown
+    assert any(word in shown for word in ("strong", "fair", "weak"))
+    assert "of unrelated questions find as much" in " ".join(shown.split())
+    assert json.loads(found.stdout)["significance"] > 0
 
 
 def test_examples_have_no_relevance(tmp_path: Path, dataset: Path) -> None:
@@ -87,8 +89,14 @@ def test_a_diagnosis_is_a_table_or_one_object(tmp_path: Path, dataset: Path) -> 
     shown = call(tmp_path, "diagnose")
     assert shown.exit_code == 0, shown.stderr
     assert "effective rank" in shown.stdout
+    drawn = [line for line in shown.stdout.splitlines() if "█" in line]
+    assert len(drawn) > 3
+    assert sum("←" in line for line in drawn) == 1
     figures = json.loads(call(tmp_path, "diagnose", "--json").stdout)
     assert figures["documents"] == 120
+    null = next(one for one in figures["diagnostics"] if one["name"] == "significant_cosine")
+    left_out = null["details"]["fields_left_out"]
+    assert sum(each["queries"] for each in null["details"]["histogram"]) <= 600 - 12 * len(left_out)
     names = [one["name"] for one in figures["diagnostics"]]
     assert len(set(names)) == len(names) == 12
     assert {"alignment", "uniformity", "hubness", "near_duplicates"} < set(names)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from local import create_local, engine_of, open_local
-from samples import make_identity, random_units
+from samples import make_identity, make_null_vectors, random_units
 
 from indexer.collection.collection import Collection
 from indexer.collection.score_background import ScoreBackgrounds, decode
@@ -28,36 +28,75 @@ def fill(collection: Collection, first: int, count: int) -> None:
     )
 
 
-def significances(collection: Collection) -> list[float | None]:
-    """Of the hits of one query."""
+def significance(collection: Collection) -> float | None:
+    """Of the answer to one query."""
     (answer,) = collection.search([Query(vector=random_units(1, seed=77)[0], k=5)])
-    return [hit.significance for hit in answer.hits]
+    return answer.significance
 
 
-def test_hits_say_nothing_while_the_collection_is_small(tmp_path: Path) -> None:
-    """From 50 documents on they have a significance, which rises as scores fall."""
+def test_nothing_is_said_while_the_model_is_not_open(tmp_path: Path) -> None:
+    """What was kept is of use without it, also when the collection has grown."""
+    folder = tmp_path / "c"
+    with create_local(folder, make_identity()) as collection:
+        fill(collection, 0, 200)
+        engine = engine_of(collection)
+        assert significance(Collection(engine)) is None
+        found = significance(collection)
+        assert found is not None
+        assert significance(Collection(engine)) == found
+        fill(collection, 200, 100)
+        without = Collection(engine)
+        assert significance(without) is not None
+        assert without.background().rows == 200
+
+
+def test_what_was_kept_before_is_done_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An archive of the first kind is no damage, and is replaced without a word."""
+    file = tmp_path / "c" / "generations" / "1" / "background.bin"
     with create_local(tmp_path / "c", make_identity()) as collection:
-        fill(collection, 0, 49)
-        assert collection.background() is None
-        assert significances(collection) == [None] * 5
-        fill(collection, 49, 1)
-        found = significances(collection)
-        assert found == sorted(found)
-        assert all(0 <= one <= 1 for one in found)
+        fill(collection, 0, 200)
+        file.write_bytes(bytes(32) + b"PK\x03\x04moments")
+        with caplog.at_level(logging.WARNING):
+            assert significance(collection) is not None
+    assert caplog.text == ""
+    assert decode(file.read_bytes()).rows == 200
+
+
+def test_a_model_that_takes_over_has_a_background_of_its_own(tmp_path: Path) -> None:
+    """That of the last is left behind with its vectors."""
+    another = replace(make_identity(name="another"), weights="z" * 64)
+    with create_local(tmp_path / "c", make_identity()) as collection:
+        fill(collection, 0, 60)
+        before = collection.background()
+        with collection.migrate(another) as migration:
+            while documents := migration.pending(100):
+                vectors = random_units(len(documents), seed=5)
+                migration.put(
+                    [
+                        EmbeddedDocument(document, (Chunk(0, 0, 1),), vectors[i : i + 1])
+                        for i, document in enumerate(documents)
+                    ]
+                )
+            assert migration.finish()
+        after = collection.background()
+    assert after is not None
+    assert after.typical != before.typical
 
 
 def test_it_is_kept_in_a_file_and_read_by_the_next_process(tmp_path: Path) -> None:
     """Opened again, a collection says the same, from the file."""
     with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection, 0, 300)
-        before = significances(collection)
+        before = significance(collection)
     file = tmp_path / "c" / "generations" / "1" / "background.bin"
     written = file.stat().st_mtime_ns
     with open_local(tmp_path / "c") as collection:
-        assert significances(collection) == before
+        assert significance(collection) == before
     assert file.stat().st_mtime_ns == written
     found = decode(file.read_bytes())
-    assert found.rows == found.sampled == 300
+    assert found.rows == 300
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 40, None])
@@ -67,7 +106,7 @@ def test_a_damaged_file_is_reported_and_made_anew(
     """Nothing is lost with it: it is derived."""
     with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection, 0, 300)
-        before = significances(collection)
+        before = significance(collection)
     file = tmp_path / "c" / "generations" / "1" / "background.bin"
     whole = file.read_bytes()
     flipped = bytearray(whole)
@@ -77,7 +116,7 @@ def test_a_damaged_file_is_reported_and_made_anew(
         caplog.at_level(logging.WARNING),
         open_local(tmp_path / "c") as collection,
     ):
-        assert significances(collection) == before
+        assert significance(collection) == before
     assert "made anew" in caplog.text
     assert decode(file.read_bytes()).rows == 300
 
@@ -117,9 +156,9 @@ def test_a_large_collection_does_not_keep_a_search_waiting(tmp_path: Path) -> No
     with create_local(tmp_path / "c", make_identity()) as collection:
         fill(collection, 0, 300)
         engine = engine_of(collection)
-        backgrounds = ScoreBackgrounds(engine, at_once=100)
+        backgrounds = ScoreBackgrounds(engine, make_null_vectors, at_once=100)
         with engine.reading() as state:
-            backgrounds.of(state)
+            assert backgrounds.of(state) is None
             backgrounds.close()
             made = backgrounds.of(state)
         kept = engine.keeper(Kept.SCORE_BACKGROUND).read(collection.identity)

@@ -1,199 +1,186 @@
-"""How rarely unrelated texts score as high: against SciPy, and uniform where nothing is related."""
+"""Significance by hand, against SciPy, and uniform where nothing is related."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.stats import CensoredData, genpareto
+from scipy.stats import genpareto
 
-from indexer.documents import Vectors, normalise
+from indexer.ranking.null_queries import NullQuery, null_queries
 from indexer.ranking.significance import (
-    LEAST_DOCUMENTS,
     Background,
+    Lengths,
     Survival,
     Tail,
     background_of,
-    best_of,
     fit_tail,
     kolmogorov_smirnov,
-    near_duplicate,
+    outlying_fields,
 )
 
-ROWS = 6_000
+FIELDS = [f"field {i}" for i in range(40)]
 
 
-def texts(count: int, seed: int) -> Vectors:
-    """Unrelated unit vectors as models give them: around a common direction, few axes strong."""
+def drawn(seed: int, count: int = 600) -> tuple[np.ndarray, list[NullQuery]]:
+    """Best cosines of queries of one length to which nothing is related, with their fields."""
     rng = np.random.default_rng(seed)
-    spread = np.arange(1, 97) ** -0.25
-    return normalise(0.2 + rng.normal(size=(count, 96)) * spread)
+    pairs = [rng.choice(FIELDS, size=2, replace=False) for _ in range(count)]
+    queries = [NullQuery("x" * 40, (str(a), str(b))) for a, b in pairs]
+    return rng.gumbel(0.25, 0.05, size=count), queries
 
 
-@pytest.fixture(scope="module")
-def background() -> Background:
-    """The background of 6,000 unrelated texts."""
-    found = background_of(texts(ROWS, 0), np.arange(ROWS, dtype=np.int32), ROWS)
-    assert found is not None
-    return found
+def of_field(queries: Sequence[NullQuery], *names: str) -> np.ndarray:
+    """True for each query that is about one of these fields."""
+    return np.array([not set(names).isdisjoint(query.fields) for query in queries])
+
+
+def survival_of(background: Background, scores: np.ndarray) -> np.ndarray:
+    """The significance of each score."""
+    return np.array([background.significance(float(score), 40) for score in scores])
+
+
+def test_p_is_one_more_than_reach_it_of_one_more_than_there_are() -> None:
+    """Below the tail it is the formula of a Monte Carlo test; a tie reaches."""
+    scores = np.array([0.1, 0.2, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+    survival = Survival.of(scores)
+    found = survival(np.array([0.0, 0.1, 0.2, 0.25, 0.85, 0.9]))
+    np.testing.assert_allclose(found, np.array([11, 11, 10, 8, 2, 2]) / 11)
+
+
+def test_above_the_highest_tenth_p_is_its_share_of_the_tail() -> None:
+    """The tail begins where the body ends, and goes on above all scores."""
+    scores, _ = drawn(0)
+    survival = Survival.of(scores)
+    above = np.sort(scores)[-60]
+    assert survival.threshold == above
+    excesses = scores[scores > above] - above
+    tail = fit_tail(excesses)
+    given = np.array([above + 1e-9, above + 0.05, 0.9])
+    expected = 61 / 601 * genpareto.sf(given - above, tail.shape, scale=tail.scale)
+    np.testing.assert_allclose(survival(given), expected, rtol=1e-6)
+    assert 0 < survival(np.array([1.0]))[0] < 1e-3
 
 
 @pytest.mark.parametrize("shape", [0.0, 0.05, 0.2])
-@pytest.mark.parametrize("share_above", [0.0, 0.02])
-def test_the_tail_is_as_likely_as_the_one_that_scipy_fits(shape: float, share_above: float) -> None:
-    """The likelihood, with censoring, is SciPy's up to what the least shape forbids."""
+def test_the_tail_is_as_likely_as_the_one_that_scipy_fits(shape: float) -> None:
+    """The likelihood is SciPy's up to what the least shape forbids."""
     excesses = genpareto.rvs(shape, scale=0.6, size=3_000, random_state=3)
-    cut = np.quantile(excesses, 1 - share_above) if share_above else np.inf
-    data = CensoredData(excesses[excesses < cut], right=np.full((excesses >= cut).sum(), cut))
 
     def loss(tail: Tail) -> float:
-        frozen = genpareto(tail.shape, scale=tail.scale)
-        below = frozen.logpdf(excesses[excesses < cut]).sum()
-        return -(below + np.count_nonzero(excesses >= cut) * frozen.logsf(min(cut, 1e9)))
+        return -float(genpareto(tail.shape, scale=tail.scale).logpdf(excesses).sum())
 
-    theirs = genpareto.fit(data, floc=0)
-    found = fit_tail(excesses, cut)
-    best = Tail(max(theirs[0], 0.0), theirs[2])
+    theirs = genpareto.fit(excesses, floc=0)
+    found = fit_tail(excesses)
     assert found.shape >= 0
-    assert loss(found) <= loss(best) + 0.02
+    assert loss(found) <= loss(Tail(max(theirs[0], 0.0), theirs[2])) + 0.02
     given = np.linspace(0, 5, 50)
     expected = genpareto.sf(given, found.shape, scale=found.scale)
     np.testing.assert_allclose(found.survival(given), expected, rtol=1e-9)
 
 
-def test_excesses_above_the_cut_count_but_not_how_high_they_are() -> None:
-    """Related pairs among the highest do not move the tail."""
-    excesses = genpareto.rvs(0.0, scale=0.5, size=5_000, random_state=0)
-    cut = float(np.quantile(excesses, 0.98))
-    moved = np.where(excesses >= cut, excesses + 50.0, excesses)
-    assert fit_tail(moved, cut) == fit_tail(excesses, cut)
-    assert fit_tail(moved).shape > fit_tail(moved, cut).shape
+def test_a_tail_of_nothing_is_no_error() -> None:
+    """Equal scores have no excesses, and what is above them has no chance."""
+    assert Survival.of(np.full(100, 0.3))(np.array([0.31]))[0] < 1e-6
+    assert Survival.of(np.full(100, 0.3))(np.array([0.3]))[0] == 1
 
 
-def test_equal_values_have_a_tail_too() -> None:
-    """A sample without any spread falls to nothing above its value, without an error."""
-    survival = Survival.of(np.full(1_000, 0.25))
-    assert survival(np.array([0.0, 0.25])).tolist() == [1.0, 1.0]
-    assert survival(np.array([0.5]))[0] == 0.0
+def test_scores_are_brought_to_one_length() -> None:
+    """The line is that of least squares, as SciPy fits it, and ends with the lengths known of."""
+    rng = np.random.default_rng(1)
+    lengths = rng.integers(2, 300, size=400)
+    scores = 0.5 - 0.04 * np.log(lengths) + rng.normal(scale=0.02, size=400)
+    found = Lengths.of(scores, lengths)
+    assert found.slope == pytest.approx(stats.linregress(np.log(lengths), scores).slope)
+    adjusted = found.adjusted(scores, lengths)
+    assert abs(stats.pearsonr(np.log(lengths), adjusted).statistic) < 1e-9
+    ends = found.adjusted(np.array([0.3, 0.3]), np.array([300, 10**6]))
+    assert ends[0] == pytest.approx(ends[1], abs=1e-3)
 
 
-def test_a_chance_is_the_share_of_the_sample_in_the_body() -> None:
-    """Below the threshold, P(X >= x) is what was counted."""
-    sample = np.random.default_rng(0).normal(size=20_000)
-    values = np.quantile(sample, [0.05, 0.3, 0.5, 0.8])
-    counted = [(sample >= value).mean() for value in values]
-    np.testing.assert_allclose(Survival.of(sample)(values), counted, atol=2e-3)
-
-
-def test_the_best_of_many_unrelated_scores_is_uniform() -> None:
-    """What a hit carries: 1 - (1 - p)^n of the best of n, for a population with such a tail."""
-    rng = np.random.default_rng(7)
-    survival = Survival.of(rng.exponential(size=400_000))
-    best = rng.exponential(size=(400, 5_000)).max(axis=1)
-    found = best_of(survival(best), 5_000)
-    assert stats.kstest(found, "uniform").pvalue > 0.01
-
-
-def test_chances_of_unrelated_pairs_are_uniform(background: Background) -> None:
-    """Pairs of texts that the background has never seen, no two of them with a common text."""
-    queries, documents = texts(3_000, 1), texts(3_000, 2)
-    cosines = np.einsum("nd,nd->n", queries, documents, dtype=np.float64)
-    chances = background.chances(queries, cosines[:, None])[:, 0]
-    assert stats.kstest(chances, "uniform").pvalue > 0.01
-    plain = stats.kstest(1 - stats.rankdata(cosines) / len(cosines), chances)
-    assert plain.statistic < 0.05  # the order of pairs is about that of their cosines
-
-
-def test_each_query_has_uniform_chances_however_close_it_is_to_everything(
-    background: Background,
-) -> None:
-    """A query near the collection's mean is not taken for related to all of it."""
-    documents = texts(4_000, 3)
-    middle = normalise(texts(200, 4).mean(axis=0, keepdims=True) + 0.5 * texts(1, 5))
-    edge = normalise(texts(1, 6) - texts(200, 4).mean(axis=0, keepdims=True))
-    for query in (middle, edge):
-        chances = background.chances(query, (documents @ query[0]).astype(np.float64)[None])[0]
-        assert kolmogorov_smirnov(chances)[0] < 0.1
-        assert 0.3 < chances.mean() < 0.7
-
-
-def test_significance_errs_on_the_safe_side(background: Background) -> None:
-    """Where nothing is related, no more of the best hits fall below a level than that level."""
-    documents = texts(5_000, 8)
-    found = [
-        background.significance(query, np.array([float((documents @ query).max())]), 5_000)[0]
-        for query in texts(400, 9)
+def test_a_short_query_is_held_against_short_ones() -> None:
+    """Where short queries find more, as high a score of one means less."""
+    scores, queries = drawn(2)
+    lengths = np.random.default_rng(3).integers(3, 200, size=len(queries))
+    several = [
+        NullQuery("x" * int(length), query.fields)
+        for length, query in zip(lengths, queries, strict=True)
     ]
-    for level in (0.01, 0.05, 0.2):
-        assert np.mean(np.array(found) <= level) <= level + 3 * np.sqrt(level * (1 - level) / 400)
-
-
-def test_a_related_document_is_significant(background: Background) -> None:
-    """A score that no unrelated text comes near is rare, and the rarer the higher it is."""
-    query = texts(1, 10)[0]
-    found = background.significance(query, np.array([0.9999, 0.99, 0.5]), ROWS)
-    assert found[0] < found[1] < found[2]
-    assert found[0] < 0.01
-
-
-def test_near_duplicates_do_not_make_related_what_is_not() -> None:
-    """A collection with a copy of every text says the same of unrelated ones."""
-    vectors = texts(2_000, 11)
-    rng = np.random.default_rng(0)
-    copies = normalise(vectors + rng.normal(size=vectors.shape, scale=0.01))
-    alone = background_of(vectors, np.arange(2_000, dtype=np.int32), 2_000)
-    order = rng.permutation(4_000)
-    doubled = background_of(
-        np.concatenate([vectors, copies])[order], np.arange(4_000, dtype=np.int32), 4_000
+    background = background_of(scores - 0.05 * np.log(lengths), several, 1_000)
+    assert background.significance(0.25, 5) > 2 * background.significance(0.25, 150)
+    mean = round(np.exp(background.lengths.centre))
+    assert background.significance(0.1) == pytest.approx(
+        background.significance(0.1, mean), rel=0.05
     )
-    assert alone is not None
-    assert doubled is not None
-    assert doubled.near > 0
-    levels = (0.5, 0.1, 0.01)
-    for query in texts(5, 12):
-        cosines = np.quantile(vectors @ query, [0.5, 0.9, 0.99])[None]
-        for one in (alone, doubled):
-            np.testing.assert_allclose(one.chances(query[None], cosines)[0], levels, rtol=0.6)
 
 
-def test_chunks_of_one_document_are_not_unrelated() -> None:
-    """Pairs within a document are left out, however many chunks it has."""
-    vectors = texts(600, 13)
-    twice = np.repeat(vectors, 5, axis=0)
-    order = np.random.default_rng(0).permutation(len(twice))
-    owners = np.repeat(np.arange(600, dtype=np.int32), 5)
-    found = background_of(twice[order], owners[order], len(twice))
-    assert found is not None
-    assert found.near == 0
+def test_significance_of_unrelated_queries_is_uniform() -> None:
+    """Of queries that the background has never seen; so 5 of 100 have less than 0.05."""
+    scores, queries = drawn(4)
+    background = background_of(scores, queries, 1_000)
+    others, _ = drawn(5, 3_000)
+    found = survival_of(background, others)
+    assert kolmogorov_smirnov(found)[0] < 0.06
+    assert 0.035 < (found < 0.05).mean() < 0.065
+    assert background.fit.p > 0.01
+    assert background.fit.queries == 600
 
 
-def test_a_small_collection_has_no_background() -> None:
-    """Too few documents say nothing, however many chunks they have."""
-    owners = np.repeat(np.arange(LEAST_DOCUMENTS - 1, dtype=np.int32), 4)
-    assert background_of(texts(len(owners), 0), owners, len(owners)) is None
-    enough = np.repeat(np.arange(LEAST_DOCUMENTS, dtype=np.int32), 4)
-    assert background_of(texts(len(enough), 0), enough, len(enough)) is not None
+def test_fields_that_the_collection_is_about_are_left_out() -> None:
+    """What their queries find has no part in it: the rest says what it would without them."""
+    scores, queries = drawn(6)
+    about = of_field(queries, FIELDS[3], FIELDS[8])
+    raised = scores + np.where(about, 0.3, 0.0)
+    assert outlying_fields(raised, queries) == {FIELDS[3], FIELDS[8]}
+    background = background_of(raised, queries, 1_000)
+    assert background.left_out == (FIELDS[3], FIELDS[8])
+    np.testing.assert_allclose(background.survival.scores, np.sort(scores[~about]))
+    assert background.typical == np.median(scores[~about])
 
 
-def test_copies_of_one_text_have_no_background() -> None:
-    """Where all is related, nothing says what unrelated texts score."""
-    vectors = np.repeat(texts(1, 0), 100, axis=0)
-    assert background_of(vectors, np.arange(100, dtype=np.int32), 100) is None
+def test_no_field_is_left_out_where_all_are_alike() -> None:
+    """Neither where nothing is related, nor in a collection about everything."""
+    scores, queries = drawn(7)
+    assert outlying_fields(scores, queries) == frozenset()
+    assert outlying_fields(scores + 0.4, queries) == frozenset()
 
 
-def test_near_duplicates_are_told_by_how_close_random_texts_are() -> None:
-    """Nearer than a tenth of their mean distance."""
-    assert near_duplicate(0.0) == pytest.approx(0.9)
-    assert near_duplicate(0.8) == pytest.approx(0.98)
+def test_half_of_the_fields_are_kept_at_least() -> None:
+    """Then most are what the collection is about, and nothing is left to hold them against."""
+    scores, queries = drawn(8)
+    raised = scores + np.where(of_field(queries, *FIELDS[:30]), 5.0, 0.0)
+    assert len(outlying_fields(raised, queries)) <= 20
 
 
-def test_the_statement_of_fit_is_scipys(background: Background) -> None:
-    """Distance and p value of Kolmogorov and Smirnov."""
-    for seed, power in ((0, 1.0), (1, 1.0), (2, 1.1), (3, 1.3)):
+def test_a_cosine_at_a_significance_is_the_least_that_has_it() -> None:
+    """So a picture of the null can say where something begins."""
+    scores, queries = drawn(9)
+    background = background_of(scores, queries, 1_000)
+    for wanted in (0.05, 0.01):
+        found = background.cosine_at(wanted)
+        assert background.significance(found) <= wanted < background.significance(found - 1e-6)
+
+
+def test_null_queries_are_halves_of_two_fields() -> None:
+    """One for each text, of many fields and lengths, always the same, none like another."""
+    queries = null_queries()
+    assert queries == null_queries()
+    assert len({query.text for query in queries}) == len(queries) == 600
+    assert all(query.fields[0] != query.fields[1] for query in queries)
+    assert len({field for query in queries for field in query.fields}) == 50
+    words = [len(query.text.split()) for query in queries]
+    assert min(words) <= 2
+    assert max(words) >= 35
+
+
+def test_the_statement_of_fit_is_scipys() -> None:
+    """Distance and p value of the test of Kolmogorov and Smirnov."""
+    for seed, power in enumerate((1.0, 1.05, 1.3)):
         chances = np.random.default_rng(seed).random(500) ** power
         theirs = stats.kstest(chances, "uniform")
         distance, p = kolmogorov_smirnov(chances)
-        assert distance == pytest.approx(theirs.statistic, abs=1e-12)
+        assert distance == pytest.approx(theirs.statistic)
         assert p == pytest.approx(theirs.pvalue, abs=0.01)
-    assert background.fit.p > 0.01
-    assert background.fit.pairs == 1_500
+    assert kolmogorov_smirnov(np.array([])) == (0.0, 1.0)
