@@ -14,8 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from indexer.cli.facts import Figures
+from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Summary
 from indexer.layout import ByWidth
+from indexer.lexical.marking import Marker
 from indexer.queries import Answer, Explanation, Grade, Hit, Mode, Query
 from indexer.ranking.significance import SIGNIFICANT
 from indexer.reports import Verification
@@ -175,12 +177,13 @@ def _explanation_figures(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def answer_table(query: Query, answer: Answer) -> RenderableType:
+def answer_table(query: Query, answer: Answer, language: Language) -> RenderableType:
     """The hits with their scores as bars, and their best passages with the query's words marked.
 
     Groups have their value above them.
     """
-    hits = ByWidth(_columns(query, answer), _stack(query, answer), LEAST_COLUMNS)
+    marker = Marker(language, query.text or "")
+    hits = ByWidth(_columns(query, answer, marker), _stack(query, answer, marker), LEAST_COLUMNS)
     if answer.significance is None:
         return hits
     return Group(hits, Text(significance_line(answer.significance), style="dim"))
@@ -193,7 +196,7 @@ def significance_line(significance: float) -> str:
     return f"{found} is about this: {share} % of unrelated questions find as much"
 
 
-def _columns(query: Query, answer: Answer) -> Table:
+def _columns(query: Query, answer: Answer, marker: Marker) -> Table:
     """The hits as rows: place, score, text."""
     table = Table(box=None, padding=(0, 1, 1, 0), show_header=False)
     table.add_column(justify="right", style="dim")
@@ -203,18 +206,18 @@ def _columns(query: Query, answer: Answer) -> Table:
         if opened is not None:
             table.add_row("", "", opened)
         score = Text("\n").join([_score(query, answer, hit), *_chances(hit)])
-        table.add_row(str(rank), score, _hit_cell(hit, _words(query)))
+        table.add_row(str(rank), score, _hit_cell(hit, marker))
     return table
 
 
-def _stack(query: Query, answer: Answer) -> Group:
+def _stack(query: Query, answer: Answer, marker: Marker) -> Group:
     """The hits below each other, each with its score in a line above its text."""
     parts: list[RenderableType] = []
     for rank, hit, opened in _ranked(query, answer):
         if opened is not None:
             parts.append(opened)
         parts.append(Text.assemble((f"{rank} ", "dim"), _score(query, answer, hit)))
-        cell = Text("\n").join([*_chances(hit), _hit_cell(hit, _words(query))])
+        cell = Text("\n").join([*_chances(hit), _hit_cell(hit, marker)])
         cell.overflow = "fold"
         parts.append(Padding(cell, (0, 0, 1, 2)))
     return Group(*parts)
@@ -229,10 +232,6 @@ def _ranked(query: Query, answer: Answer) -> Iterator[tuple[int, Hit, Text | Non
         before = group
         named = printable(f"{query.group_by}: {hit.group}")
         yield rank, hit, Text(named, style="bold underline") if opens else None
-
-
-def _words(query: Query) -> list[str]:
-    return (query.text or "").split()
 
 
 def _score(query: Query, answer: Answer, hit: Hit) -> Text:
@@ -258,7 +257,7 @@ def score_bar(share: float, width: int = BAR_WIDTH) -> str:
     return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(width)
 
 
-def _hit_cell(hit: Hit, words: Sequence[str]) -> Text:
+def _hit_cell(hit: Hit, marker: Marker) -> Text:
     document = hit.document
     cell = Text(printable(document.title or document.id), style="bold")
     if document.title:
@@ -267,7 +266,8 @@ def _hit_cell(hit: Hit, words: Sequence[str]) -> Text:
     if len(passage) > PASSAGE_CHARACTERS:
         passage = passage[: PASSAGE_CHARACTERS - 1].rstrip() + "…"
     body = Text(printable(passage), style="not bold")
-    body.highlight_words([word for word in words if len(word) > 2], "green", case_sensitive=False)
+    for start, end in marker.spans(body.plain):
+        body.stylize("green", start, end)
     if passage:
         cell.append("\n").append(body)
     if hit.unknown:

@@ -115,6 +115,7 @@ def search(
         judge = library.reranker() if asked.rerank else None
         done = search_timed(opened, library.embedder(opened), [asked], judge)
         (answer,) = done.answers
+        language = opened.language
         if answer.unknown_fields:
             output.note(_unknown(answer.unknown_fields, opened.fields(FIELDS_NAMED, 1)))
     if answer.truncated:
@@ -127,7 +128,7 @@ def search(
     if as_json:
         output.say_json(output.answer_figures(asked, answer, done.embed_ms, done.search_ms))
     elif answer.hits:
-        output.say(output.answer_table(asked, answer))
+        output.say(output.answer_table(asked, answer, language))
     else:
         output.note("nothing found")
 

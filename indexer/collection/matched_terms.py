@@ -5,7 +5,7 @@ from __future__ import annotations
 from indexer.documents import Document
 from indexer.engine import Bag, LexicalState
 from indexer.lexical.bm25 import shares
-from indexer.lexical.pieces import pieces
+from indexer.lexical.pieces import pieces, taken_for
 from indexer.queries import MatchedTerm
 
 
@@ -16,8 +16,8 @@ def matching_terms(lexical: LexicalState, bag: Bag, document: Document) -> tuple
     spans: dict[str, list[tuple[int, int]]] = {word: [] for word in held}
     known: dict[str, str] = {}
     for spelled, start, end in pieces(document.text):
-        if spelled not in known:  # a run of characters contains shorter ones: take the longest
-            known[spelled] = max(lexical.asked(spelled), key=len, default="")
+        if spelled not in known:
+            known[spelled] = taken_for(lexical.asked(spelled))
         if (word := known[spelled]) in spans:
             spans[word].append((start, end))
     terms = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from indexer.lexical.spelling import (
@@ -76,3 +76,11 @@ def _rows(run: str, at: int) -> Iterator[Piece]:
             last = first + count - 1
             row = "".join(spelled[first : last + 1])
             yield Piece(row, at + places[first][0], at + places[last][1])
+
+
+def taken_for(words: Iterable[str]) -> str:
+    """The word that a piece is, of the words that a query of it asks for; "" if it is none.
+
+    A row of characters asks for shorter ones too: the longest is meant.
+    """
+    return max(words, key=len, default="")

@@ -54,6 +54,7 @@ HITS = st.builds(
     relevance=MAYBE,
     grade=st.none() | st.sampled_from(Grade),
     explanation=st.none() | EXPLANATIONS,
+    unknown=st.booleans(),
 )
 ANSWERS = st.builds(
     Answer,
@@ -65,6 +66,7 @@ ANSWERS = st.builds(
     st.none() | TEXTS,
     PLACES,
     significance=MAYBE,
+    unknown=st.booleans(),
 )
 
 

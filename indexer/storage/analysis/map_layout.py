@@ -23,7 +23,7 @@ from indexer.analysis.cluster_labels import marking_words
 from indexer.analysis.tsne import NEIGHBOURS, Places, fit_square, place, principal_places, project
 from indexer.documents import Document, Vectors
 from indexer.lexical.analyzer import Analyzer
-from indexer.lexical.pieces import pieces
+from indexer.lexical.pieces import pieces, taken_for
 from indexer.reports import Cluster, NeighboursKept, Step, Tell
 from indexer.storage.ann.faiss_index import cluster_directions, exact_search, threads_to_use
 from indexer.storage.ann.recall import estimate_recall, share_found
@@ -338,7 +338,7 @@ def _words(store: Store, analyzer: Analyzer, drawn: Drawing, tell: Tell) -> list
 
     @cache
     def stem(word: str) -> str:
-        return max(analyzer.asked(word), key=len, default="")
+        return taken_for(analyzer.asked(word))
 
     for start in range(0, len(sample), _PAGE):
         tell(Step("labels", start, len(sample)))
