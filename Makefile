@@ -20,7 +20,7 @@ ARGS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-faults check format bench screenshots sbom clean
+.PHONY: help install demo test test-long test-faults check format bench screenshots docs-outputs sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: $(VENV)/.development ## measure speed on this machine
 
 screenshots: $(VENV)/.development ## take the pictures in docs/images anew (needs Chromium)
 	$(BIN)/python docs/screenshots.py
+
+docs-outputs: $(VENV)/.development ## run what README.md and docs/ show, and write what it prints (SETS=folder)
+	$(BIN)/python docs/outputs.py "$(SETS)"
 
 sbom: $(VENV)/.development ## write what .venv has installed to bearing.cdx.json (CycloneDX)
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \

@@ -8,6 +8,8 @@ import logging.config
 from pathlib import Path
 
 import pytest
+from pages import PAGES, blocks
+from shown import layout
 
 from app.logs import REQUEST_ID, JsonFormatter, logging_config
 from app.main import create_app
@@ -70,6 +72,17 @@ def test_each_write_and_admin_call_is_a_line(audited) -> None:
     assert second["time"].endswith("+00:00")
     assert "secret" not in path.read_text()
     assert "key-of" not in path.read_text()
+
+
+def test_the_line_that_is_shown_is_one(audited) -> None:
+    """The page on security shows the keys that a write's line has, in their order."""
+    client, path = audited
+    client.put("/collections/c", json={}, headers=ANN)
+    client.put("/collections/c/documents", json=DOCUMENTS, headers=ANN)
+    _, line = path.read_text().splitlines()
+    security = next(page for page in PAGES if page.name == "security.md")
+    shown = [block.code for block in blocks(security) if block.code.startswith('{"audit"')]
+    assert [list(layout(one).items()) for one in shown] == [list(layout(line).items())]
 
 
 def test_what_a_key_was_refused_or_failed_is_a_line_too(audited) -> None:

@@ -8,10 +8,13 @@ model. What cannot be run here says so in its page (see pages.py), and is skippe
 
 from __future__ import annotations
 
-import ast
+import filecmp
+import heapq
 import json
 import os
+import re
 import shutil
+import statistics
 import subprocess
 import sys
 import threading
@@ -23,9 +26,11 @@ from judged import write_judged_set, write_lines
 from pages import DATA, PAGES, PROGRAMS, REASONS, ROOT, SHELLS, Block, all_blocks, blocks, marks
 from pdf_files import make_pdf, page_content
 from serving import running_service
+from shown import COLUMNS, cleaned, layout, steps
 
+from indexer.documents import Document
 from indexer.embedding.cross_encoders.reranker import OVERLAP
-from indexer.readers.standard_library import described
+from indexer.readers.standard_library import read_standard_library
 
 SECONDS = 120
 SHOWN_ADDRESSES = ("localhost:8000", "127.0.0.1:8000")
@@ -74,11 +79,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_files(folder)
     for judged in ("scifact", "cranfield"):
         write_judged_set(folder / judged, queries=24)
-    source = Path(threading.__file__).read_text()
-    found = described("threading", ast.parse(source))
+    (folder / "modules").mkdir()
+    for module in (threading, filecmp, heapq, statistics):
+        shutil.copy(module.__file__, folder / "modules")
+    read = [each.item for each in read_standard_library(folder / "modules")]
     records = (
-        {"id": each.name, "title": each.name, "text": each.text, "kind": each.kind}
-        for each in found
+        {"id": one.id, "title": one.title, "text": one.text, **one.metadata}
+        for one in read
+        if isinstance(one, Document)
     )
     write_lines(folder / "library.jsonl", *records)
     (folder / "examples").symlink_to(ROOT / "examples")
@@ -110,8 +118,10 @@ def write_files(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def address(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a service answers, as ``HOST:PORT``; it has a copy of the scene's collection."""
+    """Where a service answers, as ``HOST:PORT``: with the scene's collection, and one of poems."""
     data = shutil.copytree(scene / "data", tmp_path_factory.mktemp("served") / "data")
+    poems = ["--collection", "poems", "--data", str(data)]
+    run(["bearing", "index", "papers.jsonl", *poems], scene, "no service")
     with running_service(data, {}) as url:
         yield url.removeprefix("http://")
 
@@ -130,7 +140,7 @@ def run(words: list[str], folder: Path, address: str) -> subprocess.CompletedPro
         cwd=folder,
         env=inherited
         | {"CURL_HOME": str(shims), "PATH": f"{shims}{os.pathsep}{os.environ['PATH']}"}
-        | {"no_proxy": "*", "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+        | {"no_proxy": "*", "PYTHONPATH": str(ROOT), "COLUMNS": str(COLUMNS)},
         timeout=SECONDS,
     )
     assert done.returncode == 0, f"{words[-1]}\n{done.stdout}{done.stderr}"
@@ -141,13 +151,44 @@ def run(words: list[str], folder: Path, address: str) -> subprocess.CompletedPro
 def test_the_commands_of_a_page_succeed(
     scene: Path, address: str, tmp_path: Path, page: Path
 ) -> None:
-    """Each command ends with 0, in the order in which the page shows them."""
+    """Each command ends with 0, in the order in which the page shows them.
+
+    What it is shown to print has the keys, labels and lines of what it prints.
+    """
     folder = shutil.copytree(scene, tmp_path / "scene", symlinks=True)
     told = [block for block in blocks(page) if block.language in SHELLS and not block.reason]
     for block in told:
-        commands = block.commands.replace(".venv/bin/", "")
-        assert commands.strip(), f"{block.place} shows no command"
-        run(["bash", "-euo", "pipefail", "-c", commands], folder, address)
+        assert block.commands.strip(), f"{block.place} shows no command"
+        if block.language == "console":
+            for step in steps(block.code):
+                printed = cleaned(run_shell(step.command, folder, address))
+                assert layout(printed) == layout(step.output), f"{block.place}\n{printed}"
+        else:
+            run_shell(block.commands, folder, address)
+
+
+def run_shell(commands: str, folder: Path, address: str) -> str:
+    """What commands print in a shell that stops at the first that fails."""
+    shell = ["bash", "-euo", "pipefail", "-c", commands.replace(".venv/bin/", "")]
+    return run(shell, folder, address).stdout
+
+
+def test_a_key_is_shown_as_it_is_printed(scene: Path) -> None:
+    """The page on security shows both lines, shortened: no reader is to use that key."""
+    printed = run(["bearing", "key", "--name", "shop", "--role", "search"], scene, "no service")
+    (shown,) = (one.code for one in all_blocks("text") if one.code.startswith("key "))
+    ends = re.compile(r"(?<=bearing_).*|(?<=sha256:).*")  # which differ from key to key
+    assert ends.sub("", printed.stdout) == ends.sub("", shown)
+
+
+def test_an_output_of_another_form_is_told_apart() -> None:
+    """Figures and texts may differ; keys, labels and kinds of lines may not."""
+    assert layout('{"a": 1, "b": [{"c": "x"}]}') == layout('{"a": 2.5, "b": [{"c": "y"}]}')
+    assert layout('{"a": 1}') != layout('{"a": 1, "b": 2}')
+    assert layout('{"a": [{"b": 1}]}') != layout('{"a": [{"c": 1}]}')
+    assert layout(" ndcg@10  0.1\n map  0.2\n") == layout(" ndcg@10  0.3\n map  0.4\n")
+    assert layout(" ndcg@10  0.1\n map  0.2\n") != layout(" ndcg@10  0.1\n mrr  0.2\n")
+    assert layout("1 ███ 0.5 title\n") != layout("1 0.5 title\n")
 
 
 @pytest.mark.parametrize("block", parameters(all_blocks(*PROGRAMS)))
