@@ -2,10 +2,10 @@
 
 A table is read as follows:
 
-* the delimiter of a ``.csv`` file is whichever of comma, semicolon, tab and bar makes most of the
-  first rows as wide as the header; of a ``.tsv`` file it is the tab. Excel's own first line, such
-  as ``sep=;``, decides for either. Quotes in TSV are quotes or not, whichever leaves fewer rows
-  broken;
+* the delimiter of a ``.csv`` file is whichever of comma, semicolon, tab and bar gives a column the
+  text's name, and makes most of the first rows as wide as the header; of a ``.tsv`` file it is the
+  tab. Excel's own first line, such as ``sep=;``, decides for either. Quotes in TSV are quotes or
+  not, whichever leaves fewer rows broken;
 * the id, text and title are taken as written. Any other column is of numbers if all its cells are
   numbers in JSON (so not ``007``), of truth values if all are ``true`` or ``false`` in any case,
   and of strings otherwise: a column never mixes types, so a filter on it means one thing. An empty
@@ -85,7 +85,8 @@ class Survey:
 def read_csv(source: Source, fields: Fields) -> Iterator[Read]:
     """The document of each row."""
     encoding = _encoding(source)
-    dialect = _told(source, encoding) or _agreed(source, encoding)
+    text = fields.text or TEXT_FIELD
+    dialect = _told(source, encoding) or _agreed(source, encoding, text)
     return _read(source, fields, dialect, _survey(source, dialect))
 
 
@@ -144,24 +145,26 @@ def _told(source: Source, encoding: str) -> Dialect | None:
     return Dialect(encoding, found[1], told=True) if found else None
 
 
-def _agreed(source: Source, encoding: str) -> Dialect:
+def _agreed(source: Source, encoding: str, text: str) -> Dialect:
     """The dialect in which header and rows agree best; a comma if none splits the header."""
     dialects = [Dialect(encoding, delimiter) for delimiter in DELIMITERS]
-    return max(dialects, key=lambda dialect: _agreement(source, dialect))
+    return max(dialects, key=lambda dialect: _agreement(source, dialect, text))
 
 
-def _agreement(source: Source, dialect: Dialect) -> tuple[bool, float, int]:
-    """The agreement of header and rows: whether the header is split, the share of rows, the width.
+def _agreement(source: Source, dialect: Dialect, text: str) -> tuple[bool, bool, float, int]:
+    """The agreement of header and rows.
 
-    Where nothing splits the header, any text agrees with itself; so this counts only if no dialect
-    splits it.
+    First comes whether a column has the text's name, since decimal commas can agree with a comma
+    in the header; then whether the header is split, the share of rows, the width. Where nothing
+    splits the header, any text agrees with itself; so this counts only if no dialect splits it.
     """
-    with source.opened() as opened, _text(opened.stream, dialect.encoding) as text:
-        header, *rows = [*islice(_rows(text, dialect), SAMPLE_ROWS + 1)] or [Row(1, ())]
+    with source.opened() as opened, _text(opened.stream, dialect.encoding) as lines:
+        header, *rows = [*islice(_rows(lines, dialect), SAMPLE_ROWS + 1)] or [Row(1, ())]
     width = len(header.cells)
     agree = sum(not row.problem and len(row.cells) == width for row in rows)
     share = agree / len(rows) if rows else 1.0
-    return width > 1, share, width
+    named = any(cell.strip() == text for cell in header.cells)
+    return named, width > 1, share, width
 
 
 def _survey(source: Source, dialect: Dialect) -> Survey:

@@ -201,6 +201,19 @@ def test_what_parts_the_cells(read, content: str, metadata: dict[str, object]) -
         assert document.metadata == metadata
 
 
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("text;Preis, netto\nDie Pumpe leckt;3,5\nEin Ventil;4,25\n", "text"),
+        ("Titel, kurz;Inhalt;Ort, Land\nA;Die Pumpe, sie leckt;B\n", "Inhalt"),
+    ],
+)
+def test_commas_that_agree_by_chance(read, content: str, text: str) -> None:
+    """Decimal commas under a comma of the header do not part a column from the text's name."""
+    first, *_ = read("a.csv", content, Fields(text=text)).documents
+    assert first.text.startswith("Die Pumpe")
+
+
 def test_one_column_with_commas(read) -> None:
     """Of a table of one column, the commas are text; lines are counted from the file's first."""
     found = read("a.csv", "text\nfirst, second\nthird\n")
