@@ -168,6 +168,7 @@ def test_a_hit_by_meaning_has_a_grade_where_the_model_is_known(
         replace(query, mode=Mode.LEXICAL),
         replace(query, mode=Mode.HYBRID),
         replace(query, rerank=5),
+        replace(query, unknown=True),
         Query(like=("d4",), k=10),
     ):
         assert {hit.grade for hit in known.search([other])[0].hits} == {None}

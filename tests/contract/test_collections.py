@@ -15,7 +15,7 @@ from indexer.documents import Change, Chunk, Document, EmbeddedDocument, Vectors
 from indexer.errors import InvalidInput, InvalidQuery, InvalidVector, NotFound, Unsupported
 from indexer.filters import Kind, Metadata, matches, parse_filter
 from indexer.index_choice import IndexChoice, IndexKind, Language
-from indexer.queries import ExampleText, Mode, Query, Strategy
+from indexer.queries import ExampleText, Mode, PageExclusions, Query, Strategy
 from indexer.reports import LONGEST_COMMON
 from indexer.retrieval.search import search
 
@@ -648,6 +648,19 @@ def test_the_null_knows_the_length_of_a_query(collection: Collection) -> None:
         assert answer.significance == pytest.approx(expected)
     (plain,) = collection.search([Query(vector=vector)])
     assert plain.significance == pytest.approx(background.significance(plain.hits[0].score))
+
+
+def test_later_pages_and_unknown_queries_have_no_significance(collection: Collection) -> None:
+    """The best is on the first page; and cosines to what the model does not know say nothing."""
+    fill(collection, random_units(60))
+    query = Query(text="a", vector=random_units(1, seed=8)[0], k=5)
+    (first,) = collection.search([query])
+    assert first.significance is not None
+    given = PageExclusions(first.token, tuple(hit.key for hit in first.hits))
+    (second,) = collection.search([replace(query, cursor="of the first", exclusions=given)])
+    assert second.hits
+    assert second.significance is None
+    assert collection.search([replace(query, unknown=True)])[0].significance is None
 
 
 def test_answers_by_examples_have_no_significance(collection: Collection) -> None:

@@ -98,7 +98,7 @@ def test_a_diagnosis_is_a_table_or_one_object(tmp_path: Path, dataset: Path) -> 
     left_out = null["details"]["fields_left_out"]
     assert sum(each["queries"] for each in null["details"]["histogram"]) <= 600 - 12 * len(left_out)
     names = [one["name"] for one in figures["diagnostics"]]
-    assert len(set(names)) == len(names) == 12
+    assert len(set(names)) == len(names) == 13
     assert {"alignment", "uniformity", "hubness", "near_duplicates"} < set(names)
 
 
