@@ -7,8 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from app.routing.limits import check_characters
 from app.schemas.base import Given
@@ -54,6 +61,10 @@ Side: TypeAlias = Annotated[
 """A side of a search, in any tool's word for it."""
 
 
+_NULL: Final = {"type": "null"}
+_TOLD: Final = frozenset({"title", "description", "default"})
+
+
 class ToolBody(Given):
     """A request of a tool; null stands for a field that is left out, as many tools send it."""
 
@@ -63,6 +74,19 @@ class ToolBody(Given):
         if not isinstance(given, Mapping):
             return given
         return {key: value for key, value in given.items() if value is not None}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The schema, in which every field that may be left out may be null."""
+        schema = handler(core_schema)
+        body = handler.resolve_ref_schema(schema)
+        for name, field in body.get("properties", {}).items():
+            if name not in body.get("required", ()) and _NULL not in field.get("anyOf", ()):
+                told = {key: field.pop(key) for key in _TOLD & field.keys()}
+                body["properties"][name] = {"anyOf": [field, _NULL]} | told
+        return schema
 
 
 class Lenient(ToolBody):
