@@ -19,7 +19,9 @@ Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
 
 MOST_GRADE: Final = 1_000_000
 """trec_eval keeps a count for each grade from 0 to the best."""
-_GRADE: Final = re.compile(r"\s*[+-]?[0-9]+\s*")
+_GRADE: Final = re.compile(r"\s*[+-]?[0-9]+(?:\.[0-9]*)?\s*")
+_NOUGHTS: Final = re.compile(r"(?<=[0-9])\.0*\s*$")
+"""The end of a whole number that was written as a decimal, ``1.0``, as data frames do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def _parse_judgement(place: str, row: Sequence[str]) -> tuple[str, str, int]:
             f"{place}: expected query-id, corpus-id and score between tabs, got {row!r:.200}"
         )
     try:
-        grade = int(row[2])
+        grade = int(_NOUGHTS.sub("", row[2]))
     except ValueError:
         raise Unreadable(f"{place}: the score must be an integer, got {row[2]!r:.200}") from None
     if abs(grade) > MOST_GRADE:

@@ -74,10 +74,12 @@ class TestReadDataset:
             "any line\n1\td\t2\n1\te\t-1\n",
             "1 0 d 2\n1 0 e -1\n",
             "1\tQ0\td\t2\n1\tQ0\te\t-1\n",
+            "1\td\t2.0\n1\te\t-1.0\n",
+            "1 0 d 2.\n1 0 e -1.00\n",
         ],
     )
     def test_forms_of_judgements(self, tmp_path: Path, judgements: str) -> None:
-        """BEIR's with or without a header line, and TREC's, lose no judgement."""
+        """BEIR's with or without a header, and TREC's, lose none; whole grades may be decimals."""
         folder = write_dataset(tmp_path / "d", '{"_id": "1", "text": "x"}\n', judgements)
         assert read_dataset(folder).qrels == {"1": {"d": 2, "e": -1}}
 
