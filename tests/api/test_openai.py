@@ -290,8 +290,11 @@ def test_the_words_of_voyage_and_jina_are_known(connect) -> None:
     jina = {"input": ["a cat"], "task": "retrieval.query", "embedding_type": "base64"}
     given = client.post("/v1/embeddings", json=jina).json()["data"][0]["embedding"]
     assert isinstance(given, str)
-    long = client.post("/v1/embeddings", json={"input": ["x " * 999], "truncation": False})
-    assert long.status_code == 400
-    assert "input[0]" in long.json()["error"]["message"]
+    for word in ("truncation", "truncate"):
+        asked = {"input": ["x " * 999], "return_multivector": False}
+        assert client.post("/v1/embeddings", json=asked | {word: True}).status_code == 200
+        long = client.post("/v1/embeddings", json=asked | {word: False})
+        assert long.status_code == 400
+        assert "input[0]" in long.json()["error"]["message"]
     refused = client.post("/v1/embeddings", json=asked | {"output_dtype": "int8"})
     assert refused.status_code == 400

@@ -65,6 +65,15 @@ def test_fields_that_make_no_difference_are_named(client: TestClient) -> None:
     assert "frobnicate" in refused.json()["message"]
 
 
+@pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank"])
+def test_documents_may_have_fields_beside_their_text(client: TestClient, path: str) -> None:
+    """A document that is an object is ranked by its text, whatever else the user keeps in it."""
+    client.put("/documents", json={"documents": []})
+    documents = [{"id": 7, "text": "the moon"}, {"title": "Pets", "text": "a cat"}]
+    answer = client.post(path, json={"query": "a cat", "documents": documents, "model": MODEL})
+    assert [one["index"] for one in answer.json()["results"]] == [1, 0]
+
+
 def test_the_first_client_of_cohere_is_served(listen: Callable[..., int]) -> None:
     """Its own client ranks and embeds."""
     with httpx.Client(trust_env=False) as http:

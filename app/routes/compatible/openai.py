@@ -129,6 +129,10 @@ class EmbeddingsBody(Lenient):
     truncation: bool | None = Field(
         None, description="Voyage's; false refuses a text that is too long."
     )
+    truncate: bool | None = Field(None, description="Jina's word for truncation.")
+    return_multivector: Literal[False] | None = Field(
+        None, description="Jina's; a text has one vector here."
+    )
     user: PassedOver = None
     normalized: PassedOver = None
     late_chunking: PassedOver = None
@@ -209,7 +213,7 @@ async def embed(body: EmbeddingsBody, service: ServiceNeeded, request: Request) 
 async def _embed(texts: Sequence[str], body: EmbeddingsBody, service: Service) -> Response:
     model = await model_or_only(body.model, service)
     await check_dimension(body.size, model, service)
-    fit = Fit(body.side, refuse=body.truncation is False)
+    fit = Fit(body.side, refuse=False in (body.truncation, body.truncate))
     fitted = await fit.apply("input", texts, model, service)
     embedded = await service.embed(model, fitted.texts, body.side)
     content = await service.reads.run(_encode, embedded, body, model)

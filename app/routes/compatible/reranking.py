@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.access.roles import Role
 from app.routes.compatible.ranking import Ranking, rank, rank_by_cosine, rank_by_reading
-from app.routes.compatible.vectors import IGNORED, Fit, Lenient, PassedOver, ToolBody, check_texts
+from app.routes.compatible.vectors import IGNORED, Fit, Lenient, PassedOver, check_texts
 from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_connected
 from app.schemas.base import Returned, Whole
 from app.serving.service import Service
@@ -31,8 +31,10 @@ router = APIRouter(
 )
 
 
-class TextDocument(ToolBody):
-    """A document whose text is in a field of its own."""
+class TextDocument(BaseModel):
+    """A document whose text is in a field of its own; its other fields are the user's."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
 
     text: str
 
