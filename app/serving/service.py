@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -14,41 +13,35 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import anyio
 import numpy as np
 
-from app.serving.batching import Batcher, Overloaded, SerialThread, Threads, Watch
+from app.serving.batching import Batcher, Overloaded, Threads, Watch
 from app.serving.complaints import Complaints
 from app.serving.instruments import Instruments
-from app.serving.query_cache import VectorCache
+from app.serving.model import EmbeddedText, Model
 from app.settings import Settings
 from indexer.collection import Collection
 from indexer.config import Config
-from indexer.documents import Document, Vector, Vectors
+from indexer.documents import Document, Vectors
 from indexer.embedding import HUB_ORGANISATION
 from indexer.embedding.cross_encoders.reranker import Pair
-from indexer.embedding.embedder import Embedder, Identity, Input, TextRole
+from indexer.embedding.embedder import Embedder, Identity, TextRole
 from indexer.errors import BearingError, Conflict, ModelChanged, NotFound, OtherFormat
 from indexer.ingestion.changes import Stored, store
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.queries import Answer, Query
 from indexer.reports import Broken, Description
 from indexer.retrieval.sans_io import Searches, Work
-from indexer.retrieval.search import Searched, embed_queries, required, staged
+from indexer.retrieval.search import Searched, required, staged
 
 log = logging.getLogger(__name__)
 
 CHANGES: Final = 3
 """Retries of a request whose collection, or its model, changed meanwhile."""
-
-BATCH_CHARACTERS: Final = 16_384
-"""Characters in one forward pass: a query waits for about this much, a tenth of a second's work."""
-
-TOKEN_CHARACTERS: Final = 4
-"""Characters in an English token, roughly."""
 
 STAGES: Final = {
     Work.EMBED: "embed",
@@ -62,14 +55,6 @@ STAGES: Final = {
 Result = TypeVar("Result")
 
 OpenLibrary: TypeAlias = Callable[[Config], Library]
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddedText:
-    """A text's unit vector, (d,), and whether the text was longer than the model's window."""
-
-    vector: Vector
-    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,110 +88,6 @@ async def _on_one_state(work: Callable[[], Awaitable[Result]]) -> Result:
         except (ModelChanged, Reopened) as error:
             log.info("repeated, as the collection has changed: %s", error)
     return await work()
-
-
-def _weigh(given: Input) -> int:
-    """The characters of a text; of tokens, about as many as their text had."""
-    return len(given) if isinstance(given, str) else TOKEN_CHARACTERS * len(given.ids)
-
-
-class Model:
-    """An open model with the queues in front of it: one forward pass at a time.
-
-    ``vectors`` caches those of recent query texts, so that a repeated search skips the queue.
-    """
-
-    def __init__(self, embedder: Embedder, settings: Settings, instruments: Instruments) -> None:
-        self.embedder = embedder
-        thread = SerialThread("model")
-        batch, queue = settings.batch_texts, settings.queue_texts
-        self.queries = Batcher(
-            self._embed_queries,
-            batch=batch,
-            queue=queue,
-            thread=thread,
-            watch=instruments.queue("queries"),
-        )
-        texts = instruments.queue("texts")
-        self.texts = self._batcher(self._embed_documents, settings, thread, texts)
-        self.questions = self._batcher(self._embed_questions, settings, thread, texts)
-        self.vectors = VectorCache(settings.query_cache_mb * 1_000_000)
-
-    @staticmethod
-    def _batcher(
-        call: Callable[[Sequence[Input]], list[EmbeddedText]],
-        settings: Settings,
-        thread: SerialThread,
-        watch: Watch,
-    ) -> Batcher[Input, EmbeddedText]:
-        return Batcher(
-            call,
-            batch=settings.batch_texts,
-            queue=settings.queue_texts,
-            thread=thread,
-            weigh=_weigh,
-            budget=BATCH_CHARACTERS,
-            watch=watch,
-        )
-
-    @property
-    def name(self) -> str:
-        """The model's name: on the hub without sentence-transformers/, or a path."""
-        return self.embedder.identity.name
-
-    async def embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
-        """The queries with their texts' vectors, and whether each text was truncated; in order."""
-        known = [None if one.text is None else self.vectors.get(one.text) for one in queries]
-        missing = [query for query, kept in zip(queries, known, strict=True) if kept is None]
-        embedded = iter(await self.queries.submit(missing))
-        mark = self.embedder.identity.mark
-        return [
-            next(embedded)
-            if kept is None
-            else (
-                replace(query, vector=kept.vector, model=mark, unknown=kept.unknown),
-                kept.truncated,
-            )
-            for query, kept in zip(queries, known, strict=True)
-        ]
-
-    async def embed_documents(self, texts: Sequence[str]) -> list[Vector]:
-        """The vectors of texts, embedded as documents, in order."""
-        return [embedded.vector for embedded in await self.texts.submit(texts)]
-
-    def _embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
-        embedded = list(zip(*embed_queries(self.embedder, queries), strict=True))
-        for query, truncated in embedded:
-            if query.text is not None and query.vector is not None:  # else it is by examples
-                self.vectors.keep(
-                    query.text, query.vector, truncated=truncated, unknown=bool(query.unknown)
-                )
-        return embedded
-
-    def _embed_documents(self, inputs: Sequence[Input]) -> list[EmbeddedText]:
-        return self._embed(inputs, TextRole.DOCUMENT)
-
-    def _embed_questions(self, inputs: Sequence[Input]) -> list[EmbeddedText]:
-        return self._embed(inputs, TextRole.QUERY)
-
-    def _embed(self, inputs: Sequence[Input], role: TextRole) -> list[EmbeddedText]:
-        embedded = self.embedder.embed(inputs, role)
-        truncated = frozenset(embedded.truncated)
-        return [
-            EmbeddedText(vector, index in truncated)
-            for index, vector in enumerate(embedded.vectors)
-        ]
-
-    async def close(self) -> None:
-        """Cancel the callers that still wait."""
-        await self.queries.close()
-        await self.texts.close()
-        await self.questions.close()
-
-    @property
-    def waiting(self) -> int:
-        """The number of texts waiting or being embedded."""
-        return self.queries.waiting + self.texts.waiting + self.questions.waiting
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -372,13 +253,10 @@ class Service:
             Work.VECTORS: lambda ids: self.reads.run(collection_queue.collection.vectors, ids),
         }
         searches = Searches(staged(query, collection_queue.collection.name) for query in queries)
-        spent: dict[Work, float] = {}
-        while need := searches.need:
-            started = time.perf_counter()
+        for need in searches.needs():
             with self._instruments.stage(STAGES[need.work]):
                 searches.give(await work[need.work](need.items))
-            spent[need.work] = spent.get(need.work, 0.0) + 1e3 * (time.perf_counter() - started)
-        return Searched(tuple(searches.answers), spent)
+        return Searched(tuple(searches.answers), searches.milliseconds)
 
     async def embed(
         self, model: Model, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT

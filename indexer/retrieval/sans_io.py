@@ -8,7 +8,8 @@ time is done together.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import islice
@@ -53,12 +54,16 @@ Staged: TypeAlias = Generator[Need, Sequence[Any], Result]
 
 
 class Searches:
-    """Searches under way: their next work, all of one kind at a time, and their answers."""
+    """Searches under way: their next work, all of one kind at a time, and their answers.
+
+    ``milliseconds`` are those that each kind of work took whoever goes through ``needs``.
+    """
 
     def __init__(self, staged: Iterable[Staged[Answer]]) -> None:
         self._staged = list(staged)
         self._needs: dict[int, Need] = {}
         self._answers: dict[int, Answer] = {}
+        self.milliseconds: dict[Work, float] = {}
         for place in range(len(self._staged)):
             self._go_on(place, None)
 
@@ -69,6 +74,14 @@ class Searches:
             return None
         work = min(need.work for need in self._needs.values())
         return Need(work, [item for _, need in self._of(work) for item in need.items])
+
+    def needs(self) -> Iterator[Need]:
+        """Each need in turn; the results of one are to be given before the next is taken."""
+        while need := self.need:
+            started = time.perf_counter()
+            yield need
+            spent = 1e3 * (time.perf_counter() - started)
+            self.milliseconds[need.work] = self.milliseconds.get(need.work, 0.0) + spent
 
     def give(self, results: Iterable[Any]) -> None:
         """Pass on the results of the last need, in order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -176,12 +175,9 @@ def search_timed(
         Work.TEXTS: lambda texts: embedder.embed(texts, TextRole.DOCUMENT).vectors,
     }
     searches = Searches(staged(query, collection.name) for query in queries)
-    spent: dict[Work, float] = {}
-    while need := searches.need:
-        started = time.perf_counter()
+    for need in searches.needs():
         searches.give(work[need.work](need.items))
-        spent[need.work] = spent.get(need.work, 0.0) + 1e3 * (time.perf_counter() - started)
-    return Searched(tuple(searches.answers), spent)
+    return Searched(tuple(searches.answers), searches.milliseconds)
 
 
 def search(

@@ -32,7 +32,8 @@ from app.routes.compatible.vectors import (
 )
 from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_connected
 from app.schemas.base import Returned, Whole
-from app.serving.service import EmbeddedTexts, Model, Service
+from app.serving.model import Model
+from app.serving.service import EmbeddedTexts, Service
 from indexer import installation
 from indexer.embedding.embedder import TextRole as Side
 from indexer.embedding.embedder import Tokens

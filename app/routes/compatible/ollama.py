@@ -28,7 +28,8 @@ from app.routes.compatible.vectors import (
 from app.routing.limits import check_count
 from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_connected
 from app.schemas.base import Returned, Whole
-from app.serving.service import Model, Service
+from app.serving.model import Model
+from app.serving.service import Service
 from indexer import installation
 
 

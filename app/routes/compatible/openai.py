@@ -27,7 +27,8 @@ from app.routes.compatible.vectors import (
 from app.routing.limits import check_count
 from app.routing.requests import BoundedRoute, ServiceNeeded, needs, while_connected
 from app.schemas.base import Returned, Whole
-from app.serving.service import EmbeddedTexts, Model, Service
+from app.serving.model import Model
+from app.serving.service import EmbeddedTexts, Service
 from app.serving.token_vocabulary import Vocabulary
 from indexer.documents import Vectors
 from indexer.embedding.embedder import TextRole

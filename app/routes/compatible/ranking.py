@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.routes.compatible.vectors import Fitted
-from app.serving.service import Model, Service
+from app.serving.model import Model
+from app.serving.service import Service
 from indexer.embedding.embedder import TextRole
 
 

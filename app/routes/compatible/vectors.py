@@ -19,7 +19,8 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from app.routing.limits import check_characters
 from app.schemas.base import Given
-from app.serving.service import Model, Service
+from app.serving.model import Model
+from app.serving.service import Service
 from app.settings import PREFIX
 from indexer.documents import Vectors, normalise
 from indexer.embedding.embedder import TextRole, Tokens

@@ -97,8 +97,8 @@ def test_more_measures(tmp_path: Path, dataset: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--measures", "silly"], "'silly' is no measure"),
-        (["--measures", "P"], "'P' is no measure"),
+        (["--measures", "silly"], "'silly' is not a measure"),
+        (["--measures", "P"], "'P' is not a measure"),
         (["--measures", "NumRet"], "no mean over queries"),
         (["--measures", "P@2000"], "ranks go from 1 to 1000"),
         (["--depth", "99"], "depth must be at least 100"),

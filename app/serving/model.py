@@ -1,0 +1,134 @@
+"""A model with the queues in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from app.serving.batching import Batcher, SerialThread, Watch
+from app.serving.instruments import Instruments
+from app.serving.query_cache import VectorCache
+from app.settings import Settings
+from indexer.documents import Vector
+from indexer.embedding.embedder import Embedder, Input, TextRole
+from indexer.queries import Query
+from indexer.retrieval.search import embed_queries
+
+BATCH_CHARACTERS: Final = 16_384
+"""Characters in one forward pass: a query waits for about this much, a tenth of a second's work."""
+
+TOKEN_CHARACTERS: Final = 4
+"""Characters in an English token, roughly."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedText:
+    """A text's unit vector, (d,), and whether the text was longer than the model's window."""
+
+    vector: Vector
+    truncated: bool
+
+
+def _weigh(given: Input) -> int:
+    """The characters of a text; of tokens, about as many as their text had."""
+    return len(given) if isinstance(given, str) else TOKEN_CHARACTERS * len(given.ids)
+
+
+class Model:
+    """An open model with the queues in front of it: one forward pass at a time.
+
+    ``vectors`` caches those of recent query texts, so that a repeated search skips the queue.
+    """
+
+    def __init__(self, embedder: Embedder, settings: Settings, instruments: Instruments) -> None:
+        self.embedder = embedder
+        thread = SerialThread("model")
+        batch, queue = settings.batch_texts, settings.queue_texts
+        self.queries = Batcher(
+            self._embed_queries,
+            batch=batch,
+            queue=queue,
+            thread=thread,
+            watch=instruments.queue("queries"),
+        )
+        texts = instruments.queue("texts")
+        self.texts = self._batcher(self._embed_documents, settings, thread, texts)
+        self.questions = self._batcher(self._embed_questions, settings, thread, texts)
+        self.vectors = VectorCache(settings.query_cache_mb * 1_000_000)
+
+    @staticmethod
+    def _batcher(
+        call: Callable[[Sequence[Input]], list[EmbeddedText]],
+        settings: Settings,
+        thread: SerialThread,
+        watch: Watch,
+    ) -> Batcher[Input, EmbeddedText]:
+        return Batcher(
+            call,
+            batch=settings.batch_texts,
+            queue=settings.queue_texts,
+            thread=thread,
+            weigh=_weigh,
+            budget=BATCH_CHARACTERS,
+            watch=watch,
+        )
+
+    @property
+    def name(self) -> str:
+        """The model's name: on the hub without sentence-transformers/, or a path."""
+        return self.embedder.identity.name
+
+    async def embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
+        """The queries with their texts' vectors, and whether each text was truncated; in order."""
+        known = [None if one.text is None else self.vectors.get(one.text) for one in queries]
+        missing = [query for query, kept in zip(queries, known, strict=True) if kept is None]
+        embedded = iter(await self.queries.submit(missing))
+        mark = self.embedder.identity.mark
+        return [
+            next(embedded)
+            if kept is None
+            else (
+                replace(query, vector=kept.vector, model=mark, unknown=kept.unknown),
+                kept.truncated,
+            )
+            for query, kept in zip(queries, known, strict=True)
+        ]
+
+    async def embed_documents(self, texts: Sequence[str]) -> list[Vector]:
+        """The vectors of texts, embedded as documents, in order."""
+        return [embedded.vector for embedded in await self.texts.submit(texts)]
+
+    def _embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
+        embedded = list(zip(*embed_queries(self.embedder, queries), strict=True))
+        for query, truncated in embedded:
+            if query.text is not None and query.vector is not None:  # else it is by examples
+                self.vectors.keep(
+                    query.text, query.vector, truncated=truncated, unknown=bool(query.unknown)
+                )
+        return embedded
+
+    def _embed_documents(self, inputs: Sequence[Input]) -> list[EmbeddedText]:
+        return self._embed(inputs, TextRole.DOCUMENT)
+
+    def _embed_questions(self, inputs: Sequence[Input]) -> list[EmbeddedText]:
+        return self._embed(inputs, TextRole.QUERY)
+
+    def _embed(self, inputs: Sequence[Input], role: TextRole) -> list[EmbeddedText]:
+        embedded = self.embedder.embed(inputs, role)
+        truncated = frozenset(embedded.truncated)
+        return [
+            EmbeddedText(vector, index in truncated)
+            for index, vector in enumerate(embedded.vectors)
+        ]
+
+    async def close(self) -> None:
+        """Cancel the callers that still wait."""
+        await self.queries.close()
+        await self.texts.close()
+        await self.questions.close()
+
+    @property
+    def waiting(self) -> int:
+        """The number of texts waiting or being embedded."""
+        return self.queries.waiting + self.texts.waiting + self.questions.waiting
