@@ -216,7 +216,7 @@ def _read_entry(folder: Path, cache: Path) -> _Entry | None:
         setup = Setup(tokenizer=(folder / TOKENIZER).read_text("utf-8"), **manifest["setup"])
         references = np.asarray(manifest["references"], np.float32)
         return _Entry(folder / GRAPH, setup, bool(manifest["typed"]), references)
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         log.warning("the converted model in %s is damaged (%s): converting again", folder, error)

@@ -60,6 +60,9 @@ SHIPPED: Final = Path(sys.prefix) / "share" / "bearing"
 FLOORS: Final = {Precision.BF16: CANARY_COSINE, Precision.INT8: 0.9}
 """The least cosine to float32 vectors of a precision that was asked for by name."""
 
+CLOSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+"""The errors of a place that no entry can be written to, unlike a full disk."""
+
 UNFINISHED: Final = ".converting-"
 DAY_SECONDS: Final = 86_400
 
@@ -98,16 +101,19 @@ def obtain(
 ) -> Found:
     """The result of ``read`` for this folder, filled by ``fill`` if it has no sound entry.
 
-    A cache of another user, as under su or where a container is given a user, is passed over with a
-    warning, and the entry is kept among the temporary files instead. Raises StorageFailed if
-    neither place can be written.
+    A cache of another user, as under su or where a container is given a user, one of a read-only
+    file system and one below no folder (``HOME=/dev/null``) are passed over with a warning, and the
+    entry is kept among the temporary files instead. Raises StorageFailed if neither place can be
+    written.
     """
     found = read(folder, cache)
     if found is None:
         try:
             make_entry(folder, fill)
         except StorageFailed as problem:
-            own = own_temporary_cache() if isinstance(problem.__cause__, PermissionError) else None
+            cause = problem.__cause__
+            is_closed = isinstance(cause, OSError) and cause.errno in CLOSED
+            own = own_temporary_cache() if is_closed else None
             if own is None or cache == own:
                 raise
             log.warning("the model cache %s is not yours to write to: using %s", cache, own)
@@ -184,7 +190,7 @@ def read_entry(folder: Path, cache: Path) -> Entry | None:
             TextRole(role): np.asarray(rows, np.float32)
             for role, rows in manifest["references"].items()
         }
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         log.warning("the converted model in %s is damaged (%s): converting again", folder, error)

@@ -99,6 +99,15 @@ def test_a_cache_of_another_user_is_passed_over(
         assert (cache.stat().st_uid, cache.stat().st_mode & 0o077) == (NOBODY, 0)
 
 
+def test_a_cache_below_no_folder_is_passed_over(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with ``HOME=/dev/null``: a file where a folder should be costs a warning, and no more."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert len(open_embedder(str(bert), cache=Path("/dev/null/bearing")).embed(TEXTS).vectors)
+    assert "the model cache /dev/null/bearing is not yours to write to" in caplog.text
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is somebody else's")
 def test_a_temporary_cache_that_somebody_else_has_made_is_not_used(
     bert: Path, monkeypatch: pytest.MonkeyPatch
