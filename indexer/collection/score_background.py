@@ -28,7 +28,8 @@ from indexer.ranking.null_queries import null_queries
 from indexer.ranking.significance import Background, Fit, Lengths, Survival, Tail, background_of
 
 AT_ONCE_CHUNKS: Final = 20_000
-"""Of so many chunks or fewer it is made while a search waits, in some tenths of a second."""
+"""Of so many chunks or fewer it is made while a search waits: some tenths of a second, and once in
+a process the embedding of the null, a second or so by a small model."""
 
 LEAST_DOCUMENTS: Final = 50
 """In fewer documents chance decides too much of what is found."""
