@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 
 import pypdfium2
+from pypdfium2 import raw
 
 
 def page_content(text: str) -> bytes:
@@ -47,11 +49,11 @@ def make_pdf(*streams: bytes, filter: str = "", info: str = "", font: str = "") 
     )
 
 
-def scanned(data: bytes) -> bytes:
-    """The PDF as a scanner makes it: each page a picture at 200 dots to the inch."""
+def scanned(data: bytes, printed: str = "") -> bytes:
+    """The PDF as a scanner makes it: each page a picture at 200 dots to the inch, and a stamp."""
     made = pypdfium2.PdfDocument.new()
     for page in pypdfium2.PdfDocument(io.BytesIO(data)):
-        _add_picture(made, page.render(scale=200 / 72), page.get_size())
+        _add_picture(made, page.render(scale=200 / 72), page.get_size(), printed)
     return _saved(made)
 
 
@@ -64,13 +66,22 @@ def joined(*parts: bytes) -> bytes:
 
 
 def _add_picture(
-    made: pypdfium2.PdfDocument, bitmap: pypdfium2.PdfBitmap, size: tuple[float, float]
+    made: pypdfium2.PdfDocument,
+    bitmap: pypdfium2.PdfBitmap,
+    size: tuple[float, float],
+    printed: str,
 ) -> None:
     page = made.new_page(*size)
     picture = pypdfium2.PdfImage.new(made)
     picture.set_bitmap(bitmap)
     picture.set_matrix(pypdfium2.PdfMatrix().scale(*size))
     page.insert_obj(picture)
+    if printed:
+        text = raw.FPDFPageObj_NewTextObj(made, b"Helvetica", 12)
+        encoded = (printed + "\0").encode("utf-16-le")
+        raw.FPDFText_SetText(text, ctypes.cast(encoded, raw.FPDF_WIDESTRING))
+        raw.FPDFPageObj_Transform(text, 1, 0, 0, 1, 50, 50)
+        raw.FPDFPage_InsertObject(page, text)
     page.gen_content()
 
 

@@ -65,10 +65,17 @@ def extract(data: bytes) -> Extracted:
         if title is not None and blocks[0].heading and len(blocks) > 1:
             del blocks[0]  # the title is embedded in front of the text; once is enough
     text = "".join(block.gap + block.text for block in blocks).strip("\n")
-    named = None if title is None else " ".join(str(title).split())
+    named = None if title is None else _one_line(title)
     facts = {name: value for name, value in decoded.metadata.items() if name not in front}
     problems = {"front matter": problem} if problem else {}
     return Extracted(text, named, {**front, **facts}, problems)
+
+
+def _one_line(title: object) -> str:
+    """A title as it was written, on one line; of a list, its elements."""
+    if isinstance(title, list):
+        return ", ".join(map(_one_line, title))
+    return " ".join((str(title).lower() if isinstance(title, bool) else str(title)).split())
 
 
 def split_front_matter(text: str) -> tuple[dict[str, Any], str, str | None]:
@@ -97,12 +104,14 @@ def _parse(text: str, parse: Callable[[str], object]) -> object:
 def _parse_yaml(text: str) -> object:
     import yaml
 
+    from indexer.readers import yaml_core
+
     if text.count("[") + text.count("{") > MAX_BRACKETS:
         raise Unreadable(f"front matter has more than {MAX_BRACKETS} lists and objects")
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
             raise Unreadable("front matter: aliases (*name) are not read; write the values out")
-        return yaml.safe_load(text)
+        return yaml_core.load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 2 if error.problem_mark else 1
         raise Unreadable(f"front matter is not YAML: {error.problem} (line {line})") from error

@@ -24,6 +24,8 @@ from indexer.scripts import UNSPACED
 MAX_REASON: Final = 300
 """Characters of a reason; a library's message may quote the page."""
 
+A_PICTURE: Final = "a picture"
+
 MANY_PATHS: Final = 20
 """A page with fewer lines and shapes, and nothing else, counts as empty."""
 
@@ -119,9 +121,9 @@ def _page(
         return other.page(number) or {"problem": "the page cannot be loaded"}
     found = page.get_textpage()
     text = _text(found)
-    if text.strip():
+    shown = "" if any(map(str.isalpha, text)) else _shown(page)
+    if text.strip() and shown != A_PICTURE:  # a scanned page may bear a number, or a stamp's date
         return _judged(page, number, found, text, other, engine)
-    shown = _shown(page)
     if shown is None:
         return other.page(number) or {"text": ""}
     if engine:
@@ -182,7 +184,7 @@ def _shown(page: pypdfium2.PdfPage) -> str | None:
     if not kinds:
         return None
     if raw.FPDF_PAGEOBJ_IMAGE in kinds:
-        return "a picture"
+        return A_PICTURE
     drawn = raw.FPDF_PAGEOBJ_SHADING in kinds or len(kinds) >= MANY_PATHS
     return "a drawing" if drawn else ""
 

@@ -96,6 +96,43 @@ def test_yaml_front_matter(read) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("0123", "0123"),
+        ("12:30:15", "12:30:15"),
+        ("yes", "yes"),
+        ("off", "off"),
+        ("0x1F", "0x1F"),
+        ("1_000", "1_000"),
+        ("12e5", "12e5"),
+        ("-17", -17),
+        ("0", 0),
+        ("3.50", 3.5),
+        ("true", True),
+        ("2024-01-02", "2024-01-02"),
+        ("'42'", "42"),
+    ],
+)
+def test_yaml_values_are_what_they_say(written: str, read: object) -> None:
+    """As YAML 1.2 has it: a book's number is no octal one, and a time no count of seconds."""
+    assert extract(f"---\na: {written}\n---\ntext".encode()).metadata == {"a": read}
+
+
+def test_yaml_keys_are_text() -> None:
+    """Also those that YAML 1.1 took for something else."""
+    found = extract(b"---\nyes: 1\n010: 2\nnull: 3\n---\ntext").metadata
+    assert set(found) >= {"yes", "010"}
+
+
+@pytest.mark.parametrize(
+    ("title", "read"), [("[a, b]", "a, b"), ("true", "true"), ("2024", "2024")]
+)
+def test_a_title_that_is_no_string_is_read_as_written(title: str, read: str) -> None:
+    """A list's elements are told, not its form in Python."""
+    assert extract(f"---\ntitle: {title}\n---\ntext".encode()).title == read
+
+
 def test_toml_front_matter() -> None:
     """TOML in front is understood as well."""
     found = extract(b'+++\ntitle = "T"\nweight = 3\n+++\ntext\n')
@@ -119,6 +156,7 @@ def test_moments_of_front_matter_keep_their_offset(front: str) -> None:
         ("---\na: !!python/object:os.system x\n---\n", "front matter is not YAML"),
         ("+++\na = \n+++\n", "front matter is not TOML"),
         ("---\na: [[1]]\n---\n", "a list that holds a list"),
+        ("---\na: 1\na: 2\n---\n", "the key 'a' is there twice (line 3)"),
     ],
 )
 def test_broken_front_matter(read, front: str, reason: str) -> None:

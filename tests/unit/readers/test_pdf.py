@@ -79,6 +79,16 @@ def test_pages_can_be_told(read) -> None:
     assert text[: text.index("Three")].count("\f") + 1 == 3
 
 
+def test_a_scanned_page_that_bears_a_number_is_a_picture(read) -> None:
+    """A stamp or a page number in print is no text of the page's."""
+    stamped = scanned(make_pdf(content("Seen only.")), printed="- 17 -")
+    named = scanned(make_pdf(content("Seen only.")), printed="Seal of Oslo")
+    found = read("a.pdf", joined(make_pdf(content("Text.")), stamped, named))
+    assert [each.place for each in found.rejections] == ["a.pdf:page 2"]
+    (document,) = found.documents
+    assert "Seal of Oslo" in document.text and "17" not in document.text
+
+
 def test_pictures_among_text(read) -> None:
     """Of pages with text and pictures of text, each picture is a rejection that names its page."""
     picture = scanned(make_pdf(content("Seen only.")))
