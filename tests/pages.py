@@ -31,6 +31,7 @@ REASONS = frozenset(
         "needs a container engine",
         "installs what the tests stand on",
         "runs until it is stopped",
+        "shows a set that is no part of the project",
     )
 )
 

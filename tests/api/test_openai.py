@@ -296,5 +296,8 @@ def test_the_words_of_voyage_and_jina_are_known(connect) -> None:
         long = client.post("/v1/embeddings", json=asked | {word: False})
         assert long.status_code == 400
         assert "input[0]" in long.json()["error"]["message"]
+    for other in (True, 0, 1):
+        many = {"input": ["a cat"], "return_multivector": other}
+        assert client.post("/v1/embeddings", json=many).status_code == 400
     refused = client.post("/v1/embeddings", json=asked | {"output_dtype": "int8"})
     assert refused.status_code == 400

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 import orjson
 from fastapi import APIRouter, Request
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 from starlette.responses import Response
 
 from app.access.roles import Role as Access
@@ -76,6 +76,13 @@ def _kind(given: object) -> str | None:
     return kinds.get(type(given[0]), "<texts>") if given else "<texts>"
 
 
+def boolean(value: object) -> object:
+    """The value; raises ValueError for a number, as 0 equals False in Python."""
+    if not isinstance(value, bool | None):
+        raise ValueError("must be true or false")  # noqa: TRY004 - as pydantic wants it
+    return value
+
+
 TokenId: TypeAlias = Annotated[int, Field(ge=0)]
 Input: TypeAlias = Annotated[
     Annotated[str, Tag("<text>")]
@@ -131,7 +138,7 @@ class EmbeddingsBody(Lenient):
         None, description="Voyage's; false refuses a text that is too long."
     )
     truncate: bool | None = Field(None, description="Jina's word for truncation.")
-    return_multivector: Literal[False] | None = Field(
+    return_multivector: Annotated[Literal[False], BeforeValidator(boolean)] | None = Field(
         None, description="Jina's; a text has one vector here."
     )
     user: PassedOver = None

@@ -219,14 +219,15 @@ def exact_search(
 
 @contextmanager
 def threads_for(queries: Vectors) -> Iterator[None]:
-    """Answer a single query on the calling thread alone.
+    """Use one thread a query at most.
 
-    Further threads would make it wait, long on busy cores, and can hardly help: comparing it with
-    300,000 rows took 42 ms on two threads and 22 ms on one (FAISS 1.15, two cores).
+    With more threads than queries, FAISS 1.15.1 compares 10,000 rows or more by another kernel,
+    and the last bit of most scores is another one. Nor would they help: a single query would wait
+    for them, long on busy cores (300,000 rows took 42 ms on two threads and 22 ms on one).
     """
     before = threads_to_use()
-    if len(queries) == 1:
-        use_threads(1)
+    if len(queries) < before:
+        use_threads(max(len(queries), 1))
     try:
         yield
     finally:
@@ -245,23 +246,27 @@ def _compare(
 def _compare_pairs(
     queries: Vectors, vectors: Vectors, k: int, allowed: Allowed | None
 ) -> tuple[Cosines, RowIds]:
-    """The k best allowed rows for fewer than MATRIX_QUERIES queries: FAISS compares each pair."""
+    """The k best allowed rows for fewer than MATRIX_QUERIES queries: FAISS compares each pair.
+
+    On one thread a query at most, see :func:`threads_for`.
+    """
     scores, rows = _empty(len(queries), k)
     selector = None
     if allowed is not None:
         bitmap = np.packbits(allowed, bitorder="little")
         selector = faiss.IDSelectorBitmap(len(bitmap), faiss.swig_ptr(bitmap))
-    faiss.knn_inner_product(
-        faiss.swig_ptr(queries),
-        faiss.swig_ptr(vectors),
-        vectors.shape[1],
-        len(queries),
-        len(vectors),
-        k,
-        faiss.swig_ptr(scores),
-        faiss.swig_ptr(rows),
-        selector,
-    )
+    with threads_for(queries):
+        faiss.knn_inner_product(
+            faiss.swig_ptr(queries),
+            faiss.swig_ptr(vectors),
+            vectors.shape[1],
+            len(queries),
+            len(vectors),
+            k,
+            faiss.swig_ptr(scores),
+            faiss.swig_ptr(rows),
+            selector,
+        )
     return scores, rows
 
 
