@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final, TypeAlias
@@ -36,6 +37,9 @@ LEAST_DOCUMENTS: Final = 50
 
 GROWN: Final = 1.25
 """It is made anew when there are this many times the chunks that it was made for, or fewer."""
+
+RETRY_SECONDS: Final = 1.0
+"""While the model is not open, searches look for it no more often."""
 
 NullVectors: TypeAlias = Callable[[Identity], Vectors | None]
 """Gives the vectors of null_queries() by a model, (n, d); None if that model is not open."""
@@ -88,6 +92,7 @@ class ScoreBackgrounds:
         self._at_once = at_once
         self._made = _Made(None, -1, None)
         self._making = threading.Lock()
+        self._next_try = 0.0
         self._task = BackgroundTask("score background", self._make_newest, self._warn)
 
     def of(self, state: EngineState) -> Background | None:
@@ -95,7 +100,7 @@ class ScoreBackgrounds:
         if state.counts.documents < LEAST_DOCUMENTS:
             return None
         made = self._made
-        if not made.is_fresh(state):
+        if not made.is_fresh(state) and time.monotonic() >= self._next_try:
             if state.counts.chunks <= self._at_once:
                 self.make(state)
             else:
@@ -116,6 +121,7 @@ class ScoreBackgrounds:
                 return
             vectors = self._null_vectors(identity) if self._null_vectors else None
             if vectors is None:
+                self._next_try = time.monotonic() + RETRY_SECONDS
                 return
             made = find_background(state, vectors)
             self._keep(identity, made)

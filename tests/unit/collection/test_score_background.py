@@ -175,3 +175,20 @@ def test_of_a_model_that_was_left_nothing_is_kept(tmp_path: Path) -> None:
         keeper.write(another, b"moments")
         assert keeper.read(another) is None
         assert keeper.read(collection.identity) is None
+
+
+@pytest.mark.parametrize("at_once", [100, 1_000])
+def test_searches_do_not_look_for_a_model_that_is_not_open_each_time(
+    tmp_path: Path, at_once: int
+) -> None:
+    """Of many searches in a second, one or two ask for it, or for what is kept."""
+    asked = []
+    with create_local(tmp_path / "c", make_identity()) as collection:
+        fill(collection, 0, 300)
+        engine = engine_of(collection)
+        backgrounds = ScoreBackgrounds(engine, asked.append, at_once=at_once)
+        with engine.reading() as state:
+            for _ in range(200):
+                assert backgrounds.of(state) is None
+        backgrounds.close()
+    assert 1 <= len(asked) <= 10
