@@ -144,12 +144,18 @@ def resident_mb(pid: int) -> float:
 
 
 def measure(servers: Mapping[str, Server], sizes: Sizes) -> dict[str, dict[str, Any]]:
-    """Medians over rounds of each server's figures with one and 32 clients, in turns."""
+    """Medians over rounds of each server's figures with one and 32 clients, in turns.
+
+    A round asks all with one client before any with 32, and each round in the other order: who
+    comes right after a crowd, or first, is not slower for it.
+    """
     seen: dict[str, dict[str, list[float]]] = {name: {} for name in servers}
     for turn in range(sizes.rounds):
-        for name, server in servers.items():
-            one = load(server, 1, sizes.seconds)
-            many = load(server, 32, sizes.seconds)
+        order = list(servers) if turn % 2 == 0 else list(servers)[::-1]
+        single = {name: load(servers[name], 1, sizes.seconds) for name in order}
+        crowded = {name: load(servers[name], 32, sizes.seconds) for name in order}
+        for name in servers:
+            one, many = single[name], crowded[name]
             say(
                 f"round {turn + 1}: {name}: one client {one['p50_ms']:.1f} ms; "
                 f"32 clients {many['qps']:.0f} a second, p99 {many['p99_ms']:.0f} ms"
