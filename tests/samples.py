@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from indexer.documents import Vectors, normalise
 from indexer.embedding.embedder import CANARIES, Identity
+from indexer.ranking.calibration import Calibration, Curve, Errors
 from indexer.ranking.null_queries import null_queries
 
 DIMENSION = 16
@@ -39,3 +40,16 @@ def read_metrics(client: TestClient) -> dict[tuple[str, tuple[tuple[str, str], .
         for family in text_string_to_metric_families(answer.text)
         for one in family.samples
     }
+
+
+LEARNED = Calibration(
+    "dense",
+    make_identity().fingerprint,
+    Curve(1.0, 0.0, 0.0, (-1.0, 1.0), (0.0, 1.0)),
+    0.05,
+    Errors(0.01, 0.01, 0.1, 0.3, 0.2),
+    30,
+    3_000,
+    "set",
+)
+"""What may be learned of rankings by the model of make_identity."""

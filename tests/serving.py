@@ -13,6 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from app.main import create_app
+from app.settings import load_settings
 
 START_SECONDS = 120
 
@@ -65,3 +70,16 @@ def _is_ready(process: subprocess.Popen[bytes], url: str, seconds: int) -> bool:
         except httpx.TransportError:
             time.sleep(0.05)
     return False
+
+
+@contextmanager
+def service_here(folder: Path, *, raise_errors: bool = True) -> Iterator[TestClient]:
+    """A client of a service of the hashing model in this process, whatever the environment says."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("BEARING_")]:
+            patch.delenv(name)
+        settings = load_settings(data=folder, cache=folder, model="hashing", audit_log="off")
+    with TestClient(
+        create_app(settings), base_url="http://localhost", raise_server_exceptions=raise_errors
+    ) as made:
+        yield made

@@ -7,25 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from samples import DIMENSION, make_identity, random_units
+from samples import DIMENSION, LEARNED, make_identity, random_units
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors, normalise
 from indexer.errors import ModelChanged, Unsupported
 from indexer.queries import Grade, Mode, Query
-from indexer.ranking.calibration import Calibration, Curve, Errors
 from indexer.ranking.grades import SHIPPED, grade_of
-
-LEARNED = Calibration(
-    "dense",
-    make_identity().fingerprint,
-    Curve(1.0, 0.0, 0.0, (-1.0, 1.0), (0.0, 1.0)),
-    0.05,
-    Errors(0.01, 0.01, 0.1, 0.3, 0.2),
-    30,
-    3_000,
-    "set",
-)
 
 
 def ignore(_: object) -> None:

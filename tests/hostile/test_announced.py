@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from serving import running_service
+from serving import running_service, service_here
 from starlette.testclient import TestClient
 
-from app.main import create_app
 from app.routes import ROUTES
-from app.settings import load_settings
 
 MODEL: Final = "hashing-256"
 JSON: Final = "application/json"
@@ -98,12 +94,7 @@ def test_every_route_is_here() -> None:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A client of a service of the hashing model, with one document."""
-    folder: Path = tmp_path_factory.mktemp("service")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("BEARING_")]:
-            patch.delenv(name)
-        settings = load_settings(data=folder, cache=folder, model="hashing", audit_log="off")
-    with TestClient(create_app(settings), base_url="http://localhost") as made:
+    with service_here(tmp_path_factory.mktemp("service")) as made:
         made.put("/documents", json={"documents": [{"id": "kept", "text": "kept"}]})
         yield made
 

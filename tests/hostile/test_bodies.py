@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from serving import service_here
 from starlette.testclient import TestClient
-
-from app.main import create_app
-from app.settings import load_settings
 
 JSON = {"content-type": "application/json"}
 DEEP = 100_000
@@ -20,14 +16,7 @@ DEEP = 100_000
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A client of a service of the hashing model."""
-    folder: Path = tmp_path_factory.mktemp("service")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("BEARING_")]:
-            patch.delenv(name)
-        settings = load_settings(data=folder, cache=folder, model="hashing", audit_log="off")
-    with TestClient(
-        create_app(settings), base_url="http://localhost", raise_server_exceptions=False
-    ) as made:
+    with service_here(tmp_path_factory.mktemp("service"), raise_errors=False) as made:
         yield made
 
 

@@ -10,26 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from local import create_local, engine_of, open_local
-from samples import make_identity, random_units
+from samples import LEARNED, make_identity, random_units
 
 from indexer.collection.calibrations import Calibrations
 from indexer.collection.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import ModelChanged
 from indexer.queries import Query
-from indexer.ranking.calibration import Calibration, Curve, Errors
 from indexer.storage.maintenance.backup import back_up, restore
-
-LEARNED = Calibration(
-    "dense",
-    make_identity().fingerprint,
-    Curve(1.0, 0.0, 0.0, (-1.0, 1.0), (0.0, 1.0)),
-    0.05,
-    Errors(0.01, 0.01, 0.1, 0.3, 0.2),
-    30,
-    3_000,
-    "set",
-)
 
 
 def fill(collection: Collection) -> None:
