@@ -93,12 +93,18 @@ def summary_figures(summary: Summary) -> dict[str, Any]:
     }
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, whose plural ends with s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def summary_text(summary: Summary, collection: str) -> str:
     """The outcome of a run, a sentence for each fact worth knowing."""
     lines = [
-        f"{collection}: {summary.written:,} documents written ({summary.chunks:,} chunks, "
-        f"{summary.tokens:,} tokens), {summary.amended:,} with new metadata only, "
-        f"{summary.unchanged:,} unchanged, in {readable_duration(summary.seconds)}."
+        f"{collection}: {counted(summary.written, 'document')} written "
+        f"({counted(summary.chunks, 'chunk')}, {counted(summary.tokens, 'token')}), "
+        f"{summary.amended:,} with new metadata only, {summary.unchanged:,} unchanged, "
+        f"in {readable_duration(summary.seconds)}."
     ]
     if summary.repeated:
         lines.append(

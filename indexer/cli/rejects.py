@@ -207,7 +207,7 @@ def _read_rejections(path: Path) -> Iterator[Rejection]:
 
 
 def _run_lines(run: dict[str, Any]) -> Iterator[str]:
-    counted = "1 input" if run["rejected"] == 1 else f"{run['rejected']:,} inputs"
+    counted = output.counted(run["rejected"], "input")
     yield f"{run['file']}, {readable_time(run['written'])}: {counted}"
     yield from reason_lines([ReasonCount(**one) for one in run["reasons"]])
     if run["rejected"] > len(run["reasons"]):
