@@ -1,8 +1,8 @@
 """The best scores of unrelated queries in a collection, kept beside its vectors.
 
 It is derived, by a search with the vectors of all null queries, and made anew when many chunks
-have come since. While a collection is small that happens within the search that needs it first;
-later beside the searches, which go on with the last one, or without. It needs the collection's
+have come since. The first of a small collection is made within the search that needs it; any other
+beside the searches, which go on with the last one, or without. It needs the collection's
 model: while that is not open, only what is kept is of use. What is kept holds scores, nothing
 that was written; where it is damaged or cannot be kept, that is reported, and done without.
 """
@@ -101,7 +101,8 @@ class ScoreBackgrounds:
             return None
         made = self._made
         if not made.is_fresh(state) and time.monotonic() >= self._next_try:
-            if state.counts.chunks <= self._at_once:
+            last = made.background if made.identity is state.identity else None
+            if last is None and state.counts.chunks <= self._at_once:
                 self.make(state)
             else:
                 self._task.start()
