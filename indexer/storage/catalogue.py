@@ -69,7 +69,7 @@ class LocalCatalogue:
         from indexer.storage.engine import LocalEngine
 
         self._make_folder()
-        LocalEngine.create(self._folder / name, identity, language)
+        LocalEngine.create(self._folder / name, identity, language).close()
 
     def delete(self, name: str) -> None:
         """Delete a collection with all that is in it; raises NotFound or CollectionBusy."""

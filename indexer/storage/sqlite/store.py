@@ -19,7 +19,7 @@ import queue
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -71,8 +71,9 @@ class Store:
     def close(self) -> None:
         """Close idle connections; those in use are closed when released."""
         self._closed = True
-        while not self._idle.empty():
-            self._idle.get_nowait().close()
+        with suppress(queue.Empty):
+            while True:
+                self._idle.get_nowait().close()
 
     @contextmanager
     def reading(self) -> Iterator[Snapshot]:
@@ -128,10 +129,12 @@ class Store:
         self._give_back(connection)
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        if self._closed or isinstance(connection, _Immutable):
+        if isinstance(connection, _Immutable):
             connection.close()
-        else:
-            self._idle.put(connection)
+            return
+        self._idle.put(connection)
+        if self._closed:  # by another thread, which may have looked for idle ones before
+            self.close()
 
 
 def check_format(path: Path, what: str) -> None:
