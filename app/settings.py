@@ -113,6 +113,11 @@ class Settings(BaseSettings):
         "",
         description="Cross-encoder that searches may rerank by (`rerank`): hub name or path.",
     )
+    models: Path | None = Field(
+        None,
+        description="Directory of trained models; `models` in BEARING_DATA where none is named.",
+        json_schema_extra={"default": "none"},
+    )
 
     host: str = Field(
         "127.0.0.1",
@@ -349,6 +354,7 @@ class Settings(BaseSettings):
             index_memory_mb=self.index_memory_mb,
             language=self.language,
             reranker=self.reranker,
+            models=self.models,
         )
 
 

@@ -23,7 +23,8 @@ _Member = TypeVar("_Member", bound=StrEnum)
 class Config:
     """The settings of the library; each field is the variable BEARING_<FIELD>.
 
-    ``data`` is a folder, or a URL: see indexer.engines.
+    ``data`` is a folder, or a URL: see indexer.engines. ``models`` is the folder of trained models,
+    None for the one beside the collections.
     """
 
     data: Path | str = Path("data")
@@ -37,6 +38,7 @@ class Config:
     index_memory_mb: int = 0
     language: Language = Language.ENGLISH
     reranker: str = ""
+    models: Path | None = None
 
     @property
     def index_choice(self) -> IndexChoice:
@@ -128,5 +130,6 @@ _READERS: Final[Mapping[str, Any]] = {
     "index_memory_mb": _count,
     "language": _language,
     "reranker": _text,
+    "models": _path,
 }
 assert set(_READERS) == {field.name for field in fields(Config)}
