@@ -26,11 +26,10 @@ from indexer.queries import Query
 from indexer.storage.runtime.subprocess_job import command
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
-APART_ROWS, LATE_ROWS, UNCOVERED_ROWS = (
-    DEFAULT.subprocess_rows,
-    DEFAULT.unindexed_rows,
-    DEFAULT.delta_rows,
-)
+FEW = Thresholds(subprocess_rows=4_000, unindexed_rows=2_000, delta_rows=1_000, gather_rows=500)
+"""As by default, at a fifth of the rows or fewer."""
+
+APART_ROWS, LATE_ROWS, UNCOVERED_ROWS = FEW.subprocess_rows, FEW.unindexed_rows, FEW.delta_rows
 SCAN = IndexChoice(IndexKind.SCAN, target_recall=0.9)
 
 
@@ -63,13 +62,13 @@ def wait_for(collection: Collection, rows: int) -> None:
 
 def test_late_rows_are_sealed_in_the_background(tmp_path: Path) -> None:
     """Once enough rows came, an index appears by itself, and takes in what comes later."""
-    vectors = random_units(LATE_ROWS + 2_000)
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    vectors = random_units(LATE_ROWS + 500)
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, vectors[: LATE_ROWS - 1])
         collection.rebuild(SCAN)
         assert index_of(collection)["rows"] == LATE_ROWS - 1
         put(collection, vectors[LATE_ROWS - 1 :], LATE_ROWS - 1)
-        assert index_of(collection)["late_rows"] == 2_001
+        assert index_of(collection)["late_rows"] == 501
         put(collection, random_units(LATE_ROWS, seed=5), len(vectors))
         wait_for(collection, len(vectors) + LATE_ROWS)
         for row in (0, LATE_ROWS, len(vectors) - 1):
@@ -80,7 +79,7 @@ def test_late_rows_are_sealed_in_the_background(tmp_path: Path) -> None:
 def test_late_rows_are_compared_one_by_one_only_while_they_are_few(tmp_path: Path) -> None:
     """Before they are sealed, an index in memory takes them in, and each is found as before."""
     vectors = random_units(2_000 + 3 * UNCOVERED_ROWS)
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, vectors[:2_000])
         collection.rebuild(SCAN)
         with collection.writing("fill"):
@@ -102,9 +101,9 @@ def test_late_rows_are_compared_one_by_one_only_while_they_are_few(tmp_path: Pat
 def test_a_bulk_write_is_sealed_at_its_end(tmp_path: Path) -> None:
     """While the right to write is held, nothing is sealed; then all of it at once."""
     choice = IndexChoice(IndexKind.SCAN, 0.9)
-    with create_local(tmp_path / "c", make_identity()):
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW):
         pass
-    with open_local(tmp_path / "c", choice) as collection:
+    with open_local(tmp_path / "c", choice, FEW) as collection:
         with collection.writing("fill"):
             for start in range(0, 3 * LATE_ROWS, LATE_ROWS):
                 put(collection, random_units(LATE_ROWS, seed=start), start)
@@ -114,7 +113,7 @@ def test_a_bulk_write_is_sealed_at_its_end(tmp_path: Path) -> None:
 
 def test_the_choice_outlives_the_process(tmp_path: Path) -> None:
     """What rebuild was told holds when the collection is opened again, and can be taken back."""
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, random_units(3_000))
         assert collection.rebuild(SCAN).index["kind"] == "scan"
     with open_local(tmp_path / "c", IndexChoice(IndexKind.EXACT)) as collection:
@@ -128,7 +127,7 @@ def test_the_choice_outlives_the_process(tmp_path: Path) -> None:
 
 def test_a_damaged_choice_says_what_to_do(tmp_path: Path) -> None:
     """A file that does not say which index to keep is named."""
-    with create_local(tmp_path / "c", make_identity()):
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW):
         pass
     (tmp_path / "c" / "index.json").write_text('{"kind": "magic"}')
     with pytest.raises(Damaged, match=r"index\.json.*bearing rebuild"):
@@ -137,7 +136,7 @@ def test_a_damaged_choice_says_what_to_do(tmp_path: Path) -> None:
 
 def test_memory_that_is_too_small_is_refused_with_the_need(tmp_path: Path) -> None:
     """A budget below every kind's need names the need."""
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, random_units(3_000))
         with pytest.raises(InvalidInput, match="more than the budget of 100 B"):
             collection.rebuild(IndexChoice(IndexKind.SCAN, 0.9, memory_bytes=100))
@@ -149,7 +148,7 @@ def test_a_damaged_index_is_left_out_and_built_again(
 ) -> None:
     """An index is derived: whatever becomes of its files, answers stay right."""
     vectors = random_units(3_000)
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, vectors)
         collection.rebuild(SCAN)
     place = tmp_path / "c" / "generations" / "1"
@@ -176,8 +175,8 @@ def test_a_damaged_index_is_left_out_and_built_again(
 
 def test_deleted_rows_never_come_back_through_the_index(tmp_path: Path) -> None:
     """What was deleted or replaced after sealing is in no answer, and k hits still come."""
-    vectors = random_units(20_000)
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    vectors = random_units(4_000)
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, vectors)
         collection.rebuild(SCAN)
         near = collection.search([Query(vector=vectors[0], k=300)])[0].hits
@@ -186,7 +185,7 @@ def test_deleted_rows_never_come_back_through_the_index(tmp_path: Path) -> None:
         hits = collection.search([Query(vector=vectors[0], k=300)])[0].hits
         assert len(hits) == 300
         assert not {hit.document.id for hit in hits} & set(gone)
-        for condition in ({"n": {"$lt": 19_000}}, {"n": {"$lt": 40}}):
+        for condition in ({"n": {"$lt": 3_800}}, {"n": {"$lt": 40}}):
             passing = parse_filter(condition)
             approximate = collection.search([Query(vector=vectors[1], k=30, filter=passing)])[0]
             exact = collection.search([Query(vector=vectors[1], k=30, filter=passing, exact=True)])[
@@ -204,14 +203,14 @@ def test_deleted_rows_never_come_back_through_the_index(tmp_path: Path) -> None:
 
 def test_searches_go_on_while_an_index_is_rebuilt(tmp_path: Path) -> None:
     """Every search during several rebuilds is answered in full."""
-    vectors = random_units(6_000)
+    vectors = random_units(3_000)
     counts: list[int] = []
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, vectors)
         done = threading.Event()
 
         def search() -> None:
-            while not done.is_set():
+            while not done.wait(0.01):  # else nothing is left for the threads that give way
                 counts.append(len(collection.search([Query(vector=vectors[3], k=20)])[0].hits))
 
         threads = [threading.Thread(target=search) for _ in range(2)]
@@ -239,7 +238,7 @@ def niceness_of_all() -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
-@pytest.mark.parametrize("rows", [DEFAULT.least_rows, APART_ROWS])
+@pytest.mark.parametrize("rows", [FEW.least_rows, APART_ROWS])
 def test_sealing_gives_way_and_the_caller_keeps_its_priority(tmp_path: Path, rows: int) -> None:
     """Few rows or many, whoever seals them has less priority than others while it does."""
     mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
@@ -247,10 +246,10 @@ def test_sealing_gives_way_and_the_caller_keeps_its_priority(tmp_path: Path, row
     done = threading.Event()
 
     def look() -> None:
-        while not done.is_set():
+        while not done.wait(0.02):
             seen.update(niceness_of_all())
 
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, random_units(rows))
         looking = threading.Thread(target=look)
         looking.start()
@@ -265,7 +264,7 @@ def test_sealing_gives_way_and_the_caller_keeps_its_priority(tmp_path: Path, row
 def test_many_rows_are_sealed_in_a_process_of_their_own(tmp_path: Path) -> None:
     """It answers as one that was sealed here; where no process can be started, that is said."""
     vectors = random_units(APART_ROWS)
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, vectors)
         collection.delete(["d3"])
         assert collection.rebuild(SCAN).index["kind"] == "scan"
@@ -281,7 +280,7 @@ def test_without_a_process_many_rows_are_sealed_all_the_same(
 ) -> None:
     """Where no process can be started, a thread seals, and the log says so."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no such program"))
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, random_units(APART_ROWS))
         assert collection.rebuild(SCAN).index["rows"] == APART_ROWS
     assert "no process could be started to seal in" in caplog.text
@@ -289,7 +288,7 @@ def test_without_a_process_many_rows_are_sealed_all_the_same(
 
 def test_an_error_of_the_process_that_seals_is_raised_here(tmp_path: Path) -> None:
     """What keeps it from sealing comes back as the error that it is."""
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, random_units(APART_ROWS))
         with (tmp_path / "c" / "generations" / "1" / "vectors.f32").open("r+b") as file:
             file.truncate(1_000)

@@ -79,7 +79,7 @@ def test_exact_answers_do_not_depend_on_history(
 ) -> None:
     """Ids and scores are equal to the last bit, for each mode, strategy, k, alone or in a batch."""
     rng = np.random.default_rng(4)
-    asked = np.concatenate([vectors[-1:], around(np.array([0, 0, 1, 5]), SPREAD, rng), vectors[:4]])
+    asked = np.concatenate([vectors[-1:], around(np.array([0, 5]), SPREAD, rng), vectors[:1]])
     condition = parse_filter({"n": {"$gte": 700}})
     asks = {
         "dense": lambda v, k: Query(vector=v, k=k, exact=True),
