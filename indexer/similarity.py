@@ -255,6 +255,62 @@ def symmetric_cross_entropy(
     return forward / 2 + backward / 2
 
 
+def retrieval_cross_entropy(
+    queries: ArrayLike,
+    documents: ArrayLike,
+    temperature: float,
+    *,
+    negatives: ArrayLike | None = None,
+    ignored: NDArray[np.bool_] | None = None,
+    block: int = BLOCK,
+) -> float:
+    """InfoNCE of queries: the mean of -log softmax(cos / T) at each query's own document.
+
+    ``queries`` and ``documents`` are (n, d), aligned; the candidates are all documents and the
+    ``negatives`` (m, d), which may be mined (Karpukhin et al. 2020) or a queue (MoCo, He et al.
+    2020). ``ignored`` (n, n + m) marks those that are no candidates for a query, but its own.
+    """
+    left, right = _aligned(queries, documents)
+    more = np.empty((0, left.shape[1])) if negatives is None else _rows(negatives, "negatives")
+    candidates = np.concatenate([right, _unit(more, "negatives")])
+    skipped = None
+    if ignored is not None:
+        skipped = ignored & ~np.eye(len(left), len(candidates), dtype=np.bool_)
+    targets = np.arange(len(left))
+    return _cross_entropy(left, candidates, targets, temperature, block, ignored=skipped)
+
+
+def cosent(scores: ArrayLike, grades: ArrayLike, temperature: float) -> float:
+    """log(1 + Σ exp((sᵢ - sⱼ) / T)) over all pairs with gradeᵢ < gradeⱼ: CoSENT (Su 2022)."""
+    _check_temperature(temperature)
+    given, ranks = np.asarray(scores, np.float64), np.asarray(grades, np.float64)
+    ordered = ranks[:, None] < ranks[None, :]
+    wrong = (given[:, None] - given[None, :])[ordered] / temperature
+    return float(np.logaddexp.reduce(np.append(wrong, 0.0)))
+
+
+def angle_similarity(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """(n,) the similarity of aligned rows by angle, for AnglE (Li and Li 2023).
+
+    The halves of a row are its real and imaginary parts. With x and y of unit length it is the
+    absolute sum of the real and imaginary parts of xₖ ȳₖ.
+    """
+    left, right = _aligned(a, b)
+    half = left.shape[1] // 2
+    x, y = (rows[:, :half] + 1j * rows[:, half:] for rows in (left, right))
+    products = (x * y.conj()).sum(axis=1)
+    sums: NDArray[np.float64] = np.abs(products.real + products.imag)
+    return sums
+
+
+def triplet_loss(a: ArrayLike, b: ArrayLike, negatives: ArrayLike, margin: float) -> float:
+    """The mean of max(0, margin + cos(aᵢ, nᵢ) - cos(aᵢ, bᵢ)) over aligned rows."""
+    left, right = _aligned(a, b)
+    _, wrong = _aligned(a, negatives)
+    gaps = margin + np.vecdot(left, wrong) - np.vecdot(left, right)
+    return float(np.maximum(gaps, 0.0).mean())
+
+
 def cosine_distance_loss(a: ArrayLike, b: ArrayLike) -> float:
     """The mean of 1 - cos(aᵢ, bᵢ) over aligned rows, in [0, 2]. Refuses zero vectors."""
     left, right = _aligned(a, b)
@@ -269,8 +325,12 @@ def _cross_entropy(
     temperature: float,
     block: int,
     skip_self: bool = False,
+    ignored: NDArray[np.bool_] | None = None,
 ) -> float:
-    """The mean over anchors of log Σⱼ exp(cosᵢⱼ / T) - cosᵢₜ / T, t the anchor's target."""
+    """The mean over anchors of log Σⱼ exp(cosᵢⱼ / T) - cosᵢₜ / T, t the anchor's target.
+
+    ``ignored`` (anchors, candidates) marks those that are no candidates for an anchor.
+    """
     _check_temperature(temperature)
     losses = np.empty(len(anchors))
     for rows in _steps(len(anchors), max(1, _checked(block) // len(candidates))):
@@ -279,6 +339,8 @@ def _cross_entropy(
         wanted = cosines[here, targets[rows]]
         if skip_self:
             cosines[here, here + rows.start] = -np.inf
+        if ignored is not None:
+            cosines[ignored[rows]] = -np.inf
         top = cosines.max(axis=1)
         with np.errstate(over="ignore"):
             gap = (top - wanted) / temperature

@@ -28,6 +28,7 @@ DATA = ("ini", "json", "nginx", "text", "yaml")
 REASONS = frozenset(
     (
         "needs a cluster",
+        "trains a model, for minutes",
         "needs a container engine",
         "installs what the tests stand on",
         "runs until it is stopped",

@@ -28,6 +28,7 @@ from indexer.cli.rejects import rejects
 from indexer.cli.runtime import tune_interpreter
 from indexer.cli.search import search
 from indexer.cli.similarity import similarity
+from indexer.cli.train import train
 from indexer.errors import BearingError, InvalidInput
 
 
@@ -109,6 +110,7 @@ def commands() -> typer.Typer:
     for assessment in (calibrate, diagnose):
         app.command()(assessment)
     app.command("map")(draw_map)
+    app.command()(train)
     for upkeep in (verify, backup, restore, rejects):
         app.command()(upkeep)
     collections = typer.Typer(

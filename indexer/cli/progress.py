@@ -18,6 +18,8 @@ from indexer.cli.output import note, readable_duration
 from indexer.cli.workload import Workload
 from indexer.ingestion.pipeline import Progress
 from indexer.ingestion.reindex import Moved
+from indexer.learning.progress import Progress as Training
+from indexer.learning.progress import Tell as TellTraining
 from indexer.readers.reading import Part
 from indexer.reports import Step, Tell
 
@@ -171,3 +173,51 @@ def _state(progress: Progress, pace: Pace) -> Iterator[str]:
     yield f"{progress.rejected:,} rejected"
     yield f"{pace.documents_per_second:,.1f} documents/s"
     yield f"{pace.tokens_per_second:,.0f} tokens/s"
+
+
+@contextmanager
+def training_progress() -> Iterator[TellTraining]:
+    """The course of a training: a moving line on a terminal, else a line now and then."""
+    if not sys.stderr.isatty():
+        yield _training_lines()
+        return
+    columns = (BarColumn(bar_width=20), TextColumn("{task.fields[state]}"))
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=1.0, state="reading")
+
+        def tell(training: Training) -> None:
+            done = training.step / training.steps if training.steps else 0.0
+            bar.update(task, completed=done, state=training_state(training))
+
+        yield tell
+
+
+def _training_lines() -> TellTraining:
+    last = (float("-inf"), "")
+
+    def tell(training: Training) -> None:
+        nonlocal last
+        now = time.monotonic()
+        ended = training.step == training.steps
+        if training.phase != last[1] or ended or now - last[0] >= STEP_SECONDS:
+            last = (now, training.phase)
+            note(training_state(training))
+
+    return tell
+
+
+def training_state(training: Training) -> str:
+    """The progress of a training in one line, most important first."""
+    if not training.pairs:
+        return training.phase
+    rate = training.pairs / max(training.seconds, 1e-3)
+    left = training.seconds / training.step * (training.steps - training.step)
+    return ", ".join(
+        (
+            f"step {training.step:,} of {training.steps:,}",
+            f"{readable_duration(left)} left",
+            f"loss {training.loss:.4f}",
+            f"MRR of held-out queries {training.measure:.4f}",
+            f"{rate:.1f} pairs/s",
+        )
+    )

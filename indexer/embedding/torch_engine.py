@@ -244,11 +244,16 @@ class TorchEngine:
         import torch
 
         with torch.inference_mode():
-            features = self._model(self._features(batch, role), task=role.value)
-            vectors = features["sentence_embedding"][:, : self._dimension]
-            unit = torch.nn.functional.normalize(vectors.float(), dim=1)
-            result: Vectors = unit.cpu().numpy()
+            result: Vectors = self.unit_vectors(batch, role).cpu().numpy()
         return result
+
+    def unit_vectors(self, batch: Batch, role: TextRole) -> torch.Tensor:
+        """(rows, d) float32 of unit length, with gradients where torch takes them."""
+        import torch
+
+        features = self._model(self._features(batch, role), task=role.value)
+        vectors = features["sentence_embedding"][:, : self._dimension]
+        return torch.nn.functional.normalize(vectors.float(), dim=1)
 
     def _features(self, batch: Batch, role: TextRole) -> dict[str, Any]:
         import torch

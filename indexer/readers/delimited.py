@@ -103,6 +103,32 @@ def read_tsv(source: Source, fields: Fields) -> Iterator[Read]:
     return _read(source, fields, quoted, survey)
 
 
+def read_csv_rows(source: Source, named: str) -> Iterator[tuple[int, object]]:
+    """The cells of each row by column, with its line; an error in place of a broken row.
+
+    The delimiter is the one that gives a column this name, if one does.
+    """
+    encoding = _encoding(source)
+    return _bare_rows(source, _told(source, encoding) or _agreed(source, encoding, named))
+
+
+def read_tsv_rows(source: Source, named: str) -> Iterator[tuple[int, object]]:  # noqa: ARG001 - as read_csv_rows
+    """The same between tabs."""
+    encoding = _encoding(source)
+    return _bare_rows(source, _told(source, encoding) or Dialect(encoding, "\t"))
+
+
+def _bare_rows(source: Source, dialect: Dialect) -> Iterator[tuple[int, object]]:
+    with source.opened() as opened, _text(opened.stream, dialect.encoding) as text:
+        names = _names(next(_rows(text, dialect), None))
+    with source.opened() as opened, _text(opened.stream, dialect.encoding) as text:
+        rows = _rows(text, dialect, len(names))
+        next(rows)
+        for row in rows:
+            cells = dict(zip(names, row.cells, strict=False))
+            yield row.line, Unreadable(row.problem) if row.problem else cells
+
+
 def _read(source: Source, fields: Fields, dialect: Dialect, survey: Survey) -> Iterator[Read]:
     _check_columns(survey.names, fields)
     facts = encoding_metadata(dialect.encoding)

@@ -9,7 +9,7 @@ import orjson
 
 from indexer.errors import Unreadable
 from indexer.readers.decoding import decode, marked_encoding
-from indexer.readers.json_lines import read_json_lines
+from indexer.readers.json_lines import read_json_line_values, read_json_lines
 from indexer.readers.reading import Fields, Read
 from indexer.readers.records import (
     MAX_RECORD_BYTES,
@@ -45,6 +45,15 @@ def read_json(source: Source, fields: Fields) -> Iterator[Read]:
         yield from (source.gives(each, source.size * number // len(records)) for each in told)
         item = document_or_rejection(record, fields, place, f"{source.name}:{number}")
         yield source.gives(item, source.size * number // len(records))
+
+
+def read_json_values(source: Source, named: str) -> Iterator[tuple[int, object]]:
+    """The records with their numbers; a lone object is one if it has the field ``named``."""
+    if _holds_lines(source):
+        yield from read_json_line_values(source)
+        return
+    value = parse_json(_utf8(source.content(MAX_JSON_BYTES)))
+    yield from enumerate(find_records(value, Fields(text=named)), start=1)
 
 
 def find_records(value: object, fields: Fields) -> list[object]:

@@ -24,6 +24,16 @@ def read_json_lines(source: Source, fields: Fields) -> Iterator[Read]:
             yield source.gives(item, opened.offset(read))
 
 
+def read_json_line_values(source: Source) -> Iterator[tuple[int, object]]:
+    """The value of each line with its number; an error in place of one that is not JSON."""
+    with source.opened() as opened:
+        for number, line in _numbered(recoded(opened.stream)):
+            try:
+                yield number, _record(line)
+            except Unreadable as error:
+                yield number, error
+
+
 def read_standard_input(stream: BinaryIO, fields: Fields, before: int) -> Iterator[Read]:
     """The document of each line of a stream, which need not be seekable."""
     for item, read in parse_lines(recoded(stream), STDIN, fields):
@@ -38,9 +48,8 @@ def parse_lines(
     vectors = VectorFields(name)
     for number, line in enumerate(_lines(stream), start=1):
         read += len(line)
-        if number == 1:
-            line = line.removeprefix(BYTE_ORDER_MARK)
-        if not line or line.isspace():
+        line = _bare(number, line)
+        if not line:
             continue
         place = f"{name}:{number}"
         try:
@@ -50,6 +59,19 @@ def parse_lines(
             continue
         yield from ((each, read) for each in told)
         yield document_or_rejection(record, fields, place, place), read
+
+
+def _numbered(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank."""
+    for number, line in enumerate(_lines(stream), start=1):
+        if bare := _bare(number, line):
+            yield number, bare
+
+
+def _bare(number: int, line: bytes) -> bytes:
+    """The line without a byte order mark; empty if it is blank."""
+    line = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+    return b"" if line.isspace() else line
 
 
 def _record(line: bytes) -> object:

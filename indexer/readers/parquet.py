@@ -55,6 +55,26 @@ def read_parquet(source: Source, fields: Fields) -> Iterator[Read]:
             raise Unreadable(f"not a Parquet file that can be read: {error}") from error
 
 
+def read_parquet_rows(source: Source) -> Iterator[tuple[int, object]]:
+    """The values of each row with its number, without nulls; an error in place of a broken row."""
+    import pyarrow
+    import pyarrow.parquet
+
+    with source.unpacked(MAX_PARQUET_BYTES) as file:
+        try:
+            table = pyarrow.parquet.ParquetFile(file)
+            batches = table.iter_batches(BATCH_ROWS, use_threads=False)
+            for number, row in enumerate(_rows(batches), start=1):
+                whole = row if isinstance(row, Unreadable) else _present(row)
+                yield number, whole
+        except pyarrow.ArrowException as error:
+            raise Unreadable(f"not a Parquet file that can be read: {error}") from error
+
+
+def _present(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
 def _item(
     row: dict[str, Any] | Unreadable, source: Source, number: int, fields: Fields
 ) -> Document | Rejection:

@@ -1,0 +1,223 @@
+"""The command ``train``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from indexer.cli import output
+from indexer.cli.index import terminable
+from indexer.cli.options import Data, ExitCode, Json, Model, open_library
+from indexer.cli.progress import training_progress
+from indexer.cli.rejects import RejectsFile, reason_lines
+from indexer.collection import Collection
+from indexer.embedding.embedder import Embedder
+from indexer.errors import InvalidInput
+from indexer.learning.examples import Example
+from indexer.learning.examples_collection import documents_of, unlabelled
+from indexer.learning.examples_files import read_examples
+from indexer.learning.methods import METHODS
+from indexer.learning.models import Models
+from indexer.learning.options import read_options
+from indexer.learning.run import Material, Method
+from indexer.learning.split import Splitting
+from indexer.learning.training import Done, Training
+from indexer.learning.training import train as train_model
+from indexer.library import DEFAULT_COLLECTION, Library
+from indexer.readers import Rejection, read_paths
+
+HELD_OUT_SHARE: Final = 0.2
+
+
+def train(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PAIRS",
+            help="Pairs, triplets, grades or clicks in JSON Lines, CSV or Parquet; folders in "
+            "BEIR's layout; for methods that need no labels, texts.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Data = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection",
+            "-c",
+            metavar="NAME",
+            help="Whose model is trained further, and where documents are looked up by id.",
+            show_default=f"{DEFAULT_COLLECTION}, if there is one and no --model",
+        ),
+    ] = None,
+    from_collection: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Take the examples from a collection's own documents: titles with their texts, "
+            "or the two halves of a text.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Model = None,
+    method: Annotated[
+        str, typer.Option(help=f"How to train: {', '.join(METHODS)}.")
+    ] = "contrastive",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE,...",
+            help="Train otherwise: epochs, batch, temperature and others of the method; may be "
+            "repeated.",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Which judgements of folders in BEIR's layout.",
+            show_default="train, or the only ones there are",
+        ),
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(help="The share of queries, and of documents, to judge by.")
+    ] = HELD_OUT_SHARE,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            metavar="NAME",
+            help="What the trained model is called.",
+            show_default="<collection>-<method>, with a number if that is taken",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted training.")
+    ] = False,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to write what was rejected and why, as JSON Lines.",
+            show_default="<data>/models/<name>.rejects.jsonl",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model further on pairs of queries and what answers them.
+
+    What is written loads in sentence-transformers as it does here. Call it again with --resume
+    after an interruption.
+    """
+    chosen = _method(method)
+    options = read_options(chosen.options, settings or ())
+    given = collection or from_collection
+    with open_library(data, model) as library:
+        models = Models.of(library.config)
+        stored = _collection(library, given, model)
+        embedder = _embedder(library, stored, model)
+        called = name or _free_name(models, f"{given or 'model'}-{chosen.name}", resume)
+        source = ", ".join(paths or ()) or f"the documents of {from_collection!r}"
+        training = Training(
+            called, chosen, options, source, models, embedder, stored, library.config.cache,
+            _splitting(held_out), resume, library.config.threads,
+        )  # fmt: skip
+        found = _examples(library, paths or (), from_collection, stored, chosen, split)
+        output.note(f"training {embedder.identity.name} by {chosen.name} on {source}")
+        with RejectsFile(models.folder, called, rejects) as rejected, terminable():
+            done = _train(training, found, rejected)
+    _show(done, rejected, as_json)
+
+
+def _method(name: str) -> Method:
+    if name not in METHODS:
+        raise InvalidInput(f"method must be one of {', '.join(METHODS)}; got {name!r}")
+    return METHODS[name]
+
+
+def _splitting(held_out: float) -> Splitting:
+    if not 0 <= held_out <= 0.8:
+        raise InvalidInput(f"--held-out must be from 0 to 0.8, got {held_out}")
+    return Splitting(held_out=held_out)
+
+
+def _collection(library: Library, name: str | None, model: str | None) -> Collection | None:
+    if name is None and (model is not None or DEFAULT_COLLECTION not in library.names()):
+        return None
+    return library.open(name or DEFAULT_COLLECTION)
+
+
+def _embedder(library: Library, stored: Collection | None, model: str | None) -> Embedder:
+    if stored is None or model is not None:
+        return library.model(model or library.config.model)
+    return library.embedder(stored)
+
+
+def _free_name(models: Models, wanted: str, resume: bool) -> str:
+    """The name itself, or with the first number by which no model is called."""
+    if resume:
+        return wanted
+    taken = set(models.names())
+    numbered = (f"{wanted}-{number}" for number in range(2, len(taken) + 3))
+    return next(name for name in (wanted, *numbered) if name not in taken)
+
+
+def _examples(
+    library: Library,
+    paths: Sequence[str],
+    from_collection: str | None,
+    stored: Collection | None,
+    method: Method,
+    split: str | None,
+) -> Iterator[Example | Rejection]:
+    if from_collection is not None:
+        if paths:
+            raise InvalidInput("give files or --from-collection, not both")
+        documents = documents_of(library.open(from_collection))
+        return unlabelled(documents, method.material)
+    if not paths:
+        raise InvalidInput("nothing to train by: give files of pairs, or --from-collection NAME")
+    if method.material is Material.TEXTS:
+        return unlabelled((read.item for read in read_paths(paths)), method.material)
+    return read_examples(paths, stored, split)
+
+
+def _train(training: Training, found: Iterator[Example | Rejection], rejected: RejectsFile) -> Done:
+    try:
+        with training_progress() as tell:
+            return train_model(training, found, rejected.add, tell)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(
+            "interrupted; run the same command again with --resume to go on from the last "
+            "checkpoint"
+        ) from interrupt
+
+
+def _show(done: Done, rejected: RejectsFile, as_json: bool) -> None:
+    trained = done.trained
+    reasons = rejected.reasons()
+    if reasons:
+        output.note(
+            f"{output.counted(trained.data.rejected, 'input')} rejected, see {rejected.path}:"
+        )
+        output.note("\n".join(reason_lines(reasons)))
+    for sentence in done.notes:
+        output.note(sentence)
+    if as_json:
+        output.say_json({**asdict(trained), "folder": str(done.folder)})
+    else:
+        output.say("\n".join(_lines(done)))
+    raise typer.Exit(ExitCode.REJECTED if reasons else ExitCode.DONE)
+
+
+def _lines(done: Done) -> Iterator[str]:
+    yield f"{done.trained.name!r} is trained: {done.folder}"
+    for one in done.trained.figures:
+        yield (
+            f"{one.measure} of {one.queries:,} held-out queries: "
+            f"{one.before:.4f} before, {one.after:.4f} now"
+        )

@@ -1,0 +1,43 @@
+"""The card of a trained model: README.md beside it, for who finds the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from indexer.learning.trained import Trained
+
+CARD = "README.md"
+
+
+def write_card(folder: Path, trained: Trained) -> None:
+    """Write the card of a model into its folder."""
+    (folder / CARD).write_text("\n".join(_lines(trained)) + "\n", encoding="utf-8")
+
+
+def _lines(trained: Trained) -> Iterator[str]:
+    data = trained.data
+    yield from ("---", "library_name: sentence-transformers", "pipeline_tag: sentence-similarity")
+    yield from ("---", "", f"# {trained.name}", "")
+    yield f"{trained.base.model}, trained further by Bearing's method `{trained.method}`."
+    yield from ("", "## Data", "")
+    yield f"- source: {data.source}"
+    yield f"- {data.pairs:,} pairs of {data.queries:,} queries and {data.documents:,} documents"
+    yield f"- {data.rejected:,} rejected"
+    yield f"- SHA-256 of what was read: {data.sha256}"
+    yield from ("", "## Settings", "", "| setting | value |", "|---|---|")
+    yield from (f"| {name} | {value} |" for name, value in trained.settings.items())
+    yield from ("", "## Figures", "")
+    if trained.figures:
+        yield from ("| held out by | measure | queries | before | after |", "|---|---|---|---|---|")
+    else:
+        yield "No queries were held out, so nothing is known of how good it is."
+    for figure in trained.figures:
+        change = f"{figure.before:.4f} | {figure.after:.4f}"
+        yield f"| {figure.split} | {figure.measure} | {figure.queries} | {change} |"
+    yield from ("", "## Limits", "")
+    yield (
+        "It was trained for texts like those above; of others nothing is known. Vectors of it and "
+        "of its base cannot be compared. The figures are of a small trial within the data: "
+        "`bearing promote` judges on a collection."
+    )

@@ -1,0 +1,108 @@
+"""Training a model by gradient descent, whatever the method: examples in, an outcome out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import InvalidInput
+from indexer.learning.checkpoints import Checkpoints
+from indexer.learning.examples import Example
+from indexer.learning.options import Tuning, settings
+from indexer.learning.progress import Progress
+from indexer.learning.run import Outcome, TrainingRun
+from indexer.learning.split import QUERIES
+from indexer.learning.trained import Figure, Setting, TrainedKind
+from indexer.learning.trainee import Trainee
+from indexer.learning.training_loop import Course, Loop, Objective
+from indexer.learning.trial import MEASURE, Trial, divide
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """A training, which examples serve its loss, and what it trains for."""
+
+    run: TrainingRun
+    tuning: Tuning
+    serves: Callable[[Example], bool]
+    objective: Callable[[Trainee], Objective]
+
+
+@dataclass(frozen=True, slots=True)
+class Descended:
+    """A model that was trained, the course of it, and its figures."""
+
+    trainee: Trainee
+    tuning: Tuning
+    course: Course
+    figures: tuple[Figure, ...]
+    notes: tuple[str, ...]
+
+    def outcome(self, more: Mapping[str, Setting]) -> Outcome:
+        """The outcome, with further settings to record."""
+        recorded = {
+            **settings(self.tuning), **more,
+            "precision": self.trainee.precision, "steps": self.course.step,
+            "best_step": self.course.best_step,
+        }  # fmt: skip
+        return Outcome(TrainedKind.MODEL, self._write, self.figures, recorded, self.notes)
+
+    def _write(self, folder: Path) -> None:
+        self.trainee.save(folder)
+
+
+def descend(descent: Descent) -> Descended:
+    """Train, and measure on the queries held out before and after.
+
+    Raises InvalidInput if too few examples are left to train by.
+    """
+    run, tuning = descent.run, descent.tuning
+    parts = divide(run.examples, run.splitting)
+    places = [place for place in parts.train if descent.serves(run.examples[place])]
+    if len(places) < 2:
+        raise InvalidInput(
+            f"{len(places)} of {len(run.examples)} examples are left to train by, after those held "
+            "out and those that the loss cannot use: give more, or another loss"
+        )
+    trainee = Trainee(
+        run.checkpoint(),
+        frozen_layers=tuning.frozen_layers,
+        dropout=tuning.dropout,
+        threads=run.threads,
+    )
+    objective = descent.objective(trainee)
+    before = _ranks(parts.held_out, trainee, run, "measuring the model as it is")
+    run.examples.keep(places)
+    course = Loop(
+        trainee, objective, run.examples, tuning,
+        measure=lambda: _mean(parts.validation.ranks(trainee.embed)),
+        checkpoints=Checkpoints(run.workspace), plan=run.digest, tell=run.tell,
+    ).run(resume=run.resume)  # fmt: skip
+    after = _ranks(parts.held_out, trainee, run, "measuring the trained model")
+    figures = (
+        (Figure(QUERIES, MEASURE, _mean(before), _mean(after), len(before)),) if len(before) else ()
+    )
+    return Descended(trainee, tuning, course, figures, tuple(_notes(course, len(places))))
+
+
+def _ranks(trial: Trial, trainee: Trainee, run: TrainingRun, phase: str) -> NDArray[np.float64]:
+    run.tell(Progress(phase, 0, 1))
+    return trial.ranks(trainee.embed)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else 0.0
+
+
+def _notes(course: Course, trained_by: int) -> list[str]:
+    notes = [f"trained by {trained_by:,} examples in {course.step:,} steps"]
+    if course.ended and course.best_step < course.step:
+        notes.append(
+            f"the weights are those after step {course.best_step:,}: later ones were no better on "
+            "queries held out"
+        )
+    return notes

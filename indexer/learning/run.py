@@ -1,0 +1,71 @@
+"""What a method is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from indexer.collection import Collection
+from indexer.embedding.checkpoint import Checkpoint
+from indexer.embedding.embedder import Embedder
+from indexer.learning.examples import Examples
+from indexer.learning.progress import Tell
+from indexer.learning.split import Splitting
+from indexer.learning.trained import Figure, Setting, TrainedKind
+
+
+class Material(StrEnum):
+    """What a method learns from: queries with what answers them, or texts alone."""
+
+    PAIRS = "pairs"
+    TEXTS = "texts"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """One training: the data, the model as it is, and where the work is kept meanwhile.
+
+    ``checkpoint`` gives the model's files, which only some methods need. ``workspace`` is a folder
+    for checkpoints, and ``digest`` tells this training from others there; ``options`` are of the
+    method's own class; 0 ``threads`` leaves the number to torch. The method may drop examples.
+    """
+
+    examples: Examples
+    embedder: Embedder
+    checkpoint: Callable[[], Checkpoint]
+    collection: Collection | None
+    splitting: Splitting
+    options: Any
+    workspace: Path
+    digest: str
+    resume: bool
+    tell: Tell
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of a training, not yet written: ``write`` fills an empty folder with it.
+
+    ``notes`` are sentences for who trains, such as a reason why training ended early.
+    """
+
+    kind: TrainedKind
+    write: Callable[[Path], None]
+    figures: tuple[Figure, ...]
+    settings: Mapping[str, Setting]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way to train: what it learns from, what can be set, and the function that does it."""
+
+    name: str
+    summary: str
+    material: Material
+    options: type[Any]
+    train: Callable[[TrainingRun], Outcome]

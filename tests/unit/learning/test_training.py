@@ -1,0 +1,164 @@
+"""Training from beginning to end, on a small model with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from indexer.embedding import Backend, open_embedder
+from indexer.embedding.hashing_engine import open_hashing
+from indexer.errors import AlreadyExists, InvalidInput, ModelError
+from indexer.learning.progress import Progress
+from indexer.learning.training import Done, Training
+
+from .conftest import pairs, run
+
+Make = Callable[..., Training]
+
+
+def weights(done: Done) -> dict[str, Any]:
+    """The weights that were written."""
+    return load_file(done.folder / "model.safetensors")
+
+
+def same(one: Done, other: Done) -> bool:
+    """Return whether two trainings gave the same weights, to the bit."""
+    a, b = weights(one), weights(other)
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_training_helps_and_is_recorded(training: Make) -> None:
+    """Held-out queries find their texts better than before, as the record and the card say."""
+    done = run(training("contrastive", "epochs=4"), pairs(160))
+    figure = done.trained.figures[0]
+    assert figure.after > figure.before + 0.05
+    card = (done.folder / "README.md").read_text()
+    assert f"{figure.after:.4f}" in card and done.trained.data.sha256 in card
+    assert done.trained.data.pairs == 160
+
+
+def test_written_as_sentence_transformers_reads_it(
+    training: Make, bert: Path, tmp_path: Path
+) -> None:
+    """SentenceTransformer gives the vectors of the written model that Bearing gives: other ones."""
+    from sentence_transformers import SentenceTransformer
+
+    done = run(training("contrastive"), pairs(40))
+    texts = ["the quick vector", "a lazy model of words"]
+    theirs = SentenceTransformer(str(done.folder), device="cpu").encode(texts)
+    cache = tmp_path / "cache"
+    with open_embedder(str(done.folder), cache=cache, backend=Backend.TORCH, threads=1) as mine:
+        vectors = mine.embed(texts).vectors
+    assert np.vecdot(vectors, theirs).min() > 0.9999
+    before = SentenceTransformer(str(bert), device="cpu").encode(texts)
+    assert np.vecdot(vectors, before).max() < 0.9999
+
+
+class Killed(Exception):
+    """Stands for the end of a process."""
+
+
+def test_resumed_is_as_uninterrupted(training: Make) -> None:
+    """A training that was killed goes on from its checkpoint to the same weights, to the bit."""
+    whole = run(
+        training("contrastive", "checkpoint_seconds=0", "dropout=true", name="a"), pairs(60)
+    )
+
+    def kill(progress: Progress) -> None:
+        if progress.phase == "training" and progress.step == 3:
+            raise Killed
+
+    cut = training("contrastive", "checkpoint_seconds=0", "dropout=true", name="b")
+    with pytest.raises(Killed):
+        run(cut, pairs(60), kill)
+    assert not cut.models.names().count("b")
+    steps: list[int] = []
+    resumed = run(replace(cut, resume=True), pairs(60), lambda told: steps.append(told.step))
+    assert min(step for step in steps if step) > 2
+    assert same(whole, resumed)
+    assert not cut.workspace.exists()
+
+
+def test_another_seed_gives_another_model(training: Make) -> None:
+    """Seeds decide: with equal ones weights are equal, with others not."""
+    one, again, other = (
+        run(training("contrastive", f"seed={seed}", name=name), pairs(40))
+        for seed, name in ((1, "one"), (1, "again"), (2, "other"))
+    )
+    assert same(one, again)
+    assert not same(one, other)
+
+
+def test_other_data_is_not_resumed(training: Make) -> None:
+    """A checkpoint of other data or settings is refused, rather than mixed in."""
+    started = training("contrastive", "checkpoint_seconds=0")
+
+    def kill(progress: Progress) -> None:
+        if progress.step == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(started, pairs(40), kill)
+    with pytest.raises(InvalidInput, match="other data or settings"):
+        run(replace(started, resume=True), pairs(41))
+
+
+def test_frozen_layers_stay(training: Make, bert: Path) -> None:
+    """The frozen layers and the word vectors are written as they were, the others are not."""
+    before = load_file(bert / "model.safetensors")
+    after = weights(run(training("contrastive", "frozen_layers=1"), pairs(40)))
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed
+    assert all(".layer.1." in name for name in changed)
+
+
+def test_gradients_by_parts_are_the_same(training: Make) -> None:
+    """A batch too large for its gradients at once gives the same model, up to rounding."""
+    at_once = run(training("contrastive", "dropout=true", name="a"), pairs(40))
+    parted = run(training("contrastive", "dropout=true", "cached_tokens=1", name="b"), pairs(40))
+    for name, one in weights(at_once).items():
+        assert np.allclose(one, weights(parted)[name], atol=2e-3), name
+
+
+@pytest.mark.parametrize(
+    ("words", "change"),
+    [
+        (("loss=triplet",), {"negatives": ("a word is 0",)}),
+        (("loss=cosent",), {"grade": 1.0}),
+        (("loss=angle",), {"grade": 1.0}),
+        (("learn_temperature=true", "dimensions=16/8"), {"negatives": ("a word is 0", "1 2 3")}),
+    ],
+    ids=["triplet", "cosent", "angle", "matryoshka"],
+)
+def test_every_loss_trains(words: tuple[str, ...], change: dict[str, Any], training: Make) -> None:
+    """Each loss goes down over a training."""
+    found: list[float] = []
+    given = [replace(one, **change) for one in pairs(40)]
+    if "grade" in change:
+        given = [replace(one, grade=float(place % 3)) for place, one in enumerate(given)]
+    run(
+        training("contrastive", "epochs=6", "learning_rate=0.001", *words),
+        given,
+        lambda told: found.append(told.loss),
+    )
+    losses = [loss for loss in found if np.isfinite(loss)]
+    assert np.mean(losses[-4:]) < np.mean(losses[:4])
+
+
+def test_what_cannot_be_trained_is_refused(training: Make, tmp_path: Path) -> None:
+    """A taken name, too few examples, and a model without weights are refused with the reason."""
+    run(training("contrastive"), pairs(40))
+    with pytest.raises(AlreadyExists, match="'trained'"):
+        run(training("contrastive"), pairs(40))
+    with pytest.raises(InvalidInput, match="left to train by"):
+        run(training("contrastive", "loss=triplet", name="b"), pairs(40))
+    with pytest.raises(InvalidInput, match="no example"):
+        run(training("contrastive", name="c"), [])
+    with open_hashing(32) as hashing, pytest.raises(ModelError, match="no weights"):
+        run(training("contrastive", name="d", embedder=hashing), pairs(40))
