@@ -111,6 +111,16 @@ def test_what_the_library_offers_is_loaded_when_it_is_used() -> None:
     assert done.stdout == "[] [] []\n", done.stderr
 
 
+def test_the_threads_of_matrix_products_sleep_once_these_are_done() -> None:
+    """In a service, NumPy's threads leave the processor to the model instead of spinning."""
+    code = (
+        "import time, app, numpy; a = numpy.ones((512, 512), numpy.float32); a @ a; "
+        "start = time.process_time(); time.sleep(0.2); print(time.process_time() - start)"
+    )
+    done = run_python(code)
+    assert float(done.stdout) < 0.005, done.stderr
+
+
 def test_modules_import_only_what_their_layer_may() -> None:
     """The contracts of import-linter in pyproject.toml hold."""
     done = run_python(
