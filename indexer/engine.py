@@ -100,10 +100,14 @@ class Capabilities:
 
 
 class Kept(StrEnum):
-    """Small derived items, kept beside a collection by the code that derives them."""
+    """Small items, kept beside a collection by the code that makes them.
+
+    All but the adapter are derived. The adapter outlives a migration to the same model.
+    """
 
     CALIBRATIONS = "calibrations"
     SCORE_BACKGROUND = "score background"
+    ADAPTER = "adapter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ class KeptBytes:
 
 
 class Keeper(Protocol):
-    """Keeps one small item that is derived from the vectors of a model."""
+    """Keeps one small item that belongs to the vectors of a model."""
 
     def read(self, identity: Identity, known: KeptBytes | None = None) -> KeptBytes | None:
         """The item last kept for a model; ``known`` itself if unchanged, None if there is none."""
@@ -295,8 +299,12 @@ class Migration(Protocol):
         """Add documents; those deleted meanwhile are left out."""
         ...
 
-    def finish(self) -> bool:
-        """Switch to it in one step; False if documents were added or changed and are pending."""
+    def finish(self, *, keep: bool = False) -> bool:
+        """Switch to it in one step; False if documents were added or changed and are pending.
+
+        With ``keep`` the vectors that are left stay, as those of an abandoned migration do: one
+        back to their model has only later documents pending.
+        """
         ...
 
     def __enter__(self) -> Self: ...
@@ -387,7 +395,10 @@ class Engine(Protocol):
         ...
 
     def describe(self) -> Description:
-        """Counts, sizes, the kind of search, and what the engine does not promise."""
+        """Counts, sizes, the kind of search, and what the engine does not promise.
+
+        Where there are vectors of another model, ``beside`` in its index says of which.
+        """
         ...
 
     def close(self) -> None:

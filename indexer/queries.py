@@ -279,6 +279,7 @@ class Answer:
     of queries to which nothing is related that find as near a document; None if not known.
     ``unknown`` says that the model knows no word of the query, so that cosines to it say nothing.
     ``unknown_fields`` are those that the query filters or groups by and no document has.
+    ``direction`` is the query's vector as the collection's adapter maps it, None if none does.
     """
 
     hits: tuple[Hit, ...]
@@ -292,3 +293,4 @@ class Answer:
     significance: float | None = None
     unknown_fields: tuple[str, ...] = ()
     unknown: bool = False
+    direction: Vector | None = None

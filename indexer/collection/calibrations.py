@@ -1,7 +1,8 @@
 """Calibrations learned from judged queries, kept beside a collection by its engine.
 
 The kept item holds the calibration of each kind of ranking, with a checksum. A calibration belongs
-to one model; after a move to another, it is ignored, and the log says so.
+to one model, and to the adapter that maps its queries if one does; with another, it is ignored, and
+the log says so.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
+from indexer.collection.adapters import mark_of
+from indexer.embedding.adapter import Adapter
 from indexer.embedding.embedder import Identity
 from indexer.engine import Engine, Kept, KeptBytes
 from indexer.errors import Damaged
@@ -22,6 +25,11 @@ _FORMAT: Final = 1
 
 _log = logging.getLogger(__name__)
 
+_Known: TypeAlias = tuple[
+    KeptBytes | None, tuple[Identity | None, Adapter | None], Mapping[str, Calibration]
+]
+"""What was read last: the item, the model and adapter it was read for, and what it holds."""
+
 
 class Calibrations:
     """The calibrations of a collection, read again when they have changed."""
@@ -29,24 +37,23 @@ class Calibrations:
     def __init__(self, engine: Engine) -> None:
         self._name = engine.name
         self._keeper = engine.keeper(Kept.CALIBRATIONS)
-        self._known: tuple[KeptBytes | None, Identity | None, Mapping[str, Calibration]] = (
-            None,
-            None,
-            {},
-        )
+        self._known: _Known = (None, (None, None), {})
 
-    def of(self, identity: Identity) -> Mapping[str, Calibration]:
-        """The calibrations for a model, by kind of ranking."""
+    def of(self, identity: Identity, adapter: Adapter | None = None) -> Mapping[str, Calibration]:
+        """The calibrations for a model and the adapter of its queries, by kind of ranking."""
         known = self._known
         kept = self._keeper.read(identity, known[0])
-        if kept is not known[0] or identity is not known[1]:
-            found = self._read(kept, identity.fingerprint) if kept else {}
-            known = self._known = kept, identity, found
+        of = identity, adapter
+        if kept is not known[0] or identity is not known[1][0] or adapter is not known[1][1]:
+            found = self._read(kept, mark_of(identity, adapter)) if kept else {}
+            known = self._known = kept, of, found
         return known[2]
 
-    def keep(self, calibration: Calibration, identity: Identity) -> None:
+    def keep(
+        self, calibration: Calibration, identity: Identity, adapter: Adapter | None = None
+    ) -> None:
         """Replace the calibration of this kind of ranking; those for other models are dropped."""
-        kept = {**self.of(identity), calibration.ranking: calibration}
+        kept = {**self.of(identity, adapter), calibration.ranking: calibration}
         lines = json.dumps([asdict(one) for one in kept.values()])
         digest = hashlib.sha256(lines.encode()).hexdigest()
         record = {"format": _FORMAT, "sha256": digest, "calibrations": lines}
@@ -63,8 +70,8 @@ class Calibrations:
         for one in found:
             if one.model != model:
                 _log.warning(
-                    "what was learned of %r for mode %s is of another model, and left out: "
-                    "calibrate again",
+                    "what was learned of %r for mode %s is of another model or adapter, and left "
+                    "out: calibrate again",
                     self._name,
                     one.ranking,
                 )

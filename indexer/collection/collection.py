@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Self
 
 from indexer.analysis.diagnosis import diagnose
+from indexer.collection.adapters import Adapters, mark_of
 from indexer.collection.calibrations import Calibrations
-from indexer.collection.execution import answer_queries
+from indexer.collection.execution import answer_adapted
 from indexer.collection.score_background import NullVectors, ScoreBackgrounds
 from indexer.collection.targets import require_model
 from indexer.documents import (
@@ -20,9 +21,10 @@ from indexer.documents import (
     StoredVectors,
     Vectors,
 )
+from indexer.embedding.adapter import Adapter
 from indexer.embedding.embedder import Identity
 from indexer.engine import Capabilities, Engine, Key, Migration
-from indexer.errors import InvalidInput
+from indexer.errors import InvalidInput, ModelChanged
 from indexer.filters import Filter, Scalar
 from indexer.index_choice import IndexChoice, Language
 from indexer.queries import Answer, Mode, Query
@@ -44,7 +46,8 @@ class Collection:
     def __init__(self, engine: Engine, null_vectors: NullVectors | None = None) -> None:
         """Over an engine; without ``null_vectors`` no significance is learned anew."""
         self._engine = engine
-        self._backgrounds = ScoreBackgrounds(engine, null_vectors)
+        self._adapters = Adapters(engine)
+        self._backgrounds = ScoreBackgrounds(engine, null_vectors, adapters=self._adapters)
         self._calibrations = Calibrations(engine)
 
     @property
@@ -71,7 +74,9 @@ class Collection:
         """Counts, sizes and the kind of search."""
         described = self._engine.describe()
         modes = {"modes": [str(mode) for mode in Mode]}
-        return replace(described, index={**modes, **described.index})
+        adapter = self._adapters.of(self.identity)
+        adapted = {"adapter": adapter.summary} if adapter else {}
+        return replace(described, index={**modes, **described.index, **adapted})
 
     def close(self) -> None:
         """Release files and memory; searches under way finish first."""
@@ -194,9 +199,10 @@ class Collection:
         lexical = any(query.mode is not Mode.DENSE for query in queries)
         with self._engine.reading(lexical=lexical) as state:
             background = self._backgrounds.of(state)
-            answers = answer_queries(state, queries, background)
-            calibrations = self._calibrations.of(state.identity)
-            shipped = shipped_relevance(state.identity, background)
+            adapter = self._adapters.of(state.identity)
+            answers = answer_adapted(state, queries, adapter, background)
+            calibrations = self._calibrations.of(state.identity, adapter)
+            shipped = None if adapter else shipped_relevance(state.identity, background)
         if not calibrations and shipped is None:
             return answers
         return [
@@ -207,19 +213,48 @@ class Collection:
     # Derived data
 
     def calibrations(self) -> Mapping[str, Calibration]:
-        """The calibrations for the present model, by kind of ranking."""
-        return self._calibrations.of(self.identity)
+        """The calibrations for the present model and adapter, by kind of ranking."""
+        return self._calibrations.of(self.identity, self.adapter)
+
+    @property
+    def mark(self) -> str:
+        """The mark of its present model and adapter, which a calibration is learned for."""
+        return mark_of(self.identity, self.adapter)
 
     def keep_calibration(self, calibration: Calibration) -> None:
         """Use this calibration from now on for its kind of ranking.
 
-        Raises ModelChanged if it is for another model than the collection's.
+        Raises ModelChanged if it is for another model or adapter than the collection's.
         """
         with self._engine.writing("calibrate"):
             with self._engine.reading() as state:
                 identity = state.identity
-            require_model(identity, calibration.model, "the calibration")
-            self._calibrations.keep(calibration, identity)
+            adapter = self._adapters.of(identity)
+            model, _, digest = calibration.model.partition("+")
+            require_model(identity, model, "the calibration")
+            if digest != (adapter.digest if adapter else ""):
+                raise ModelChanged("the calibration is of another adapter: calibrate again")
+            self._calibrations.keep(calibration, identity, adapter)
+
+    # The adapter
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """The map of the vectors of texts that are asked; None if there is none. Raises Damaged."""
+        return self._adapters.of(self.identity)
+
+    def adapt(self, adapter: Adapter | None) -> None:
+        """Map the vectors of texts that are asked by this from now on, durably; None by nothing.
+
+        The one before it is kept. Raises InvalidInput for one of another dimension.
+        """
+        with self._engine.writing("promote"):
+            self._adapters.replace(adapter, self.identity)
+
+    def adapt_as_before(self) -> Adapter | None:
+        """Go back to the adapter before the last, and return it; raises NotFound."""
+        with self._engine.writing("promote"):
+            return self._adapters.roll_back(self.identity)
 
     def background(self) -> Background | None:
         """The best scores of unrelated queries here, found anew as the collection grows.

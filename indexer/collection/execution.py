@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from indexer.collection.adapters import adapted
 from indexer.collection.by_example import best_by_example
 from indexer.collection.found import Found
 from indexer.collection.groups import Group, groups_of
@@ -13,6 +14,7 @@ from indexer.collection.hybrid import by_both, by_words, depth_of
 from indexer.collection.matched_terms import matching_terms
 from indexer.collection.unknown_texts import known_first
 from indexer.documents import Chunk, Document
+from indexer.embedding.adapter import Adapter
 from indexer.engine import Candidate, EngineState
 from indexer.filters import fields_of
 from indexer.queries import Answer, Hit, Mode, Passage, Query, ScoreBreakdown
@@ -28,6 +30,23 @@ class Ranking(NamedTuple):
 
     found: Sequence[Found]
     best: float | None = None
+
+
+def answer_adapted(
+    state: EngineState,
+    queries: Sequence[Query],
+    adapter: Adapter | None,
+    background: Background | None = None,
+) -> list[Answer]:
+    """The same with the vectors of texts mapped by an adapter, if there is one."""
+    if adapter is None:
+        return answer_queries(state, queries, background)
+    asked = adapted(queries, adapter, state.identity)
+    answers = answer_queries(state, asked, background)
+    return [
+        answer if one is query else replace(answer, direction=one.vector)
+        for answer, one, query in zip(answers, asked, queries, strict=True)
+    ]
 
 
 def answer_queries(

@@ -21,7 +21,9 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from indexer.background_task import BackgroundTask
+from indexer.collection.adapters import Adapters
 from indexer.documents import Vectors
+from indexer.embedding.adapter import Adapter
 from indexer.embedding.embedder import Identity
 from indexer.engine import Engine, EngineState, Kept, KeptBytes
 from indexer.errors import BearingError, Damaged, StorageFailed
@@ -67,14 +69,18 @@ def find_background(state: EngineState, vectors: Vectors) -> Background:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """The background of a model's vectors; ``chunks`` there were then."""
+    """The background of a model's vectors and its queries' adapter; ``chunks`` there were then."""
 
     identity: Identity | None
+    adapter: Adapter | None
     chunks: int
     background: Background | None
 
-    def is_fresh(self, state: EngineState) -> bool:
-        if self.identity is not state.identity:
+    def is_of(self, state: EngineState, adapter: Adapter | None) -> bool:
+        return self.identity is state.identity and self.adapter is adapter
+
+    def is_fresh(self, state: EngineState, adapter: Adapter | None) -> bool:
+        if not self.is_of(state, adapter):
             return False
         chunks = state.counts.chunks
         return self.chunks <= GROWN * chunks and chunks <= GROWN * self.chunks
@@ -84,13 +90,18 @@ class ScoreBackgrounds:
     """The background of a collection as it grows; safe to ask from several threads."""
 
     def __init__(
-        self, engine: Engine, null_vectors: NullVectors | None, at_once: int = AT_ONCE_CHUNKS
+        self,
+        engine: Engine,
+        null_vectors: NullVectors | None,
+        at_once: int = AT_ONCE_CHUNKS,
+        adapters: Adapters | None = None,
     ) -> None:
         self._engine = engine
         self._null_vectors = null_vectors
         self._keeper = engine.keeper(Kept.SCORE_BACKGROUND)
         self._at_once = at_once
-        self._made = _Made(None, -1, None)
+        self._adapters = adapters or Adapters(engine)
+        self._made = _Made(None, None, -1, None)
         self._making = threading.Lock()
         self._next_try = 0.0
         self._task = BackgroundTask("score background", self._make_newest, self._warn)
@@ -99,15 +110,16 @@ class ScoreBackgrounds:
         """The background of this state, or of one a little before; None if there is none yet."""
         if state.counts.documents < LEAST_DOCUMENTS:
             return None
+        adapter = self._adapters.of(state.identity)
         made = self._made
-        if not made.is_fresh(state) and time.monotonic() >= self._next_try:
-            last = made.background if made.identity is state.identity else None
+        if not made.is_fresh(state, adapter) and time.monotonic() >= self._next_try:
+            last = made.background if made.is_of(state, adapter) else None
             if last is None and state.counts.chunks <= self._at_once:
                 self.make(state)
             else:
                 self._task.start()
             made = self._made
-        return made.background if made.identity is state.identity else None
+        return made.background if made.is_of(state, adapter) else None
 
     def make(self, state: EngineState) -> None:
         """Read the background that is kept, or make it and keep it, if another is due."""
@@ -115,26 +127,29 @@ class ScoreBackgrounds:
         if state.counts.documents < LEAST_DOCUMENTS:
             return
         with self._making:
-            if self._made.identity is not identity and (kept := self._keeper.read(identity)):
-                found = _read(self._engine.name, kept)
-                self._made = _Made(identity, found.rows, found) if found else self._made
-            if self._made.is_fresh(state):
+            adapter = self._adapters.of(identity)
+            digest = adapter.digest if adapter else ""
+            if not self._made.is_of(state, adapter) and (kept := self._keeper.read(identity)):
+                found = _read(self._engine.name, kept, digest)
+                self._made = _Made(identity, adapter, found.rows, found) if found else self._made
+            if self._made.is_fresh(state, adapter):
                 return
             vectors = self._null_vectors(identity) if self._null_vectors else None
             if vectors is None:
                 self._next_try = time.monotonic() + RETRY_SECONDS
                 return
-            made = find_background(state, vectors)
-            self._keep(identity, made)
-            self._made = _Made(identity, state.counts.chunks, made)
+            asked = adapter.apply(vectors) if adapter else vectors
+            made = find_background(state, asked)
+            self._keep(identity, made, digest)
+            self._made = _Made(identity, adapter, state.counts.chunks, made)
 
     def close(self) -> None:
         """Wait for one that is being made."""
         self._task.close()
 
-    def _keep(self, identity: Identity, made: Background) -> None:
+    def _keep(self, identity: Identity, made: Background, adapter: str) -> None:
         try:
-            self._keeper.write(identity, encode(made))
+            self._keeper.write(identity, encode(made, adapter))
         except StorageFailed as error:  # as in a folder that is only read
             _log.info("the background of scores is not kept (%s): it will be made again", error)
 
@@ -146,33 +161,42 @@ class ScoreBackgrounds:
         _log.warning("%s: no background of scores was made: %s", self._engine.name, error)
 
 
-def encode(background: Background) -> bytes:
-    """A background as it is kept: a checksum and JSON."""
+def encode(background: Background, adapter: str = "") -> bytes:
+    """A background as it is kept, with the digest of its queries' adapter: a checksum and JSON."""
     fields = asdict(background)
     fields["survival"]["scores"] = background.survival.scores.tolist()
-    encoded = json.dumps({"format": _FORMAT, "background": fields}).encode()
+    record = {"format": _FORMAT, "background": fields} | ({"adapter": adapter} if adapter else {})
+    encoded = json.dumps(record).encode()
     return hashlib.sha256(encoded).digest() + encoded
 
 
-def _read(name: str, kept: KeptBytes) -> Background | None:
-    """The background that is kept; None if it is of an earlier kind, or, reported, damaged."""
+def _read(name: str, kept: KeptBytes, adapter: str) -> Background | None:
+    """The background that is kept for an adapter.
+
+    None if it is of another, or of an earlier kind, or, reported, damaged.
+    """
     if kept.content[_DIGEST_BYTES:].startswith(_ARCHIVE):
         return None
     try:
-        return decode(kept.content)
+        return decode(kept.content, adapter)
     except (ValueError, TypeError, KeyError, Damaged) as error:
         _log.warning("the background of scores of %r is damaged (%s): it is made anew", name, error)
         return None
 
 
-def decode(written: bytes) -> Background:
-    """The background that :func:`encode` wrote; raises Damaged, or what json raises."""
+def decode(written: bytes, adapter: str = "") -> Background | None:
+    """The background that :func:`encode` wrote, None if it is of another adapter.
+
+    Raises Damaged, or what json raises.
+    """
     digest, encoded = written[:_DIGEST_BYTES], written[_DIGEST_BYTES:]
     if hashlib.sha256(encoded).digest() != digest:
         raise Damaged("it is not what was written")
     record = json.loads(encoded)
     if record["format"] != _FORMAT:
         raise Damaged(f"format {record['format']}, not {_FORMAT}")
+    if record.get("adapter", "") != adapter:
+        return None
     fields = record["background"]
     survival, fit = fields["survival"], fields["fit"]
     return Background(

@@ -40,6 +40,7 @@ def calibrate_collection(
     The errors it reports are those on queries held out. Raises InvalidInput if too few queries have
     a relevant hit.
     """
+    model = collection.mark
     query = Query(text="", k=depth + ignore_identical_ids, mode=mode)
     answers: list[Answer] = []
     texts = list(dataset.queries.values())
@@ -48,7 +49,6 @@ def calibrate_collection(
         if on_progress:
             on_progress(len(answers), len(texts))
     judged = _judged(answers, dataset, ignore_identical_ids)
-    model = collection.identity.fingerprint
     calibration = calibrate(judged, ranking_of(query), model, dataset.name)
     collection.keep_calibration(calibration)
     return calibration

@@ -150,8 +150,11 @@ class MemoryEngine:
         draft = self._drafts.get(record.document.id)
         return draft is not None and draft.document.content_hash == record.document.content_hash
 
-    def adopt(self, identity: Identity) -> bool:
-        """Switch to the drafted vectors; False if any document lacks them."""
+    def adopt(self, identity: Identity, *, keep: bool) -> bool:
+        """Switch to the drafted vectors; False if any document lacks them.
+
+        With ``keep`` those before become the drafts.
+        """
         with self._changing():
             if self.undrafted(1):
                 return False
@@ -159,8 +162,10 @@ class MemoryEngine:
                 _redrafted(one, self._drafts[one.document.id])
                 for one in self._state.records.values()
             ]
-            self._state = self._state.with_vectors(identity, records)
-            self._drafts, self._drafted = {}, None
+            before = self._state
+            self._state = before.with_vectors(identity, records)
+            self._drafts = _drafts_of(before) if keep else {}
+            self._drafted = before.identity if keep else None
             return True
 
     def end_migration(self) -> None:
@@ -210,8 +215,16 @@ class MemoryEngine:
                 "recall": 1.0,
                 "durable": False,
                 "lexical": {**words, "late_documents": 0, "bytes": 0},
+                **self._beside(),
             },
         )
+
+    def _beside(self) -> dict[str, object]:
+        if self._drafted is None or not self._drafts:
+            return {}
+        size = sum(one.vectors.nbytes for one in self._drafts.values())
+        name, documents = self._drafted.name, len(self._drafts)
+        return {"beside": {"model": name, "documents": documents, "bytes": size}}
 
     def delete_all(self) -> None:
         """Refuse writes from now on: the collection was deleted."""
@@ -253,9 +266,9 @@ class MemoryMigration:
         """Add documents."""
         self.engine.draft(documents, self.identity)
 
-    def finish(self) -> bool:
+    def finish(self, *, keep: bool = False) -> bool:
         """Switch to it in one step."""
-        return self.engine.adopt(self.identity)
+        return self.engine.adopt(self.identity, keep=keep)
 
     def __enter__(self) -> Self:
         return self
@@ -276,6 +289,16 @@ def _record(state: MemoryState, key: Key, one: EmbeddedDocument) -> Record:
     words = Words.of(state.analyzer, one.document.content)
     vectors = one.vectors.astype("float32")  # a copy: the caller's may change
     return Record(key, one.document, tuple(one.chunks), vectors, one.truncated, words)
+
+
+def _drafts_of(state: MemoryState) -> dict[str, EmbeddedDocument]:
+    mark = state.identity.mark
+    return {
+        one.document.id: EmbeddedDocument(
+            one.document, one.chunks, one.vectors, one.truncated, mark
+        )
+        for one in state.records.values()
+    }
 
 
 def _redrafted(record: Record, draft: EmbeddedDocument) -> Record:

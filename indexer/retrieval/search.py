@@ -98,7 +98,8 @@ def staged(query: Query, collection: str) -> Staged[Answer]:
         answer = _bounded(ready, answer)
     else:
         answer = yield from grouped(ready, _rank_all, first_ranking(ready).k)
-    answer = _of_hits(answer, (yield from explained(ready, answer.hits)))
+    asked = ready if answer.direction is None else replace(ready, vector=answer.direction)
+    answer = _of_hits(answer, (yield from explained(asked, answer.hits)))
     if truncated or ready.unknown:
         answer = replace(answer, truncated=truncated, unknown=bool(ready.unknown))
     return with_cursor(query, collection, answer)

@@ -39,11 +39,9 @@ from indexer.storage.analysis.map_file import Maps
 from indexer.storage.ann.chosen_kind import keep_choice
 from indexer.storage.generation.live_rows import LiveRows
 from indexer.storage.generation.migration import Migration, MigrationContext
-from indexer.storage.generation.row_table import (
-    VECTORS,
-)
+from indexer.storage.generation.row_table import VECTORS, generation_folder
 from indexer.storage.generation.row_writer import RowWriter
-from indexer.storage.kept_files import CALIBRATIONS, SCORE_BACKGROUND, KeptFile
+from indexer.storage.kept_files import CALIBRATIONS, SCORE_BACKGROUND, KeptFile, adapter_file
 from indexer.storage.lexical.index_sync import LexicalIndex
 from indexer.storage.maintenance.backup import last_backup
 from indexer.storage.maintenance.vector_checks import require_written_vectors
@@ -132,7 +130,7 @@ class LocalEngine:
     def describe(self) -> Description:
         """Counts, sizes and the kind of search."""
         with self._store.reading() as snapshot:
-            counts = snapshot.counts()
+            counts, beside = snapshot.counts(), _beside(self._folder, snapshot)
         return Description(
             name=self.name,
             model=self.identity.name,
@@ -145,6 +143,7 @@ class LocalEngine:
             index={
                 **self._live.describe(),
                 "lexical": self._lexical_index.describe(),
+                **beside,
             },
             backed_up=last_backup(self._folder),
         )
@@ -333,6 +332,8 @@ class LocalEngine:
         """The place where this is kept beside the collection."""
         if what is Kept.CALIBRATIONS:
             return KeptFile(self._folder / CALIBRATIONS)
+        if what is Kept.ADAPTER:
+            return KeptFile(lambda identity: self._folder / adapter_file(identity))
         return KeptFile(self._beside_vectors)
 
     def _beside_vectors(self, identity: Identity) -> Path | None:
@@ -366,6 +367,21 @@ class LocalEngine:
 
 def _change(document: Document, old: StoredDocument | None) -> Change:
     return change_of(document, None if old is None else (old.content_hash, old.metadata))
+
+
+def _beside(folder: Path, snapshot: Snapshot) -> dict[str, object]:
+    """The vectors of another model, those being filled or those that were left and kept."""
+    searched = snapshot.generation().number
+    number = next((one for one in snapshot.generations() if one != searched), None)
+    if number is None:
+        return {}
+    return {
+        "beside": {
+            "model": snapshot.identity(number).name,
+            "documents": snapshot.count_drafted(),
+            "bytes": bytes_under(generation_folder(folder, number)),
+        }
+    }
 
 
 def _make_folder(folder: Path, identity: Identity, language: Language) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,13 @@ from indexer.storage.runtime.durable_files import file_stamp, write_durably
 
 CALIBRATIONS: Final = "calibration.json"
 SCORE_BACKGROUND: Final = "background.bin"
+
+
+def adapter_file(identity: Identity) -> str:
+    """The name of the file of a model's adapter."""
+    digest = hashlib.sha256(identity.fingerprint.encode()).hexdigest()
+    return f"adapter-{digest[:24]}.bin"
+
 
 _log = logging.getLogger(__name__)
 

@@ -150,3 +150,44 @@ def test_compacting_keeps_everything_that_is_there(collection: Collection) -> No
     assert collection.compact()
     assert collection.search([query])[0] == before
     assert collection.describe().chunks == 40
+
+
+def test_a_kept_model_takes_over_again_at_once(collection: Collection) -> None:
+    """Its vectors are there as they were; only what was written since is pending."""
+    fill(collection, 30)
+    own, query = collection.identity, random_units(1, DIMENSION, 500)[0]
+    before = [hit.document.id for hit in collection.search([Query(vector=query, k=20)])[0].hits]
+    with collection.migrate(OTHER) as migration:
+        draft_all(migration)
+        assert migration.finish(keep=True)
+    told = collection.describe().index["beside"]
+    assert (told["model"], told["documents"]) == (own.name, 30)
+    collection.put([embedded("d40", OTHER), embedded("d2", OTHER, version=1)])
+    assert collection.delete(["d9"]) == 1
+    with collection.migrate(own) as migration:
+        pending = migration.pending(99)
+        assert {one.id for one in pending} == {"d40", "d2"}
+        migration.put([embedded(one.id, own, int("version 1" in one.text)) for one in pending])
+        assert migration.finish()
+    assert collection.identity.fingerprint == own.fingerprint
+    after = [hit.document.id for hit in collection.search([Query(vector=query, k=99)])[0].hits]
+    changed = {"d2", "d9", "d40"}
+    assert len(after) == 30 and after[0] == "d5"
+    assert [id for id in after if id not in changed][:9] == [
+        id for id in before if id not in changed
+    ][:9]
+    assert "beside" not in collection.describe().index
+
+
+def test_a_model_that_is_not_kept_leaves_nothing(collection: Collection) -> None:
+    """Compaction drops a kept one, too."""
+    fill(collection, 10)
+    for keep in (False, True):
+        identity = OTHER if collection.identity.name != OTHER.name else make_identity()
+        with collection.migrate(identity) as migration:
+            while documents := migration.pending(7):
+                migration.put([embedded(one.id, identity) for one in documents])
+            assert migration.finish(keep=keep)
+        assert ("beside" in collection.describe().index) == keep
+    collection.compact()
+    assert collection.identity.name == make_identity().name

@@ -192,6 +192,14 @@ def next_params(kind: IndexKind, params: SearchParams) -> SearchParams | None:
     return next(more, None)
 
 
+def sealed_rows(folder: Path) -> int:
+    """The number of rows that the index on disk says it covers; 0 if there is none to rely on."""
+    try:
+        return _Record.decode((folder / DESCRIPTION).read_text(encoding="utf-8")).rows
+    except (OSError, ValueError, TypeError, Damaged):
+        return 0
+
+
 def write(folder: Path, sealed: Sealed) -> None:
     """Replace the sealed index on disk, durably."""
     try:

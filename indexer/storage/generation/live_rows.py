@@ -113,7 +113,9 @@ class LiveRows:
         self._builder.run(choice)
 
     def seal_ahead(self, rows: RowTable) -> None:
-        """Seal an index over rows that are not searched yet."""
+        """Seal an index over rows that are not searched yet, if the one they have lacks some."""
+        if index_file.sealed_rows(self.place(rows.generation)) == len(rows.owners) > 0:
+            return
         seal_rows(self.place(rows.generation), rows, self._builder.choice)
 
     def consider_sealing(self, *, bulk: bool) -> None:

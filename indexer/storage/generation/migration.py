@@ -122,8 +122,10 @@ class Migration:
             transaction.extend_draft(self._generation, chunks, drafted)
         self._generation = Generation(self._generation.number, self._generation.rows + len(chunks))
 
-    def finish(self) -> bool:
+    def finish(self, *, keep: bool = False) -> bool:
         """Switch to the new generation; False if a document is still to be drafted.
+
+        With ``keep`` the one before stays as a draft, so that a migration back continues from it.
 
         An index over it is sealed first, so that searches do not slow down.
         """
@@ -136,7 +138,9 @@ class Migration:
             transaction.advance(number, rows)
             self._write_blocks(transaction, transaction.owners(number, rows))
             before = transaction.generation()
-            transaction.adopt(number)
+            transaction.adopt(number, keep=keep)
+        if keep:
+            return True
         # After the commit: a crash in between leaves a stray, which the next migration removes.
         shutil.rmtree(generation_folder(self._context.folder, before.number), ignore_errors=True)
         return True

@@ -94,9 +94,9 @@ def require_written_vectors(folder: Path, store: Store) -> None:
 
 
 def _check_drafts(case: Case, snapshot: Snapshot, searched: int) -> Iterator[Finding]:
-    """Check that a generation being filled has all the rows committed to it."""
+    """Check that a generation beside the one searched has all the rows committed to it."""
     for number, rows in snapshot.select(
-        "SELECT generation, rows FROM generations WHERE generation > ? AND rows > 0", (searched,)
+        "SELECT generation, rows FROM generations WHERE generation != ? AND rows > 0", (searched,)
     ):
         path = generation_folder(case.folder, number) / VECTORS
         try:
@@ -105,6 +105,6 @@ def _check_drafts(case: Case, snapshot: Snapshot, searched: int) -> Iterator[Fin
             yield Finding(
                 str(path.relative_to(case.folder)),
                 str(error),
-                "a move to another model was under way and cannot go on; searches are not touched",
+                "a move to another model, or back to one, cannot go on; searches are not touched",
                 "begin a move to yet another model, which drops this one, or restore a backup",
             )

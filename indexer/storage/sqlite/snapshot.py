@@ -178,6 +178,10 @@ class Snapshot(FacetQueries):
         )
         return [(row[0], _document(row)) for row in rows]
 
+    def count_drafted(self) -> int:
+        """The number of documents that have vectors beside those searched."""
+        return int(self._connection.execute("SELECT count(*) FROM drafts").fetchone()[0])
+
     def owners(self, generation: int, rows: int) -> Owners:
         """(rows,) int32: the owner of every row, according to the recorded chunks."""
         owners = np.full(rows, -1, dtype=np.int32)

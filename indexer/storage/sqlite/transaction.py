@@ -49,7 +49,7 @@ class Transaction(Snapshot):
         One for another model is dropped.
         """
         row = self._connection.execute(
-            "SELECT generation, rows FROM generations WHERE generation > ?",
+            "SELECT generation, rows FROM generations WHERE generation != ?",
             (self._fact("generation"),),
         ).fetchone()
         if row is not None and self.identity(row[0]).made(identity.mark):
@@ -83,9 +83,14 @@ class Transaction(Snapshot):
         )
         self._connection.executemany("INSERT OR REPLACE INTO drafts VALUES (?, ?, ?)", drafted)
 
-    def adopt(self, generation: int) -> None:
-        """Make a draft the generation that is searched, and drop the one before it."""
+    def adopt(self, generation: int, *, keep: bool = False) -> None:
+        """Make a draft the generation that is searched, and drop the one before it.
+
+        With ``keep`` that one becomes the draft, complete as it is.
+        """
         before = self._fact("generation")
+        drafted = "SELECT number, hash, truncated FROM documents"
+        complete = self._connection.execute(drafted).fetchall() if keep else []
         self._connection.execute(
             "UPDATE facts SET value = ? WHERE name = 'generation'", (generation,)
         )
@@ -101,8 +106,12 @@ class Transaction(Snapshot):
                 f"UPDATE facts SET value = ({counted}) WHERE name = :name",  # noqa: S608 - ours
                 {"generation": generation, "name": name},
             )
-        self._drop_generation(before)
         self._connection.execute("DELETE FROM drafts")
+        if keep:
+            self._connection.execute("DELETE FROM blocks WHERE generation = ?", (before,))
+            self._connection.executemany("INSERT INTO drafts VALUES (?, ?, ?)", complete)
+        else:
+            self._drop_generation(before)
 
     def _drop_generation(self, generation: int) -> None:
         for table in ("chunks", "blocks", "generations"):
