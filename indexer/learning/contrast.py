@@ -61,11 +61,14 @@ class Temperature:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """How a loss is taken; see ContrastiveOptions for the meanings."""
+    """How a loss is taken; see ContrastiveOptions for the meanings.
+
+    Without ``near_duplicate`` every other text of a batch is a negative.
+    """
 
     loss: Loss
     both: bool
-    near_duplicate: float
+    near_duplicate: float | None
     margin: float
     negatives: int
     dimensions: tuple[int, ...]
@@ -129,12 +132,14 @@ class ContrastiveObjective:
         grades = torch.tensor([one.grade or 0.0 for one in batch], device=self._device)
         return losses.cosent(scores, grades, scale)
 
-    def _ignored(self, batch: Sequence[Example], vectors: Sequence[Tensor]) -> Tensor:
+    def _ignored(self, batch: Sequence[Example], vectors: Sequence[Tensor]) -> Tensor | None:
         """(n, n + m) the texts that are no negatives of a query, since they may answer it.
 
         They are texts of the same document or query, equal ones, and those nearly equal to its own
         by the model as it stands.
         """
+        if self._contrast.near_duplicate is None:
+            return None
         with torch.no_grad():
             candidates = torch.cat(list(vectors[1:]))  # (n + m, d)
             near = vectors[1] @ candidates.T >= self._contrast.near_duplicate

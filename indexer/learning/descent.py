@@ -68,7 +68,7 @@ def descend(descent: Descent) -> Descended:
             f"{len(places)} of {len(run.examples)} examples are left to train by, after those held "
             "out and those that the loss cannot use: give more, or another loss"
         )
-    trainee = Trainee(
+    trainee = Trainee.open(
         run.checkpoint(),
         frozen_layers=tuning.frozen_layers,
         dropout=tuning.dropout,

@@ -35,8 +35,8 @@ def unlabelled(
 ) -> Iterator[Example | Rejection]:
     """The examples that documents make, and what is refused.
 
-    Pairs are a title with its text, or the two halves of a text without a title. Texts are the
-    whole, on both sides.
+    Pairs are a title with its text, or the two halves of a text without a title. Where texts alone
+    are learned from, a query is only for the trial: the title, or else the text's first half.
     """
     for document in documents:
         if isinstance(document, Rejection):
@@ -48,10 +48,11 @@ def unlabelled(
 
 
 def _text(document: Document) -> Example | Rejection:
-    text = document.content[:TEXT_CHARACTERS].strip()
+    text = document.text[:TEXT_CHARACTERS].strip()
     if not text:
         return Rejection(document.id, "an empty text")
-    return Example(text, document.id, text, document.id, place=document.id)
+    query = (document.title or "").strip() or (_halves(text) or (text,))[0]
+    return Example(query, document.id, text, document.id, place=document.id)
 
 
 def _pair(document: Document) -> Example | Rejection:

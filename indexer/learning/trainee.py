@@ -6,10 +6,11 @@ processor has it. Weights stay float32.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 import torch
@@ -22,7 +23,10 @@ from indexer.embedding.checkpoint import Checkpoint
 from indexer.embedding.embedder import TextRole
 from indexer.embedding.tokenizer import Ids, ModelTokenizer
 from indexer.embedding.torch_engine import TorchEngine, describe, hushed, load_model
-from indexer.errors import InvalidInput
+from indexer.learning.frozen_layers import FrozenLayers
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 BUDGET: Final = 2_048
 """Tokens of a forward pass on a processor; more make it no faster, and take memory."""
@@ -36,29 +40,47 @@ class Trainee:
     """A sentence-transformers model, its tokenizer, and the parameters that training changes."""
 
     def __init__(
-        self,
+        self, model: SentenceTransformer, *, frozen_layers: int = 0, dropout: bool = False
+    ) -> None:
+        """Raises InvalidInput if there are not more layers than are to be frozen."""
+        self._model, self._dropout = model, dropout
+        self._setup = describe(model)
+        self._tokenizer = ModelTokenizer(self._setup)
+        self._engine = TorchEngine(model, self._setup)
+        self._budget = GPU_BUDGET if model.device.type == "cuda" else BUDGET
+        self._reduced = _computes_bf16(model.device.type)
+        self._frozen = None
+        if frozen_layers:
+            self._frozen = FrozenLayers(model, frozen_layers, self._setup.pad_id, self._budget)
+
+    @classmethod
+    def open(
+        cls,
         checkpoint: Checkpoint,
         *,
         frozen_layers: int = 0,
         dropout: bool = False,
         threads: int = 0,
-        device: str | None = None,
-    ) -> None:
-        """Raises ModelError for a model that torch cannot load, InvalidInput for too few layers."""
+    ) -> Self:
+        """The model of a folder, on the best device there is; raises ModelError, InvalidInput."""
+        model = load_model(checkpoint)
         if threads:
             torch.set_num_threads(threads)
-        self._model = load_model(checkpoint, device)
-        self._setup = describe(self._model)
-        self._tokenizer = ModelTokenizer(self._setup)
-        self._engine = TorchEngine(self._model, self._setup)
-        self._dropout = dropout
-        self._freeze(frozen_layers)
-        self._reduced = _computes_bf16(self._model.device.type)
+        return cls(model, frozen_layers=frozen_layers, dropout=dropout)
+
+    def copy(self) -> Self:
+        """A copy with weights of its own, all of which it computes with."""
+        return type(self)(copy.deepcopy(self._model))
 
     @property
     def device(self) -> torch.device:
         """The device it computes on."""
         return self._model.device
+
+    @property
+    def dimension(self) -> int:
+        """The number of components of its vectors."""
+        return self._setup.dimension
 
     @property
     def precision(self) -> str:
@@ -76,13 +98,15 @@ class Trainee:
 
     def plan(self, sequences: Sequence[Ids]) -> list[Batch]:
         """The sequences in batches of like length."""
-        budget = GPU_BUDGET if self.device.type == "cuda" else BUDGET
-        return list(plan_batches(sequences, range(len(sequences)), budget, self._setup.pad_id))
+        places = range(len(sequences))
+        return list(plan_batches(sequences, places, self._budget, self._setup.pad_id))
 
     def forward(self, batch: Batch, role: TextRole) -> Tensor:
         """(rows, d) float32 of unit length, as training has it: with gradients and dropout."""
         with self._computing():
-            return self._engine.unit_vectors(batch, role)
+            if self._frozen is None:
+                return self._engine.unit_vectors(batch, role)
+            return self._frozen.forward(batch, lambda one: self._engine.unit_vectors(one, role))
 
     def encode(self, sequences: Sequence[Ids], role: TextRole) -> Tensor:
         """(n, d) float32 of unit length in the order of the sequences; see :meth:`forward`."""
@@ -95,6 +119,8 @@ class Trainee:
     def training(self) -> Iterator[None]:
         """Compute as training does: with dropout, if that was chosen."""
         self._model.train(self._dropout)
+        if self._frozen is not None:
+            self._frozen.rest()
         try:
             yield
         finally:
@@ -102,10 +128,10 @@ class Trainee:
 
     def embed(self, texts: Sequence[str], role: TextRole) -> Vectors:
         """(n, d) unit vectors as the model stands, without gradients or dropout."""
-        vectors = np.empty((len(texts), self._setup.dimension), np.float32)
+        vectors = np.empty((len(texts), self.dimension), np.float32)
         for start in range(0, len(texts), EMBED_BLOCK):
             block = self.tokens(texts[start : start + EMBED_BLOCK], role)
-            with torch.inference_mode():
+            with torch.no_grad():
                 vectors[start : start + len(block)] = self.encode(block, role).cpu().numpy()
         return vectors
 
@@ -118,26 +144,6 @@ class Trainee:
         if not self._reduced:
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
-
-    def _freeze(self, count: int) -> None:
-        """Leave the lowest layers as they are, and all that comes before them."""
-        if not count:
-            return
-        layers = _layers(self._model)
-        if count >= len(layers):
-            raise InvalidInput(
-                f"frozen_layers must be less than the model's {len(layers)} layers, got {count}"
-            )
-        inner = self._model[0]
-        trained = {id(one) for layer in layers[count:] for one in layer.parameters()}
-        for parameter in inner.parameters():
-            parameter.requires_grad = id(parameter) in trained
-
-
-def _layers(model: torch.nn.Module) -> Sequence[torch.nn.Module]:
-    """The layers of a transformer: the longest list of modules there is; empty without one."""
-    lists = [one for one in model.modules() if isinstance(one, torch.nn.ModuleList)]
-    return list(max(lists, key=len, default=()))
 
 
 def _computes_bf16(device: str) -> bool:

@@ -1,7 +1,8 @@
 """How well a model finds what answers queries that it is not trained on.
 
-Each query is to find its own texts among those of all such queries and some that others are trained
-on. It tells whether training helps, while it goes on; the gate judges on the collection itself.
+Each query is to find its own texts among those of all such queries and others: first those of
+documents held out, then some that are trained on. It tells whether training helps, while it goes
+on; the gate judges on the collection itself.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MEASURE: Final = "mrr"
 QUERIES: Final = {Part.VALIDATION: 200, Part.HELD_OUT: 600}
 """Queries of a trial, at most; those of the validation part are asked again and again."""
 
-PASSAGES: Final = {Part.VALIDATION: 800, Part.HELD_OUT: 2_500}
+PASSAGES: Final = {Part.VALIDATION: 500, Part.HELD_OUT: 2_500}
 """Texts that they choose from, at most, unless there are more queries."""
 
 
@@ -67,6 +68,7 @@ class Parts:
 def divide(examples: Examples, splitting: Splitting) -> Parts:
     """The places of the examples to train by, and the trials on those held out by query."""
     train: list[int] = []
+    unused: list[int] = []
     gathered = {part: _Gathered(QUERIES[part]) for part in QUERIES}
     for place, one in enumerate(examples):
         part = splitting.of_query(one.query)
@@ -74,8 +76,10 @@ def divide(examples: Examples, splitting: Splitting) -> Parts:
             gathered[part].add(one)
         elif splitting.trains(one.query, one.document):
             train.append(place)
+        else:
+            unused.append(place)
     for part, trial in gathered.items():
-        trial.fill((examples[place] for place in train), PASSAGES[part])
+        trial.fill((examples[place] for place in (*unused, *train)), PASSAGES[part])
     return Parts(train, gathered[Part.VALIDATION].trial, gathered[Part.HELD_OUT].trial)
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from indexer.learning.methods.contrastive_options import ContrastiveOptions
+from indexer.learning.methods.other_options import ClipOptions, MomentumOptions, ViewsOptions
 from indexer.learning.run import Material, Method, Outcome, TrainingRun
 
 
@@ -19,18 +20,54 @@ def _train_contrastive(run: TrainingRun) -> Outcome:
     return train_contrastive(run)
 
 
-METHODS: Final[Mapping[str, Method]] = MappingProxyType(
-    {
-        method.name: method
-        for method in (
-            Method(
-                "contrastive",
-                "queries find their texts among those of a batch",
-                Material.PAIRS,
-                ContrastiveOptions,
-                _train_contrastive,
-            ),
-        )
-    }
+def _train_moco(run: TrainingRun) -> Outcome:
+    from indexer.learning.methods.moco import train_moco
+
+    return train_moco(run)
+
+
+def _train_simclr(run: TrainingRun) -> Outcome:
+    from indexer.learning.methods.simclr import train_simclr
+
+    return train_simclr(run)
+
+
+def _train_clip(run: TrainingRun) -> Outcome:
+    from indexer.learning.methods.clip import train_clip
+
+    return train_clip(run)
+
+
+_TABLE: Final = (
+    Method(
+        "contrastive",
+        "queries find their texts among those of a batch",
+        Material.PAIRS,
+        ContrastiveOptions,
+        _train_contrastive,
+    ),
+    Method(
+        "moco",
+        "queries find their texts among many, in a queue",
+        Material.PAIRS,
+        MomentumOptions,
+        _train_moco,
+    ),
+    Method(
+        "clip",
+        "queries and texts find each other, by a temperature that is learned",
+        Material.PAIRS,
+        ClipOptions,
+        _train_clip,
+    ),
+    Method(
+        "simclr",
+        "two views of a text find each other; no labels are needed",
+        Material.TEXTS,
+        ViewsOptions,
+        _train_simclr,
+    ),
 )
+
+METHODS: Final[Mapping[str, Method]] = MappingProxyType({one.name: one for one in _TABLE})
 """All methods, by name."""

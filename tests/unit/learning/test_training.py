@@ -9,12 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
-from indexer.embedding import Backend, open_embedder
+from indexer.embedding import Backend, Embedder, TextRole, open_embedder
+from indexer.embedding.checkpoint import find_checkpoint
 from indexer.embedding.hashing_engine import open_hashing
 from indexer.errors import AlreadyExists, InvalidInput, ModelError
+from indexer.learning.contrast import Temperature
+from indexer.learning.momentum import MomentumObjective
 from indexer.learning.progress import Progress
+from indexer.learning.trainee import Trainee
 from indexer.learning.training import Done, Training
 
 from .conftest import pairs, run
@@ -162,3 +167,59 @@ def test_what_cannot_be_trained_is_refused(training: Make, tmp_path: Path) -> No
         run(training("contrastive", name="c"), [])
     with open_hashing(32) as hashing, pytest.raises(ModelError, match="no weights"):
         run(training("contrastive", name="d", embedder=hashing), pairs(40))
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("moco", ("queue=24", "momentum=0.9", "learn_temperature=true")),
+        ("clip", ()),
+        ("simclr", ("views=dropout",)),
+        ("simclr", ("views=crops",)),
+        ("simclr", ("views=both",)),
+    ],
+    ids=["moco", "clip", "dropout", "crops", "both"],
+)
+def test_every_method_trains_and_resumes(
+    method: str, words: tuple[str, ...], training: Make
+) -> None:
+    """Each method's loss goes down, and a checkpoint leads to the weights of an unbroken run."""
+    given = pairs(60)
+    words = ("epochs=4", "learning_rate=0.001", "checkpoint_seconds=0", "patience=9", *words)
+    found: list[float] = []
+    whole = run(training(method, *words, name="whole"), given, lambda told: found.append(told.loss))
+    losses = [loss for loss in found if np.isfinite(loss)]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+    def kill(progress: Progress) -> None:
+        if progress.step == len(losses) // 2 and progress.phase == "training":
+            raise Killed
+
+    cut = training(method, *words, name="cut")
+    with pytest.raises(Killed):
+        run(cut, given, kill)
+    assert same(whole, run(replace(cut, resume=True), given))
+
+
+def test_a_queue_holds_what_came_last(embedder: Embedder, tmp_path: Path) -> None:
+    """MoCo's negatives are the last texts, embedded by weights that follow at their own pace."""
+    trainee = Trainee.open(find_checkpoint(embedder.identity.name, tmp_path), threads=1)
+    objective = MomentumObjective(
+        trainee, Temperature(0.1, learned=False), queue=5, momentum=0.75, near_duplicate=0.99
+    )
+    given = pairs(9)
+    before = trainee.embed([one.positive for one in given], TextRole.DOCUMENT)
+    for start in (0, 3, 6):
+        batch = given[start : start + 3]
+        vectors = trainee.encode(
+            trainee.tokens([one.query for one in batch], TextRole.QUERY), TextRole.QUERY
+        )
+        assert float(objective.loss(batch, [vectors.detach()])) > 0
+        objective.stepped()
+    assert np.allclose(objective.tensors()["queue"], before[-5:], atol=1e-5)
+    name, parameter = next(iter(trainee.parameters.items()))
+    start = parameter.detach().clone()
+    with torch.no_grad():
+        parameter.add_(1.0)
+    objective.stepped()
+    assert torch.allclose(objective.tensors()[f"weights.{name}"], start + 0.25, atol=1e-6)
