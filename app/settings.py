@@ -64,7 +64,9 @@ class Settings(BaseSettings):
 
     data: Path | str = Field(
         Path("data"),
-        description="Directory of the collections; `memory:` keeps them in this process alone.",
+        description="Directory of the collections, or a database "
+        "([`postgresql://user@host/database`](docs/postgresql.md)); "
+        "`memory:` keeps them in this process alone.",
     )
     cache: Path = Field(
         default_factory=lambda: Config().cache,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from indexer.engine import Catalogue
-from indexer.errors import InvalidInput
+from indexer.errors import InvalidInput, MissingExtra
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,20 @@ def _memory(url: str) -> Catalogue:
     return MemoryCatalogue()
 
 
+def _postgresql(url: str) -> Catalogue:
+    try:
+        from indexer.postgres.catalogue import PostgresCatalogue
+    except ModuleNotFoundError as error:
+        raise MissingExtra("psycopg", "postgres") from error
+
+    return PostgresCatalogue(url)
+
+
 ENGINES: Final[Mapping[str, EngineKind]] = {
     "": EngineKind(_folder),
     "file": EngineKind(_folder),
     "memory": EngineKind(_memory, lasting=False),
+    "postgresql": EngineKind(_postgresql),
 }
 """The engines by the scheme of their URLs; a plain path has no scheme."""
 

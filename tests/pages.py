@@ -30,6 +30,7 @@ REASONS = frozenset(
         "needs a cluster",
         "trains a model, for minutes",
         "needs a container engine",
+        "needs a database",
         "installs what the tests stand on",
         "runs until it is stopped",
         "shows a set that is no part of the project",

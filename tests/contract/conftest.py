@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import pytest
+from postgres import postgres
 from samples import make_identity, make_null_vectors
 
 from indexer.collection import Collection
@@ -22,11 +24,12 @@ os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "false"
 
 MakeCollection = Callable[..., Collection]
 
-URLS: Final[Mapping[str, Callable[[Path], str]]] = {
-    "local": lambda folder: str(folder / "data"),
+URLS: Final[Mapping[str, Callable[[pytest.FixtureRequest], str]]] = {
+    "local": lambda request: str(request.getfixturevalue("tmp_path") / "data"),
     "memory": lambda _: "memory:",
+    "postgresql": lambda request: str(request.getfixturevalue("empty_database")),
 }
-"""Where each engine is to keep collections, given an empty folder."""
+"""Where each engine is to keep collections."""
 
 
 @pytest.fixture(params=list(URLS))
@@ -35,10 +38,32 @@ def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def database() -> Iterator[str]:
+    """The URL of a database of the tests' own server, one for the session."""
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    pytest.importorskip("psycopg", reason="the extra postgres is not installed")
+    with postgres(Path(tempfile.mkdtemp(prefix="bearing-postgres-"))) as url:
+        yield url
+
+
 @pytest.fixture
-def url(engine: str, tmp_path: Path) -> str:
+def empty_database(database: str) -> str:
+    """A database without collections."""
+    catalogue = open_catalogue(database)
+    for name in catalogue.names():
+        catalogue.delete(name)
+    catalogue.close()
+    return database
+
+
+@pytest.fixture
+def url(engine: str, request: pytest.FixtureRequest) -> str:
     """Where an engine is to keep collections."""
-    return URLS[engine](tmp_path)
+    return URLS[engine](request)
 
 
 @pytest.fixture

@@ -1,0 +1,61 @@
+"""A summary of a collection in a database."""
+
+from __future__ import annotations
+
+from indexer.embedding.embedder import Identity
+from indexer.index_choice import Language
+from indexer.postgres.state import PostgresState
+from indexer.reports import Description
+
+
+def describe(name: str, language: Language, state: PostgresState) -> Description:
+    """Counts, sizes as the server tells them, and the kind of search."""
+    chunks, documents, words, facts = (
+        size
+        for (size,) in state.rows(
+            "SELECT pg_total_relation_size(name::regclass)::bigint FROM unnest(%s::text[]) "
+            "WITH ORDINALITY AS t(name, place) ORDER BY place",
+            [[state.named(one) for one in ("@chunk ", "@document", "@posting", "@fact")]],
+        )
+    )
+    counts = state.counts
+    beside = _beside(state)
+    return Description(
+        name=name,
+        model=state.identity.name,
+        dimension=state.identity.dimension,
+        documents=counts.documents,
+        chunks=counts.chunks,
+        bytes=chunks + documents + words + facts,
+        truncated=counts.truncated,
+        unknown=counts.unknown,
+        index={
+            "kind": "exact",
+            "rows": counts.chunks,
+            "recall": 1.0,
+            "lexical": {
+                "language": str(language),
+                "documents": counts.documents,
+                "late_documents": 0,
+                "bytes": words,
+            },
+            **beside,
+        },
+    )
+
+
+def _beside(state: PostgresState) -> dict[str, object]:
+    """The vectors of another model, if there are any."""
+    drafts = state.rows("SELECT number, identity FROM @generation WHERE NOT live")
+    if not drafts:
+        return {}
+    (number, identity) = drafts[0]
+    table = state.named(f"@chunk_{number}")
+    ((documents, size),) = state.rows(
+        f"SELECT count(DISTINCT document), pg_total_relation_size(%s::regclass) FROM {table}",  # noqa: S608
+        [table],
+    )
+    if not documents:
+        return {}
+    name = Identity.decode(identity).name
+    return {"beside": {"model": name, "documents": documents, "bytes": size}}

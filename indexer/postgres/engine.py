@@ -1,0 +1,182 @@
+"""A collection in a database; see indexer.engine.Engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, NoReturn, TypeVar
+
+from indexer.admission import change_of
+from indexer.documents import Change, Document, EmbeddedDocument
+from indexer.embedding.embedder import Identity
+from indexer.engine import Capabilities, Kept
+from indexer.errors import Unsupported
+from indexer.filters import Filter
+from indexer.index_choice import IndexChoice, IndexKind, Language
+from indexer.lexical.analyzer import Analyzer
+from indexer.postgres import header
+from indexer.postgres.database import Connection, Database
+from indexer.postgres.description import describe
+from indexer.postgres.field_values import field_numbers
+from indexer.postgres.filtering import Translation
+from indexer.postgres.generations import (
+    drop_retired,
+    hold_generations,
+    identity_of,
+    retire_draft,
+)
+from indexer.postgres.header import Header
+from indexer.postgres.keeper import PostgresKeeper
+from indexer.postgres.leases import Lease
+from indexer.postgres.migration import PostgresMigration
+from indexer.postgres.reading import Reading
+from indexer.postgres.schema import Tables
+from indexer.postgres.state import PostgresState
+from indexer.postgres.writing import Writing
+from indexer.reports import Description
+
+CAPABILITIES: Final = Capabilities(
+    engine="postgresql",
+    durable=True,
+    index_kinds=frozenset({IndexKind.EXACT}),
+    maps=False,
+    backups=False,
+)
+ADVICE: Final = "keep it in a folder (--data DIR, or BEARING_DATA) for that"
+
+_Result = TypeVar("_Result")
+
+
+class PostgresEngine:
+    """The documents of one collection, in a schema that any number of processes share."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, database: Database, name: str, tables: Tables, language: Language) -> None:
+        self.name = name
+        self.language = language
+        self._database = database
+        self._tables = tables
+        self._analyzer = Analyzer(language)
+        self._header = tables.sql(header.QUERY)
+        self._known: tuple[int, Identity] | None = None
+        with self._database.reading(self._header) as (connection, rows):
+            self._identity_of(connection, Header.of(rows[0]).generation)
+
+    @property
+    def identity(self) -> Identity:
+        """The model of the generation that was last seen."""
+        with self.reading() as state:
+            return state.identity
+
+    @contextmanager
+    def reading(self, *, lexical: bool = False) -> Iterator[PostgresState]:
+        """The newest state."""
+        del lexical  # every state includes its words
+        with self._database.reading(self._header) as (connection, rows):
+            found = Header.of(rows[0])
+            identity = self._identity_of(connection, found.generation)
+            reading = Reading(connection, self._tables, found.generation)
+            yield PostgresState(reading, found, identity, self._analyzer)
+
+    def _identity_of(self, connection: Connection, generation: int) -> Identity:
+        known = self._known
+        if known is None or known[0] != generation:
+            known = generation, identity_of(connection, self._tables, generation)
+            self._known = known
+        return known[1]
+
+    @contextmanager
+    def writing(self, purpose: str) -> Iterator[None]:
+        """Nothing to hold: any number of processes write at once."""
+        del purpose
+        yield
+
+    def changes(self, documents: Sequence[Document]) -> list[Change]:
+        """The change that storing each of these documents would make."""
+        statement = "SELECT id, hash, metadata::text FROM @document WHERE id = ANY(%s)"
+        with self.reading() as state:
+            rows = state.rows(statement, [[one.id for one in documents]])
+        old = {id: (bytes(digest), metadata) for id, digest, metadata in rows}
+        return [change_of(one, old.get(one.id)) for one in documents]
+
+    def put(self, documents: Sequence[EmbeddedDocument]) -> None:
+        """Add or replace documents, all or none."""
+        latest = list({one.document.id: one for one in documents}.values())
+        if latest:
+            self._write(lambda writing, identity: writing.put(latest, identity, self._analyzer))
+
+    def amend(self, documents: Sequence[Document]) -> None:
+        """Replace the metadata of documents."""
+        latest = list({one.id: one for one in documents}.values())
+        if latest:
+            self._write(lambda writing, _: writing.amend(latest))
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Delete those of these documents that exist, and return their number."""
+        return self._write(lambda writing, _: writing.delete(ids))
+
+    def delete_matching(self, condition: Filter) -> int:
+        """Delete the documents that pass a filter, and return their number."""
+
+        def delete(writing: Writing, _: Identity) -> int:
+            fields = field_numbers(writing.rows, condition)
+            return writing.delete_matching(Translation(condition, "number", fields))
+
+        return self._write(delete)
+
+    def _write(self, work: Callable[[Writing, Identity], _Result]) -> _Result:
+        def write(connection: Connection) -> _Result:
+            live, draft = hold_generations(connection, self._tables)
+            identity = self._identity_of(connection, live)
+            return work(Writing(connection, self._tables, live, draft), identity)
+
+        return self._database.write(write)
+
+    def migrate(self, identity: Identity) -> PostgresMigration:
+        """Begin a migration to another model, or continue one."""
+        lease = Lease(self._database, self._tables, "migration", "filled with another model")
+        try:
+            return PostgresMigration(self._database, self._tables, identity, lease)
+        except BaseException:
+            lease.release()
+            raise
+
+    # Derived data
+
+    def rebuild(self, choice: IndexChoice | None) -> None:
+        """Bring the server's statistics up to date; every search compares with all vectors."""
+        if choice is not None and choice.kind not in (IndexKind.AUTO, IndexKind.EXACT):
+            raise Unsupported(f"index of kind {choice.kind}", "postgresql", ADVICE)
+        with self.reading() as state:
+            generation = state.generation
+        tables = f"@document, @fact, @posting, @counter, @chunk_{generation}"
+        with self._database.plain() as connection:
+            connection.execute(self._tables.sql(f"VACUUM (ANALYZE) {tables}"))
+
+    def compact(self) -> bool:
+        """Free the space of deleted documents for others; False if some are still read."""
+        self._database.write(lambda one: retire_draft(one, self._tables))
+        done = self._database.write(lambda one: drop_retired(one, self._tables))
+        self.rebuild(None)
+        return done
+
+    def keeper(self, what: Kept) -> PostgresKeeper:
+        """The place where this is kept beside the collection."""
+        return PostgresKeeper(self._database, self._tables, what)
+
+    def map(self) -> NoReturn:
+        """Refuse: there is no map yet of collections in a database."""
+        raise Unsupported("map", "postgresql", ADVICE)
+
+    def draw_map(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: there is no map yet of collections in a database."""
+        raise Unsupported("map", "postgresql", ADVICE)
+
+    def describe(self) -> Description:
+        """Counts, sizes, and the kind of search."""
+        with self.reading() as state:
+            return describe(self.name, self.language, state)
+
+    def close(self) -> None:
+        """Nothing to release: connections are the catalogue's."""

@@ -1,0 +1,42 @@
+"""The first question to a state: its generation and its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from indexer.engine import Counts
+
+QUERY: Final = """
+SELECT g.number, g.sealed, g.kind, (SELECT coalesce(max(number), 0) FROM @document), c.*
+FROM @generation g, (
+    SELECT string_agg(writes::text, ' ' ORDER BY slot), sum(documents)::bigint,
+        sum(words)::bigint, sum(chunks)::bigint, sum(truncated)::bigint, sum(unknown)::bigint
+    FROM @counter) c
+WHERE g.live
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a state begins with.
+
+    ``stamp`` is equal for equal states only: the writes of each slot, of which one follows another.
+    ``sealed`` is the number of the first chunk that the graph, if there is one, need not have.
+    """
+
+    generation: int
+    sealed: int
+    kind: str | None
+    newest: int
+    stamp: str
+    words: int
+    counts: Counts
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Header:
+        """The header that :data:`QUERY` found."""
+        generation, sealed, kind, newest, stamp, documents, words, chunks, truncated, unknown = row
+        counts = Counts(documents, chunks, truncated, unknown)
+        return cls(generation, sealed, kind, newest, stamp, words, counts)

@@ -1,0 +1,55 @@
+"""The URL of a database: completed for the driver, and as it may be shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from indexer.errors import InvalidInput
+
+_DEFAULTS: Final = {
+    "application_name": "bearing",
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A database: ``conninfo`` for the driver, and ``shown``, without a password."""
+
+    conninfo: str
+    shown: str
+
+
+def location_of(url: str) -> Location:
+    """The database at a URL, as libpq reads it; raises InvalidInput."""
+    try:
+        given = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except psycopg.Error as error:
+        raise InvalidInput(
+            f"a database's URL is postgresql://user@host/database: {str(error).strip()}"
+        ) from error
+    hosts = given.get("host", "localhost")
+    if "," in hosts:
+        given.setdefault("target_session_attrs", "read-write")
+    user = f"{given['user']}@" if "user" in given else ""
+    shown = f"postgresql://{user}{_with_ports(hosts, given.get('port', ''))}"
+    if "dbname" in given:
+        shown += f"/{given['dbname']}"
+    return Location(make_conninfo("", **(_DEFAULTS | given)), shown)
+
+
+def _with_ports(hosts: str, ports: str) -> str:
+    each, numbers = hosts.split(","), ports.split(",")
+    if len(numbers) != len(each):
+        numbers = numbers[:1] * len(each)
+    return ",".join(
+        f"{host}:{port}" if port else host for host, port in zip(each, numbers, strict=True)
+    )

@@ -1,0 +1,299 @@
+"""One state of a collection in the database; see indexer.engine.EngineState."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from indexer.documents import Chunk, Document, StoredVectors, Vector, Vectors
+from indexer.embedding.embedder import Identity
+from indexer.engine import Candidate, ChunkCosines, ChunkKey, Counts, Key, Sample, Scope
+from indexer.errors import Damaged, InvalidQuery
+from indexer.filters import Filter, Scalar
+from indexer.lexical.analyzer import Analyzer
+from indexer.postgres import field_values, nearest
+from indexer.postgres.filtering import Translation
+from indexer.postgres.header import Header
+from indexer.postgres.lexical import PostgresLexical
+from indexer.postgres.reading import Reading
+from indexer.postgres.scope import PostgresScope, scope_of
+from indexer.postgres.texts import plain_text
+from indexer.reports import FieldSummary
+
+FEW: Final = 20_000
+"""So many documents in scope are named one by one, and all compared with."""
+
+_COLUMNS: Final = "number, id, title, text, metadata::text"
+_CHUNKS: Final = "document, number, position, start, stop, unknown"
+
+
+class PostgresState:
+    """See indexer.engine.EngineState."""
+
+    def __init__(
+        self, reading: Reading, header: Header, identity: Identity, analyzer: Analyzer
+    ) -> None:
+        self.identity = identity
+        self._reading = reading
+        self._header = header
+        self._analyzer = analyzer
+
+    @property
+    def generation(self) -> int:
+        """The number of its generation."""
+        return self._header.generation
+
+    def rows(self, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a statement."""
+        return self._reading.rows(statement, arguments)
+
+    def named(self, statement: str) -> str:
+        """A statement with the names of tables in their schema."""
+        return self._reading.sql(statement).strip()
+
+    @property
+    def token(self) -> str:
+        """The newest key, in this state."""
+        return str(self._header.newest)
+
+    @property
+    def counts(self) -> Counts:
+        """The numbers of documents, chunks and truncated documents."""
+        return self._header.counts
+
+    @property
+    def is_exact(self) -> bool:
+        """True while there is no graph."""
+        return not self._header.sealed
+
+    @cached_property
+    def lexical(self) -> PostgresLexical:
+        """The words of this state."""
+        counts = self._header.counts
+        return PostgresLexical(self._reading, self._analyzer, counts.documents, self._header.words)
+
+    # Documents
+
+    def keys(self, ids: Iterable[str]) -> dict[str, Key]:
+        """The keys of those of these documents that exist."""
+        asked = list(ids)
+        if not asked:
+            return {}
+        rows = self._reading.rows("SELECT id, number FROM @document WHERE id = ANY(%s)", [asked])
+        return {id: Key(number) for id, number in rows}
+
+    def ids(self, keys: Iterable[Key]) -> dict[Key, str]:
+        """The ids of those of these documents that exist."""
+        asked = list(keys)
+        if not asked:
+            return {}
+        rows = self._reading.rows(
+            "SELECT number, id FROM @document WHERE number = ANY(%s)", [asked]
+        )
+        return {Key(number): id for number, id in rows}
+
+    def documents(self, keys: Iterable[Key]) -> dict[Key, Document]:
+        """Those of these documents that exist."""
+        asked = list(keys)
+        if not asked:
+            return {}
+        statement = f"SELECT {_COLUMNS} FROM @document WHERE number = ANY(%s)"  # noqa: S608
+        return {Key(row[0]): document_of(row[1:]) for row in self._reading.rows(statement, [asked])}
+
+    def vectors(self, keys: Iterable[Key]) -> dict[Key, StoredVectors]:
+        """The chunks and vectors of those of these documents that exist."""
+        found: dict[Key, list[tuple[Chunk, Vector]]] = {}
+        for document, _, *place, vector in self._chunks_of(keys, f"{_CHUNKS}, v"):
+            found.setdefault(Key(document), []).append((Chunk(*place), vector))
+        return {
+            key: StoredVectors(tuple(chunk for chunk, _ in own), np.stack([one for _, one in own]))
+            for key, own in found.items()
+        }
+
+    def chunks(self, keys: Iterable[Key]) -> dict[Key, list[tuple[ChunkKey, Chunk]]]:
+        """The chunks, in order, of those of these documents that exist."""
+        found: dict[Key, list[tuple[ChunkKey, Chunk]]] = {}
+        for document, number, *place in self._chunks_of(keys, _CHUNKS):
+            found.setdefault(Key(document), []).append((ChunkKey(number), Chunk(*place)))
+        return found
+
+    def _chunks_of(self, keys: Iterable[Key], columns: str) -> list[tuple[Any, ...]]:
+        asked = list(keys)
+        if not asked:
+            return []
+        return self._reading.rows(
+            f"SELECT {columns} FROM @chunk WHERE document = ANY(%s) "  # noqa: S608 - columns above
+            "ORDER BY document, position",
+            [asked],
+        )
+
+    def passages(self, chunks: Iterable[ChunkKey]) -> dict[ChunkKey, tuple[Chunk, Document]]:
+        """These chunks with their documents; raises Damaged if one is of none."""
+        asked = list(dict.fromkeys(chunks))
+        if not asked:
+            return {}
+        rows = self._reading.rows(
+            "SELECT c.number, c.position, c.start, c.stop, c.unknown, "
+            "d.id, d.title, d.text, d.metadata::text "
+            "FROM @chunk c JOIN @document d ON d.number = c.document WHERE c.number = ANY(%s)",
+            [asked],
+        )
+        found = {ChunkKey(row[0]): (Chunk(*row[1:5]), document_of(row[5:])) for row in rows}
+        for chunk in asked:
+            if chunk not in found:
+                raise Damaged(f"chunk {chunk} belongs to no document")
+        return found
+
+    def page(self, condition: Filter | None, after: Key, limit: int) -> list[tuple[Key, Document]]:
+        """The next documents by key that pass a filter."""
+        passing, arguments = self._translated(condition, "number")
+        rows = self._reading.rows(
+            f"SELECT {_COLUMNS} FROM @document WHERE number > %s AND {passing} "  # noqa: S608
+            "ORDER BY number LIMIT %s",
+            [after, *arguments, limit],
+        )
+        return [(Key(row[0]), document_of(row[1:])) for row in rows]
+
+    def facets(self, limit: int, common: int) -> list[FieldSummary]:
+        """The first metadata fields by name, each with its most common values."""
+        return field_values.summaries(self._reading, limit, common)
+
+    def known_fields(self, names: Collection[str]) -> set[str]:
+        """Those of these metadata fields that a document has."""
+        return field_values.known(self._reading, names)
+
+    def column(self, field: str) -> dict[str, Scalar]:
+        """The value of a metadata field by document id; of a list, its smallest."""
+        return field_values.column(self._reading, field)
+
+    def copies(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
+        """The number of documents that repeat an earlier title and text, and some pairs of ids."""
+        several = (
+            "SELECT count(*) AS own, min(id) AS first, max(id) AS last "
+            "FROM @document GROUP BY hash HAVING count(*) > 1"
+        )
+        total = f"SELECT coalesce(sum(own - 1), 0)::bigint FROM ({several}) s"  # noqa: S608
+        (repeated,) = self._reading.row(total)
+        rows = self._reading.rows(
+            f"SELECT first, last FROM ({several}) s ORDER BY own DESC, first LIMIT %s",  # noqa: S608
+            [limit],
+        )
+        return repeated, [(first, last) for first, last in rows]
+
+    # Vectors
+
+    def sample(self, count: int, seed: int) -> Sample:
+        """At most ``count`` stored vectors in random order."""
+        rows = self._reading.rows(
+            "SELECT document, v FROM @chunk c "
+            "ORDER BY hashint8extended(number, %s), number LIMIT %s",
+            [seed, count],
+        )
+        return self._sampled(rows)
+
+    def scan(self, rows: int) -> Iterator[Sample]:
+        """All stored vectors, at most this many at a time."""
+        statement = "SELECT document, v FROM @chunk c ORDER BY document, position"
+        for part in self._reading.stream(statement, (), rows):
+            yield self._sampled(part)
+
+    def _sampled(self, rows: Sequence[tuple[Any, ...]]) -> Sample:
+        vectors = np.empty((len(rows), self.identity.dimension), np.float32)
+        for place, (_, vector) in enumerate(rows):
+            vectors[place] = vector
+        return Sample(vectors, np.array([document for document, _ in rows], dtype=np.int64))
+
+    def scope(
+        self, condition: Filter | None = None, without: Sequence[Key] = (), token: str | None = None
+    ) -> PostgresScope:
+        """The documents that pass a filter, without some, and without those after a token."""
+        last = self._header.newest if token is None else _parse_token(token)
+        parts: list[str] = []
+        arguments: list[Any] = []
+        if last < self._header.newest:
+            parts.append("({number} <= %s)")
+            arguments.append(last)
+        if without:
+            parts.append("({number} <> ALL(%s))")
+            arguments.append(list(without))
+        if condition is not None:
+            passing, own = self._translated(condition, "{number}")
+            parts.append(passing)
+            arguments += own
+        if not parts:
+            return PostgresScope(self.counts.documents)
+        return self._counted(" AND ".join(parts), tuple(arguments), condition is not None)
+
+    def _counted(self, condition: str, arguments: tuple[Any, ...], filtered: bool) -> PostgresScope:
+        passing = condition.format(number="number")
+        total, keys = self._reading.row(
+            f"WITH p AS MATERIALIZED (SELECT number FROM @document WHERE {passing}) "  # noqa: S608
+            "SELECT (SELECT count(*) FROM p), (SELECT string_agg(int8send(number), '') "
+            f"FROM (SELECT number FROM p LIMIT {FEW + 1}) f)",
+            arguments,
+        )
+        hidden = 0 if filtered else self.counts.documents - total
+        few = None
+        if total <= FEW and (filtered or hidden > total):
+            few = tuple(np.frombuffer(keys or b"", ">i8").tolist())
+        return PostgresScope(total, condition, arguments, few, filtered, hidden)
+
+    def _translated(self, condition: Filter | None, number: str) -> tuple[str, list[Any]]:
+        if condition is None:
+            return "true", []
+        translation = Translation(
+            condition, number, field_values.field_numbers(self._reading.rows, condition)
+        )
+        return translation.sql, translation.arguments
+
+    def nearest(
+        self, directions: Vectors, k: int, scope: Scope, *, exact: bool
+    ) -> list[list[Candidate]]:
+        """The k nearest documents to each direction; their scores are exact."""
+        within = scope_of(scope)
+        search = nearest.Search(self._reading, self._header, within, exact=exact)
+        return [
+            search.nearest(direction, min(k, within.total), self.ids) for direction in directions
+        ]
+
+    def chunk_cosines(self, keys: Sequence[Key], directions: Vectors) -> ChunkCosines:
+        """The cosines of all chunks of these documents."""
+        columns = ", ".join([nearest.COSINE] * len(directions))
+        rows = self._reading.rows(
+            f"SELECT document, number, {columns} FROM @chunk c "  # noqa: S608 - constants
+            "WHERE document = ANY(%s) ORDER BY document, position",
+            [*directions, list(keys)],
+        )
+        cosines = np.array([row[2:] for row in rows], dtype=np.float32)
+        return ChunkCosines(
+            np.array([row[0] for row in rows], dtype=np.int64),
+            np.array([row[1] for row in rows], dtype=np.int64),
+            cosines.reshape(len(rows), len(directions)),
+        )
+
+    def count_near(self, direction: Vector, least: float, scope: Scope) -> int:
+        """The number of documents in scope with a chunk whose cosine is at least ``least``."""
+        condition, arguments = scope_of(scope).sql("c.document")
+        (count,) = self._reading.row(
+            f"SELECT count(DISTINCT document) FROM @chunk c "  # noqa: S608 - conditions of ours
+            f"WHERE {condition} AND {nearest.COSINE} >= %s",
+            [*arguments, direction, least],
+        )
+        return int(count)
+
+
+def document_of(row: Sequence[Any]) -> Document:
+    """The document of an id, a title, a text and metadata."""
+    id, title, text, metadata = row
+    told = None if title is None else plain_text(title)
+    return Document.stored(id, plain_text(text), told, json.loads(metadata))
+
+
+def _parse_token(token: str) -> Key:
+    if not token.isascii() or not token.isdigit() or len(token) > 18:
+        raise InvalidQuery("the cursor is not one that an answer gave: search without one")
+    return Key(int(token))

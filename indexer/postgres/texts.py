@@ -1,0 +1,24 @@
+"""Texts as the database can hold them: NUL, which it cannot, becomes two private characters."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_NUL: Final = "\x00"
+_MARK: Final = "\ue000"
+_FOR_NUL: Final = "\ue000\ue000"
+_FOR_MARK: Final = "\ue000\ue001"
+
+
+def storable_text(text: str) -> str:
+    """A text without NUL, from which :func:`plain_text` makes the same text."""
+    if _NUL not in text and _MARK not in text:
+        return text
+    return text.replace(_MARK, _FOR_MARK).replace(_NUL, _FOR_NUL)
+
+
+def plain_text(stored: str) -> str:
+    """The text that was stored."""
+    if _MARK not in stored:
+        return stored
+    return stored.replace(_FOR_NUL, _NUL).replace(_FOR_MARK, _MARK)

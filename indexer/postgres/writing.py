@@ -1,0 +1,334 @@
+"""Writes of documents, each within one transaction.
+
+Many processes write at once. What a write changes it locks in the order of ids, so that few wait
+for each other in a circle; the rare ones that do are tried again. All of them hold the list of
+generations, which a migration locks to begin and to end: so none misses it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from indexer.admission import change_of, joined_vectors, require_stored
+from indexer.documents import Document, EmbeddedDocument, encode_metadata
+from indexer.embedding.embedder import Identity
+from indexer.lexical.analyzer import Analyzer
+from indexer.postgres.database import Connection
+from indexer.postgres.facts import Fact, facts_of
+from indexer.postgres.filtering import Translation
+from indexer.postgres.schema import SLOTS, Tables
+from indexer.postgres.texts import storable_text
+
+_HOLD: Final = "LOCK TABLE @generation IN ROW EXCLUSIVE MODE"
+_OLD: Final = """
+SELECT number, id, hash, metadata::text, length, words FROM @document d WHERE {which}
+ORDER BY id FOR UPDATE
+"""
+_INSERT: Final = """
+INSERT INTO @document(number, id, hash, metadata, title, text, length, words)
+SELECT number, id, hash, metadata::json, title, text, length,
+    ARRAY(SELECT json_array_elements_text(words::json))
+FROM unnest(%s::bigint[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::text[],
+    %s::integer[], %s::text[]) AS t(number, id, hash, metadata, title, text, length, words)
+ORDER BY id ON CONFLICT (id) DO NOTHING RETURNING id
+"""
+_REPLACE: Final = """
+UPDATE @document d SET hash = t.hash, metadata = t.metadata::json, title = t.title, text = t.text,
+    length = t.length, words = ARRAY(SELECT json_array_elements_text(t.words::json))
+FROM unnest(%s::bigint[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::text[],
+    %s::integer[], %s::text[]) AS t(number, id, hash, metadata, title, text, length, words)
+WHERE d.number = t.number
+"""
+_DELETE_POSTINGS: Final = """
+DELETE FROM @posting p USING (
+    SELECT unnest(d.words) AS word, d.number FROM @document d WHERE d.number = ANY(%s)) o
+WHERE p.word = o.word AND p.document = o.number
+"""
+_DELETE_FACTS: Final = """
+DELETE FROM @fact f
+USING unnest(%s::integer[], %s::bytea[], %s::bigint[]) AS o(field, value, document)
+WHERE f.field = o.field AND f.value = o.value AND f.document = o.document
+"""
+_COUNT: Final = f"""
+UPDATE @counter SET writes = writes + 1, documents = documents + %s, words = words + %s,
+    chunks = chunks + %s, truncated = truncated + %s, unknown = unknown + %s
+WHERE slot = pg_backend_pid() %% {SLOTS}
+"""  # noqa: S608 - a constant
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What a write adds to the counts of a collection."""
+
+    documents: int = 0
+    words: int = 0
+    chunks: int = 0
+    truncated: int = 0
+    unknown: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Old:
+    number: int
+    id: str
+    hash: bytes
+    metadata: str
+    length: int
+
+
+class Writing:
+    """One transaction that writes to a collection; ``identity`` is that of its live generation."""
+
+    def __init__(
+        self, connection: Connection, tables: Tables, live: int, draft: int | None
+    ) -> None:
+        self._connection = connection
+        self._tables = tables
+        self._live = live
+        self._draft = draft
+        self._counts = _Counts()
+
+    def put(
+        self, documents: Sequence[EmbeddedDocument], identity: Identity, analyzer: Analyzer
+    ) -> None:
+        """Add or replace documents with different ids; new ones are numbered in this order."""
+        joined_vectors(documents, identity)
+        words = {
+            one.document.id: Counter(analyzer.words(one.document.content)) for one in documents
+        }
+        given = [one.document for one in documents]
+        old = self._old("id = ANY(%s)", [[one.id for one in given]])
+        numbers = self._inserted([one for one in given if one.id not in old], words)
+        missing = [one for one in given if one.id not in old and one.id not in numbers]
+        if missing:  # another process stored them a moment ago
+            old |= self._old("id = ANY(%s)", [[one.id for one in missing]])
+        self._forget(list(old.values()))
+        numbers |= {id: one.number for id, one in old.items()}
+        self._replace([one for one in given if one.id in old], numbers, words)
+        self._add_chunks(documents, numbers)
+        self._add_postings(words, numbers)
+        self._add_facts(given, numbers)
+        self._counts.documents += len(given)
+        self._counts.words += sum(one.total() for one in words.values())
+        self._finish()
+
+    def amend(self, documents: Sequence[Document]) -> None:
+        """Replace the metadata of documents with different ids."""
+        old = self._old("id = ANY(%s)", [[one.id for one in documents]])
+        for one in documents:
+            known = old.get(one.id)
+            change = change_of(one, (known.hash, known.metadata) if known else None)
+            require_stored(one, change)
+        numbers = {id: one.number for id, one in old.items()}
+        self._delete_facts(list(old.values()))
+        self._execute(
+            "UPDATE @document d SET metadata = t.metadata::json "
+            "FROM unnest(%s::bigint[], %s::text[]) AS t(number, metadata) "
+            "WHERE d.number = t.number",
+            [
+                [numbers[one.id] for one in documents],
+                [encode_metadata(one.metadata) for one in documents],
+            ],
+        )
+        self._add_facts(documents, numbers)
+        self._finish()
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Delete those of these documents that exist, and return their number."""
+        return self._delete(self._old("id = ANY(%s)", [list(ids)]))
+
+    def delete_matching(self, passing: Translation) -> int:
+        """Delete the documents that pass a filter, and return their number."""
+        return self._delete(self._old(passing.sql, passing.arguments))
+
+    def _delete(self, old: dict[str, _Old]) -> int:
+        if old:
+            self._forget(list(old.values()))
+            numbers = [one.number for one in old.values()]
+            self._execute("DELETE FROM @document WHERE number = ANY(%s)", [numbers])
+            self._finish()
+        return len(old)
+
+    def rows(self, statement: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The rows of a statement."""
+        found: list[tuple[Any, ...]] = self._execute(statement, arguments).fetchall()
+        return found
+
+    # What a document has
+
+    def _old(self, which: str, arguments: Sequence[Any]) -> dict[str, _Old]:
+        """The documents that there are, locked."""
+        rows = self._execute(_OLD.format(which=which), arguments).fetchall()
+        return {row[1]: _Old(*row[:5]) for row in rows}
+
+    def _inserted(
+        self, documents: Sequence[Document], words: dict[str, Counter[str]]
+    ) -> dict[str, int]:
+        """The numbers of those of these documents that nobody else has stored meanwhile."""
+        if not documents:
+            return {}
+        rows = self._execute(
+            "SELECT nextval('@document_number') FROM generate_series(1, %s)", [len(documents)]
+        )
+        numbers = {
+            one.id: number
+            for one, (number,) in zip(documents, sorted(rows.fetchall()), strict=True)
+        }
+        done = self._execute(_INSERT, _columns(documents, numbers, words)).fetchall()
+        return {id: numbers[id] for (id,) in done}
+
+    def _replace(
+        self,
+        documents: Sequence[Document],
+        numbers: dict[str, int],
+        words: dict[str, Counter[str]],
+    ) -> None:
+        if documents:
+            self._execute(_REPLACE, _columns(documents, numbers, words))
+
+    def _forget(self, old: Sequence[_Old]) -> None:
+        """Delete the chunks, words and facts of documents, also those drafted for another model."""
+        if not old:
+            return
+        numbers = [one.number for one in old]
+        rows = self._execute(
+            f"DELETE FROM @chunk_{self._live} WHERE document = ANY(%s) "  # noqa: S608 - a number
+            "RETURNING document, truncated, unknown",
+            [numbers],
+        ).fetchall()
+        self._counts.chunks -= len(rows)
+        self._counts.truncated -= len({document for document, cut, _ in rows if cut})
+        self._counts.unknown -= len({document for document, _, unknown in rows if unknown})
+        if self._draft is not None:
+            self._execute(
+                f"DELETE FROM @chunk_{self._draft} WHERE document = ANY(%s)",  # noqa: S608
+                [numbers],
+            )
+        self._execute(_DELETE_POSTINGS, [numbers])
+        self._delete_facts(old)
+        self._counts.documents -= len(old)
+        self._counts.words -= sum(one.length for one in old)
+
+    def _add_chunks(self, documents: Sequence[EmbeddedDocument], numbers: dict[str, int]) -> None:
+        write_chunks(self._connection, self._tables, self._live, documents, numbers)
+        self._counts.chunks += sum(len(one.chunks) for one in documents)
+        self._counts.truncated += sum(one.truncated for one in documents)
+        self._counts.unknown += sum(one.unknown for one in documents)
+
+    def _add_postings(self, words: dict[str, Counter[str]], numbers: dict[str, int]) -> None:
+        statement = "COPY @posting FROM STDIN (FORMAT BINARY)"
+        lines = sorted(
+            (word, numbers[id], frequency, own.total())
+            for id, own in words.items()
+            for word, frequency in own.items()
+        )
+        with self._connection.cursor().copy(self._tables.sql(statement)) as copy:
+            copy.set_types(["text", "int8", "int4", "int4"])
+            for line in lines:
+                copy.write_row(line)
+
+    # Facts
+
+    def _add_facts(self, documents: Iterable[Document], numbers: dict[str, int]) -> None:
+        facts = [(numbers[one.id], fact) for one in documents for fact in facts_of(one.metadata)]
+        fields = self._fields({fact.name for _, fact in facts})
+        statement = "COPY @fact FROM STDIN (FORMAT BINARY)"
+        with self._connection.cursor().copy(self._tables.sql(statement)) as copy:
+            copy.set_types(["int4", "bytea", "int8", "text[]", "bytea"])
+            for number, fact in facts:
+                line = (fields[fact.name], fact.value, number, fact.given, fact.whole)
+                copy.write_row(line)
+
+    def _delete_facts(self, old: Iterable[_Old]) -> None:
+        facts = [(one.number, fact) for one in old for fact in _stored_facts(one.metadata)]
+        if not facts:
+            return
+        fields = self._fields({fact.name for _, fact in facts})
+        self._execute(
+            _DELETE_FACTS,
+            [
+                [fields[fact.name] for _, fact in facts],
+                [fact.value for _, fact in facts],
+                [number for number, _ in facts],
+            ],
+        )
+
+    def _fields(self, names: Iterable[str]) -> dict[str, int]:
+        """The numbers of fields, which are given to those that are new."""
+        stored = {storable_text(name): name for name in sorted(names)}
+        found = self._numbers(stored)
+        new = [one for one in stored if one not in found]
+        if new:
+            self._execute(
+                "INSERT INTO @field(name) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", [new]
+            )
+            found |= self._numbers(new)
+        return {name: found[one] for one, name in stored.items()}
+
+    def _numbers(self, stored: Iterable[str]) -> dict[str, int]:
+        names = list(stored)
+        if not names:
+            return {}
+        rows = self._execute("SELECT name, number FROM @field WHERE name = ANY(%s)", [names])
+        return dict(rows.fetchall())
+
+    def _finish(self) -> None:
+        counts = self._counts
+        self._execute(
+            _COUNT,
+            [counts.documents, counts.words, counts.chunks, counts.truncated, counts.unknown],
+        )
+
+    def _execute(self, statement: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401 - a cursor
+        cursor = self._connection.cursor(binary=True)
+        return cursor.execute(self._tables.sql(statement), arguments)
+
+
+def write_chunks(
+    connection: Connection,
+    tables: Tables,
+    generation: int,
+    documents: Iterable[EmbeddedDocument],
+    numbers: dict[str, int],
+) -> None:
+    """Add the chunks of documents to a generation."""
+    statement = tables.sql(
+        f"COPY @chunk_{generation}(document, position, start, stop, unknown, truncated, hash, v) "
+        "FROM STDIN (FORMAT BINARY)"
+    )
+    with connection.cursor().copy(statement) as copy:
+        kinds = ["int8", "int4", "int4", "int4", "bool", "bool", "bytea", "vector"]
+        copy.set_types(kinds)
+        for one in documents:
+            number, digest = numbers[one.document.id], one.document.content_hash
+            for chunk, vector in zip(one.chunks, one.vectors, strict=True):
+                place = (chunk.position, chunk.start, chunk.end, chunk.unknown)
+                first = chunk.position == 0
+                copy.write_row((number, *place, one.truncated, digest if first else None, vector))
+
+
+def _columns(
+    documents: Sequence[Document], numbers: dict[str, int], words: dict[str, Counter[str]]
+) -> list[list[Any]]:
+    return [
+        [numbers[one.id] for one in documents],
+        [one.id for one in documents],
+        [one.content_hash for one in documents],
+        [encode_metadata(one.metadata) for one in documents],
+        [None if one.title is None else storable_text(one.title) for one in documents],
+        [storable_text(one.text) for one in documents],
+        [words[one.id].total() for one in documents],
+        [_word_list(words[one.id]) for one in documents],
+    ]
+
+
+def _word_list(words: Iterable[str]) -> str:
+    return json.dumps(list(words), ensure_ascii=False)
+
+
+def _stored_facts(metadata: str) -> list[Fact]:
+    return facts_of(json.loads(metadata))
