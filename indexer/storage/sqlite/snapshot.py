@@ -30,6 +30,14 @@ from indexer.storage.sqlite.records import (
 )
 from indexer.storage.sqlite.translation import translated_errors
 
+COUNT_UNKNOWN: Final = (
+    "SELECT count(DISTINCT document) FROM chunks INDEXED BY unknown_chunks"
+    " WHERE generation = ? AND unknown"
+)
+"""By its index, which SQLite estimates as dearer than to read every chunk of the generation: that
+took 0.2 s for a million, at the first search after each write.
+"""
+
 _DECODER: Final = json.JSONDecoder()
 _COPY_PAGES: Final = 1_024
 
@@ -74,10 +82,7 @@ class Snapshot(FacetQueries):
 
     def counts(self) -> Counts:
         """The numbers of documents, chunks, and documents with a truncated or an unknown text."""
-        unknown = self._only(
-            "SELECT count(DISTINCT document) FROM chunks WHERE generation = ? AND unknown",
-            self._fact("generation"),
-        )
+        unknown = self._only(COUNT_UNKNOWN, self._fact("generation"))
         return Counts(
             self._fact("documents"), self._fact("chunks"), self._fact("truncated"), unknown
         )
