@@ -5,10 +5,17 @@ InfoNCE: van den Oord et al., "Representation Learning with Contrastive Predicti
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from indexer.errors import InvalidInput
 from indexer.learning.contrast import GRADED, Contrast, ContrastiveObjective, Loss, Temperature
 from indexer.learning.descent import Descent, descend
-from indexer.learning.examples import Example
+from indexer.learning.examples import Example, Examples
 from indexer.learning.methods.contrastive_options import ContrastiveOptions
+from indexer.learning.mining import mine
+from indexer.learning.progress import Progress
 from indexer.learning.run import Outcome, TrainingRun
 from indexer.learning.trainee import Trainee
 
@@ -29,8 +36,28 @@ def train_contrastive(run: TrainingRun) -> Outcome:
     def objective(trainee: Trainee) -> ContrastiveObjective:
         return ContrastiveObjective(contrast, temperature, trainee.device)
 
-    done = descend(Descent(run, options, lambda one: _serves(one, loss), objective))
+    with _mined(run, options) as examples:
+        mined = replace(run, examples=examples)
+        done = descend(Descent(mined, options, lambda one: _serves(one, loss), objective))
     return done.outcome({"temperature_after": round(temperature.value, 5)})
+
+
+@contextmanager
+def _mined(run: TrainingRun, options: ContrastiveOptions) -> Iterator[Examples]:
+    """The examples, with negatives from the collection if that was asked for."""
+    if not options.mined:
+        yield run.examples
+        return
+    if run.collection is None:
+        raise InvalidInput("mined negatives come from a collection: name one by --collection")
+    run.tell(Progress("looking for negatives in the collection", 0, 1))
+    with Examples() as found:
+        for one in mine(
+            run.examples, run.collection, run.embedder,
+            count=options.mined, below=options.mined_below,
+        ):  # fmt: skip
+            found.add(one)
+        yield found
 
 
 def _serves(example: Example, loss: Loss) -> bool:
