@@ -22,7 +22,7 @@ async def check_health() -> StatusView:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz")
 async def check_readiness(_: ServiceNeeded) -> StatusView:
-    """Collections are open and models warm; the port is not open before that."""
+    """Collections and models are open; the port is not open before that."""
     return StatusView(status="ready")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -56,6 +57,12 @@ class Model:
         self.texts = self._batcher(self._embed_documents, settings, thread, texts)
         self.questions = self._batcher(self._embed_questions, settings, thread, texts)
         self.vectors = VectorCache(settings.query_cache_mb * 1_000_000)
+        self._warming: asyncio.Task[None] | None = None
+
+    def warm(self) -> None:
+        """Begin the work after which short texts are quicker; texts are embedded meanwhile."""
+        if self._warming is None:
+            self._warming = asyncio.create_task(SerialThread("warm").run(self.embedder.warm))
 
     @staticmethod
     def _batcher(
@@ -123,10 +130,12 @@ class Model:
         ]
 
     async def close(self) -> None:
-        """Cancel the callers that still wait."""
+        """Cancel the callers that still wait; work under way runs to its end."""
         await self.queries.close()
         await self.texts.close()
         await self.questions.close()
+        if self._warming is not None:
+            await self._warming
 
     @property
     def waiting(self) -> int:

@@ -178,7 +178,7 @@ class Service:
         open_library: OpenLibrary,
         instruments: Instruments | None = None,
     ) -> AsyncIterator[Self]:
-        """A service with its collections open and its models warm; closed in reverse order."""
+        """A service with its collections and models open; closed in reverse order."""
         with open_library(settings.config) as library:
             service = cls(settings, library, instruments or Instruments())
             try:
@@ -368,7 +368,7 @@ class Service:
     async def _warm_collection(self, name: str) -> None:
         collection_queue = await self.collection_queue(name)
         await collection_queue.model.texts.submit(["warm"])
-        await self.reads.run(collection_queue.model.embedder.warm)
+        collection_queue.model.warm()
 
     async def _close(self) -> None:
         for collection_queue in self._collection_queues.values():

@@ -224,7 +224,8 @@ class Embedder(Protocol):
     def warm(self) -> None:
         """Spend time and memory now so that short texts, one or a few at a time, are faster later.
 
-        For long-running processes, such as a service at its start. Once is enough.
+        For long-running processes, such as a service; texts may be embedded meanwhile. Once is
+        enough.
         """
         ...
 

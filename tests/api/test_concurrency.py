@@ -37,6 +37,8 @@ class GatedEmbedder:
         self.began = threading.Semaphore(0)
         self.gate = threading.Event()
         self.gate.set()
+        self.warming = threading.Event()
+        self.may_be_warm = threading.Event()
         self.fails = False
 
     @property
@@ -68,7 +70,9 @@ class GatedEmbedder:
         return self._inner.embed(inputs, role)
 
     def warm(self) -> None:
-        """Nothing is loaded here."""
+        """Return once it may."""
+        self.warming.set()
+        assert self.may_be_warm.wait(30)
 
     def close(self) -> None:
         """Nothing is held here."""
@@ -111,6 +115,7 @@ class Busy:
         assert opened[0].gated is not None
         self.model = opened[0].gated
         stack.callback(self.model.gate.set)
+        stack.callback(self.model.may_be_warm.set)
         self.model.passes.clear()
         while self.model.began.acquire(blocking=False):
             pass
@@ -153,6 +158,14 @@ def test_searches_that_wait_together_share_a_forward_pass(start) -> None:
     busy.model.gate.set()
     assert {each.result().status_code for each in (first, *others)} == {200}
     assert [len(texts) for texts in busy.model.passes] == [1, 16]
+
+
+def test_searches_are_answered_before_the_model_is_warm(start) -> None:
+    """A service is ready while the work that makes short texts quicker goes on beside."""
+    busy = start()
+    assert busy.model.warming.wait(30)
+    assert busy.ask("early").result().status_code == 200
+    assert not busy.model.may_be_warm.is_set()
 
 
 def test_a_failing_model_answers_everyone_who_waited(start) -> None:

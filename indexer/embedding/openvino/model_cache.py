@@ -83,7 +83,7 @@ def open_compiled(
     for kind, fused in ways:
         engine = CompiledEngine(entry.graph, entry.setup, kind, threads, fused=fused)
         embedder = assemble(checkpoint, entry.setup, engine)
-        worst = worst_cosine(embedder, entry.references)
+        worst = worst_cosine(embedder, _distinct(entry))
         if worst >= FLOORS.get(precision, FAITHFUL_COSINE):
             return embedder
     reason = f"its {precision} graph gives other vectors (cosine {worst:.5f} on known texts)"
@@ -164,6 +164,12 @@ class Entry:
     setup: Setup
     references: Mapping[TextRole, Vectors]
     fused: bool
+
+
+def _distinct(entry: Entry) -> Mapping[TextRole, Vectors]:
+    """The references of those roles whose texts are tokenised differently."""
+    by_prompt = {entry.setup.prompts.get(role, ""): role for role in entry.references}
+    return {role: entry.references[role] for role in by_prompt.values()}
 
 
 def entry_folder(checkpoint: Checkpoint, cache: Path, kind: str = "float") -> Path:
