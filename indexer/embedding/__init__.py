@@ -27,6 +27,7 @@ from indexer.embedding.embedder import (
     Tokens,
 )
 from indexer.embedding.hashing_engine import open_hashing
+from indexer.embedding.static.model import is_static
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,16 @@ def _open_compiled(request: ModelRequest) -> Embedder:
     from indexer.embedding.openvino.model_cache import open_compiled
 
     return open_compiled(request.checkpoint, request.cache, request.precision, request.threads)
+
+
+def _is_static(request: ModelRequest) -> bool:
+    return is_static(request.checkpoint.folder)
+
+
+def _open_static(request: ModelRequest) -> Embedder:
+    from indexer.embedding.static.engine import open_static
+
+    return open_static(request.checkpoint)
 
 
 def _open_torch(request: ModelRequest) -> Embedder:
@@ -64,6 +75,7 @@ def _has_gpu() -> bool:
 
 EMBEDDERS: Final[Sequence[BackendSpec[Embedder]]] = (
     BackendSpec(_open_hashing, Backend.HASHING, names=_HASHING),
+    BackendSpec(_open_static, suits=_is_static),
     BackendSpec(_open_compiled, Backend.OPENVINO, turn=lambda: 1),
     BackendSpec(
         _open_torch,

@@ -48,14 +48,15 @@ class ModelRequest:
 class BackendSpec(Generic[_Opened]):
     """A backend, chosen by its name, or by the names of the models that only it runs.
 
-    ``open`` raises Unsuitable for a model that another row may run. ``turn`` gives the order in
-    which AUTO tries it, smallest first; without it, AUTO does not. ``precisions`` are those it
-    supports.
+    A model that ``suits`` it is opened by it unless another backend is named. ``open`` raises
+    Unsuitable for a model that another row may run. ``turn`` gives the order in which AUTO tries
+    it, smallest first; without it, AUTO does not. ``precisions`` are those it supports.
     """
 
     open: Callable[[ModelRequest], _Opened]
     backend: Backend | None = None
     names: re.Pattern[str] | None = None
+    suits: Callable[[ModelRequest], bool] | None = None
     turn: Callable[[], int] | None = None
     precisions: frozenset[Precision] = frozenset(Precision)
 
@@ -63,7 +64,7 @@ class BackendSpec(Generic[_Opened]):
 def open_model(
     table: Sequence[BackendSpec[_Opened]], request: ModelRequest, backend: Backend
 ) -> _Opened:
-    """The model, opened by the row that its name belongs to, else by backend, else in turn.
+    """The model, opened by the row of its name, else by backend, by what it suits, or in turn.
 
     A backend that is not in the table leaves the choice open, as AUTO does.
     """
@@ -72,6 +73,9 @@ def open_model(
             return spec.open(request)
     for spec in table:
         if spec.backend is backend:
+            return spec.open(request)
+    for spec in table:
+        if spec.suits and spec.suits(request):
             return spec.open(request)
     return _open_by_turn(table, request)
 

@@ -190,8 +190,10 @@ class EngineEmbedder:
         self.close()
 
 
-def assemble(checkpoint: Checkpoint, setup: Setup, engine: Engine) -> EngineEmbedder:
-    """The embedder of a model on a running engine."""
+def assemble(
+    checkpoint: Checkpoint, setup: Setup, engine: Engine, tokenizer: Tokenizer | None = None
+) -> EngineEmbedder:
+    """The embedder of a model on a running engine, with the setup's tokenizer if none is given."""
     description = Description(
         checkpoint.name,
         checkpoint.weights,
@@ -202,7 +204,7 @@ def assemble(checkpoint: Checkpoint, setup: Setup, engine: Engine) -> EngineEmbe
         dict(setup.prompts),
         checkpoint.essence,
     )
-    return EngineEmbedder(description, ModelTokenizer(setup), engine)
+    return EngineEmbedder(description, tokenizer or ModelTokenizer(setup), engine)
 
 
 def _unit(vectors: Vectors, batch: Batch) -> Vectors:

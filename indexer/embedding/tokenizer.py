@@ -98,6 +98,11 @@ class ModelTokenizer:
         """The number of a document's tokens that fit beside special tokens and prompt."""
         return self._window - self._front - self._back - self._prompt_tokens(TextRole.DOCUMENT)
 
+    @property
+    def size(self) -> int:
+        """The number of tokens in the vocabulary."""
+        return int(self._tokenizer.get_vocab_size())
+
     def _prompt_tokens(self, role: TextRole) -> int:
         prompt = self._prompts.get(role, "")
         return len(self._tokenizer.encode(prompt, add_special_tokens=False)) if prompt else 0

@@ -144,9 +144,13 @@ def unloadable(checkpoint: Checkpoint, error: Exception) -> ModelError:
 
 def describe(model: SentenceTransformer) -> Setup:
     """The tokenizer and settings of the model. Raises ModelError for an unsupported tokenizer."""
+    import tokenizers
+
     pooling = _pooling(model)
     modes = getattr(pooling, "pooling_mode", "none")
     window = model.max_seq_length
+    if isinstance(model.tokenizer, tokenizers.Tokenizer):  # a static model's, which may cut texts
+        window = (model.tokenizer.truncation or {}).get("max_length")
     return Setup(
         tokenizer=tokenizer_json(model),
         prompts=_prompts(model),

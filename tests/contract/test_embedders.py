@@ -35,6 +35,7 @@ CASES = [
     *((name, Backend.TORCH, Precision.F32) for name in MODELS),
     *((name, Backend.OPENVINO, Precision.F32) for name in CONVERTIBLE),
     ("bert", Backend.AUTO, Precision.AUTO),
+    ("static", Backend.AUTO, Precision.AUTO),
     ("hashing-64", Backend.AUTO, Precision.AUTO),
 ]
 """Models by the names of tests/small_models.py, or those that need no files by their own."""

@@ -53,6 +53,15 @@ def test_a_name_of_its_own_comes_before_the_backend_and_that_before_the_turn(
     assert open_model(TABLE, request(model), backend) == opened
 
 
+def test_a_model_that_suits_a_backend_is_its_own_unless_another_is_named() -> None:
+    """So a static model is not converted first, and torch can still be asked for it."""
+    static = BackendSpec(opening("static"), suits=lambda request: request.model == "table")
+    table = (*TABLE[1:], static)
+    assert open_model(table, request("table"), Backend.AUTO) == "table by static"
+    assert open_model(table, request("table"), Backend.TORCH) == "table by torch"
+    assert open_model(table, request("m"), Backend.AUTO) == "m by openvino"
+
+
 def test_a_backend_that_a_table_lacks_leaves_the_choice() -> None:
     """As for rerankers, which are not hashed."""
     assert open_model(TABLE[1:], request(), Backend.HASHING) == "m by openvino"
