@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 _Known: TypeAlias = tuple[
     KeptBytes | None, tuple[Identity | None, Adapter | None], Mapping[str, Calibration]
 ]
-"""What was read last: the item, the model and adapter it was read for, and what it holds."""
+"""The last reading: the item, the model and adapter it was read for, and what it holds."""
 
 
 class Calibrations:

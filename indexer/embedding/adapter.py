@@ -96,7 +96,7 @@ class Adapting:
 
     @classmethod
     def decode(cls, written: bytes) -> Adapting:
-        """What :meth:`encode` wrote; raises Damaged."""
+        """The adapter that :meth:`encode` wrote; raises Damaged."""
         digest, content = written[:_DIGEST_BYTES], written[_DIGEST_BYTES:]
         if hashlib.sha256(content).digest() != digest:
             raise Damaged("it is not what was written")

@@ -61,7 +61,7 @@ class Temperature:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """How a loss is taken; see ContrastiveOptions for the meanings.
+    """The way a loss is taken; see ContrastiveOptions for the meanings.
 
     Without ``near_duplicate`` every other text of a batch is a negative.
     """

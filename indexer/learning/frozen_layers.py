@@ -56,7 +56,7 @@ class FrozenLayers:
             layer.eval()
 
     def forward(self, batch: Batch, whole: Forward) -> Tensor:
-        """What ``whole`` gives for the batch, where the frozen layers compute only what is new."""
+        """The output of ``whole``, where the frozen layers compute only what is new in the batch."""
         states = self._states(batch, whole)
         with self._giving(states):
             return whole(batch)

@@ -1,20 +1,24 @@
-"""What can be set of a method: a frozen dataclass for each, read from words like ``epochs=2``."""
+"""The options of a method: a frozen dataclass for each, read from words like ``epochs=2``."""
 
 from __future__ import annotations
 
 import math
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from indexer.errors import InvalidInput
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 _Options = TypeVar("_Options")
+
+
+class _Dataclass(Protocol):
+    """An instance of any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
 
 _TRUTHS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _WANTED: Final = {
@@ -27,7 +31,7 @@ _WANTED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What can be set of every training by gradient descent.
+    """The options of every training by gradient descent.
 
     ``warmup`` is the share of steps in which the rate rises, ``clip`` the longest gradient,
     ``frozen_layers`` the number of lowest layers that stay as they are, ``evaluations`` how often
@@ -105,7 +109,7 @@ def _read(name: str, kind: Any, text: str) -> object:  # noqa: ANN401 - a type's
     return value
 
 
-def settings(options: DataclassInstance) -> Mapping[str, str | int | float | bool | None]:
+def settings(options: _Dataclass) -> Mapping[str, str | int | float | bool | None]:
     """The options as they are recorded."""
     return {
         field.name: str(value) if isinstance(value, StrEnum) else value

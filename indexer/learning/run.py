@@ -1,4 +1,4 @@
-"""What a method is given, and what it gives back."""
+"""The material that a method is given, and the result it gives back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from indexer.learning.trained import Figure, Setting, TrainedKind
 
 
 class Material(StrEnum):
-    """What a method learns from: queries with what answers them, or texts alone."""
+    """The material of a method: queries with what answers them, or texts alone."""
 
     PAIRS = "pairs"
     TEXTS = "texts"

@@ -35,7 +35,7 @@ NO_EFFECT: Final = frozenset({"checkpoint_seconds"})
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What is to be trained, by what, and under which name it is kept.
+    """An order to train: the model, the method, and the name under which the result is kept.
 
     ``source`` says in words where the examples are from; ``collection`` is None if there is none.
     """
@@ -60,7 +60,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was trained, where it is, and sentences about it."""
+    """A result of training: the record, its folder, and sentences about it."""
 
     trained: Trained
     folder: Path

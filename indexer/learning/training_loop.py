@@ -42,7 +42,7 @@ class Side:
 
 
 class Objective(Protocol):
-    """What a method trains for: the texts of a batch, and a loss on their vectors."""
+    """The aim of a method: the texts of a batch, and a loss on their vectors."""
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -62,7 +62,7 @@ class Objective(Protocol):
         ...
 
     def tensors(self) -> Mapping[str, Tensor]:
-        """What a checkpoint has to keep of it, beside its parameters."""
+        """The state that a checkpoint keeps of it, beside its parameters."""
         ...
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:

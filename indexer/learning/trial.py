@@ -1,4 +1,4 @@
-"""How well a model finds what answers queries that it is not trained on.
+"""A trial: a model finds what answers queries that it is not trained on.
 
 Each query is to find its own texts among those of all such queries and others: first those of
 documents held out, then some that are trained on. It tells whether training helps, while it goes

@@ -1,4 +1,4 @@
-"""What the driver raises, in Bearing's words: what happened, and what to do."""
+"""The driver's errors in Bearing's words: the event, and what to do."""
 
 from __future__ import annotations
 

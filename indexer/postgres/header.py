@@ -20,7 +20,7 @@ WHERE g.live
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a state begins with.
+    """The facts that a state begins with.
 
     ``stamp`` is equal for equal states only: the writes of each slot, of which one follows another.
     ``sealed`` is the number of the first chunk that the graph, if there is one, need not have.

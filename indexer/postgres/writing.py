@@ -62,7 +62,7 @@ WHERE slot = pg_backend_pid() %% {SLOTS}
 
 @dataclass(slots=True)
 class _Counts:
-    """What a write adds to the counts of a collection."""
+    """The change that a write makes to the counts of a collection."""
 
     documents: int = 0
     words: int = 0

@@ -21,7 +21,7 @@ _HEADER_BYTES: Final = 100_000_000
 """The longest header that the format allows."""
 
 METADATA: Final = "__metadata__"
-"""What a header has beside its tensors."""
+"""The key of a header that names no tensor."""
 
 _TYPES: Final[Mapping[str, str]] = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I8": "|i1", "U8": "|u1",

@@ -1,4 +1,4 @@
-"""What can be set of the method ``contrastive``."""
+"""The options of the method ``contrastive``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from indexer.learning.options import Tuning, check_at_least, check_between
 
 @dataclass(frozen=True, slots=True)
 class ContrastiveOptions(Tuning):
-    """What can be set of contrastive learning from pairs, triplets or grades.
+    """The options of contrastive learning from pairs, triplets or grades.
 
     ``loss`` is info_nce, triplet, cosent or angle. ``both`` lets texts find their queries, too.
     ``near_duplicate`` is the cosine from which two texts are held for one, so that neither is a

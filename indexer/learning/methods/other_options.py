@@ -1,4 +1,4 @@
-"""What can be set of the methods ``moco``, ``simclr`` and ``clip``."""
+"""The options of the methods ``moco``, ``simclr`` and ``clip``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from indexer.learning.options import Tuning, check_at_least, check_between
 
 @dataclass(frozen=True, slots=True)
 class MomentumOptions(Tuning):
-    """What can be set of MoCo.
+    """The options of MoCo.
 
     ``queue`` is the number of texts kept as negatives, ``momentum`` the share of its own weights
     that the second model keeps at each step; for ``near_duplicate`` see ContrastiveOptions.
@@ -31,7 +31,7 @@ class MomentumOptions(Tuning):
 
 @dataclass(frozen=True, slots=True)
 class ViewsOptions(Tuning):
-    """What can be set of SimCLR.
+    """The options of SimCLR.
 
     ``views`` is how two views of a text differ: by dropout, by crops, which have between
     ``least_share`` and ``most_share`` of the words, or by both.
@@ -57,7 +57,7 @@ class ViewsOptions(Tuning):
 
 @dataclass(frozen=True, slots=True)
 class ClipOptions(Tuning):
-    """What can be set of CLIP's method: the temperature that learning starts with."""
+    """The option of CLIP's method: the temperature that learning starts with."""
 
     temperature: float = 0.07
 
