@@ -56,7 +56,7 @@ class FrozenLayers:
             layer.eval()
 
     def forward(self, batch: Batch, whole: Forward) -> Tensor:
-        """The output of ``whole``, where the frozen layers compute only what is new in the batch."""
+        """The output of ``whole``, where frozen layers compute only what is new in the batch."""
         states = self._states(batch, whole)
         with self._giving(states):
             return whole(batch)
