@@ -21,6 +21,7 @@ from indexer.cli.collections import create_collection, delete_collection, list_c
 from indexer.cli.evaluate import evaluate
 from indexer.cli.index import index
 from indexer.cli.maintenance import backup, compact, rebuild, reindex, restore, verify
+from indexer.cli.models import list_models, promote
 from indexer.cli.options import (
     ExitCode,
 )
@@ -111,6 +112,8 @@ def commands() -> typer.Typer:
         app.command()(assessment)
     app.command("map")(draw_map)
     app.command()(train)
+    app.command("models")(list_models)
+    app.command()(promote)
     for upkeep in (verify, backup, restore, rejects):
         app.command()(upkeep)
     collections = typer.Typer(

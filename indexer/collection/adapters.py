@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from indexer.collection.targets import unit_vector
-from indexer.embedding.adapter import Adapter, Adapting
+from indexer.embedding.adapter import Adapter, Serving
 from indexer.embedding.embedder import Identity
 from indexer.engine import Engine, Kept, KeptBytes
 from indexer.errors import Damaged, InvalidInput, NotFound
@@ -28,7 +28,7 @@ class Adapters:
         self._name = engine.name
         self._keeper = engine.keeper(Kept.ADAPTER)
         self._reading = threading.Lock()
-        self._known: tuple[KeptBytes | None, Identity | None, Adapting] = (None, None, Adapting())
+        self._known: tuple[KeptBytes | None, Identity | None, Serving] = (None, None, Serving())
 
     def of(self, identity: Identity) -> Adapter | None:
         """The adapter that maps queries for a model; None if there is none. Raises Damaged."""
@@ -51,7 +51,7 @@ class Adapters:
         try:
             kept = self._read(identity)
         except Damaged:  # promoting again is how it is mended
-            kept = Adapting()
+            kept = Serving()
         self._keeper.write(identity, kept.replaced(adapter).encode())
 
     def roll_back(self, identity: Identity) -> Adapter | None:
@@ -62,7 +62,25 @@ class Adapters:
         self._keeper.write(identity, kept.replaced(kept.previous).encode())
         return kept.previous
 
-    def _read(self, identity: Identity) -> Adapting:
+    def serving(self, identity: Identity) -> Serving:
+        """All that is kept of how a model serves; raises Damaged."""
+        return self._read(identity)
+
+    def arrive(self, identity: Identity, came_from: str, *, forced: bool) -> None:
+        """Note that a model is about to take over, before it does."""
+        try:
+            kept = self._read_once(identity)
+        except Damaged:
+            kept = Serving()
+        kept = replace(kept, came_from=came_from, forced=forced)
+        self._keeper.write(identity, kept.encode())
+
+    def _read_once(self, identity: Identity) -> Serving:
+        """The same of a model that is not searched: what is known of the present one stays."""
+        kept = self._keeper.read(identity)
+        return self._decode(kept) if kept else Serving()
+
+    def _read(self, identity: Identity) -> Serving:
         known = self._known
         kept = self._keeper.read(identity, known[0])
         if kept is known[0] and identity is known[1]:
@@ -71,13 +89,13 @@ class Adapters:
             known = self._known
             kept = self._keeper.read(identity, known[0])
             if kept is not known[0] or identity is not known[1]:
-                found = self._decode(kept) if kept else Adapting()
+                found = self._decode(kept) if kept else Serving()
                 known = self._known = kept, identity, found
             return known[2]
 
-    def _decode(self, kept: KeptBytes) -> Adapting:
+    def _decode(self, kept: KeptBytes) -> Serving:
         try:
-            return Adapting.decode(kept.content)
+            return Serving.decode(kept.content)
         except (ValueError, TypeError, KeyError, OSError, Damaged) as error:
             raise Damaged(
                 f"the adapter of {self._name!r} is damaged ({error}): promote it again "

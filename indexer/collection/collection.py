@@ -74,9 +74,8 @@ class Collection:
         """Counts, sizes and the kind of search."""
         described = self._engine.describe()
         modes = {"modes": [str(mode) for mode in Mode]}
-        adapter = self._adapters.of(self.identity)
-        adapted = {"adapter": adapter.summary} if adapter else {}
-        return replace(described, index={**modes, **described.index, **adapted})
+        told = self._adapters.serving(self.identity).summary
+        return replace(described, index={**modes, **described.index, **told})
 
     def close(self) -> None:
         """Release files and memory; searches under way finish first."""
@@ -250,6 +249,15 @@ class Collection:
         """
         with self._engine.writing("promote"):
             self._adapters.replace(adapter, self.identity)
+
+    @property
+    def came_from(self) -> str:
+        """The model that the present one was promoted over, by name; "" for none."""
+        return self._adapters.serving(self.identity).came_from
+
+    def move(self, identity: Identity, *, forced: bool) -> None:
+        """Note that a migration to a model is about to finish, which promotes it."""
+        self._adapters.arrive(identity, self.identity.name, forced=forced)
 
     def adapt_as_before(self) -> Adapter | None:
         """Go back to the adapter before the last, and return it; raises NotFound."""

@@ -69,20 +69,37 @@ class Adapter:
 
 
 @dataclass(frozen=True, slots=True)
-class Adapting:
-    """The adapter that serves a collection, None for none, and the one that did before it."""
+class Serving:
+    """How a collection serves with a model.
+
+    ``present`` is the adapter of its queries, None for none, and ``previous`` the one before.
+    ``forced`` says that the model serves though the gate refused it, ``came_from`` is the name of
+    the model before it, "" for none.
+    """
 
     present: Adapter | None = None
     previous: Adapter | None = None
+    forced: bool = False
+    came_from: str = ""
 
-    def replaced(self, adapter: Adapter | None) -> Adapting:
+    @property
+    def summary(self) -> dict[str, object]:
+        """The adapter, and whether the model was forced, for reports; only what there is."""
+        adapter = {"adapter": self.present.summary} if self.present else {}
+        return {**adapter, **({"forced": True} if self.forced else {})}
+
+    def replaced(self, adapter: Adapter | None) -> Serving:
         """The same with another adapter in its place."""
         return replace(self, present=adapter, previous=self.present)
 
     def encode(self) -> bytes:
-        """Both as bytes, with a checksum."""
+        """All of it as bytes, with a checksum."""
         arrays: dict[str, NDArray[np.generic]] = {}
-        record: dict[str, object] = {"format": _FORMAT}
+        record: dict[str, object] = {
+            "format": _FORMAT,
+            "forced": self.forced,
+            "came_from": self.came_from,
+        }
         for place, adapter in (("present", self.present), ("previous", self.previous)):
             record[place] = adapter and {"name": adapter.name, "forced": adapter.forced}
             if adapter is not None:
@@ -95,8 +112,8 @@ class Adapting:
         return hashlib.sha256(written).digest() + written
 
     @classmethod
-    def decode(cls, written: bytes) -> Adapting:
-        """The adapter that :meth:`encode` wrote; raises Damaged."""
+    def decode(cls, written: bytes) -> Serving:
+        """The same from :meth:`encode`'s bytes; raises Damaged."""
         digest, content = written[:_DIGEST_BYTES], written[_DIGEST_BYTES:]
         if hashlib.sha256(content).digest() != digest:
             raise Damaged("it is not what was written")
@@ -114,4 +131,5 @@ class Adapting:
                 for place in ("present", "previous")
                 if record[place]
             }
-        return cls(read.get("present"), read.get("previous"))
+        forced, came_from = record["forced"], record["came_from"]
+        return cls(read.get("present"), read.get("previous"), forced, came_from)

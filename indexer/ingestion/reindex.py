@@ -31,11 +31,15 @@ def reindex(
     collection: Collection,
     embedder: Embedder,
     on_progress: Callable[[Moved], None] = lambda _: None,
+    *,
+    before_switch: Callable[[], None] = lambda: None,
+    keep: bool = False,
 ) -> Moved:
     """Embed all documents by another model, then switch to its vectors in one step.
 
     Searching and writing go on meanwhile, under the old model. An interrupted move changes nothing,
-    and the next one to the same model continues from there.
+    and the next one to the same model continues from there. ``before_switch`` is called when all is
+    embedded. With ``keep`` the old vectors stay, so that a move back is instant.
     """
     start = time.monotonic()
     moved = Moved(0, collection.describe().documents, 0.0)
@@ -48,5 +52,6 @@ def reindex(
                     moved.documents + len(documents), moved.total, time.monotonic() - start
                 )
                 on_progress(moved)
-            done = migration.finish()
+            before_switch()
+            done = migration.finish(keep=keep)
     return Moved(moved.documents, moved.total, time.monotonic() - start)

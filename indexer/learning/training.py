@@ -19,6 +19,7 @@ from indexer.embedding.checkpoint import Checkpoint, find_checkpoint
 from indexer.embedding.embedder import Embedder
 from indexer.errors import AlreadyExists, InvalidInput, ModelError
 from indexer.learning.card import CARD, write_card
+from indexer.learning.evidence import keep_evidence
 from indexer.learning.examples import Example, Examples
 from indexer.learning.examples_checks import gather
 from indexer.learning.models import Models, write_record
@@ -93,12 +94,13 @@ def train(
             raise InvalidInput(f"{training.source} holds no example to train by")
         data = _describe(examples, training.source, rejected)
         outcome = training.method.train(_run(training, examples, tell))
-    trained = _record(training, outcome, data, time.monotonic() - start)
-    with training.models.writing(training.name) as folder:
-        outcome.write(folder)
-        write_record(folder, trained)
-        if not (folder / CARD).exists():
-            write_card(folder, trained)
+        trained = _record(training, outcome, data, time.monotonic() - start)
+        with training.models.writing(training.name) as folder:
+            outcome.write(folder)
+            keep_evidence(folder, examples, training.splitting)
+            write_record(folder, trained)
+            if not (folder / CARD).exists():
+                write_card(folder, trained)
     shutil.rmtree(training.workspace, ignore_errors=True)
     return Done(trained, training.models.path(training.name), outcome.notes)
 

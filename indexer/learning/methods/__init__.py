@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from indexer.learning.methods.adapter_options import AdapterOptions
 from indexer.learning.methods.contrastive_options import ContrastiveOptions
 from indexer.learning.methods.other_options import ClipOptions, MomentumOptions, ViewsOptions
 from indexer.learning.run import Material, Method, Outcome, TrainingRun
@@ -36,6 +37,12 @@ def _train_clip(run: TrainingRun) -> Outcome:
     from indexer.learning.methods.clip import train_clip
 
     return train_clip(run)
+
+
+def _train_adapter(run: TrainingRun) -> Outcome:
+    from indexer.learning.methods.adapter import train_adapter
+
+    return train_adapter(run)
 
 
 _TABLE: Final = (
@@ -66,6 +73,13 @@ _TABLE: Final = (
         Material.TEXTS,
         ViewsOptions,
         _train_simclr,
+    ),
+    Method(
+        "adapter",
+        "a map of queries' vectors, in seconds; documents stay as they are",
+        Material.PAIRS,
+        AdapterOptions,
+        _train_adapter,
     ),
 )
 

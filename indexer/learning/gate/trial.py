@@ -1,0 +1,309 @@
+"""A trial: how held-out queries are answered by what serves, and by a candidate.
+
+A map is tried on the collection itself, each query by the map that was fitted without it. A model
+is tried on a part of the collection, since its vectors have to be made: the judged documents, what
+the present model finds, and others, up to a bound; what serves is tried on the same part.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.collection import Collection
+from indexer.documents import Document, Vectors
+from indexer.embedding.adapter import Adapter
+from indexer.embedding.embedder import Embedder, TextRole
+from indexer.engines import open_catalogue
+from indexer.errors import InvalidInput
+from indexer.evaluation.measures import measure_each
+from indexer.ingestion.preparation import embed_documents
+from indexer.learning.evidence import JudgedQueries, Seen
+from indexer.learning.gate.judgement import MEASURE, Measured, Paired
+from indexer.learning.gate.slices import slices_of
+from indexer.learning.split import HeldOut, by_document, by_query
+from indexer.queries import Answer, Query
+from indexer.ranking.calibration import Judged, calibrate
+from indexer.ranking.null_queries import null_queries
+
+Floats = NDArray[np.float64]
+
+DEPTH: Final = 100
+PART: Final = 5_000
+"""Documents that a model is tried on, unless more are judged or found."""
+
+_BATCH: Final = 64
+_MEASURES: Final = {MEASURE: "nDCG@10"}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The answers to the judged queries, in order, and the best scores of unrelated ones.
+
+    ``unrelated`` is (m,) for each query: that of the map that answered it. ``query_ms`` is the time
+    from text to vector, ``bytes`` the size of a document's vector and of the map.
+    """
+
+    answers: Sequence[Answer]
+    unrelated: Sequence[Floats]
+    query_ms: float
+    bytes: int
+
+
+def try_maps(
+    collection: Collection,
+    embedder: Embedder,
+    judged: JudgedQueries,
+    maps: Sequence[tuple[Adapter, Seen]],
+    fold: Callable[[str], int],
+) -> Measured:
+    """A trial of maps of the queries, each query by the one that ``fold`` numbers for its text.
+
+    It is held against the model as it is, without any map.
+    """
+    texts = list(judged.queries.values())
+    started = time.perf_counter()
+    vectors = embedder.embed(texts, TextRole.QUERY).vectors
+    embed_ms = (time.perf_counter() - started) * 1e3 / max(1, len(texts))
+    nulls = embedder.embed([one.text for one in null_queries()], TextRole.QUERY).vectors
+    places = [fold(text) for text in texts]
+    mapped, map_ms = _mapped(vectors, places, [adapter for adapter, _ in maps])
+    plain = _best(collection, nulls)
+    turned = [_best(collection, adapter.apply(nulls)) for adapter, _ in maps]
+    own = 4 * vectors.shape[1]
+    size = sum(part.nbytes for part in (maps[0][0].left, maps[0][0].right))
+    before = Side(_answers(collection, vectors), [plain] * len(texts), embed_ms, own)
+    after = Side(
+        _answers(collection, mapped), [turned[one] for one in places], embed_ms + map_ms, own + size
+    )
+    seen = [maps[place][1] for place in places]
+    return _measure(collection, judged, seen, before, after)
+
+
+def try_model(
+    collection: Collection,
+    embedder: Embedder,
+    candidate: Embedder,
+    judged: JudgedQueries,
+    seen: Seen,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
+) -> Measured:
+    """A trial of another model beside the collection's on a part of its documents."""
+    texts = list(judged.queries.values())
+    vectors = embedder.embed(texts, TextRole.QUERY).vectors
+    documents = _part(collection, judged, _answers(collection, vectors))
+    sides = []
+    total = 2 * len(documents)
+    for number, model in enumerate((embedder, candidate)):
+        with _part_collection(collection, model) as part:
+            for start in range(0, len(documents), _BATCH):
+                part.put(embed_documents(model, documents[start : start + _BATCH]))
+                on_progress(number * len(documents) + start, total)
+            sides.append(_side(part, model, texts))
+    return _measure(collection, judged, [seen] * len(texts), *sides)
+
+
+def _mapped(
+    vectors: Vectors, places: Sequence[int], maps: Sequence[Adapter]
+) -> tuple[Vectors, float]:
+    """Each vector by its map, and the milliseconds that one takes."""
+    mapped = np.empty_like(vectors)
+    started = time.perf_counter()
+    for row, place in enumerate(places):
+        mapped[row] = maps[place].apply(vectors[row : row + 1])[0]
+    return mapped, (time.perf_counter() - started) * 1e3 / max(1, len(places))
+
+
+def _side(part: Collection, model: Embedder, texts: Sequence[str]) -> Side:
+    started = time.perf_counter()
+    vectors = np.concatenate([model.embed([text], TextRole.QUERY).vectors for text in texts])
+    embed_ms = (time.perf_counter() - started) * 1e3 / max(1, len(texts))
+    nulls = model.embed([one.text for one in null_queries()], TextRole.QUERY).vectors
+    best = _best(part, nulls)
+    return Side(_answers(part, vectors), [best] * len(texts), embed_ms, 4 * vectors.shape[1])
+
+
+@contextmanager
+def _part_collection(collection: Collection, model: Embedder) -> Iterator[Collection]:
+    """An empty collection in memory for a model, of the same name and language."""
+    catalogue = open_catalogue("memory:")
+    try:
+        catalogue.create(collection.name, model.identity, collection.language)
+        with Collection(catalogue.open(collection.name)) as part:
+            yield part
+    finally:
+        catalogue.close()
+
+
+def _part(
+    collection: Collection, judged: JudgedQueries, answers: Sequence[Answer]
+) -> list[Document]:
+    """The judged documents, those found, and others in their order, at least PART if there are."""
+    wanted = {id: None for grades in judged.qrels.values() for id in grades}
+    wanted |= {hit.document.id: None for answer in answers for hit in answer.hits[:20]}
+    ids = list(wanted)
+    found = [
+        one
+        for start in range(0, len(ids), 1_000)
+        for one in collection.get(ids[start : start + 1_000])
+        if one is not None
+    ]
+    missing = PART - len(found)
+    if missing > 0:
+        page = collection.page(limit=PART)
+        others = [one for one in page.documents if one.id not in wanted]
+        found += others[:missing]
+    return found
+
+
+def _answers(collection: Collection, vectors: Vectors) -> list[Answer]:
+    """The answers of a collection to these vectors, without any map."""
+    queries = [Query(vector=vector, k=DEPTH) for vector in vectors]
+    return [
+        answer
+        for start in range(0, len(queries), _BATCH)
+        for answer in collection.search(queries[start : start + _BATCH])
+    ]
+
+
+def _best(collection: Collection, vectors: Vectors) -> Floats:
+    """The best score of each of these vectors, (n,)."""
+    queries = [Query(vector=vector, k=1) for vector in vectors]
+    found = [
+        answer.hits[0].score if answer.hits else -1.0
+        for start in range(0, len(queries), _BATCH)
+        for answer in collection.search(queries[start : start + _BATCH])
+    ]
+    return np.array(found, dtype=np.float64)
+
+
+def _measure(
+    collection: Collection,
+    judged: JudgedQueries,
+    seen: Sequence[Seen],
+    before: Side,
+    after: Side,
+) -> Measured:
+    """The figures of both sides."""
+    ids = list(judged.queries)
+    sees = dict(zip(ids, seen, strict=True))
+    trained = sum(sees[id].has_query(text) for id, text in judged.queries.items())
+    relevant = [
+        (id, one)
+        for id, grades in judged.qrels.items()
+        for one, grade in grades.items()
+        if grade > 0
+    ]
+    known = [(id, one) for id, one in relevant if sees[id].has_document(one)]
+    whole = by_query(judged.queries, judged.qrels)
+    values = _values(whole, ids, before, after)
+    rest = _unseen(judged, known)
+    return Measured(
+        queries=len(whole.queries),
+        trained=trained,
+        known=len(known) / max(1, len(relevant)),
+        splits={
+            whole.split: values,
+            **({rest.split: _values(rest, ids, before, after)} if rest.queries else {}),
+        },
+        slices=_slices(collection, judged, whole, values),
+        off_topic=Paired(_standing_out(before), _standing_out(after)),
+        calibration=_calibration(judged, before, after),
+        costs={
+            "query_ms": (before.query_ms, after.query_ms),
+            "bytes": (before.bytes, after.bytes),
+        },
+    )
+
+
+def _unseen(judged: JudgedQueries, known: Sequence[tuple[str, str]]) -> HeldOut:
+    """The queries with only the relevant documents that training, as each saw it, did not see."""
+    seen_by: dict[str, set[str]] = {}
+    for id, document in known:
+        seen_by.setdefault(id, set()).add(document)
+    parts = [
+        by_document({id: text}, judged.qrels, seen_by.get(id, set()))
+        for id, text in judged.queries.items()
+    ]
+    merged = by_document({}, {}, set())
+    return replace(
+        merged,
+        queries={id: text for part in parts for id, text in part.queries.items()},
+        qrels={id: grades for part in parts for id, grades in part.qrels.items()},
+        ignored={id: left for part in parts for id, left in part.ignored.items()},
+    )
+
+
+def _values(held: HeldOut, ids: Sequence[str], before: Side, after: Side) -> Paired:
+    """The measure of the held-out queries, in their order."""
+    found = []
+    for side in (before, after):
+        run = {
+            id: [
+                hit.document.id
+                for hit in answer.hits
+                if hit.document.id not in held.ignored.get(id, ())
+            ]
+            for id, answer in zip(ids, side.answers, strict=True)
+            if id in held.qrels
+        }
+        found.append(measure_each(run, held.qrels, _MEASURES)[MEASURE])
+    return Paired(*found)
+
+
+def _slices(
+    collection: Collection, judged: JudgedQueries, whole: HeldOut, values: Paired
+) -> Mapping[str, Paired]:
+    places = {id: place for place, id in enumerate(whole.qrels)}
+    found = {}
+    for name, members in slices_of(whole.queries, judged.qrels, collection).items():
+        rows = sorted(places[id] for id in members)
+        found[name] = Paired(values.before[rows], values.after[rows])
+    return found
+
+
+def _standing_out(side: Side) -> Floats:
+    """For each query the share of unrelated ones whose best score is lower; ties count half.
+
+    Its mean is the AUC of the best score, as a test of whether something is related.
+    """
+    best = [answer.hits[0].score if answer.hits else -1.0 for answer in side.answers]
+    return np.array(
+        [
+            float((others < own).mean() + (others == own).mean() / 2)
+            for own, others in zip(best, side.unrelated, strict=True)
+        ]
+    )
+
+
+def _calibration(judged: JudgedQueries, before: Side, after: Side) -> tuple[float, float] | None:
+    """The expected calibration error of either side; None if too little is relevant to learn it."""
+    try:
+        return _calibration_error(judged, before), _calibration_error(judged, after)
+    except InvalidInput:
+        return None
+
+
+def _calibration_error(judged: JudgedQueries, side: Side) -> float:
+    rows = [
+        (number, hit.score, place, judged.qrels[id].get(hit.document.id, 0) > 0)
+        for number, (id, answer) in enumerate(zip(judged.queries, side.answers, strict=True))
+        for place, hit in enumerate(answer.hits, start=1)
+    ]
+    if not rows:
+        raise InvalidInput("nothing was found")
+    numbers, scores, places, relevant = zip(*rows, strict=True)
+    given = Judged(
+        np.array(numbers, dtype=np.int64),
+        np.array(scores, dtype=np.float64),
+        np.array(scores, dtype=np.float64),
+        np.array(places, dtype=np.int64),
+        np.array(relevant, dtype=np.bool_),
+    )
+    return calibrate(given, "dense", "", "").errors.expected

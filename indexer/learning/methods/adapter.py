@@ -1,0 +1,235 @@
+"""The method ``adapter``: a map of queries' vectors, over documents that stay as they are.
+
+Each query is judged by a map that was fitted without it, one for each fold; the map that serves is
+fitted on all. How maps are fitted is in indexer.learning.query_map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.collection import Collection
+from indexer.embedding.adapter import Adapter, Serving
+from indexer.embedding.embedder import TextRole
+from indexer.errors import Damaged, InvalidInput
+from indexer.evaluation.statistics import difference_of
+from indexer.learning.evidence import JUDGED, SEEN, JudgedQueries, Seen, known_judgements
+from indexer.learning.methods.adapter_options import AdapterOptions
+from indexer.learning.progress import Progress
+from indexer.learning.query_map import Judged, Solver, Strength, choose
+from indexer.learning.run import Outcome, TrainingRun
+from indexer.learning.split import DOCUMENTS, QUERIES, Splitting, by_document, by_query
+from indexer.learning.trained import Figure, TrainedKind
+from indexer.queries import Query
+
+MAP: Final = "adapter.bin"
+MEASURE: Final = "ndcg@10"
+INNER_FOLDS: Final = 4
+LEAST_QUERIES: Final = 10
+_BATCH: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A map that was fitted without the queries of a fold, and what it was fitted on."""
+
+    adapter: Adapter
+    seen: Seen
+
+
+def train_adapter(run: TrainingRun) -> Outcome:
+    """Fit the map; raises InvalidInput without a collection, or for too few judged queries."""
+    collection = run.collection
+    if collection is None:
+        raise InvalidInput("an adapter is fitted to a collection's documents: name it (-c NAME)")
+    collection.identity.require(run.embedder.identity)
+    options: AdapterOptions = run.options
+    queries = known_judgements(collection, JudgedQueries.of(run.examples), options.queries)
+    if len(queries.queries) < LEAST_QUERIES:
+        raise InvalidInput(
+            f"{len(queries.queries)} queries have a relevant document in {collection.name!r}, at "
+            f"least {LEAST_QUERIES} are needed: are the ids of documents those of the collection?"
+        )
+    texts = list(queries.queries.values())
+    run.tell(Progress("embedding", 0, 1))
+    vectors = run.embedder.embed(texts, TextRole.QUERY).vectors
+    judged, documents = _gather(collection, queries, vectors, options.candidates)
+    fit = _Fit(judged, queries, documents, run.splitting, options)
+    folds = [fit.fold(number, run) for number in range(options.folds)]
+    served, strength = fit.fitted(np.arange(len(texts)), "adapter")
+
+    def write(folder: Path) -> None:
+        write_map(folder / MAP, served)
+        for number, fold in enumerate(folds):
+            write_map(folder / f"fold-{number}.bin", fold.adapter)
+            fold.seen.write(folder / f"fold-{number}.npz")
+        queries.write(folder / JUDGED)
+        fit.seen(range(len(texts))).write(folder / SEEN)
+
+    chosen = {"ridge": strength.ridge, "blend": strength.blend}
+    return Outcome(TrainedKind.ADAPTER, write, fit.figures(), chosen)
+
+
+def write_map(path: Path, adapter: Adapter) -> None:
+    """Write an adapter to a file."""
+    path.write_bytes(Serving(adapter).encode())
+
+
+def read_map(path: Path) -> Adapter:
+    """The adapter that a file holds; raises Damaged."""
+    try:
+        adapter = Serving.decode(path.read_bytes()).present
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"{path} holds no map ({error})") from error
+    if adapter is None:
+        raise Damaged(f"{path} holds no map")
+    return adapter
+
+
+def read_folds(folder: Path) -> list[Fold]:
+    """The maps of the folds that a model's folder keeps, in order."""
+    paths = [
+        folder / f"fold-{number}.bin" for number in range(len(list(folder.glob("fold-*.bin"))))
+    ]
+    return [Fold(read_map(path), Seen.read(path.with_suffix(".npz"))) for path in paths]
+
+
+class _Fit:
+    """Maps fitted to some of the queries, and how they rank the others."""
+
+    def __init__(
+        self,
+        judged: Judged,
+        queries: JudgedQueries,
+        documents: Mapping[str, int],
+        splitting: Splitting,
+        options: AdapterOptions,
+    ) -> None:
+        self._judged = judged
+        self._queries = queries
+        self._documents = documents
+        self._options = options
+        self._ids = list(queries.queries)
+        self._folds = np.array(
+            [splitting.fold(text, options.folds) for text in queries.queries.values()]
+        )
+        self._values: dict[str, list[tuple[float, float]]] = {QUERIES: [], DOCUMENTS: []}
+
+    def fitted(self, rows: NDArray[np.int64], name: str) -> tuple[Adapter, Strength]:
+        """The map of these queries, as strong as is best among them."""
+        options = self._options
+        strength = choose(self._judged, rows, INNER_FOLDS, options.rank, options.seed)
+        solver = Solver(self._judged, rows)
+        left, right = solver.factors(strength.ridge, options.rank)
+        scaled = (strength.blend * left).astype(np.float32)
+        return Adapter(name, scaled, right.astype(np.float32)), strength
+
+    def fold(self, number: int, run: TrainingRun) -> Fold:
+        """The map of all other folds, its rankings of this one noted."""
+        run.tell(Progress("fitting", number, self._options.folds + 1))
+        train = np.flatnonzero(self._folds != number)
+        test = np.flatnonzero(self._folds == number)
+        if len(train) < INNER_FOLDS or not len(test):
+            raise InvalidInput(f"too few queries for {self._options.folds} folds")
+        adapter, _ = self.fitted(train, f"fold {number}")
+        self._note(train, test, adapter)
+        return Fold(adapter, self.seen(train.tolist()))
+
+    def seen(self, rows: Sequence[int]) -> Seen:
+        """The queries of these rows, and their relevant documents."""
+        chosen = [self._ids[row] for row in rows]
+        return Seen.of((self._queries.queries[id] for id in chosen), self._relevant(chosen))
+
+    def _relevant(self, ids: Sequence[str]) -> set[str]:
+        grades = [self._queries.qrels[id].items() for id in ids]
+        return {document for each in grades for document, grade in each if grade > 0}
+
+    def _note(self, train: NDArray[np.int64], test: NDArray[np.int64], adapter: Adapter) -> None:
+        judged = self._judged
+        plain = judged.scores(judged.queries[test])
+        mapped = judged.scores(adapter.apply(judged.queries[test]))
+        held = {self._ids[row]: self._queries.queries[self._ids[row]] for row in test.tolist()}
+        known = self._relevant([self._ids[row] for row in train.tolist()])
+        for part in (
+            by_query(held, self._queries.qrels),
+            by_document(held, self._queries.qrels, known),
+        ):
+            places = [place for place, id in enumerate(held) if id in part.qrels]
+            rows = test[places]
+            ignored = [
+                frozenset(self._documents[one] for one in part.ignored.get(id, ()))
+                for id in held
+                if id in part.qrels
+            ]
+            before = judged.ndcg(plain[places], rows, ignored)
+            after = judged.ndcg(mapped[places], rows, ignored)
+            self._values[part.split] += zip(before.tolist(), after.tolist(), strict=True)
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Each split's measure before and after, of all queries, each by the map without it."""
+        return tuple(
+            _figure(split, np.array(values)) for split, values in self._values.items() if values
+        )
+
+
+def _figure(split: str, values: NDArray[np.float64]) -> Figure:
+    found = difference_of(values[:, 0], values[:, 1])
+    return Figure(split, MEASURE, found.a, found.b, len(values), found.p)
+
+
+def _gather(
+    collection: Collection,
+    queries: JudgedQueries,
+    vectors: NDArray[np.float32],
+    depth: int,
+) -> tuple[Judged, dict[str, int]]:
+    """The queries with the passages of all that any of them finds, and documents' numbers."""
+    wanted = {document: None for grades in queries.qrels.values() for document in grades}
+    asked = [Query(vector=vector, k=depth) for vector in vectors]
+    for start in range(0, len(asked), _BATCH):
+        for answer in collection.search(asked[start : start + _BATCH]):
+            wanted |= dict.fromkeys(hit.document.id for hit in answer.hits)
+    ids = list(wanted)
+    stored = [
+        one
+        for start in range(0, len(ids), 1_000)
+        for one in collection.vectors(ids[start : start + 1_000])
+    ]
+    parts = {id: one.vectors for id, one in zip(ids, stored, strict=True) if one is not None}
+    numbers = {id: number for number, id in enumerate(parts)}
+    sizes = [len(part) for part in parts.values()]
+    gains = [
+        {numbers[one]: grade for one, grade in queries.qrels[id].items() if one in numbers}
+        for id in queries.queries
+    ]
+    targets = np.stack(
+        [
+            _target(vector, gained, list(parts.values()))
+            for vector, gained in zip(vectors, gains, strict=True)
+        ]
+    )
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+    passages = np.concatenate(list(parts.values()))
+    return Judged(vectors, targets, passages, starts, gains), numbers
+
+
+def _target(
+    vector: NDArray[np.float32],
+    gains: Mapping[int, int],
+    parts: Sequence[NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """The mean direction of the relevant documents' passages that are nearest to the query."""
+    total = np.zeros(len(vector), np.float32)
+    for document, gain in gains.items():
+        if gain > 0:
+            passages = parts[document]
+            total += gain * passages[int(np.argmax(passages @ vector))]
+    length = float(np.linalg.norm(total))
+    found: NDArray[np.float32] = total / length if length > 0 else vector
+    return found

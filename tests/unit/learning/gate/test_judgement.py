@@ -1,0 +1,142 @@
+"""What the gate asks of a candidate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.learning.gate.attempts import ATTEMPTS, note_attempt
+from indexer.learning.gate.judgement import Decision, Measured, Paired, decide
+from indexer.learning.gate.power import queries_needed
+from indexer.learning.split import DOCUMENTS, QUERIES
+
+N = 120
+RANDOM = np.random.default_rng(3)
+BEFORE = RANDOM.uniform(0.2, 0.6, N)
+NOISE = RANDOM.normal(0, 0.1, N)
+NOISE -= NOISE.mean()
+
+
+def paired(gain: float, count: int = N) -> Paired:
+    """Values that gain this much in the mean, unevenly."""
+    return Paired(BEFORE[:count], BEFORE[:count] + NOISE[:count] - NOISE[:count].mean() + gain)
+
+
+def measured(gain: float = 0.05, documents: float = 0.0, known: float = 0.9) -> Measured:
+    """A trial of a candidate that gains this much by query, and that by document."""
+    return Measured(
+        queries=N,
+        trained=0,
+        known=known,
+        splits={QUERIES: paired(gain), DOCUMENTS: paired(documents)},
+        slices={"short queries": paired(gain, 40)},
+        off_topic=paired(0.0),
+    )
+
+
+def judge(given: Measured, tried: int = 1) -> Decision:
+    """The decision on it."""
+    return decide(given, tried, "judgements", "2026-01-02T03:04:05Z")
+
+
+def test_a_gain_that_is_shown_passes() -> None:
+    """And its figures stand beside the verdict."""
+    decision = judge(measured())
+    assert decision.verdict.passed and not decision.verdict.reasons
+    by_query = next(one for one in decision.figures if one.split == QUERIES)
+    assert by_query.after - by_query.before == pytest.approx(0.05)
+    assert by_query.queries == N and by_query.p is not None and by_query.p < 0.001
+
+
+def test_no_gain_is_refused_with_what_would_help() -> None:
+    """A small gain: so many more queries; none at all: something else."""
+    small = judge(measured(0.004)).verdict
+    assert not small.passed and "more queries" in small.advice[0]
+    none = judge(measured(-0.004)).verdict
+    assert not none.passed and "does not help" in none.advice[0]
+
+
+def test_ten_queries_are_refused_whatever_they_gain() -> None:
+    """Each may gain, and still say nothing."""
+    given = replace(measured(0.5), queries=10)
+    verdict = judge(given).verdict
+    assert not verdict.passed and "10 judged queries are too few" in verdict.reasons[0]
+    assert verdict.advice == ("judge 20 more queries",)
+
+
+def test_queries_that_were_trained_on_are_refused() -> None:
+    """One of them is enough."""
+    verdict = judge(replace(measured(), trained=1)).verdict
+    assert (
+        not verdict.passed
+        and "1 of 120 queries to judge by were trained on" in (verdict.reasons[0])
+    )
+
+
+def test_the_case_decides_which_split_must_gain() -> None:
+    """Where most documents are new, a gain on known ones is not enough, and the other way round."""
+    only_known, only_new = measured(0.05, 0.0), measured(0.0, 0.05)
+    assert judge(only_known).verdict.passed
+    assert not judge(replace(only_known, known=0.1)).verdict.passed
+    assert not judge(only_new).verdict.passed
+    assert judge(replace(only_new, known=0.1)).verdict.passed
+
+
+def test_a_loss_on_the_other_split_is_refused() -> None:
+    """What it knows may not cost what it does not know."""
+    verdict = judge(measured(0.05, -0.05)).verdict
+    assert not verdict.passed and "never saw" in verdict.reasons[0]
+
+
+def test_each_candidate_that_was_tried_makes_it_harder() -> None:
+    """The best of many is better by chance."""
+    given = measured(0.023)
+    assert judge(given).verdict.passed
+    verdict = judge(given, tried=20).verdict
+    assert not verdict.passed and "counting 20 candidates" in verdict.reasons[0]
+
+
+def test_a_slice_that_loses_is_named() -> None:
+    """One that loses by chance, among many, is not."""
+    given = measured()
+    losing = replace(given, slices={"long queries": paired(-0.1, 40), "others": paired(0.1, 40)})
+    assert [one[:17] for one in judge(losing).verdict.reasons] == ["long queries lose"]
+    by_chance = Paired(BEFORE[:40], BEFORE[:40] + NOISE[:40] - NOISE[:40].mean() - 0.034)
+    assert not judge(replace(given, slices={"one": by_chance})).verdict.passed
+    many = {f"slice {place}": paired(0.0, 40) for place in range(9)}
+    assert judge(replace(given, slices={"one": by_chance, **many})).verdict.passed
+
+
+def test_unrelated_queries_must_stand_out_as_before() -> None:
+    """Else the significance of answers says less."""
+    verdict = judge(replace(measured(), off_topic=paired(-0.05))).verdict
+    assert not verdict.passed and "unrelated" in verdict.reasons[0]
+
+
+def test_relevance_must_be_told_as_truly() -> None:
+    """Within what samples scatter."""
+    assert judge(replace(measured(), calibration=(0.03, 0.04))).verdict.passed
+    assert not judge(replace(measured(), calibration=(0.03, 0.06))).verdict.passed
+
+
+def test_as_many_queries_are_needed_as_a_test_would_take() -> None:
+    """The textbook's number for half a deviation at 5 % and a power of 80 %, and for less of it."""
+    assert queries_needed(0.5, 1.0, 0.05) == 32
+    assert queries_needed(-0.5, 1.0, 0.05) == 32
+    assert queries_needed(0.5, 1.0, 0.005) == 54
+    assert queries_needed(0.0, 1.0, 0.05) is None
+
+
+def test_a_candidate_counts_once_for_its_judgements(tmp_path: Path) -> None:
+    """Also if the line of another was cut off by a crash."""
+    folder = tmp_path / "models"
+    assert note_attempt(folder, "these", "a") == 1
+    assert note_attempt(folder, "these", "a") == 1
+    assert note_attempt(folder, "others", "a") == 1
+    with (folder / ATTEMPTS).open("a") as file:
+        file.write('{"judge')
+        file.write("\n")
+    assert note_attempt(folder, "these", "b") == 2
