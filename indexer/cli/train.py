@@ -25,12 +25,14 @@ from indexer.learning.models import Models
 from indexer.learning.options import read_options
 from indexer.learning.run import Material, Method
 from indexer.learning.split import Splitting
+from indexer.learning.trained import Figure
 from indexer.learning.training import Done, Training
 from indexer.learning.training import train as train_model
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.readers import Rejection, read_paths
 
 HELD_OUT_SHARE: Final = 0.2
+SIGNIFICANT: Final = 0.05
 
 
 def train(
@@ -119,8 +121,10 @@ def train(
     with open_library(data, model) as library:
         models = Models.of(library.config)
         stored = _collection(library, given, model)
+        trained_for = stored.name if stored is not None else "model"
+        called = name or _free_name(models, f"{trained_for}-{chosen.name}")
+        models.path(called)  # which refuses what is no name
         embedder = _embedder(library, stored, model)
-        called = name or _free_name(models, f"{given or 'model'}-{chosen.name}", resume)
         source = ", ".join(paths or ()) or f"the documents of {from_collection!r}"
         training = Training(
             called, chosen, options, source, models, embedder, stored, library.config.cache,
@@ -157,10 +161,8 @@ def _embedder(library: Library, stored: Collection | None, model: str | None) ->
     return library.embedder(stored)
 
 
-def _free_name(models: Models, wanted: str, resume: bool) -> str:
-    """The name itself, or with the first number by which no model is called."""
-    if resume:
-        return wanted
+def _free_name(models: Models, wanted: str) -> str:
+    """The name itself, or with the first number by which no finished model is called."""
     taken = set(models.names())
     numbered = (f"{wanted}-{number}" for number in range(2, len(taken) + 3))
     return next(name for name in (wanted, *numbered) if name not in taken)
@@ -219,5 +221,11 @@ def _lines(done: Done) -> Iterator[str]:
     for one in done.trained.figures:
         yield (
             f"{one.measure} of {one.queries:,} held-out queries: "
-            f"{one.before:.4f} before, {one.after:.4f} now"
+            f"{one.before:.4f} before, {one.after:.4f} now{_chance(one)}"
         )
+
+
+def _chance(figure: Figure) -> str:
+    if figure.p is None:
+        return ""
+    return f" (p {figure.p:.4f}{'' if figure.p < SIGNIFICANT else ', which may be chance'})"

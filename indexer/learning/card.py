@@ -29,12 +29,14 @@ def _lines(trained: Trained) -> Iterator[str]:
     yield from (f"| {name} | {value} |" for name, value in trained.settings.items())
     yield from ("", "## Figures", "")
     if trained.figures:
-        yield from ("| held out by | measure | queries | before | after |", "|---|---|---|---|---|")
+        yield "| held out by | measure | queries | before | after | p |"
+        yield "|---|---|---|---|---|---|"
     else:
         yield "No queries were held out, so nothing is known of how good it is."
-    for figure in trained.figures:
-        change = f"{figure.before:.4f} | {figure.after:.4f}"
-        yield f"| {figure.split} | {figure.measure} | {figure.queries} | {change} |"
+    for one in trained.figures:
+        p = "" if one.p is None else f"{one.p:.4f}"
+        cells = (one.split, one.measure, one.queries, f"{one.before:.4f}", f"{one.after:.4f}", p)
+        yield f"| {' | '.join(map(str, cells))} |"
     yield from ("", "## Limits", "")
     yield (
         "It was trained for texts like those above; of others nothing is known. Vectors of it and "

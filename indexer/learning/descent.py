@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from indexer.errors import InvalidInput
+from indexer.evaluation.statistics import Values, randomisation_p
 from indexer.learning.checkpoints import Checkpoints
 from indexer.learning.examples import Example
 from indexer.learning.options import Tuning, settings
@@ -83,18 +81,24 @@ def descend(descent: Descent) -> Descended:
         checkpoints=Checkpoints(run.workspace), plan=run.digest, tell=run.tell,
     ).run(resume=run.resume)  # fmt: skip
     after = _ranks(parts.held_out, trainee, run, "measuring the trained model")
-    figures = (
-        (Figure(QUERIES, MEASURE, _mean(before), _mean(after), len(before)),) if len(before) else ()
-    )
+    figures = _figures(before, after)
     return Descended(trainee, tuning, course, figures, tuple(_notes(course, len(places))))
 
 
-def _ranks(trial: Trial, trainee: Trainee, run: TrainingRun, phase: str) -> NDArray[np.float64]:
+def _ranks(trial: Trial, trainee: Trainee, run: TrainingRun, phase: str) -> Values:
     run.tell(Progress(phase, 0, 1))
     return trial.ranks(trainee.embed)
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def _figures(before: Values, after: Values) -> tuple[Figure, ...]:
+    """The mean reciprocal ranks of queries held out; none if there are no such queries."""
+    if not len(before):
+        return ()
+    p = randomisation_p(after - before)
+    return (Figure(QUERIES, MEASURE, _mean(before), _mean(after), len(before), p),)
+
+
+def _mean(values: Values) -> float:
     return float(values.mean()) if len(values) else 0.0
 
 
