@@ -90,7 +90,10 @@ class Settings(BaseSettings):
         "and compares every vector while a collection is small.",
     )
     target_recall: float = Field(
-        0.99, gt=0, lt=1, description="Recall@10 that an index is tuned to, and watched for."
+        0.99,
+        gt=0,
+        lt=1,
+        description="Recall that an index is tuned to at 10, 100 and 1,000 hits, and watched for.",
     )
     index_memory_mb: int = Field(
         0, ge=0, description="Memory of a collection's index in MB, at most; 0 means no bound."

@@ -44,7 +44,11 @@ class CollectionView(Returned):
     unknown: int = Field(
         0, description="Documents with a passage of which the model knows no word."
     )
-    index: dict[str, Any] = Field(description="How nearest vectors are found.")
+    index: dict[str, Any] = Field(
+        description="How nearest vectors are found. `recall` was measured at `recall_k`; `bands` "
+        "has what was measured and how hard is searched for up to 10, 100 and 1,000 hits, and "
+        "within each the same under a filter (`filtered`)."
+    )
 
     @classmethod
     def of(cls, description: Description) -> Self:

@@ -35,10 +35,16 @@ function rowsOf({ name, model, dimension, documents, chunks, bytes, truncated, u
 /** Recall of real queries where some were compared, else that measured when the index was built; with its 95 % interval. */
 function recallOf(index) {
   const { recall, watched_recall: watched } = index;
-  if (typeof watched === "number") return [shareWithin(watched, index.watched_interval), `Of the last ${plural(index.watched_queries, "real query", "real queries")} that were compared with exact search`];
+  if (typeof watched === "number") return [shareWithin(watched, index.watched_interval), `Of the last ${plural(index.watched_queries, "real query", "real queries")} that were compared with exact search${further(index)}`];
   if (typeof recall !== "number") return ["unknown"];
   const measured = `Of the best ${index.recall_k}, measured with ${plural(index.recall_queries ?? 0, "query", "queries")} when the index was built`;
-  return [shareWithin(recall, index.recall_interval), index.recall_k ? measured : "Search is exact"];
+  return [shareWithin(recall, index.recall_interval), index.recall_k ? measured + further(index) : "Search is exact"];
+}
+
+/** What was measured for more hits than the first figure is of. */
+function further({ recall_k, bands = {} }) {
+  const others = Object.entries(bands).filter(([k]) => Number(k) !== recall_k);
+  return others.map(([k, { recall }]) => `; recall@${k} was ${share(recall)}`).join("");
 }
 
 const shareWithin = (value, interval) => (interval ? `${share(value)} (${percent(interval[0])} to ${percent(interval[1])})` : share(value));

@@ -56,11 +56,23 @@ def readable(name: str, value: object) -> str:
 def index_figures(index: Figures) -> Figures:
     """An index's figures under readable names: a measured recall names its k."""
     k = index.get("recall_k")
-    return {
+    named = {
         name.replace("recall", f"recall@{k}") if k else name: value
         for name, value in index.items()
-        if name != "recall_k"
+        if name not in ("recall_k", "bands")
     }
+    return {**named, **dict(_recalls(index.get("bands", {}), k))}
+
+
+def _recalls(bands: Figures, first: int | None) -> Iterator[tuple[str, Any]]:
+    """The recall measured for each k but the first, and under filters."""
+    for k, band in bands.items():
+        if k != str(first):
+            yield f"recall@{k}", band.get("recall")
+            yield f"recall@{k}_interval", band.get("recall_interval")
+        if filtered := band.get("filtered"):
+            yield f"filtered_recall@{k}", filtered.get("recall")
+            yield f"filtered_recall@{k}_interval", filtered.get("recall_interval")
 
 
 def readable_time(seconds: float | None) -> str:

@@ -67,14 +67,15 @@ def rebuild(
         typer.Option(help="Which index to keep from now on.", show_default="as is"),
     ] = None,
     target_recall: Annotated[
-        float | None, typer.Option(help="The recall@10 to reach, above 0 and below 1.")
+        float | None,
+        typer.Option(help="The recall to reach at 10, 100 and 1,000, above 0 and below 1."),
     ] = None,
     memory: Annotated[
         int | None, typer.Option(min=1, metavar="MB", help="The most memory it may take.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Rebuild the index, and measure its recall@10; searching and writing go on meanwhile.
+    """Rebuild the index, and measure its recall@10, @100 and @1000; searching goes on meanwhile.
 
     The choice made here is kept for the collection.
     """

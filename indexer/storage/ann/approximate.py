@@ -26,22 +26,14 @@ from indexer.storage.ann.faiss_index import (
 from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams, Visits
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
-FILTERED_DEPTH: Final = 2
-FILTERED_MOST: Final = 800
-"""With a filter, whose rows may be unlike the rest, this many times as many rows are scored; but no
-more than this because of it, as the rows that pass have fewer near them.
-"""
-
 FILTERED_SHARE: Final = 0.9
 """Above this share of allowed rows, the others are more likely deleted than filtered out."""
 
 MAX_FETCH_SHARE: Final = 0.25
 """Above this share of rows to be fetched, all are scored exactly instead."""
 
-LEAST_K: Final = 10
-"""With a smaller k, as many rows are examined as for this one, with which search parameters are
-measured.
-"""
+LEAST_DEPTH: Final = 40
+"""No fewer rows are scored exactly, nor fewer than one and a half times those asked for."""
 
 ASK_MORE: Final = 4
 """The factor by which a search is enlarged if its candidates are not enough."""
@@ -49,10 +41,14 @@ ASK_MORE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """An index over consecutive rows, and its search parameters."""
+    """An index over consecutive rows, and its search parameters.
+
+    ``filtered`` are those for where many rows are not allowed, None if they are the same.
+    """
 
     index: AnnIndex
     params: SearchParams
+    filtered: SearchParams | None = None
 
 
 def approximate_search(
@@ -107,14 +103,15 @@ def _propose(
     """
     held = layer.index.rows
     inside = held if allowed is None else int(np.count_nonzero(allowed))
-    depth = max(layer.params.rescore, 4 * max(k, LEAST_K))
+    params = layer.params
     if inside < FILTERED_SHARE * held:
-        depth = max(depth, min(FILTERED_DEPTH * depth, FILTERED_MOST))
+        params = layer.filtered or params
+    depth = max(params.rescore, k + k // 2, LEAST_DEPTH)
     # With a margin of a fifth, since allowed rows are not spread evenly.
     fetch = depth if inside == held else int(1.2 * depth * held / max(inside, 1)) + 1
     if inside <= max(few, k) or fetch > MAX_FETCH_SHARE * held:
         return None
-    asked = _Asked(depth, fetch, layer.params.nprobe)
+    asked = _Asked(depth, fetch, params.nprobe)
     wanted = min(depth, inside)
     rows, enough = _ask(layer.index, asked, queries, wanted, allowed)
     if enough.all():

@@ -13,18 +13,20 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
 from indexer.documents import Vectors
 from indexer.errors import Damaged, StorageFailed
 from indexer.index_choice import IndexKind
+from indexer.storage.ann.approximate import Layer
+from indexer.storage.ann.efforts import FIRST, Band, Efforts, draw_samples, tune_efforts
 from indexer.storage.ann.faiss_index import Allowed, AnnIndex
 from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
-from indexer.storage.ann.recall import Measured, Recall, draw_sample, tune
+from indexer.storage.ann.recall import Measured, Recall
 from indexer.storage.runtime.durable_files import Stamp, file_stamp, write_durably
 from indexer.storage.thresholds import DEFAULT, Thresholds
 
@@ -39,7 +41,7 @@ class Sealed:
     """An index over the first rows of a generation, with its search parameters."""
 
     index: AnnIndex
-    measured: Measured
+    efforts: Efforts
     target: float
     trained_rows: int
     bytes: int
@@ -47,8 +49,17 @@ class Sealed:
     file: str
     sha256: str
 
+    @property
+    def measured(self) -> Measured:
+        """What was measured for the least k, without a filter."""
+        return self.efforts.first
+
+    def layer(self, k: int, *, filtered: bool) -> Layer:
+        """The index, to be searched for k rows."""
+        return self.efforts.layer(self.index, k, filtered=filtered)
+
     def describe(self) -> dict[str, object]:
-        """The properties of the index for users."""
+        """The properties of the index for users; those that depend on k in ``bands``, too."""
         return {
             "kind": str(self.index.kind),
             "rows": self.index.rows,
@@ -60,6 +71,7 @@ class Sealed:
             "probes": self.measured.params.nprobe,
             "rescored": self.measured.params.rescore,
             "query_ms": self.measured.query_ms,
+            "bands": self.efforts.describe(),
             "bytes": self.bytes,
             "build_seconds": self.build_seconds,
         }
@@ -67,7 +79,10 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """The description on disk, with a checksum of its own, since it has the search parameters."""
+    """The description on disk, with a checksum of its own, since it has the search parameters.
+
+    Those for other bands than the first are in ``bands``: earlier versions had none.
+    """
 
     format: int
     kind: str
@@ -81,6 +96,7 @@ class _Record:
     query_ms: float
     bytes: int
     build_seconds: float
+    bands: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def of(cls, sealed: Sealed) -> Self:
@@ -97,7 +113,20 @@ class _Record:
             sealed.measured.query_ms,
             sealed.bytes,
             sealed.build_seconds,
+            [
+                {**band._asdict(), **asdict(one)}
+                for band, one in sealed.efforts.measured.items()
+                if band != FIRST
+            ],
         )
+
+    @property
+    def efforts(self) -> Efforts:
+        """How hard the index is to be searched."""
+        params = SearchParams(self.effort["probes"], self.effort["depth"])
+        recall = Recall(**self.recall)  # type: ignore[arg-type]
+        first = Measured(params, recall, self.query_ms)
+        return Efforts({FIRST: first, **dict(map(_measured, self.bands))})
 
     @classmethod
     def decode(cls, encoded: str) -> Self:
@@ -114,6 +143,13 @@ class _Record:
         """The record as JSON, with the SHA-256 of the other fields as the last."""
         fields = asdict(self)
         return json.dumps({**fields, "digest": _digest(fields)}, indent=1)
+
+
+def _measured(record: dict[str, Any]) -> tuple[Band, Measured]:
+    """A band, and what was measured in it."""
+    return Band(record["k"], record["filtered"]), Measured(
+        SearchParams(**record["params"]), Recall(**record["recall"]), record["query_ms"]
+    )
 
 
 def _digest(fields: dict[str, object]) -> str:
@@ -133,7 +169,7 @@ def build(
     tried in order, up to the first that answers within a few milliseconds; one that stands in for
     another (``instead_of``) is tried only if that other missed the target.
     """
-    sample = draw_sample(vectors, allowed)
+    samples = draw_samples(vectors, allowed)
     built: list[Sealed] = []
     reached: set[IndexKind] = set()
     for kind in kinds:
@@ -141,11 +177,11 @@ def build(
             continue
         start = time.monotonic()
         index = AnnIndex.build(kind, vectors)
-        measured = tune(index, vectors, sample, target, allowed, thresholds)
-        built.append(_sealed(index, measured, target, index.rows, time.monotonic() - start))
-        if measured.recall.low >= target:
+        efforts = tune_efforts(index, vectors, samples, target, thresholds)
+        built.append(_sealed(index, efforts, target, index.rows, time.monotonic() - start))
+        if efforts.first.recall.low >= target:
             reached.add(kind)
-            if measured.query_ms <= FAST_MS:
+            if efforts.first.query_ms <= FAST_MS:
                 break
     return max(built, key=lambda s: (min(s.measured.recall.low, target), -s.measured.query_ms))
 
@@ -156,18 +192,18 @@ def extend(
     """The index extended by later rows, measured again; the old one is unchanged."""
     start = time.monotonic()
     index = old.index.extended(vectors[old.index.rows :])
-    sample = draw_sample(vectors, allowed)
-    measured = tune(index, vectors, sample, old.target, allowed, thresholds)
-    return _sealed(index, measured, old.target, old.trained_rows, time.monotonic() - start)
+    samples = draw_samples(vectors, allowed)
+    efforts = tune_efforts(index, vectors, samples, old.target, thresholds)
+    return _sealed(index, efforts, old.target, old.trained_rows, time.monotonic() - start)
 
 
 def _sealed(
-    index: AnnIndex, measured: Measured, target: float, trained_rows: int, seconds: float
+    index: AnnIndex, efforts: Efforts, target: float, trained_rows: int, seconds: float
 ) -> Sealed:
     encoded = index.encode()
     return Sealed(
         index,
-        measured,
+        efforts,
         target,
         trained_rows,
         len(encoded),
@@ -177,19 +213,10 @@ def _sealed(
     )
 
 
-def searched_harder(sealed: Sealed) -> Sealed | None:
-    """The same index with the next slower search parameters of its kind; None after the last."""
-    params = next_params(sealed.index.kind, sealed.measured.params)
-    if params is None:
-        return None
-    return replace(sealed, measured=replace(sealed.measured, params=params))
-
-
-def next_params(kind: IndexKind, params: SearchParams) -> SearchParams | None:
-    """The fastest search parameters of a kind that are slower than these; None after the last."""
-    now = params.rescore, params.nprobe
-    more = (one for one in INDEX_KINDS[kind].search_params if (one.rescore, one.nprobe) > now)
-    return next(more, None)
+def searched_harder(sealed: Sealed, band: Band = FIRST) -> Sealed | None:
+    """The same index with the next slower search parameters in a band; None after the last."""
+    efforts = sealed.efforts.harder(sealed.index.kind, band)
+    return None if efforts is None else replace(sealed, efforts=efforts)
 
 
 def sealed_rows(folder: Path) -> int:
@@ -231,12 +258,9 @@ def _read(folder: Path) -> Sealed:
     encoded = np.fromfile(folder / Path(record.file).name, dtype=np.uint8)
     if hashlib.sha256(encoded.data).hexdigest() != record.sha256:
         raise Damaged(f"{record.file} is not what was written")
-    recall = Recall(**record.recall)  # type: ignore[arg-type]
     return Sealed(
         AnnIndex.decode(IndexKind(record.kind), encoded, record.file),
-        Measured(
-            SearchParams(record.effort["probes"], record.effort["depth"]), recall, record.query_ms
-        ),
+        record.efforts,
         record.target,
         record.trained_rows,
         record.bytes,

@@ -14,6 +14,12 @@ import numpy as np
 
 from indexer.index_choice import IndexKind
 
+MOST_RESCORED: Final = 320
+MOST_VISITED: Final = 256
+"""A search that rescores more rows, or visits more lists or nodes, for each one that is asked for,
+would take longer than is worth trying.
+"""
+
 
 class Visits(Enum):
     """The rows a search goes through: all, or those of ``nprobe`` lists or graph nodes."""
@@ -46,6 +52,15 @@ class IndexKindSpec:
     visits: Visits
     automatic: bool = False
     instead_of: IndexKind | None = None
+
+    def params_for(self, k: int) -> tuple[SearchParams, ...]:
+        """The search parameters worth trying for k rows, quick ones first."""
+        return tuple(
+            one
+            for one in self.search_params
+            if (not one.rescore or k <= one.rescore <= MOST_RESCORED * k)
+            and one.nprobe <= MOST_VISITED * k
+        )
 
     @property
     def selects(self) -> bool:
@@ -87,6 +102,13 @@ def _partitioned(dimension: int, rows: int) -> str:
     return f"{prefix}IVF{lists_for(rows)},PQ{codes}x4fs"
 
 
+_DEEP: Final = (4800, 6400, 9600, 12800, 19200, 25600)
+
+
+def _depths(*depths: int) -> tuple[SearchParams, ...]:
+    return tuple(SearchParams(0, depth) for depth in depths)
+
+
 def lists_for(rows: int) -> int:
     """About the root of the number of rows, a power of two."""
     return 1 << int(np.clip(np.round(np.log2(np.sqrt(max(rows, 1)))), 4, 16))
@@ -96,14 +118,14 @@ INDEX_KINDS: Final[Mapping[IndexKind, IndexKindSpec]] = {
     IndexKind.REDUCED: IndexKindSpec(
         _reduced,
         lambda dimension: _codes(_half(dimension))[1] / 2,
-        tuple(SearchParams(0, depth) for depth in (100, 200, 400, 600, 800, 1200, 1600, 3200)),
+        _depths(100, 200, 400, 600, 800, 1200, 1600, 2400, 3200, *_DEEP),
         Visits.ROWS,
         automatic=True,
     ),
     IndexKind.SCAN: IndexKindSpec(
         _scan,
         lambda dimension: _codes(dimension)[1] / 2,
-        tuple(SearchParams(0, depth) for depth in (50, 100, 200, 400, 800, 1600, 3200)),
+        _depths(50, 100, 200, 400, 800, 1600, 3200, *_DEEP),
         Visits.ROWS,
         automatic=True,
         instead_of=IndexKind.REDUCED,  # it is slower
@@ -115,7 +137,7 @@ INDEX_KINDS: Final[Mapping[IndexKind, IndexKindSpec]] = {
             SearchParams(nprobe, depth)
             for nprobe, depth in (
                 (32, 200), (64, 200), (128, 200), (128, 400), (256, 400), (400, 400), (512, 800),
-                (800, 800), (1200, 1600), (2400, 3200),
+                (800, 800), (1200, 1600), (2400, 3200), (2400, 6400), (4800, 12800), (9600, 25600),
             )
         ),
         Visits.LISTS,
@@ -124,7 +146,7 @@ INDEX_KINDS: Final[Mapping[IndexKind, IndexKindSpec]] = {
     IndexKind.GRAPH: IndexKindSpec(
         lambda _, __: "HNSW32,Flat",
         lambda dimension: dimension * 4 + 272,
-        tuple(SearchParams(nprobe, 0) for nprobe in (32, 64, 128, 256, 512, 1024, 2048)),
+        tuple(SearchParams(2**power, 0) for power in range(5, 15)),
         Visits.NODES,
     ),
 }  # fmt: skip

@@ -52,23 +52,49 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class SampleQueries:
-    """Queries with their exact answers: (q, d) unit rows, and their k highest scores, (q, k)."""
+    """Queries with their exact answers, for k rows each.
+
+    ``queries`` are (q, d) unit rows. ``nearest`` has the k highest scores of each, fewer if fewer
+    rows are allowed, and ``allowed`` the rows that an answer to it may contain.
+    """
 
     queries: Vectors
-    nearest: Cosines
+    nearest: tuple[Cosines, ...]
+    allowed: tuple[Allowed | None, ...]
+    k: int
+
+    def __add__(self, other: SampleQueries) -> SampleQueries:
+        """The queries of both, of which the first names its k."""
+        return SampleQueries(
+            np.concatenate([self.queries, other.queries]),
+            self.nearest + other.nearest,
+            self.allowed + other.allowed,
+            self.k,
+        )
 
 
-def draw_sample(vectors: Vectors, allowed: Allowed | None = None, seed: int = 0) -> SampleQueries:
+def draw_sample(
+    vectors: Vectors,
+    live: Allowed | None = None,
+    k: int = K,
+    passing: Allowed | None = None,
+    count: int = QUERIES,
+    seed: int = 0,
+) -> SampleQueries:
     """Stored vectors, all different, as queries; the nearest to each, itself, is left out.
 
-    So they stand for documents that are not stored yet.
+    So they stand for documents that are not stored yet. They are of ``live`` rows; of these only
+    ``passing`` ones are in an answer.
     """
     rng = np.random.default_rng(seed)
-    members = np.arange(len(vectors)) if allowed is None else np.flatnonzero(allowed)
-    drawn = np.sort(rng.permutation(members)[: DRAWN * QUERIES])
+    members = np.arange(len(vectors)) if live is None else np.flatnonzero(live)
+    drawn = np.sort(rng.permutation(members)[: DRAWN * count])
     queries: Vectors = _distinct(np.array(vectors[drawn]))
-    queries = queries[np.sort(rng.permutation(len(queries))[:QUERIES])]
-    return SampleQueries(queries, exact_search(queries, vectors, K + 1, allowed)[0][:, 1:])
+    queries = queries[np.sort(rng.permutation(len(queries))[:count])]
+    allowed = passing if live is None or passing is None else live & passing
+    allowed = live if passing is None else allowed
+    nearest = exact_search(queries, vectors, k + 1, allowed)[0][:, 1:]
+    return SampleQueries(queries, tuple(nearest), (allowed,) * len(queries), k)
 
 
 def _distinct(vectors: Vectors) -> Vectors:
@@ -82,15 +108,18 @@ def tune(
     vectors: Vectors,
     sample: SampleQueries,
     target: float,
-    allowed: Allowed | None,
     thresholds: Thresholds = DEFAULT,
+    least: SearchParams | None = None,
 ) -> Measured:
     """The fastest search parameters whose recall reaches the target with 97.5 % confidence.
 
-    The most thorough ones if none does; their recall tells.
+    Those before ``least`` are not tried. The most thorough ones if none reaches it; their recall
+    tells.
     """
-    for params in INDEX_KINDS[index.kind].search_params:
-        measured = measure(index, params, vectors, sample, allowed, thresholds)
+    tried = INDEX_KINDS[index.kind].params_for(sample.k)
+    later = tried[tried.index(least) :] if least in tried else tried
+    for params in later:
+        measured = measure(index, params, vectors, sample, thresholds)
         if measured.recall.low >= target:
             break
     return measured
@@ -101,20 +130,20 @@ def measure(
     params: SearchParams,
     vectors: Vectors,
     sample: SampleQueries,
-    allowed: Allowed | None,
     thresholds: Thresholds = DEFAULT,
 ) -> Measured:
     """Recall and time over the sample's queries, searched one at a time."""
     shares, times = [], []
-    for query, nearest in zip(sample.queries, sample.nearest, strict=True):
+    layer = Layer(index, params)
+    for query, nearest, allowed in zip(sample.queries, sample.nearest, sample.allowed, strict=True):
         start = time.perf_counter()
         scores, _ = approximate_search(
-            Layer(index, params), query[None], vectors, K + 1, allowed, thresholds=thresholds
+            layer, query[None], vectors, sample.k + 1, allowed, thresholds=thresholds
         )
         times.append(time.perf_counter() - start)
         shares.append(share_found(scores[0, 1:], nearest))
-    recall = estimate_recall(np.array(shares), sample.nearest.shape[1])
-    return Measured(params, recall, float(np.median(times)) * 1e3)
+    recall = estimate_recall(np.array(shares), sample.k)
+    return Measured(params, recall, float(np.median(times)) * 1e3 if times else 0.0)
 
 
 def share_found(scores: NDArray[np.float32], nearest: NDArray[np.float32]) -> float:

@@ -210,8 +210,10 @@ def _remedy(rows: RowTable, fall: Fall) -> str:
     """The remedy for a fall of recall, in words for the log."""
     part = fall.situation.part
     if part not in rows.distrusted:
-        layer = rows.delta if part is Part.DELTA else rows.index and rows.index.measured
-        return f"searching with {layer.params if layer else None}"
+        layer = rows.delta if part is Part.DELTA else rows.index
+        assert layer is not None
+        params = layer.efforts.params(fall.band.k, filtered=fall.band.filtered)
+        return f"searching with {params}"
     if part is Part.DELTA:
         return "unindexed rows are compared one by one until the next sealing"
     return "rows are compared one by one until the next sealing; `bearing rebuild` seals now"

@@ -4,12 +4,12 @@ The exact answer costs far more than the approximate one, so its share of the ma
 not its share of the queries: after each comparison the watch rests for many times as long as that
 took, and ignores the queries that come meanwhile.
 
-Each index is judged separately, with and without a filter, so that good answers of one do not hide
-the misses of another. It is judged by betting against it: if its recall is at least the target, no
-bet on less gains in the mean. So few misses convict an index that finds nothing, and repeated
-looks do not convict a sound one (Waudby-Smith and Ramdas, "Estimating means of bounded random
-variables by betting", 2024); past successes do not offset later misses, since losses are forgiven
-(Shin, Ramdas and Rinaldo, "E-detectors", 2024).
+Each index is judged separately, with and without a filter and in each band of k, so that good
+answers of one do not hide the misses of another. It is judged by betting against it: if its recall
+is at least the target, no bet on less gains in the mean. So few misses convict an index that finds
+nothing, and repeated looks do not convict a sound one (Waudby-Smith and Ramdas, "Estimating means
+of bounded random variables by betting", 2024); past successes do not offset later misses, since
+losses are forgiven (Shin, Ramdas and Rinaldo, "E-detectors", 2024).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from indexer.background_task import BackgroundTask
 from indexer.documents import Vector
-from indexer.storage.ann.approximate import Layer
+from indexer.storage.ann.efforts import Band, band_of
 from indexer.storage.ann.faiss_index import Allowed, RowIds, exact_search, use_threads
-from indexer.storage.ann.index_file import Sealed, next_params, searched_harder
+from indexer.storage.ann.index_file import Sealed, searched_harder
 from indexer.storage.ann.recall import K, Recall, estimate_recall, share_found
-from indexer.storage.generation.row_table import Part, RowTable
+from indexer.storage.generation.row_table import Delta, Part, RowTable
 
 WINDOW: Final = 1_000
 """The number of last comparisons that an estimate is made from."""
@@ -69,16 +69,25 @@ class Situation(StrEnum):
         unindexed = self in (Situation.DELTA, Situation.DELTA_FILTERED)
         return Part.DELTA if unindexed else Part.SEALED
 
+    @property
+    def is_filtered(self) -> bool:
+        """Return whether a filter left live rows out."""
+        return self in (Situation.SEALED_FILTERED, Situation.DELTA_FILTERED)
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """An approximate answer: the scores and numbers of its best rows, (k,), for a query, (d,)."""
+    """An approximate answer for a query, (d,): scores and numbers of its best rows, (k,) or more.
+
+    Of these ``k`` were asked for; they are more if they tie with the last.
+    """
 
     rows: RowTable
     query: Vector
     allowed: Allowed | None
     scores: NDArray[np.float32]
     nearest: RowIds
+    k: int = K
 
     @property
     def is_filtered(self) -> bool:
@@ -88,17 +97,23 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """Recall below the target, in a situation of these rows."""
+    """Recall below the target, in a situation of these rows, for as many as it says."""
 
     rows: RowTable
     situation: Situation
     recall: Recall
 
+    @property
+    def band(self) -> Band:
+        """The searches concerned."""
+        return Band(self.recall.k, self.situation.is_filtered)
+
 
 @dataclass(slots=True)
 class Case:
-    """The observations in a situation, and the gains of bets against its index."""
+    """The observations in a situation and a band, and the gains of bets against its index."""
 
+    k: int = K
     shares: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     gains: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(BETS)))
 
@@ -111,7 +126,7 @@ class Case:
     @property
     def recall(self) -> Recall:
         """The recall over the last answers."""
-        return estimate_recall(np.array(self.shares), K)
+        return estimate_recall(np.array(self.shares), self.k)
 
     @property
     def is_lost(self) -> bool:
@@ -127,12 +142,16 @@ def after_fall(rows: RowTable, fall: Fall) -> RowTable:
     """
     part = fall.situation.part
     if fall.recall.high >= HOPELESS:
-        if part is Part.SEALED and rows.index and (better := searched_harder(rows.index)):
+        if (
+            part is Part.SEALED
+            and rows.index
+            and (better := searched_harder(rows.index, fall.band))
+        ):
             return replace(rows, index=better)
         if part is Part.DELTA and rows.delta:
-            params = next_params(rows.delta.index.kind, rows.delta.params)
-            if params:
-                return replace(rows, delta=replace(rows.delta, params=params))
+            efforts = rows.delta.efforts.harder(rows.delta.index.kind, fall.band)
+            if efforts:
+                return replace(rows, delta=replace(rows.delta, efforts=efforts))
     distrusted = rows.distrusted | {part}
     return replace(rows, delta=None if part is Part.DELTA else rows.delta, distrusted=distrusted)
 
@@ -149,8 +168,8 @@ class RecallWatch:
         self._rest = rest
         self._offered: queue.Queue[Observation | None] = queue.Queue(maxsize=1)
         self._shares: deque[float] = deque(maxlen=WINDOW)
-        self._cases: dict[Situation, Case] = {}
-        self._judged: dict[Part, Sealed | Layer | None] = {}
+        self._cases: dict[tuple[Situation, int], Case] = {}
+        self._judged: dict[Part, Sealed | Delta | None] = {}
         self._file: str | None = None
         self._task = BackgroundTask("watch recall", self._watch)
 
@@ -173,13 +192,16 @@ class RecallWatch:
         return not self._task.stopping.is_set() and not self._offered.full()
 
     def estimate(self) -> Recall | None:
-        """Recall over the last queries compared; None before the first."""
+        """Recall@10 over the last queries compared; None before the first."""
         shares = np.array(self._shares)
         return estimate_recall(shares, K) if len(shares) else None
 
-    def situations(self) -> Mapping[Situation, Recall]:
-        """Recall by situation, for those observed."""
-        return {one: case.recall for one, case in sorted(self._cases.copy().items())}
+    def situations(self) -> Mapping[str, Recall]:
+        """Recall by situation, for those observed; beyond the first band, with its k."""
+        return {
+            str(one) if k == K else f"{one}@{k}": case.recall
+            for (one, k), case in sorted(self._cases.copy().items())
+        }
 
     def close(self) -> None:
         """Stop comparing."""
@@ -203,23 +225,25 @@ class RecallWatch:
             self._shares.clear()
         self._forget(Part.SEALED, index)
         self._forget(Part.DELTA, rows.delta)
-        scores, nearest = exact_search(
-            observation.query[None], rows.vectors, K, observation.allowed
+        found = exact_search(
+            observation.query[None], rows.vectors, observation.k, observation.allowed
         )
-        self._shares.append(share_found(observation.scores[:K], scores[0]))
-        for situation, share in _shares_by_situation(observation, scores[0], nearest[0]):
-            case = self._cases.setdefault(situation, Case())
+        scores, nearest = found[0][0], found[1][0]
+        self._shares.append(share_found(observation.scores[:K], scores[:K]))
+        band = band_of(observation.k)
+        for situation, share in _shares_by_situation(observation, scores, nearest):
+            case = self._cases.setdefault((situation, band), Case(band))
             case.add(share, index.target)
             if case.is_lost:
-                del self._cases[situation]
+                del self._cases[situation, band]
                 self._fall(Fall(rows, situation, case.recall))
 
-    def _forget(self, part: Part, index: Sealed | Layer | None) -> None:
+    def _forget(self, part: Part, index: Sealed | Delta | None) -> None:
         """Start again with an index that has been replaced, or is searched more thoroughly."""
         if self._judged.get(part) is not index:
             self._judged[part] = index
-            for situation in [one for one in self._cases if one.part is part]:
-                del self._cases[situation]
+            for case in [one for one in self._cases if one[0].part is part]:
+                del self._cases[case]
 
 
 def _shares_by_situation(
@@ -234,7 +258,7 @@ def _shares_by_situation(
     sealed_rows = rows.index.index.rows if rows.index else 0
     covered = sealed_rows + (rows.delta.index.rows if rows.delta else 0)
     found = np.isin(nearest, observation.nearest)
-    missed = round(len(nearest) * (1.0 - share_found(observation.scores[:K], scores)))
+    missed = round(len(nearest) * (1.0 - share_found(observation.scores[: len(scores)], scores)))
     found[np.flatnonzero(~found)[missed:]] = True
     filtered = observation.is_filtered
     parts = (

@@ -16,6 +16,7 @@ from indexer.documents import Vector, Vectors
 from indexer.embedding.embedder import Identity
 from indexer.storage.ann import index_file
 from indexer.storage.ann.approximate import Layer, approximate_search
+from indexer.storage.ann.efforts import BANDS, Efforts, draw_samples, tune_efforts
 from indexer.storage.ann.faiss_index import (
     AnnIndex,
     Cosines,
@@ -25,8 +26,7 @@ from indexer.storage.ann.faiss_index import (
     exact_search,
 )
 from indexer.storage.ann.index_file import Sealed
-from indexer.storage.ann.kinds import DELTA_KIND, INDEX_KINDS
-from indexer.storage.ann.recall import draw_sample, tune
+from indexer.storage.ann.kinds import DELTA_KIND
 from indexer.storage.runtime.durable_files import Stamp
 from indexer.storage.sqlite.records import NOBODY, Block, Generation, Owners
 from indexer.storage.sqlite.snapshot import Snapshot
@@ -43,6 +43,18 @@ class Part(StrEnum):
 
     SEALED = "sealed"
     DELTA = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """An index in memory over the first of the rows added after the last sealing."""
+
+    index: AnnIndex
+    efforts: Efforts
+
+    def layer(self, k: int, *, filtered: bool) -> Layer:
+        """The index, to be searched for k rows."""
+        return self.efforts.layer(self.index, k, filtered=filtered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ class RowTable:
     live: NDArray[np.bool_] | None
     index: Sealed | None
     stamp: Stamp | None
-    delta: Layer | None = None
+    delta: Delta | None = None
     thresholds: Thresholds = DEFAULT
     distrusted: frozenset[Part] = frozenset()
 
@@ -87,7 +99,7 @@ class RowTable:
         """The number of rows outside every index, which searches compare; 0 if all are compared."""
         return self.unindexed - (self.delta.index.rows if self.delta else 0) if self.index else 0
 
-    def extended_delta(self, target: float) -> Layer:
+    def extended_delta(self, target: float) -> Delta:
         """An index over all rows added after the index was sealed: ``delta`` with the rest.
 
         Its search parameters reach the target recall.
@@ -98,12 +110,12 @@ class RowTable:
             index = AnnIndex.build(DELTA_KIND, vectors)
         else:
             index = self.delta.index.extended(vectors[self.delta.index.rows :])
-        params, depth = INDEX_KINDS[index.kind].search_params[0], self.thresholds.delta_rescore
-        if live is None or live.any():
-            # So that the index is measured, and not the exact search that few rows would get.
-            always = replace(self.thresholds, gather_rows=depth)
-            params = tune(index, vectors, draw_sample(vectors, live), target, live, always).params
-        return Layer(index, replace(params, rescore=max(depth, params.rescore)))
+        depth = self.thresholds.delta_rescore
+        # So that the index is measured, and not the exact search that few rows would get.
+        always = replace(self.thresholds, gather_rows=depth)
+        samples = draw_samples(vectors, live, DELTA_QUERIES)
+        efforts = tune_efforts(index, vectors, samples, target, always)
+        return Delta(index, efforts.at_least(depth))
 
     def nearest(
         self, queries: Vectors, k: int, allowed: NDArray[np.bool_] | None, *, exact: bool
@@ -154,13 +166,14 @@ class RowTable:
         """The ``keep`` best rows of each query that a search for k found."""
         if exact or self.index is None or self.compares_all:
             return exact_search(queries, self.vectors, keep, allowed, self.thresholds)
+        filtered = allowed is not None and allowed is not self.live
         return approximate_search(
-            Layer(self.index.index, self.index.measured.params),
+            self.index.layer(k, filtered=filtered),
             queries,
             self.vectors,
             k,
             allowed,
-            self.delta,
+            self.delta.layer(k, filtered=filtered) if self.delta else None,
             self.thresholds,
             keep,
         )
@@ -172,6 +185,9 @@ class RowTable:
         near[self.owners[close if allowed is None else close & allowed]] = True
         return int(np.count_nonzero(near))
 
+
+DELTA_QUERIES: Final = {k: count // 2 for k, count in BANDS.items()}
+"""The queries that a delta index is measured with, by k: fewer, as it is built anew so often."""
 
 TIES: Final = 1_024
 """Rows proposed by an index that are examined for ties, at least."""

@@ -197,7 +197,7 @@ class LocalState:
                 if len(found[index]) < k and len(own) >= fetch:
                     short.append(index)  # otherwise these are all rows
                 if shown and fetch >= K:
-                    seen.append(Observation(rows, directions[index], allowed, scores, own))
+                    seen.append(Observation(rows, directions[index], allowed, scores, own, fetch))
             waiting = short
             fetch *= FETCH_MORE
         self._shared.watch.offer(seen)

@@ -239,17 +239,20 @@ def test_verify_ends_with_1_if_anything_is_wrong(tmp_path: Path) -> None:
 
 
 def test_a_recall_says_of_how_many_hits_it_is(tmp_path: Path) -> None:
-    """What is shown names it recall@10; in JSON its k is beside it, and exact search has none."""
+    """What is shown names its k, for each that was measured; exact search has none."""
     lines = [f'{{"id": "{i}", "text": "number {i} of {i % 9}"}}' for i in range(1500)]
     call(tmp_path, "index", write_lines(tmp_path / "a.jsonl", *lines))
     assert "recall@" not in call(tmp_path, "stats").stdout
     built = call(tmp_path, "rebuild", "--kind", "scan", "--target-recall", "0.9").stdout
     for shown in (built, call(tmp_path, "stats").stdout):
         names = {line.split()[0] for line in shown.splitlines()}
-        assert {"recall@10", "target_recall@10"} <= names
+        assert {"recall@10", "recall@100", "recall@1000", "target_recall@10"} <= names
+        assert {"filtered_recall@10", "filtered_recall@1000_interval"} <= names
         assert not {"recall", "target_recall", "recall_k"} & names
+        assert "bands" not in " ".join(names)
     index = json.loads(call(tmp_path, "stats", "--json").stdout)["index"]
     assert index["recall_k"] == 10
+    assert {"recall", "recall_interval", "filtered"} <= index["bands"]["100"].keys()
     assert {"recall", "target_recall", "watched_recall"} <= index.keys()
     assert "recall@10" in call(tmp_path, "rebuild", "--help").stdout
 

@@ -162,12 +162,12 @@ def test_tuning_reaches_the_target_or_says_so(index: AnnIndex, vectors: Vectors)
     """The parameters chosen are the quickest whose measured lower bound is the target's."""
     inside = vectors[: index.rows]
     sample = draw_sample(inside)
-    tuned = tune(index, inside, sample, 0.9, None)
-    search_params = INDEX_KINDS[index.kind].search_params
+    tuned = tune(index, inside, sample, 0.9)
+    search_params = INDEX_KINDS[index.kind].params_for(10)
     place = search_params.index(tuned.params)
     assert tuned.recall.low >= 0.9 or place == len(search_params) - 1
     if place:
-        assert measure(index, search_params[place - 1], inside, sample, None).recall.low < 0.9
+        assert measure(index, search_params[place - 1], inside, sample).recall.low < 0.9
     asked = clustered(200, seed=9)
     expected, _ = exact_search(asked, inside, 10)
     scores, _ = approximate_search(Layer(index, tuned.params), asked, inside, 10)

@@ -21,10 +21,10 @@ from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Query
 from indexer.storage.ann import index_file
-from indexer.storage.ann.approximate import Layer
+from indexer.storage.ann.efforts import FIRST, Band, Efforts
 from indexer.storage.ann.faiss_index import AnnIndex
 from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
-from indexer.storage.ann.recall import Recall
+from indexer.storage.ann.recall import Measured, Recall
 from indexer.storage.generation.recall_monitor import (
     LEAST_QUERIES,
     Case,
@@ -34,7 +34,7 @@ from indexer.storage.generation.recall_monitor import (
     Situation,
     after_fall,
 )
-from indexer.storage.generation.row_table import RowTable
+from indexer.storage.generation.row_table import Delta, RowTable
 from indexer.storage.thresholds import Thresholds
 
 VECTORS = random_units(6_000)
@@ -176,6 +176,27 @@ def test_situations_are_judged_apart(rows: RowTable) -> None:
     assert watch.situations()[Situation.SEALED].mean == 1.0
 
 
+def test_bands_are_judged_apart(rows: RowTable) -> None:
+    """Among the best hundred much is missing, however good the best ten are."""
+    heard: list[Fall] = []
+    watch = RecallWatch(heard.append, rest=0)
+    show(watch, rows, 0, 30)
+    for query in random_units(60, seed=6):
+        order = np.argsort(-(VECTORS @ query))
+        own = np.concatenate([order[:60], order[3_000:3_040]])
+        scores, seen = (VECTORS[own] @ query).astype(np.float32), count_of(watch)
+        watch.offer([Observation(rows, query, None, scores, own, k=100)])
+        wait_until(lambda seen=seen: count_of(watch) != seen)
+        if heard:
+            break
+        assert watch.situations()["sealed@100"].mean == pytest.approx(0.6)
+    recall = watch.estimate()
+    watch.close()
+    assert [fall.band for fall in heard] == [Band(100, filtered=False)]
+    assert recall is not None
+    assert recall.mean == watch.situations()["sealed"].mean == 1.0
+
+
 def test_each_query_of_a_batch_may_be_looked_at(rows: RowTable) -> None:
     """One bad query among good ones is drawn sooner or later."""
     watch = RecallWatch(lambda _: None, rest=0)
@@ -223,12 +244,15 @@ def test_a_small_fall_is_answered_by_slower_search_and_a_great_one_by_distrust(
     harder = after_fall(rows, Fall(rows, Situation.SEALED_FILTERED, small))
     assert harder.index is not None
     assert rows.index is not None
-    assert harder.index.measured.params.rescore > rows.index.measured.params.rescore
+    band = Band(10, filtered=True)
+    now, then = harder.index.efforts.measured, rows.index.efforts.measured
+    assert now[band].params.rescore > then[band].params.rescore
+    assert all(now[other] == then[other] for other in then if other != band)
     assert after_fall(rows, Fall(rows, Situation.SEALED, great)).compares_all
     while not harder.compares_all:
         harder = after_fall(harder, Fall(harder, Situation.SEALED, small))
     assert harder.index is not None
-    assert harder.index.measured.params == INDEX_KINDS[IndexKind.SCAN].search_params[-1]
+    assert harder.index.measured.params == INDEX_KINDS[IndexKind.SCAN].params_for(10)[-1]
 
 
 def ask_until(collection: Collection, distrusted: list[str]) -> int:
@@ -291,8 +315,9 @@ def test_an_index_over_late_rows_that_is_of_other_vectors_is_noticed(
         )
         wait_until(lambda: collection.describe().index["compared_rows"] == 0)
         broken = AnnIndex.build(IndexKind.SCAN, np.ascontiguousarray(unindexed[::-1]))
+        quick = Efforts({FIRST: Measured(SearchParams(0, 50), Recall(1, 1, 1, 10, 1), 0.0)})
         engine_of(collection)._live.current = replace(
-            engine_of(collection)._live.current, delta=Layer(broken, SearchParams(0, 50))
+            engine_of(collection)._live.current, delta=Delta(broken, quick)
         )
         ask_until(collection, ["late"])
         assert "unindexed rows are compared one by one until the next sealing" in caplog.text

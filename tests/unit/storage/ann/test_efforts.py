@@ -1,0 +1,134 @@
+"""Effort by bands of k: what is stated for a k holds for it, whatever became of the rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from local import create_local, open_local
+from samples import make_identity
+from structured import DIMENSION, SPREAD, Topical, around, make_topical
+
+from indexer.collection import Collection
+from indexer.documents import Chunk, Document, EmbeddedDocument
+from indexer.filters import parse_filter
+from indexer.index_choice import IndexChoice, IndexKind
+from indexer.queries import Query
+from indexer.storage.ann.efforts import BANDS, FIRST, Band, Efforts, band_of
+from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
+from indexer.storage.ann.recall import Measured, Recall
+from indexer.storage.thresholds import Thresholds
+
+ROWS = 6_000
+TARGET = 0.95
+LOW = Thresholds(gather_rows=64, delta_rows=10**6, unindexed_rows=10**6, unindexed_share=1e6)
+KS = (10, 60, 100, 400)
+FILTERS = (None, parse_filter({"topic": {"$gt": 0}}), parse_filter({"half": 1}))
+
+
+def document(number: int, topical: Topical) -> EmbeddedDocument:
+    """A document of one row, with metadata to filter by."""
+    metadata = {"topic": int(topical.topics[number]), "half": number % 2}
+    own = Document(f"d{number}", "text", None, metadata)
+    return EmbeddedDocument(own, (Chunk(0, 0, 4),), topical.vectors[number : number + 1])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection whose rows were replaced and deleted after an index was sealed over them."""
+    folder = tmp_path_factory.mktemp("efforts") / "c"
+    topical, later = make_topical(ROWS), make_topical(ROWS, seed=4)
+    with create_local(folder, make_identity(DIMENSION), thresholds=LOW) as collection:
+        collection.put([document(number, topical) for number in range(ROWS)])
+        collection.rebuild(IndexChoice(IndexKind.SCAN, TARGET))
+        collection.put([document(number, later) for number in range(0, ROWS, 9)])
+        collection.delete([f"d{number}" for number in range(0, ROWS, 7)])
+    return folder
+
+
+def least_recall(collection: Collection) -> float:
+    """The least mean recall at any k, under any filter, beside exact search."""
+    directions = around(np.arange(30) % 6, SPREAD, np.random.default_rng(2))
+    found = []
+    for condition in FILTERS:
+        for k in KS:
+            asked = [
+                [Query(vector=q, k=k, filter=condition, exact=exact) for q in directions]
+                for exact in (True, False)
+            ]
+            exact, other = map(collection.search, asked)
+            shares = [
+                len({hit.document.id for hit in one.hits} & {hit.document.id for hit in two.hits})
+                for one, two in zip(exact, other, strict=True)
+            ]
+            assert {len(one.hits) for one in other} == {k}
+            found.append(float(np.mean(shares)) / k)
+    return min(found)
+
+
+def test_recall_holds_at_each_k_after_changes_and_reopening(folder: Path) -> None:
+    """With and without filters, at any k of a band; each band's recall reaches the target."""
+    with open_local(folder, thresholds=LOW) as collection:
+        bands = collection.describe().index["bands"]
+        assert bands.keys() == {str(k) for k in BANDS}
+        for band in bands.values():
+            assert band["recall_interval"][0] >= TARGET
+            assert band["filtered"]["recall_interval"][0] >= TARGET
+        assert least_recall(collection) >= TARGET - 0.02
+
+
+def test_an_index_of_an_earlier_version_is_searched_harder_for_more(folder: Path) -> None:
+    """It states what was measured, at 10; for more and under filters it is searched harder."""
+    (path,) = folder.rglob("sealed.json")
+    fields = json.loads(kept := path.read_text())
+    del fields["bands"], fields["digest"]
+    fields["digest"] = hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+    path.write_text(json.dumps(fields))
+    try:
+        with open_local(folder, thresholds=LOW) as collection:
+            index = collection.describe().index
+            assert (index["kind"], list(index["bands"])) == ("scan", ["10"])
+            assert least_recall(collection) >= TARGET - 0.02
+    finally:
+        path.write_text(kept)
+
+
+@pytest.mark.parametrize(
+    ("k", "band"), [(1, 10), (10, 10), (11, 100), (100, 100), (999, 1_000), (5_000, 1_000)]
+)
+def test_a_search_takes_the_band_that_has_its_k(k: int, band: int) -> None:
+    """The least that is enough; the last for more."""
+    assert band_of(k) == band
+
+
+def efforts(**rescored: int) -> Efforts:
+    """Efforts with so many rows rescored, by band."""
+    recall = Recall(1.0, 1.0, 1.0, 10, 1)
+    return Efforts(
+        {
+            Band(int(name[1:]), name[0] == "f"): Measured(SearchParams(0, depth), recall, 0.0)
+            for name, depth in rescored.items()
+        }
+    )
+
+
+def test_beyond_the_last_band_effort_grows_with_k() -> None:
+    """Twice the rows take twice the candidates."""
+    own = efforts(p10=100, p1000=5_000)
+    assert own.params(2_000, filtered=False).rescore == 10_000
+    assert own.params(1_000, filtered=False).rescore == 5_000
+
+
+def test_a_band_gets_harder_by_itself() -> None:
+    """Up to its last parameters; the others stay."""
+    band = Band(100, filtered=False)
+    own = step = efforts(p10=100, p100=400)
+    steps = []
+    while step := step.harder(IndexKind.SCAN, band):
+        steps.append(step.params(100, filtered=False))
+        assert step.measured[FIRST] == own.measured[FIRST]
+    tried = INDEX_KINDS[IndexKind.SCAN].params_for(100)
+    assert steps == list(tried[tried.index(SearchParams(0, 400)) + 1 :])
