@@ -40,7 +40,6 @@ class PostgresCatalogue:
 
     def open(self, name: str, choice: IndexChoice | None = None) -> PostgresEngine:
         """An engine for a collection that exists; raises NotFound or OtherFormat."""
-        del choice
         rows = self._listed("SELECT number, version, language FROM @ WHERE name = %s", [name])
         if not rows:
             there = ", ".join(self.names()) or "none"
@@ -51,7 +50,8 @@ class PostgresCatalogue:
                 f"collection {name!r} in {self.place} has tables of version {version}, and this "
                 f"Bearing reads version {VERSION}: use a later Bearing for it"
             )
-        return PostgresEngine(self._database, name, Tables(number), Language(language))
+        tables = Tables(number)
+        return PostgresEngine(self._database, name, tables, Language(language), choice)
 
     def create(self, name: str, identity: Identity, language: Language) -> None:
         """Create an empty collection, durably; raises AlreadyExists."""

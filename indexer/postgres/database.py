@@ -29,6 +29,7 @@ PATIENCE_SECONDS: Final = 60.0
 """Writes are tried again for as long: another node may become primary meanwhile."""
 
 _WAIT_SECONDS: Final = 30.0
+_CANCEL_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.2
 
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -203,6 +204,33 @@ class Database:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+
+class LongStatement:
+    """A connection for statements that take minutes, which another thread may cancel."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def running(self) -> Iterator[Connection]:
+        """A connection without a transaction."""
+        with self._database.plain() as connection:
+            with self._lock:
+                self._connection = connection
+            try:
+                yield connection
+            finally:
+                with self._lock:
+                    self._connection = None
+
+    def cancel(self) -> None:
+        """Let the statement under way fail, if there is one."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
 
 
 class _Again(Exception):

@@ -30,9 +30,7 @@ def describe(name: str, language: Language, state: PostgresState) -> Description
         truncated=counts.truncated,
         unknown=counts.unknown,
         index={
-            "kind": "exact",
-            "rows": counts.chunks,
-            "recall": 1.0,
+            **_searched(state),
             "lexical": {
                 "language": str(language),
                 "documents": counts.documents,
@@ -42,6 +40,22 @@ def describe(name: str, language: Language, state: PostgresState) -> Description
             **beside,
         },
     )
+
+
+def _searched(state: PostgresState) -> dict[str, object]:
+    """The kind of search for the nearest vectors, and its recall by bands of k."""
+    header = state.header
+    if not header.sealed:
+        return {"kind": "exact", "rows": state.counts.chunks, "recall": 1.0}
+    ((late,),) = state.rows("SELECT count(*) FROM @chunk c WHERE number >= %s", [header.sealed])
+    bands = header.efforts.bands
+    return {
+        "kind": "graph",
+        "rows": state.counts.chunks,
+        "late_rows": late,
+        "recall": bands[0].recall if bands else None,
+        "bands": header.efforts.told(),
+    }
 
 
 def _beside(state: PostgresState) -> dict[str, object]:

@@ -31,6 +31,7 @@ from indexer.postgres.leases import Lease
 from indexer.postgres.migration import PostgresMigration
 from indexer.postgres.reading import Reading
 from indexer.postgres.schema import Tables
+from indexer.postgres.sealing import KINDS, Sealing
 from indexer.postgres.state import PostgresState
 from indexer.postgres.writing import Writing
 from indexer.reports import Description
@@ -38,7 +39,7 @@ from indexer.reports import Description
 CAPABILITIES: Final = Capabilities(
     engine="postgresql",
     durable=True,
-    index_kinds=frozenset({IndexKind.EXACT}),
+    index_kinds=KINDS - {IndexKind.AUTO},
     maps=False,
     backups=False,
 )
@@ -52,7 +53,14 @@ class PostgresEngine:
 
     capabilities = CAPABILITIES
 
-    def __init__(self, database: Database, name: str, tables: Tables, language: Language) -> None:
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        tables: Tables,
+        language: Language,
+        choice: IndexChoice | None = None,
+    ) -> None:
         self.name = name
         self.language = language
         self._database = database
@@ -60,6 +68,7 @@ class PostgresEngine:
         self._analyzer = Analyzer(language)
         self._header = tables.sql(header.QUERY)
         self._known: tuple[int, Identity] | None = None
+        self._sealing = Sealing(database, tables, self.reading, choice or IndexChoice())
         with self._database.reading(self._header) as (connection, rows):
             self._identity_of(connection, Header.of(rows[0]).generation)
 
@@ -73,6 +82,7 @@ class PostgresEngine:
     def reading(self, *, lexical: bool = False) -> Iterator[PostgresState]:
         """The newest state."""
         del lexical  # every state includes its words
+        self._sealing.look()
         with self._database.reading(self._header) as (connection, rows):
             found = Header.of(rows[0])
             identity = self._identity_of(connection, found.generation)
@@ -145,9 +155,13 @@ class PostgresEngine:
     # Derived data
 
     def rebuild(self, choice: IndexChoice | None) -> None:
-        """Bring the server's statistics up to date; every search compares with all vectors."""
-        if choice is not None and choice.kind not in (IndexKind.AUTO, IndexKind.EXACT):
-            raise Unsupported(f"index of kind {choice.kind}", "postgresql", ADVICE)
+        """Build a graph over all chunks, if one is to be, and bring statistics up to date."""
+        if choice is not None:
+            self._sealing.choose(choice)
+        self._sealing.seal()
+        self._vacuum()
+
+    def _vacuum(self) -> None:
         with self.reading() as state:
             generation = state.generation
         tables = f"@document, @fact, @posting, @counter, @chunk_{generation}"
@@ -158,7 +172,7 @@ class PostgresEngine:
         """Free the space of deleted documents for others; False if some are still read."""
         self._database.write(lambda one: retire_draft(one, self._tables))
         done = self._database.write(lambda one: drop_retired(one, self._tables))
-        self.rebuild(None)
+        self._vacuum()
         return done
 
     def keeper(self, what: Kept) -> PostgresKeeper:
@@ -179,4 +193,5 @@ class PostgresEngine:
             return describe(self.name, self.language, state)
 
     def close(self) -> None:
-        """Nothing to release: connections are the catalogue's."""
+        """End what is done in the background; connections are the catalogue's."""
+        self._sealing.close()

@@ -10,8 +10,9 @@ from indexer.postgres.database import Connection
 from indexer.postgres.schema import Tables
 
 _ADD: Final = """
-INSERT INTO @generation(number, identity, essence, fingerprint, live)
-SELECT coalesce(max(number), 0) + 1, %s, %s, %s, %s FROM @generation RETURNING number
+INSERT INTO @generation(number, identity, essence, fingerprint, live, kind)
+SELECT coalesce(max(number), 0) + 1, %s, %s, %s, %s, max(kind) FILTER (WHERE live)
+FROM @generation RETURNING number
 """
 _RETIRE: Final = "UPDATE @generation SET live = NULL, retired = now() WHERE number = %s"
 _RETIRE_DRAFT: Final = "UPDATE @generation SET live = NULL, retired = now() WHERE NOT live"

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from indexer.engine import Counts
+from indexer.postgres.graph import Efforts
 
 QUERY: Final = """
-SELECT g.number, g.sealed, g.kind, (SELECT coalesce(max(number), 0) FROM @document), c.*
+SELECT g.number, g.sealed, g.kind, g.recall,
+    (SELECT coalesce(max(number), 0) FROM @document), c.*
 FROM @generation g, (
     SELECT string_agg(writes::text, ' ' ORDER BY slot), sum(documents)::bigint,
         sum(words)::bigint, sum(chunks)::bigint, sum(truncated)::bigint, sum(unknown)::bigint
@@ -23,12 +25,14 @@ class Header:
     """The facts that a state begins with.
 
     ``stamp`` is equal for equal states only: the writes of each slot, of which one follows another.
-    ``sealed`` is the number of the first chunk that the graph, if there is one, need not have.
+    ``sealed`` is the number of the first chunk that the graph, if there is one, lacks, and
+    ``efforts`` how hard that is searched.
     """
 
     generation: int
     sealed: int
     kind: str | None
+    efforts: Efforts
     newest: int
     stamp: str
     words: int
@@ -37,6 +41,7 @@ class Header:
     @classmethod
     def of(cls, row: Sequence[Any]) -> Header:
         """The header that :data:`QUERY` found."""
-        generation, sealed, kind, newest, stamp, documents, words, chunks, truncated, unknown = row
-        counts = Counts(documents, chunks, truncated, unknown)
-        return cls(generation, sealed, kind, newest, stamp, words, counts)
+        generation, sealed, kind, recall, newest, stamp, documents, words, *counts = row
+        efforts = Efforts.decode(recall) if recall else Efforts(())
+        told = Counts(documents, *counts)
+        return cls(generation, sealed, kind, efforts, newest, stamp, words, told)

@@ -1,4 +1,4 @@
-"""The nearest documents to a direction."""
+"""The nearest documents to a direction: by a graph and later chunks, or by comparing with all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from indexer.documents import Vector
 from indexer.engine import Candidate, ChunkKey, Key
+from indexer.postgres.graph import EFFORTS
 from indexer.postgres.header import Header
 from indexer.postgres.reading import Reading
 from indexer.postgres.scope import PostgresScope
@@ -20,6 +21,15 @@ COSINE: Final = "greatest(-1, least(1, -(v <#> %s)))"
 FETCH_MORE: Final = 4
 SPARE: Final = 8
 """Chunks fetched beyond k, since a document may have several."""
+
+_NEAR: Final = """
+WITH near AS MATERIALIZED (
+    (SELECT document, number, v FROM @chunk c WHERE number < {sealed}
+    ORDER BY v::halfvec({dimension}) <#> %s::halfvec({dimension}) LIMIT %s) UNION ALL
+    (SELECT document, number, v FROM @chunk c WHERE number >= {sealed}
+    ORDER BY (v <#> %s) + 0 LIMIT %s))
+SELECT document, {cosine} AS score, number FROM near c WHERE {scope} ORDER BY score DESC, number
+"""
 
 Ids = Callable[[Iterable[Key]], Mapping[Key, str]]
 
@@ -39,9 +49,37 @@ class Search:
         """The k nearest documents, best first, ties by id; ``k`` there are."""
         if not k:
             return []
-        return self._by_comparing(direction, k, ids)
+        if not self._exact and (view := self._header.efforts.view(k)):
+            found = self.by_graph(direction, k, view, ids)
+            if len(found) == k:
+                return found
+        return self.by_comparing(direction, k, ids)
 
-    def _by_comparing(self, direction: Vector, k: int, ids: Ids) -> list[Candidate]:
+    def by_graph(self, direction: Vector, k: int, view: int, ids: Ids) -> list[Candidate]:
+        """The k nearest documents that the graph finds; fewer if that are too few.
+
+        Of what it finds some may be out of scope, or a second chunk of a document: so more are
+        fetched, in proportion.
+        """
+        counts = self._header.counts
+        share = max(self._scope.total, 1) / max(counts.documents, 1)
+        per_document = max(counts.chunks, 1) / max(counts.documents, 1)
+        fetch = int((k + k // 2) * min(per_document, 4.0) / share) + SPARE
+        if fetch > EFFORTS[-1]:
+            return []
+        view = min(EFFORTS[-1], max(fetch, int(view / share)))
+        condition, arguments = self._scope.sql("c.document")
+        statement = _NEAR.format(
+            sealed=self._header.sealed, dimension=len(direction), cosine=COSINE, scope=condition
+        )
+        self._reading.connection.execute(f"SET LOCAL hnsw.ef_search = {view}")
+        rows = self._reading.rows(
+            statement, [direction, fetch, direction, fetch, direction, *arguments]
+        )
+        return ranked(best_chunks(rows), k, ids)
+
+    def by_comparing(self, direction: Vector, k: int, ids: Ids) -> list[Candidate]:
+        """The k nearest documents, by comparing with every vector in scope."""
         condition, arguments = self._scope.sql("c.document")
         statement = (
             f"SELECT document, {COSINE} AS score, number FROM @chunk c "  # noqa: S608 - of ours

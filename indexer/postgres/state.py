@@ -47,6 +47,16 @@ class PostgresState:
         """The number of its generation."""
         return self._header.generation
 
+    @property
+    def header(self) -> Header:
+        """Its generation and its counts."""
+        return self._header
+
+    @property
+    def reading(self) -> Reading:
+        """Questions to it."""
+        return self._reading
+
     def rows(self, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a statement."""
         return self._reading.rows(statement, arguments)

@@ -1,0 +1,127 @@
+"""When a graph is built, and by whom: one process at a time, beside searches and writes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Final
+
+from indexer.background_task import BackgroundTask
+from indexer.documents import Vector
+from indexer.engine import Candidate
+from indexer.errors import BearingError, CollectionBusy, Unsupported
+from indexer.index_choice import IndexChoice, IndexKind
+from indexer.postgres import graph
+from indexer.postgres.database import Database, LongStatement
+from indexer.postgres.graph import Efforts
+from indexer.postgres.leases import Lease
+from indexer.postgres.nearest import Search
+from indexer.postgres.schema import Tables
+from indexer.postgres.scope import PostgresScope
+from indexer.postgres.state import PostgresState
+
+KINDS: Final = frozenset({IndexKind.AUTO, IndexKind.EXACT, IndexKind.GRAPH})
+
+LOOK_SECONDS: Final = 15.0
+"""A process looks no more often whether a graph is due."""
+
+_LATE: Final = "SELECT count(*) FROM @chunk c WHERE number >= %s"
+_NEWEST: Final = "SELECT coalesce(max(number), 0) FROM @chunk c"
+
+_log = logging.getLogger(__name__)
+
+
+class Sealing:
+    """Builds the graphs of a collection, in the background when one is due."""
+
+    def __init__(
+        self,
+        database: Database,
+        tables: Tables,
+        reading: Callable[[], AbstractContextManager[PostgresState]],
+        choice: IndexChoice,
+    ) -> None:
+        self._database = database
+        self._tables = tables
+        self._reading = reading
+        self._choice = choice
+        self._building = LongStatement(database)
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._task = BackgroundTask("graph", self._seal_if_due, self._warn)
+
+    def look(self) -> None:
+        """Begin to build a graph in the background if one is due; now and then."""
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_SECONDS
+            self._task.start()
+
+    def choose(self, choice: IndexChoice) -> None:
+        """Keep an index of this kind from now on."""
+        if choice.kind not in KINDS:
+            kinds = ", ".join(sorted(KINDS))
+            raise Unsupported(
+                f"index of kind {choice.kind}", "postgresql", f"it can have one of {kinds}"
+            )
+        self._choice = choice
+        statement = self._tables.sql("UPDATE @generation SET kind = %s WHERE live")
+        self._database.write(lambda one: one.execute(statement, [choice.kind.value]))
+
+    def seal(self) -> None:
+        """Build a graph over all chunks, or drop it if none is to be; raises CollectionBusy."""
+        lease = Lease(self._database, self._tables, "index", "indexed")
+        try:
+            self._seal()
+        finally:
+            lease.release()
+
+    def close(self) -> None:
+        """End a building that is under way; the next process begins anew."""
+        self._task.stop()
+        self._building.cancel()
+        self._task.wait()
+
+    def _seal(self) -> None:
+        with self._reading() as state:
+            generation, dimension = state.generation, state.identity.dimension
+            kind, chunks = state.header.kind or self._choice.kind, state.counts.chunks
+            (newest,) = state.reading.row(_NEWEST)
+        sealed, efforts = 0, Efforts(())
+        if graph.is_due(kind, dimension, chunks, chunks):
+            sealed = newest + 1
+            with self._building.running() as connection:
+                graph.build(connection, self._tables, generation, dimension, sealed)
+            efforts = self._tuned(sealed)
+        self._database.write(
+            lambda one: graph.adopt(one, self._tables, generation, sealed, efforts)
+        )
+        with self._database.plain() as connection:
+            graph.drop(connection, self._tables, generation, keep=sealed)
+
+    def _tuned(self, sealed: int) -> Efforts:
+        with self._reading() as state:
+            header = replace(state.header, sealed=sealed)
+            scope = PostgresScope(state.counts.documents)
+            search = Search(state.reading, header, scope, exact=False)
+
+            def find(direction: Vector, k: int, view: int) -> list[Candidate]:
+                most = min(k, state.counts.documents)
+                if view:
+                    return search.by_graph(direction, most, view, state.ids)
+                return search.by_comparing(direction, most, state.ids)
+
+            return graph.tune(find, graph.sample(state.reading), self._choice.target_recall)
+
+    def _seal_if_due(self) -> None:
+        with self._reading() as state:
+            kind, chunks = state.header.kind or self._choice.kind, state.counts.chunks
+            (late,) = state.reading.row(_LATE, [state.header.sealed])
+            dimension = state.identity.dimension
+        if graph.is_due(kind, dimension, chunks, late):
+            self.seal()
+
+    def _warn(self, error: BearingError) -> None:
+        if not isinstance(error, CollectionBusy) and not self._task.stopping.is_set():
+            _log.warning("no graph was built: %s", error)
