@@ -97,9 +97,7 @@ def kinds_of_query(corpus: Corpus) -> Mapping[str, Ask]:
         "k100": lambda number: dense(number, k=100),
         "exact": lambda number: dense(number, exact=True),
         "tenth": lambda number: dense(number, filter=parse_filter({"tenth": number % 10})),
-        "hundredth": lambda number: dense(
-            number, filter=parse_filter({"hundredth": number % 100})
-        ),
+        "hundredth": lambda number: dense(number, filter=parse_filter({"hundredth": number % 100})),
         "half": lambda number: dense(
             number, filter=parse_filter({"n": {"$lt": len(corpus.texts) // 2 + number}})
         ),

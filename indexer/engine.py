@@ -215,6 +215,10 @@ class EngineState(Protocol):
         """The chunks and vectors of those of these documents that exist."""
         ...
 
+    def truncated(self, keys: Iterable[Key]) -> set[Key]:
+        """Those of these documents whose text was truncated."""
+        ...
+
     def chunks(self, keys: Iterable[Key]) -> dict[Key, list[tuple[ChunkKey, Chunk]]]:
         """The chunks, in order, of those of these documents that exist."""
         ...

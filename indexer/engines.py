@@ -48,7 +48,9 @@ def _postgresql(url: str) -> Catalogue:
     except ModuleNotFoundError as error:
         raise MissingExtra("psycopg", "postgres") from error
 
-    return PostgresCatalogue(url)
+    from indexer.storage.catalogue import LocalCatalogue
+
+    return PostgresCatalogue(url, LocalCatalogue)
 
 
 ENGINES: Final[Mapping[str, EngineKind]] = {

@@ -139,6 +139,10 @@ class MemoryState:
         """The chunks and vectors of those of these documents that exist."""
         return {one.key: StoredVectors(one.chunks, one.vectors.copy()) for one in self._some(keys)}
 
+    def truncated(self, keys: Iterable[Key]) -> set[Key]:
+        """Those of these documents whose text was truncated."""
+        return {one.key for one in self._some(keys) if one.truncated}
+
     def chunks(self, keys: Iterable[Key]) -> dict[Key, list[tuple[ChunkKey, Chunk]]]:
         """The chunks, in order, of those of these documents that exist."""
         return {

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
 
 from psycopg import errors as pg
 
 from indexer.embedding.embedder import Identity
-from indexer.errors import AlreadyExists, NotFound, OtherFormat, Unsupported
+from indexer.engine import Embedders
+from indexer.errors import AlreadyExists, NotFound, OtherFormat
 from indexer.index_choice import IndexChoice, Language
+from indexer.postgres.backup import InFolder, back_up, unpacked
 from indexer.postgres.database import Connection, Database
-from indexer.postgres.engine import ADVICE, PostgresEngine
+from indexer.postgres.engine import PostgresEngine
 from indexer.postgres.generations import add_generation
 from indexer.postgres.location import location_of
 from indexer.postgres.schema import CATALOGUE, CATALOGUE_TABLES, VERSION, VERSIONS, Tables
+from indexer.reports import Backup, Tell, Verification
+from indexer.transfer import copy_collection
 
 _LIST: Final = f"{CATALOGUE}.collection"
+_HIDDEN: Final = "."
+"""So begin the names of collections that are not complete yet."""
 
 
 class PostgresCatalogue:
     """See indexer.engine.Catalogue."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, in_folder: InFolder) -> None:
+        """The database at a URL; backups are made and read by the engine of folders."""
         self._database = Database(location_of(url))
+        self._in_folder = in_folder
 
     @property
     def place(self) -> str:
@@ -31,7 +43,11 @@ class PostgresCatalogue:
 
     def names(self) -> list[str]:
         """The names of all collections, sorted."""
-        return [name for (name,) in self._listed("SELECT name FROM @ ORDER BY name")]
+        return [
+            name
+            for (name,) in self._listed("SELECT name FROM @ ORDER BY name")
+            if not name.startswith(_HIDDEN)
+        ]
 
     def version(self, name: str) -> object:
         """The collection's number: no other ever has it."""
@@ -86,21 +102,52 @@ class PostgresCatalogue:
         if row is not None:
             connection.execute(f"DROP SCHEMA IF EXISTS {Tables(row[0]).schema} CASCADE")
 
-    def verify(self, *_: object, **__: object) -> NoReturn:
-        """Refuse: there is no verification yet of collections in a database."""
-        raise Unsupported("verification", "postgresql", ADVICE)
+    def verify(self, name: str, embedders: Embedders | None, tell: Tell) -> Verification:
+        """The findings of a check of a collection."""
+        with self._opened(name) as engine:
+            return engine.verify(embedders, tell)
 
-    def back_up(self, *_: object, **__: object) -> NoReturn:
-        """Refuse: there is no backup yet of collections in a database."""
-        raise Unsupported("backup", "postgresql", ADVICE)
+    def back_up(self, name: str, target: Path, tell: Tell) -> Backup:
+        """Write one state to a new file, of which either engine restores a collection."""
+        with self._opened(name) as engine:
+            return back_up(engine, target, self._in_folder, tell)
 
-    def restore(self, *_: object, **__: object) -> NoReturn:
-        """Refuse: there is no backup yet of collections in a database."""
-        raise Unsupported("restoring", "postgresql", ADVICE)
+    def restore(self, source: Path, name: str, tell: Tell) -> Backup:
+        """Make a new collection from a backup, which has its name once it is complete."""
+        if self.version(name) is not None:
+            raise AlreadyExists(f"collection {name!r} already exists: restore by another name")
+        hidden = f"{_HIDDEN}{uuid.uuid4().hex}"
+        with unpacked(source, name, self._in_folder, tell) as found:
+            self.create(hidden, found.identity, found.language)
+            try:
+                with self._opened(hidden) as engine:
+                    copy_collection(found, engine, tell)
+                    counts = engine.describe()
+                self._database.write(lambda one: self._rename(one, hidden, name))
+            except BaseException:
+                self.delete(hidden)
+                raise
+        return Backup(
+            str(source), name, counts.model, counts.documents, counts.chunks, source.stat().st_size
+        )
 
-    def collection_of(self, *_: object) -> NoReturn:
-        """Refuse: there is no backup yet of collections in a database."""
-        raise Unsupported("restoring", "postgresql", ADVICE)
+    def collection_of(self, source: Path) -> str:
+        """The name of the collection that a backup was made of."""
+        return self._in_folder(source.parent).collection_of(source)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[PostgresEngine]:
+        engine = self.open(name)
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+    def _rename(self, connection: Connection, hidden: str, name: str) -> None:
+        try:
+            connection.execute(f"UPDATE {_LIST} SET name = %s WHERE name = %s", [name, hidden])  # noqa: S608
+        except pg.UniqueViolation as error:
+            raise AlreadyExists(f"collection {name!r} was created meanwhile") from error
 
     def close(self) -> None:
         """Close the connections."""

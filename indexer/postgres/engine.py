@@ -9,7 +9,7 @@ from typing import Final, NoReturn, TypeVar
 from indexer.admission import change_of
 from indexer.documents import Change, Document, EmbeddedDocument
 from indexer.embedding.embedder import Identity
-from indexer.engine import Capabilities, Kept
+from indexer.engine import Capabilities, Embedders, Kept
 from indexer.errors import Unsupported
 from indexer.filters import Filter
 from indexer.index_choice import IndexChoice, IndexKind, Language
@@ -33,15 +33,16 @@ from indexer.postgres.reading import Reading
 from indexer.postgres.schema import Tables
 from indexer.postgres.sealing import KINDS, Sealing
 from indexer.postgres.state import PostgresState
+from indexer.postgres.verification import verify
 from indexer.postgres.writing import Writing
-from indexer.reports import Description
+from indexer.reports import Description, Tell, Verification
 
 CAPABILITIES: Final = Capabilities(
     engine="postgresql",
     durable=True,
     index_kinds=KINDS - {IndexKind.AUTO},
     maps=False,
-    backups=False,
+    backups=True,
 )
 ADVICE: Final = "keep it in a folder (--data DIR, or BEARING_DATA) for that"
 
@@ -191,6 +192,11 @@ class PostgresEngine:
         """Counts, sizes, and the kind of search."""
         with self.reading() as state:
             return describe(self.name, self.language, state)
+
+    def verify(self, embedders: Embedders | None, tell: Tell) -> Verification:
+        """The findings of a check of everything there is."""
+        with self.reading() as state:
+            return verify(self.name, state, self._analyzer, embedders, tell)
 
     def close(self) -> None:
         """End what is done in the background; connections are the catalogue's."""

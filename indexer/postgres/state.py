@@ -124,6 +124,11 @@ class PostgresState:
             for key, own in found.items()
         }
 
+    def truncated(self, keys: Iterable[Key]) -> set[Key]:
+        """Those of these documents whose text was truncated."""
+        statement = "SELECT DISTINCT document FROM @chunk WHERE truncated AND document = ANY(%s)"
+        return {Key(number) for (number,) in self._reading.rows(statement, [list(keys)])}
+
     def chunks(self, keys: Iterable[Key]) -> dict[Key, list[tuple[ChunkKey, Chunk]]]:
         """The chunks, in order, of those of these documents that exist."""
         found: dict[Key, list[tuple[ChunkKey, Chunk]]] = {}

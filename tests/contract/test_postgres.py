@@ -1,14 +1,27 @@
-"""A database that is not as it should be is told of in one line that says what to do."""
+"""What only collections in a database promise: errors that say what to do, moves, graphs."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
 
+import numpy as np
+import psycopg
 import pytest
+from samples import LEARNED, make_identity, make_null_vectors, random_units
 
+from indexer.collection import Collection
+from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.engines import open_catalogue
 from indexer.errors import BearingError, InvalidInput, Refused, Unreachable
+from indexer.filters import Kind, parse_filter
+from indexer.index_choice import IndexChoice, IndexKind, Language
+from indexer.queries import Answer, Mode, Query
+from indexer.reports import CountedValue, FieldSummary
 
 
 def test_without_the_driver_it_is_said_what_to_install() -> None:
@@ -41,3 +54,149 @@ def test_what_is_wrong_is_said(
     with pytest.raises(kind, match=told) as raised:
         open_catalogue(url).names()
     assert "secret" not in str(raised.value)
+
+
+MIDNIGHTS: Final = ("2024-03-01", "2024-03-01T00:00Z")
+
+FIELDS = [
+    FieldSummary("at", (Kind.MOMENT,), 1, (CountedValue("2024-03-01", 59),), *MIDNIGHTS),
+    FieldSummary(
+        "n", (Kind.NUMBER,), 59, tuple(CountedValue(i, 1) for i in range(21) if i != 7), 0, 59
+    ),
+    FieldSummary("tags", (), 0, (), None, None),
+]
+
+
+def ignore(_: object) -> None:
+    """Progress is not what is tested."""
+
+
+def embedded(number: int, vectors: Vectors) -> EmbeddedDocument:
+    """A document of two chunks with a title and metadata; every third is truncated."""
+    text = f"text {number}: \x00 caf\u00e9"
+    held = {"n": number, "at": list(MIDNIGHTS), "tags": []}
+    document = Document(f"d{number}", text, f"Title {number}", held)
+    chunks = (Chunk(0, 0, 4), Chunk(1, 4, 9, unknown=number % 2 == 0))
+    return EmbeddedDocument(document, chunks, vectors, number % 3 == 0)
+
+
+def fill(collection: Collection, count: int) -> None:
+    """As many documents."""
+    vectors = random_units(2 * count)
+    collection.put([embedded(i, vectors[2 * i : 2 * i + 2]) for i in range(count)])
+
+
+def test_a_collection_moves_between_a_folder_and_a_database(
+    empty_database: str, tmp_path: Path
+) -> None:
+    """By a backup, there and back, with all that was written and learned."""
+    places = [str(tmp_path / "one"), empty_database, str(tmp_path / "two")]
+    with ExitStack() as stack:
+        catalogues = [open_catalogue(place) for place in places]
+        for catalogue in catalogues:
+            stack.callback(catalogue.close)
+        catalogues[0].create("things", make_identity(), Language.GERMAN)
+        with Collection(catalogues[0].open("things"), make_null_vectors) as first:
+            fill(first, 60)
+            first.delete(["d7"])
+            first.keep_calibration(LEARNED)
+            queries = [
+                Query(vector=random_units(1, seed=5)[0], k=99),
+                Query(text="text title", mode=Mode.LEXICAL, k=99),
+            ]
+            expected = first.search(queries)
+            described = first.describe()
+        for step in (0, 1):
+            file = tmp_path / f"{step}.tar"
+            made = catalogues[step].back_up("things", file, ignore)
+            assert (made.documents, made.chunks) == (59, 118)
+            restored = catalogues[step + 1].restore(file, "things", ignore)
+            assert (restored.documents, restored.chunks) == (59, 118)
+        for catalogue in catalogues[1:]:
+            assert catalogue.names() == ["things"]
+            assert catalogue.verify("things", None, ignore).sound
+            with Collection(catalogue.open("things"), make_null_vectors) as moved:
+                told = moved.describe()
+                assert (told.truncated, told.unknown) == (described.truncated, described.unknown)
+                assert (moved.language, moved.fields()) == (Language.GERMAN, FIELDS)
+                agree(moved.search(queries), expected)
+
+
+def agree(found: Sequence[Answer], expected: Sequence[Answer]) -> None:
+    """The same documents, with the same scores up to their last bits, and what they are worth."""
+    for one, other in zip(found, expected, strict=True):
+        assert [hit.document for hit in one.hits] == [hit.document for hit in other.hits]
+        assert [hit.score for hit in one.hits] == pytest.approx([hit.score for hit in other.hits])
+        assert [hit.relevance for hit in one.hits] == pytest.approx(
+            [hit.relevance for hit in other.hits]
+        )
+
+
+@pytest.mark.parametrize(
+    ("damage", "place"),
+    [
+        ("UPDATE {s}.document SET text = 'other' WHERE id = 'd3'", "document"),
+        ("UPDATE {s}.document SET metadata = '{{}}' WHERE id = 'd3'", "fact"),
+        ("DELETE FROM {s}.posting WHERE document = 3 AND word = 'text'", "posting"),
+        ("DELETE FROM {s}.chunk_1 WHERE document = 3", "tables"),
+        ("UPDATE {s}.counter SET words = words + 1 WHERE slot = 3", "counter"),
+        ("UPDATE {s}.chunk_1 SET v = (2 * v::real[])::vector WHERE number = 3", "chunk"),
+    ],
+    ids=["text", "metadata", "words", "chunks", "counts", "vector"],
+)
+def test_damage_is_found(empty_database: str, damage: str, place: str) -> None:
+    """By the place, whatever was changed behind Bearing's back."""
+    catalogue = open_catalogue(empty_database)
+    catalogue.create("things", make_identity(), Language.ENGLISH)
+    with Collection(catalogue.open("things")) as collection:
+        fill(collection, 5)
+    assert catalogue.verify("things", None, ignore).sound
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        statement = damage.format(s=f"bearing_{catalogue.version('things')}")
+        connection.execute(statement.replace("(2 * v::real[])::vector", "v + v"))
+    found = catalogue.verify("things", None, ignore)
+    assert place in {finding.place for finding in found.findings}
+    catalogue.close()
+
+
+def test_a_graph_finds_what_is_there_with_what_came_since(empty_database: str) -> None:
+    """With the recall that it states; documents written later are compared with one by one."""
+    catalogue = open_catalogue(empty_database)
+    catalogue.create("things", make_identity(), Language.ENGLISH)
+    vectors = random_units(1_500, seed=1)
+    chunk = (Chunk(0, 0, 4),)
+    with Collection(catalogue.open("things")) as collection:
+
+        def put(start: int, end: int) -> None:
+            collection.put(
+                [
+                    EmbeddedDocument(
+                        Document(f"d{i}", "text", None, {"odd": i % 2}), chunk, vectors[i : i + 1]
+                    )
+                    for i in range(start, end)
+                ]
+            )
+
+        put(0, 1_200)
+        collection.rebuild(IndexChoice(IndexKind.GRAPH))
+        put(1_200, 1_500)
+        collection.delete([f"d{i}" for i in range(0, 1_500, 5)])
+        index = collection.describe().index
+        assert (index["kind"], index["late_rows"]) == ("graph", 240)
+        assert index["recall"] >= 0.99 and set(index["bands"]) == {"10", "100", "300"}
+        odd = parse_filter({"odd": 1})
+        there = np.array([i for i in range(1_500) if i % 5])
+        for condition, among in ((None, there), (odd, there[there % 2 == 1])):
+            shares = []
+            for query in random_units(20, seed=2):
+                asked = Query(vector=query, k=10, filter=condition)
+                (answer,) = collection.search([asked])
+                assert not answer.exact
+                best = among[np.argsort(-(vectors[among] @ query))[:10]]
+                shares.append(len({f"d{i}" for i in best} & {h.document.id for h in answer.hits}))
+            assert sum(shares) / 200 >= 0.97
+        (everything,) = collection.search([Query(vector=vectors[1], k=5_000)])
+        assert len(everything.hits) == 1_200
+        collection.rebuild(IndexChoice(IndexKind.EXACT))
+        assert collection.describe().index["kind"] == "exact"
+    catalogue.close()

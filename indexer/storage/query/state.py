@@ -105,6 +105,11 @@ class LocalState:
             )
         return rows
 
+    def truncated(self, keys: Iterable[Key]) -> set[Key]:
+        """Those of these documents whose text was truncated."""
+        stored = self.snapshot.stored(self.snapshot.ids_of(keys).values())
+        return {Key(one.number) for one in stored.values() if one.truncated}
+
     def chunks(self, keys: Iterable[Key]) -> dict[Key, list[tuple[ChunkKey, Chunk]]]:
         """The chunks, in order, of those of these documents that exist."""
         chunks = self.snapshot.chunks_of(self.rows.generation, keys)
