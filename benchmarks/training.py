@@ -1,4 +1,4 @@
-"""How fast a model is trained, beside sentence-transformers' own trainer, and what comes of it.
+"""The speed of training, beside sentence-transformers' own trainer, and the models that it gives.
 
 Both train the same model on the same pairs by the same loss, in batches of 32: each in a process of
 its own, in alternating runs, each from the beginning. Loss and MRR are of pairs that neither is
@@ -44,7 +44,7 @@ REFERENCE: Final = "sentence-transformers"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a peer's process is started with."""
+    """The peer, and the settings that its process is started with."""
 
     peer: str
     cache: str
@@ -152,7 +152,7 @@ PEERS: Final[Mapping[str, Callable[[Job, Pairs, int], Run]]] = {
     REFERENCE: train_theirs,
     f"{REFERENCE}-bf16": partial(train_theirs, bf16=True),
 }
-"""What trains: all layers, the upper two of six, MoCo; theirs in float32 and in bf16."""
+"""The peers: all layers, the upper two of six, MoCo; theirs in float32 and in bf16."""
 
 
 def work(job: Job) -> None:

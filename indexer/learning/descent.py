@@ -28,6 +28,7 @@ class Descent:
     tuning: Tuning
     serves: Callable[[Example], bool]
     objective: Callable[[Trainee], Objective]
+    towers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def descend(descent: Descent) -> Descended:
         frozen_layers=tuning.frozen_layers,
         dropout=tuning.dropout,
         threads=run.threads,
+        towers=descent.towers,
     )
     objective = descent.objective(trainee)
     before = _ranks(parts.held_out, trainee, run, "measuring the model as it is")

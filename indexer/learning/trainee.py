@@ -7,10 +7,11 @@ processor has it. Weights stay float32.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from indexer.embedding.checkpoint import Checkpoint
 from indexer.embedding.embedder import TextRole
 from indexer.embedding.tokenizer import Ids, ModelTokenizer
 from indexer.embedding.torch_engine import TorchEngine, describe, hushed, load_model
+from indexer.errors import InvalidInput
 from indexer.learning.frozen_layers import FrozenLayers
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ BUDGET: Final = 2_048
 """Tokens of a forward pass on a processor; more make it no faster, and take memory."""
 
 GPU_BUDGET: Final = 65_536
+_BF16: Final = re.compile(r"\b(?:avx512_bf16|amx_bf16|bf16)\b")
+"""A processor's word for products in bf16, on x86 or ARM."""
+
 EMBED_BLOCK: Final = 1_024
 """Texts tokenised together where no gradients are needed."""
 
@@ -61,9 +66,13 @@ class Trainee:
         frozen_layers: int = 0,
         dropout: bool = False,
         threads: int = 0,
+        towers: int = 1,
     ) -> Self:
-        """The model of a folder, on the best device there is; raises ModelError, InvalidInput."""
-        model = load_model(checkpoint)
+        """The model of a folder, on the best device there is; raises ModelError, InvalidInput.
+
+        Two ``towers`` are two copies of it, one for each side of a search.
+        """
+        model = load_model(checkpoint) if towers == 1 else _two_towers(load_model(checkpoint))
         if threads:
             torch.set_num_threads(threads)
         return cls(model, frozen_layers=frozen_layers, dropout=dropout)
@@ -146,9 +155,30 @@ class Trainee:
         return torch.autocast(self.device.type, torch.bfloat16)
 
 
+def _two_towers(model: SentenceTransformer) -> SentenceTransformer:
+    """The model with a copy of it for documents; raises InvalidInput if it has two already."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Router
+
+    modules: list[Any] = list(model.children())
+    prompts = {name: prompt or "" for name, prompt in model.prompts.items()}
+    if any(isinstance(module, Router) for module in modules):
+        raise InvalidInput("the model has a tower for each side already: train it with towers=1")
+    router = Router.for_query_document(
+        query_modules=modules, document_modules=[copy.deepcopy(module) for module in modules]
+    )
+    return SentenceTransformer(
+        modules=[router],
+        device=str(model.device),
+        prompts=prompts,
+        default_prompt_name=model.default_prompt_name,
+        truncate_dim=model.truncate_dim,
+    ).eval()
+
+
 def _computes_bf16(device: str) -> bool:
     """Return whether products in bf16 are faster than in float32."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    flags = Path("/proc/cpuinfo")
-    return flags.is_file() and "avx512_bf16" in flags.read_text()
+    facts = Path("/proc/cpuinfo")
+    return facts.is_file() and bool(_BF16.search(facts.read_text()))

@@ -121,6 +121,7 @@ class Loop:
             list(self._parameters.values()),
             lr=tuning.learning_rate,
             weight_decay=tuning.weight_decay,
+            fused=True,  # without the copies of all weights that it makes otherwise
         )
         self._best: dict[str, Tensor] = {}
         self._batch = min(tuning.batch, len(examples))

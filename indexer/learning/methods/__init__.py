@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from indexer.embedding.torch_engine import need_torch
 from indexer.learning.methods.adapter_options import AdapterOptions
 from indexer.learning.methods.contrastive_options import ContrastiveOptions
 from indexer.learning.methods.other_options import ClipOptions, MomentumOptions, ViewsOptions
@@ -16,24 +17,28 @@ from indexer.learning.run import Material, Method, Outcome, TrainingRun
 
 
 def _train_contrastive(run: TrainingRun) -> Outcome:
+    need_torch(run.checkpoint())
     from indexer.learning.methods.contrastive import train_contrastive
 
     return train_contrastive(run)
 
 
 def _train_moco(run: TrainingRun) -> Outcome:
+    need_torch(run.checkpoint())
     from indexer.learning.methods.moco import train_moco
 
     return train_moco(run)
 
 
 def _train_simclr(run: TrainingRun) -> Outcome:
+    need_torch(run.checkpoint())
     from indexer.learning.methods.simclr import train_simclr
 
     return train_simclr(run)
 
 
 def _train_clip(run: TrainingRun) -> Outcome:
+    need_torch(run.checkpoint())
     from indexer.learning.methods.clip import train_clip
 
     return train_clip(run)

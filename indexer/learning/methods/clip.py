@@ -1,7 +1,7 @@
 """Learning from pairs as CLIP does: both sides find each other, by a temperature that is learned.
 
 Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021. The
-two towers are one model here, with its prompts for either side.
+two towers are one model, with its prompts for either side, or two that begin equal.
 """
 
 from __future__ import annotations
@@ -24,5 +24,5 @@ def train_clip(run: TrainingRun) -> Outcome:
     def objective(trainee: Trainee) -> ContrastiveObjective:
         return ContrastiveObjective(contrast, temperature, trainee.device)
 
-    done = descend(Descent(run, options, lambda one: one.fits, objective))
+    done = descend(Descent(run, options, lambda one: one.fits, objective, options.towers))
     return done.outcome({"temperature_after": round(temperature.value, 5)})

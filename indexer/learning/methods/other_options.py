@@ -57,10 +57,18 @@ class ViewsOptions(Tuning):
 
 @dataclass(frozen=True, slots=True)
 class ClipOptions(Tuning):
-    """The option of CLIP's method: the temperature that learning starts with."""
+    """The options of CLIP's method.
+
+    ``temperature`` is the one that learning starts with. With two ``towers`` queries and documents
+    have weights of their own, which begin equal; with one they share them.
+    """
 
     temperature: float = 0.07
+    towers: int = 1
 
     def __post_init__(self) -> None:
         Tuning.__post_init__(self)
         check_between("temperature", self.temperature, 0.01, 10)
+        check_between("towers", self.towers, 1, 2)
+        if self.towers == 2 and self.frozen_layers:
+            raise InvalidInput("two towers have no frozen_layers in common: give one or the other")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,13 @@ from indexer.embedding.checkpoint import find_checkpoint
 from indexer.embedding.hashing_engine import open_hashing
 from indexer.errors import AlreadyExists, InvalidInput, ModelError
 from indexer.learning.contrast import Temperature
+from indexer.learning.examples import Examples
+from indexer.learning.methods import METHODS
+from indexer.learning.methods.other_options import MomentumOptions
 from indexer.learning.momentum import MomentumObjective
 from indexer.learning.progress import Progress
+from indexer.learning.run import TrainingRun
+from indexer.learning.split import Splitting
 from indexer.learning.trainee import Trainee
 from indexer.learning.training import Done, Training
 
@@ -223,3 +229,39 @@ def test_a_queue_holds_what_came_last(embedder: Embedder, tmp_path: Path) -> Non
         parameter.add_(1.0)
     objective.stepped()
     assert torch.allclose(objective.tensors()[f"weights.{name}"], start + 0.25, atol=1e-6)
+
+
+def test_torch_is_asked_for_where_it_is_missing(
+    bert: Path, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where torch is not installed, as in the smaller image, the error says what to do."""
+    checkpoint = find_checkpoint(str(bert), tmp_path)
+    with Examples() as examples:
+        given = TrainingRun(
+            examples=examples, embedder=embedder, checkpoint=lambda: checkpoint, collection=None,
+            splitting=Splitting(), options=MomentumOptions(), workspace=tmp_path, digest="",
+            resume=False, tell=lambda _: None,
+        )  # fmt: skip
+        monkeypatch.setitem(sys.modules, "torch", None)
+        with pytest.raises(ModelError, match="install torch"):
+            METHODS["moco"].train(given)
+
+
+def test_two_towers_go_apart(training: Make, tmp_path: Path) -> None:
+    """CLIP's towers are one model unless two are asked for: then each side has weights of its own.
+
+    They are written as sentence-transformers routes them, and Bearing's vectors are its.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    done = run(training("clip", "towers=2"), pairs(40))
+    theirs = SentenceTransformer(str(done.folder), device="cpu")
+    texts = ["the quick vector", "a lazy model of words"]
+    cache = tmp_path / "cache"
+    with open_embedder(str(done.folder), cache=cache, backend=Backend.TORCH, threads=1) as mine:
+        queries, documents = (mine.embed(texts, role).vectors for role in TextRole)
+    assert np.vecdot(queries, theirs.encode_query(texts)).min() > 0.9999
+    assert np.vecdot(documents, theirs.encode_document(texts)).min() > 0.9999
+    assert np.vecdot(queries, documents).max() < 0.9999
+    with pytest.raises(InvalidInput, match="frozen_layers"):
+        run(training("clip", "towers=2", "frozen_layers=1", name="b"), pairs(40))
