@@ -76,9 +76,8 @@ def descend(descent: Descent) -> Descended:
     )
     objective = descent.objective(trainee)
     before = _ranks(parts.held_out, trainee, run, "measuring the model as it is")
-    run.examples.keep(places)
     course = Loop(
-        trainee, objective, run.examples, tuning,
+        trainee, objective, run.examples.at(places), tuning,
         measure=lambda: _mean(parts.validation.ranks(trainee.embed)),
         checkpoints=Checkpoints(run.workspace), plan=run.digest, tell=run.tell,
     ).run(resume=run.resume)  # fmt: skip

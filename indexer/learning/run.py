@@ -30,7 +30,7 @@ class TrainingRun:
 
     ``checkpoint`` gives the model's files, which only some methods need. ``workspace`` is a folder
     for checkpoints, and ``digest`` tells this training from others there; ``options`` are of the
-    method's own class; 0 ``threads`` leaves the number to torch. The method may drop examples.
+    method's own class; 0 ``threads`` leaves the number to torch.
     """
 
     examples: Examples

@@ -18,6 +18,7 @@ from indexer.embedding.checkpoint import find_checkpoint
 from indexer.embedding.hashing_engine import open_hashing
 from indexer.errors import AlreadyExists, InvalidInput, ModelError
 from indexer.learning.contrast import Temperature
+from indexer.learning.evidence import JUDGED, SEEN, JudgedQueries, Seen
 from indexer.learning.examples import Examples
 from indexer.learning.methods import METHODS
 from indexer.learning.methods.other_options import MomentumOptions
@@ -52,6 +53,17 @@ def test_training_helps_and_is_recorded(training: Make) -> None:
     card = (done.folder / "README.md").read_text()
     assert f"{figure.after:.4f}" in card and done.trained.data.sha256 in card
     assert done.trained.data.pairs == 160
+
+
+def test_what_was_held_out_is_kept_for_the_gate(training: Make) -> None:
+    """The folder has the queries held out with their documents, and knows those trained on."""
+    done = run(training("contrastive"), pairs(80))
+    judged, seen = JudgedQueries.read(done.folder / JUDGED), Seen.read(done.folder / SEEN)
+    assert len(judged.queries) == done.trained.figures[0].queries > 3
+    assert not any(seen.has_query(text) for text in judged.queries.values())
+    trained = [one for one in pairs(80) if seen.has_query(one.query)]
+    assert len(trained) > 40
+    assert all(seen.has_document(one.document) for one in trained)
 
 
 def test_written_as_sentence_transformers_reads_it(
