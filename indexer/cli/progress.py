@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections import deque
@@ -212,12 +213,8 @@ def training_state(training: Training) -> str:
         return training.phase
     rate = training.pairs / max(training.seconds, 1e-3)
     left = training.seconds / training.step * (training.steps - training.step)
-    return ", ".join(
-        (
-            f"step {training.step:,} of {training.steps:,}",
-            f"{readable_duration(left)} left",
-            f"loss {training.loss:.4f}",
-            f"MRR of held-out queries {training.measure:.4f}",
-            f"{rate:.1f} pairs/s",
-        )
-    )
+    parts = [f"step {training.step:,} of {training.steps:,}", f"{readable_duration(left)} left"]
+    parts.append(f"loss {training.loss:.4f}")
+    if not math.isnan(training.measure):
+        parts.append(f"MRR of held-out queries {training.measure:.4f}")
+    return ", ".join((*parts, f"{rate:.1f} pairs/s"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,12 +101,16 @@ def _figures(before: Values, after: Values) -> tuple[Figure, ...]:
 
 
 def _mean(values: Values) -> float:
-    return float(values.mean()) if len(values) else 0.0
+    return float(values.mean()) if len(values) else math.nan
 
 
 def _notes(course: Course, trained_by: int) -> list[str]:
     notes = [f"trained by {trained_by:,} examples in {course.step:,} steps"]
-    if course.ended and course.best_step < course.step:
+    if math.isnan(course.before):
+        notes.append("no queries are left to tell by when to end: the last weights were kept")
+    elif course.best <= course.before:
+        notes.append("on queries held out it is no better than the model as it was")
+    if course.best_step < course.step:
         notes.append(
             f"the weights are those after step {course.best_step:,}: later ones were no better on "
             "queries held out"

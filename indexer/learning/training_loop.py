@@ -92,7 +92,7 @@ class Course:
     @property
     def best(self) -> float:
         """The best measure of the trained model; before training that of the model as it was."""
-        return max((value for step, value in self.measured if step == self.best_step))
+        return dict(self.measured)[self.best_step]
 
 
 class Loop:
@@ -162,8 +162,8 @@ class Loop:
 
     def _evaluated(self, course: Course) -> Course:
         value = self._measure()
-        first = not course.best_step
-        if first or value > course.best + LEAST_PROGRESS:
+        unknown = math.isnan(value)  # no query is held out: then the last weights are the best
+        if unknown or not course.best_step or value > course.best + LEAST_PROGRESS:
             course = replace(course, best_step=course.step)
             self._best = {name: one.detach().clone() for name, one in self._parameters.items()}
         measured = (*course.measured, (course.step, value))

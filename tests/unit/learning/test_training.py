@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from small_models import MODELS
 
 from indexer.embedding import Backend, Embedder, TextRole, open_embedder
 from indexer.embedding.checkpoint import find_checkpoint
@@ -277,3 +278,35 @@ def test_two_towers_go_apart(training: Make, tmp_path: Path) -> None:
     assert np.vecdot(queries, documents).max() < 0.9999
     with pytest.raises(InvalidInput, match="frozen_layers"):
         run(training("clip", "towers=2", "frozen_layers=1", name="b"), pairs(40))
+
+
+def test_without_held_out_queries_the_last_weights_are_kept(training: Make) -> None:
+    """Where nothing tells when to end, training goes on to its end, and says so."""
+    words = ("epochs=2", "evaluations=8", "patience=1")
+    none = Splitting(held_out=0, validation=0)
+    done = run(training("contrastive", *words, splitting=none), pairs(40))
+    assert done.trained.settings["best_step"] == done.trained.settings["steps"] == 10
+    assert done.trained.figures == ()
+    assert "the last weights were kept" in done.notes[1]
+    assert "nothing is known of how good it is" in (done.folder / "README.md").read_text()
+
+
+def test_a_loss_that_explodes_is_told(training: Make) -> None:
+    """It ends with an error that says what to change, and no model is written."""
+    exploding = training("contrastive", "learning_rate=1e30", "clip=1e30", "epochs=4")
+    with pytest.raises(ModelError, match="lower learning_rate"):
+        run(exploding, pairs(40))
+    assert exploding.models.names() == []
+
+
+@pytest.mark.parametrize("architecture", ["static", "modernbert", "qwen3"])
+def test_other_architectures_train(architecture: str, training: Make, tmp_path: Path) -> None:
+    """Static embeddings and decoders are trained as encoders are, and keep their prompts."""
+    folder = MODELS[architecture](tmp_path / architecture)
+    cache = tmp_path / "cache"
+    with open_embedder(str(folder), cache=cache, backend=Backend.TORCH, threads=1) as opened:
+        done = run(training("contrastive", embedder=opened), pairs(40))
+        with open_embedder(str(done.folder), cache=cache, backend=Backend.TORCH) as after:
+            assert after.identity.prompts == opened.identity.prompts
+            before, now = (one.embed(["the quick vector"]).vectors for one in (opened, after))
+            assert not np.allclose(before, now, atol=1e-5)
