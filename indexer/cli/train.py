@@ -33,6 +33,7 @@ from indexer.readers import Rejection, read_paths
 
 HELD_OUT_SHARE: Final = 0.2
 SIGNIFICANT: Final = 0.05
+LEAST_P: Final = 0.0001
 
 
 def train(
@@ -228,4 +229,5 @@ def _lines(done: Done) -> Iterator[str]:
 def _chance(figure: Figure) -> str:
     if figure.p is None:
         return ""
-    return f" (p {figure.p:.4f}{'' if figure.p < SIGNIFICANT else ', which may be chance'})"
+    told = "p < 0.0001" if figure.p < LEAST_P else f"p {figure.p:.4f}"
+    return f" ({told}{'' if figure.p < SIGNIFICANT else ', which may be chance'})"
