@@ -26,6 +26,7 @@ from app.client.sending import RetryPolicy, read, unreachable
 from app.schemas.collections import BrokenView, CollectionView, DiagnosticsView, FieldView
 from app.schemas.documents import DocumentView, PageView, WrittenView
 from app.schemas.maps import ColumnView, MapView, PointsView
+from app.schemas.models import BrokenModelView, ModelView, PromotionView
 from app.schemas.search import SearchView
 from app.schemas.similarity import SimilarityView
 from indexer.documents import Vectors
@@ -174,6 +175,21 @@ class AsyncClient:
     async def collections(self) -> Sequence[CollectionView | BrokenView]:
         """All collections of the service."""
         return await self._do(calls.collections())
+
+    async def models(self) -> Sequence[ModelView | BrokenModelView]:
+        """All that was trained, with its figures and where it serves."""
+        return await self._do(calls.models())
+
+    async def promote(self, model: str, *, force: bool = False) -> PromotionView:
+        """Let a trained model or map serve this collection if it is shown to be better.
+
+        A refusal is told by ``serves`` and ``verdict``. Waits until it serves.
+        """
+        return await self._do(calls.promote(self.name, model, force=force))
+
+    async def roll_back(self) -> PromotionView:
+        """Take the last promotion in this collection back; raises NotFound if there is none."""
+        return await self._do(calls.promote(self.name, None))
 
     async def similarity(
         self,

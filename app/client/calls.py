@@ -40,6 +40,7 @@ from app.schemas.maps import (
     MapView,
     PointsView,
 )
+from app.schemas.models import BrokenModelView, ModelsView, ModelView, PromotionView
 from app.schemas.search import (
     BatchView,
     SearchView,
@@ -240,6 +241,30 @@ def collections() -> Call[Sequence[CollectionView | BrokenView]]:
     """All collections."""
     read = _view(CollectionsView)
     return Call("GET", "/collections", lambda response: read(response).collections)
+
+
+def models() -> Call[Sequence[ModelView | BrokenModelView]]:
+    """All that was trained."""
+    read = _view(ModelsView)
+    return Call("GET", "/models", lambda response: read(response).models)
+
+
+def promote(collection: str, model: str | None, *, force: bool = False) -> Call[PromotionView]:
+    """A promotion, or without a model, the last one taken back."""
+    body = {"rollback": True} if model is None else {"model": model, "force": force}
+    return Call("POST", _at(collection, "model"), _read_promotion, _json(body))
+
+
+def _read_promotion(response: httpx2.Response) -> PromotionView:
+    """The outcome of a promotion; raises Refused if it failed on its way."""
+    for line in response.content.splitlines():
+        report = orjson.loads(line)
+        if report["event"] == "failed":
+            problem = ProblemView.model_validate(report["problem"])
+            raise refusal(problem.status, problem.detail, problem)
+        if report["event"] == "done":
+            return PromotionView.model_validate(report)
+    raise refusal(response.status_code, "the promotion ended without an outcome", None)
 
 
 def describe(collection: str) -> Call[CollectionView]:

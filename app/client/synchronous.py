@@ -26,6 +26,7 @@ from app.client.sending import RetryPolicy, read, unreachable
 from app.schemas.collections import BrokenView, CollectionView, DiagnosticsView, FieldView
 from app.schemas.documents import DocumentView, PageView, WrittenView
 from app.schemas.maps import ColumnView, MapView, PointsView
+from app.schemas.models import BrokenModelView, ModelView, PromotionView
 from app.schemas.search import SearchView
 from app.schemas.similarity import SimilarityView
 from indexer.documents import Vectors
@@ -179,6 +180,21 @@ class Client:
     def collections(self) -> Sequence[CollectionView | BrokenView]:
         """All collections of the service."""
         return self._do(calls.collections())
+
+    def models(self) -> Sequence[ModelView | BrokenModelView]:
+        """All that was trained, with its figures and where it serves."""
+        return self._do(calls.models())
+
+    def promote(self, model: str, *, force: bool = False) -> PromotionView:
+        """Let a trained model or map serve this collection if it is shown to be better.
+
+        A refusal is told by ``serves`` and ``verdict``. Waits until it serves.
+        """
+        return self._do(calls.promote(self.name, model, force=force))
+
+    def roll_back(self) -> PromotionView:
+        """Take the last promotion in this collection back; raises NotFound if there is none."""
+        return self._do(calls.promote(self.name, None))
 
     def similarity(
         self,

@@ -21,6 +21,7 @@ from app.routes import (
     files,
     imports,
     maps,
+    models,
     search,
     status,
 )
@@ -46,7 +47,9 @@ ROUTES: Final = (
     Resource(files.router, by_collection=True),
     Resource(documents.router, by_collection=True),
     Resource(maps.router, by_collection=True),
+    Resource(models.promotion_router, by_collection=True),
     Resource(collections.router),
+    Resource(models.router),
     Resource(callers.router),
     Resource(files.formats_router),
     Resource(admin.router),

@@ -71,6 +71,35 @@ async function reach(path, method, body, signal, key) {
   }
 }
 
+/**
+ * The last line of an answer in JSON Lines, once it has come; each line is heard as it comes.
+ * @param {string} path
+ * @param {unknown} body
+ * @param {(line: object) => void} hear
+ */
+export async function job(path, body, hear) {
+  for (;;) {
+    const key = sessionStorage.getItem(KEY);
+    const response = await reach(path, "POST", body, undefined, key);
+    if (response.status === 401 && (await obtainKey(key))) continue;
+    if (!response.ok) throw await problemOf(response);
+    const last = await lastLine(response, hear);
+    if (last.event !== "failed") return last;
+    throw problemFrom(last.problem.status, null, last.problem);
+  }
+}
+
+async function lastLine(response, hear) {
+  let [last, rest] = [{}, ""];
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    const lines = (rest + part.value).split("\n");
+    rest = lines.pop();
+    for (const line of lines.filter(Boolean)) hear((last = JSON.parse(line)));
+  }
+  return last;
+}
+
 /** Several requests may find that a key is needed; the reader is asked once. */
 async function obtainKey(refused) {
   if (sessionStorage.getItem(KEY) !== refused) return true;

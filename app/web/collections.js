@@ -5,6 +5,7 @@ import { ask, field } from "./dialogs.js";
 import { byId, element, plural } from "./dom.js";
 import { figuresOf } from "./figures.js";
 import { command, emptyNotice, problemNotice } from "./notices.js";
+import { modelsSection, rollbackButton } from "./models.js";
 import { may } from "./offers.js";
 
 const NAME = "[A-Za-z0-9][A-Za-z0-9_\\-]{0,63}"; // as the service has it; it only speaks sooner
@@ -21,14 +22,17 @@ export function collectionsView(navigate, refresh, changed) {
   async function show(state) {
     place.setAttribute("aria-busy", "true");
     try {
-      place.replaceChildren(...contentsOf(await refresh(), state));
+      const offers = await refresh();
+      const again = async () => (await changed(), await show(state));
+      const models = await modelsSection(state.collection, may(offers.caller, "admin"), again);
+      place.replaceChildren(...contentsOf(offers, state, again), ...(models ? [models] : []));
     } catch (problem) {
       place.replaceChildren(problemNotice(problem, () => show(state)));
     }
     place.setAttribute("aria-busy", "false");
   }
 
-  function contentsOf({ collections, caller, languages }, state) {
+  function contentsOf({ collections, caller, languages }, state, again) {
     const [mayWrite, mayManage] = [may(caller, "write"), may(caller, "admin")];
     const make = async () => {
       const made = await askForNew(collections, languages);
@@ -44,11 +48,11 @@ export function collectionsView(navigate, refresh, changed) {
         element("p", { className: "summary", role: "status" }, element("strong", {}, plural(collections.length, "collection"))),
         mayManage ? element("button", { type: "button", id: "new-collection", onclick: make }, "New collection") : element("p", { className: "quiet" }, "Making and deleting them needs a key that may admin."),
       ),
-      collections.length ? element("ul", { className: "collections", "aria-label": "Collections" }, ...collections.map((one) => cardOf(one, state, mayWrite, mayManage))) : noCollections(),
+      collections.length ? element("ul", { className: "collections", "aria-label": "Collections" }, ...collections.map((one) => cardOf(one, state, mayWrite, mayManage, again))) : noCollections(),
     ];
   }
 
-  function cardOf(collection, state, mayWrite, mayManage) {
+  function cardOf(collection, state, mayWrite, mayManage, again) {
     const { name, error } = collection;
     const remove = async () => {
       if (!(await askToDelete(collection))) return;
@@ -66,6 +70,7 @@ export function collectionsView(navigate, refresh, changed) {
         { className: "actions" },
         !error && element("button", { type: "button", className: "into", onclick: () => enter(name), "aria-label": `Search in ${name}` }, "Search"),
         mayWrite && !error && element("button", { type: "button", className: "add", onclick: () => navigate({ view: "add", collection: name }), "aria-label": `Add documents to ${name}` }, "Add documents"),
+        mayManage && !error && rollbackButton(collection, again),
         mayManage && !error && element("button", { type: "button", className: "delete", onclick: remove, "aria-label": `Delete ${name}` }, "Delete"),
       ),
     );

@@ -70,7 +70,7 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How a collection serves with a model.
+    """The way a collection serves with a model.
 
     ``present`` is the adapter of its queries, None for none, and ``previous`` the one before.
     ``forced`` says that the model serves though the gate refused it, ``came_from`` is the name of

@@ -42,7 +42,7 @@ class Seen:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """What :meth:`write` wrote; raises Damaged, also where there is none."""
+        """Those that :meth:`write` wrote; raises Damaged, also where there are none."""
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return cls(arrays["queries"], arrays["documents"])
@@ -101,7 +101,7 @@ class JudgedQueries:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """What :meth:`write` wrote, none if there is none; raises Damaged."""
+        """The judgements that :meth:`write` wrote, none if there is none; raises Damaged."""
         if not path.exists():
             return cls({}, {})
         queries: dict[str, str] = {}

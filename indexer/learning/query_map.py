@@ -1,13 +1,15 @@
-"""A linear map of queries' vectors fitted to those of their relevant documents, in closed form.
+"""A linear map of queries' vectors towards those of their relevant documents, in closed form.
 
-With queries X and targets Y, (n, d) rows, the map x -> x + x D has the D that makes
-|X + X D - Y|^2 + ridge |D|^2 least: ridge regression of what is missing, Y - X, so that without
-evidence the map is the identity (Hoerl and Kennard, "Ridge regression: biased estimation for
-nonorthogonal problems", 1970). In the dual form D = X'(X X' + ridge I)^-1 (Y - X) (Saunders,
-Gammerman and Vovk, "Ridge regression learning algorithm in dual variables", ICML 1998), which is
-small where queries are few. Of rank r it is D V V', with V the r first right singular vectors of
-the fitted X D (reduced-rank regression: Izenman, "Reduced-rank regression for the multivariate
-linear model", 1975). A blend below 1 goes only a part of the way: x + blend x D.
+A query is to move from what it finds to what it should: by M, the mean of its relevant passages
+less that of the best it finds instead (Rocchio, "Relevance feedback in information retrieval",
+1971). With queries X and moves M, (n, d) rows, the map x -> x + x D has the D that makes |X D -
+M|^2 + ridge |D|^2 least: ridge regression, so that without evidence the map is the identity (Hoerl
+and Kennard, "Ridge regression: biased estimation for nonorthogonal problems", 1970). In the dual
+form D = X'(X X' + ridge I)^-1 M (Saunders, Gammerman and Vovk, "Ridge regression learning algorithm
+in dual variables", ICML 1998), which is small where queries are few. Of rank r it is D V V', with V
+the r first right singular vectors of the fitted X D (reduced-rank regression: Izenman, "Reduced-
+rank regression for the multivariate linear model", 1975). The blend says how far it goes: x + blend
+x D.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 
-RIDGES: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
+RIDGES: Final = (0.1, 0.3, 1.0, 3.0)
 """Ridges that are tried, in units of the mean of a query's product with itself, which is 1."""
 
-BLENDS: Final = (0.25, 0.5, 0.75, 1.0)
+BLENDS: Final = (0.25, 0.5, 1.0, 2.0)
 TOP: Final = 10
 _DISCOUNTS: Final = tuple(1.0 / math.log2(place + 2) for place in range(TOP))
 
@@ -43,13 +45,13 @@ class Strength:
 class Judged:
     """Queries and the passages that rankings are of.
 
-    ``queries`` and ``targets`` are (n, d) unit rows, ``passages`` (m, d). The passages of a
-    document are adjacent and begin at one of ``starts``. ``gains`` has, for each query, the grades
-    of documents by their number; documents without one are not relevant.
+    ``queries`` are (n, d) unit rows, ``moves`` what is to be added to them, ``passages`` (m, d).
+    The passages of a document are adjacent and begin at one of ``starts``. ``gains`` has, for each
+    query, the grades of documents by their number; documents without one are not relevant.
     """
 
     queries: NDArray[np.float32]
-    targets: NDArray[np.float32]
+    moves: NDArray[np.float32]
     passages: NDArray[np.float32]
     starts: NDArray[np.int64]
     gains: Sequence[dict[int, int]]
@@ -99,9 +101,9 @@ class Solver:
 
     def __init__(self, judged: Judged, rows: NDArray[np.int64]) -> None:
         self._x = judged.queries[rows].astype(np.float64)
-        missing = judged.targets[rows].astype(np.float64) - self._x
+        moves = judged.moves[rows].astype(np.float64)
         self._values, self._turn = np.linalg.eigh(self._x @ self._x.T)  # (n,), (n, n)
-        self._turned = self._turn.T @ missing  # (n, d)
+        self._turned = self._turn.T @ moves  # (n, d)
 
     def _weights(self, ridge: float) -> Floats:
         weights: Floats = self._turn @ (self._turned / (self._values + ridge)[:, None])

@@ -114,6 +114,11 @@ def call_everything(client: Client) -> None:
     client.similarity(["a"])
     client.embed(["a"])
     client.rerank("a", ["b"])
+    client.models()
+    with pytest.raises(clients.NotFound):
+        client.promote("none")
+    with pytest.raises(clients.NotFound):
+        client.roll_back()
     client.is_ready()
     client.drop()
 

@@ -50,7 +50,7 @@ class Promoted:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """What serves again: a model, and the map of its queries, None for none."""
+    """The model that serves again, and the map of its queries, None for none."""
 
     collection: str
     model: str

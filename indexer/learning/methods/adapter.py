@@ -32,7 +32,11 @@ MAP: Final = "adapter.bin"
 MEASURE: Final = "ndcg@10"
 INNER_FOLDS: Final = 4
 LEAST_QUERIES: Final = 10
+NEGATIVES: Final = 10
+"""The best hits of a query that are not relevant, from which it is moved away."""
+
 _BATCH: Final = 64
+_PART: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,46 +194,65 @@ def _gather(
     depth: int,
 ) -> tuple[Judged, dict[str, int]]:
     """The queries with the passages of all that any of them finds, and documents' numbers."""
+    found = _found(collection, vectors, depth)
     wanted = {document: None for grades in queries.qrels.values() for document in grades}
-    asked = [Query(vector=vector, k=depth) for vector in vectors]
-    for start in range(0, len(asked), _BATCH):
-        for answer in collection.search(asked[start : start + _BATCH]):
-            wanted |= dict.fromkeys(hit.document.id for hit in answer.hits)
-    ids = list(wanted)
-    stored = [
-        one
-        for start in range(0, len(ids), 1_000)
-        for one in collection.vectors(ids[start : start + 1_000])
-    ]
-    parts = {id: one.vectors for id, one in zip(ids, stored, strict=True) if one is not None}
+    wanted |= {document: None for each in found for document in each}
+    parts = _passages(collection, list(wanted))
     numbers = {id: number for number, id in enumerate(parts)}
     sizes = [len(part) for part in parts.values()]
     gains = [
         {numbers[one]: grade for one, grade in queries.qrels[id].items() if one in numbers}
         for id in queries.queries
     ]
-    targets = np.stack(
-        [
-            _target(vector, gained, list(parts.values()))
-            for vector, gained in zip(vectors, gains, strict=True)
-        ]
-    )
+    moves = [
+        _move(vector, queries.qrels[id], each, parts)
+        for id, vector, each in zip(queries.queries, vectors, found, strict=True)
+    ]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
     passages = np.concatenate(list(parts.values()))
-    return Judged(vectors, targets, passages, starts, gains), numbers
+    return Judged(vectors, np.stack(moves), passages, starts, gains), numbers
 
 
-def _target(
+def _found(
+    collection: Collection, vectors: NDArray[np.float32], depth: int
+) -> list[tuple[str, ...]]:
+    """The ids of the hits of each vector, without any map."""
+    asked = [Query(vector=vector, k=depth) for vector in vectors]
+    return [
+        tuple(hit.document.id for hit in answer.hits)
+        for start in range(0, len(asked), _BATCH)
+        for answer in collection.search(asked[start : start + _BATCH])
+    ]
+
+
+def _passages(collection: Collection, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    """The vectors of each of these documents that is stored."""
+    stored = [
+        one
+        for start in range(0, len(ids), _PART)
+        for one in collection.vectors(ids[start : start + _PART])
+    ]
+    return {id: one.vectors for id, one in zip(ids, stored, strict=True) if one is not None}
+
+
+def _move(
     vector: NDArray[np.float32],
-    gains: Mapping[int, int],
-    parts: Sequence[NDArray[np.float32]],
+    grades: Mapping[str, int],
+    found: Sequence[str],
+    parts: Mapping[str, NDArray[np.float32]],
 ) -> NDArray[np.float32]:
-    """The mean direction of the relevant documents' passages that are nearest to the query."""
-    total = np.zeros(len(vector), np.float32)
-    for document, gain in gains.items():
-        if gain > 0:
-            passages = parts[document]
-            total += gain * passages[int(np.argmax(passages @ vector))]
-    length = float(np.linalg.norm(total))
-    found: NDArray[np.float32] = total / length if length > 0 else vector
-    return found
+    """The way from what a query finds to what it should: (d,), between passages nearest to it."""
+    towards = [(parts[id], grade) for id, grade in grades.items() if grade > 0 and id in parts]
+    away = [(parts[id], 1) for id in found if grades.get(id, 0) <= 0 and id in parts][:NEGATIVES]
+    return _mean(vector, towards) - _mean(vector, away)
+
+
+def _mean(
+    vector: NDArray[np.float32], parts: Sequence[tuple[NDArray[np.float32], int]]
+) -> NDArray[np.float32]:
+    """The mean of the passages nearest to a vector, by their weights; 0 of none."""
+    nearest = [passages[int(np.argmax(passages @ vector))] for passages, _ in parts]
+    if not nearest:
+        return np.zeros_like(vector)
+    mean: NDArray[np.float32] = np.average(nearest, axis=0, weights=[w for _, w in parts])
+    return mean.astype(np.float32)

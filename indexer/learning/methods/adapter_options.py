@@ -1,4 +1,4 @@
-"""What can be set of the method ``adapter``."""
+"""The settings of the method ``adapter``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from indexer.learning.options import check_at_least
 
 @dataclass(frozen=True, slots=True)
 class AdapterOptions:
-    """What can be set of a map of queries' vectors.
+    """The settings of a map of queries' vectors.
 
     ``rank`` is that of the map, 0 for no bound. Each query is judged by the map of the other
     ``folds``. ``queries`` and ``candidates`` bound how much is looked at: queries in all, and hits

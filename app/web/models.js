@@ -1,0 +1,72 @@
+// What was trained, how good it is, and which of it serves; a key that may admin lets one serve.
+
+import { job, Problem, request } from "./api.js";
+import { ask } from "./dialogs.js";
+import { element, figure, plural } from "./dom.js";
+
+const SHOWN = 2; // figures of a card: by query and by document; `bearing models NAME` tells all
+
+/**
+ * The trained models as a section, null where there are none; what cannot be asked is left out.
+ * @param {string} collection where one would serve
+ * @param {boolean} mayManage whether the reader's key may promote
+ * @param {() => Promise<void>} changed called when another serves
+ */
+export async function modelsSection(collection, mayManage, changed) {
+  const { models } = await request("models").catch(() => ({ models: [] }));
+  if (!models.length) return null;
+  return element(
+    "section",
+    { className: "models", "aria-labelledby": "models-heading" },
+    element("h2", { id: "models-heading" }, "Trained models"),
+    element("ul", { className: "collections", "aria-label": "Trained models" }, ...models.map((one) => cardOf(one, collection, mayManage, changed))),
+  );
+}
+
+/** The way back from the last promotion in a collection, where there may be one. */
+export function rollbackButton({ name, index }, changed) {
+  if (!index?.adapter && !index?.beside) return null;
+  return element("button", { type: "button", className: "rollback", onclick: async () => (await askToRollBack(name)) && changed(), "aria-label": `Roll back ${name}` }, "Roll back");
+}
+
+function cardOf(model, collection, mayManage, changed) {
+  const { name, error, serves = [] } = model;
+  const promote = async () => (await askToPromote(name, collection)) && changed();
+  return element(
+    "li",
+    { dataset: { model: name } },
+    element("h3", { dir: "auto" }, name, serves.length > 0 && element("span", { className: "chosen" }, ` serves ${serves.join(", ")}`)),
+    error ? element("p", { className: "problem-line" }, error) : element("dl", { className: "figures" }, ...rowsOf(model)),
+    ...(model.verdict?.reasons ?? []).map((reason) => element("p", { className: "quiet" }, reason)),
+    mayManage && !error && collection && !serves.includes(collection) && element("div", { className: "actions" }, element("button", { type: "button", className: "promote", onclick: promote, "aria-label": `Promote ${name} in ${collection}` }, `Promote in ${collection}`)),
+  );
+}
+
+const rowsOf = ({ kind, method, base, pairs, queries, figures, verdict }) => [
+  fact("Kind", `${kind}, by ${method}`),
+  fact("Began with", base),
+  fact("Trained on", `${plural(pairs, "pair")} of ${plural(queries, "query", "queries")}`),
+  ...figures.slice(0, SHOWN).map((one) => fact(`${one.measure} by ${one.split}`, `${figure(one.before)} before, ${figure(one.after)} after`, `Of ${plural(one.queries, "query", "queries")} held out${one.p === null ? "" : `; p ${figure(one.p, 4)}`}`)),
+  fact("Gate", verdict ? (verdict.passed ? "passed" : "refused") : "not asked"),
+];
+
+const fact = (term, value, title) => element("div", { title }, element("dt", {}, term), element("dd", {}, value));
+
+/** Asks whether a model is to serve, and waits for the gate; true if it serves. A refusal is told in the dialog. */
+function askToPromote(model, collection) {
+  const heard = element("p", { className: "quiet", role: "status" });
+  const hear = ({ event, phase, done, total }) => event === "progress" && (heard.textContent = `${phase}: ${done} of ${total}`);
+  const note = [element("b", {}, model), " serves ", element("b", {}, collection), " from then on, if it is shown to be better on queries held out."];
+  return ask({ title: "Promote this model?", note, fields: [heard], action: "Promote" }, async () => {
+    const { serves, verdict } = await job(at(collection), { model }, hear);
+    if (!serves) throw new Problem("The gate refused it", [...verdict.reasons, ...verdict.advice].join("; "));
+    return true;
+  });
+}
+
+function askToRollBack(collection) {
+  const note = ["What served ", element("b", {}, collection), " before the last promotion serves again."];
+  return ask({ title: "Roll back?", note, action: "Roll back" }, () => job(at(collection), { rollback: true }, () => {}).then(() => true));
+}
+
+const at = (collection) => `collections/${encodeURIComponent(collection)}/model`;

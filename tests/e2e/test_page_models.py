@@ -1,0 +1,41 @@
+"""Trained models on the page: their figures, and the one that serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+from browsing import Page
+from selenium import webdriver
+from selenium.webdriver.common.keys import Keys
+from serving import running_service
+from vocabularies import MODEL, examples, open_vocabularies, train_adapter
+
+
+def test_a_model_is_promoted_and_taken_back(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    """Its figures are shown; the gate's refusal is told in the dialog, and what passes serves."""
+    with open_vocabularies(tmp_path) as library:
+        train_adapter(library, "good", examples(36), folds=2)
+        train_adapter(library, "ten", examples(10, seed=2), folds=2)
+    with running_service(tmp_path, {"MODEL": MODEL}) as url:
+        page = Page(browser, url)
+        page.emulate()
+        page.open("/?view=collections&c=docs")
+        assert "ndcg@10 by queries" in page.text("[data-model=good]")
+        page.one("[data-model=ten] .promote").click()
+        page.one("dialog[open] .primary").click()
+        page.until(lambda: "too few" in page.text("dialog[open] [role=alert]"))
+        page.press(Keys.ESCAPE)
+        page.until(lambda: not page.all("dialog[open]"))
+        page.one("[data-model=good] .promote").click()
+        page.one("dialog[open] .primary").click()
+        page.until(lambda: "serves docs" in page.text("[data-model=good]"))
+        told = httpx.get(f"{url}/collections/docs", trust_env=False).json()
+        assert told["index"]["adapter"]["name"] == "good"
+        assert "good" in page.text("[data-name=docs]")
+        page.one("[data-name=docs] .rollback").click()
+        page.one("dialog[open] .primary").click()
+        page.until(lambda: not page.all("[data-name=docs] .rollback"))
+        told = httpx.get(f"{url}/collections/docs", trust_env=False).json()
+        assert "adapter" not in told["index"]
+        assert page.complaints() == []
