@@ -307,6 +307,8 @@ def scalar_problem(value: Scalar) -> str | None:
 
 def is_encodable(text: str) -> bool:
     """Return whether a string is valid Unicode, that is without lone surrogates."""
+    if text.isascii():  # known without a look at the text
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
