@@ -266,7 +266,7 @@ class Loop:
         self._load(groups["model"])
         for name, parameter in self._parameters.items():
             self._optimizer.state[parameter] = {
-                key.partition(".")[0]: tensor.clone()
+                key.partition(".")[0]: tensor.to(parameter.device, copy=True)
                 for key, tensor in groups["optimizer"].items()
                 if key.partition(".")[2] == name
             }
