@@ -89,7 +89,9 @@ class FoundView(Returned):
 
     id: str
     title: str | None
-    score: float = Field(description="The cosine with the query, in [-1, 1].")
+    score: float = Field(
+        description="It orders the hits of this answer; larger is better, and says no more."
+    )
     grade: Grade | None = Field(
         description="How likely it is relevant: strong, fair or weak; null where not known."
     )

@@ -7,7 +7,8 @@ questions.txt has queries that are on topic in it, and others. Of a set:
 - auc_on_topic: how often an on-topic query has a smaller `significance` than an off-topic one;
   auc_raw the same by the cosine of the best hit.
 - off_topic_below_005, on_topic_below_005: how many queries have a significance below 0.05.
-- strong_precision, weak_precision: how many of the ten best hits of that grade are relevant.
+- strong_precision, weak_precision: how many of the ten best hits of that grade are relevant, in the
+  mode that --mode names.
 - ece, ece_first_ten: the expected calibration error of the relevance that grades are read from,
   over the 50 and over the 10 best hits.
 
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from indexer.documents import Document
 from indexer.evaluation.dataset import Qrels, read_dataset
-from indexer.queries import Answer, Grade
+from indexer.queries import Answer, Grade, Mode
 from indexer.ranking.calibration import expected_error
 from indexer.ranking.grades import shipped_relevance
 from indexer.readers.standard_library import read_standard_library
@@ -74,7 +75,7 @@ def _significances(answers: Sequence[Answer]) -> Floats:
 
 
 def _best(answers: Sequence[Answer]) -> Floats:
-    return np.array([answer.hits[0].score for answer in answers])
+    return np.array([answer.hits[0].scores.dense for answer in answers])
 
 
 def hit_figures(
@@ -91,7 +92,7 @@ def hit_figures(
         f"{grade}_precision": _precision(answers, relevant, grade) for grade in Grade
     }
     for name, depth in (("ece", DEPTH), ("ece_first_ten", TOP)):
-        scores = np.array([hit.score for answer in answers for hit in answer.hits[:depth]])
+        scores = np.array([hit.scores.dense for answer in answers for hit in answer.hits[:depth]])
         places = np.concatenate([1 + np.arange(len(answer.hits[:depth])) for answer in answers])
         truth = np.array([one for own in relevant for one in own[:depth]])
         figures[name] = curve and expected_error(curve(scores, places), truth)
@@ -110,19 +111,23 @@ def _precision(
     return float(np.mean(found)) if found else None
 
 
-def measure_sets(workspace: Workspace, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """The figures of each judged set."""
+def measure_sets(
+    workspace: Workspace, folders: Sequence[Path], mode: str
+) -> dict[str, dict[str, Any]]:
+    """The figures of each judged set; those of hits are of searches in this mode."""
     sets = {folder.name: read_dataset(folder) for folder in folders}
     figures: dict[str, dict[str, Any]] = {}
     for name, judged in sets.items():
         collection = workspace.collection(name)
         collection.index_files(judged.corpus_path)
-        on_topic = collection.search_many(list(judged.queries.values()), k=DEPTH)
+        asked = list(judged.queries.values())
+        on_topic = collection.search_many(asked, k=1, mode=Mode.DENSE)
+        hits = collection.search_many(asked, k=DEPTH, mode=mode)
         others = [text for other in sets if other != name for text in _some(sets[other].queries)]
-        off_topic = collection.search_many(others, k=1)
+        off_topic = collection.search_many(others, k=1, mode=Mode.DENSE)
         figures[name] = {
             **answer_figures(on_topic, off_topic),
-            **hit_figures(collection, on_topic, list(judged.queries), judged.qrels),
+            **hit_figures(collection, hits, list(judged.queries), judged.qrels),
         }
     return figures
 
@@ -139,7 +144,9 @@ def measure_python(workspace: Workspace) -> dict[str, dict[str, Any]]:
     collection = workspace.collection(PYTHON)
     items = (read.item for read in read_standard_library())
     collection.index(item for item in items if isinstance(item, Document))
-    answers = (collection.search_many(texts, k=1) for texts in (on_topic, off_topic))
+    answers = (
+        collection.search_many(texts, k=1, mode=Mode.DENSE) for texts in (on_topic, off_topic)
+    )
     unjudged = ("strong_precision", "fair_precision", "weak_precision", "ece", "ece_first_ten")
     return {PYTHON: {**answer_figures(*answers), **dict.fromkeys(unjudged)}}
 
@@ -165,12 +172,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sets", type=Path, nargs="*", help="two or more folders in BEIR's layout")
     parser.add_argument("--data", type=Path, help="where collections are kept for the next time")
+    parser.add_argument(
+        "--mode", choices=("dense", "hybrid"), default="hybrid", help="how hits are found"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     given = parser.parse_args()
     if len(given.sets) == 1:
         parser.error("one set has no other whose queries are off topic: name two, or none")
     with tempfile.TemporaryDirectory() as folder, open_workspace(given.data or folder) as workspace:
-        found = measure_sets(workspace, given.sets) if given.sets else measure_python(workspace)
+        if given.sets:
+            found = measure_sets(workspace, given.sets, given.mode)
+        else:
+            found = measure_python(workspace)
     figures = {**overall(found), "sets": found}
     if given.json:
         print(json.dumps(figures))

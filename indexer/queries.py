@@ -21,6 +21,17 @@ class Mode(StrEnum):
     HYBRID = "hybrid"
 
 
+def usual_mode(text: str | None, min_score: float | None = None, rerank: int | None = None) -> Mode:
+    """The mode of a search that names none: hybrid for a text, dense for all else.
+
+    A bound on scores needs scores that mean the same for every query, so with ``min_score`` it is
+    dense, unless that bounds a cross-encoder's scores.
+    """
+    if text is None or (min_score is not None and not rerank):
+        return Mode.DENSE
+    return Mode.HYBRID
+
+
 class Strategy(StrEnum):
     """The way several examples make one ranking: see indexer.ranking.recommendation."""
 

@@ -25,7 +25,7 @@ from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Progress, Summary, ingest
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.moments import told_dates
-from indexer.queries import Answer, Example, Fusion, Mode, Query, Strategy
+from indexer.queries import Answer, Example, Fusion, Mode, Query, Strategy, usual_mode
 from indexer.readers.paths import read_paths
 from indexer.readers.reading import USUAL, Fields, Read, Rejection
 from indexer.readers.records import document_or_rejection
@@ -278,8 +278,9 @@ def query_of(text: str | None, how: Mapping[str, Any]) -> Query:
         given[side] = tuple(given.get(side, ()))
     if given.get("vector") is not None:
         given["vector"] = normalise(np.asarray([given["vector"]], dtype=np.float64))[0]
+    usual = usual_mode(text, given.get("min_score"), given.get("rerank"))
     try:
-        return Query(**given)
+        return Query(**{"mode": usual, **given})
     except TypeError as error:
         raise InvalidQuery(f"a search has no such option: {error}") from error
 

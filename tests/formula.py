@@ -1,4 +1,4 @@
-"""BM25 written out from its formula, for tests to hold against what is found."""
+"""BM25 and standard scores from their formulas, for tests to hold against what is found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 
 def bm25(texts: Mapping[str, str], query: str) -> dict[str, float]:
@@ -36,3 +38,9 @@ def agree(found: Sequence[tuple[str, float]], scores: Mapping[str, float], k: in
     assert [score for _, score in found] == pytest.approx(expected, rel=1e-9)
     assert [score for _, score in found] == pytest.approx([scores[id] for id, _ in found], rel=1e-9)
     assert list(found) == sorted(found, key=lambda one: (-one[1], one[0]))
+
+
+def standardised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores less their mean, in deviations of at least an eighth of their range."""
+    unit = max(float(scores.std()), float(np.ptp(scores)) / 8)
+    return (scores - scores.mean()) / unit

@@ -31,8 +31,12 @@ K1: Final = 1.2
 B: Final = 0.75
 DENSE_WEIGHT: Final = 0.65
 SPAN: Final = 8.0
+LEVEL: Final = 0.1
 RANK_OFFSET: Final = 60
-POOL: Final = 100
+POOL: Final = 50
+TEACHERS: Final = 5
+FED: Final = 30
+FEEDBACK_WEIGHT: Final = 0.3
 TOLERANCE: Final = 1e-6
 """How far a score may be from what it must be. Scores that are closer to each other than twice
 this, and not of equal documents, may stand in either order."""
@@ -175,9 +179,33 @@ class Oracle:
             for scores, ranking in zip((dense, lexical), rankings, strict=True)
             for bound in (range(1, depth + 1) if by_rank else (depth, POOL))
         )
+        if not by_rank:
+            ordered = np.sort(fused)[::-1]
+            sure = sure and all(_is_clear(ordered, each, tolerance) for each in (TEACHERS, FED))
+            fused, moved = self._fed_back(fused, places)
+            held = dense[places][pool]
+            unit = (_unit(held) or LEVEL) if len(held) else 0.0
+            fused = (held.mean() if len(held) else 0.0) + unit * fused
+            tolerance = max(TOLERANCE, unit * (tolerance + moved) + FLOAT32)
         scores, among = np.zeros(len(self.ids)), np.zeros(len(self.ids), np.bool_)
         scores[places], among[places] = fused, True
         return Expected(scores, among, tolerance, sure)
+
+    def _fed_back(self, fused: Values, places: NDArray[np.int64]) -> tuple[Values, float]:
+        """The scores with feedback from the five best, and how far rounding may move that."""
+        if not len(places):
+            return fused, 0.0
+        best = np.argsort(-fused, kind="stable")[:FED]  # places are in order of ids
+        weights = np.exp((fused[best[:TEACHERS]] - fused.max()) / 0.5)
+        means = [self._parts[place].mean(axis=0, dtype=float) for place in places[best[:TEACHERS]]]
+        direction = weights @ np.stack(means)
+        likeness = self.cosines(direction.astype(np.float32))[places[best]]
+        if not (unit := _unit(likeness)):
+            return fused, 0.0
+        added = (likeness - likeness.mean()) / unit
+        whole = np.full(len(fused), added.min())
+        whole[best] = added
+        return fused + FEEDBACK_WEIGHT * whole, 2 * FEEDBACK_WEIGHT * FLOAT32 / unit
 
     # Order
 
@@ -231,12 +259,12 @@ class Oracle:
             )
 
 
-def _is_clear(ranked: Values, bound: int) -> bool:
+def _is_clear(ranked: Values, bound: int, tolerance: float = TOLERANCE) -> bool:
     """Whether rounding cannot change which are the first so many; equal scores go by id."""
     if len(ranked) <= bound:
         return True
     gap = ranked[bound - 1] - ranked[bound]
-    return bool(gap == 0 or gap > 2 * TOLERANCE)
+    return bool(gap == 0 or gap > 2 * tolerance)
 
 
 def _convex(dense: Values, lexical: Values, pool: Mask) -> tuple[Values, float]:

@@ -12,7 +12,16 @@ from app.schemas.base import Given, Returned, Temperature, Whole
 from app.schemas.documents import DocumentView
 from indexer.documents import Vector, normalise
 from indexer.filters import parse_filter
-from indexer.queries import Example, ExampleText, Fusion, Grade, Mode, Query, Strategy
+from indexer.queries import (
+    Example,
+    ExampleText,
+    Fusion,
+    Grade,
+    Mode,
+    Query,
+    Strategy,
+    usual_mode,
+)
 from indexer.retrieval.explanation import DEFAULT_EXPLAIN
 from indexer.retrieval.reranking import DEFAULT_RERANK
 
@@ -72,8 +81,10 @@ class SearchBody(Given):
         "Dates and times (RFC 3339) are compared as moments, whatever their offsets.",
         examples=[{"year": {"$gte": 2020}}],
     )
-    mode: Annotated[Mode, Field(strict=False)] = Field(
-        Mode.DENSE, description="How the query is held against documents."
+    mode: Annotated[Mode, Field(strict=False)] | None = Field(
+        None,
+        description="How the query is held against documents; null is `hybrid` for a text without "
+        "`min_score`, which bounds cosines, else `dense`.",
     )
     fusion: Annotated[Fusion, Field(strict=False)] = Field(
         Fusion.CONVEX, description="How a hybrid search makes one ranking of two."
@@ -110,7 +121,7 @@ class SearchBody(Given):
         f"carry the score; true for the first {DEFAULT_EXPLAIN}, or how many.",
     )
     temperature: Temperature | None = Field(
-        None, description="Adds to each hit its probability: softmax(score / temperature)."
+        None, description="Adds to each hit its probability: softmax(cosine / temperature)."
     )
 
     cursor: str | None = Field(
@@ -128,6 +139,7 @@ class SearchBody(Given):
 
     def to_query(self) -> Query:
         """The library's query; raises InvalidFilter or InvalidQuery."""
+        rerank = DEFAULT_RERANK if self.rerank is True else self.rerank or None
         return Query(
             text=self.query,
             vector=None if self.vector is None else _direction(self.vector),
@@ -136,12 +148,12 @@ class SearchBody(Given):
             strategy=self.strategy,
             k=self.k,
             filter=parse_filter(self.filter),
-            mode=self.mode,
+            mode=self.mode or usual_mode(self.query, self.min_score, rerank),
             fusion=self.fusion,
             min_score=self.min_score,
             exact=self.exact,
             candidates=self.candidates,
-            rerank=DEFAULT_RERANK if self.rerank is True else self.rerank or None,
+            rerank=rerank,
             diversity=self.diversity,
             group_by=self.group_by,
             group_size=self.group_size,
@@ -241,7 +253,7 @@ class HitView(DocumentView):
     grade: Grade | None = Field(
         None,
         description="The same in a word: strong from 0.5, fair from 0.15, else weak. Without a "
-        "calibration only of hits by meaning with the default model.",
+        "calibration only by the default model, and not of hits by words alone.",
     )
     unknown: bool = Field(
         False,

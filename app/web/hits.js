@@ -23,11 +23,11 @@ export function hitItems(answer, query, actions) {
   return answer.hits.map((hit, i) => hitItem(hit, i, keys, axis, actions));
 }
 
-/** Cosines share the axis from 0 (or, if one is negative, from -1) to 1; other scores that to their largest. */
+/** Cosines, and fused scores, which read like them, share the axis from 0 (or, if one is negative, from -1) to 1; other scores that to their largest. */
 export function axisOf({ hits, mode }) {
   const scores = hits.map((hit) => hit.score);
   const negative = scores.some((score) => score < 0);
-  const largest = mode === "dense" ? 1 : Math.max(...scores.map(Math.abs), Number.MIN_VALUE);
+  const largest = Math.max(...scores.map(Math.abs), mode === "lexical" ? Number.MIN_VALUE : 1);
   return { negative, largest, cosine: mode === "dense" };
 }
 
@@ -194,7 +194,7 @@ export function focusOn(goal) {
  * 90 has nothing to do with it. For the eye only: the list says the same in figures.
  */
 export function tapeOf(hits, list) {
-  const angles = hits.map((hit) => angleOf(hit.score));
+  const angles = hits.map(({ score, scores }) => angleOf(scores?.dense ?? score));
   const end = Math.max(...angles) > 90 ? 180 : 90;
   const labels = Array.from({ length: 7 }, (_, i) => (i * end) / 6);
   return element(

@@ -84,7 +84,7 @@ async function start() {
 
 function usualOf({ collections }) {
   const names = collections.map(({ name }) => name);
-  return { collection: names.includes(USUAL_COLLECTION) || !names.length ? USUAL_COLLECTION : names[0], mode: "dense", measure: "cosine" };
+  return { collection: names.includes(USUAL_COLLECTION) || !names.length ? USUAL_COLLECTION : names[0], mode: "hybrid", measure: "cosine" };
 }
 
 function fillPicker(collections, chosen) {

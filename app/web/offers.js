@@ -21,6 +21,9 @@ export const may = ({ role }, needed) => ROLES.indexOf(role) >= ROLES.indexOf(ne
 /** The modes in which a collection can be searched; every one can be searched densely. */
 export const modesOf = (collection) => collection?.index?.modes ?? ["dense"];
 
+/** The mode in which a text is searched for where none is chosen. */
+export const usualModeOf = (modes) => (modes.includes("hybrid") ? "hybrid" : modes[0]);
+
 /** The closed set of strings that a field of a route's request body may hold, if it has one. */
 function namesIn(document, method, route, field) {
   const schema = document.paths?.[route]?.[method]?.requestBody?.content?.["application/json"]?.schema;

@@ -9,7 +9,7 @@ import { withCondition } from "./filters.js";
 import { axisOf, focusOn, hitItems, settle, tapeOf, walkable } from "./hits.js";
 import { noteLatency } from "./latencies.js";
 import { command, curlNotice, emptyNotice, problemNotice } from "./notices.js";
-import { may, modesOf } from "./offers.js";
+import { may, modesOf, usualModeOf } from "./offers.js";
 import { askWhy, doubtOf } from "./why.js";
 
 const LOOK_MILLISECONDS = 3000;
@@ -135,7 +135,7 @@ export function searchView(navigate, refresh) {
     else list.replaceChildren(...items);
     settle(list);
     if (held) focusOn(list.children[held] ?? list.lastElementChild);
-    byId("tape").replaceChildren(...(all.hits.length && all.mode === "dense" ? [tapeOf(all.hits, list)] : []));
+    byId("tape").replaceChildren(...(all.hits.length && all.mode !== "lexical" ? [tapeOf(all.hits, list)] : []));
   }
 
   function actionsOf({ state, path, pages }) {
@@ -181,7 +181,7 @@ const chosenMode = () => document.querySelector("#modes input:checked")?.value ?
 
 function showModes(modes, chosen) {
   const radios = modes.map((mode) =>
-    element("label", {}, element("input", { type: "radio", name: "mode", value: mode, checked: mode === (chosen ?? modes[0]) }), element("span", {}, capital(mode))),
+    element("label", {}, element("input", { type: "radio", name: "mode", value: mode, checked: mode === (chosen ?? usualModeOf(modes)) }), element("span", {}, capital(mode))),
   );
   const alone = modes.length === 1;
   byId("modes").className = alone ? "single" : "segments";

@@ -62,7 +62,7 @@ def calibrate(
         ),
     ] = None,
     model: Model = None,
-    mode: ModeOption = Mode.DENSE,
+    mode: ModeOption = Mode.HYBRID,
     split: Annotated[str, typer.Option(help="Which qrels: train, dev or test.")] = "test",
     ignore_identical_ids: Annotated[
         bool,

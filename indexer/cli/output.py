@@ -18,13 +18,13 @@ from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Summary
 from indexer.layout import ByWidth
 from indexer.lexical.marking import Marker
-from indexer.queries import Answer, Explanation, Grade, Hit, Mode, Query
+from indexer.queries import Answer, Explanation, Fusion, Grade, Hit, Mode, Query
 from indexer.ranking.significance import SIGNIFICANT
 from indexer.reports import Verification
 
 UNKNOWN_REMEDY: Final = (
     "Take a model that knows the language (bearing reindex --model), or search by words too "
-    "(--mode hybrid)."
+    "(--mode hybrid, the default)."
 )
 BAR_WIDTH: Final = 10
 LEAST_COLUMNS: Final = 60
@@ -241,8 +241,9 @@ def _ranked(query: Query, answer: Answer) -> Iterator[tuple[int, Hit, Text | Non
 
 
 def _score(query: Query, answer: Answer, hit: Hit) -> Text:
-    """A bar, full at the highest score possible: a cosine of 1, or the first hit's score."""
-    cosines = answer.mode is Mode.DENSE and query.rerank is None
+    """A bar, full at 1 for cosines and what reads like them, else at the highest score."""
+    alike = answer.mode is Mode.HYBRID and query.fusion is Fusion.CONVEX
+    cosines = (answer.mode is Mode.DENSE or alike) and query.rerank is None
     scale = 1.0 if cosines else max(one.score for one in answer.hits)
     return Text(f"{score_bar(hit.score / (scale or 1.0))} {hit.score:6.4f}")
 

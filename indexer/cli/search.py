@@ -9,11 +9,11 @@ from typing import Annotated, Final
 import typer
 
 from indexer.cli import output
-from indexer.cli.options import Data, Exact, Json, ModeOption, Name, Reranker, open_library
+from indexer.cli.options import Data, Exact, Json, Name, Reranker, open_library
 from indexer.errors import InvalidInput
 from indexer.filters import Filter, parse_filter
 from indexer.library import DEFAULT_COLLECTION
-from indexer.queries import ExampleText, Fusion, Mode, Query, Strategy
+from indexer.queries import ExampleText, Fusion, Mode, Query, Strategy, usual_mode
 from indexer.reports import FieldSummary
 from indexer.retrieval.explanation import DEFAULT_EXPLAIN
 from indexer.retrieval.reranking import DEFAULT_RERANK
@@ -35,14 +35,20 @@ def search(
         str | None,
         typer.Option("--filter", metavar="JSON", help='As {"year": {"$gte": 2020}}.'),
     ] = None,
-    mode: ModeOption = Mode.DENSE,
+    mode: Annotated[
+        Mode | None,
+        typer.Option(
+            help="How the query is held against documents.",
+            show_default="hybrid, but dense for examples and with --min-score",
+        ),
+    ] = None,
     fusion: Annotated[
         Fusion, typer.Option(help="How a hybrid search makes one ranking of two.")
     ] = Fusion.CONVEX,
     exact: Exact = False,
     min_score: Annotated[float | None, typer.Option(help="Leave out hits that score less.")] = None,
     temperature: Annotated[
-        float | None, typer.Option(help="Give probabilities: softmax(score / temperature).")
+        float | None, typer.Option(help="Give probabilities: softmax(cosine / temperature).")
     ] = None,
     like: Annotated[
         list[str] | None,
@@ -89,20 +95,22 @@ def search(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the documents closest in meaning to a query, or to other documents."""
+    """Find the documents that answer a query, or that are like other documents."""
+    text = " ".join(query) if query else None
+    depth = rerank or (DEFAULT_RERANK if reranker else None)
     asked = Query(
-        text=" ".join(query) if query else None,
+        text=text,
         like=(*(like or ()), *map(ExampleText, like_text or ())),
         unlike=(*(unlike or ()), *map(ExampleText, unlike_text or ())),
         strategy=strategy,
         k=k,
         filter=_parse_filter(condition),
-        mode=mode,
+        mode=mode or usual_mode(text, min_score, depth),
         fusion=fusion,
         min_score=min_score,
         exact=exact,
         candidates=candidates,
-        rerank=rerank or (DEFAULT_RERANK if reranker else None),
+        rerank=depth,
         diversity=diversity,
         group_by=group_by,
         group_size=group_size,

@@ -16,10 +16,11 @@ from indexer.documents import Vector
 from indexer.engine import Bag, Candidate, ChunkKey, EngineState, Key, Scope
 from indexer.lexical.bm25 import K1
 from indexer.queries import Fusion, Query, ScoreBreakdown
-from indexer.ranking.fusion import convex, reciprocal_ranks
+from indexer.ranking.feedback import DEPTH, TEACHERS, direction_of, with_feedback
+from indexer.ranking.fusion import convex, like_cosines, reciprocal_ranks
 from indexer.ties import first_of
 
-POOL: Final = 100
+POOL: Final = 50
 """The least number of documents that a hybrid search fuses of each ranking."""
 
 
@@ -58,8 +59,12 @@ def by_both(
     dense = np.array([one.score for one in candidates], dtype=np.float64)
     lexical = np.array([scored[key] for key in keys], dtype=np.float64)
     places = _Places(_ranks(keys, closest), _ranks(keys, worded))
+    silent = _silent(state, query, candidates, lexical)
     fused = places.fused(query.fusion, dense, lexical)
-    order = _silent_last(state, query, candidates, fused, lexical)
+    if query.fusion is Fusion.CONVEX:
+        fused = _with_feedback(state, keys, fused, _last(fused, silent))
+        fused = like_cosines(fused, dense, places.pool)
+    order = _last(fused, silent)
     return [
         Found(
             keys[i], candidates[i].chunk, float(fused[i]), places.scores(i, dense, lexical, fused)
@@ -68,18 +73,47 @@ def by_both(
     ]
 
 
-def _silent_last(
+def _silent(
     state: EngineState,
     query: Query,
     candidates: Sequence[Candidate],
-    fused: NDArray[np.float64],
     lexical: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """The scores, lower than all others for what neither the model nor a word speaks for."""
+) -> NDArray[np.bool_]:
+    """(n,) whether neither the model nor a word speaks for a candidate."""
     if query.unknown is not False or not (silent := unknown_chunks(state, candidates)):
+        return np.zeros(len(candidates), np.bool_)
+    found = [one.chunk in silent and not lexical[i] for i, one in enumerate(candidates)]
+    return np.array(found, np.bool_)
+
+
+def _last(fused: NDArray[np.float64], silent: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The scores, lower than all others for the silent."""
+    if not silent.any():
         return fused
-    lowered = np.array([one.chunk in silent for one in candidates]) & (lexical == 0)
-    return np.where(lowered, fused - (np.ptp(fused) + 1.0), fused)
+    return np.where(silent, fused - (np.ptp(fused) + 1.0), fused)
+
+
+def _with_feedback(
+    state: EngineState,
+    keys: Sequence[Key],
+    fused: NDArray[np.float64],
+    order: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The scores with feedback from the first in this order; see indexer.ranking.feedback.
+
+    As they are, if those first say nothing together.
+    """
+    best = first_of(keys, order, DEPTH, state.ids)
+    teachers = best[:TEACHERS]
+    stored = state.vectors([keys[i] for i in teachers])
+    known = [i for i in teachers if keys[i] in stored]
+    direction = direction_of([stored[keys[i]].vectors for i in known], fused[known])
+    if direction is None:
+        return fused
+    likeness = {one.key: one.score for one in _by_cosine(state, [keys[i] for i in best], direction)}
+    best = [i for i in best if keys[i] in likeness]
+    found = np.array([likeness[keys[i]] for i in best])
+    return with_feedback(fused, np.array(best), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +123,19 @@ class _Places:
     dense: NDArray[np.int64]
     lexical: NDArray[np.int64]
 
+    @property
+    def pool(self) -> NDArray[np.bool_]:
+        """(n,) whether it is among the POOL best of either."""
+        return ((self.dense > 0) & (self.dense <= POOL)) | (
+            (self.lexical > 0) & (self.lexical <= POOL)
+        )
+
     def fused(
         self, fusion: Fusion, dense: NDArray[np.float64], lexical: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         if fusion is Fusion.RECIPROCAL_RANK:
             return reciprocal_ranks(self.dense, self.lexical)
-        pool = ((self.dense > 0) & (self.dense <= POOL)) | (
-            (self.lexical > 0) & (self.lexical <= POOL)
-        )
-        return convex(dense, lexical, pool)
+        return convex(dense, lexical, self.pool)
 
     def scores(
         self,

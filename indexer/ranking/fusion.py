@@ -5,7 +5,7 @@ Candidates are the union of both rankings' best, so arrays are (n,), one value a
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ RANK_OFFSET: Final = 60
 
 DENSE_WEIGHT: Final = 0.65
 """The weight of the cosine in a convex combination; docs/performance.md says how it was set."""
+
+LEVEL: Final = 0.1
+"""About the standard deviation of cosines over a pool."""
 
 SPAN: Final = 8.0
 """The greatest range of a pool's standardised scores, in standard deviations."""
@@ -35,20 +38,43 @@ def reciprocal_ranks(*rankings: NDArray[np.int64]) -> Values:
     return total
 
 
-def standardised(scores: Values, pool: NDArray[np.bool_]) -> Values:
-    """Scores minus the pool's mean, in units of its standard deviation; 0 if all are equal.
+class Scale(NamedTuple):
+    """The mean of a pool's scores, and their unit: 0 if all are equal.
 
-    The unit is at least an eighth of the pool's range: otherwise a single document with a rare word
-    would outweigh the other ranking. So within the pool, the best is at most SPAN above the worst.
+    The unit is their standard deviation, but at least an eighth of their range: otherwise a single
+    document with a rare word would outweigh the other ranking. So within the pool, the best is at
+    most SPAN units above the worst.
     """
+
+    mean: float
+    unit: float
+
+
+def scale_of(scores: Values, pool: NDArray[np.bool_]) -> Scale:
+    """The scale of the scores of a pool; of an empty one, 0 and 0."""
     held = scores[pool]
     if not len(held):
-        return np.zeros_like(scores)
+        return Scale(0.0, 0.0)
     least = float(np.ptp(held)) / SPAN
     if least <= np.finfo(np.float64).tiny:  # rounding may leave equal scores a deviation above 0
-        return np.zeros_like(scores)
-    unit = max(float(held.std()), least)
-    moved: Values = (scores - held.mean()) / unit
+        return Scale(float(held.mean()), 0.0)
+    return Scale(float(held.mean()), max(float(held.std()), least))
+
+
+def standardised(scores: Values, pool: NDArray[np.bool_]) -> Values:
+    """Scores minus the pool's mean, in its units; 0 if all are equal."""
+    mean, unit = scale_of(scores, pool)
+    moved: Values = (scores - mean) / unit if unit else np.zeros_like(scores)
+    return moved
+
+
+def like_cosines(standard: Values, dense: Values, pool: NDArray[np.bool_]) -> Values:
+    """Standard scores with the mean and the unit of the pool's cosines, so that they read alike.
+
+    Where all cosines are equal, LEVEL is the unit.
+    """
+    mean, unit = scale_of(dense, pool)
+    moved: Values = mean + (unit or LEVEL) * standard
     return moved
 
 

@@ -59,7 +59,8 @@ SHIPPED: Final[Mapping[str, ShippedCurve]] = MappingProxyType(
 The first is of all-MiniLM-L6-v2: learned from the ten best hits of 300 sentences of the STS
 benchmark (relevant: pairs of at least 4 of 5), 51 captions of COCO (relevant: captions of the same
 photo) and 300 headings of technical documentation (relevant: the passage below it), each of these
-sets with equal weight. It was tried on SciFact and Cranfield: see docs/searching.md.
+sets with equal weight. It was tried on SciFact and Cranfield, with the places of dense rankings and
+with those of hybrid ones: see docs/searching.md.
 """
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.queries import Hit, Mode, Query
+from indexer.queries import Fusion, Hit, Mode, Query
 from indexer.ranking.calibration import Calibration
 from indexer.ranking.grades import grade_of
 from indexer.similarity import softmax
@@ -42,7 +42,10 @@ def _cosines(hits: Sequence[Hit]) -> tuple[list[int], NDArray[np.float64]]:
 
 def ranking_of(query: Query) -> str:
     """The kind of ranking a query asks for: scores of one kind are comparable."""
-    return f"{query.mode}/{query.fusion}" if query.mode is Mode.HYBRID else str(query.mode)
+    if query.mode is not Mode.HYBRID:
+        return str(query.mode)
+    convex = query.fusion is Fusion.CONVEX
+    return f"{query.mode}/{query.fusion}" + ("+feedback" if convex else "")
 
 
 def with_worth(
@@ -53,7 +56,7 @@ def with_worth(
 ) -> list[Hit]:
     """The hits of a query, best first, with their grade, and relevance if that was learned.
 
-    Without a calibration of their ranking, dense hits get the grade of the relevance by
+    Without a calibration of their ranking, dense and hybrid hits get the grade of the relevance by
     ``shipped``, which takes cosines and places, unless the model knows no word of query or hit.
     Searches by examples, and those to be reranked, get none: nothing is learned from these.
     """
@@ -67,7 +70,8 @@ def with_worth(
         relevance = calibration.curve(scores, places).tolist()
         pairs = zip(hits, relevance, strict=True)
         return [replace(hit, relevance=value, grade=grade_of(value)) for hit, value in pairs]
-    if shipped is None or query.mode is not Mode.DENSE or query.unknown:
+    if shipped is None or query.mode is Mode.LEXICAL or query.unknown:
         return list(hits)
-    pairs = zip(hits, shipped(scores, places).tolist(), strict=True)
+    cosines = np.array([hit.scores.dense for hit in hits], dtype=np.float64)
+    pairs = zip(hits, shipped(cosines, places).tolist(), strict=True)
     return [hit if hit.unknown else replace(hit, grade=grade_of(value)) for hit, value in pairs]

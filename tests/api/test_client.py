@@ -160,7 +160,7 @@ def test_documents_are_written_found_and_deleted(client: Client) -> None:
     """A search gives typed hits; a document is had by its id, whatever characters that has."""
     hits = client.search("a cat", k=2, filter={"year": {"$gte": 2020}}).hits
     assert [hit.id for hit in hits] == ["a", "b/é ?#"]
-    assert hits[0].score == pytest.approx(1.0, abs=1e-6)
+    assert hits[0].scores.dense == pytest.approx(1.0, abs=1e-6)
     assert client.get("b/é ?#").title == "Title"
     assert [one.hits[0].id for one in client.search_many([{"query": "moon"}, {"like": ["a"]}])] == [
         "b/é ?#",

@@ -96,7 +96,7 @@ def test_search_gives_passages_best_first(ask) -> None:
     answer = ask("search", query="a cat", k=2)
     assert [hit["id"] for hit in answer["hits"]] == ["a", "c"]
     assert answer["hits"][0]["passage"] == "a cat"
-    assert answer["hits"][0]["score"] == 1.0
+    assert answer["hits"][0]["score"] > answer["hits"][1]["score"]
     answer = ask("search", query="a cat", filter={"year": {"$gt": 2020}})
     assert [hit["title"] for hit in answer["hits"]] == ["On the moon"]
     assert answer["unknown_fields"] == [] and answer["unknown"] is False

@@ -79,6 +79,24 @@ def test_filters_and_cursors_work_in_every_mode(filled: TestClient) -> None:
         assert sorted(pages) == sorted(whole)
 
 
+@pytest.mark.parametrize(
+    ("given", "mode"),
+    [
+        ({"query": "fox"}, "hybrid"),
+        ({"query": "fox", "mode": None}, "hybrid"),
+        ({"query": "fox", "mode": "dense"}, "dense"),
+        ({"query": "fox", "min_score": 0.1}, "dense"),
+        ({"like": ["a"]}, "dense"),
+    ],
+    ids=["text", "null", "dense", "bounded", "examples"],
+)
+def test_a_text_is_searched_for_by_both_unless_said(
+    filled: TestClient, given: dict, mode: str
+) -> None:
+    """A bound on scores is one on cosines, and examples have no words."""
+    assert filled.post("/search", json=given).json()["mode"] == mode
+
+
 @pytest.mark.parametrize("given", [{"mode": "fuzzy"}, {"mode": "hybrid", "fusion": "sum"}])
 def test_unknown_modes_are_refused(filled: TestClient, given: dict) -> None:
     """The message names those that there are."""

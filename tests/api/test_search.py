@@ -47,7 +47,7 @@ def ranked(scores: dict[str, float]) -> list[str]:
 
 def test_hits_are_all_documents_by_falling_cosine(filled: TestClient) -> None:
     """A search finds k documents if they exist, scored by cosine, negative ones too."""
-    answer = filled.post("/search", json={"query": "a direction"}).json()
+    answer = filled.post("/search", json={"query": "a direction", "mode": "dense"}).json()
     expected = cosines("a direction")
     assert [hit["id"] for hit in answer["hits"]] == ranked(expected)
     for hit in answer["hits"]:
@@ -71,7 +71,7 @@ def test_an_answer_says_how_it_came_about(filled: TestClient) -> None:
     answer = filled.post("/search", json={"query": "x", "exact": True}).json()
     known = {"hits", "mode", "exact", "candidates", "truncated", "total", "cursor", "took_ms"}
     assert set(answer) == known | {"unknown_fields", "unknown", "significance"}
-    assert (answer["mode"], answer["exact"], answer["truncated"]) == ("dense", True, False)
+    assert (answer["mode"], answer["exact"], answer["truncated"]) == ("hybrid", True, False)
     assert set(answer["took_ms"]) == {"embed", "search", "total"}
     assert min(answer["took_ms"].values()) >= 0
 
@@ -100,7 +100,7 @@ def test_k_bounds_the_hits(filled: TestClient) -> None:
 
 def test_pages_follow_a_cursor_to_the_end(filled: TestClient) -> None:
     """Each page says where the next begins and how many hits there are in all; the last, null."""
-    body, found = {"query": "a direction", "k": 3}, []
+    body, found = {"query": "a direction", "k": 3, "mode": "dense"}, []
     while True:
         answer = filled.post("/search", json=body).json()
         found += [hit["id"] for hit in answer["hits"]]
@@ -190,7 +190,7 @@ def test_hits_are_explained_where_it_is_asked_for(connect: Callable[..., TestCli
         assert ["explanation" in hit for hit in hits] == [place < count for place in range(4)]
     best = client.post("/search", json=body | {"explain": 1}).json()["hits"][0]
     passages = best["explanation"]["passages"]
-    assert passages == [best["passage"] | {"score": pytest.approx(best["score"])}]
+    assert passages == [best["passage"] | {"score": pytest.approx(best["scores"]["dense"])}]
     word = best["explanation"]["words"][0]
     assert word["effect"] > 0
     assert all(best["text"][start:end] == word["text"] for start, end in word["spans"])
@@ -215,9 +215,9 @@ def test_min_score_leaves_out_what_scores_less(filled: TestClient) -> None:
 
 
 def test_a_temperature_adds_probabilities(filled: TestClient) -> None:
-    """With a temperature each hit carries softmax(score / temperature) over the hits."""
+    """With a temperature each hit carries softmax(cosine / temperature) over the hits."""
     hits = filled.post("/search", json={"query": "a", "temperature": 0.2}).json()["hits"]
-    weights = np.exp(np.array([hit["score"] for hit in hits]) / 0.2)
+    weights = np.exp(np.array([hit["scores"]["dense"] for hit in hits]) / 0.2)
     np.testing.assert_allclose([hit["probability"] for hit in hits], weights / weights.sum())
 
 
@@ -235,7 +235,8 @@ def test_a_vector_of_any_length_finds_what_its_direction_does(
     with open_embedder("hashing", cache=Path()) as embedder:
         vector = embedder.embed(["a direction"]).vectors[0].astype(float) * scale
     by_vector = filled.post("/search", json={"vector": vector.tolist()}).json()["hits"]
-    by_text = filled.post("/search", json={"query": "a direction"}).json()["hits"]
+    asked = {"query": "a direction", "mode": "dense"}
+    by_text = filled.post("/search", json=asked).json()["hits"]
     assert [hit["id"] for hit in by_vector] == [hit["id"] for hit in by_text]
     for one, other in zip(by_vector, by_text, strict=True):
         assert one["score"] == pytest.approx(other["score"], abs=1e-6)
@@ -338,7 +339,7 @@ def test_a_written_document_is_found_at_once(filled: TestClient) -> None:
     filled.put("/documents", json={"documents": [document]})
     hits = filled.post("/search", json={"query": document["text"], "k": 1}).json()["hits"]
     assert hits[0]["id"] == "new"
-    assert hits[0]["score"] == pytest.approx(1.0, abs=1e-6)
+    assert hits[0]["scores"]["dense"] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_an_answer_of_more_than_a_few_documents_has_a_significance(client: TestClient) -> None:

@@ -133,20 +133,21 @@ def test_what_was_learned_is_used_for_its_kind_of_ranking(collection: Collection
     assert set(collection.calibrations()) == {"dense", "lexical"}
 
 
-def test_a_hit_by_meaning_has_a_grade_where_the_model_is_known(
-    make: Callable[..., Collection],
+@pytest.mark.parametrize("mode", [Mode.DENSE, Mode.HYBRID])
+def test_a_hit_has_a_grade_where_the_model_is_known(
+    make: Callable[..., Collection], mode: Mode
 ) -> None:
-    """By its margin and place; not by words or both, reranked, or with another model."""
+    """By its cosine's margin and its place; not by words, reranked, or with another model."""
     known = make("known", replace(make_identity(), weights=next(iter(SHIPPED))))
     unknown = make("unknown")
     vectors = random_units(60)
     documents = [embedded(f"d{i}", "word", vectors[i : i + 1]) for i in range(60)]
     known.put(documents)
     unknown.put(documents)
-    query = Query(text="word", vector=vectors[4], k=10)
+    query = Query(text="word", vector=vectors[4], k=10, mode=mode)
     hits = known.search([query])[0].hits
     typical = known.background().typical
-    margins = np.array([hit.score - typical for hit in hits])
+    margins = np.array([hit.scores.dense - typical for hit in hits])
     (curve,) = SHIPPED.values()
     relevance = curve.relevance(margins, np.arange(1, 11))
     assert [hit.grade for hit in hits] == [grade_of(one) for one in relevance]
@@ -154,7 +155,6 @@ def test_a_hit_by_meaning_has_a_grade_where_the_model_is_known(
     assert {hit.relevance for hit in hits} == {None}
     for other in (
         replace(query, mode=Mode.LEXICAL),
-        replace(query, mode=Mode.HYBRID),
         replace(query, rerank=5),
         replace(query, unknown=True),
         Query(like=("d4",), k=10),

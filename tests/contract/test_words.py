@@ -9,10 +9,10 @@ import formula
 import numpy as np
 import pytest
 from formula import bm25
-from samples import random_units
+from samples import DIMENSION, random_units
 
 from indexer.collection import Collection
-from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
+from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors, normalise
 from indexer.filters import matches, parse_filter
 from indexer.queries import Fusion, Hit, Mode, Query
 
@@ -253,6 +253,7 @@ def test_hybrid_hits_say_what_they_are_made_of(collection: Collection, fusion: F
     cosines = dict(zip(texts, (vectors @ direction).tolist(), strict=True))
     by_meaning = sorted(cosines, key=lambda one: -cosines[one])
     lexical = bm25(texts, query)
+    least = sorted(lexical.values())[-50] * (1 - 1e-9)
     assert len(hits) == 30
     assert [hit.score for hit in hits] == sorted([hit.score for hit in hits], reverse=True)
     for hit in hits:
@@ -261,8 +262,8 @@ def test_hybrid_hits_say_what_they_are_made_of(collection: Collection, fusion: F
         assert hit.distance == pytest.approx(1 - cosines[id], abs=1e-6)
         assert scores.lexical == pytest.approx(lexical.get(id, 0.0), rel=1e-9)
         place = by_meaning.index(id) + 1
-        assert scores.dense_rank == (place if place <= 100 else None)
-        assert (scores.lexical_rank is None) == (id not in lexical)
+        assert scores.dense_rank == (place if place <= 50 else None)
+        assert (scores.lexical_rank is None) == (lexical.get(id, 0.0) < least)
         assert scores.fused == hit.score
     assert {hit.scores.lexical_rank for hit in hits} & {1, 2, 3}
     if fusion is Fusion.RECIPROCAL_RANK:
@@ -271,15 +272,61 @@ def test_hybrid_hits_say_what_they_are_made_of(collection: Collection, fusion: F
         assert [hit.score for hit in hits] == pytest.approx(expected)
 
 
+def test_hybrid_hits_are_ranked_by_the_formula(collection: Collection) -> None:
+    """Both standardised over the pool, 0.65 to 0.35, then feedback, on the scale of the cosines."""
+    texts, query = make_texts(150), "w20 w33 w41"
+    vectors, direction = fill(collection, texts), random_units(1, seed=3)[0]
+    ids, lexical = list(texts), bm25(texts, query)
+    dense = (vectors @ direction).astype(np.float64)
+    words = np.array([lexical.get(id, 0.0) for id in ids])
+    heads = np.argsort(-dense)[:50], [i for i in np.argsort(-words)[:50] if words[i] > 0]
+    pool = np.union1d(*heads)
+    fused = 0.65 * formula.standardised(dense[pool]) + 0.35 * formula.standardised(words[pool])
+    best = np.argsort(-fused)[:30]
+    weights = np.exp(fused[best[:5]] / 0.5)
+    second = weights @ vectors[pool[best[:5]]]
+    like = formula.standardised(vectors[pool[best]] @ second / np.linalg.norm(second))
+    fused += 0.3 * like.min()
+    fused[best] += 0.3 * (like - like.min())
+    unit = max(float(dense[pool].std()), float(np.ptp(dense[pool])) / 8)
+    fused = dense[pool].mean() + unit * fused
+    wanted = {ids[pool[i]]: float(fused[i]) for i in np.argsort(-fused)[:40]}
+    hits = search(collection, query, k=40, mode=Mode.HYBRID, vector=direction)
+    assert [hit.document.id for hit in hits] == list(wanted)
+    assert [hit.score for hit in hits] == pytest.approx(list(wanted.values()), abs=1e-5)
+
+
+def test_what_is_like_several_of_the_best_moves_up(collection: Collection) -> None:
+    """Of two equally near documents, that which is nearer to the other good ones comes first."""
+    axes = np.eye(DIMENSION, dtype=np.float32)
+    near = [0.8 * axes[0] + 0.6 * axes[1]] * 3
+    twins = {"a": 0.5 * axes[0] + 0.866025 * axes[2], "b": 0.5 * axes[0] + 0.866025 * axes[1]}
+    far = [axes[4], axes[5]]
+    rows = normalise(np.stack([*near, *twins.values(), *far]))
+    collection_of = ["n0", "n1", "n2", *twins, "f0", "f1"]
+    collection.put(
+        [
+            EmbeddedDocument(Document(id, "w1"), (Chunk(0, 0, 2),), rows[i : i + 1])
+            for i, id in enumerate(collection_of)
+        ]
+    )
+    asked = {"k": 7, "vector": axes[0]}
+    dense = [hit.document.id for hit in search(collection, "unheard", mode=Mode.DENSE, **asked)]
+    hybrid = [hit.document.id for hit in search(collection, "unheard", mode=Mode.HYBRID, **asked)]
+    assert dense[3:5] == ["a", "b"]
+    assert hybrid[3:5] == ["b", "a"]
+
+
 def test_hybrid_finds_k_whenever_k_exist(collection: Collection) -> None:
-    """Words that are in no document leave the ranking by meaning; filters shorten nothing."""
+    """Words that are in no document leave what is near in meaning; filters shorten nothing."""
     fill(collection, make_texts(120), lambda one: {"n": int(one[1:]) % 3})
     direction, passing = random_units(1, seed=3)[0], parse_filter({"n": 1})
     for k in (5, 40, 1_000):
         asked = {"k": k, "filter": passing, "vector": direction}
         dense = search(collection, "unheard", mode=Mode.DENSE, **asked)
         hybrid = search(collection, "unheard", mode=Mode.HYBRID, **asked)
-        assert [hit.document.id for hit in hybrid] == [hit.document.id for hit in dense]
+        assert len(hybrid) == len(dense)
+        assert hybrid[0].document.id in {hit.document.id for hit in dense[:5]}
         assert len(search(collection, "w1", mode=Mode.HYBRID, **asked)) == min(k, 40)
 
 

@@ -70,7 +70,7 @@ def test_what_is_indexed_is_found(call: Call, corpus: Path) -> None:
 
     hits = answer(call("search", "filled", "pen", "-k", 2, "--json"))["hits"]
     assert [hit["id"] for hit in hits] == ["ink", "pen"]
-    assert hits[0]["distance"] == pytest.approx(1 - hits[0]["score"])
+    assert hits[0]["distance"] == pytest.approx(1 - hits[0]["scores"]["dense"])
     assert hits[0]["passage"] == {"text": DOCUMENTS[1]["text"], "start": 0, "end": 25}
     assert hits[0]["metadata"] == {"kind": "tool", "year": 2021}
 

@@ -113,7 +113,7 @@ class TestHits:
         page.open()
         page.search("rows")
         assert re.fullmatch(
-            rf"{len(DOCUMENTS)} hits in [\d.,]+ ms · dense, exact", page.text("#summary")
+            rf"{len(DOCUMENTS)} hits in [\d.,]+ ms · hybrid, exact", page.text("#summary")
         )
 
     def test_marks_words_of_the_query(self, page: Page) -> None:
@@ -140,9 +140,8 @@ class TestHits:
 
     def test_bars_are_as_long_as_scores(self, page: Page, url: str) -> None:
         """Bars share one axis, which runs from -1 to 1 where a score is negative."""
-        page.open()
-        page.search("calm sea")
-        scores = [hit["score"] for hit in ask(url, query="calm sea")["hits"]]
+        page.open("/?q=calm sea&mode=dense")
+        scores = [hit["score"] for hit in ask(url, query="calm sea", mode="dense")["hits"]]
         assert min(scores) < 0 < max(scores)
         for bar, score in zip(page.all(".hit .bar"), scores, strict=True):
             outer, inner = (
@@ -193,7 +192,7 @@ class TestHits:
 class TestModes:
     """Searching by words, alone and together with meaning."""
 
-    @pytest.mark.parametrize("mode", ["lexical", "hybrid"])
+    @pytest.mark.parametrize("mode", ["lexical", "dense"])
     def test_a_mode_can_be_chosen(self, page: Page, url: str, mode: str) -> None:
         """The page offers the collection's modes, and shows what the API answers in that one."""
         page.open()
@@ -204,8 +203,16 @@ class TestModes:
         assert f"mode={mode}" in page.address
         hits = ask(url, query="parse a document", mode=mode)["hits"]
         assert shown_ids(page) == [hit["id"] for hit in hits]
-        title = page.one(".hit .number").get_dom_attribute("title") or ""
-        assert ("BM25" in title) == (mode == "hybrid")
+        assert "BM25" not in (page.one(".hit .number").get_dom_attribute("title") or "")
+
+    def test_both_are_searched_where_no_mode_is_chosen(self, page: Page, url: str) -> None:
+        """What a score is made of is told where the pointer rests on it."""
+        page.open()
+        page.search("parse a document")
+        assert "mode" not in page.address
+        hits = ask(url, query="parse a document", mode="hybrid")["hits"]
+        assert shown_ids(page) == [hit["id"] for hit in hits]
+        assert "BM25" in (page.one(".hit .number").get_dom_attribute("title") or "")
 
     def test_more_like_a_hit_is_by_meaning(self, page: Page, url: str) -> None:
         """An example has no words of its own, whatever mode was chosen."""
@@ -220,8 +227,8 @@ class TestWhy:
 
     def test_shows_the_words_that_carry_the_score(self, page: Page, url: str) -> None:
         """Words, effects and cosine are the API's; the words are washed where they stand."""
-        page.open("/?q=parse a document")
-        hits = ask(url, query="parse a document", explain=10)["hits"]
+        page.open("/?q=parse a document&mode=dense")
+        hits = ask(url, query="parse a document", mode="dense", explain=10)["hits"]
         for hit in (hits[0], hits[2]):  # the first, and one that others come before
             item = f"[data-id={hit['id']}]"
             page.one(f"{item} .ask-why").click()
@@ -298,8 +305,8 @@ class TestPaging:
 
     def test_more_hits_follow(self, page: Page, url: str) -> None:
         """Each page adds to the list until all hits are there; the summary counts them."""
-        page.open("/?q=document&k=3")
-        everything = [hit["id"] for hit in ask(url, query="document", k=100)["hits"]]
+        page.open("/?q=document&k=3&mode=dense")
+        everything = [hit["id"] for hit in ask(url, query="document", k=100, mode="dense")["hits"]]
         assert page.text("#summary").startswith(f"3 of {len(DOCUMENTS)} hits")
         page.one(".next-page").click()
         page.settle()
@@ -313,11 +320,11 @@ class TestPaging:
 
     def test_a_hit_of_a_later_page_is_explained(self, page: Page, url: str) -> None:
         """Why? asks after the hit that it stands below, on whatever page."""
-        page.open("/?q=document&k=2")
+        page.open("/?q=document&k=2&mode=dense")
         page.one(".next-page").click()
         page.settle()
         last = page.all(".hit")[3]
-        expected = ask(url, query="document", k=4)["hits"][3]["scores"]["dense"]
+        expected = ask(url, query="document", k=4, mode="dense")["hits"][3]["scores"]["dense"]
         page.all(".ask-why")[3].click()
         page.settle()
         assert (

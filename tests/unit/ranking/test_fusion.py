@@ -13,6 +13,7 @@ from indexer.ranking.fusion import (
     SPAN,
     Values,
     convex,
+    like_cosines,
     reciprocal_ranks,
     standardised,
 )
@@ -97,3 +98,22 @@ def test_reciprocal_ranks_are_those_of_the_paper() -> None:
     expected = [1 / 61 + 1 / 63, 1 / 62, 1 / 61]
     assert RANK_OFFSET == 60
     assert fused == pytest.approx(expected)
+
+
+@given(candidates())
+def test_fused_scores_read_like_cosines(given: tuple[Values, Values, np.ndarray]) -> None:
+    """Standard cosines become what they were, and others get their mean and unit."""
+    dense, lexical, pool = given
+    alone = like_cosines(standardised(dense, pool), dense, pool)
+    if not len(dense[pool]):
+        return
+    assert alone[pool] == pytest.approx(dense[pool], abs=1e-9)
+    both = like_cosines(convex(dense, lexical, pool), dense, pool)
+    assert both[pool].mean() == pytest.approx(dense[pool].mean(), abs=1e-9)
+
+
+def test_words_decide_among_equal_cosines() -> None:
+    """Then the unit is a tenth."""
+    dense, lexical, pool = np.full(2, 0.4), np.array([0.0, 1.0]), np.ones(2, np.bool_)
+    fused = like_cosines(convex(dense, lexical, pool), dense, pool)
+    assert fused == pytest.approx([0.4 - 0.1 * 0.35, 0.4 + 0.1 * 0.35])
