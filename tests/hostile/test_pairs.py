@@ -48,7 +48,7 @@ def lines() -> Iterator[str]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_a_million_lines(tmp_path: Path) -> None:
     """Each bad line is refused, each fair one is there, and long texts are cut."""
     path = tmp_path / "pairs.jsonl"

@@ -194,10 +194,9 @@ def test_what_cannot_be_trained_is_refused(training: Make, tmp_path: Path) -> No
         ("moco", ("queue=24", "momentum=0.9", "learn_temperature=true")),
         ("clip", ()),
         ("simclr", ("views=dropout",)),
-        ("simclr", ("views=crops",)),
         ("simclr", ("views=both",)),
     ],
-    ids=["moco", "clip", "dropout", "crops", "both"],
+    ids=["moco", "clip", "dropout", "crops"],
 )
 def test_every_method_trains_and_resumes(
     method: str, words: tuple[str, ...], training: Make
