@@ -39,7 +39,7 @@ PROGRESS_SECONDS: Final = 1.0
 
 @router.get("/models")
 async def list_models(service: ServiceNeeded) -> ModelsView:
-    """The models and maps that were trained here: data, method, figures before and after, and where it serves."""
+    """All that was trained here: data, method, figures before and after, and where it serves."""
     return await service.reads.run(_list, service.library)
 
 

@@ -45,6 +45,7 @@ class VerdictView(Returned):
     advice: list[str]
     tried: int = Field(description="Candidates that were tried on the same judgements.")
     at: str
+    case: str = Field("", description="Which held-out queries those at hand are like.")
 
     @classmethod
     def of(cls, verdict: Verdict) -> Self:
@@ -55,6 +56,7 @@ class VerdictView(Returned):
             advice=list(verdict.advice),
             tried=verdict.tried,
             at=verdict.at,
+            case=verdict.case,
         )
 
 
@@ -164,11 +166,13 @@ class PromotionView(Returned):
                 model=outcome.model,
                 adapter=outcome.adapter,
                 documents=outcome.documents,
+                figures=[],
             )
         return cls(
             collection=outcome.collection,
             serves=outcome.serves,
             model=outcome.model,
+            adapter=None,
             forced=outcome.forced,
             documents=outcome.documents,
             verdict=VerdictView.of(outcome.verdict),

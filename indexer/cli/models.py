@@ -18,7 +18,7 @@ from indexer.errors import InvalidInput
 from indexer.evaluation.dataset import read_dataset
 from indexer.learning.evidence import JudgedQueries
 from indexer.learning.gate import promotion
-from indexer.learning.gate.promotion import Promoted, RolledBack, refusal
+from indexer.learning.gate.promotion import Promoted, RolledBack, sentences
 from indexer.learning.models import BrokenModel, Models
 from indexer.learning.trained import Figure, Trained
 from indexer.library import DEFAULT_COLLECTION
@@ -108,7 +108,7 @@ def _show(done: Promoted, as_json: bool) -> None:
         output.say_json(asdict(done))
     else:
         output.say(_figures_table(done.figures))
-        for sentence in refusal(done.verdict):
+        for sentence in sentences(done.verdict):
             output.say(sentence)
         how = " by force" if done.forced else ""
         what = f"serves {done.collection!r}{how}" if done.serves else "was refused"
@@ -152,7 +152,7 @@ def _details(one: Trained | BrokenModel, serves: Sequence[str]) -> Group:
     return Group(
         facts.facts_table({**plain, "gate": _gate(one), "serves": list(serves)}),
         _figures_table(one.figures),
-        *(refusal(one.verdict) if one.verdict else ()),
+        *(sentences(one.verdict) if one.verdict else ()),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 from indexer.errors import Damaged, OtherFormat
@@ -69,7 +70,8 @@ class Figure:
 class Verdict:
     """The gate's decision; ``reasons`` say why it refused, ``advice`` what would help.
 
-    ``tried`` is the number of candidates that were tried on the same data.
+    ``tried`` is the number of candidates that were tried on the same data, ``case`` a sentence on
+    which held-out queries those at hand are like.
     """
 
     passed: bool
@@ -78,6 +80,7 @@ class Verdict:
     tried: int = 1
     judged: str = ""
     at: str = ""
+    case: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,12 @@ class Trained:
     def encode(self) -> str:
         """The record as JSON, indented, since people read it too."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """A text that tells it from what was trained otherwise, whenever and by whatever name."""
+        plain = replace(self, figures=(), verdict=None, name="", made="", seconds=0.0)
+        return sha256(plain.encode().encode()).hexdigest()
 
     @classmethod
     def decode(cls, encoded: str) -> Trained:

@@ -19,9 +19,10 @@ from indexer.embedding.checkpoint import Checkpoint, find_checkpoint
 from indexer.embedding.embedder import Embedder
 from indexer.errors import AlreadyExists, InvalidInput, ModelError
 from indexer.learning.card import CARD, write_card
-from indexer.learning.evidence import keep_evidence
+from indexer.learning.evidence import JUDGED, JudgedQueries, keep_evidence
 from indexer.learning.examples import Example, Examples
 from indexer.learning.examples_checks import gather
+from indexer.learning.gate.attempts import note_attempt
 from indexer.learning.models import Models, write_record
 from indexer.learning.options import settings
 from indexer.learning.progress import Tell
@@ -102,6 +103,8 @@ def train(
             if not (folder / CARD).exists():
                 write_card(folder, trained)
     shutil.rmtree(training.workspace, ignore_errors=True)
+    judged = JudgedQueries.read(training.models.path(training.name) / JUDGED)
+    note_attempt(training.models.folder, judged.digest, trained.digest)
     return Done(trained, training.models.path(training.name), outcome.notes)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from local import create_local
 from samples import DIMENSION, LEARNED, make_identity, random_units
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.embedding.adapter import Adapter
 from indexer.engine import Catalogue
-from indexer.errors import InvalidInput, ModelChanged, NotFound
+from indexer.errors import Damaged, InvalidInput, ModelChanged, NotFound
 from indexer.queries import Mode, Query
 
 OTHER = replace(make_identity(8, "other-model"), weights="o" * 64)
@@ -174,3 +176,31 @@ def test_the_background_of_scores_is_that_of_mapped_queries(collection: Collecti
     assert before and mapped and after
     assert not np.array_equal(before.survival.scores, mapped.survival.scores)
     assert np.array_equal(before.survival.scores, after.survival.scores)
+
+
+def test_a_backup_has_the_adapter(
+    catalogue: Catalogue, collection: Collection, tmp_path: Path
+) -> None:
+    """A collection that is made from it maps queries as the one it was made of."""
+    if not collection.capabilities.backups:
+        pytest.skip("the engine has no backups")
+    fill(collection, random_units(5))
+    collection.adapt(turning(forced=True))
+    catalogue.back_up(collection.name, tmp_path / "backup.tar", lambda _: None)
+    catalogue.restore(tmp_path / "backup.tar", "again", lambda _: None)
+    with Collection(catalogue.open("again")) as again:
+        assert again.adapter is not None and again.adapter.forced
+        assert again.adapter.digest == turning().digest
+
+
+def test_a_damaged_adapter_is_an_error(tmp_path: Path) -> None:
+    """Not another answer; promoting again mends it."""
+    with create_local(tmp_path / "c", make_identity()) as collection:
+        fill(collection, random_units(5))
+        collection.adapt(turning())
+        (kept,) = (tmp_path / "c").glob("adapter-*.bin")
+        kept.write_bytes(kept.read_bytes()[:-9] + b"corrupted")
+        with pytest.raises(Damaged, match="promote it again"):
+            asked(collection, random_units(1, seed=5)[0])
+        collection.adapt(turning("mended"))
+        assert len(asked(collection, random_units(1, seed=5)[0])) == 5

@@ -3,11 +3,12 @@
 What is asked of a candidate:
 
 - It was not trained on the queries it is judged by, and these are at least LEAST_QUERIES.
-- The measure gains on the split that the user's case is like, by a paired randomisation test at
-  LEVEL, Bonferroni-corrected for the candidates tried on the same judgements. If most relevant
-  documents were trained on with other queries, that is the split by query; if most were not, the
-  split by document.
-- On the other split it does not lose, by the same test.
+- On queries held out the measure gains, by a paired randomisation test at LEVEL,
+  Bonferroni-corrected for the candidates tried on the same judgements. They ask for documents that
+  were trained on and for others in the proportion in which users do, so this decides.
+- On the documents alone that training never saw it does not lose, by the same test. Which of both
+  splits the queries at hand are like is told: a gain that is memory is one, as long as users go on
+  asking for the same documents.
 - No slice of the queries loses (Holm-corrected for the number of slices).
 - Judged queries stand out from unrelated ones as they did, and relevance is told as truly.
 """
@@ -37,10 +38,8 @@ MEASURE: Final = "ndcg@10"
 CALIBRATION_TOLERANCE: Final = 0.02
 """An expected calibration error that grows by less is within what such samples scatter."""
 
-_SPLIT_WORDS: Final[Mapping[str, str]] = {
-    QUERIES: "new queries about documents that others were trained with",
-    DOCUMENTS: "documents that training never saw",
-}
+LIKE_KNOWN: Final = 0.5
+"""From this share of known documents on, queries are like those held out by query."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +75,6 @@ class Measured:
     calibration: tuple[float, float] | None = None
     costs: Mapping[str, tuple[float, float]] | None = None
 
-    @property
-    def case(self) -> str:
-        """The split that the user's case is like."""
-        return QUERIES if self.known >= 0.5 else DOCUMENTS
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -95,7 +89,7 @@ def decide(measured: Measured, tried: int, judged: str, at: str) -> Decision:
     problems = list(_problems(measured, tried))
     reasons = tuple(reason for reason, _ in problems)
     advice = tuple(dict.fromkeys(advice for _, advice in problems if advice))
-    verdict = Verdict(not problems, reasons, advice, tried, judged, at)
+    verdict = Verdict(not problems, reasons, advice, tried, judged, at, _case(measured))
     return Decision(verdict, tuple(_figures(measured, tried)))
 
 
@@ -120,33 +114,28 @@ def _problems(measured: Measured, tried: int) -> Iterator[tuple[str, str]]:
 
 
 def _case_problems(measured: Measured, tried: int) -> Iterator[tuple[str, str]]:
-    case = measured.case
-    other = DOCUMENTS if case == QUERIES else QUERIES
-    own = measured.splits.get(case)
+    own = measured.splits.get(QUERIES)
     found = own.difference if own else None
     if own is None or found is None:
-        yield f"no query could be judged by {case}", "judge more queries"
+        yield "no query could be judged", "judge more queries"
     elif not (found.difference > 0 and corrected(found.p, tried) <= LEVEL):
-        yield _no_gain(own, found, case, tried)
-    rest = measured.splits.get(other)
+        yield _no_gain(own, found, tried)
+    rest = measured.splits.get(DOCUMENTS)
     lost = rest.difference if rest else None
     if lost is not None and lost.difference < 0 and lost.p <= LEVEL:
         yield (
-            f"{MEASURE} falls from {lost.a:.4f} to {lost.b:.4f} (p {lost.p:.4f}) on "
-            f"{_SPLIT_WORDS[other]}",
-            "train on more documents, or less strongly"
-            if other == DOCUMENTS
-            else "train less strongly",
+            f"{MEASURE} falls from {lost.a:.4f} to {lost.b:.4f} (p {lost.p:.4f}) on documents that "
+            "training never saw",
+            "train on more documents, or less strongly",
         )
 
 
-def _no_gain(own: Paired, found: Difference, case: str, tried: int) -> tuple[str, str]:
+def _no_gain(own: Paired, found: Difference, tried: int) -> tuple[str, str]:
     p = corrected(found.p, tried)
     counted = f", counting {tried} candidates" if tried > 1 else ""
     reason = (
-        f"{MEASURE} goes from {found.a:.4f} to {found.b:.4f} on {len(own.before):,} queries by "
-        f"{case} (p {p:.4f}{counted}): no gain is shown on {_SPLIT_WORDS[case]}, which is the case "
-        "here"
+        f"{MEASURE} goes from {found.a:.4f} to {found.b:.4f} on {len(own.before):,} held-out "
+        f"queries (p {p:.4f}{counted}): no gain is shown"
     )
     gains = own.after - own.before
     deviation = float(gains.std(ddof=1)) if len(gains) > 1 else 0.0
@@ -158,6 +147,23 @@ def _no_gain(own: Paired, found: Difference, case: str, tried: int) -> tuple[str
     return reason, (
         f"judge about {needed - len(gains):,} more queries: a gain of {found.difference:.4f} is "
         f"shown by about {needed:,} in four of five trials"
+    )
+
+
+def _case(measured: Measured) -> str:
+    """A sentence that says which split the queries at hand are like, and how it fares there."""
+    rest = measured.splits.get(DOCUMENTS)
+    found = rest.difference if rest else None
+    known = f"{measured.known:.0%} of the relevant documents were trained on with other queries"
+    if found is None:
+        return f"{known}: nothing is known of documents that training never saw"
+    like = "by query" if measured.known >= LIKE_KNOWN else "by document"
+    change = f"{MEASURE} goes from {found.a:.4f} to {found.b:.4f} (p {found.p:.4f})"
+    gained = found.difference > 0 and found.p <= LEVEL
+    meaning = "so it is more than memory" if gained else "so what it gains is memory of the others"
+    return (
+        f"{known}, so your queries are like those held out {like}; on documents that training "
+        f"never saw {change}, {meaning}"
     )
 
 

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
 from indexer.collection import Collection
@@ -151,7 +150,7 @@ def _judge(
         reason = f"no query is judged by documents of {collection.name!r}"
         advice = "name judged queries by --judged FOLDER"
         return Decision(Verdict(False, (reason,), (advice,), 1, judged.digest, now), ())
-    tried = note_attempt(models.folder, known.digest, _digest(trained))
+    tried = note_attempt(models.folder, judged.digest, trained.digest)
     tell("trial", 0, len(known.queries))
     embedder = library.embedder(collection)
     if trained.kind is TrainedKind.ADAPTER:
@@ -171,7 +170,7 @@ def _judge(
             Seen.read(folder / SEEN),
             lambda done, total: tell("trial", done, total),
         )
-    return decide(measured, tried, known.digest, now)
+    return decide(measured, tried, judged.digest, now)
 
 
 def _serve(
@@ -211,12 +210,7 @@ def _require_base(trained: Trained, collection: Collection) -> None:
         )
 
 
-def _digest(trained: Trained) -> str:
-    """A text that tells a candidate from others, whatever is found about it later."""
-    plain = replace(trained, figures=(), verdict=None, name="")
-    return sha256(plain.encode().encode()).hexdigest()
-
-
-def refusal(verdict: Verdict) -> Sequence[str]:
-    """The reasons and the advice of a refusal, a sentence each."""
-    return (*verdict.reasons, *(f"what would help: {one}" for one in verdict.advice))
+def sentences(verdict: Verdict) -> Sequence[str]:
+    """A verdict in sentences: the case, the reasons to refuse, and the advice."""
+    case = (verdict.case,) if verdict.case else ()
+    return (*case, *verdict.reasons, *(f"what would help: {one}" for one in verdict.advice))

@@ -76,16 +76,21 @@ def test_queries_that_were_trained_on_are_refused() -> None:
     )
 
 
-def test_the_case_decides_which_split_must_gain() -> None:
-    """Where most documents are new, a gain on known ones is not enough, and the other way round."""
-    only_known, only_new = measured(0.05, 0.0), measured(0.0, 0.05)
-    assert judge(only_known).verdict.passed
-    assert not judge(replace(only_known, known=0.1)).verdict.passed
-    assert not judge(only_new).verdict.passed
-    assert judge(replace(only_new, known=0.1)).verdict.passed
+def test_the_case_is_told() -> None:
+    """Which held-out queries those at hand are like, and whether the gain is memory."""
+    memory, more = measured(0.05, 0.0), measured(0.05, 0.05, known=0.1)
+    told = judge(memory).verdict.case
+    assert "90%" in told and "held out by query" in told and "memory of the others" in told
+    told = judge(more).verdict.case
+    assert "10%" in told and "held out by document" in told and "more than memory" in told
 
 
-def test_a_loss_on_the_other_split_is_refused() -> None:
+def test_a_gain_on_new_documents_alone_is_not_enough() -> None:
+    """Queries as users ask them decide."""
+    assert not judge(measured(0.0, 0.05, known=0.1)).verdict.passed
+
+
+def test_a_loss_on_new_documents_is_refused() -> None:
     """What it knows may not cost what it does not know."""
     verdict = judge(measured(0.05, -0.05)).verdict
     assert not verdict.passed and "never saw" in verdict.reasons[0]

@@ -139,10 +139,14 @@ def test_every_candidate_of_the_same_judgements_counts(
 ) -> None:
     """The correction is for all that were tried, the same one once."""
     first = promote(library, models, "good", "docs").verdict
+    assert first.tried == 1
     again = promote(library, models, "good", "docs").verdict
     assert again.tried == first.tried
     note_attempt(models.folder, first.judged, "another candidate")
     assert promote(library, models, "good", "docs").verdict.tried == first.tried + 1
+    train_adapter(library, "same", examples())
+    train_adapter(library, "other", examples(), rank=3)
+    assert promote(library, models, "good", "docs").verdict.tried == first.tried + 2
 
 
 def test_a_map_of_other_vectors_is_refused(
