@@ -176,7 +176,8 @@ def bearing(
     port = free_port()
     command = [interpreter(build), "-m", "app.cli", "serve", "--port", str(port)]
     command += ["--data", str(data.absolute())]
-    bodies = written(folder / "bodies", ({"query": text, "k": K} for text in queries))
+    asked = ({"query": text, "k": K, "mode": "dense"} for text in queries)  # as peers search
+    bodies = written(folder / "bodies", asked)
     variables = environment(build or Path(__file__).parents[1])
     url = f"http://127.0.0.1:{port}"
     with running(command, folder, variables, f"{url}/readyz") as (pid, start):

@@ -24,7 +24,7 @@ from indexer.integrations.stores import (
 )
 from indexer.library import DEFAULT_COLLECTION
 from indexer.moments import told_dates
-from indexer.queries import Hit
+from indexer.queries import Hit, Mode
 from indexer.workspace import Where
 
 try:
@@ -159,7 +159,8 @@ class BearingVectorStore(VectorStore):
         **how: Any,  # noqa: ANN401 -- see the class
     ) -> list[tuple[LangChainDocument, float]]:
         """The k documents that answer best, with their cosines: larger is closer."""
-        return _scored(self._store.search(query, told_dates(filter), {"k": k, **how}))
+        given = {"k": k, "mode": Mode.DENSE.value, **how}
+        return _scored(self._store.search(query, told_dates(filter), given))
 
     def similarity_search_by_vector(
         self,
@@ -205,7 +206,8 @@ class BearingVectorStore(VectorStore):
         where: Where,
         how: dict[str, Any],
     ) -> list[LangChainDocument]:
-        given = {"k": k, "candidates": max(k, fetch_k), "diversity": 1.0 - lambda_mult, **how}
+        usual = {"k": k, "mode": Mode.DENSE.value, "candidates": max(k, fetch_k)}
+        given = {**usual, "diversity": 1.0 - lambda_mult, **how}
         hits = self._store.search(sought, told_dates(where), given)
         return [_translated(hit.document) for hit in hits]
 
