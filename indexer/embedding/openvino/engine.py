@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.allocator import trim, unload
 from indexer.documents import Vectors
 from indexer.embedding.acceptance import CHECK_TEXTS
 from indexer.embedding.batching import STEP, Batch, Shape, plan_batches, plan_few
@@ -54,9 +55,9 @@ FAITHFUL_TILE: Final = 0.01
 UNFUSED: Final = {"SNIPPETS_MODE": "DISABLE"}
 """Keeps OpenVINO from generating code; there is no documented option for it."""
 
-REMEMBERED: Final = {"CPU_RUNTIME_CACHE_CAPACITY": 150}
-"""Kernels of each kind that a graph caches for each stream: those of about fifty shapes, 2 MB
-each. The default is thousands; this option, too, is undocumented.
+REMEMBERED: Final = {"CPU_RUNTIME_CACHE_CAPACITY": 32}
+"""Kernels of each kind that a graph caches for each stream: those of about ten shapes, 2 MB each.
+The default is thousands; this option, too, is undocumented.
 """
 
 
@@ -97,6 +98,7 @@ class CompiledEngine:
         self._setup = setup
         self._core = _core()  # must outlive what it reads and compiles
         self._model = self._core.read_model(graph)
+        self._weights = graph.with_suffix(".bin")
         self._precision = precision
         self._fused = fused
         self._threads = threads or _cores()
@@ -263,6 +265,8 @@ class CompiledEngine:
                 **({} if self._fused else UNFUSED),
             },
         )
+        unload(self._weights)  # what it runs on is packed by now, all but the tokens' vectors
+        trim()  # of what compiling took
         return _Requests(compiled, streams.requests, tiles)
 
     def close(self) -> None:
