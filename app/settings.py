@@ -226,7 +226,7 @@ class Settings(BaseSettings):
         1, ge=1, le=64, description="Processes that answer, each with a model of its own."
     )
     readers: int = Field(16, ge=1, description="Threads that read from collections.")
-    writers: int = Field(4, ge=1, description="Threads that write to collections.")
+    writers: int = Field(16, ge=1, description="Threads that write to collections.")
     queue_requests: int = Field(
         512, ge=1, description="Most requests that wait for such a thread; more are answered 503."
     )

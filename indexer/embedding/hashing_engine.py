@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import Final
 
@@ -31,6 +32,9 @@ BIAS: Final = 0.5
 PIECES: Final = re.compile(r"\w+|[^\w\s]")
 PAD_ID: Final = -1
 BUDGET: Final = 65_536
+
+REMEMBERED_WORDS: Final = 65_536
+"""Words whose hashes are kept, since most words come again: some 10 MB."""
 
 MIX: Final = 0x9E3779B1
 MASK: Final = 0x7FFFFFFF
@@ -74,6 +78,7 @@ def _tokens(text: str) -> Tokens:
     return Tokens(np.asarray(ids, np.int32), spans, len(pieces) > WINDOW, not has_words(text))
 
 
+@lru_cache(REMEMBERED_WORDS)
 def _hash(word: str) -> int:
     digest = blake2b(word.lower().encode("utf-8", "replace"), digest_size=4).digest()
     return int.from_bytes(digest, "little") >> 1

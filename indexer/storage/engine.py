@@ -49,6 +49,7 @@ from indexer.storage.query.filter_cache import FilterCache
 from indexer.storage.query.state import LocalState, Shared
 from indexer.storage.runtime.durable_files import bytes_under, sync_folder
 from indexer.storage.runtime.locks import writer_lock
+from indexer.storage.runtime.shared_writes import SharedWrites
 from indexer.storage.sqlite.records import StoredDocument
 from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
@@ -94,6 +95,7 @@ class LocalEngine:
         self._wrote = False
         self._lock = writer_lock(folder)
         self._transactions = threading.Lock()
+        self._puts = SharedWrites(self._turn, self._put_together)
         self._reads = 0
         self._live = LiveRows(folder, self._store, choice, thresholds)
         self._maps = Maps(folder, self._store)
@@ -177,16 +179,22 @@ class LocalEngine:
         return [_change(document, stored.get(document.id)) for document in documents]
 
     def put(self, documents: Sequence[EmbeddedDocument]) -> None:
-        """Add or replace documents in one transaction; see the Protocol."""
+        """Add or replace documents in one transaction; see the Protocol.
+
+        Threads that put at the same time share one, and with it the waits for the disk.
+        """
+        if documents and self._puts.submit(documents):
+            self._consider_sealing()
+
+    def _put_together(self, documents: Sequence[EmbeddedDocument]) -> None:
         latest = list({one.document.id: one for one in documents}.values())
-        if not latest:
-            return
-        with self._transaction() as transaction:
+        with self._store.writing() as transaction:
             generation = transaction.generation()
             identity = self._identity_of(transaction, generation.number)
             vectors = joined_vectors(latest, identity)
             self._file(generation.number, identity).append(generation.rows, vectors)
             RowWriter(transaction, generation.number, generation.rows).put(latest, vectors)
+        self._wrote = True
 
     def amend(self, documents: Sequence[Document]) -> None:
         """Replace metadata only; raises InvalidInput for a document whose content differs."""
@@ -214,8 +222,14 @@ class LocalEngine:
             return self._remove(transaction, list(transaction.stored(ids).values()))
 
     @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The right to write the next transaction."""
+        with self._lock.held("write"), self._transactions:
+            yield
+
+    @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
-        with self._lock.held("write"), self._transactions, self._store.writing() as transaction:
+        with self._turn(), self._store.writing() as transaction:
             yield transaction
         self._wrote = True
         self._consider_sealing()

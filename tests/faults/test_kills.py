@@ -7,6 +7,9 @@ that is for test_power_cuts.py.
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -14,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from killing import KINDS, Trial
+from local import open_local
 
 from indexer.collection import Collection
 from indexer.documents import EmbeddedDocument, Vectors
@@ -21,6 +25,7 @@ from indexer.errors import BearingError
 from indexer.storage.engine import LocalEngine
 from indexer.storage.generation.migration import joined_vectors
 from indexer.storage.generation.row_writer import RowWriter
+from indexer.storage.maintenance.verification import verify
 from indexer.storage.vector_file import VectorFile
 
 _log = logging.getLogger(__name__)
@@ -33,6 +38,45 @@ def test_a_killed_writer_loses_nothing_acknowledged(tmp_path: Path) -> None:
     assert trial.landed.total() == 10
     assert trial.acknowledged > 10
     assert len(trial.landed) >= 3
+
+
+def test_threads_that_write_at_once_lose_nothing_acknowledged(tmp_path: Path) -> None:
+    """Of documents that four threads put at the same time each is there once its put returned."""
+    program = """
+import os, sys, threading
+from local import create_local
+from indexer.documents import Document
+from indexer.embedding.hashing_engine import open_hashing
+from indexer.ingestion.changes import store
+from pathlib import Path
+
+model = open_hashing(16)
+collection = create_local(Path(sys.argv[1]), model.identity)
+
+def put(thread):
+    for number in range(1_000_000):
+        store(collection, model, [Document(f"{thread} {number}", f"text {number}")])
+        os.write(1, f"{thread} {number}\\n".encode())  # whole lines, whichever thread is next
+
+for thread in range(4):
+    threading.Thread(target=put, args=(thread,)).start()
+"""
+    folder = tmp_path / "written"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as writer:
+        assert writer.stdout is not None
+        acknowledged = [next(writer.stdout) for _ in range(60)]
+        writer.kill()
+        acknowledged += writer.stdout
+    whole = [line[:-1] for line in acknowledged if line.endswith("\n")]
+    with open_local(folder) as collection:
+        assert None not in collection.get(whole)
+        assert None not in collection.vectors(whole)
+        assert verify(folder, None, lambda *_: None).sound
 
 
 @pytest.mark.long
