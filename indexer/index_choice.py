@@ -39,6 +39,7 @@ class IndexKind(StrEnum):
     EXACT = "exact"
     REDUCED = "reduced"
     SCAN = "scan"
+    REDUCED_PARTITIONED = "reduced_partitioned"
     PARTITIONED = "partitioned"
     GRAPH = "graph"
 

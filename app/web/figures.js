@@ -7,6 +7,7 @@ const KINDS = {
   exact: "Every vector is compared",
   reduced: "A scan of vectors of half the dimensions, compressed, rescored",
   scan: "A scan of compressed vectors, rescored",
+  reduced_partitioned: "Parts of vectors of half the dimensions, compressed, rescored",
   partitioned: "Parts of compressed vectors, rescored",
   graph: "A graph of neighbours",
 };

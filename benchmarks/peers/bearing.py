@@ -112,7 +112,7 @@ def direct_search(folder: Path) -> Callable[[Vectors, int], Rows] | None:
     mapped = np.memmap(described.with_name("vectors.f32"), dtype=np.float32, mode="r")
     vectors = mapped.view(np.ndarray)[: index.ntotal * index.d].reshape(-1, index.d)
     parameters = None
-    if record["kind"] == "partitioned":
+    if record["kind"] in ("partitioned", "reduced_partitioned"):
         parameters = faiss.SearchParametersIVF(nprobe=record["effort"]["probes"])
 
     def search(queries: Vectors, k: int) -> Rows:

@@ -105,6 +105,13 @@ def _partitioned(dimension: int, rows: int) -> str:
 _DEEP: Final = (4800, 6400, 9600, 12800, 19200, 25600)
 
 
+def _reduced_partitioned(dimension: int, rows: int) -> str:
+    half = _half(dimension)
+    if half == dimension:
+        return _partitioned(dimension, rows)
+    return f"PCAR{half},{_partitioned(half, rows)}"
+
+
 def _depths(*depths: int) -> tuple[SearchParams, ...]:
     return tuple(SearchParams(0, depth) for depth in depths)
 
@@ -130,6 +137,21 @@ INDEX_KINDS: Final[Mapping[IndexKind, IndexKindSpec]] = {
         automatic=True,
         instead_of=IndexKind.REDUCED,  # it is slower
     ),
+    IndexKind.REDUCED_PARTITIONED: IndexKindSpec(
+        _reduced_partitioned,
+        lambda dimension: _codes(_half(dimension))[1] / 2 + 8,
+        tuple(
+            SearchParams(nprobe, depth)
+            for nprobe, depth in (
+                (32, 400), (64, 400), (64, 600), (128, 600), (128, 800), (192, 800), (256, 800),
+                (192, 1200), (256, 1200), (384, 1200), (512, 1200), (640, 1200), (800, 1600),
+                (256, 2400), (1200, 2400), (1200, 3200), (384, 4800), (2400, 4800), (640, 9600),
+                (2400, 9600), (4800, 12800), (1200, 25600), (9600, 25600),
+            )
+        ),
+        Visits.LISTS,
+        automatic=True,
+    ),
     IndexKind.PARTITIONED: IndexKindSpec(
         _partitioned,
         lambda dimension: _codes(dimension)[1] / 2 + 8,
@@ -142,6 +164,7 @@ INDEX_KINDS: Final[Mapping[IndexKind, IndexKindSpec]] = {
         ),
         Visits.LISTS,
         automatic=True,
+        instead_of=IndexKind.REDUCED_PARTITIONED,  # it takes more memory
     ),
     IndexKind.GRAPH: IndexKindSpec(
         lambda _, __: "HNSW32,Flat",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from samples import random_units
@@ -10,8 +12,9 @@ from indexer.documents import Vectors, normalise
 from indexer.errors import Damaged, InvalidInput
 from indexer.index_choice import IndexKind
 from indexer.storage.ann.approximate import Layer, approximate_search
+from indexer.storage.ann.efforts import FIRST, Efforts
 from indexer.storage.ann.faiss_index import AnnIndex, exact_search
-from indexer.storage.ann.index_file import build
+from indexer.storage.ann.index_file import Sealed, build, fastest
 from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
 from indexer.storage.ann.recall import draw_sample, estimate_recall, measure, share_found, tune
 
@@ -156,6 +159,23 @@ def test_a_scan_of_whole_vectors_is_built_where_one_of_reduced_ones_misses() -> 
     narrow = normalise(even * 0.8 ** np.arange(DIMENSION))
     assert build(kinds, narrow, None, 0.95).index.kind is IndexKind.REDUCED
     assert build(kinds, even, None, 0.95).index.kind is IndexKind.SCAN
+
+
+def test_the_fastest_for_one_query_and_for_many_is_chosen() -> None:
+    """Of those that reach the target, the sum decides; one that misses it comes behind."""
+    vectors = random_units(2_000, DIMENSION)
+    one = build((IndexKind.SCAN,), vectors, None, 0.5)
+
+    def taking(query_ms: float, low: float) -> Sealed:
+        recall = replace(one.measured.recall, low=low)
+        first = replace(one.measured, query_ms=query_ms, recall=recall)
+        return replace(one, efforts=Efforts({FIRST: first}))
+
+    slow, even, quick = taking(2.0, 0.95), taking(2.1, 0.93), taking(1.0, 0.8)
+    assert fastest([slow, even, quick], [1.0, 0.5, 0.1], 0.9) is even
+    assert fastest([slow, even, quick], [1.0, 1.5, 0.1], 0.9) is slow
+    assert fastest([slow, even, quick], [1.0, 1.5, 0.1], 0.8) is quick
+    assert fastest([slow, even, quick], [1.0, 1.5, 0.1], 0.99) is slow
 
 
 def test_tuning_reaches_the_target_or_says_so(index: AnnIndex, vectors: Vectors) -> None:
