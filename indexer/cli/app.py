@@ -18,6 +18,7 @@ from indexer import installation
 from indexer.cli import output
 from indexer.cli.analysis import calibrate, diagnose, draw_map
 from indexer.cli.collections import create_collection, delete_collection, list_collections, stats
+from indexer.cli.distil import distil
 from indexer.cli.evaluate import evaluate
 from indexer.cli.index import index
 from indexer.cli.maintenance import backup, compact, rebuild, reindex, restore, verify
@@ -111,7 +112,8 @@ def commands() -> typer.Typer:
     for assessment in (calibrate, diagnose):
         app.command()(assessment)
     app.command("map")(draw_map)
-    app.command()(train)
+    for learning in (train, distil):
+        app.command()(learning)
     app.command("models")(list_models)
     app.command()(promote)
     for upkeep in (verify, backup, restore, rejects):

@@ -1,4 +1,4 @@
-"""The files of a static model: its table of token vectors, its tokenizer and its settings."""
+"""The files of static models, read and written: a table of token vectors, a tokenizer, settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from indexer.documents import Vectors
 from indexer.embedding.checkpoint import Checkpoint
 from indexer.embedding.embedder import TextRole
-from indexer.embedding.static.tensors import read_tensors
+from indexer.embedding.static.tensors import read_tensors, write_tensors
 from indexer.embedding.tokenizer import Setup
 from indexer.errors import ModelError
 
@@ -26,6 +26,9 @@ DOCUMENT_PROMPTS: Final = ("document", "passage", "corpus")
 """The prompts that sentence-transformers' encode_document looks for, in this order."""
 
 _STATIC: Final = re.compile(r"sentence_transformers\.(\w+\.)*StaticEmbedding")
+_OLD_PLACE: Final = "sentence_transformers.models"
+"""The package of modules in older versions, which newer ones know, too."""
+
 _NORMALIZE: Final = re.compile(r"sentence_transformers\.(\w+\.)*Normalize")
 
 
@@ -95,3 +98,22 @@ def _prompts(settings: Mapping[str, Any]) -> dict[str, str]:
     default = known.get(str(settings.get("default_prompt_name")), "")
     document = next((known[name] for name in DOCUMENT_PROMPTS if name in known), default)
     return {TextRole.QUERY.value: known.get("query", default), TextRole.DOCUMENT.value: document}
+
+
+def write_static(folder: Path, table: Vectors, tokenizer: str) -> None:
+    """Write a static model into a folder, as sentence-transformers loads it.
+
+    ``tokenizer`` is JSON of the tokenizers library.
+    """
+    modules = [("", "StaticEmbedding"), ("1_Normalize", "Normalize")]
+    listed = [
+        {"idx": place, "name": str(place), "path": path, "type": f"{_OLD_PLACE}.{name}"}
+        for place, (path, name) in enumerate(modules)
+    ]
+    (folder / "1_Normalize").mkdir()
+    (folder / "modules.json").write_text(json.dumps(listed, indent=2))
+    named = {"default_prompt_name": None, "similarity_fn_name": "cosine"}
+    settings: dict[str, Any] = {"prompts": {}, **named}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings, indent=2))
+    (folder / "tokenizer.json").write_text(tokenizer, "utf-8")
+    write_tensors(folder / "model.safetensors", {"embedding.weight": table})
