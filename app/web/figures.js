@@ -29,6 +29,8 @@ function rowsOf({ name, model, dimension, documents, chunks, bytes, truncated, u
     fact(index.recall_k ? `Recall@${index.recall_k}` : "Recall", ...recallOf(index)),
     latency && fact("Latency", milliseconds(latency.median), `Median of the last ${plural(latency.searches, "search", "searches")} in this tab; the slowest took ${milliseconds(latency.most)}`),
     index.adapter && fact("Adapter", index.adapter.forced ? `${index.adapter.name}, by force` : index.adapter.name, "A map of queries that was trained"),
+    index.forced && fact("Promoted", "by force", "The gate refused this model"),
+    index.beside && fact("Kept beside", size(index.beside.bytes), `Vectors of ${index.beside.model}; bearing compact drops them`),
     truncated > 0 && fact("Truncated", count(truncated), "Documents whose text does not wholly fit the model"),
     unknown > 0 && fact("Unknown", count(unknown), "Documents with a passage of which the model knows no word: its vector says nothing. A model that knows the language does better, and so does a hybrid search"),
   ];
