@@ -160,7 +160,7 @@ def _case(measured: Measured) -> str:
     like = "by query" if measured.known >= LIKE_KNOWN else "by document"
     change = f"{MEASURE} goes from {found.a:.4f} to {found.b:.4f} (p {found.p:.4f})"
     gained = found.difference > 0 and found.p <= LEVEL
-    meaning = "so it is more than memory" if gained else "so what it gains is memory of the others"
+    meaning = "so it is more than memory" if gained else "so any gain is memory of the others"
     return (
         f"{known}, so your queries are like those held out {like}; on documents that training "
         f"never saw {change}, {meaning}"
