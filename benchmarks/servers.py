@@ -170,12 +170,17 @@ def written(path: Path, bodies: Iterable[object]) -> Path:
 
 @contextmanager
 def bearing(
-    data: Path, folder: Path, queries: Sequence[str], build: Path | None = None
+    data: Path,
+    folder: Path,
+    queries: Sequence[str],
+    build: Path | None = None,
+    model: str | None = None,
 ) -> Iterator[Server]:
-    """Bearing's service as it is delivered, asked by texts; by another build if one is given."""
+    """Bearing's service as it is delivered, asked by texts; another build's if one is given."""
     port = free_port()
     command = [interpreter(build), "-m", "app.cli", "serve", "--port", str(port)]
     command += ["--data", str(data.absolute())]
+    command += ["--model", model] if model else []
     asked = ({"query": text, "k": K, "mode": "dense"} for text in queries)  # as peers search
     bodies = written(folder / "bodies", asked)
     variables = environment(build or Path(__file__).parents[1])
