@@ -1,4 +1,4 @@
-"""When a graph is built, and by whom: one process at a time, beside searches and writes."""
+"""The building of graphs, by one process at a time, beside searches and writes."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def _strays(state: PostgresState) -> Iterator[Finding]:
 def _documents(
     state: PostgresState, analyzer: Analyzer, tell: Tell
 ) -> tuple[list[Finding], list[Finding]]:
-    """What is wrong with texts and metadata, and what with words."""
+    """The faults of texts and metadata, and those of words."""
     texts: list[Finding] = []
     words: list[Finding] = []
     done = 0

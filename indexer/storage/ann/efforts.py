@@ -53,7 +53,7 @@ def band_of(k: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Efforts:
-    """How hard an index is searched, by band: at least in the first."""
+    """The effort of a search, by band: at least in the first."""
 
     measured: Mapping[Band, Measured]
 
@@ -96,7 +96,7 @@ class Efforts:
         )
 
     def describe(self) -> dict[str, dict[str, object]]:
-        """What was measured, by k, for users."""
+        """The measured figures, by k, for users."""
         told: dict[str, dict[str, object]] = {}
         for band, one in sorted(self.measured.items()):
             own = told.setdefault(str(band.k), {})

@@ -51,7 +51,7 @@ class Sealed:
 
     @property
     def measured(self) -> Measured:
-        """What was measured for the least k, without a filter."""
+        """The figures measured for the least k, without a filter."""
         return self.efforts.first
 
     def layer(self, k: int, *, filtered: bool) -> Layer:
@@ -122,7 +122,7 @@ class _Record:
 
     @property
     def efforts(self) -> Efforts:
-        """How hard the index is to be searched."""
+        """The effort with which the index is to be searched."""
         params = SearchParams(self.effort["probes"], self.effort["depth"])
         recall = Recall(**self.recall)  # type: ignore[arg-type]
         first = Measured(params, recall, self.query_ms)
