@@ -35,13 +35,13 @@ def test_a_promotion_serves_the_next_search(
     http = connect(data=trained, model=MODEL, api_keys=KEYS)
     client = Client("http://localhost", api_key="administering", http=http).collection("docs")
     asked = "high3 above3 something"
-    before = [hit.id for hit in client.search(asked, k=5).hits]
+    before = [hit.id for hit in client.search(asked, k=5, mode="dense").hits]
     (listed,) = client.models()
     assert (listed.name, listed.serves, listed.source) == ("good", [], "made up")
     outcome = client.promote("good")
     assert outcome.serves and outcome.verdict is not None and outcome.verdict.passed
     assert {one.split for one in outcome.figures} >= {"queries", "costs"}
-    after = client.search(asked, k=5, explain=True).hits
+    after = client.search(asked, k=5, mode="dense", explain=True).hits
     topic = {f"d{3 + 12 * step}" for step in range(5)}
     assert len(topic & {hit.id for hit in after}) > len(topic & set(before))
     explanation = after[0].explanation
@@ -51,7 +51,7 @@ def test_a_promotion_serves_the_next_search(
     assert listed.serves == ["docs"] and listed.verdict is not None
     assert client.describe().index["adapter"]["name"] == "good"
     assert client.roll_back().adapter is None
-    assert [hit.id for hit in client.search(asked, k=5).hits] == before
+    assert [hit.id for hit in client.search(asked, k=5, mode="dense").hits] == before
 
 
 def test_only_an_admin_promotes(connect: Callable[..., TestClient], trained: Path) -> None:
