@@ -123,6 +123,11 @@ class Settings(BaseSettings):
         description="Directory of trained models; `models` in BEARING_DATA where none is named.",
         json_schema_extra={"default": "none"},
     )
+    require_sync: bool = Field(
+        False,
+        description="1 refuses a database that may lose writes it has acknowledged, "
+        "such as one whose standbys replicate asynchronously.",
+    )
 
     host: str = Field(
         "127.0.0.1",
@@ -360,6 +365,7 @@ class Settings(BaseSettings):
             language=self.language,
             reranker=self.reranker,
             models=self.models,
+            require_sync=self.require_sync,
         )
 
 

@@ -39,6 +39,7 @@ class Config:
     language: Language = Language.ENGLISH
     reranker: str = ""
     models: Path | None = None
+    require_sync: bool = False
 
     @property
     def index_choice(self) -> IndexChoice:
@@ -76,6 +77,12 @@ def place_of(_: str, value: str) -> Path | str:
 
 def _text(_: str, value: str) -> str:
     return value
+
+
+def _flag(variable: str, value: str) -> bool:
+    if value not in ("0", "1"):
+        raise InvalidInput(f"{variable} must be 0 or 1; got {value!r}")
+    return value == "1"
 
 
 def _count(variable: str, value: str) -> int:
@@ -131,5 +138,6 @@ _READERS: Final[Mapping[str, Any]] = {
     "language": _language,
     "reranker": _text,
     "models": _path,
+    "require_sync": _flag,
 }
 assert set(_READERS) == {field.name for field in fields(Config)}

@@ -17,22 +17,25 @@ from indexer.errors import InvalidInput, MissingExtra
 
 @dataclass(frozen=True, slots=True)
 class EngineKind:
-    """``open`` opens the catalogue of a URL; if ``lasting``, other processes can open it too."""
+    """``open`` opens the catalogue of a URL; if ``lasting``, other processes can open it too.
 
-    open: Callable[[str], Catalogue]
+    It is also told whether writes must be confirmed by a standby, where there can be one.
+    """
+
+    open: Callable[[str, bool], Catalogue]
     lasting: bool = True
 
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
-def _folder(url: str) -> Catalogue:
+def _folder(url: str, _: bool) -> Catalogue:
     from indexer.storage.catalogue import LocalCatalogue
 
     return LocalCatalogue(folder_of(url))
 
 
-def _memory(url: str) -> Catalogue:
+def _memory(url: str, _: bool) -> Catalogue:
     from indexer.memory.catalogue import MemoryCatalogue
 
     if url != "memory:":
@@ -42,7 +45,7 @@ def _memory(url: str) -> Catalogue:
     return MemoryCatalogue()
 
 
-def _postgresql(url: str) -> Catalogue:
+def _postgresql(url: str, require_sync: bool) -> Catalogue:
     try:
         from indexer.postgres.catalogue import PostgresCatalogue
     except ModuleNotFoundError as error:
@@ -50,7 +53,7 @@ def _postgresql(url: str) -> Catalogue:
 
     from indexer.storage.catalogue import LocalCatalogue
 
-    return PostgresCatalogue(url, LocalCatalogue)
+    return PostgresCatalogue(url, LocalCatalogue, require_sync=require_sync)
 
 
 ENGINES: Final[Mapping[str, EngineKind]] = {
@@ -62,12 +65,13 @@ ENGINES: Final[Mapping[str, EngineKind]] = {
 """The engines by the scheme of their URLs; a plain path has no scheme."""
 
 
-def open_catalogue(url: str) -> Catalogue:
+def open_catalogue(url: str, *, require_sync: bool = False) -> Catalogue:
     """The collections at a URL: a folder's path, or ``scheme:`` and what that engine reads.
 
-    Raises InvalidInput for a scheme that no engine has. Collections are not opened yet.
+    Raises InvalidInput for a scheme that no engine has. Collections are not opened yet. With
+    ``require_sync`` a database that may lose what it has acknowledged is refused.
     """
-    return ENGINES[scheme_of(url)].open(url)
+    return ENGINES[scheme_of(url)].open(url, require_sync)
 
 
 def is_lasting(url: str) -> bool:

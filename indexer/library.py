@@ -54,7 +54,7 @@ class Library:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._catalogue = open_catalogue(str(config.data))
+        self._catalogue = open_catalogue(str(config.data), require_sync=config.require_sync)
         self._lock = threading.RLock()
         self._collections: dict[str, _Opened] = {}
         self._embedders: dict[str, Embedder] = {}

@@ -15,7 +15,8 @@ from indexer.engine import Embedders
 from indexer.errors import AlreadyExists, NotFound, OtherFormat
 from indexer.index_choice import IndexChoice, Language
 from indexer.postgres.backup import InFolder, back_up, unpacked
-from indexer.postgres.database import Connection, Database
+from indexer.postgres.connection import Connection
+from indexer.postgres.database import Database
 from indexer.postgres.engine import PostgresEngine
 from indexer.postgres.generations import add_generation
 from indexer.postgres.location import location_of
@@ -31,9 +32,9 @@ _HIDDEN: Final = "."
 class PostgresCatalogue:
     """See indexer.engine.Catalogue."""
 
-    def __init__(self, url: str, in_folder: InFolder) -> None:
+    def __init__(self, url: str, in_folder: InFolder, *, require_sync: bool = False) -> None:
         """The database at a URL; backups are made and read by the engine of folders."""
-        self._database = Database(location_of(url))
+        self._database = Database(location_of(url), require_sync=require_sync)
         self._in_folder = in_folder
 
     @property
@@ -159,16 +160,13 @@ class PostgresCatalogue:
             raise NotFound(f"there is no collection {name!r} (there are: {there})")
 
     def _listed(self, statement: str, arguments: tuple[Any, ...] | list[Any] = ()) -> list[Any]:
-        with self._database.plain() as connection:
-            try:
-                return connection.execute(statement.replace("@", _LIST), arguments).fetchall()
-            except (pg.UndefinedTable, pg.InvalidSchemaName):
-                return []  # nobody has created a collection here yet
+        try:
+            return self._database.ask(statement.replace("@", _LIST), arguments)
+        except NotFound:
+            return []  # nobody has created a collection here yet
 
     def _is_there(self) -> bool:
-        with self._database.plain() as connection:
-            row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [_LIST]).fetchone()
-        return row == (True,)
+        return self._database.ask("SELECT to_regclass(%s) IS NOT NULL", [_LIST]) == [(True,)]
 
     def _make_list(self, connection: Connection) -> None:
         # Of two processes that are first, one waits here: IF NOT EXISTS alone lets both go on.

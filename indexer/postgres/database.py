@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import errors as pg
 from psycopg.pq import TransactionStatus
 
 from indexer.errors import EngineUnavailable, Refused, TimedOut
+from indexer.postgres.connection import Connection, connect
 from indexer.postgres.failures import connection_failure, failure
 from indexer.postgres.location import Location
-from indexer.postgres.vectors import register_vectors
-
-Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 MOST_CONNECTIONS: Final = 16
 """Connections of one process; further threads wait for one."""
-
-OLDEST_PGVECTOR: Final = (0, 8, 2)
-"""Versions before it read past the end of a buffer (CVE-2026-3172)."""
 
 PATIENCE_SECONDS: Final = 60.0
 """Writes are tried again for as long: another node may become primary meanwhile."""
@@ -33,38 +29,39 @@ _CANCEL_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.2
 
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_SESSION: Final = (
-    "SET plan_cache_mode = force_custom_plan; SET jit = off; SET work_mem = '64MB'; "
-    "SET hnsw.scan_mem_multiplier = 8; SET bytea_output = 'hex'; SET timezone = 'UTC'"
-)
-_EXTENSION: Final = (
-    "SELECT e.extversion, quote_ident(n.nspname), t.oid FROM pg_extension e "
-    "JOIN pg_namespace n ON n.oid = e.extnamespace "
-    "JOIN pg_type t ON t.typnamespace = n.oid AND t.typname = 'vector' WHERE e.extname = 'vector'"
-)
 
 _Result = TypeVar("_Result")
+
+_log = logging.getLogger(__name__)
 
 
 class Database:
     """The connections of this process to a database. Safe to use from several threads."""
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, *, require_sync: bool = False) -> None:
+        """``require_sync`` refuses a server that may lose what it has acknowledged."""
         self.location = location
+        self._require_sync = require_sync
+        self._has_told = False
         self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
         self._closed = False
 
     @contextmanager
-    def reading(self, first: str) -> Iterator[tuple[Connection, list[tuple[Any, ...]]]]:
+    def reading(
+        self, first: str, *, patient: bool = False
+    ) -> Iterator[tuple[Connection, list[tuple[Any, ...]]]]:
         """A connection in a transaction that sees one state, and the rows of a first query."""
         with self._translated(), self._place():
             connection, rows = self._begun(first)
+            if patient:
+                connection.seconds = None
             try:
                 yield connection, rows
                 connection.execute("COMMIT")
             finally:
+                connection.seconds = self.location.seconds
                 self._give_back(connection)
 
     def _begun(self, first: str) -> tuple[Connection, list[tuple[Any, ...]]]:
@@ -107,17 +104,43 @@ class Database:
                 connection.execute("BEGIN")
                 yield connection
                 connection.execute("COMMIT")
+                if connection.unconfirmed:
+                    connection.unconfirmed = False
+                    raise TimedOut(
+                        f"{self.location.shown} has a write that no standby confirmed: it is lost "
+                        "if the primary is now. Write it again once there is a standby"
+                    )
             finally:
                 self._give_back(connection)
 
+    def ask(self, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of one statement, which is done again if the server went away meanwhile."""
+        with self._translated(), self._place():
+            while True:
+                connection, is_new = self._take()
+                try:
+                    return connection.cursor(binary=True).execute(statement, arguments).fetchall()
+                except psycopg.OperationalError as error:
+                    if is_new or not is_passing(error) or not connection.closed:
+                        raise
+                    self._drop_idle()
+                finally:
+                    self._give_back(connection)
+
     @contextmanager
-    def plain(self) -> Iterator[Connection]:
-        """A connection without a transaction: each statement is one by itself."""
+    def plain(self, *, patient: bool = False) -> Iterator[Connection]:
+        """A connection without a transaction: each statement is one by itself.
+
+        ``patient`` statements may take as long as they take.
+        """
         with self._translated(), self._place():
             connection, _ = self._take()
+            if patient:
+                connection.seconds = None
             try:
                 yield connection
             finally:
+                connection.seconds = self.location.seconds
                 self._give_back(connection)
 
     def close(self) -> None:
@@ -159,33 +182,27 @@ class Database:
         return self._connect(), True
 
     def _connect(self) -> Connection:
+        location = self.location
         try:
-            connection = psycopg.connect(self.location.conninfo, autocommit=True)
+            connection, lossy = connect(location.conninfo, location.seconds, location.shown)
         except psycopg.Error as error:
-            raise connection_failure(error, self.location.shown) from error
-        try:
-            self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
+            raise connection_failure(error, location.shown) from error
+        if lossy is not None:
+            try:
+                self._tell_lossy(lossy)
+            except Refused:
+                connection.close()
+                raise
         return connection
 
-    def _prepare(self, connection: Connection) -> None:
-        found = connection.execute(_EXTENSION).fetchone()
-        if found is None:
-            raise Refused(
-                f"{self.location.shown} lacks pgvector: install it on the server, and let an "
-                "administrator of the database run CREATE EXTENSION vector"
-            )
-        version, schema, oid = found
-        if _numbers(version) < OLDEST_PGVECTOR:
-            oldest = ".".join(map(str, OLDEST_PGVECTOR))
-            raise Refused(
-                f"{self.location.shown} has pgvector {version}, and {oldest} is needed: install it "
-                "on the server, then run ALTER EXTENSION vector UPDATE"
-            )
-        register_vectors(connection, oid)
-        connection.execute(f"{_SESSION}; SET search_path = {schema}, pg_catalog")
+    def _tell_lossy(self, lossy: str) -> None:
+        """Say once that acknowledged writes may be lost, or refuse to go on."""
+        told = f"{self.location.shown} may lose writes that it has acknowledged: {lossy}"
+        if self._require_sync:
+            raise Refused(f"{told}; BEARING_REQUIRE_SYNC forbids that, see docs/postgresql.md")
+        if not self._has_told:
+            self._has_told = True
+            _log.warning("%s", told)
 
     def _give_back(self, connection: Connection) -> None:
         if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
@@ -217,7 +234,7 @@ class LongStatement:
     @contextmanager
     def running(self) -> Iterator[Connection]:
         """A connection without a transaction."""
-        with self._database.plain() as connection:
+        with self._database.plain(patient=True) as connection:
             with self._lock:
                 self._connection = connection
             try:
@@ -248,7 +265,3 @@ def is_passing(error: psycopg.Error) -> bool:
         return True
     lasting = (pg.QueryCanceled, pg.DiskFull, pg.OutOfMemory)
     return isinstance(error, psycopg.OperationalError) and not isinstance(error, lasting)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(one) for one in version.split(".") if one.isdigit())

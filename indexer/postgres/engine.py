@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, NoReturn, TypeVar
 
 from indexer.admission import change_of
@@ -15,7 +15,8 @@ from indexer.filters import Filter
 from indexer.index_choice import IndexChoice, IndexKind, Language
 from indexer.lexical.analyzer import Analyzer
 from indexer.postgres import header
-from indexer.postgres.database import Connection, Database
+from indexer.postgres.connection import Connection
+from indexer.postgres.database import Database
 from indexer.postgres.description import describe
 from indexer.postgres.field_values import field_numbers
 from indexer.postgres.filtering import Translation
@@ -69,7 +70,7 @@ class PostgresEngine:
         self._analyzer = Analyzer(language)
         self._header = tables.sql(header.QUERY)
         self._known: tuple[int, Identity] | None = None
-        self._sealing = Sealing(database, tables, self.reading, choice or IndexChoice())
+        self._sealing = Sealing(database, tables, self._patiently, choice or IndexChoice())
         with self._database.reading(self._header) as (connection, rows):
             self._identity_of(connection, Header.of(rows[0]).generation)
 
@@ -84,7 +85,15 @@ class PostgresEngine:
         """The newest state."""
         del lexical  # every state includes its words
         self._sealing.look()
-        with self._database.reading(self._header) as (connection, rows):
+        with self._reading(patient=False) as state:
+            yield state
+
+    def _patiently(self) -> AbstractContextManager[PostgresState]:
+        return self._reading(patient=True)
+
+    @contextmanager
+    def _reading(self, *, patient: bool) -> Iterator[PostgresState]:
+        with self._database.reading(self._header, patient=patient) as (connection, rows):
             found = Header.of(rows[0])
             identity = self._identity_of(connection, found.generation)
             reading = Reading(connection, self._tables, found.generation)
@@ -166,7 +175,7 @@ class PostgresEngine:
         with self.reading() as state:
             generation = state.generation
         tables = f"@document, @fact, @posting, @counter, @chunk_{generation}"
-        with self._database.plain() as connection:
+        with self._database.plain(patient=True) as connection:
             connection.execute(self._tables.sql(f"VACUUM (ANALYZE) {tables}"))
 
     def compact(self) -> bool:
@@ -195,7 +204,7 @@ class PostgresEngine:
 
     def verify(self, embedders: Embedders | None, tell: Tell) -> Verification:
         """The findings of a check of everything there is."""
-        with self.reading() as state:
+        with self._reading(patient=True) as state:
             return verify(self.name, state, self._analyzer, embedders, tell)
 
     def close(self) -> None:

@@ -16,10 +16,15 @@ from indexer.errors import (
     TimedOut,
     Unreachable,
 )
+from indexer.postgres.connection import Overdue
 
 _TOLD: Final[Mapping[type[psycopg.Error], Callable[[str, str], BearingError]]] = {
     pg.UndefinedTable: lambda at, _: NotFound(f"the collection was deleted from {at}"),
     pg.InvalidSchemaName: lambda at, _: NotFound(f"the collection was deleted from {at}"),
+    Overdue: lambda at, why: TimedOut(
+        f"{at} did not answer in time ({why}): is the server busy, or paused? A write that was "
+        "under way may have been done"
+    ),
     pg.DiskFull: lambda at, why: StorageFailed(
         f"{at} has no space left ({why}): nothing was written; give the server's disk more space"
     ),

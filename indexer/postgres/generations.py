@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from indexer.embedding.embedder import Identity
-from indexer.postgres.database import Connection
+from indexer.postgres.connection import Connection
 from indexer.postgres.schema import Tables
 
 _ADD: Final = """

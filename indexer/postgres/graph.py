@@ -18,7 +18,7 @@ import numpy as np
 from indexer.documents import Vector
 from indexer.engine import Candidate
 from indexer.index_choice import IndexKind
-from indexer.postgres.database import Connection
+from indexer.postgres.connection import Connection
 from indexer.postgres.reading import Reading
 from indexer.postgres.schema import Tables
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from indexer.embedding.embedder import Identity
 from indexer.engine import Kept, KeptBytes
-from indexer.postgres.database import Connection, Database
+from indexer.postgres.connection import Connection
+from indexer.postgres.database import Database
 from indexer.postgres.schema import Tables
 
 _READ: Final = """
@@ -37,12 +38,11 @@ class PostgresKeeper:
         """The item last kept for a model; ``known`` itself if that has not changed."""
         stamp = None if known is None else known.stamp
         given = [stamp, self.what.value, identity.fingerprint]
-        with self.database.plain() as connection:
-            cursor = connection.cursor(binary=True)
-            row = cursor.execute(self.tables.sql(_READ), given).fetchone()
-        if row is None:
+        rows = self.database.ask(self.tables.sql(_READ), given)
+        if not rows:
             return None
-        return known if row[0] == stamp else KeptBytes(row[0], bytes(row[1]))
+        ((now, content),) = rows
+        return known if now == stamp else KeptBytes(now, bytes(content))
 
     def write(self, identity: Identity, content: bytes) -> None:
         """Keep this in place of the last item, durably."""

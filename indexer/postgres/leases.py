@@ -13,7 +13,8 @@ import uuid
 from typing import Final
 
 from indexer.errors import BearingError, CollectionBusy
-from indexer.postgres.database import Connection, Database
+from indexer.postgres.connection import Connection
+from indexer.postgres.database import Database
 from indexer.postgres.schema import Tables
 
 SECONDS: Final = 30.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,11 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from indexer.errors import InvalidInput
+
+DEADLINE_SECONDS: Final = 20.0
+"""An answer is waited for so long, unless the URL says ``deadline_seconds``."""
+
+_DEADLINE: Final = re.compile(r"([?&])deadline_seconds=(\d+(?:\.\d+)?)(&|$)")
 
 _DEFAULTS: Final = {
     "application_name": "bearing",
@@ -22,14 +28,19 @@ _DEFAULTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A database: ``conninfo`` for the driver, and ``shown``, without a password."""
+    """A database: ``conninfo`` for the driver, and ``shown``, without a password.
+
+    ``seconds`` is how long an answer is waited for.
+    """
 
     conninfo: str
     shown: str
+    seconds: float
 
 
 def location_of(url: str) -> Location:
     """The database at a URL, as libpq reads it; raises InvalidInput."""
+    url, seconds = _without_deadline(url)
     try:
         given = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except psycopg.Error as error:
@@ -43,7 +54,16 @@ def location_of(url: str) -> Location:
     shown = f"postgresql://{user}{_with_ports(hosts, given.get('port', ''))}"
     if "dbname" in given:
         shown += f"/{given['dbname']}"
-    return Location(make_conninfo("", **(_DEFAULTS | given)), shown)
+    return Location(make_conninfo("", **(_DEFAULTS | given)), shown, seconds)
+
+
+def _without_deadline(url: str) -> tuple[str, float]:
+    """The URL without the parameter that is Bearing's own, and its value."""
+    found = _DEADLINE.search(url)
+    if found is None:
+        return url, DEADLINE_SECONDS
+    kept = url[: found.start()] + (found[1] if found[3] else "") + url[found.end() :]
+    return kept, max(float(found[2]), 0.1)
 
 
 def _with_ports(hosts: str, ports: str) -> str:

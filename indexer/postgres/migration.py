@@ -9,7 +9,8 @@ from indexer.admission import joined_vectors
 from indexer.documents import Document, EmbeddedDocument
 from indexer.embedding.embedder import Identity
 from indexer.errors import CollectionBusy
-from indexer.postgres.database import Connection, Database
+from indexer.postgres.connection import Connection
+from indexer.postgres.database import Database
 from indexer.postgres.generations import add_generation, hold_generations, retire_generation
 from indexer.postgres.leases import Lease
 from indexer.postgres.schema import Tables
@@ -56,12 +57,11 @@ class PostgresMigration:
     def pending(self, limit: int) -> list[Document]:
         """Some documents whose current content it lacks."""
         self._lease.require()
-        with self._database.plain() as connection:
-            return self._pending(connection, limit)
+        return [document_of(row) for row in self._database.ask(self._statement, [limit])]
 
-    def _pending(self, connection: Connection, limit: int) -> list[Document]:
-        statement = self._tables.sql(_PENDING.format(draft=self._draft))
-        return [document_of(row) for row in connection.execute(statement, [limit])]
+    @property
+    def _statement(self) -> str:
+        return self._tables.sql(_PENDING.format(draft=self._draft))
 
     def put(self, documents: Sequence[EmbeddedDocument]) -> None:
         """Add documents; those deleted meanwhile are left out."""
@@ -95,7 +95,7 @@ class PostgresMigration:
             return True  # it was done, and the answer was lost
         if draft != self._draft:
             raise CollectionBusy("another migration has begun meanwhile: begin again")
-        if self._pending(connection, 1):
+        if connection.execute(self._statement, [1]).fetchone():
             return False
         retire_generation(connection, self._tables, live)
         mark = self._tables.sql("UPDATE @generation SET live = %s WHERE number = %s")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from indexer.postgres.database import Connection
+from indexer.postgres.connection import Connection
 from indexer.postgres.schema import Tables
 
 

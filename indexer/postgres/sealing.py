@@ -97,7 +97,7 @@ class Sealing:
         self._database.write(
             lambda one: graph.adopt(one, self._tables, generation, sealed, efforts)
         )
-        with self._database.plain() as connection:
+        with self._database.plain(patient=True) as connection:
             graph.drop(connection, self._tables, generation, keep=sealed)
 
     def _tuned(self, sealed: int) -> Efforts:

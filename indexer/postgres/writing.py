@@ -17,7 +17,7 @@ from indexer.admission import change_of, joined_vectors, require_stored
 from indexer.documents import Document, EmbeddedDocument, encode_metadata
 from indexer.embedding.embedder import Identity
 from indexer.lexical.analyzer import Analyzer
-from indexer.postgres.database import Connection
+from indexer.postgres.connection import Connection
 from indexer.postgres.facts import Fact, facts_of
 from indexer.postgres.filtering import Translation
 from indexer.postgres.schema import SLOTS, Tables
@@ -101,11 +101,13 @@ class Writing:
             one.document.id: Counter(analyzer.words(one.document.content)) for one in documents
         }
         given = [one.document for one in documents]
-        old = self._old("id = ANY(%s)", [[one.id for one in given]])
-        numbers = self._inserted([one for one in given if one.id not in old], words)
-        missing = [one for one in given if one.id not in old and one.id not in numbers]
-        if missing:  # another process stored them a moment ago
+        old: dict[str, _Old] = {}
+        numbers: dict[str, int] = {}
+        missing = given
+        while missing:  # again if another process stores or deletes some of them meanwhile
             old |= self._old("id = ANY(%s)", [[one.id for one in missing]])
+            numbers |= self._inserted([one for one in missing if one.id not in old], words)
+            missing = [one for one in missing if one.id not in old and one.id not in numbers]
         self._forget(list(old.values()))
         numbers |= {id: one.number for id, one in old.items()}
         self._replace([one for one in given if one.id in old], numbers, words)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,9 +19,10 @@ from samples import LEARNED, make_identity, make_null_vectors, random_units
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.engines import open_catalogue
-from indexer.errors import BearingError, InvalidInput, Refused, Unreachable
+from indexer.errors import BearingError, InvalidInput, Refused, TimedOut, Unreachable
 from indexer.filters import Kind, parse_filter
 from indexer.index_choice import IndexChoice, IndexKind, Language
+from indexer.postgres.connection import check_pgvector, why_lossy
 from indexer.queries import Answer, Mode, Query
 from indexer.reports import CountedValue, FieldSummary
 
@@ -200,3 +203,120 @@ def test_a_graph_finds_what_is_there_with_what_came_since(empty_database: str) -
         collection.rebuild(IndexChoice(IndexKind.EXACT))
         assert collection.describe().index["kind"] == "exact"
     catalogue.close()
+
+
+def test_a_server_that_may_lose_writes_is_refused_where_that_is_asked(database: str) -> None:
+    """That of the tests does not even wait for its disk."""
+    catalogue = open_catalogue(database, require_sync=True)
+    with pytest.raises(Refused, match="fsync is off"):
+        catalogue.names()
+
+
+@pytest.mark.parametrize(
+    ("commit", "waits", "standbys", "why"),
+    [
+        ("on", False, 0, None),
+        ("on", False, 2, "asynchronously"),
+        ("on", True, 2, None),
+        ("local", True, 2, "synchronous_commit is local"),
+        ("off", False, 0, "synchronous_commit is off"),
+        ("remote_write", True, 1, None),
+    ],
+)
+def test_what_may_be_lost_is_known_by_the_settings(
+    commit: str, waits: bool, standbys: int, why: str | None
+) -> None:
+    """A server without standbys is as durable as its disk; one with them is if it waits for one."""
+    told = why_lossy(False, True, commit, waits, standbys)
+    assert (told is None) == (why is None)
+    assert why is None or why in str(told)
+
+
+def test_an_old_pgvector_is_refused() -> None:
+    """With the version that is needed."""
+    check_pgvector("0.8.2", "here")
+    check_pgvector("0.10.0", "here")
+    for version in ("0.8.1", "0.7", "0.8"):
+        with pytest.raises(Refused, match=r"0\.8\.2 is needed"):
+            check_pgvector(version, "here")
+
+
+def test_a_server_that_hangs_is_told_of_in_time(empty_database: str) -> None:
+    """By the deadline in the URL; and searched again once it answers."""
+    catalogue = open_catalogue(f"{empty_database}?deadline_seconds=0.5")
+    catalogue.create("things", make_identity(), Language.ENGLISH)
+    with (
+        Collection(catalogue.open("things")) as collection,
+        psycopg.connect(empty_database, autocommit=True) as other,
+    ):
+        fill(collection, 3)
+        table = f"bearing_{catalogue.version('things')}.chunk_1"
+        with other.transaction():
+            other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            begun = time.monotonic()
+            with pytest.raises(TimedOut, match=r"0\.5 seconds"):
+                collection.search([Query(vector=random_units(1)[0])])
+            assert time.monotonic() < begun + 5
+        assert len(collection.search([Query(vector=random_units(1)[0])])[0].hits) == 3
+    catalogue.close()
+
+
+def test_connections_that_were_cut_are_replaced(empty_database: str) -> None:
+    """A search or a write after a restart of the server succeeds as if nothing were."""
+    catalogue = open_catalogue(empty_database)
+    catalogue.create("things", make_identity(), Language.ENGLISH)
+    cut = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    )
+    with (
+        Collection(catalogue.open("things")) as collection,
+        psycopg.connect(empty_database, autocommit=True) as other,
+    ):
+        fill(collection, 3)
+        for work in (
+            lambda: collection.search([Query(vector=random_units(1)[0])]),
+            lambda: fill(collection, 4),
+            lambda: collection.delete(["d0"]),
+            lambda: catalogue.names(),
+            lambda: collection.calibrations(),
+        ):
+            other.execute(cut)
+            work()
+        assert collection.describe().documents == 3
+    catalogue.close()
+
+
+def test_many_writers_leave_each_document_once(empty_database: str) -> None:
+    """Threads of two catalogues put, replace and delete the same documents in any order."""
+    catalogues = [open_catalogue(empty_database) for _ in range(2)]
+    catalogues[0].create("things", make_identity(), Language.ENGLISH)
+    failed: list[Exception] = []
+
+    def write(number: int) -> None:
+        dice = np.random.default_rng(number)
+        engine = catalogues[number % 2].open("things")
+        try:
+            for _ in range(12):
+                some = dice.permutation(20)[:8].tolist()
+                vectors = random_units(16, seed=int(dice.integers(1_000)))
+                engine.put([embedded(i, vectors[2 * n : 2 * n + 2]) for n, i in enumerate(some)])
+                engine.delete([f"d{i}" for i in some[:2]])
+        except Exception as error:  # noqa: BLE001 - told below
+            failed.append(error)
+        finally:
+            engine.close()
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert catalogues[1].verify("things", None, ignore).sound
+    with Collection(catalogues[1].open("things")) as collection:
+        documents = collection.page(limit=99).documents
+        assert len(documents) == len({one.id for one in documents})
+        assert len(documents) == collection.describe().documents
+    for catalogue in catalogues:
+        catalogue.close()

@@ -1,0 +1,120 @@
+"""One connection: with a limit to every wait for an answer, prepared, and checked once."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg import errors as pg
+from psycopg.abc import PQGen
+
+from indexer.errors import Refused
+from indexer.postgres.vectors import register_vectors
+
+OLDEST_PGVECTOR: Final = (0, 8, 2)
+"""Versions before it wrote past the end of a buffer (CVE-2026-3172)."""
+
+_INTERVAL: Final = 0.1
+
+_SESSION: Final = (
+    "SET plan_cache_mode = force_custom_plan; SET jit = off; SET work_mem = '64MB'; "
+    "SET hnsw.scan_mem_multiplier = 8; SET client_connection_check_interval = '5s'"
+)
+_FACTS: Final = """
+SELECT e.extversion, quote_ident(n.nspname), t.oid,
+    pg_is_in_recovery(),
+    current_setting('fsync') = 'on', current_setting('synchronous_commit'),
+    current_setting('synchronous_standby_names') <> '',
+    (SELECT count(*) FROM pg_stat_replication)
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+JOIN pg_type t ON t.typnamespace = n.oid AND t.typname = 'vector' WHERE e.extname = 'vector'
+"""
+
+_Result = TypeVar("_Result")
+
+
+class Overdue(psycopg.OperationalError):
+    """The server did not answer in time, and the connection was closed."""
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that waits for an answer ``seconds`` at most; None waits for ever."""
+
+    seconds: float | None = None
+    unconfirmed = False
+    """True if a commit was not confirmed by a standby that it should have waited for."""
+
+    def wait(
+        self, gen: PQGen[_Result], interval: float = _INTERVAL, timeout: float | None = None
+    ) -> _Result:
+        """See psycopg; raises Overdue."""
+        limit = self.seconds if timeout is None else timeout
+        begun = time.monotonic()
+        try:
+            return super().wait(gen, interval, limit)
+        except psycopg.OperationalError as error:
+            if limit is None or time.monotonic() < begun + limit:
+                raise
+            self.pgconn.finish()  # who knows what it would answer to the next question
+            raise Overdue(f"no answer in {limit:g} seconds") from error
+
+    def notice(self, told: psycopg.errors.Diagnostic) -> None:
+        """Take note of a wait for a standby that somebody has cancelled: PostgreSQL only warns."""
+        if told.sqlstate == pg.QueryCanceled.sqlstate and told.severity_nonlocalized == "WARNING":
+            self.unconfirmed = True
+
+
+def connect(conninfo: str, seconds: float | None, shown: str) -> tuple[Connection, str | None]:
+    """A connection, and why what it acknowledges may be lost, if it may.
+
+    Raises psycopg.Error if there is none, and Refused where the server is not as it must be.
+    """
+    connection = Connection.connect(conninfo, autocommit=True)
+    try:
+        connection.seconds = seconds
+        connection.add_notice_handler(connection.notice)
+        return connection, _prepare(connection, shown)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _prepare(connection: Connection, shown: str) -> str | None:
+    found = connection.execute(_FACTS).fetchone()
+    if found is None:
+        raise Refused(
+            f"{shown} lacks pgvector: install it on the server, and let an administrator of the "
+            "database run CREATE EXTENSION vector"
+        )
+    version, schema, oid, *durability = found
+    check_pgvector(version, shown)
+    register_vectors(connection, oid)
+    connection.execute(f"{_SESSION}; SET search_path = {schema}, pg_catalog")
+    return why_lossy(*durability)
+
+
+def check_pgvector(version: str, shown: str) -> None:
+    """Raise Refused if this version of pgvector is too old."""
+    if tuple(int(one) for one in version.split(".") if one.isdigit()) < OLDEST_PGVECTOR:
+        oldest = ".".join(map(str, OLDEST_PGVECTOR))
+        raise Refused(
+            f"{shown} has pgvector {version}, and {oldest} is needed: install it on the server, "
+            "then run ALTER EXTENSION vector UPDATE"
+        )
+
+
+def why_lossy(is_standby: bool, fsync: bool, commit: str, waits: bool, standbys: int) -> str | None:
+    """The reason why writes that are acknowledged may be lost; None if they are not."""
+    if is_standby:
+        return None  # it is not written to
+    if not fsync:
+        return "fsync is off, so that a power cut may lose everything"
+    if commit in ("off", "local") and (commit == "off" or standbys):
+        return f"synchronous_commit is {commit}"
+    if standbys and not waits:
+        return (
+            "its standbys replicate asynchronously (synchronous_standby_names is empty), so that "
+            "the last writes are lost with the primary"
+        )
+    return None
