@@ -47,6 +47,9 @@ CAPABILITIES: Final = Capabilities(
 )
 ADVICE: Final = "keep it in a folder (--data DIR, or BEARING_DATA) for that"
 
+MOST_COUNTED: Final = 100_000
+"""Words whose documents are counted once for all searches of a state."""
+
 _Result = TypeVar("_Result")
 
 
@@ -69,6 +72,7 @@ class PostgresEngine:
         self._tables = tables
         self._analyzer = Analyzer(language)
         self._header = tables.sql(header.QUERY)
+        self._holding: tuple[str, dict[str, int]] = ("", {})
         self._known: tuple[int, Identity] | None = None
         self._sealing = Sealing(database, tables, self._patiently, choice or IndexChoice())
         with self._database.reading(self._header) as (connection, rows):
@@ -97,7 +101,15 @@ class PostgresEngine:
             found = Header.of(rows[0])
             identity = self._identity_of(connection, found.generation)
             reading = Reading(connection, self._tables, found.generation)
-            yield PostgresState(reading, found, identity, self._analyzer)
+            holding = self._holding_of(found)
+            yield PostgresState(reading, found, identity, self._analyzer, holding)
+
+    def _holding_of(self, found: Header) -> dict[str, int]:
+        """Counts of words, shared by the states of one stamp: those are equal."""
+        known = self._holding
+        if known[0] != found.stamp or len(known[1]) > MOST_COUNTED:
+            known = self._holding = (found.stamp, {})
+        return known[1]
 
     def _identity_of(self, connection: Connection, generation: int) -> Identity:
         known = self._known

@@ -1,7 +1,7 @@
 """The words of one state: postings in a table, and BM25 by its formula, computed by the server.
 
-The parts of a score are summed as whole numbers, in units that make the largest possible score
-2**52: so a sum is the same in whatever order its parts come.
+The parts of a score are whole numbers, in units that make the largest possible score 2**52: so
+float64 holds each sum exactly, and it is the same in whatever order its parts come.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _HOLDING: Final = """
 SELECT word, count(*) FROM @posting WHERE word = ANY(%s) GROUP BY word
 """
 _SCORES: Final = f"""
-SELECT p.document, sum((q.worth * ({K1 + 1} * p.frequency
-    / (p.frequency + {K1} * ({1 - B} + {B} * p.length / %s::float8))))::bigint)::bigint AS score
+SELECT p.document, sum(round(q.worth * ({K1 + 1} * p.frequency
+    / (p.frequency + {K1} * ({1 - B} + {B} * p.length / %s::float8))))) AS score
 FROM unnest(%s::text[], %s::float8[]) AS q(word, worth)
 JOIN @posting p ON p.word = q.word WHERE {{scope}}
 GROUP BY p.document
@@ -38,12 +38,20 @@ JOIN @document d ON d.number = s.document ORDER BY s.score DESC, d.id LIMIT %s
 class PostgresLexical:
     """See indexer.engine.LexicalState."""
 
-    def __init__(self, reading: Reading, analyzer: Analyzer, documents: int, words: int) -> None:
+    def __init__(
+        self,
+        reading: Reading,
+        analyzer: Analyzer,
+        documents: int,
+        words: int,
+        holding: dict[str, int],
+    ) -> None:
+        """``holding`` are counts of this very state that are known, and will be added to."""
         self._reading = reading
         self._analyzer = analyzer
         self._documents = documents
         self._words = words
-        self._holding: dict[str, int] = {}
+        self._holding = holding
 
     @property
     def mean_length(self) -> float:
@@ -99,6 +107,6 @@ class PostgresLexical:
         """The number of documents that contain each word."""
         new = [word for word in words if word not in self._holding]
         if new:
-            self._holding |= dict.fromkeys(new, 0)
-            self._holding |= dict(self._reading.rows(_HOLDING, [new]))
+            counted = dict(self._reading.rows(_HOLDING, [new]))
+            self._holding.update({word: counted.get(word, 0) for word in new})
         return self._holding

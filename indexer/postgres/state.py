@@ -35,12 +35,19 @@ class PostgresState:
     """See indexer.engine.EngineState."""
 
     def __init__(
-        self, reading: Reading, header: Header, identity: Identity, analyzer: Analyzer
+        self,
+        reading: Reading,
+        header: Header,
+        identity: Identity,
+        analyzer: Analyzer,
+        holding: dict[str, int] | None = None,
     ) -> None:
+        """``holding`` are the known numbers of documents of this state that hold a word."""
         self.identity = identity
         self._reading = reading
         self._header = header
         self._analyzer = analyzer
+        self._holding = {} if holding is None else holding
 
     @property
     def generation(self) -> int:
@@ -84,7 +91,9 @@ class PostgresState:
     def lexical(self) -> PostgresLexical:
         """The words of this state."""
         counts = self._header.counts
-        return PostgresLexical(self._reading, self._analyzer, counts.documents, self._header.words)
+        return PostgresLexical(
+            self._reading, self._analyzer, counts.documents, self._header.words, self._holding
+        )
 
     # Documents
 

@@ -31,16 +31,16 @@ ORDER BY id FOR UPDATE
 _INSERT: Final = """
 INSERT INTO @document(number, id, hash, metadata, title, text, length, words)
 SELECT number, id, hash, metadata::json, title, text, length,
-    ARRAY(SELECT json_array_elements_text(words::json))
-FROM unnest(%s::bigint[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::text[],
-    %s::integer[], %s::text[]) AS t(number, id, hash, metadata, title, text, length, words)
+    string_to_array(words, ' ')
+FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::text[],
+    %b::integer[], %b::text[]) AS t(number, id, hash, metadata, title, text, length, words)
 ORDER BY id ON CONFLICT (id) DO NOTHING RETURNING id
 """
 _REPLACE: Final = """
 UPDATE @document d SET hash = t.hash, metadata = t.metadata::json, title = t.title, text = t.text,
-    length = t.length, words = ARRAY(SELECT json_array_elements_text(t.words::json))
-FROM unnest(%s::bigint[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::text[],
-    %s::integer[], %s::text[]) AS t(number, id, hash, metadata, title, text, length, words)
+    length = t.length, words = string_to_array(t.words, ' ')
+FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::text[],
+    %b::integer[], %b::text[]) AS t(number, id, hash, metadata, title, text, length, words)
 WHERE d.number = t.number
 """
 _DELETE_POSTINGS: Final = """
@@ -50,7 +50,7 @@ WHERE p.word = o.word AND p.document = o.number
 """
 _DELETE_FACTS: Final = """
 DELETE FROM @fact f
-USING unnest(%s::integer[], %s::bytea[], %s::bigint[]) AS o(field, value, document)
+USING unnest(%b::integer[], %b::bytea[], %b::bigint[]) AS o(field, value, document)
 WHERE f.field = o.field AND f.value = o.value AND f.document = o.document
 """
 _COUNT: Final = f"""
@@ -324,12 +324,8 @@ def _columns(
         [None if one.title is None else storable_text(one.title) for one in documents],
         [storable_text(one.text) for one in documents],
         [words[one.id].total() for one in documents],
-        [_word_list(words[one.id]) for one in documents],
+        [" ".join(words[one.id]) for one in documents],
     ]
-
-
-def _word_list(words: Iterable[str]) -> str:
-    return json.dumps(list(words), ensure_ascii=False)
 
 
 def _stored_facts(metadata: str) -> list[Fact]:
