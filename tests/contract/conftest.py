@@ -24,10 +24,13 @@ os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "false"
 
 MakeCollection = Callable[..., Collection]
 
+PATIENTLY: Final = "?deadline_seconds=120"
+"""The tests' server may have to wait for the tests of another process."""
+
 URLS: Final[Mapping[str, Callable[[pytest.FixtureRequest], str]]] = {
     "local": lambda request: str(request.getfixturevalue("tmp_path") / "data"),
     "memory": lambda _: "memory:",
-    "postgresql": lambda request: str(request.getfixturevalue("empty_database")),
+    "postgresql": lambda request: f"{request.getfixturevalue('empty_database')}{PATIENTLY}",
 }
 """Where each engine is to keep collections."""
 
