@@ -30,6 +30,9 @@ SETUP_SUFFIXES: Final = frozenset({".json", ".txt", ".model", ".vocab", ".tiktok
 FOREIGN_FOLDERS: Final = frozenset({"onnx", "openvino"})
 """Conversions that hubs keep beside the weights; neither read nor digested."""
 
+RECORD: Final = "bearing.json"
+"""The record of a model's training: it changes while the model stays the same."""
+
 HUB_IGNORED: Final = (
     "*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack", "*.ot", "*.onnx", "*.gguf",
     "*.py", "onnx/*", "openvino/*", "coreml/*",
@@ -113,10 +116,12 @@ def _find_on_hub(name: str) -> Path:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The files of a model, without hidden ones and conversions."""
+    """The files of a model, without hidden ones, conversions and the record of its training."""
     for place, folders, names in os.walk(folder):
         folders[:] = [f for f in folders if not f.startswith(".") and f not in FOREIGN_FOLDERS]
-        yield from (Path(place) / name for name in names if not name.startswith("."))
+        yield from (
+            Path(place) / name for name in names if not name.startswith(".") and name != RECORD
+        )
 
 
 def _digest_weights(folder: Path, files: Iterable[Path], cache: Path) -> str:

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from indexer.config import Config
+from indexer.embedding.checkpoint import RECORD
 from indexer.engines import local_folder
 from indexer.errors import AlreadyExists, BearingError, InvalidInput, NotFound, StorageFailed
 from indexer.learning.trained import Trained
 
-RECORD: Final = "bearing.json"
 FOLDER: Final = "models"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 

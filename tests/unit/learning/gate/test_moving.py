@@ -75,7 +75,7 @@ def hits(library: Library) -> list[tuple[str, float]]:
     return [(hit.document.id, round(hit.score, 5)) for hit in answer.hits]
 
 
-def test_a_model_moves_the_collection_and_back(library: Library) -> None:
+def test_a_model_moves_the_collection_and_back(library: Library, folder: Path) -> None:
     """Refused, it changes nothing; forced, it serves and says so; the way back embeds nothing."""
     models, collection = Models.of(library.config), library.open("docs")
     own, before = collection.identity.name, hits(library)
@@ -91,6 +91,8 @@ def test_a_model_moves_the_collection_and_back(library: Library) -> None:
     assert serving(library, models) == {"other": ["docs"]}
     moved = hits(library)
     assert moved != before
+    with Library(config(folder)) as again:  # what the gate wrote made no other model of it
+        assert hits(again) == moved
     store(collection, library.embedder(collection), [Document("late", "a late word")])
     back = roll_back(library, "docs")
     assert (back.model, back.documents) == (own, 1)
