@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.documents import Document, Vector
 from indexer.errors import InvalidQuery
@@ -87,12 +89,13 @@ class Query:
     one did, as in EmbeddedDocument. Documents that are examples by their ids are never hits.
     ``candidates`` is the number of best documents by cosine, and by BM25, that a hybrid search
     fuses; None takes enough for k. ``rerank`` is the number of best hits that a cross-encoder
-    scores; ``min_score`` then bounds its scores. ``diversity``, from 0 to 1, weighs dissimilarity
-    to earlier hits against the score: see indexer.ranking.mmr. With ``group_by``, a field of the
-    metadata, k groups of at most ``group_size`` hits are returned: see indexer.retrieval.grouping.
-    The first ``explain`` hits are explained. ``cursor`` is the last answer's cursor, to continue
-    from; when a collection gets the query, ``exclusions`` holds what it stands for. ``unknown``
-    says whether the model knows no word of the text; None if nobody asked it, as of a vector.
+    scores, ``reranker`` its name, if that is known; ``min_score`` then bounds its scores.
+    ``diversity``, from 0 to 1, weighs dissimilarity to earlier hits against the score: see
+    indexer.ranking.mmr. With ``group_by``, a field of the metadata, k groups of at most
+    ``group_size`` hits are returned: see indexer.retrieval.grouping. The first ``explain`` hits are
+    explained. ``cursor`` is the last answer's cursor, to continue from; when a collection gets the
+    query, ``exclusions`` holds what it stands for. ``unknown`` says whether the model knows no word
+    of the text; None if nobody asked it, as of a vector.
     """
 
     text: str | None = None
@@ -108,6 +111,7 @@ class Query:
     min_score: float | None = None
     exact: bool = False
     rerank: int | None = None
+    reranker: str | None = None
     diversity: float | None = None
     group_by: str | None = None
     group_size: int = 1
@@ -280,6 +284,10 @@ class Hit:
         return None if self.scores.dense is None else 1.0 - self.scores.dense
 
 
+Relevance: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
+"""Scores and places, (n,) each, to relevance, (n,) in [0, 1]."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The hits of one query, best first; ties by id.
@@ -291,6 +299,7 @@ class Answer:
     ``unknown`` says that the model knows no word of the query, so that cosines to it say nothing.
     ``unknown_fields`` are those that the query filters or groups by and no document has.
     ``direction`` is the query's vector as the collection's adapter maps it, None if none does.
+    ``reranked_relevance`` is what was learned of its hits for when they are reranked.
     """
 
     hits: tuple[Hit, ...]
@@ -305,3 +314,4 @@ class Answer:
     unknown_fields: tuple[str, ...] = ()
     unknown: bool = False
     direction: Vector | None = None
+    reranked_relevance: Relevance | None = None

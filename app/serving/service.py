@@ -13,7 +13,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import anyio
@@ -252,11 +252,19 @@ class Service:
             Work.TEXTS: collection_queue.model.embed_documents,
             Work.VECTORS: lambda ids: self.reads.run(collection_queue.collection.vectors, ids),
         }
-        searches = Searches(staged(query, collection_queue.collection.name) for query in queries)
+        asked = [await self._naming_reranker(query) for query in queries]
+        searches = Searches(staged(query, collection_queue.collection.name) for query in asked)
         for need in searches.needs():
             with self._instruments.stage(STAGES[need.work]):
                 searches.give(await work[need.work](need.items))
         return Searched(tuple(searches.answers), searches.milliseconds)
+
+    async def _naming_reranker(self, query: Query) -> Query:
+        """The query with the name of the cross-encoder that it needs, if there is one."""
+        if query.rerank is None or not self.settings.reranker:
+            return query
+        reranker = required(await self.reads.run(self.library.reranker))
+        return replace(query, reranker=reranker.name)
 
     async def embed(
         self, model: Model, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT

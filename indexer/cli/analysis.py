@@ -20,7 +20,7 @@ from rich.text import Text
 from indexer.analysis.diagnostics import Diagnostic, Verdict, explain, report
 from indexer.cli import facts, output
 from indexer.cli.index import index_reads
-from indexer.cli.options import Data, Json, Model, ModeOption, Name, open_library
+from indexer.cli.options import Data, Json, Model, ModeOption, Name, Reranker, open_library
 from indexer.cli.progress import stepping
 from indexer.collection import Collection
 from indexer.errors import BearingError
@@ -63,6 +63,7 @@ def calibrate(
     ] = None,
     model: Model = None,
     mode: ModeOption = Mode.HYBRID,
+    reranker: Reranker = None,
     split: Annotated[str, typer.Option(help="Which qrels: train, dev or test.")] = "test",
     ignore_identical_ids: Annotated[
         bool,
@@ -72,8 +73,8 @@ def calibrate(
 ) -> None:
     """Learn from judged queries how likely a hit is relevant; searches then show it for each hit.
 
-    The result is kept with the collection, for this mode and model. Errors are those on queries
-    held out.
+    The result is kept with the collection, for this mode and model, and for hits that the
+    cross-encoder has scored, if one is named. Errors are those on queries held out.
     """
     from indexer.evaluation.calibration_run import calibrate_collection
     from indexer.evaluation.dataset import read_dataset
@@ -81,7 +82,7 @@ def calibrate(
     judged = read_dataset(dataset, split)
     name = collection or f"evaluate-{re.sub(r'[^A-Za-z0-9_-]+', '-', judged.name)}"[:64]
     paths = [str(judged.corpus_path)]
-    with open_library(data, model) as library:
+    with open_library(data, model, reranker) as library:
         indexed = index_reads(library, name, read_paths(paths), input_parts(paths), model=model)
         indexed.warn()
         opened = library.open(name)
@@ -91,6 +92,7 @@ def calibrate(
                 library.embedder(opened),
                 judged,
                 mode=mode,
+                reranker=library.reranker() if reranker else None,
                 ignore_identical_ids=ignore_identical_ids,
                 on_progress=lambda done, total: tell(Step("queries", done, total)),
             )

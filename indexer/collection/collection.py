@@ -30,7 +30,7 @@ from indexer.index_choice import IndexChoice, Language
 from indexer.queries import Answer, Mode, Query
 from indexer.ranking.calibration import Calibration
 from indexer.ranking.grades import shipped_relevance
-from indexer.ranking.score_annotations import with_worth
+from indexer.ranking.score_annotations import judged
 from indexer.ranking.significance import Background
 from indexer.reports import Description, Diagnosis, FieldSummary, Map, Tell
 
@@ -205,7 +205,7 @@ class Collection:
         if not calibrations and shipped is None:
             return answers
         return [
-            replace(answer, hits=tuple(with_worth(query, answer.hits, calibrations, shipped)))
+            judged(query, answer, calibrations, shipped)
             for query, answer in zip(queries, answers, strict=True)
         ]
 

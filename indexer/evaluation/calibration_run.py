@@ -7,16 +7,19 @@ judgements are incomplete, the probability of relevance is underestimated accord
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from indexer.collection import Collection
+from indexer.embedding.cross_encoders.reranker import Reranker
 from indexer.embedding.embedder import Embedder
 from indexer.evaluation.dataset import Dataset
 from indexer.queries import Answer, Mode, Query
 from indexer.ranking.calibration import Calibration, Judged, calibrate
 from indexer.ranking.score_annotations import ranking_of
+from indexer.retrieval.reranking import DEFAULT_RERANK
 from indexer.retrieval.search import search
 
 DEPTH: Final = 100
@@ -31,31 +34,31 @@ def calibrate_collection(
     dataset: Dataset,
     *,
     mode: Mode = Mode.DENSE,
+    reranker: Reranker | None = None,
     depth: int = DEPTH,
     ignore_identical_ids: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Calibration:
     """Search the judged queries, learn the probability of relevance for each score, and store it.
 
-    The errors it reports are those on queries held out. Raises InvalidInput if too few queries have
-    a relevant hit.
+    With a reranker it learns of the hits that this has scored. The errors it reports are those on
+    queries held out. Raises InvalidInput if too few queries have a relevant hit.
     """
     model = collection.mark
     query = Query(text="", k=depth + ignore_identical_ids, mode=mode)
+    if reranker is not None:
+        query = replace(query, k=DEFAULT_RERANK, rerank=DEFAULT_RERANK, reranker=reranker.name)
     answers: list[Answer] = []
     texts = list(dataset.queries.values())
     for batch in _batches(texts):
-        answers += search(collection, embedder, [_asking(query, text) for text in batch])
+        asked = [replace(query, text=text) for text in batch]
+        answers += search(collection, embedder, asked, reranker)
         if on_progress:
             on_progress(len(answers), len(texts))
     judged = _judged(answers, dataset, ignore_identical_ids)
     calibration = calibrate(judged, ranking_of(query), model, dataset.name)
     collection.keep_calibration(calibration)
     return calibration
-
-
-def _asking(query: Query, text: str) -> Query:
-    return Query(text=text, k=query.k, mode=query.mode, fusion=query.fusion)
 
 
 def _batches(texts: list[str]) -> Iterator[list[str]]:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.queries import Fusion, Hit, Mode, Query
+from indexer.queries import Answer, Fusion, Hit, Mode, Query, Relevance
 from indexer.ranking.calibration import Calibration
 from indexer.ranking.grades import grade_of
 from indexer.similarity import softmax
@@ -42,10 +42,25 @@ def _cosines(hits: Sequence[Hit]) -> tuple[list[int], NDArray[np.float64]]:
 
 def ranking_of(query: Query) -> str:
     """The kind of ranking a query asks for: scores of one kind are comparable."""
-    if query.mode is not Mode.HYBRID:
-        return str(query.mode)
-    convex = query.fusion is Fusion.CONVEX
-    return f"{query.mode}/{query.fusion}" + ("+feedback" if convex else "")
+    kind = str(query.mode)
+    if query.mode is Mode.HYBRID:
+        feedback = "+feedback" if query.fusion is Fusion.CONVEX else ""
+        kind += f"/{query.fusion}{feedback}"
+    return kind if query.rerank is None else f"{kind}, reranked by {query.reranker}"
+
+
+def with_reranked_worth(
+    query: Query, hits: Sequence[Hit], learned: Relevance | None
+) -> Sequence[Hit]:
+    """The hits, best first, with relevance and grade where a cross-encoder has scored them."""
+    if learned is None or not query.rerank or not hits:
+        return hits
+    scores = np.array([hit.score for hit in hits], dtype=np.float64)
+    relevance = learned(scores, np.arange(1, len(hits) + 1)).tolist()
+    return [
+        hit if hit.scores.reranked is None else replace(hit, relevance=value, grade=grade_of(value))
+        for hit, value in zip(hits, relevance, strict=True)
+    ]
 
 
 def with_worth(
@@ -58,7 +73,7 @@ def with_worth(
 
     Without a calibration of their ranking, dense and hybrid hits get the grade of the relevance by
     ``shipped``, which takes cosines and places, unless the model knows no word of query or hit.
-    Searches by examples, and those to be reranked, get none: nothing is learned from these.
+    Searches by examples get none, and those to be reranked get theirs afterwards.
     """
     if query.examples or query.rerank is not None or not hits:
         return list(hits)
@@ -75,3 +90,17 @@ def with_worth(
     cosines = np.array([hit.scores.dense for hit in hits], dtype=np.float64)
     pairs = zip(hits, shipped(cosines, places).tolist(), strict=True)
     return [hit if hit.unknown else replace(hit, grade=grade_of(value)) for hit, value in pairs]
+
+
+def judged(
+    query: Query,
+    answer: Answer,
+    calibrations: Mapping[str, Calibration],
+    shipped: Callable[[Floats, Places], Floats] | None = None,
+) -> Answer:
+    """The answer, its hits with their worth, or with what was learned of them once reranked."""
+    if query.rerank is None:
+        worthy = with_worth(query, answer.hits, calibrations, shipped)
+        return replace(answer, hits=tuple(worthy))
+    learned = calibrations.get(ranking_of(query))
+    return answer if learned is None else replace(answer, reranked_relevance=learned.curve)

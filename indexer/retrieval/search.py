@@ -12,6 +12,7 @@ from indexer.embedding.cross_encoders.reranker import Reranker
 from indexer.embedding.embedder import Embedder, TextRole
 from indexer.errors import InvalidQuery
 from indexer.queries import Answer, ExampleText, Hit, Mode, Query
+from indexer.ranking.score_annotations import with_reranked_worth
 from indexer.retrieval.explanation import explained
 from indexer.retrieval.grouping import grouped
 from indexer.retrieval.pagination import resumed, with_cursor
@@ -120,6 +121,7 @@ def _rank(queries: Sequence[Query], group_by: str | None = None) -> Staged[list[
     ranked = []
     for query, answer in zip(queries, answers, strict=True):
         hits = yield from reranked(query, answer.hits)
+        hits = with_reranked_worth(query, hits, answer.reranked_relevance)
         hits = yield from diversified(query, hits)
         ranked.append(_of_hits(answer, hits[: query.k]))
     return ranked
@@ -175,10 +177,18 @@ def search_timed(
         Work.VECTORS: collection.vectors,
         Work.TEXTS: lambda texts: embedder.embed(texts, TextRole.DOCUMENT).vectors,
     }
-    searches = Searches(staged(query, collection.name) for query in queries)
+    asked = [_naming(query, reranker) for query in queries]
+    searches = Searches(staged(query, collection.name) for query in asked)
     for need in searches.needs():
         searches.give(work[need.work](need.items))
     return Searched(tuple(searches.answers), searches.milliseconds)
+
+
+def _naming(query: Query, reranker: Reranker | None) -> Query:
+    """The query with the name of the cross-encoder that it needs, by which its worth is known."""
+    if query.rerank is None or reranker is None:
+        return query
+    return replace(query, reranker=reranker.name)
 
 
 def search(

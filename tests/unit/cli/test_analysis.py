@@ -64,6 +64,22 @@ def test_hits_have_a_relevance_once_the_collection_is_calibrated(
     assert json.loads(found.stdout)["significance"] > 0
 
 
+def test_reranked_hits_have_a_relevance_once_that_is_learned(tmp_path: Path, dataset: Path) -> None:
+    """Learned of one cross-encoder, it is said of hits that this has scored, and of no others."""
+    done = call(tmp_path, "calibrate", str(dataset), "--reranker", "overlap", "--json")
+    assert done.exit_code == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (figures["hits"], figures["mode"][-10:]) == (60 * 50, "by overlap")
+    query = (dataset / "queries.jsonl").read_text().splitlines()[0]
+    asked = ("search", json.loads(query)["text"], "-c", "evaluate-judged", "--json")
+    hits = json.loads(call(tmp_path, *asked, "--reranker", "overlap").stdout)["hits"]
+    relevance = [hit["relevance"] for hit in hits]
+    assert relevance == sorted(relevance, reverse=True) and relevance[0] > relevance[-1]
+    assert {hit["grade"] for hit in hits} <= {"strong", "fair", "weak"}
+    plain = json.loads(call(tmp_path, *asked).stdout)["hits"]
+    assert not any("relevance" in hit for hit in plain)
+
+
 def test_examples_have_no_relevance(tmp_path: Path, dataset: Path) -> None:
     """Queries, which were learned from, are not documents."""
     assert call(tmp_path, "calibrate", str(dataset)).exit_code == 0

@@ -17,6 +17,8 @@ from indexer.documents import Chunk, Document, EmbeddedDocument, StoredVectors
 from indexer.embedding.hashing_engine import open_hashing
 from indexer.errors import InvalidQuery
 from indexer.queries import Answer, Hit, Mode, Passage, Query, ScoreBreakdown
+from indexer.ranking.calibration import Calibration, Curve, Errors
+from indexer.ranking.grades import grade_of
 from indexer.ranking.mmr import diversify
 from indexer.retrieval.reranking import diversified, reranked
 from indexer.retrieval.sans_io import Staged
@@ -231,3 +233,29 @@ def test_scores_that_are_no_cosines_are_rescaled() -> None:
         query = Query(text="a", mode=Mode.LEXICAL, k=6, diversity=0.6)
         orders.append([hit.document.id for hit in drive(diversified(query, hits), stored)])
     assert orders[0] == orders[1] == orders[2] != [f"d{i}" for i in range(6)]
+
+
+def test_reranked_hits_have_the_relevance_that_was_learned_of_the_cross_encoder(
+    collection: Collection,
+) -> None:
+    """By its scores and the new places, of the hits within its depth; of another, none."""
+    curve = Curve(1.0, 1.0, 0.0, (-4.0, 4.0), (0.0, 1.0))
+    errors = Errors(0.1, 0.1, 0.1, 0.1, 0.1)
+    learned = Calibration(
+        "dense, reranked by another", collection.mark, curve, None, errors, 20, 99, "x"
+    )
+    collection.keep_calibration(learned)
+    vector = random_units(1, seed=5)[0]
+
+    def hits(**asked: Any) -> tuple[Hit, ...]:
+        query = Query(text="a b", vector=vector, k=5, **asked)
+        with open_hashing(DIMENSION) as embedder:
+            return search(collection, embedder, [query], Backwards())[0].hits
+
+    assert {hit.relevance for hit in hits(rerank=3)} == {None}
+    collection.keep_calibration(replace(learned, ranking="dense, reranked by backwards"))
+    found = hits(rerank=3)
+    expected = curve(np.array([hit.score for hit in found]), np.arange(1, 6)).tolist()
+    assert [hit.relevance for hit in found] == [*expected[:3], None, None]
+    assert [hit.grade for hit in found[:3]] == [grade_of(one) for one in expected[:3]]
+    assert {hit.relevance for hit in hits()} == {None}
