@@ -26,7 +26,8 @@ def test_every_requirement_is_of_one_kind() -> None:
     """Together the kinds are what the project needs, with MCP and traces."""
     kinds = [wanted(kind) for kind in ("serving", "converting", "bare")]
     extras = PROJECT["optional-dependencies"]
-    assert set().union(*kinds) == {*PROJECT["dependencies"], *extras["mcp"], *extras["telemetry"]}
+    added = [*extras["mcp"], *extras["postgres"], *extras["telemetry"]]
+    assert set().union(*kinds) == {*PROJECT["dependencies"], *added}
     assert sum(map(len, kinds)) == len(set().union(*kinds))
 
 
