@@ -28,6 +28,8 @@ DATA = ("ini", "json", "nginx", "text", "yaml")
 REASONS = frozenset(
     (
         "needs a cluster",
+        "needs a trained model",
+        "needs judged queries",
         "trains a model, for minutes",
         "needs a container engine",
         "needs a database",
