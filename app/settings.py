@@ -55,6 +55,14 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class Collected(StrEnum):
+    """The part of the query of a judgement that is kept; with ``OFF`` no judgement is."""
+
+    OFF = "off"
+    TEXTS = "texts"
+    HASHES = "hashes"
+
+
 class Settings(BaseSettings):
     """Settings of the service: from ``BEARING_*`` in the environment, or by keyword."""
 
@@ -122,6 +130,16 @@ class Settings(BaseSettings):
         None,
         description="Directory of trained models; `models` in BEARING_DATA where none is named.",
         json_schema_extra={"default": "none"},
+    )
+    feedback: Collected = Field(
+        Collected.OFF,
+        description=f"What is kept of users' judgements on hits: {', '.join(Collected)}; "
+        "hashes keeps a salted hash in place of the query's text.",
+    )
+    max_feedback: int = Field(
+        10_000,
+        ge=1,
+        description="Most judgements kept of a collection, and 2 kB for each; the oldest go.",
     )
     require_sync: bool = Field(
         False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from indexer.documents import (
 )
 from indexer.embedding.embedder import Identity
 from indexer.errors import InvalidInput, InvalidVector, ModelChanged
+
+LINE_BYTES: Final = 2_048
+"""Bytes of a kept line on average: of longer ones fewer are kept."""
 
 
 def joined_vectors(documents: Sequence[EmbeddedDocument], identity: Identity) -> Vectors:
@@ -54,3 +58,14 @@ def require_stored(document: Document, change: Change) -> None:
     """Raise InvalidInput unless a document whose metadata is to be amended is stored unchanged."""
     if change in (Change.NEW, Change.CONTENT):
         raise InvalidInput(f"document {document.id!r} is not stored with this content")
+
+
+def newest_lines(lines: list[bytes], most: int) -> list[bytes]:
+    """The last lines, at most so many and of so many bytes; the last one whatever its length."""
+    room, kept = most * LINE_BYTES, 0
+    for line in reversed(lines[-most:]):
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept += 1
+    return lines[-max(1, kept) :]

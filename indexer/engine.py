@@ -133,6 +133,26 @@ class Keeper(Protocol):
         ...
 
 
+class Lines(Protocol):
+    """Keeps the newest of a collection's lines. Safe for several threads; raises StorageFailed."""
+
+    def append(self, line: bytes, most: int) -> None:
+        """Keep one more, durably if the engine promises that; beyond ``most`` the oldest go."""
+        ...
+
+    def read(self) -> Sequence[bytes]:
+        """All that are kept, the oldest first."""
+        ...
+
+    def secret(self) -> bytes:
+        """Random bytes, the same until the lines are cleared."""
+        ...
+
+    def clear(self) -> int:
+        """Forget all, and return their number."""
+        ...
+
+
 class Scope(Protocol):
     """The documents that a search may return; made by one state, and valid for that one only."""
 
@@ -388,6 +408,11 @@ class Engine(Protocol):
 
     def keeper(self, what: Kept) -> Keeper:
         """The place where this is kept beside the collection."""
+        ...
+
+    @property
+    def judgements(self) -> Lines:
+        """The place of its users' judgements; raises Unsupported."""
         ...
 
     def map(self) -> Map:

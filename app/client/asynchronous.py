@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Self, TypeVar, Unpack
+from typing import Literal, Self, TypeVar, Unpack
 
 import anyio
 import httpx2
@@ -25,6 +25,7 @@ from app.client.errors import Busy, NotFound, Unreachable
 from app.client.sending import RetryPolicy, read, unreachable
 from app.schemas.collections import BrokenView, CollectionView, DiagnosticsView, FieldView
 from app.schemas.documents import DocumentView, PageView, WrittenView
+from app.schemas.feedback import JudgementView
 from app.schemas.maps import ColumnView, MapView, PointsView
 from app.schemas.models import BrokenModelView, ModelView, PromotionView
 from app.schemas.search import SearchView
@@ -139,6 +140,31 @@ class AsyncClient:
             for document in page.documents:
                 yield document
             cursor, more = page.cursor, page.cursor is not None
+
+    async def judge(
+        self,
+        query: str,
+        id: str,
+        *,
+        relevant: bool | None = None,
+        clicked: Literal[True] | None = None,
+        rank: int | None = None,
+    ) -> None:
+        """Say how well a document answers a query; give one: relevant, clicked, or a click's rank.
+
+        Raises Conflict where the service keeps no judgements, NotFound if there is no such
+        document.
+        """
+        verdict = {"relevant": relevant, "clicked": clicked, "rank": rank}
+        await self._do(calls.judge(self.name, query, id, verdict))
+
+    async def feedback(self) -> Sequence[JudgementView]:
+        """The judgements that are kept of documents that exist, the oldest first."""
+        return await self._do(calls.feedback(self.name))
+
+    async def clear_feedback(self) -> int:
+        """Delete all judgements of the collection, and return their number."""
+        return await self._do(calls.clear_feedback(self.name))
 
     async def describe(self) -> CollectionView:
         """A summary of the collection; raises NotFound."""

@@ -32,6 +32,7 @@ from app.schemas.documents import (
     PageView,
     WrittenView,
 )
+from app.schemas.feedback import JudgementView
 from app.schemas.imports import (
     ImportRejection,
 )
@@ -265,6 +266,27 @@ def _read_promotion(response: httpx2.Response) -> PromotionView:
         if report["event"] == "done":
             return PromotionView.model_validate(report)
     raise refusal(response.status_code, "the promotion ended without an outcome", None)
+
+
+def judge(collection: str, query: str, id: str, verdict: Mapping[str, object]) -> Call[None]:
+    """A judgement."""
+    body = {"query": query, "id": id} | {k: v for k, v in verdict.items() if v is not None}
+    return Call("POST", _at(collection, "feedback"), _nothing, _json(body))
+
+
+def feedback(collection: str) -> Call[Sequence[JudgementView]]:
+    """The judgements that are kept."""
+    return Call(
+        "GET",
+        _at(collection, "feedback"),
+        lambda r: [JudgementView.model_validate_json(line) for line in r.content.splitlines()],
+    )
+
+
+def clear_feedback(collection: str) -> Call[int]:
+    """The deletion of all judgements."""
+    read = _view(DeletedView)
+    return Call("DELETE", _at(collection, "feedback"), lambda response: read(response).deleted)
 
 
 def describe(collection: str) -> Call[CollectionView]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Self, TypeVar, Unpack
+from typing import Literal, Self, TypeVar, Unpack
 
 import httpx2
 import numpy as np
@@ -25,6 +25,7 @@ from app.client.errors import Busy, NotFound, Unreachable
 from app.client.sending import RetryPolicy, read, unreachable
 from app.schemas.collections import BrokenView, CollectionView, DiagnosticsView, FieldView
 from app.schemas.documents import DocumentView, PageView, WrittenView
+from app.schemas.feedback import JudgementView
 from app.schemas.maps import ColumnView, MapView, PointsView
 from app.schemas.models import BrokenModelView, ModelView, PromotionView
 from app.schemas.search import SearchView
@@ -144,6 +145,31 @@ class Client:
         while page.cursor is not None:
             page = self.page(filter, page.cursor)
             yield from page.documents
+
+    def judge(
+        self,
+        query: str,
+        id: str,
+        *,
+        relevant: bool | None = None,
+        clicked: Literal[True] | None = None,
+        rank: int | None = None,
+    ) -> None:
+        """Say how well a document answers a query; give one: relevant, clicked, or a click's rank.
+
+        Raises Conflict where the service keeps no judgements, NotFound if there is no such
+        document.
+        """
+        verdict = {"relevant": relevant, "clicked": clicked, "rank": rank}
+        self._do(calls.judge(self.name, query, id, verdict))
+
+    def feedback(self) -> Sequence[JudgementView]:
+        """The judgements that are kept of documents that exist, the oldest first."""
+        return self._do(calls.feedback(self.name))
+
+    def clear_feedback(self) -> int:
+        """Delete all judgements of the collection, and return their number."""
+        return self._do(calls.clear_feedback(self.name))
 
     def describe(self) -> CollectionView:
         """A summary of the collection; raises NotFound."""

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from app.middleware.security import caller_of
 from app.routing.requests import BoundedRoute, ServiceNeeded
 from app.schemas.status import CallerView
+from app.settings import Collected
 
 router = APIRouter(tags=["callers"], route_class=BoundedRoute)
 
@@ -15,4 +16,10 @@ router = APIRouter(tags=["callers"], route_class=BoundedRoute)
 async def describe_caller(service: ServiceNeeded, request: Request) -> CallerView:
     """The name and the role of the caller's key; without keys, anyone is `admin`."""
     caller = caller_of(request.scope)
-    return CallerView(name=caller.name, role=caller.role, guarded=service.settings.is_guarded)
+    settings = service.settings
+    return CallerView(
+        name=caller.name,
+        role=caller.role,
+        guarded=settings.is_guarded,
+        feedback=settings.feedback is not Collected.OFF,
+    )

@@ -41,6 +41,11 @@ def check_searches(bodies: Sequence[SearchBody], settings: Settings) -> None:
     _require("example texts of all searches", texts, settings, "max_texts")
 
 
+def check_judgement(query: str, settings: Settings) -> None:
+    """Raise TooLarge for a judgement on a query that could not have been asked."""
+    _require("characters of query", len(query), settings, "max_query_characters")
+
+
 def check_depths(queries: Sequence[Query], settings: Settings) -> None:
     """Raise TooLarge if one of these searches, or all together, look at too many hits."""
     firsts = [first_ranking(query) for query in queries]

@@ -28,6 +28,7 @@ class CallerView(Returned):
     name: str
     role: Role
     guarded: bool = Field(description="Whether a key is needed here.")
+    feedback: bool = Field(False, description="Whether judgements on hits are taken here.")
 
 
 class StatusView(Returned):

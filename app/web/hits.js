@@ -15,7 +15,7 @@ export const angleOf = (cosine) => Math.acos(Math.min(1, Math.max(-1, cosine))) 
  * Hits as list items.
  * @param {object} answer the service's answer
  * @param {string} query whose words are marked
- * @param {{filterBy: (field: string, value: unknown) => void, like: (id: string) => void, hrefOf: (id: string) => string, why: (hit: object) => Promise<object>}} actions
+ * @param {{filterBy: (field: string, value: unknown) => void, like: (id: string) => void, hrefOf: (id: string) => string, why: (hit: object) => Promise<object>, judge: ((id: string) => Promise<void>) | null}} actions; `judge` only where judgements are taken
  */
 export function hitItems(answer, query, actions) {
   const keys = keysOf(query);
@@ -137,14 +137,30 @@ function fact(field, value, filterBy) {
   );
 }
 
-function buttons(hit, { like }) {
+function buttons(hit, { like, judge }) {
   return element(
     "div",
     { className: "buttons" },
     element("button", { type: "button", className: "more", "aria-expanded": "false", onclick: tellItem("toggle-text") }, "Whole text"),
     element("button", { type: "button", className: "ask-why", "aria-expanded": "false", onclick: tellItem("toggle-why") }, "Why?"),
     element("button", { type: "button", className: "like", onclick: () => like(hit.id) }, "More like this"),
+    judge && element("button", { type: "button", className: "judge", "aria-pressed": "false", title: "Tell the service that this hit answers the query", onclick: ({ currentTarget }) => tellJudged(currentTarget, () => judge(hit.id)) }, "This was it"),
   );
+}
+
+/** Sends a judgement once; the button says that it was kept, or the hit why not. */
+async function tellJudged(button, send) {
+  if (button.getAttribute("aria-pressed") === "true") return;
+  const article = button.closest("article");
+  article.querySelector(".notice.problem")?.remove();
+  button.setAttribute("aria-pressed", "true");
+  try {
+    await send();
+    button.textContent = "Noted";
+  } catch (problem) {
+    button.setAttribute("aria-pressed", "false");
+    article.append(problemNotice(problem));
+  }
 }
 
 const tellItem = (what) => (event) => event.currentTarget.closest(".hit").dispatchEvent(new Event(what));

@@ -30,6 +30,7 @@ export function searchView(navigate, refresh) {
   let asked = null;
   let running = null;
   let addButton = () => null;
+  let takesJudgements = false;
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -70,6 +71,7 @@ export function searchView(navigate, refresh) {
     running?.abort();
     clear();
     addButton = () => (may(known.caller, "write") ? element("button", { type: "button", className: "primary add", onclick: () => navigate({ view: "add" }) }, "Add documents") : null);
+    takesJudgements = known.caller.feedback;
     about(state, known, addButton());
     watch(state, known);
     if (state.query || state.like.length) await run(state);
@@ -147,6 +149,7 @@ export function searchView(navigate, refresh) {
         const { body, answer } = pages.find((page) => page.answer.hits.includes(hit));
         return askWhy(path, body, answer.hits.indexOf(hit), hit.id);
       },
+      judge: takesJudgements && state.query ? (id) => request(path.replace(/search$/, "feedback"), { body: { query: state.query, id, relevant: true } }) : null,
     };
   }
 

@@ -20,6 +20,7 @@ from indexer.cli.analysis import calibrate, diagnose, draw_map
 from indexer.cli.collections import create_collection, delete_collection, list_collections, stats
 from indexer.cli.distil import distil
 from indexer.cli.evaluate import evaluate
+from indexer.cli.feedback import clear_feedback, export_feedback
 from indexer.cli.index import index
 from indexer.cli.maintenance import backup, compact, rebuild, reindex, restore, verify
 from indexer.cli.models import list_models, promote
@@ -128,6 +129,14 @@ def commands() -> typer.Typer:
     collections.command("create")(create_collection)
     collections.command("delete")(delete_collection)
     app.add_typer(collections, name="collections")
+    feedback = typer.Typer(
+        cls=Commands,
+        no_args_is_help=True,
+        help="Export or delete the judgements of a service's users on its hits.",
+    )
+    feedback.command("export")(export_feedback)
+    feedback.command("clear")(clear_feedback)
+    app.add_typer(feedback, name="feedback")
     return app
 
 

@@ -11,6 +11,7 @@ from indexer.analysis.diagnosis import diagnose
 from indexer.collection.adapters import Adapters, mark_of
 from indexer.collection.calibrations import Calibrations
 from indexer.collection.execution import answer_adapted
+from indexer.collection.feedback import Feedback
 from indexer.collection.score_background import NullVectors, ScoreBackgrounds
 from indexer.collection.targets import require_model
 from indexer.documents import (
@@ -87,6 +88,11 @@ class Collection:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    @property
+    def feedback(self) -> Feedback:
+        """The judgements of its users."""
+        return Feedback(self._engine)
 
     # Writing
 

@@ -17,6 +17,7 @@ from indexer.filters import Filter, matches
 from indexer.index_choice import IndexChoice, IndexKind, Language
 from indexer.lexical.analyzer import Analyzer
 from indexer.memory.lexical import EMPTY, Words
+from indexer.memory.lines import MemoryLines
 from indexer.memory.state import MemoryState, Record
 from indexer.reports import Description
 
@@ -43,6 +44,7 @@ class MemoryEngine:
         self._migrating = threading.Lock()
         self._drafts: dict[str, EmbeddedDocument] = {}
         self._drafted: Identity | None = None
+        self.judgements = MemoryLines()
         self._keepers = {what: MemoryKeeper() for what in Kept}
         self._deleted = False
 

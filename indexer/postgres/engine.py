@@ -201,6 +201,11 @@ class PostgresEngine:
         """The place where this is kept beside the collection."""
         return PostgresKeeper(self._database, self._tables, what)
 
+    @property
+    def judgements(self) -> NoReturn:
+        """Refuse: a database keeps no judgements of users yet."""
+        raise Unsupported("feedback", "postgresql", ADVICE)
+
     def map(self) -> NoReturn:
         """Refuse: there is no map yet of collections in a database."""
         raise Unsupported("map", "postgresql", ADVICE)

@@ -42,6 +42,7 @@ from indexer.storage.generation.migration import Migration, MigrationContext
 from indexer.storage.generation.row_table import VECTORS, generation_folder
 from indexer.storage.generation.row_writer import RowWriter
 from indexer.storage.kept_files import CALIBRATIONS, SCORE_BACKGROUND, KeptFile, adapter_file
+from indexer.storage.kept_lines import KeptLines
 from indexer.storage.lexical.index_sync import LexicalIndex
 from indexer.storage.maintenance.backup import last_backup
 from indexer.storage.maintenance.vector_checks import require_written_vectors
@@ -99,6 +100,7 @@ class LocalEngine:
         self._reads = 0
         self._live = LiveRows(folder, self._store, choice, thresholds)
         self._maps = Maps(folder, self._store)
+        self.judgements = KeptLines(folder)
         self._shared = Shared(FilterCache(), self._live.watch)
 
     @classmethod

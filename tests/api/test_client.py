@@ -114,6 +114,9 @@ def call_everything(client: Client) -> None:
     client.similarity(["a"])
     client.embed(["a"])
     client.rerank("a", ["b"])
+    with pytest.raises(clients.Conflict):
+        client.judge("cat", "b/é ?#", relevant=True)
+    assert (client.feedback(), client.clear_feedback()) == ([], 0)
     client.models()
     with pytest.raises(clients.NotFound):
         client.promote("none")

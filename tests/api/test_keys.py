@@ -42,6 +42,9 @@ CALLS = [
     ("GET", "/formats", None, Role.SEARCH, 200),
     ("POST", "/documents/delete", {"ids": []}, Role.WRITE, 200),
     ("DELETE", "/documents/a", None, Role.WRITE, 404),
+    ("POST", "/feedback", {"query": "x", "id": "a", "clicked": True}, Role.SEARCH, 409),
+    ("GET", "/collections/default/feedback", None, Role.ADMIN, 200),
+    ("DELETE", "/collections/default/feedback", None, Role.ADMIN, 200),
     ("POST", "/admin/similarity", {"a": ["x"]}, Role.ADMIN, 200),
     ("PUT", "/collections/new", {}, Role.ADMIN, 201),
     ("DELETE", "/collections/new", None, Role.ADMIN, 204),
@@ -72,9 +75,9 @@ def test_a_key_learns_its_name_and_role(connect) -> None:
     client = connect(api_keys=KEYS)
     told = [ask(client, "GET", "/whoami", key).json() for key in (SEARCH, WRITE, ADMIN)]
     assert told == [
-        {"name": "ann", "role": "search", "guarded": True},
-        {"name": "key-2", "role": "write", "guarded": True},
-        {"name": "key-3", "role": "admin", "guarded": True},
+        {"name": "ann", "role": "search", "guarded": True, "feedback": False},
+        {"name": "key-2", "role": "write", "guarded": True, "feedback": False},
+        {"name": "key-3", "role": "admin", "guarded": True, "feedback": False},
     ]
     assert client.get("/whoami").status_code == 401
 
@@ -82,7 +85,7 @@ def test_a_key_learns_its_name_and_role(connect) -> None:
 def test_without_keys_anyone_may_do_everything(client) -> None:
     """A service that needs no key says so."""
     told = client.get("/whoami").json()
-    assert told == {"name": "anyone", "role": "admin", "guarded": False}
+    assert told == {"name": "anyone", "role": "admin", "guarded": False, "feedback": False}
 
 
 def test_a_key_that_may_not_is_refused_before_the_body_is_read(connect) -> None:
@@ -100,6 +103,9 @@ READING = {
 }
 """Routes of other services' clients that are asked by POST, and change nothing."""
 
+JUDGING = "/feedback"
+"""The end of the one route by which those who may only search write: it is off unless set."""
+
 
 def test_every_route_but_the_pages_asks_for_a_role(settings) -> None:
     """No route is open by oversight: each asks for a role, or is a page on the list."""
@@ -114,7 +120,8 @@ def test_every_route_but_the_pages_asks_for_a_role(settings) -> None:
                 continue
             (role,) = operation["security"][0]["bearer"]
             reads = path.endswith(("/search", "/batch")) or path in READING
-            changes = method not in ("get", "head") and not reads
+            judges = method == "post" and path.endswith(JUDGING)
+            changes = method not in ("get", "head") and not reads and not judges
             assert Role(role).covers(Role.WRITE) or not changes, (method, path)
     assert {
         "/", "/healthz", "/health", "/readyz", "/docs", "/docs.css", "/openapi.json",

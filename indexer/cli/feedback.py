@@ -1,0 +1,31 @@
+"""The commands ``feedback export`` and ``feedback clear``: the judgements of a service's users."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from indexer.cli import output
+from indexer.cli.options import Data, Json, Name, open_library
+from indexer.library import DEFAULT_COLLECTION
+
+
+def export_feedback(data: Data = None, collection: Name = DEFAULT_COLLECTION) -> None:
+    """Print the judgements of documents that exist, one JSON object a line, for bearing train."""
+    with open_library(data) as library:
+        lines = library.open(collection).feedback.read()
+    for line in lines:
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def clear_feedback(
+    data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False
+) -> None:
+    """Delete all judgements of a collection."""
+    with open_library(data) as library:
+        cleared = library.open(collection).feedback.clear()
+    if as_json:
+        output.say_json({"collection": collection, "cleared": cleared})
+    else:
+        output.say(f"{cleared:,} judgements of {collection!r} deleted")
