@@ -189,6 +189,21 @@ def save_static(folder: Path) -> Path:
     return folder
 
 
+def save_mapped_static(folder: Path) -> Path:
+    """Static word vectors with a dense layer after them, which only torch runs."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense, StaticEmbedding
+
+    torch.manual_seed(7)
+    tokenizer = bert_tokenizer().backend_tokenizer
+    weights = torch.randn(tokenizer.get_vocab_size(), WIDTH)
+    words = StaticEmbedding(tokenizer, embedding_weights=weights)
+    model = SentenceTransformer(modules=[words, Dense(WIDTH, 24)])
+    model.save(str(folder), create_model_card=False)
+    return folder
+
+
 def _save_cross(folder: Path, config: Any, tokenizer: Any) -> Path:
     """Save a cross-encoder of this configuration."""
     import torch

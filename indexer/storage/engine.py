@@ -185,7 +185,8 @@ class LocalEngine:
 
         Threads that put at the same time share one, and with it the waits for the disk.
         """
-        if documents and self._puts.submit(documents):
+        given = list(documents)
+        if given and self._puts.submit(given):
             self._consider_sealing()
 
     def _put_together(self, documents: Sequence[EmbeddedDocument]) -> None:

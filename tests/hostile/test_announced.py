@@ -32,6 +32,7 @@ BODIES: Final[dict[tuple[str, str], tuple[str, object]]] = {
     ("PUT", "/documents"): (JSON, {"documents": [{"id": "a", "text": "a cat"}]}),
     ("POST", "/documents/delete"): (JSON, {"ids": ["none"]}),
     ("PUT", "/collections/{collection}"): (JSON, {"language": "english"}),
+    ("POST", "/model"): (JSON, {"rollback": True}),
     ("POST", "/admin/similarity"): (JSON, {"a": ["a cat"]}),
     ("POST", "/v1/embeddings"): (JSON, EMBEDDED),
     ("POST", "/embeddings"): (JSON, EMBEDDED),

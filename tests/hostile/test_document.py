@@ -29,9 +29,10 @@ NOT_CHECKED = {
     "positive_data_acceptance": {"enabled": False},
 }
 MISTAKEN = {
-    # `import` and `delete` are also ids, which may be got and deleted.
+    # `import`, `delete` and `files` are also ids, which may be got and deleted.
     ("documents/import", "AllowHeaderMismatch"),
     ("documents/delete", "AllowHeaderMismatch"),
+    ("documents/files", "AllowHeaderMismatch"),
     # Its lines are judged one by one, in the answer's lines.
     ("documents/import", "AcceptedNegativeData"),
     # A file without content is one, and is rejected in the answer's lines.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_models import save_bert, save_static
+from small_models import save_bert, save_mapped_static
 
 from indexer.embedding import Backend, Embedder, Precision, open_embedder
 from indexer.errors import MissingExtra, ModelError, ModelMismatch, StorageFailed
@@ -250,7 +250,7 @@ def test_what_will_not_convert_runs_on_torch(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A warning says so and why, the runtime says torch; asked for by name, it is refused."""
-    folder = str(save_static(tmp_path / "static"))
+    folder = str(save_mapped_static(tmp_path / "static"))
     with caplog.at_level(logging.WARNING):
         embedder = open_embedder(folder, cache=tmp_path / "cache")
     assert embedder.runtime.backend == "torch"
