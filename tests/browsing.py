@@ -71,6 +71,7 @@ class Page:
         self.url = url
         self.expected: set[int] = set()
         """Statuses of refusals that a test provokes; the browser's console reports each."""
+        self._log("browser")  # of pages before, whose tests may have provoked others
 
     # Looking
 
