@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -123,8 +124,11 @@ class Page:
         )
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        """What a condition gives, once that is true."""
-        return WebDriverWait(self.driver, WAIT_SECONDS, 0.02).until(lambda _: condition())
+        """What a condition gives, once that is true; the page may draw itself anew meanwhile."""
+        waiting = WebDriverWait(
+            self.driver, WAIT_SECONDS, 0.02, ignored_exceptions=[StaleElementReferenceException]
+        )
+        return waiting.until(lambda _: condition())
 
     def press(self, *keys: str) -> None:
         """Keys for whatever has the focus."""

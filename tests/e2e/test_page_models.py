@@ -32,7 +32,7 @@ def test_a_model_is_promoted_and_taken_back(browser: webdriver.Chrome, tmp_path:
         page.until(lambda: "serves docs" in page.text("[data-model=good]"))
         told = httpx.get(f"{url}/collections/docs", trust_env=False).json()
         assert told["index"]["adapter"]["name"] == "good"
-        assert "good" in page.text("[data-name=docs]")
+        page.until(lambda: "good" in page.text("[data-name=docs]"))
         page.one("[data-name=docs] .rollback").click()
         page.one("dialog[open] .primary").click()
         page.until(lambda: not page.all("[data-name=docs] .rollback"))
