@@ -23,9 +23,9 @@ export async function modelsSection(collection, mayManage, changed) {
   );
 }
 
-/** The way back from the last promotion in a collection, where there may be one. */
+/** The way back from the last promotion in a collection, where there is one. */
 export function rollbackButton({ name, index }, changed) {
-  if (!index?.adapter && !index?.beside) return null;
+  if (!index?.adapter && !index?.promoted_over) return null;
   return element("button", { type: "button", className: "rollback", onclick: async () => (await askToRollBack(name)) && changed(), "aria-label": `Roll back ${name}` }, "Roll back");
 }
 

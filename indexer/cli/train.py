@@ -133,9 +133,14 @@ def train(
         )  # fmt: skip
         found = _examples(library, paths or (), from_collection, stored, chosen, split)
         output.note(f"training {embedder.identity.name} by {chosen.name} on {source}")
-        with RejectsFile(models.folder, called, rejects) as rejected, terminable():
-            done = _train(training, found, rejected)
-    _show(done, rejected, as_json)
+        rejected = RejectsFile(models.folder, called, rejects)
+        try:
+            with rejected, terminable():
+                done = _train(training, found, rejected)
+        finally:  # they may be why nothing was left to train by
+            _tell_rejected(rejected)
+    _show(done, as_json)
+    raise typer.Exit(ExitCode.REJECTED if rejected.reasons() else ExitCode.DONE)
 
 
 def _method(name: str) -> Method:
@@ -200,28 +205,27 @@ def _train(training: Training, found: Iterator[Example | Rejection], rejected: R
         ) from interrupt
 
 
-def _show(done: Done, rejected: RejectsFile, as_json: bool) -> None:
-    trained = done.trained
-    reasons = rejected.reasons()
-    if reasons:
-        output.note(
-            f"{output.counted(trained.data.rejected, 'input')} rejected, see {rejected.path}:"
-        )
+def _tell_rejected(rejected: RejectsFile) -> None:
+    if reasons := rejected.reasons():
+        count = sum(one.inputs for one in reasons)
+        output.note(f"{output.counted(count, 'input')} rejected, see {rejected.path}:")
         output.note("\n".join(reason_lines(reasons)))
+
+
+def _show(done: Done, as_json: bool) -> None:
     for sentence in done.notes:
         output.note(sentence)
     if as_json:
-        output.say_json({**asdict(trained), "folder": str(done.folder)})
+        output.say_json({**asdict(done.trained), "folder": str(done.folder)})
     else:
         output.say("\n".join(_lines(done)))
-    raise typer.Exit(ExitCode.REJECTED if reasons else ExitCode.DONE)
 
 
 def _lines(done: Done) -> Iterator[str]:
     yield f"{done.trained.name!r} is trained: {done.folder}"
     for one in done.trained.figures:
         yield (
-            f"{one.measure} of {one.queries:,} held-out queries: "
+            f"{one.measure}, held out by {one.split} ({one.queries:,} asked): "
             f"{one.before:.4f} before, {one.after:.4f} now{_chance(one)}"
         )
 

@@ -55,11 +55,14 @@ class Adapters:
         self._keeper.write(identity, kept.replaced(adapter).encode())
 
     def roll_back(self, identity: Identity) -> Adapter | None:
-        """Go back to the adapter before, or to none; raises NotFound if nothing was replaced."""
+        """Go back to the adapter before, and from there to none; raises NotFound if there is none.
+
+        The one that is left is not gone back to: done twice by mistake, it serves no more.
+        """
         kept = self._read(identity)
         if kept.present is None and kept.previous is None:
             raise NotFound(f"nothing was promoted in {self._name!r} that could be rolled back")
-        self._keeper.write(identity, kept.replaced(kept.previous).encode())
+        self._keeper.write(identity, kept.rolled_back().encode())
         return kept.previous
 
     def serving(self, identity: Identity) -> Serving:

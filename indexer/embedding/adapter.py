@@ -84,13 +84,21 @@ class Serving:
 
     @property
     def summary(self) -> dict[str, object]:
-        """The adapter, and whether the model was forced, for reports; only what there is."""
-        adapter = {"adapter": self.present.summary} if self.present else {}
-        return {**adapter, **({"forced": True} if self.forced else {})}
+        """The adapter, and how the model came to serve, for reports; only what there is."""
+        told = {
+            "adapter": self.present and self.present.summary,
+            "forced": self.forced,
+            "promoted_over": self.came_from,
+        }
+        return {name: value for name, value in told.items() if value}
 
     def replaced(self, adapter: Adapter | None) -> Serving:
         """The same with another adapter in its place."""
         return replace(self, present=adapter, previous=self.present)
+
+    def rolled_back(self) -> Serving:
+        """The same with the adapter before; the one taken back is no longer kept."""
+        return replace(self, present=self.previous, previous=None)
 
     def encode(self) -> bytes:
         """All of it as bytes, with a checksum."""

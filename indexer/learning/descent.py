@@ -65,8 +65,8 @@ def descend(descent: Descent) -> Descended:
     places = [place for place in parts.train if descent.serves(run.examples[place])]
     if len(places) < 2:
         raise InvalidInput(
-            f"{len(places)} of {len(run.examples)} examples are left to train by, after those held "
-            "out and those that the loss cannot use: give more, or another loss"
+            f"too few examples: of {len(run.examples)}, {len(places)} can be trained by, since "
+            "others are held out, or are none that the loss can use: give more, or another loss"
         )
     trainee = Trainee.open(
         run.checkpoint(),

@@ -114,7 +114,7 @@ def test_an_adapter_belongs_to_its_model(collection: Collection) -> None:
 
 
 def test_a_rollback_returns_to_the_adapter_before(collection: Collection) -> None:
-    """Or to none, at once; what was never promoted cannot be rolled back."""
+    """Or to none, at once, and never to one that was taken back; then there is nothing more."""
     vectors, query = random_units(30), random_units(1, seed=5)[0]
     fill(collection, vectors)
     plain = asked(collection, query)
@@ -130,6 +130,10 @@ def test_a_rollback_returns_to_the_adapter_before(collection: Collection) -> Non
     assert asked(collection, query) == plain
     collection.adapt_as_before()
     assert asked(collection, query) == turned
+    assert collection.adapt_as_before() is None
+    assert asked(collection, query) == plain
+    with pytest.raises(NotFound):
+        collection.adapt_as_before()
 
 
 def test_the_description_names_the_adapter(collection: Collection) -> None:

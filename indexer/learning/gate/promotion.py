@@ -94,7 +94,8 @@ def roll_back(library: Library, collection_name: str, tell: Tell = lambda *_: No
     """Take back the last promotion: of the map, if one serves, else of the model.
 
     At once for a map; for a model, only documents written since are embedded, as long as its
-    vectors are kept. Raises NotFound if there is nothing to go back to.
+    vectors are kept. Raises NotFound if there is nothing to go back to: done again, it never
+    returns to what was taken back.
     """
     collection = library.open(collection_name)
     if collection.adapter is not None or not collection.came_from:
@@ -103,13 +104,7 @@ def roll_back(library: Library, collection_name: str, tell: Tell = lambda *_: No
             collection_name, collection.identity.name, before.name if before else None
         )
     embedder = library.model(collection.came_from)
-    moved = reindex(
-        collection,
-        embedder,
-        _moving(tell),
-        before_switch=lambda: collection.move(embedder.identity, forced=False),
-        keep=True,
-    )
+    moved = reindex(collection, embedder, _moving(tell), keep=True)
     adapter = collection.adapter
     return RolledBack(
         collection_name, embedder.identity.name, adapter.name if adapter else None, moved.documents

@@ -59,9 +59,20 @@ def test_clicks_on_a_collection_train_its_model(bert: Path, tmp_path: Path) -> N
     words = ("train", "--from-collection", "default", "--set", QUICK, "--output", "own")
     own = call(tmp_path, *words, model=str(bert))
     assert own.exit_code == 0, own.stderr
-    assert "held-out queries" in own.stdout
+    assert "held out by queries" in own.stdout
     assert "loss" in own.stderr
     assert "pairs/s" in own.stderr
+
+
+def test_what_was_rejected_is_told_where_nothing_is_left(tmp_path: Path) -> None:
+    """It is why: the lines and their reasons stand before the error."""
+    lines = [{"query": "a", "positive": "a"}, {"query": "b"}, {"query": "c", "positive": "d"}]
+    path = write(tmp_path / "bad.jsonl", lines)
+    done = call(tmp_path, "train", path, "--model", "hashing", "--method", "adapter")
+    assert done.exit_code != 0
+    assert "2 inputs rejected" in done.stderr
+    assert "bad.jsonl:1: an identical pair" in done.stderr
+    assert "bad.jsonl:2: no positive" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from small_models import save_roberta
 from indexer.config import Config
 from indexer.documents import Document
 from indexer.embedding import Backend
+from indexer.errors import NotFound
 from indexer.ingestion.changes import store
 from indexer.learning.evidence import JUDGED, SEEN, JudgedQueries, Seen
 from indexer.learning.gate.promotion import promote, roll_back, serving
@@ -88,6 +89,7 @@ def test_a_model_moves_the_collection_and_back(library: Library, folder: Path) -
     assert collection.identity.name == str(models.path("other"))
     index = collection.describe().index
     assert index["forced"] is True and index["beside"]["model"] == own
+    assert index["promoted_over"] == own
     assert serving(library, models) == {"other": ["docs"]}
     moved = hits(library)
     assert moved != before
@@ -98,8 +100,10 @@ def test_a_model_moves_the_collection_and_back(library: Library, folder: Path) -
     assert (back.model, back.documents) == (own, 1)
     collection.delete(["late"])
     assert hits(library) == before and "forced" not in collection.describe().index
-    roll_back(library, "docs")
-    assert hits(library) == moved
+    with pytest.raises(NotFound, match="nothing was promoted"):
+        roll_back(library, "docs")
+    again = promote(library, models, "other", "docs", force=True)
+    assert again.documents == 0 and hits(library) == moved
 
 
 def _go_to_and_fro(folder: Path) -> None:

@@ -79,6 +79,8 @@ def test_a_rollback_is_instant(library: Library, models: Models, docs: Collectio
     promote(library, models, "good", "docs")
     assert roll_back(library, "docs").adapter is None
     assert found(library, "high3 above3 something") == before
+    with pytest.raises(NotFound, match="nothing was promoted"):
+        roll_back(library, "docs")
 
 
 def test_what_was_never_promoted_is_not_rolled_back(tmp_path: Path) -> None:
