@@ -43,7 +43,7 @@ function cardOf(model, collection, mayManage, changed) {
 }
 
 const rowsOf = ({ kind, method, base, pairs, queries, figures, verdict }) => [
-  fact("Kind", `${kind}, by ${method}`),
+  fact("Kind", kind === method ? kind : `${kind}, by ${method}`),
   fact("Began with", base),
   fact("Trained on", `${plural(pairs, "pair")} of ${plural(queries, "query", "queries")}`),
   ...figures.slice(0, SHOWN).map((one) => fact(`${one.measure} by ${one.split}`, `${figure(one.before)} before, ${figure(one.after)} after`, `Of ${plural(one.queries, "query", "queries")} held out${one.p === null ? "" : `; p ${figure(one.p, 4)}`}`)),
