@@ -9,10 +9,9 @@ from typing import Any, Final
 import numpy as np
 
 from indexer.documents import UNIT_TOLERANCE
-from indexer.embedding.embedder import CANARIES, CANARY_COSINE, Identity
 from indexer.engine import Embedders
-from indexer.errors import BearingError, ModelMismatch
 from indexer.lexical.analyzer import Analyzer
+from indexer.model_check import check_model
 from indexer.postgres.facts import facts_of
 from indexer.postgres.state import PostgresState, document_of
 from indexer.reports import Finding, Step, Tell, Verification
@@ -56,7 +55,7 @@ def verify(
     findings = [*_counts(state), *_strays(state)]
     wrong_texts, wrong_words = _documents(state, analyzer, tell)
     findings += wrong_texts + wrong_words + _vectors(state, tell)
-    model, wrong = _model(state.identity, embedders, tell)
+    model, wrong = check_model(state.identity, embedders, tell)
     counts = state.counts
     return Verification(
         name,
@@ -147,34 +146,3 @@ def _vectors(state: PostgresState, tell: Tell) -> list[Finding]:
         done += len(part.keys)
         tell(Step("vectors", done, state.counts.chunks))
     return findings
-
-
-def _model(
-    identity: Identity, embedders: Embedders | None, tell: Tell
-) -> tuple[str, list[Finding]]:
-    """Check that the model still gives the stored vectors for known texts."""
-    if embedders is None:
-        return "not checked", []
-    tell(Step("model", 0, 1))
-    try:
-        embedder = embedders(identity.name)
-        identity.require(embedder.identity)
-    except ModelMismatch as error:
-        return "another", [_wrong_model(str(error))]
-    except BearingError as error:
-        return f"not checked: {error}", []
-    cosines = np.einsum("ij,ij->i", identity.canaries, embedder.embed(CANARIES).vectors)
-    tell(Step("model", 1, 1))
-    if not float(cosines.min()) >= CANARY_COSINE:
-        problem = f"it gives other vectors of known texts than before (cosine {cosines.min():.5f})"
-        return "another", [_wrong_model(problem)]
-    return f"{identity.name} gives the vectors it gave", []
-
-
-def _wrong_model(problem: str) -> Finding:
-    return Finding(
-        "model",
-        problem,
-        "queries are embedded unlike the documents, so scores mean nothing",
-        "put back the model's files or its backend, or move the collection with `bearing reindex`",
-    )

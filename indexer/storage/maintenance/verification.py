@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.documents import Vectors
-from indexer.embedding.embedder import CANARIES, CANARY_COSINE, Embedder
-from indexer.errors import BearingError, Damaged, ModelMismatch, NotFound, StorageFailed
+from indexer.engine import Embedders
+from indexer.errors import BearingError, Damaged, NotFound, StorageFailed
+from indexer.model_check import check_model
 from indexer.reports import Finding, Step, Tell, Verification
 from indexer.storage.ann import index_file
 from indexer.storage.generation.row_table import VECTORS, generation_folder
@@ -38,14 +39,11 @@ SAMPLE_QUERIES: Final = 256
 LEAST_FOUND: Final = 0.9
 _CLOSE: Final = 1e-4
 
-OpenModel: TypeAlias = Callable[[str], Embedder]
-"""Opens a model by its name."""
 
-
-def verify(folder: Path, open_model: OpenModel | None, tell: Tell) -> Verification:
+def verify(folder: Path, embedders: Embedders | None, tell: Tell) -> Verification:
     """Check the collection in a folder, even if it cannot be opened.
 
-    Without ``open_model`` the model is not checked. Raises NotFound if there is no collection.
+    Without ``embedders`` the model is not checked. Raises NotFound if there is no collection.
     """
     if not (folder / STORE).is_file():
         raise NotFound(f"there is no collection in {folder}")
@@ -55,18 +53,18 @@ def verify(folder: Path, open_model: OpenModel | None, tell: Tell) -> Verificati
     except (Damaged, StorageFailed) as error:
         return replace(nothing, findings=(_unreadable(error),))
     try:
-        return _verify(Case(folder, store, tell), open_model, nothing)
+        return _verify(Case(folder, store, tell), embedders, nothing)
     finally:
         store.close()
 
 
-def _verify(case: Case, open_model: OpenModel | None, nothing: Verification) -> Verification:
+def _verify(case: Case, embedders: Embedders | None, nothing: Verification) -> Verification:
     findings: list[Finding] = []
     for check in (check_pages, check_counts, check_owners, check_documents, check_vectors):
         findings += _found(check, case)
     index, wrong = _check_index(case)
     findings += wrong
-    model, wrong = _check_model(case, open_model)
+    model, wrong = _check_model(case, embedders)
     findings += wrong
     words, wrong = _check_words(case)
     findings += wrong
@@ -185,33 +183,13 @@ def _wrong_index(problem: str) -> Finding:
 # The model
 
 
-def _check_model(case: Case, open_model: OpenModel | None) -> tuple[str, list[Finding]]:
+def _check_model(case: Case, embedders: Embedders | None) -> tuple[str, list[Finding]]:
     """Check that the model still gives the stored vectors for known texts."""
-    if open_model is None:
+    if embedders is None:
         return "not checked", []
     try:
         with case.store.reading() as snapshot:
             identity = snapshot.identity(snapshot.generation().number)
-        case.tell(Step("model", 0, 1))
-        embedder = open_model(identity.name)
     except BearingError as error:
         return f"not checked: {error}", []
-    try:
-        identity.require(embedder.identity)
-    except ModelMismatch as error:
-        return "another", [_wrong_model(str(error))]
-    cosines = np.einsum("ij,ij->i", identity.canaries, embedder.embed(CANARIES).vectors)
-    case.tell(Step("model", 1, 1))
-    if not float(cosines.min()) >= CANARY_COSINE:
-        problem = f"it gives other vectors of known texts than before (cosine {cosines.min():.5f})"
-        return "another", [_wrong_model(problem)]
-    return f"{identity.name} gives the vectors it gave", []
-
-
-def _wrong_model(problem: str) -> Finding:
-    return Finding(
-        "model",
-        problem,
-        "queries are embedded unlike the documents, so scores mean nothing",
-        "put back the model's files or its backend, or move the collection with `bearing reindex`",
-    )
+    return check_model(identity, embedders, case.tell)
