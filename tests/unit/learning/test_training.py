@@ -180,7 +180,7 @@ def test_what_cannot_be_trained_is_refused(training: Make, tmp_path: Path) -> No
     run(training("contrastive"), pairs(40))
     with pytest.raises(AlreadyExists, match="'trained'"):
         run(training("contrastive"), pairs(40))
-    with pytest.raises(InvalidInput, match="left to train by"):
+    with pytest.raises(InvalidInput, match="too few examples: of 40, 0 can be trained by"):
         run(training("contrastive", "loss=triplet", name="b"), pairs(40))
     with pytest.raises(InvalidInput, match="no example"):
         run(training("contrastive", name="c"), [])
