@@ -1,4 +1,4 @@
-"""Texts into words, and the weight of a word: the same for every engine.
+"""Texts into words, the weight of a word, and an index of words: the same for every engine.
 
-Where words are stored and looked up is up to each engine.
+Where the arrays of an index are stored, and how they are kept in step, is up to each engine.
 """

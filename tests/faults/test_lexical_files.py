@@ -20,8 +20,8 @@ from local import create_local, engine_of, open_local
 
 from indexer.collection import Collection
 from indexer.documents import Document
+from indexer.lexical.segments import Batch, Terms
 from indexer.queries import Mode, Query
-from indexer.storage.lexical.segments import Batch, Terms
 from indexer.storage.maintenance.backup import back_up, restore
 from indexer.storage.maintenance.verification import verify
 from indexer.storage.thresholds import Thresholds

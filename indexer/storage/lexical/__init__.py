@@ -1,1 +1,1 @@
-"""The lexical index, derived from the store. The analysis of words and BM25 are in lexical."""
+"""The lexical index, derived from the store: its files. The index itself is in lexical."""

@@ -11,11 +11,11 @@ import numpy as np
 from indexer.errors import Damaged
 from indexer.lexical.analyzer import Analyzer
 from indexer.lexical.bm25 import shares
+from indexer.lexical.inverted_index import InvertedIndex, Part
+from indexer.lexical.segments import Terms
+from indexer.lexical.snapshot import LexicalSnapshot
 from indexer.storage.lexical.folder import IndexFolder
 from indexer.storage.lexical.index_sync import FOLDER
-from indexer.storage.lexical.inverted_index import InvertedIndex, Part
-from indexer.storage.lexical.segments import Terms
-from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.lexical.state import STATE, State, is_current, read_state, require_of
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store

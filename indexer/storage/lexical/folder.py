@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 
 from indexer.errors import Damaged, StorageFailed
+from indexer.lexical.inverted_index import Part
+from indexer.lexical.segments import Segment
 from indexer.storage.lexical.files import Arrays, read_arrays, write_arrays
-from indexer.storage.lexical.inverted_index import Part
-from indexer.storage.lexical.segments import Segment
 from indexer.storage.lexical.state import Files, State, keep_state
 from indexer.storage.runtime.durable_files import sync_folder
 from indexer.storage.runtime.locks import only_process

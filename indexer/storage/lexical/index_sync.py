@@ -22,11 +22,11 @@ import numpy as np
 from indexer.background_task import BackgroundTask
 from indexer.errors import BearingError, Damaged, StorageFailed
 from indexer.lexical.analyzer import RULES, Analyzer
+from indexer.lexical.inverted_index import InvertedIndex, Part
+from indexer.lexical.segments import Segment, Terms
+from indexer.lexical.snapshot import LexicalSnapshot
 from indexer.storage.lexical.folder import IndexFolder
 from indexer.storage.lexical.growth import Growth
-from indexer.storage.lexical.inverted_index import InvertedIndex, Part
-from indexer.storage.lexical.segments import Segment, Terms
-from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.lexical.state import FORMAT, STATE, State, read_state, require_of
 from indexer.storage.lexical.unindexed import UnindexedDocuments
 from indexer.storage.runtime.durable_files import Stamp, bytes_under, file_stamp

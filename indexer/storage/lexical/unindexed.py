@@ -9,8 +9,8 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from indexer.lexical.analyzer import Analyzer
-from indexer.storage.lexical.inverted_index import Part
-from indexer.storage.lexical.segments import Batch, Terms
+from indexer.lexical.inverted_index import Part
+from indexer.lexical.segments import Batch, Terms
 from indexer.storage.sqlite.snapshot import Snapshot
 
 MOST_FRESH: Final = 0.25

@@ -25,12 +25,12 @@ from indexer.engine import (
 )
 from indexer.errors import Damaged, InvalidQuery
 from indexer.filters import Filter, Scalar
+from indexer.lexical.snapshot import LexicalSnapshot
 from indexer.reports import FieldSummary
 from indexer.storage.ann.faiss_index import Cosines, RowIds, cosines
 from indexer.storage.ann.recall import K
 from indexer.storage.generation.recall_monitor import Observation, RecallWatch
 from indexer.storage.generation.row_table import RowTable
-from indexer.storage.lexical.snapshot import LexicalSnapshot
 from indexer.storage.query.filter_cache import FilterCache, Selection
 from indexer.storage.sqlite.records import NOBODY, StoredChunk
 from indexer.storage.sqlite.snapshot import Snapshot

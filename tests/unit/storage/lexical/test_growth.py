@@ -15,9 +15,10 @@ from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.index_choice import Language
 from indexer.lexical.analyzer import Analyzer
-from indexer.storage.lexical.growth import Growth, to_merge
-from indexer.storage.lexical.inverted_index import Part
-from indexer.storage.lexical.segments import Batch, Terms, merge
+from indexer.lexical.inverted_index import Part
+from indexer.lexical.merging import to_merge
+from indexer.lexical.segments import Batch, Terms, merge
+from indexer.storage.lexical.growth import Growth
 from indexer.storage.sqlite.store import Store
 
 TERMS = Terms("some collection")

@@ -10,7 +10,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from indexer.storage.lexical.segments import Batch, Segment, Terms, merge
+from indexer.lexical.segments import Batch, Segment, Terms, merge
 
 TERMS = Terms("some collection")
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.lexical.bm25 import Bm25Scores, saturated
-from indexer.storage.lexical.segments import Mask, Numbers, Ordinals, Segment, Terms
+from indexer.lexical.segments import Mask, Numbers, Ordinals, Segment, Terms
 
 Worth: TypeAlias = Mapping[str, float]
 """Words with their weights: that in the query times the idf."""

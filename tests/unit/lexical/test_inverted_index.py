@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
 from indexer.lexical.bm25 import idf
-from indexer.storage.lexical.inverted_index import InvertedIndex, Part
-from indexer.storage.lexical.segments import Batch, Terms
+from indexer.lexical.inverted_index import InvertedIndex, Part
+from indexer.lexical.segments import Batch, Terms
 
 TERMS = Terms("some collection")
 Texts = Mapping[str, str]

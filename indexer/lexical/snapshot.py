@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from indexer.lexical.analyzer import MOST_WORDS, Analyzer, Bag
 from indexer.lexical.bm25 import Bm25Scores, idf
-from indexer.storage.lexical.inverted_index import InvertedIndex
-from indexer.storage.lexical.segments import Numbers
+from indexer.lexical.inverted_index import InvertedIndex
+from indexer.lexical.segments import Numbers
 
 
 class LexicalSnapshot:
