@@ -87,7 +87,7 @@ def test_hits_are_the_best_by_bm25(collection: Collection, rebuilt: bool) -> Non
 
 def test_many_documents_at_once_are_the_best_by_bm25(collection: Collection) -> None:
     """So many that an engine may leave the work to another process."""
-    texts = make_texts(20_000)
+    texts = make_texts(12_000)
     before, after = (dict(list(texts.items())[part::2]) for part in (0, 1))
     fill(collection, before)
     collection.rebuild()

@@ -19,7 +19,8 @@ import pytest
 from indexer.config import Config
 from indexer.library import Library
 
-KILLS = 20
+KILLS = 8
+MANY_KILLS = 20
 LUMP = 20
 """Documents that are given at a time, so that many small writes follow one another."""
 
@@ -107,17 +108,18 @@ def stored_ids(folder: Path) -> set[str]:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_what_was_called_committed_survives_kill_9(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(MANY_KILLS, marks=pytest.mark.long)])
+def test_what_was_called_committed_survives_kill_9(kills: int, tmp_path: Path) -> None:
     """Killed at random moments, a collection opens, and holds all that it said it held."""
-    chance = random.Random(20)
+    chance = random.Random(kills)
     promised: set[str] = set()
     start = 0
-    for _ in range(KILLS):
+    for _ in range(kills):
         count = index_and_kill(tmp_path, start, lines=1, delay=chance.uniform(0.0, 0.8))
         promised |= {str(n) for n in range(start, start + count)}
         assert promised <= stored_ids(tmp_path)
         start += count
-    assert len(promised) > KILLS * LUMP
+    assert len(promised) > kills * LUMP
 
 
 def test_no_command_calls_out(tmp_path: Path) -> None:

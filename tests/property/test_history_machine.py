@@ -216,7 +216,7 @@ def test_a_tour_by_every_index(kind: IndexKind, tmp_path: Path) -> None:
 
 
 ORDINARY = settings(
-    max_examples=2,
+    max_examples=1,
     stateful_step_count=len(STEPS),
     deadline=None,
     derandomize=True,

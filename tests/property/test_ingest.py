@@ -23,7 +23,7 @@ documents = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(runs=st.lists(st.lists(documents, max_size=12), min_size=1, max_size=3))
 def test_documents_are_stored_and_counted_as_if_they_came_one_at_a_time(runs):
     """Of each id the last stays, whether it was stored before, is on its way, or comes again."""

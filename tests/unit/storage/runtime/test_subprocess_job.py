@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ from indexer.storage.lexical.index_sync import LexicalIndex
 from indexer.storage.runtime.subprocess_job import run_in_subprocess
 from indexer.storage.sqlite.store import Store
 from indexer.storage.thresholds import DEFAULT
+
+FEW = replace(DEFAULT, subprocess_documents=500)
+"""By which another process indexes words of so few documents already."""
 
 WORK = """
 import os, pathlib, time
@@ -63,7 +67,7 @@ def put_words(collection: Collection) -> None:
     vector = make_identity().canaries[:1]
     collection.put(
         EmbeddedDocument(Document(str(i), f"word{i}"), (Chunk(0, 0, 5),), vector)
-        for i in range(DEFAULT.subprocess_documents)
+        for i in range(FEW.subprocess_documents)
     )
 
 
@@ -120,14 +124,14 @@ def test_many_late_words_are_put_into_the_index_by_another_process(
 ) -> None:
     """None is late then, and nothing kept the process from it."""
     caplog.set_level(logging.DEBUG, "indexer.storage.lexical.index_sync")
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put_words(collection)
     shutil.rmtree(tmp_path / "c" / "lexical")
-    lexical_index = LexicalIndex(tmp_path / "c", Store(tmp_path / "c" / "store.sqlite"))
+    lexical_index = LexicalIndex(tmp_path / "c", Store(tmp_path / "c" / "store.sqlite"), FEW)
     caplog.clear()
     lexical_index.catch_up()
     told = lexical_index.describe()
-    assert (told["documents"], told["late_documents"]) == (DEFAULT.subprocess_documents, 0)
+    assert (told["documents"], told["late_documents"]) == (FEW.subprocess_documents, 0)
     assert not caplog.messages  # which would tell that this process had to do it
 
 
@@ -137,7 +141,7 @@ def test_where_no_process_starts_words_are_found_all_the_same(
     """The index of many words is made by the process itself, which says so if asked for detail."""
     monkeypatch.setattr("sys.executable", str(tmp_path / "no such program"))
     caplog.set_level(logging.DEBUG, "indexer")
-    with create_local(tmp_path / "c", make_identity()) as collection:
+    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put_words(collection)
         collection.rebuild()
         answer = collection.search([Query(text="word77", mode=Mode.LEXICAL)])[0]
