@@ -25,7 +25,7 @@ from indexer.library import Library
 MODEL: Final = "hashing-64"
 TOPICS: Final = 12
 DOCUMENTS: Final = 60
-QUERIES: Final = 72
+QUERIES: Final = 36
 
 
 def open_vocabularies(folder: Path) -> Library:
@@ -52,13 +52,13 @@ def examples(count: int = QUERIES, *, shuffled: bool = False, seed: int = 0) -> 
 
 
 def train_adapter(library: Library, name: str, found: Iterator[Example], **options: int) -> Trained:
-    """An adapter fitted to these examples."""
+    """An adapter fitted to these examples, in two folds unless more are asked for."""
     method = METHODS["adapter"]
     collection = library.open("docs")
     training = Training(
         name,
         method,
-        method.options(**options),
+        method.options(**{"folds": 2, **options}),
         "made up",
         Models.of(library.config),
         library.embedder(collection),

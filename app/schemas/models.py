@@ -155,6 +155,12 @@ class PromotionView(Returned):
     documents: int = Field(description="Documents that were embedded for it.")
     verdict: VerdictView | None = None
     figures: list[FigureView] = Field([])
+    calibrated: list[str] = Field(
+        [], description="The kinds of ranking that are calibrated for what serves now."
+    )
+    not_calibrated: dict[str, str] = Field(
+        {}, description="Those that were until now and are no longer, with the reason."
+    )
 
     @classmethod
     def of(cls, outcome: Promoted | RolledBack) -> Self:
@@ -167,6 +173,8 @@ class PromotionView(Returned):
                 adapter=outcome.adapter,
                 documents=outcome.documents,
                 figures=[],
+                calibrated=list(outcome.calibrated),
+                not_calibrated={},
             )
         return cls(
             collection=outcome.collection,
@@ -177,4 +185,6 @@ class PromotionView(Returned):
             documents=outcome.documents,
             verdict=VerdictView.of(outcome.verdict),
             figures=[FigureView.of(one) for one in outcome.figures],
+            calibrated=list(outcome.calibrations.calibrated),
+            not_calibrated=dict(outcome.calibrations.dropped),
         )

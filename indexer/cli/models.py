@@ -18,7 +18,12 @@ from indexer.errors import InvalidInput
 from indexer.evaluation.dataset import read_dataset
 from indexer.learning.evidence import JudgedQueries
 from indexer.learning.gate import promotion
-from indexer.learning.gate.promotion import Promoted, RolledBack, sentences
+from indexer.learning.gate.promotion import (
+    Promoted,
+    RolledBack,
+    calibration_sentences,
+    sentences,
+)
 from indexer.learning.models import BrokenModel, Models
 from indexer.learning.trained import Figure, Trained
 from indexer.library import DEFAULT_COLLECTION
@@ -108,7 +113,7 @@ def _show(done: Promoted, as_json: bool) -> None:
         output.say_json(asdict(done))
     else:
         output.say(_figures_table(done.figures))
-        for sentence in sentences(done.verdict):
+        for sentence in (*sentences(done.verdict), *calibration_sentences(done.calibrations)):
             output.say(sentence)
         how = " by force" if done.forced else ""
         what = f"serves {done.collection!r}{how}" if done.serves else "was refused"
@@ -122,6 +127,8 @@ def _show_rollback(done: RolledBack, as_json: bool) -> None:
         return
     adapter = f" with the adapter {done.adapter!r}" if done.adapter else ""
     output.say(f"{done.collection!r} is served by {done.model}{adapter} again")
+    if done.calibrated:
+        output.say(f"calibrated as before: {', '.join(done.calibrated)}")
 
 
 def _table(found: Sequence[Trained | BrokenModel], serving: dict[str, list[str]]) -> Table:

@@ -1,8 +1,8 @@
 """Calibrations learned from judged queries, kept beside a collection by its engine.
 
 The kept item holds the calibration of each kind of ranking, with a checksum. A calibration belongs
-to one model, and to the adapter that maps its queries if one does; with another, it is ignored, and
-the log says so.
+to one model, and to the adapter that maps its queries if one does. With another it is left out, and
+the log says so unless there is one for that; the last of them are kept, for a way back.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from indexer.errors import Damaged
 from indexer.ranking.calibration import Calibration, Curve, Errors
 
 _FORMAT: Final = 1
+
+MOST: Final = 24
+"""Calibrations that are kept, those of models and adapters that were left among them."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,30 +55,45 @@ class Calibrations:
     def keep(
         self, calibration: Calibration, identity: Identity, adapter: Adapter | None = None
     ) -> None:
-        """Replace the calibration of this kind of ranking; those for other models are dropped."""
-        kept = {**self.of(identity, adapter), calibration.ranking: calibration}
-        lines = json.dumps([asdict(one) for one in kept.values()])
+        """Replace the calibration of this kind of ranking, for this model and adapter."""
+        mark = mark_of(identity, adapter)
+        others = [
+            one
+            for one in self._all(self._keeper.read(identity))
+            if (one.ranking, one.model) != (calibration.ranking, mark)
+        ]
+        kept = [*others, calibration][-MOST:]
+        lines = json.dumps([asdict(one) for one in kept])
         digest = hashlib.sha256(lines.encode()).hexdigest()
         record = {"format": _FORMAT, "sha256": digest, "calibrations": lines}
         self._keeper.write(identity, json.dumps(record).encode())
 
+    def rankings(self, identity: Identity) -> frozenset[str]:
+        """The kinds of ranking that one is kept of, for whatever model and adapter."""
+        return frozenset(one.ranking for one in self._all(self._keeper.read(identity)))
+
     def _read(self, kept: KeptBytes, model: str) -> Mapping[str, Calibration]:
+        found = self._all(kept)
+        own = {one.ranking: one for one in found if one.model == model}
+        for ranking in dict.fromkeys(one.ranking for one in found if one.ranking not in own):
+            _log.warning(
+                "what was learned of %r for mode %s is of another model or adapter, and left "
+                "out: calibrate again",
+                self._name,
+                ranking,
+            )
+        return own
+
+    def _all(self, kept: KeptBytes | None) -> list[Calibration]:
+        if kept is None:
+            return []
         try:
-            found = _decode(kept.content)
+            return _decode(kept.content)
         except (ValueError, TypeError, KeyError, Damaged) as error:
             _log.warning(
                 "the calibrations of %r are damaged (%s): calibrate again", self._name, error
             )
-            return {}
-        for one in found:
-            if one.model != model:
-                _log.warning(
-                    "what was learned of %r for mode %s is of another model or adapter, and left "
-                    "out: calibrate again",
-                    self._name,
-                    one.ranking,
-                )
-        return {one.ranking: one for one in found if one.model == model}
+            return []
 
 
 def _decode(written: bytes) -> list[Calibration]:

@@ -222,6 +222,11 @@ class Collection:
         return self._calibrations.of(self.identity, self.adapter)
 
     @property
+    def calibrated(self) -> frozenset[str]:
+        """The kinds of ranking that were calibrated, with this model or one before."""
+        return self._calibrations.rankings(self.identity)
+
+    @property
     def mark(self) -> str:
         """The mark of its present model and adapter, which a calibration is learned for."""
         return mark_of(self.identity, self.adapter)

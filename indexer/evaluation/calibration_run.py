@@ -6,13 +6,14 @@ judgements are incomplete, the probability of relevance is underestimated accord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from indexer.collection import Collection
+from indexer.documents import Vector
 from indexer.embedding.cross_encoders.reranker import Reranker
 from indexer.embedding.embedder import Embedder
 from indexer.evaluation.dataset import Dataset
@@ -37,11 +38,13 @@ def calibrate_collection(
     reranker: Reranker | None = None,
     depth: int = DEPTH,
     ignore_identical_ids: bool = False,
+    vectors: Mapping[str, Vector] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Calibration:
     """Search the judged queries, learn the probability of relevance for each score, and store it.
 
-    With a reranker it learns of the hits that this has scored. The errors it reports are those on
+    With a reranker it learns of the hits that this has scored. ``vectors``, by the query's id, are
+    searched for as they are, in place of those of the texts. The errors it reports are those on
     queries held out. Raises InvalidInput if too few queries have a relevant hit.
     """
     model = collection.mark
@@ -49,21 +52,24 @@ def calibrate_collection(
     if reranker is not None:
         query = replace(query, k=DEFAULT_RERANK, rerank=DEFAULT_RERANK, reranker=reranker.name)
     answers: list[Answer] = []
-    texts = list(dataset.queries.values())
-    for batch in _batches(texts):
-        asked = [replace(query, text=text) for text in batch]
+    ids = list(dataset.queries)
+    for batch in _batches(ids):
+        asked = [
+            replace(query, text=dataset.queries[id], vector=vectors[id] if vectors else None)
+            for id in batch
+        ]
         answers += search(collection, embedder, asked, reranker)
         if on_progress:
-            on_progress(len(answers), len(texts))
+            on_progress(len(answers), len(ids))
     judged = _judged(answers, dataset, ignore_identical_ids)
     calibration = calibrate(judged, ranking_of(query), model, dataset.name)
     collection.keep_calibration(calibration)
     return calibration
 
 
-def _batches(texts: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(texts), _BATCH):
-        yield texts[start : start + _BATCH]
+def _batches(ids: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(ids), _BATCH):
+        yield ids[start : start + _BATCH]
 
 
 def _judged(answers: list[Answer], dataset: Dataset, ignore_identical_ids: bool) -> Judged:

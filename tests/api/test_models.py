@@ -19,7 +19,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with the collection ``docs`` and an adapter of its judgements."""
     folder = tmp_path_factory.mktemp("trained")
     with open_vocabularies(folder) as library:
-        train_adapter(library, "good", examples(36), folds=2)
+        train_adapter(library, "good", examples())
     return folder
 
 

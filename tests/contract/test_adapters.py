@@ -167,6 +167,9 @@ def test_calibrations_are_of_the_adapter_they_were_learned_with(collection: Coll
     renewed = replace(LEARNED, model=collection.mark)
     collection.keep_calibration(renewed)
     assert collection.calibrations() == {"dense": renewed}
+    collection.adapt_as_before()
+    assert collection.calibrations() == {"dense": LEARNED}
+    assert collection.calibrated == {"dense"}
 
 
 def test_the_background_of_scores_is_that_of_mapped_queries(collection: Collection) -> None:

@@ -15,8 +15,8 @@ from vocabularies import MODEL, examples, open_vocabularies, train_adapter
 def test_a_model_is_promoted_and_taken_back(browser: webdriver.Chrome, tmp_path: Path) -> None:
     """Its figures are shown; the gate's refusal is told in the dialog, and what passes serves."""
     with open_vocabularies(tmp_path) as library:
-        train_adapter(library, "good", examples(36), folds=2)
-        train_adapter(library, "ten", examples(10, seed=2), folds=2)
+        train_adapter(library, "good", examples())
+        train_adapter(library, "ten", examples(10, seed=2))
     with running_service(tmp_path, {"MODEL": MODEL}) as url:
         page = Page(browser, url)
         page.emulate()

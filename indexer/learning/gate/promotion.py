@@ -8,18 +8,21 @@ way back. Nothing of either is searched before; killed at any moment, one or the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from indexer.collection import Collection
+from indexer.documents import Vector
+from indexer.embedding.embedder import Embedder, TextRole
 from indexer.errors import InvalidInput, NotFound
 from indexer.ingestion.reindex import Moved, reindex
 from indexer.learning.evidence import JUDGED, SEEN, JudgedQueries, Seen, known_judgements
 from indexer.learning.gate.attempts import note_attempt
 from indexer.learning.gate.judgement import Decision, decide
-from indexer.learning.gate.trial import try_maps, try_model
+from indexer.learning.gate.renewal import Renewal, renew_calibrations
+from indexer.learning.gate.trial import Maps, try_maps, try_model
 from indexer.learning.methods.adapter import MAP, read_folds, read_map
 from indexer.learning.models import Models
 from indexer.learning.trained import Figure, Trained, TrainedKind, Verdict
@@ -35,7 +38,7 @@ _log = logging.getLogger(__name__)
 class Promoted:
     """The outcome: the verdict with its figures, and whether the candidate serves now.
 
-    ``documents`` were embedded for it.
+    ``documents`` were embedded for it; ``calibrations`` were renewed or dropped.
     """
 
     model: str
@@ -45,16 +48,33 @@ class Promoted:
     verdict: Verdict
     figures: tuple[Figure, ...]
     documents: int = 0
+    calibrations: Renewal = field(default_factory=Renewal)
 
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """The model that serves again, and the map of its queries, None for none."""
+    """The model that serves again, and the map of its queries, None for none.
+
+    ``calibrated`` are the kinds of ranking whose calibration serves again, too.
+    """
 
     collection: str
     model: str
     adapter: str | None
     documents: int = 0
+    calibrated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A decision, and the queries it stands on, none if nothing may be learned from them.
+
+    ``maps`` are those by which the queries of a candidate that is a map are to be asked.
+    """
+
+    decision: Decision
+    queries: JudgedQueries
+    maps: Maps | None = None
 
 
 def promote(
@@ -74,7 +94,8 @@ def promote(
     """
     trained = models.read(name)
     collection = library.open(collection_name)
-    decision = _judge(library, models, trained, collection, judged, tell)
+    found = _judge(library, models, trained, collection, judged, tell)
+    decision = found.decision
     models.amend(replace(trained, verdict=decision.verdict, figures=decision.figures))
     passed = decision.verdict.passed
     if not passed and force:
@@ -84,9 +105,17 @@ def promote(
         )  # fmt: skip
     if not (passed or force):
         return Promoted(name, collection_name, False, False, decision.verdict, decision.figures)
+    calibrated = collection.calibrated
     documents = _serve(library, models, trained, collection, not passed, tell)
     return Promoted(
-        name, collection_name, True, not passed, decision.verdict, decision.figures, documents
+        name,
+        collection_name,
+        True,
+        not passed,
+        decision.verdict,
+        decision.figures,
+        documents,
+        _renew(library, collection, calibrated, found, name),
     )
 
 
@@ -99,15 +128,18 @@ def roll_back(library: Library, collection_name: str, tell: Tell = lambda *_: No
     """
     collection = library.open(collection_name)
     if collection.adapter is not None or not collection.came_from:
-        before = collection.adapt_as_before()
-        return RolledBack(
-            collection_name, collection.identity.name, before.name if before else None
-        )
-    embedder = library.model(collection.came_from)
-    moved = reindex(collection, embedder, _moving(tell), keep=True)
+        collection.adapt_as_before()
+        documents = 0
+    else:
+        embedder = library.model(collection.came_from)
+        documents = reindex(collection, embedder, _moving(tell), keep=True).documents
     adapter = collection.adapter
     return RolledBack(
-        collection_name, embedder.identity.name, adapter.name if adapter else None, moved.documents
+        collection_name,
+        collection.identity.name,
+        adapter.name if adapter else None,
+        documents,
+        tuple(sorted(collection.calibrations())),
     )
 
 
@@ -134,7 +166,7 @@ def _judge(
     collection: Collection,
     given: JudgedQueries | None,
     tell: Tell,
-) -> Decision:
+) -> _Judged:
     folder = models.path(trained.name)
     judged = JudgedQueries.read(folder / JUDGED) if given is None else given
     known = known_judgements(collection, judged)
@@ -144,18 +176,14 @@ def _judge(
     if not known.queries:
         reason = f"no query is judged by documents of {collection.name!r}"
         advice = "name judged queries by --judged FOLDER"
-        return Decision(Verdict(False, (reason,), (advice,), 1, judged.digest, now), ())
+        refused = Verdict(False, (reason,), (advice,), 1, judged.digest, now)
+        return _Judged(Decision(refused, ()), known)
     tried = note_attempt(models.folder, judged.digest, trained.digest)
     tell("trial", 0, len(known.queries))
-    embedder = library.embedder(collection)
+    embedder, maps = library.embedder(collection), None
     if trained.kind is TrainedKind.ADAPTER:
-        maps = [(one.adapter, one.seen) for one in read_folds(folder)]
-        count = len(maps)
-        if given is not None:
-            maps, count = [(read_map(folder / MAP), Seen.read(folder / SEEN))], 1
-        measured = try_maps(
-            collection, embedder, known, maps, lambda text: trained.splitting.fold(text, count)
-        )
+        maps = _maps_of(trained, folder, whole=given is not None)
+        measured = try_maps(collection, embedder, known, maps)
     else:
         measured = try_model(
             collection,
@@ -165,7 +193,46 @@ def _judge(
             Seen.read(folder / SEEN),
             lambda done, total: tell("trial", done, total),
         )
-    return decide(measured, tried, judged.digest, now)
+    decision = decide(measured, tried, judged.digest, now)
+    return _Judged(decision, JudgedQueries({}, {}) if measured.trained else known, maps)
+
+
+def _maps_of(trained: Trained, folder: Path, *, whole: bool) -> Maps:
+    """The maps of the folds, each for the queries that it was fitted without, or the whole one."""
+    if whole:
+        return Maps([(read_map(folder / MAP), Seen.read(folder / SEEN))], lambda _: 0)
+    folds = [(one.adapter, one.seen) for one in read_folds(folder)]
+    return Maps(folds, lambda text: trained.splitting.fold(text, len(folds)))
+
+
+def _renew(
+    library: Library,
+    collection: Collection,
+    rankings: frozenset[str],
+    judged: _Judged,
+    name: str,
+) -> Renewal:
+    """Calibrate what was calibrated before, for what serves now."""
+    if not rankings:
+        return Renewal()
+    embedder = library.embedder(collection)
+    vectors = _vectors_of(judged.queries, embedder, judged.maps) if judged.maps else None
+    return renew_calibrations(
+        collection,
+        embedder,
+        library.reranker,
+        rankings,
+        judged.queries,
+        vectors,
+        f"promotion of {name}",
+    )
+
+
+def _vectors_of(queries: JudgedQueries, embedder: Embedder, maps: Maps) -> Mapping[str, Vector]:
+    """The vector of each query by a map that was fitted without it, by the query's id."""
+    texts = list(queries.queries.values())
+    mapped = maps.apply(texts, embedder.embed(texts, TextRole.QUERY).vectors)
+    return dict(zip(queries.queries, mapped, strict=True))
 
 
 def _serve(
@@ -209,3 +276,11 @@ def sentences(verdict: Verdict) -> Sequence[str]:
     """A verdict in sentences: the case, the reasons to refuse, and the advice."""
     case = (verdict.case,) if verdict.case else ()
     return (*case, *verdict.reasons, *(f"what would help: {one}" for one in verdict.advice))
+
+
+def calibration_sentences(renewal: Renewal) -> Iterator[str]:
+    """The calibrations that were renewed or dropped, in sentences."""
+    if renewal.calibrated:
+        yield f"calibrated for it: {', '.join(renewal.calibrated)}"
+    for ranking, reason in renewal.dropped.items():
+        yield f"not calibrated any more: {ranking} ({reason}); bearing calibrate learns it anew"

@@ -56,33 +56,44 @@ class Side:
     bytes: int
 
 
-def try_maps(
-    collection: Collection,
-    embedder: Embedder,
-    judged: JudgedQueries,
-    maps: Sequence[tuple[Adapter, Seen]],
-    fold: Callable[[str], int],
-) -> Measured:
-    """A trial of maps of the queries, each query by the one that ``fold`` numbers for its text.
+@dataclass(frozen=True, slots=True)
+class Maps:
+    """Maps of queries with what each was fitted on; ``fold`` numbers the one for a text."""
 
-    It is held against the model as it is, without any map.
-    """
+    maps: Sequence[tuple[Adapter, Seen]]
+    fold: Callable[[str], int]
+
+    def apply(self, texts: Sequence[str], vectors: Vectors) -> Vectors:
+        """The vector of each text by the map for it."""
+        mapped = np.empty_like(vectors)
+        for row, text in enumerate(texts):
+            adapter, _ = self.maps[self.fold(text)]
+            mapped[row] = adapter.apply(vectors[row : row + 1])[0]
+        return mapped
+
+
+def try_maps(
+    collection: Collection, embedder: Embedder, judged: JudgedQueries, maps: Maps
+) -> Measured:
+    """A trial of maps of the queries, held against the model as it is, without any map."""
     texts = list(judged.queries.values())
     started = time.perf_counter()
     vectors = embedder.embed(texts, TextRole.QUERY).vectors
     embed_ms = (time.perf_counter() - started) * 1e3 / max(1, len(texts))
     nulls = embedder.embed([one.text for one in null_queries()], TextRole.QUERY).vectors
-    places = [fold(text) for text in texts]
-    mapped, map_ms = _mapped(vectors, places, [adapter for adapter, _ in maps])
+    places = [maps.fold(text) for text in texts]
+    started = time.perf_counter()
+    mapped = maps.apply(texts, vectors)
+    map_ms = (time.perf_counter() - started) * 1e3 / max(1, len(texts))
     plain = _best(collection, nulls)
-    turned = [_best(collection, adapter.apply(nulls)) for adapter, _ in maps]
+    turned = [_best(collection, adapter.apply(nulls)) for adapter, _ in maps.maps]
     own = 4 * vectors.shape[1]
-    size = sum(part.nbytes for part in (maps[0][0].left, maps[0][0].right))
+    size = sum(part.nbytes for part in (maps.maps[0][0].left, maps.maps[0][0].right))
     before = Side(_answers(collection, vectors), [plain] * len(texts), embed_ms, own)
     after = Side(
         _answers(collection, mapped), [turned[one] for one in places], embed_ms + map_ms, own + size
     )
-    seen = [maps[place][1] for place in places]
+    seen = [maps.maps[place][1] for place in places]
     return _measure(collection, judged, seen, before, after)
 
 
@@ -107,17 +118,6 @@ def try_model(
                 on_progress(number * len(documents) + start, total)
             sides.append(_side(part, model, texts))
     return _measure(collection, judged, [seen] * len(texts), *sides)
-
-
-def _mapped(
-    vectors: Vectors, places: Sequence[int], maps: Sequence[Adapter]
-) -> tuple[Vectors, float]:
-    """Each vector by its map, and the milliseconds that one takes."""
-    mapped = np.empty_like(vectors)
-    started = time.perf_counter()
-    for row, place in enumerate(places):
-        mapped[row] = maps[place].apply(vectors[row : row + 1])[0]
-    return mapped, (time.perf_counter() - started) * 1e3 / max(1, len(places))
 
 
 def _side(part: Collection, model: Embedder, texts: Sequence[str]) -> Side:

@@ -18,8 +18,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data directory with an adapter that gains, and one of ten queries."""
     folder = tmp_path_factory.mktemp("data")
     with open_vocabularies(folder) as library:
-        train_adapter(library, "good", examples(36), folds=2)
-        train_adapter(library, "ten", examples(10, seed=2), folds=2)
+        train_adapter(library, "good", examples())
+        train_adapter(library, "ten", examples(10, seed=2))
     yield folder
 
 

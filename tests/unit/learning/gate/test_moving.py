@@ -6,9 +6,11 @@ import multiprocessing
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from samples import LEARNED
 from small_models import save_roberta
 
 from indexer.config import Config
@@ -80,6 +82,8 @@ def test_a_model_moves_the_collection_and_back(library: Library, folder: Path) -
     """Refused, it changes nothing; forced, it serves and says so; the way back embeds nothing."""
     models, collection = Models.of(library.config), library.open("docs")
     own, before = collection.identity.name, hits(library)
+    collection.keep_calibration(replace(LEARNED, model=collection.mark))
+    calibrated = collection.calibrations()
     told: list[str] = []
     refused = promote(library, models, "other", "docs", tell=lambda phase, *_: told.append(phase))
     assert not refused.serves and collection.identity.name == own and hits(library) == before
@@ -87,6 +91,8 @@ def test_a_model_moves_the_collection_and_back(library: Library, folder: Path) -
     done = promote(library, models, "other", "docs", force=True, tell=lambda *_: None)
     assert done.forced and done.documents == len(DOCUMENTS) and set(told) == {"trial"}
     assert collection.identity.name == str(models.path("other"))
+    assert done.calibrations.calibrated == ("dense",)
+    assert collection.calibrations()["dense"].curve != LEARNED.curve
     index = collection.describe().index
     assert index["forced"] is True and index["beside"]["model"] == own
     assert index["promoted_over"] == own
@@ -97,7 +103,8 @@ def test_a_model_moves_the_collection_and_back(library: Library, folder: Path) -
         assert hits(again) == moved
     store(collection, library.embedder(collection), [Document("late", "a late word")])
     back = roll_back(library, "docs")
-    assert (back.model, back.documents) == (own, 1)
+    assert (back.model, back.documents, back.calibrated) == (own, 1, ("dense",))
+    assert collection.calibrations() == calibrated
     collection.delete(["late"])
     assert hits(library) == before and "forced" not in collection.describe().index
     with pytest.raises(NotFound, match="nothing was promoted"):
