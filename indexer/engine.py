@@ -466,6 +466,13 @@ class Catalogue(Protocol):
         """
         ...
 
+    def upgrade(self, name: str) -> bool:
+        """Bring a collection that an earlier version wrote up to date; False if it is.
+
+        Raises NotFound, or OtherFormat if a later version wrote it.
+        """
+        ...
+
     def create(self, name: str, identity: Identity, language: Language) -> None:
         """Create an empty collection, durably if the engine promises that; raises AlreadyExists."""
         ...

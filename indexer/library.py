@@ -157,6 +157,10 @@ class Library:
             del self._collections[name]
             collection.close()
 
+    def upgrade(self, name: str) -> bool:
+        """Bring a collection that an earlier version wrote up to date; False if it is."""
+        return self._catalogue.upgrade(check_name(name))
+
     def verify(self, name: str, tell: Tell, *, with_model: bool = True) -> Verification:
         """The findings of a check of a collection, even of one too damaged to be opened.
 

@@ -22,7 +22,7 @@ from indexer.cli.distil import distil
 from indexer.cli.evaluate import evaluate
 from indexer.cli.feedback import clear_feedback, export_feedback
 from indexer.cli.index import index
-from indexer.cli.maintenance import backup, compact, rebuild, reindex, restore, verify
+from indexer.cli.maintenance import backup, compact, rebuild, reindex, restore, upgrade, verify
 from indexer.cli.models import list_models, promote
 from indexer.cli.options import (
     ExitCode,
@@ -117,7 +117,7 @@ def commands() -> typer.Typer:
         app.command()(learning)
     app.command("models")(list_models)
     app.command()(promote)
-    for upkeep in (verify, backup, restore, rejects):
+    for upkeep in (verify, backup, restore, upgrade, rejects):
         app.command()(upkeep)
     collections = typer.Typer(
         cls=Commands,

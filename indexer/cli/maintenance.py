@@ -115,6 +115,23 @@ def verify(
     raise typer.Exit(ExitCode.DONE if found.sound else ExitCode.FAILED)
 
 
+def upgrade(data: Data = None, as_json: Json = False) -> None:
+    """Bring all collections that an earlier version wrote up to date.
+
+    Those in a folder are when they are opened; those in a database only by this, while no process
+    of the earlier version uses them.
+    """
+    with open_library(data) as library:
+        names = library.names()
+        upgraded = [name for name in names if library.upgrade(name)]
+        place = library.place
+    if as_json:
+        output.say_json({"collections": names, "upgraded": upgraded})
+    else:
+        told = ", ".join(upgraded) or "none had to be"
+        output.say(f"brought up to date in {place}: {told}")
+
+
 def backup(
     file: Annotated[
         Path,

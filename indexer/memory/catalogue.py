@@ -36,6 +36,11 @@ class MemoryCatalogue:
         except KeyError:
             raise NotFound(f"there is no collection {name!r}") from None
 
+    def upgrade(self, name: str) -> bool:
+        """Return False: no other version has written a collection; raises NotFound."""
+        self.open(name)
+        return False
+
     def create(self, name: str, identity: Identity, language: Language) -> None:
         """Create an empty collection."""
         with self._lock:

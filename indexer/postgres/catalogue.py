@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from psycopg import errors as pg
 
+from indexer import installation
 from indexer.embedding.embedder import Identity
 from indexer.engine import Embedders
 from indexer.errors import AlreadyExists, NotFound, OtherFormat
@@ -63,12 +64,42 @@ class PostgresCatalogue:
             raise NotFound(f"there is no collection {name!r} (there are: {there})")
         number, version, language = rows[0]
         if version != VERSION:
-            raise OtherFormat(
-                f"collection {name!r} in {self.place} has tables of version {version}, and this "
-                f"Bearing reads version {VERSION}: use a later Bearing for it"
-            )
+            raise OtherFormat(self._other(name, version))
         tables = Tables(number)
         return PostgresEngine(self._database, name, tables, Language(language), choice)
+
+    def upgrade(self, name: str) -> bool:
+        """Bring a collection's tables to the present version in one transaction; False if they are.
+
+        No process of another version may use it meanwhile. Raises NotFound or OtherFormat.
+        """
+        self._there(name)
+        return self._database.write(lambda one: self._upgrade(one, name))
+
+    def _upgrade(self, connection: Connection, name: str) -> bool:
+        statement = f"SELECT number, version FROM {_LIST} WHERE name = %s FOR UPDATE"  # noqa: S608
+        row = connection.execute(statement, [name]).fetchone()
+        if row is None:
+            raise NotFound(f"collection {name!r} was deleted meanwhile")
+        number, version = row
+        if version > VERSION:
+            raise OtherFormat(self._other(name, version))
+        with connection.patiently():
+            for statements in VERSIONS[version:]:
+                connection.execute(Tables(number).sql(statements))
+        connection.execute(
+            f"UPDATE {_LIST} SET version = %s WHERE number = %s",  # noqa: S608
+            [VERSION, number],
+        )
+        return bool(version < VERSION)
+
+    def _other(self, name: str, version: int) -> str:
+        """The message about a collection of another version, with what to do."""
+        told = f"collection {name!r} in {self.place} has tables of version {version}, and this "
+        told += f"Bearing reads version {VERSION}: "
+        if version > VERSION:
+            return f"{told}update Bearing ({installation.how_to_update()})"
+        return f"{told}stop the processes of the version before, then run bearing upgrade"
 
     def create(self, name: str, identity: Identity, language: Language) -> None:
         """Create an empty collection, durably; raises AlreadyExists."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -58,6 +60,15 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
                 raise
             self.pgconn.finish()  # who knows what it would answer to the next question
             raise Overdue(f"no answer in {limit:g} seconds") from error
+
+    @contextmanager
+    def patiently(self) -> Iterator[None]:
+        """Wait for answers as long as they take, meanwhile."""
+        seconds, self.seconds = self.seconds, None
+        try:
+            yield
+        finally:
+            self.seconds = seconds
 
     def notice(self, told: psycopg.errors.Diagnostic) -> None:
         """Take note of a wait for a standby that somebody has cancelled: PostgreSQL only warns."""

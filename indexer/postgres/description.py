@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from indexer.embedding.embedder import Identity
 from indexer.index_choice import Language
 from indexer.postgres.state import PostgresState
 from indexer.reports import Description
+
+_LATE: Final = """
+SELECT count(*) FROM @document d JOIN (
+    SELECT place - 1 AS slot, write FROM @words, unnest(clock) WITH ORDINALITY AS c(write, place)
+) c ON d.slot = c.slot AND d.write > c.write
+"""
 
 
 def describe(name: str, language: Language, state: PostgresState) -> Description:
@@ -15,11 +23,12 @@ def describe(name: str, language: Language, state: PostgresState) -> Description
         for (size,) in state.rows(
             "SELECT pg_total_relation_size(name::regclass)::bigint FROM unnest(%s::text[]) "
             "WITH ORDINALITY AS t(name, place) ORDER BY place",
-            [[state.named(one) for one in ("@chunk ", "@document", "@posting", "@fact")]],
+            [[state.named(one) for one in ("@chunk ", "@document", "@word_array", "@fact")]],
         )
     )
     counts = state.counts
     beside = _beside(state)
+    late = late_documents(state)
     return Description(
         name=name,
         model=state.identity.name,
@@ -33,13 +42,19 @@ def describe(name: str, language: Language, state: PostgresState) -> Description
             **_searched(state),
             "lexical": {
                 "language": str(language),
-                "documents": counts.documents,
-                "late_documents": 0,
+                "documents": counts.documents - late,
+                "late_documents": late,
                 "bytes": words,
             },
             **beside,
         },
     )
+
+
+def late_documents(state: PostgresState) -> int:
+    """The number of documents that the index of words in the database lacks."""
+    ((late,),) = state.rows(_LATE)
+    return int(late)
 
 
 def _searched(state: PostgresState) -> dict[str, object]:

@@ -35,7 +35,8 @@ from indexer.postgres.schema import Tables
 from indexer.postgres.sealing import KINDS, Sealing
 from indexer.postgres.state import PostgresState
 from indexer.postgres.verification import verify
-from indexer.postgres.writing import Writing
+from indexer.postgres.words import Words
+from indexer.postgres.writing import Writing, take_slot
 from indexer.reports import Description, Tell, Verification
 
 CAPABILITIES: Final = Capabilities(
@@ -46,9 +47,6 @@ CAPABILITIES: Final = Capabilities(
     backups=True,
 )
 ADVICE: Final = "keep it in a folder (--data DIR, or BEARING_DATA) for that"
-
-MOST_COUNTED: Final = 100_000
-"""Words whose documents are counted once for all searches of a state."""
 
 _Result = TypeVar("_Result")
 
@@ -70,9 +68,8 @@ class PostgresEngine:
         self.language = language
         self._database = database
         self._tables = tables
-        self._analyzer = Analyzer(language)
+        self._words = Words(database, tables, Analyzer(language), self._patiently)
         self._header = tables.sql(header.QUERY)
-        self._holding: tuple[str, dict[str, int]] = ("", {})
         self._known: tuple[int, Identity] | None = None
         self._sealing = Sealing(database, tables, self._patiently, choice or IndexChoice())
         with self._database.reading(self._header) as (connection, rows):
@@ -101,15 +98,7 @@ class PostgresEngine:
             found = Header.of(rows[0])
             identity = self._identity_of(connection, found.generation)
             reading = Reading(connection, self._tables, found.generation)
-            holding = self._holding_of(found)
-            yield PostgresState(reading, found, identity, self._analyzer, holding)
-
-    def _holding_of(self, found: Header) -> dict[str, int]:
-        """Counts of words, shared by the states of one stamp: those are equal."""
-        known = self._holding
-        if known[0] != found.stamp or len(known[1]) > MOST_COUNTED:
-            known = self._holding = (found.stamp, {})
-        return known[1]
+            yield PostgresState(reading, found, identity, self._words.of)
 
     def _identity_of(self, connection: Connection, generation: int) -> Identity:
         known = self._known
@@ -136,7 +125,7 @@ class PostgresEngine:
         """Add or replace documents, all or none."""
         latest = list({one.document.id: one for one in documents}.values())
         if latest:
-            self._write(lambda writing, identity: writing.put(latest, identity, self._analyzer))
+            self._write(lambda writing, identity: writing.put(latest, identity))
 
     def amend(self, documents: Sequence[Document]) -> None:
         """Replace the metadata of documents."""
@@ -161,7 +150,8 @@ class PostgresEngine:
         def write(connection: Connection) -> _Result:
             live, draft = hold_generations(connection, self._tables)
             identity = self._identity_of(connection, live)
-            return work(Writing(connection, self._tables, live, draft), identity)
+            stamp = take_slot(connection, self._tables)
+            return work(Writing(connection, self._tables, live, draft, stamp), identity)
 
         return self._database.write(write)
 
@@ -177,16 +167,17 @@ class PostgresEngine:
     # Derived data
 
     def rebuild(self, choice: IndexChoice | None) -> None:
-        """Build a graph over all chunks, if one is to be, and bring statistics up to date."""
+        """Build the indexes of vectors, if one is to be, and of words; update statistics."""
         if choice is not None:
             self._sealing.choose(choice)
         self._sealing.seal()
+        self._words.seal()
         self._vacuum()
 
     def _vacuum(self) -> None:
         with self.reading() as state:
             generation = state.generation
-        tables = f"@document, @fact, @posting, @counter, @chunk_{generation}"
+        tables = f"@document, @fact, @gone, @counter, @chunk_{generation}"
         with self._database.plain(patient=True) as connection:
             connection.execute(self._tables.sql(f"VACUUM (ANALYZE) {tables}"))
 
@@ -222,8 +213,9 @@ class PostgresEngine:
     def verify(self, embedders: Embedders | None, tell: Tell) -> Verification:
         """The findings of a check of everything there is."""
         with self._reading(patient=True) as state:
-            return verify(self.name, state, self._analyzer, embedders, tell)
+            return verify(self.name, state, embedders, tell)
 
     def close(self) -> None:
         """End what is done in the background; connections are the catalogue's."""
         self._sealing.close()
+        self._words.close()

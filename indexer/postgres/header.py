@@ -11,10 +11,10 @@ from indexer.postgres.graph import Efforts
 
 QUERY: Final = """
 SELECT g.number, g.sealed, g.kind, g.recall,
-    (SELECT coalesce(max(number), 0) FROM @document), c.*
+    (SELECT coalesce(max(number), 0) FROM @document), (SELECT epoch FROM @words), c.*
 FROM @generation g, (
     SELECT string_agg(writes::text, ' ' ORDER BY slot), sum(documents)::bigint,
-        sum(words)::bigint, sum(chunks)::bigint, sum(truncated)::bigint, sum(unknown)::bigint
+        sum(chunks)::bigint, sum(truncated)::bigint, sum(unknown)::bigint
     FROM @counter) c
 WHERE g.live
 """
@@ -24,7 +24,8 @@ WHERE g.live
 class Header:
     """The facts that a state begins with.
 
-    ``stamp`` is equal for equal states only: the writes of each slot, of which one follows another.
+    ``clock`` is equal for equal states only: the writes of each slot, of which one follows another.
+    ``epoch`` is that of the index of words in the database.
     ``sealed`` is the number of the first chunk that the graph, if there is one, lacks, and
     ``efforts`` how hard that is searched.
     """
@@ -34,14 +35,15 @@ class Header:
     kind: str | None
     efforts: Efforts
     newest: int
-    stamp: str
-    words: int
+    epoch: int
+    clock: tuple[int, ...]
     counts: Counts
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Header:
         """The header that :data:`QUERY` found."""
-        generation, sealed, kind, recall, newest, stamp, documents, words, *counts = row
+        generation, sealed, kind, recall, newest, epoch, clock, documents, *counts = row
         efforts = Efforts.decode(recall) if recall else Efforts(())
         told = Counts(documents, *counts)
-        return cls(generation, sealed, kind, efforts, newest, stamp, words, told)
+        writes = tuple(map(int, clock.split()))
+        return cls(generation, sealed, kind, efforts, newest, epoch, writes, told)

@@ -65,7 +65,30 @@ CREATE TABLE @kept(
     PRIMARY KEY(what, fingerprint));
 """
 
-VERSIONS: Final = (_FIRST,)
+_SECOND: Final = f"""
+DROP TABLE @posting;
+ALTER TABLE @counter DROP words;
+ALTER TABLE @document DROP words, DROP length,
+    ADD slot integer NOT NULL DEFAULT 0, ADD write bigint NOT NULL DEFAULT 0;
+CREATE INDEX ON @document(slot, write);
+CREATE TABLE @gone(
+    slot integer NOT NULL, write bigint NOT NULL, document bigint NOT NULL,
+    PRIMARY KEY(slot, write, document));
+CREATE TABLE @words(
+    epoch bigint NOT NULL, rules integer NOT NULL, key text NOT NULL, clock bigint[] NOT NULL,
+    segments bigint[] NOT NULL, masks bigint[] NOT NULL);
+INSERT INTO @words VALUES
+    (0, 0, gen_random_uuid(), array_fill(-1::bigint, ARRAY[{SLOTS}]), '{{}}', '{{}}');
+CREATE SEQUENCE @word_file AS bigint;
+CREATE TABLE @word_array(
+    file bigint NOT NULL, name text NOT NULL, piece integer NOT NULL, kind text NOT NULL,
+    checksum bigint NOT NULL, content bytea NOT NULL,
+    PRIMARY KEY(file, name, piece));
+ALTER TABLE @word_array ALTER content SET STORAGE EXTERNAL;
+"""  # noqa: S608 - a constant
+"""The index of words as arrays; each document says which write stored its content."""
+
+VERSIONS: Final = (_FIRST, _SECOND)
 """The statements that lead from each version of a collection's tables to the next."""
 
 VERSION: Final = len(VERSIONS)

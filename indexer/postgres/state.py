@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from indexer.embedding.embedder import Identity
 from indexer.engine import Candidate, ChunkCosines, ChunkKey, Counts, Key, Sample, Scope
 from indexer.errors import Damaged, InvalidQuery
 from indexer.filters import Filter, Scalar
-from indexer.lexical.analyzer import Analyzer
+from indexer.lexical.snapshot import LexicalSnapshot
 from indexer.postgres import field_values, nearest
 from indexer.postgres.filtering import Translation
 from indexer.postgres.header import Header
@@ -39,15 +39,12 @@ class PostgresState:
         reading: Reading,
         header: Header,
         identity: Identity,
-        analyzer: Analyzer,
-        holding: dict[str, int] | None = None,
+        words: Callable[[Reading, Header], LexicalSnapshot],
     ) -> None:
-        """``holding`` are the known numbers of documents of this state that hold a word."""
         self.identity = identity
         self._reading = reading
         self._header = header
-        self._analyzer = analyzer
-        self._holding = {} if holding is None else holding
+        self._words = words
 
     @property
     def generation(self) -> int:
@@ -90,10 +87,9 @@ class PostgresState:
     @cached_property
     def lexical(self) -> PostgresLexical:
         """The words of this state."""
-        counts = self._header.counts
-        return PostgresLexical(
-            self._reading, self._analyzer, counts.documents, self._header.words, self._holding
-        )
+        header = self._header
+        words = self._words(self._reading, header)
+        return PostgresLexical(self._reading, words, header.counts.documents, header.newest)
 
     # Documents
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -10,20 +9,29 @@ import numpy as np
 
 from indexer.documents import UNIT_TOLERANCE
 from indexer.engine import Embedders
-from indexer.lexical.analyzer import Analyzer
+from indexer.errors import Damaged
+from indexer.lexical.bm25 import shares
 from indexer.model_check import check_model
 from indexer.postgres.facts import facts_of
 from indexer.postgres.state import PostgresState, document_of
+from indexer.postgres.word_files import read_part, read_sealed
 from indexer.reports import Finding, Step, Tell, Verification
 
 MOST_FINDINGS: Final = 20
 ROWS: Final = 1_000
 
+SAMPLE: Final = 512
+SAMPLE_WORDS: Final = 8
+"""Documents to look up, and words of each to search for."""
+
+_ROUNDING: Final = 1e-9
+
+REBUILD: Final = "run bearing rebuild"
 RESTORE: Final = "restore a backup of the database, or index the documents again"
 
 _COUNTED: Final = """
-SELECT (SELECT count(*) FROM @document), (SELECT coalesce(sum(length), 0) FROM @document)::bigint,
-    count(*), count(DISTINCT document) FILTER (WHERE truncated),
+SELECT (SELECT count(*) FROM @document), count(*),
+    count(DISTINCT document) FILTER (WHERE truncated),
     count(DISTINCT document) FILTER (WHERE unknown) FROM @chunk c
 """
 _STRAYS: Final = {
@@ -33,15 +41,15 @@ SELECT count(*) FROM @chunk c WHERE NOT EXISTS (
     "documents without a chunk": """
 SELECT count(*) FROM @document d WHERE NOT EXISTS (
     SELECT FROM @chunk c WHERE c.document = d.number)""",
-    "words of no document": """
-SELECT count(*) FROM @posting p WHERE NOT EXISTS (
-    SELECT FROM @document d WHERE d.number = p.document)""",
     "metadata of no document": """
 SELECT count(*) FROM @fact f WHERE NOT EXISTS (
     SELECT FROM @document d WHERE d.number = f.document)""",
 }
-_TEXTS: Final = "SELECT id, title, text, metadata::text, number, hash, length FROM @document d"
-_WORDS: Final = "SELECT document, word, frequency, length FROM @posting WHERE document = ANY(%s)"
+_TEXTS: Final = "SELECT id, title, text, metadata::text, number, hash FROM @document d"
+_SAMPLE: Final = """
+SELECT number, id, title, text, metadata::text FROM @document d
+ORDER BY hashint8(number), number LIMIT %s
+"""
 _FACTS: Final = """
 SELECT f.document, n.name, f.value FROM @fact f JOIN @field n ON n.number = f.field
 WHERE f.document = ANY(%s)
@@ -49,12 +57,12 @@ WHERE f.document = ANY(%s)
 
 
 def verify(
-    name: str, state: PostgresState, analyzer: Analyzer, embedders: Embedders | None, tell: Tell
+    name: str, state: PostgresState, embedders: Embedders | None, tell: Tell
 ) -> Verification:
     """The findings of all checks of one state."""
-    findings = [*_counts(state), *_strays(state)]
-    wrong_texts, wrong_words = _documents(state, analyzer, tell)
-    findings += wrong_texts + wrong_words + _vectors(state, tell)
+    findings = [*_counts(state), *_strays(state), *_documents(state, tell)]
+    wrong_words = [*_words(state)]
+    findings += wrong_words + _vectors(state, tell)
     model, wrong = check_model(state.identity, embedders, tell)
     counts = state.counts
     return Verification(
@@ -72,17 +80,17 @@ def verify(
 def _counts(state: PostgresState) -> Iterator[Finding]:
     counts = state.counts
     kept = (
-        *(counts.documents, state.header.words, counts.chunks),
+        *(counts.documents, counts.chunks),
         *(counts.truncated, counts.unknown),
     )
     ((*counted,),) = state.rows(_COUNTED)
-    names = ("documents", "words", "chunks", "truncated documents", "unknown documents")
+    names = ("documents", "chunks", "truncated documents", "unknown documents")
     for what, known, found in zip(names, kept, counted, strict=True):
         if known != found:
             yield Finding(
                 "counter",
                 f"{known} {what} are counted, and {found} are there",
-                "totals and scores of words are wrong",
+                "totals are wrong",
                 RESTORE,
             )
 
@@ -94,39 +102,42 @@ def _strays(state: PostgresState) -> Iterator[Finding]:
             yield Finding("tables", f"there are {found} {what}", "searches may fail", RESTORE)
 
 
-def _documents(
-    state: PostgresState, analyzer: Analyzer, tell: Tell
-) -> tuple[list[Finding], list[Finding]]:
-    """The faults of texts and metadata, and those of words."""
-    texts: list[Finding] = []
-    words: list[Finding] = []
+def _documents(state: PostgresState, tell: Tell) -> Iterator[Finding]:
     done = 0
     for rows in state.reading.stream(_TEXTS, (), ROWS):
-        numbers = [row[4] for row in rows]
-        stored_words = _grouped(state.rows(_WORDS, [numbers]))
-        stored_facts = _grouped(state.rows(_FACTS, [numbers]))
+        stored_facts = _grouped(state.rows(_FACTS, [[row[4] for row in rows]]))
         for row in rows:
-            document, (number, digest, length) = document_of(row[:4]), row[4:]
+            document, (number, digest) = document_of(row[:4]), row[4:]
             told = f"document {document.id!r}"
             if document.content_hash != bytes(digest):
-                texts.append(
-                    Finding("document", f"{told} is not what was written", "it is shown", RESTORE)
-                )
+                yield Finding("document", f"{told} is not what was written", "it is shown", RESTORE)
             if {(fact.name, fact.value) for fact in facts_of(document.metadata)} != {
                 (name, bytes(value)) for name, value in stored_facts.get(number, [])
             }:
-                texts.append(
-                    Finding("fact", f"{told} has other metadata", "filters miss it", RESTORE)
-                )
-            own = Counter(analyzer.words(document.content))
-            expected = {(word, times, own.total()) for word, times in own.items()}
-            if length != own.total() or expected != {*stored_words.get(number, [])}:
-                words.append(
-                    Finding("posting", f"{told} has other words", "searches miss it", RESTORE)
-                )
+                yield Finding("fact", f"{told} has other metadata", "filters miss it", RESTORE)
         done += len(rows)
         tell(Step("documents", done, state.counts.documents))
-    return texts, words
+
+
+def _words(state: PostgresState) -> Iterator[Finding]:
+    """The faults of the index of words: its arrays, its documents, and scores of a sample."""
+    for file in read_sealed(state.reading).files:
+        try:
+            read_part(state.reading, file)
+        except Damaged as error:
+            yield Finding("words", str(error), "the first search by words takes long", REBUILD)
+    words, due = state.lexical, state.counts.documents
+    if words.documents != due:
+        problem = f"the index of words has {words.documents} documents, and {due} are there"
+        yield Finding("words", problem, "searches by words miss some", REBUILD)
+    for number, *row in state.rows(_SAMPLE, [SAMPLE]):
+        document = document_of(row)
+        own = words.words(document.content)
+        bag = dict.fromkeys(own[:SAMPLE_WORDS], 1.0)
+        expected = sum(shares(own, words.worth(bag), words.mean_length).values())
+        if not np.isclose(words.score(bag, [number])[0], expected, _ROUNDING, 0):
+            problem = f"document {document.id!r} scores by its words otherwise than its text does"
+            yield Finding("words", problem, "its scores are wrong", REBUILD)
 
 
 def _grouped(rows: list[tuple[Any, ...]]) -> dict[int, list[tuple[Any, ...]]]:

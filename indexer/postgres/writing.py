@@ -8,56 +8,55 @@ generations, which a migration locks to begin and to end: so none misses it.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from indexer.admission import change_of, joined_vectors, require_stored
 from indexer.documents import Document, EmbeddedDocument, encode_metadata
 from indexer.embedding.embedder import Identity
-from indexer.lexical.analyzer import Analyzer
 from indexer.postgres.connection import Connection
 from indexer.postgres.facts import Fact, facts_of
 from indexer.postgres.filtering import Translation
 from indexer.postgres.schema import SLOTS, Tables
 from indexer.postgres.texts import storable_text
 
-_HOLD: Final = "LOCK TABLE @generation IN ROW EXCLUSIVE MODE"
 _OLD: Final = """
-SELECT number, id, hash, metadata::text, length, words FROM @document d WHERE {which}
+SELECT number, id, hash, metadata::text FROM @document d WHERE {which}
 ORDER BY id FOR UPDATE
 """
 _INSERT: Final = """
-INSERT INTO @document(number, id, hash, metadata, title, text, length, words)
-SELECT number, id, hash, metadata::json, title, text, length,
-    string_to_array(words, ' ')
-FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::text[],
-    %b::integer[], %b::text[]) AS t(number, id, hash, metadata, title, text, length, words)
+INSERT INTO @document(number, id, hash, metadata, title, text, slot, write)
+SELECT number, id, hash, metadata::json, title, text, %b::integer, %b::bigint
+FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::text[])
+    AS t(number, id, hash, metadata, title, text)
 ORDER BY id ON CONFLICT (id) DO NOTHING RETURNING id
 """
 _REPLACE: Final = """
 UPDATE @document d SET hash = t.hash, metadata = t.metadata::json, title = t.title, text = t.text,
-    length = t.length, words = string_to_array(t.words, ' ')
-FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::text[],
-    %b::integer[], %b::text[]) AS t(number, id, hash, metadata, title, text, length, words)
+    slot = %b::integer, write = %b::bigint
+FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::text[])
+    AS t(number, id, hash, metadata, title, text)
 WHERE d.number = t.number
 """
-_DELETE_POSTINGS: Final = """
-DELETE FROM @posting p USING (
-    SELECT unnest(d.words) AS word, d.number FROM @document d WHERE d.number = ANY(%s)) o
-WHERE p.word = o.word AND p.document = o.number
-"""
+_GONE: Final = "INSERT INTO @gone SELECT %s, %s, unnest(%s::bigint[])"
 _DELETE_FACTS: Final = """
 DELETE FROM @fact f
 USING unnest(%b::integer[], %b::bytea[], %b::bigint[]) AS o(field, value, document)
 WHERE f.field = o.field AND f.value = o.value AND f.document = o.document
 """
-_COUNT: Final = f"""
-UPDATE @counter SET writes = writes + 1, documents = documents + %s, words = words + %s,
-    chunks = chunks + %s, truncated = truncated + %s, unknown = unknown + %s
-WHERE slot = pg_backend_pid() %% {SLOTS}
+_FREE: Final = f"""
+SELECT slot, writes + 1 FROM @counter ORDER BY (slot + pg_backend_pid()) % {SLOTS}
+LIMIT 1 FOR UPDATE SKIP LOCKED
 """  # noqa: S608 - a constant
+_OWN: Final = f"""
+SELECT slot, writes + 1 FROM @counter WHERE slot = pg_backend_pid() % {SLOTS} FOR UPDATE
+"""  # noqa: S608 - a constant
+_COUNT: Final = """
+UPDATE @counter SET writes = %s, documents = documents + %s, chunks = chunks + %s,
+    truncated = truncated + %s, unknown = unknown + %s
+WHERE slot = %s
+"""
 
 
 @dataclass(slots=True)
@@ -65,7 +64,6 @@ class _Counts:
     """The change that a write makes to the counts of a collection."""
 
     documents: int = 0
-    words: int = 0
     chunks: int = 0
     truncated: int = 0
     unknown: int = 0
@@ -77,45 +75,54 @@ class _Old:
     id: str
     hash: bytes
     metadata: str
-    length: int
+
+
+class Stamp(NamedTuple):
+    """The number of a write within a slot, which it holds: no later one ends before it."""
+
+    slot: int
+    write: int
+
+
+def take_slot(connection: Connection, tables: Tables) -> Stamp:
+    """A slot that no other write holds, or the own one once that is free."""
+    for statement in (_FREE, _OWN):
+        row = connection.execute(tables.sql(statement)).fetchone()
+        if row is not None:
+            return Stamp(*row)
+    raise AssertionError("there are no slots")
 
 
 class Writing:
     """One transaction that writes to a collection; ``identity`` is that of its live generation."""
 
     def __init__(
-        self, connection: Connection, tables: Tables, live: int, draft: int | None
+        self, connection: Connection, tables: Tables, live: int, draft: int | None, stamp: Stamp
     ) -> None:
         self._connection = connection
         self._tables = tables
         self._live = live
         self._draft = draft
+        self._stamp = stamp
         self._counts = _Counts()
 
-    def put(
-        self, documents: Sequence[EmbeddedDocument], identity: Identity, analyzer: Analyzer
-    ) -> None:
+    def put(self, documents: Sequence[EmbeddedDocument], identity: Identity) -> None:
         """Add or replace documents with different ids; new ones are numbered in this order."""
         joined_vectors(documents, identity)
-        words = {
-            one.document.id: Counter(analyzer.words(one.document.content)) for one in documents
-        }
         given = [one.document for one in documents]
         old: dict[str, _Old] = {}
         numbers: dict[str, int] = {}
         missing = given
         while missing:  # again if another process stores or deletes some of them meanwhile
             old |= self._old("id = ANY(%s)", [[one.id for one in missing]])
-            numbers |= self._inserted([one for one in missing if one.id not in old], words)
+            numbers |= self._inserted([one for one in missing if one.id not in old])
             missing = [one for one in missing if one.id not in old and one.id not in numbers]
         self._forget(list(old.values()))
         numbers |= {id: one.number for id, one in old.items()}
-        self._replace([one for one in given if one.id in old], numbers, words)
+        self._replace([one for one in given if one.id in old], numbers)
         self._add_chunks(documents, numbers)
-        self._add_postings(words, numbers)
         self._add_facts(given, numbers)
         self._counts.documents += len(given)
-        self._counts.words += sum(one.total() for one in words.values())
         self._finish()
 
     def amend(self, documents: Sequence[Document]) -> None:
@@ -152,6 +159,7 @@ class Writing:
             self._forget(list(old.values()))
             numbers = [one.number for one in old.values()]
             self._execute("DELETE FROM @document WHERE number = ANY(%s)", [numbers])
+            self._execute(_GONE, [*self._stamp, numbers])
             self._finish()
         return len(old)
 
@@ -165,11 +173,9 @@ class Writing:
     def _old(self, which: str, arguments: Sequence[Any]) -> dict[str, _Old]:
         """The documents that there are, locked."""
         rows = self._execute(_OLD.format(which=which), arguments).fetchall()
-        return {row[1]: _Old(*row[:5]) for row in rows}
+        return {row[1]: _Old(*row) for row in rows}
 
-    def _inserted(
-        self, documents: Sequence[Document], words: dict[str, Counter[str]]
-    ) -> dict[str, int]:
+    def _inserted(self, documents: Sequence[Document]) -> dict[str, int]:
         """The numbers of those of these documents that nobody else has stored meanwhile."""
         if not documents:
             return {}
@@ -180,20 +186,15 @@ class Writing:
             one.id: number
             for one, (number,) in zip(documents, sorted(rows.fetchall()), strict=True)
         }
-        done = self._execute(_INSERT, _columns(documents, numbers, words)).fetchall()
+        done = self._execute(_INSERT, [*self._stamp, *_columns(documents, numbers)]).fetchall()
         return {id: numbers[id] for (id,) in done}
 
-    def _replace(
-        self,
-        documents: Sequence[Document],
-        numbers: dict[str, int],
-        words: dict[str, Counter[str]],
-    ) -> None:
+    def _replace(self, documents: Sequence[Document], numbers: dict[str, int]) -> None:
         if documents:
-            self._execute(_REPLACE, _columns(documents, numbers, words))
+            self._execute(_REPLACE, [*self._stamp, *_columns(documents, numbers)])
 
     def _forget(self, old: Sequence[_Old]) -> None:
-        """Delete the chunks, words and facts of documents, also those drafted for another model."""
+        """Delete the chunks and facts of documents, also those drafted for another model."""
         if not old:
             return
         numbers = [one.number for one in old]
@@ -210,28 +211,14 @@ class Writing:
                 f"DELETE FROM @chunk_{self._draft} WHERE document = ANY(%s)",  # noqa: S608
                 [numbers],
             )
-        self._execute(_DELETE_POSTINGS, [numbers])
         self._delete_facts(old)
         self._counts.documents -= len(old)
-        self._counts.words -= sum(one.length for one in old)
 
     def _add_chunks(self, documents: Sequence[EmbeddedDocument], numbers: dict[str, int]) -> None:
         write_chunks(self._connection, self._tables, self._live, documents, numbers)
         self._counts.chunks += sum(len(one.chunks) for one in documents)
         self._counts.truncated += sum(one.truncated for one in documents)
         self._counts.unknown += sum(one.unknown for one in documents)
-
-    def _add_postings(self, words: dict[str, Counter[str]], numbers: dict[str, int]) -> None:
-        statement = "COPY @posting FROM STDIN (FORMAT BINARY)"
-        lines = sorted(
-            (word, numbers[id], frequency, own.total())
-            for id, own in words.items()
-            for word, frequency in own.items()
-        )
-        with self._connection.cursor().copy(self._tables.sql(statement)) as copy:
-            copy.set_types(["text", "int8", "int4", "int4"])
-            for line in lines:
-                copy.write_row(line)
 
     # Facts
 
@@ -279,11 +266,9 @@ class Writing:
         return dict(rows.fetchall())
 
     def _finish(self) -> None:
-        counts = self._counts
-        self._execute(
-            _COUNT,
-            [counts.documents, counts.words, counts.chunks, counts.truncated, counts.unknown],
-        )
+        counts, (slot, write) = self._counts, self._stamp
+        changes = [counts.documents, counts.chunks, counts.truncated, counts.unknown]
+        self._execute(_COUNT, [write, *changes, slot])
 
     def _execute(self, statement: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401 - a cursor
         cursor = self._connection.cursor(binary=True)
@@ -313,9 +298,7 @@ def write_chunks(
                 copy.write_row((number, *place, one.truncated, digest if first else None, vector))
 
 
-def _columns(
-    documents: Sequence[Document], numbers: dict[str, int], words: dict[str, Counter[str]]
-) -> list[list[Any]]:
+def _columns(documents: Sequence[Document], numbers: dict[str, int]) -> list[list[Any]]:
     return [
         [numbers[one.id] for one in documents],
         [one.id for one in documents],
@@ -323,8 +306,6 @@ def _columns(
         [encode_metadata(one.metadata) for one in documents],
         [None if one.title is None else storable_text(one.title) for one in documents],
         [storable_text(one.text) for one in documents],
-        [words[one.id].total() for one in documents],
-        [" ".join(words[one.id]) for one in documents],
     ]
 
 

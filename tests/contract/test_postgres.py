@@ -19,10 +19,18 @@ from samples import LEARNED, make_identity, make_null_vectors, random_units
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.engines import open_catalogue
-from indexer.errors import BearingError, InvalidInput, Refused, TimedOut, Unreachable
+from indexer.errors import (
+    BearingError,
+    InvalidInput,
+    OtherFormat,
+    Refused,
+    TimedOut,
+    Unreachable,
+)
 from indexer.filters import Kind, parse_filter
 from indexer.index_choice import IndexChoice, IndexKind, Language
 from indexer.postgres.connection import check_pgvector, why_lossy
+from indexer.postgres.schema import VERSIONS, Tables
 from indexer.queries import Answer, Mode, Query
 from indexer.reports import CountedValue, FieldSummary
 
@@ -140,12 +148,13 @@ def agree(found: Sequence[Answer], expected: Sequence[Answer]) -> None:
     [
         ("UPDATE {s}.document SET text = 'other' WHERE id = 'd3'", "document"),
         ("UPDATE {s}.document SET metadata = '{{}}' WHERE id = 'd3'", "fact"),
-        ("DELETE FROM {s}.posting WHERE document = 3 AND word = 'text'", "posting"),
+        ("UPDATE {s}.word_array SET content = '\\x00' WHERE name = 'codes'", "words"),
+        ("UPDATE {s}.words SET segments = '{{}}', masks = '{{}}'", "words"),
         ("DELETE FROM {s}.chunk_1 WHERE document = 3", "tables"),
-        ("UPDATE {s}.counter SET words = words + 1 WHERE slot = 3", "counter"),
+        ("UPDATE {s}.counter SET chunks = chunks + 1 WHERE slot = 3", "counter"),
         ("UPDATE {s}.chunk_1 SET v = (2 * v::real[])::vector WHERE number = 3", "chunk"),
     ],
-    ids=["text", "metadata", "words", "chunks", "counts", "vector"],
+    ids=["text", "metadata", "array", "words", "chunks", "counts", "vector"],
 )
 def test_damage_is_found(empty_database: str, damage: str, place: str) -> None:
     """By the place, whatever was changed behind Bearing's back."""
@@ -153,6 +162,7 @@ def test_damage_is_found(empty_database: str, damage: str, place: str) -> None:
     catalogue.create("things", make_identity(), Language.ENGLISH)
     with Collection(catalogue.open("things")) as collection:
         fill(collection, 5)
+        collection.rebuild()
     assert catalogue.verify("things", None, ignore).sound
     with psycopg.connect(empty_database, autocommit=True) as connection:
         statement = damage.format(s=f"bearing_{catalogue.version('things')}")
@@ -320,3 +330,121 @@ def test_many_writers_leave_each_document_once(empty_database: str) -> None:
         assert len(documents) == collection.describe().documents
     for catalogue in catalogues:
         catalogue.close()
+
+
+def test_words_are_those_of_the_newest_state_in_each_process(empty_database: str) -> None:
+    """Whichever wrote or indexed them last: each scores as a collection that was written at once.
+
+    A search that began before a write goes on with the words of then.
+    """
+    catalogues = [open_catalogue(empty_database) for _ in range(2)]
+    catalogues[0].create("things", make_identity(), Language.ENGLISH)
+    memory = open_catalogue("memory:")
+    memory.create("things", make_identity(), Language.ENGLISH)
+    dice = np.random.default_rng(4)
+    engines = [one.open("things") for one in catalogues]
+    whole, *several = (Collection(one) for one in (memory.open("things"), *engines))
+    bag = {"w3": 1.0, "w5": 2.0}
+
+    def write(writer: int) -> None:
+        some = dice.permutation(40)[:8].tolist()
+        texts = [" ".join(f"w{n}" for n in dice.integers(0, 15, i % 7 + 1)) for i in some]
+        documents = [
+            EmbeddedDocument(Document(f"d{i}", text), (Chunk(0, 0, 1),), random_units(1))
+            for i, text in zip(some, texts, strict=True)
+        ]
+        for one in (whole, several[writer]):
+            one.put(documents)
+            one.delete([f"d{i}" for i in some[:3]])
+
+    for step in range(12):
+        writer = step % 2
+        write(writer)
+        with engines[writer].reading() as state:
+            before = state.lexical.best(bag, 99, state.scope())
+        with engines[1 - writer].reading() as state:
+            write(writer)
+            several[1 - writer].search([Query(text="w3", mode=Mode.LEXICAL)])
+            assert state.lexical.best(bag, 99, state.scope()) == before
+        if step % 3 == 0:
+            several[1 - writer].rebuild()
+        query = Query(text="w3 w5 w5 w9", mode=Mode.LEXICAL, k=99)
+        (expected,) = whole.search([query])
+        for one in several:
+            (found,) = one.search([query])
+            assert [hit.document.id for hit in found.hits] == [
+                hit.document.id for hit in expected.hits
+            ]
+            assert [hit.score for hit in found.hits] == pytest.approx(
+                [hit.score for hit in expected.hits]
+            )
+    assert catalogues[0].verify("things", None, ignore).sound
+    for one in (whole, *several, memory, *catalogues):
+        one.close()
+
+
+def test_a_damaged_index_of_words_is_made_anew(
+    empty_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From the texts; the log says so."""
+    catalogue = open_catalogue(empty_database)
+    catalogue.create("things", make_identity(), Language.ENGLISH)
+    with Collection(catalogue.open("things")) as collection:
+        fill(collection, 5)
+        collection.rebuild()
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        schema = f"bearing_{catalogue.version('things')}"
+        connection.execute(f"UPDATE {schema}.word_array SET content = '\\x00' WHERE name = 'terms'")
+    with Collection(catalogue.open("things")) as collection:
+        (answer,) = collection.search([Query(text="text", mode=Mode.LEXICAL)])
+        assert len(answer.hits) == 5
+        assert "made anew from the texts" in caplog.text
+        collection.rebuild()
+    assert catalogue.verify("things", None, ignore).sound
+    catalogue.close()
+
+
+OLD: Final = """
+INSERT INTO {s}.document VALUES (1, 'd1', '\\x00', '{{"n": 1}}', 'Title', 'a text', 3, '{{text}}');
+INSERT INTO {s}.chunk_1(document, position, start, stop, unknown, truncated, hash, v)
+VALUES (1, 0, 0, 6, false, false, '\\x00', '{v}');
+SELECT nextval('{s}.document_number');
+INSERT INTO {s}.posting VALUES ('text', 1, 1, 3);
+UPDATE {s}.counter SET documents = 1, words = 3, chunks = 1 WHERE slot = 3;
+"""
+"""A document as version 1 kept it."""
+
+
+def test_tables_of_the_first_version_are_brought_up_to_date(empty_database: str) -> None:
+    """By a command; until then the collection is refused, with its name."""
+    catalogue = open_catalogue(empty_database)
+    catalogue.create("things", make_identity(), Language.ENGLISH)
+    tables = Tables(int(str(catalogue.version("things"))))
+    vector = "[1" + ",0" * 15 + "]"
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        identity = connection.execute(f"SELECT * FROM {tables.schema}.generation").fetchone()
+        connection.execute(f"DROP SCHEMA {tables.schema} CASCADE")
+        connection.execute(f"CREATE SCHEMA {tables.schema}")
+        for statements in (VERSIONS[0], tables.generation(1, 16)):
+            connection.execute(tables.sql(statements))
+        connection.execute(
+            f"INSERT INTO {tables.schema}.generation VALUES (%s, %s, %s, %s, %s)", identity[:5]
+        )
+        connection.execute(OLD.format(s=tables.schema, v=vector))
+        connection.execute("UPDATE bearing.collection SET version = 1")
+    with pytest.raises(OtherFormat, match=r"'things' .* bearing upgrade"):
+        catalogue.open("things")
+    assert catalogue.upgrade("things")
+    assert not catalogue.upgrade("things")
+    with Collection(catalogue.open("things")) as collection:
+        for query in (Query(text="text", mode=Mode.LEXICAL), Query(vector=random_units(1)[0])):
+            (answer,) = collection.search([query])
+            assert [hit.document.text for hit in answer.hits] == ["a text"]
+        fill(collection, 3)
+        assert collection.describe().documents == 3
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("UPDATE bearing.collection SET version = 99")
+    for attempt in (catalogue.open, catalogue.upgrade):
+        with pytest.raises(OtherFormat, match="update Bearing"):
+            attempt("things")
+    catalogue.close()

@@ -197,6 +197,14 @@ def test_a_collection_is_verified_backed_up_and_restored(tmp_path: Path) -> None
     assert "hashing-256" in told["model"]
 
 
+def test_collections_in_a_folder_need_no_upgrade(tmp_path: Path) -> None:
+    """The command says so, with their names."""
+    call(tmp_path, "index", write_lines(tmp_path / "a.jsonl", GOOD))
+    told = json.loads(call(tmp_path, "upgrade", "--json").stdout)
+    assert told == {"collections": ["default"], "upgraded": []}
+    assert "none had to be" in call(tmp_path, "upgrade").stdout
+
+
 def test_what_is_restored_has_the_name_that_it_was_backed_up_by(tmp_path: Path) -> None:
     """Unless another is given; whichever collection commands act on otherwise."""
     call(tmp_path, "index", write_lines(tmp_path / "a.jsonl", GOOD), "--collection", "poems")
