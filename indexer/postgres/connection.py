@@ -61,6 +61,15 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             self.pgconn.finish()  # who knows what it would answer to the next question
             raise Overdue(f"no answer in {limit:g} seconds") from error
 
+    view: int | None = None
+    """The chunks that a search of a graph keeps in view, if it was said since a rollback."""
+
+    def keep_in_view(self, chunks: int) -> None:
+        """Let searches of a graph keep so many chunks in view from now on."""
+        if self.view != chunks:
+            self.execute(f"SET hnsw.ef_search = {chunks}")
+            self.view = chunks
+
     @contextmanager
     def patiently(self) -> Iterator[None]:
         """Wait for answers as long as they take, meanwhile."""

@@ -206,6 +206,7 @@ class Database:
 
     def _give_back(self, connection: Connection) -> None:
         if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
+            connection.view = None
             try:
                 connection.execute("ROLLBACK")
             except psycopg.Error:

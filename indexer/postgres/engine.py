@@ -27,7 +27,7 @@ from indexer.postgres.generations import (
     retire_draft,
 )
 from indexer.postgres.header import Header
-from indexer.postgres.keeper import PostgresKeeper
+from indexer.postgres.keeper import Glance, PostgresKeeper
 from indexer.postgres.leases import Lease
 from indexer.postgres.migration import PostgresMigration
 from indexer.postgres.reading import Reading
@@ -70,6 +70,7 @@ class PostgresEngine:
         self._tables = tables
         self._words = Words(database, tables, Analyzer(language), self._patiently)
         self._header = tables.sql(header.QUERY)
+        self._glance = Glance()
         self._known: tuple[int, Identity] | None = None
         self._sealing = Sealing(database, tables, self._patiently, choice or IndexChoice())
         with self._database.reading(self._header) as (connection, rows):
@@ -98,7 +99,11 @@ class PostgresEngine:
             found = Header.of(rows[0])
             identity = self._identity_of(connection, found.generation)
             reading = Reading(connection, self._tables, found.generation)
-            yield PostgresState(reading, found, identity, self._words.of)
+            outer, self._glance.stamps = self._glance.stamps, found.kept
+            try:
+                yield PostgresState(reading, found, identity, self._words.of)
+            finally:
+                self._glance.stamps = outer
 
     def _identity_of(self, connection: Connection, generation: int) -> Identity:
         known = self._known
@@ -190,7 +195,7 @@ class PostgresEngine:
 
     def keeper(self, what: Kept) -> PostgresKeeper:
         """The place where this is kept beside the collection."""
-        return PostgresKeeper(self._database, self._tables, what)
+        return PostgresKeeper(self._database, self._tables, what, self._glance)
 
     @property
     def judgements(self) -> NoReturn:

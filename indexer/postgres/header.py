@@ -11,7 +11,8 @@ from indexer.postgres.graph import Efforts
 
 QUERY: Final = """
 SELECT g.number, g.sealed, g.kind, g.recall,
-    (SELECT coalesce(max(number), 0) FROM @document), (SELECT epoch FROM @words), c.*
+    (SELECT coalesce(max(number), 0) FROM @document), (SELECT epoch FROM @words),
+    (SELECT coalesce(string_agg(stamp::text, ' ' ORDER BY stamp), '') FROM @kept), c.*
 FROM @generation g, (
     SELECT string_agg(writes::text, ' ' ORDER BY slot), sum(documents)::bigint,
         sum(chunks)::bigint, sum(truncated)::bigint, sum(unknown)::bigint
@@ -25,7 +26,7 @@ class Header:
     """The facts that a state begins with.
 
     ``clock`` is equal for equal states only: the writes of each slot, of which one follows another.
-    ``epoch`` is that of the index of words in the database.
+    ``epoch`` is that of the index of words in the database, and ``kept`` the stamps of kept items.
     ``sealed`` is the number of the first chunk that the graph, if there is one, lacks, and
     ``efforts`` how hard that is searched.
     """
@@ -36,14 +37,15 @@ class Header:
     efforts: Efforts
     newest: int
     epoch: int
+    kept: str
     clock: tuple[int, ...]
     counts: Counts
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Header:
         """The header that :data:`QUERY` found."""
-        generation, sealed, kind, recall, newest, epoch, clock, documents, *counts = row
+        generation, sealed, kind, recall, newest, epoch, kept, clock, documents, *counts = row
         efforts = Efforts.decode(recall) if recall else Efforts(())
         told = Counts(documents, *counts)
         writes = tuple(map(int, clock.split()))
-        return cls(generation, sealed, kind, efforts, newest, epoch, writes, told)
+        return cls(generation, sealed, kind, efforts, newest, epoch, kept, writes, told)

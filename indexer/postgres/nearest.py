@@ -72,7 +72,7 @@ class Search:
         statement = _NEAR.format(
             sealed=self._header.sealed, dimension=len(direction), cosine=COSINE, scope=condition
         )
-        self._reading.connection.execute(f"SET LOCAL hnsw.ef_search = {view}")
+        self._reading.connection.keep_in_view(view)
         rows = self._reading.rows(
             statement, [direction, fetch, direction, fetch, direction, *arguments]
         )
