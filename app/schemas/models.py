@@ -23,6 +23,7 @@ class FigureView(Returned):
     after: float
     queries: int
     p: float | None = Field(description="Of the difference; null if it was not tested.")
+    mode: str = Field("", description="Of the searches, dense or hybrid; empty without any.")
 
     @classmethod
     def of(cls, figure: Figure) -> Self:
@@ -34,6 +35,7 @@ class FigureView(Returned):
             after=figure.after,
             queries=figure.queries,
             p=figure.p,
+            mode=figure.mode,
         )
 
 

@@ -4,7 +4,7 @@ import { job, Problem, request } from "./api.js";
 import { ask } from "./dialogs.js";
 import { element, figure, plural } from "./dom.js";
 
-const SHOWN = 2; // figures of a card: by query and by document; `bearing models NAME` tells all
+const SHOWN = ["queries", "documents"]; // what a card's figures are held out by; `bearing models NAME` tells all
 
 /**
  * The trained models as a section, null where there are none; what cannot be asked is left out.
@@ -46,7 +46,7 @@ const rowsOf = ({ kind, method, base, pairs, queries, figures, verdict }) => [
   fact("Kind", kind === method ? kind : `${kind}, by ${method}`),
   fact("Began with", base),
   fact("Trained on", `${plural(pairs, "pair")} of ${plural(queries, "query", "queries")}`),
-  ...figures.slice(0, SHOWN).map((one) => fact(`${one.measure} by ${one.split}`, `${figure(one.before)} before, ${figure(one.after)} after`, `Of ${plural(one.queries, "query", "queries")} held out${one.p === null ? "" : `; p ${figure(one.p, 4)}`}`)),
+  ...figures.filter(({ split }) => SHOWN.includes(split)).map((one) => fact(`${one.measure} by ${one.split}${one.mode && `, ${one.mode}`}`, `${figure(one.before)} before, ${figure(one.after)} after`, `Of ${plural(one.queries, "query", "queries")} held out${one.p === null ? "" : `; p ${figure(one.p, 4)}`}`)),
   fact("Gate", verdict ? (verdict.passed ? "passed" : "refused") : "not asked"),
 ];
 

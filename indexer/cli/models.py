@@ -164,7 +164,7 @@ def _details(one: Trained | BrokenModel, serves: Sequence[str]) -> Group:
 
 
 def _figures_table(figures: Sequence[Figure]) -> Table:
-    table = Table("held out by", "measure", "queries", "before", "after", "p", box=None)
+    table = Table("held out by", "mode", "measure", "queries", "before", "after", "p", box=None)
     for row in _figure_rows(figures):
         table.add_row(*row)
     return table
@@ -174,4 +174,4 @@ def _figure_rows(figures: Sequence[Figure]) -> Iterator[tuple[str, ...]]:
     for one in figures:
         p = "" if one.p is None else f"{one.p:.4f}"
         before, after = f"{one.before:.4f}", f"{one.after:.4f}"
-        yield one.split, one.measure, f"{one.queries:,}", before, after, p
+        yield one.split, one.mode, one.measure, f"{one.queries:,}", before, after, p

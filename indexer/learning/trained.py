@@ -56,6 +56,7 @@ class Figure:
 
     ``split`` says which queries: ``queries`` and ``documents`` are those held out by query and by
     document (see indexer.learning.split). ``p`` is of the difference, None if it was not tested.
+    ``mode`` is the mode of the searches, "" where none were made.
     """
 
     split: str
@@ -64,6 +65,7 @@ class Figure:
     after: float
     queries: int
     p: float | None = None
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True)

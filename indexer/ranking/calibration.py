@@ -199,6 +199,19 @@ def errors_of(relevance: Floats, judged: Judged) -> Errors:
     )
 
 
+def held_out_errors(judged: Judged) -> Errors:
+    """The errors of a calibration by these hits, on queries that it was not learned from.
+
+    Raises InvalidInput if fewer than LEAST_QUERIES queries have a relevant hit.
+    """
+    useful = len(np.unique(judged.queries[judged.relevant]))
+    if useful < LEAST_QUERIES:
+        raise InvalidInput(
+            f"{useful} judged queries have a relevant hit; at least {LEAST_QUERIES} are needed"
+        )
+    return errors_of(held_out_relevance(judged), judged)
+
+
 def expected_error(chances: Floats, happened: NDArray[np.bool_], bins: int = BINS) -> float:
     """The expected calibration error: |mean probability - observed share|, weighted, over bins.
 
@@ -223,12 +236,7 @@ def calibrate(judged: Judged, ranking: str, model: str, dataset: str) -> Calibra
 
     Raises InvalidInput if fewer than LEAST_QUERIES queries have a relevant hit.
     """
-    useful = len(np.unique(judged.queries[judged.relevant]))
-    if useful < LEAST_QUERIES:
-        raise InvalidInput(
-            f"{useful} judged queries have a relevant hit; at least {LEAST_QUERIES} are needed"
-        )
-    errors = errors_of(held_out_relevance(judged), judged)
+    errors = held_out_errors(judged)
     return Calibration(
         ranking,
         model,

@@ -3,13 +3,14 @@
 What is asked of a candidate:
 
 - It was not trained on the queries it is judged by, and these are at least LEAST_QUERIES.
-- On queries held out the measure gains, by a paired randomisation test at LEVEL,
-  Bonferroni-corrected for the candidates tried on the same judgements. They ask for documents that
-  were trained on and for others in the proportion in which users do, so this decides.
+- On queries held out the measure gains in one of the modes that users search in, by a paired
+  randomisation test at LEVEL, Bonferroni-corrected for the modes, and for the candidates tried on
+  the same judgements; in no mode it loses. They ask for documents that were trained on and for
+  others in the proportion in which users do, so this decides.
 - On the documents alone that training never saw it does not lose, by the same test. Which of both
   splits the queries at hand are like is told: a gain that is memory is one, as long as users go on
   asking for the same documents.
-- No slice of the queries loses (Holm-corrected for the number of slices).
+- No slice of the queries loses (Holm-corrected for the number of slices and modes).
 - Judged queries stand out from unrelated ones as they did, and relevance is told as truly.
 """
 
@@ -27,6 +28,7 @@ from indexer.evaluation.statistics import Difference, difference_of, holm
 from indexer.learning.gate.power import queries_needed
 from indexer.learning.split import DOCUMENTS, QUERIES
 from indexer.learning.trained import Figure, Verdict
+from indexer.queries import Mode
 
 Floats = NDArray[np.float64]
 
@@ -56,24 +58,39 @@ class Paired:
 
 
 @dataclass(frozen=True, slots=True)
+class InMode:
+    """The results of searches in one mode.
+
+    ``splits`` has the measure by split, ``slices`` the measure of queries of one kind.
+    ``calibration`` is the expected calibration error before and after.
+    """
+
+    splits: Mapping[str, Paired]
+    slices: Mapping[str, Paired]
+    calibration: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """The results of a trial.
 
-    ``splits`` has the measure by split, ``slices`` the measure of queries of one kind.
-    ``off_topic`` is, for each query, the share of unrelated queries that found nothing as near.
-    ``calibration`` is the expected calibration error, ``costs`` other figures, before and after.
     ``trained`` queries of ``queries`` were trained on, so that nothing can be said by them;
     ``known`` is the share of relevant documents that were trained on with other queries.
+    ``off_topic`` is, for each query, the share of unrelated queries that found nothing as near,
+    ``costs`` are other figures, before and after.
     """
 
     queries: int
     trained: int
     known: float
-    splits: Mapping[str, Paired]
-    slices: Mapping[str, Paired]
+    modes: Mapping[Mode, InMode]
     off_topic: Paired
-    calibration: tuple[float, float] | None = None
     costs: Mapping[str, tuple[float, float]] | None = None
+
+    def in_split(self, split: str) -> dict[Mode, Paired]:
+        """The measure of a split's queries in each mode; none where there is no such query."""
+        found = {mode: one.splits.get(split) for mode, one in self.modes.items()}
+        return {mode: one for mode, one in found.items() if one is not None and len(one.before)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,73 +125,117 @@ def _problems(measured: Measured, tried: int) -> Iterator[tuple[str, str]]:
             f"judge {LEAST_QUERIES - measured.queries} more queries",
         )
         return
-    yield from _case_problems(measured, tried)
+    yield from _gain_problems(measured, tried)
+    yield from _loss_problems(measured)
     yield from _slice_problems(measured)
     yield from _off_topic_problems(measured)
+    yield from _calibration_problems(measured)
 
 
-def _case_problems(measured: Measured, tried: int) -> Iterator[tuple[str, str]]:
-    own = measured.splits.get(QUERIES)
-    found = own.difference if own else None
-    if own is None or found is None:
+def _gain_problems(measured: Measured, tried: int) -> Iterator[tuple[str, str]]:
+    found = measured.in_split(QUERIES)
+    if not found:
         yield "no query could be judged", "judge more queries"
-    elif not (found.difference > 0 and corrected(found.p, tried) <= LEVEL):
-        yield _no_gain(own, found, tried)
-    rest = measured.splits.get(DOCUMENTS)
-    lost = rest.difference if rest else None
-    if lost is not None and lost.difference < 0 and lost.p <= LEVEL:
-        yield (
-            f"{MEASURE} falls from {lost.a:.4f} to {lost.b:.4f} (p {lost.p:.4f}) on documents that "
-            "training never saw",
+        return
+    tests = tried * len(found)
+    if not any(_gains(paired, tests) for paired in found.values()):
+        yield _no_gain(found, tried)
+
+
+def _gains(paired: Paired, tests: int = 1) -> bool:
+    found = paired.difference
+    return found is not None and found.difference > 0 and corrected(found.p, tests) <= LEVEL
+
+
+def _loss_problems(measured: Measured) -> Iterator[tuple[str, str]]:
+    for split, where, advice in (
+        (QUERIES, "", "train less strongly, or by another method"),
+        (
+            DOCUMENTS,
+            " on documents that training never saw",
             "train on more documents, or less strongly",
-        )
+        ),
+    ):
+        for mode, paired in measured.in_split(split).items():
+            lost = paired.difference
+            if lost is not None and lost.difference < 0 and lost.p <= LEVEL:
+                yield f"{MEASURE} of {mode} searches falls {_change(lost)}{where}", advice
 
 
-def _no_gain(own: Paired, found: Difference, tried: int) -> tuple[str, str]:
-    p = corrected(found.p, tried)
-    counted = f", counting {tried} candidates" if tried > 1 else ""
-    reason = (
-        f"{MEASURE} goes from {found.a:.4f} to {found.b:.4f} on {len(own.before):,} held-out "
-        f"queries (p {p:.4f}{counted}): no gain is shown"
+def _change(found: Difference, p: float | None = None) -> str:
+    """A difference in words, with its own p unless another is given."""
+    return f"from {found.a:.4f} to {found.b:.4f} (p {found.p if p is None else p:.4f})"
+
+
+def _no_gain(found: Mapping[Mode, Paired], tried: int) -> tuple[str, str]:
+    tests = tried * len(found)
+    told = {mode: one.difference for mode, one in found.items()}
+    changes = " and ".join(
+        f"{_change(one, corrected(one.p, tests))} in {mode} searches"
+        for mode, one in told.items()
+        if one is not None
     )
-    gains = own.after - own.before
-    deviation = float(gains.std(ddof=1)) if len(gains) > 1 else 0.0
-    needed = queries_needed(found.difference, deviation, LEVEL / tried)
-    if found.difference <= 0 or needed is None:
+    counted = f", counting {tried} candidates" if tried > 1 else ""
+    best = max(found.values(), key=_certainty)
+    reason = (
+        f"{MEASURE} goes {changes} of {len(best.before):,} held-out queries{counted}: "
+        "no gain is shown"
+    )
+    gains = best.after - best.before
+    mean, deviation = float(gains.mean()), _deviation(gains)
+    needed = queries_needed(mean, deviation, LEVEL / tests)
+    if mean <= 0 or needed is None:
         return reason, "it does not help: try other data or another method"
     if needed <= len(gains):
         return reason, "judge some more queries: this gain is close to being shown"
     return reason, (
-        f"judge about {needed - len(gains):,} more queries: a gain of {found.difference:.4f} is "
+        f"judge about {needed - len(gains):,} more queries: a gain of {mean:.4f} is "
         f"shown by about {needed:,} in four of five trials"
     )
 
 
+def _certainty(paired: Paired) -> float:
+    """The mean gain in units of its deviation."""
+    gains = paired.after - paired.before
+    return float(gains.mean()) / (_deviation(gains) or 1.0)
+
+
+def _deviation(gains: Floats) -> float:
+    return float(gains.std(ddof=1)) if len(gains) > 1 else 0.0
+
+
 def _case(measured: Measured) -> str:
     """A sentence that says which split the queries at hand are like, and how it fares there."""
-    rest = measured.splits.get(DOCUMENTS)
-    found = rest.difference if rest else None
+    found = measured.in_split(DOCUMENTS)
     known = f"{measured.known:.0%} of the relevant documents were trained on with other queries"
-    if found is None:
+    if not found:
         return f"{known}: nothing is known of documents that training never saw"
     like = "by query" if measured.known >= LIKE_KNOWN else "by document"
-    change = f"{MEASURE} goes from {found.a:.4f} to {found.b:.4f} (p {found.p:.4f})"
-    gained = found.difference > 0 and found.p <= LEVEL
+    changes = " and ".join(
+        f"{_change(one.difference)} in {mode} searches"
+        for mode, one in found.items()
+        if one.difference is not None
+    )
+    gained = any(_gains(paired, len(found)) for paired in found.values())
     meaning = "so it is more than memory" if gained else "so any gain is memory of the others"
     return (
         f"{known}, so your queries are like those held out {like}; on documents that training "
-        f"never saw {change}, {meaning}"
+        f"never saw {MEASURE} goes {changes}, {meaning}"
     )
 
 
 def _slice_problems(measured: Measured) -> Iterator[tuple[str, str]]:
-    found = {name: one.difference for name, one in measured.slices.items()}
-    told = {name: one for name, one in found.items() if one is not None}
+    told = {
+        (mode, name): found
+        for mode, one in measured.modes.items()
+        for name, paired in one.slices.items()
+        if (found := paired.difference) is not None
+    }
     adjusted = holm(np.array([one.p for one in told.values()]))
-    for (name, one), p in zip(told.items(), adjusted.tolist(), strict=True):
+    for ((mode, name), one), p in zip(told.items(), adjusted.tolist(), strict=True):
         if one.difference < 0 and p <= LEVEL:
             yield (
-                f"{name} lose: {MEASURE} falls from {one.a:.4f} to {one.b:.4f} (p {p:.4f})",
+                f"{name} lose: {MEASURE} of {mode} searches falls {_change(one, p)}",
                 f"train on more {name}",
             )
 
@@ -187,33 +248,46 @@ def _off_topic_problems(measured: Measured) -> Iterator[tuple[str, str]]:
             f"after (p {found.p:.4f}), so that significance says less",
             "train less strongly",
         )
-    if measured.calibration is not None:
-        before, after = measured.calibration
+
+
+def _calibration_problems(measured: Measured) -> Iterator[tuple[str, str]]:
+    for mode, one in measured.modes.items():
+        before, after = one.calibration or (0.0, 0.0)
         if after > before + CALIBRATION_TOLERANCE:
             yield (
-                f"relevance is told less truly: the calibration error is {before:.4f} before, "
-                f"{after:.4f} after",
+                f"relevance of {mode} searches is told less truly: the calibration error is "
+                f"{before:.4f} before, {after:.4f} after",
                 "judge more queries, or train less strongly",
             )
 
 
-def corrected(p: float, tried: int) -> float:
-    """A p value corrected for this many candidates (Bonferroni)."""
-    return min(1.0, p * max(1, tried))
+def corrected(p: float, tests: int) -> float:
+    """A p value corrected for this many tests (Bonferroni)."""
+    return min(1.0, p * max(1, tests))
 
 
 def _figures(measured: Measured, tried: int) -> Iterator[Figure]:
-    for split, paired in measured.splits.items():
-        if (one := paired.difference) is not None:
-            p = corrected(one.p, tried)
-            yield Figure(split, MEASURE, one.a, one.b, len(paired.before), p)
-    for name, paired in measured.slices.items():
-        if (one := paired.difference) is not None:
-            yield Figure(name, MEASURE, one.a, one.b, len(paired.before), one.p)
-    if (one := measured.off_topic.difference) is not None:
-        yield Figure("unrelated queries", "auc", one.a, one.b, measured.queries, one.p)
-    if measured.calibration is not None:
-        before, after = measured.calibration
-        yield Figure("relevance", "calibration error", before, after, measured.queries)
+    """All figures: first those of the splits, by query before by document."""
+    tests = tried * max(1, len(measured.modes))
+    for split in (QUERIES, DOCUMENTS):
+        for mode, paired in measured.in_split(split).items():
+            yield from _measured_figures(split, mode, paired, tests)
+    for mode, one in measured.modes.items():
+        for name, paired in one.slices.items():
+            yield from _measured_figures(name, mode, paired, 1)
+    if (auc := measured.off_topic.difference) is not None:
+        yield Figure("unrelated queries", "auc", auc.a, auc.b, measured.queries, auc.p, Mode.DENSE)
+    for mode, one in measured.modes.items():
+        if one.calibration is not None:
+            before, after = one.calibration
+            name = "calibration error"
+            yield Figure("relevance", name, before, after, measured.queries, mode=mode)
     for name, (before, after) in (measured.costs or {}).items():
         yield Figure("costs", name, before, after, measured.queries)
+
+
+def _measured_figures(split: str, mode: Mode, paired: Paired, tests: int) -> Iterator[Figure]:
+    one = paired.difference
+    if one is not None:
+        p = corrected(one.p, tests)
+        yield Figure(split, MEASURE, one.a, one.b, len(paired.before), p, mode)

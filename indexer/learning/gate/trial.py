@@ -1,4 +1,4 @@
-"""A trial: how held-out queries are answered by what serves, and by a candidate.
+"""A trial: how held-out queries are answered by what serves, and by a candidate, in each mode.
 
 A map is tried on the collection itself, each query by the map that was fitted without it. A model
 is tried on a part of the collection, since its vectors have to be made: the judged documents, what
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,11 @@ from indexer.errors import InvalidInput
 from indexer.evaluation.measures import measure_each
 from indexer.ingestion.preparation import embed_documents
 from indexer.learning.evidence import JudgedQueries, Seen
-from indexer.learning.gate.judgement import MEASURE, Measured, Paired
+from indexer.learning.gate.judgement import MEASURE, InMode, Measured, Paired
 from indexer.learning.gate.slices import slices_of
 from indexer.learning.split import HeldOut, by_document, by_query
-from indexer.queries import Answer, Query
-from indexer.ranking.calibration import Judged, calibrate
+from indexer.queries import Answer, Mode, Query
+from indexer.ranking.calibration import Judged, held_out_errors
 from indexer.ranking.null_queries import null_queries
 
 Floats = NDArray[np.float64]
@@ -42,6 +42,25 @@ _BATCH: Final = 64
 _MEASURES: Final = {MEASURE: "nDCG@10"}
 
 
+MODES: Final = (Mode.DENSE, Mode.HYBRID)
+"""The modes that texts are searched in, unless by words alone, which no model changes."""
+
+Answers: TypeAlias = Mapping[Mode, Sequence[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Texts with their vectors, (n, d); of the texts at ``unknown`` places the model knows no word.
+
+    ``ms`` is the time from text to vector, for one.
+    """
+
+    texts: Sequence[str]
+    vectors: Vectors
+    unknown: frozenset[int]
+    ms: float
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """The answers to the judged queries, in order, and the best scores of unrelated ones.
@@ -50,7 +69,7 @@ class Side:
     from text to vector, ``bytes`` the size of a document's vector and of the map.
     """
 
-    answers: Sequence[Answer]
+    answers: Answers
     unrelated: Sequence[Floats]
     query_ms: float
     bytes: int
@@ -71,30 +90,32 @@ class Maps:
             mapped[row] = adapter.apply(vectors[row : row + 1])[0]
         return mapped
 
+    def seen(self, judged: JudgedQueries) -> list[Seen]:
+        """The training of the map for each query."""
+        return [self.maps[self.fold(text)][1] for text in judged.queries.values()]
+
 
 def try_maps(
     collection: Collection, embedder: Embedder, judged: JudgedQueries, maps: Maps
 ) -> Measured:
     """A trial of maps of the queries, held against the model as it is, without any map."""
-    texts = list(judged.queries.values())
-    started = time.perf_counter()
-    vectors = embedder.embed(texts, TextRole.QUERY).vectors
-    embed_ms = (time.perf_counter() - started) * 1e3 / max(1, len(texts))
+    if trained := _trained_on(judged, maps.seen(judged)):
+        return trained
+    asked = _asked(embedder, list(judged.queries.values()))
     nulls = embedder.embed([one.text for one in null_queries()], TextRole.QUERY).vectors
-    places = [maps.fold(text) for text in texts]
+    places = [maps.fold(text) for text in asked.texts]
     started = time.perf_counter()
-    mapped = maps.apply(texts, vectors)
-    map_ms = (time.perf_counter() - started) * 1e3 / max(1, len(texts))
+    mapped = maps.apply(asked.texts, asked.vectors)
+    map_ms = (time.perf_counter() - started) * 1e3 / max(1, len(places))
+    moved = replace(asked, vectors=mapped, ms=asked.ms + map_ms)
     plain = _best(collection, nulls)
     turned = [_best(collection, adapter.apply(nulls)) for adapter, _ in maps.maps]
-    own = 4 * vectors.shape[1]
+    own = 4 * asked.vectors.shape[1]
     size = sum(part.nbytes for part in (maps.maps[0][0].left, maps.maps[0][0].right))
-    before = Side(_answers(collection, vectors), [plain] * len(texts), embed_ms, own)
-    after = Side(
-        _answers(collection, mapped), [turned[one] for one in places], embed_ms + map_ms, own + size
-    )
-    seen = [maps.maps[place][1] for place in places]
-    return _measure(collection, judged, seen, before, after)
+    before = Side(_answers(collection, asked), [plain] * len(places), asked.ms, own)
+    unrelated = [turned[place] for place in places]
+    after = Side(_answers(collection, moved), unrelated, moved.ms, own + size)
+    return _measure(collection, judged, maps.seen(judged), before, after)
 
 
 def try_model(
@@ -106,9 +127,12 @@ def try_model(
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Measured:
     """A trial of another model beside the collection's on a part of its documents."""
+    each = [seen] * len(judged.queries)
+    if trained := _trained_on(judged, each):
+        return trained
     texts = list(judged.queries.values())
-    vectors = embedder.embed(texts, TextRole.QUERY).vectors
-    documents = _part(collection, judged, _answers(collection, vectors))
+    found = _answers(collection, _asked(embedder, texts))
+    documents = _part(collection, judged, found)
     sides = []
     total = 2 * len(documents)
     for number, model in enumerate((embedder, candidate)):
@@ -117,16 +141,34 @@ def try_model(
                 part.put(embed_documents(model, documents[start : start + _BATCH]))
                 on_progress(number * len(documents) + start, total)
             sides.append(_side(part, model, texts))
-    return _measure(collection, judged, [seen] * len(texts), *sides)
+    return _measure(collection, judged, each, *sides)
+
+
+def _trained_on(judged: JudgedQueries, seen: Sequence[Seen]) -> Measured | None:
+    """The result of a trial that says nothing, as queries were trained on; None if none was."""
+    texts = judged.queries.values()
+    trained = sum(one.has_query(text) for one, text in zip(seen, texts, strict=True))
+    nothing = Paired(np.zeros(0), np.zeros(0))
+    return Measured(len(texts), trained, 0.0, {}, nothing) if trained else None
+
+
+def _asked(model: Embedder, texts: Sequence[str]) -> Asked:
+    """The texts as queries of a model, all embedded together."""
+    started = time.perf_counter()
+    embedded = model.embed(texts, TextRole.QUERY)
+    ms = (time.perf_counter() - started) * 1e3 / max(1, len(texts))
+    return Asked(texts, embedded.vectors, frozenset(embedded.unknown), ms)
 
 
 def _side(part: Collection, model: Embedder, texts: Sequence[str]) -> Side:
     started = time.perf_counter()
-    vectors = np.concatenate([model.embed([text], TextRole.QUERY).vectors for text in texts])
-    embed_ms = (time.perf_counter() - started) * 1e3 / max(1, len(texts))
+    each = [model.embed([text], TextRole.QUERY) for text in texts]  # by itself, as users ask
+    ms = (time.perf_counter() - started) * 1e3 / max(1, len(texts))
+    unknown = frozenset(place for place, one in enumerate(each) if one.unknown)
+    asked = Asked(texts, np.concatenate([one.vectors for one in each]), unknown, ms)
     nulls = model.embed([one.text for one in null_queries()], TextRole.QUERY).vectors
     best = _best(part, nulls)
-    return Side(_answers(part, vectors), [best] * len(texts), embed_ms, 4 * vectors.shape[1])
+    return Side(_answers(part, asked), [best] * len(texts), ms, 4 * asked.vectors.shape[1])
 
 
 @contextmanager
@@ -141,35 +183,42 @@ def _part_collection(collection: Collection, model: Embedder) -> Iterator[Collec
         catalogue.close()
 
 
-def _part(
-    collection: Collection, judged: JudgedQueries, answers: Sequence[Answer]
-) -> list[Document]:
+def _part(collection: Collection, judged: JudgedQueries, answers: Answers) -> list[Document]:
     """The judged documents, those found, and others in their order, at least PART if there are."""
     wanted = {id: None for grades in judged.qrels.values() for id in grades}
-    wanted |= {hit.document.id: None for answer in answers for hit in answer.hits[:20]}
+    wanted |= {
+        hit.document.id: None
+        for found in answers.values()
+        for answer in found
+        for hit in answer.hits[:20]
+    }
     ids = list(wanted)
-    found = [
+    documents = [
         one
         for start in range(0, len(ids), 1_000)
         for one in collection.get(ids[start : start + 1_000])
         if one is not None
     ]
-    missing = PART - len(found)
+    missing = PART - len(documents)
     if missing > 0:
         page = collection.page(limit=PART)
         others = [one for one in page.documents if one.id not in wanted]
-        found += others[:missing]
-    return found
+        documents += others[:missing]
+    return documents
 
 
-def _answers(collection: Collection, vectors: Vectors) -> list[Answer]:
-    """The answers of a collection to these vectors, without any map."""
-    queries = [Query(vector=vector, k=DEPTH) for vector in vectors]
-    return [
-        answer
-        for start in range(0, len(queries), _BATCH)
-        for answer in collection.search(queries[start : start + _BATCH])
+def _answers(collection: Collection, asked: Asked) -> Answers:
+    """The answers of a collection in each mode to texts with these vectors, without any map."""
+    return {mode: list(_answers_in(collection, asked, mode)) for mode in MODES}
+
+
+def _answers_in(collection: Collection, asked: Asked, mode: Mode) -> Iterator[Answer]:
+    queries = [
+        Query(text=text, vector=vector, k=DEPTH, mode=mode, unknown=place in asked.unknown)
+        for place, (text, vector) in enumerate(zip(asked.texts, asked.vectors, strict=True))
     ]
+    for start in range(0, len(queries), _BATCH):
+        yield from collection.search(queries[start : start + _BATCH])
 
 
 def _best(collection: Collection, vectors: Vectors) -> Floats:
@@ -191,9 +240,7 @@ def _measure(
     after: Side,
 ) -> Measured:
     """The figures of both sides."""
-    ids = list(judged.queries)
-    sees = dict(zip(ids, seen, strict=True))
-    trained = sum(sees[id].has_query(text) for id, text in judged.queries.items())
+    sees = dict(zip(judged.queries, seen, strict=True))
     relevant = [
         (id, one)
         for id, grades in judged.qrels.items()
@@ -201,25 +248,40 @@ def _measure(
         if grade > 0
     ]
     known = [(id, one) for id, one in relevant if sees[id].has_document(one)]
-    whole = by_query(judged.queries, judged.qrels)
-    values = _values(whole, ids, before, after)
-    rest = _unseen(judged, known)
+    whole, rest = by_query(judged.queries, judged.qrels), _unseen(judged, known)
+    slices = slices_of(whole.queries, judged.qrels, collection)
     return Measured(
         queries=len(whole.queries),
-        trained=trained,
+        trained=0,
         known=len(known) / max(1, len(relevant)),
-        splits={
-            whole.split: values,
-            **({rest.split: _values(rest, ids, before, after)} if rest.queries else {}),
+        modes={
+            mode: _in_mode(judged, (whole, rest), slices, before.answers[mode], after.answers[mode])
+            for mode in MODES
         },
-        slices=_slices(collection, judged, whole, values),
         off_topic=Paired(_standing_out(before), _standing_out(after)),
-        calibration=_calibration(judged, before, after),
         costs={
             "query_ms": (before.query_ms, after.query_ms),
             "bytes": (before.bytes, after.bytes),
         },
     )
+
+
+def _in_mode(
+    judged: JudgedQueries,
+    splits: tuple[HeldOut, HeldOut],
+    slices: Mapping[str, frozenset[str]],
+    before: Sequence[Answer],
+    after: Sequence[Answer],
+) -> InMode:
+    """The figures of both sides in one mode; slices are of the first split."""
+    ids = list(judged.queries)
+    values = {one.split: _values(one, ids, before, after) for one in splits if one.queries}
+    whole = splits[0]
+    places = {id: place for place, id in enumerate(whole.qrels)}
+    rows = {name: sorted(places[id] for id in members) for name, members in slices.items()}
+    own = values.get(whole.split)
+    found = {name: Paired(own.before[some], own.after[some]) for name, some in rows.items() if own}
+    return InMode(values, found, _calibration(judged, before, after))
 
 
 def _unseen(judged: JudgedQueries, known: Sequence[tuple[str, str]]) -> HeldOut:
@@ -240,32 +302,23 @@ def _unseen(judged: JudgedQueries, known: Sequence[tuple[str, str]]) -> HeldOut:
     )
 
 
-def _values(held: HeldOut, ids: Sequence[str], before: Side, after: Side) -> Paired:
+def _values(
+    held: HeldOut, ids: Sequence[str], before: Sequence[Answer], after: Sequence[Answer]
+) -> Paired:
     """The measure of the held-out queries, in their order."""
     found = []
-    for side in (before, after):
+    for answers in (before, after):
         run = {
             id: [
                 hit.document.id
                 for hit in answer.hits
                 if hit.document.id not in held.ignored.get(id, ())
             ]
-            for id, answer in zip(ids, side.answers, strict=True)
+            for id, answer in zip(ids, answers, strict=True)
             if id in held.qrels
         }
         found.append(measure_each(run, held.qrels, _MEASURES)[MEASURE])
     return Paired(*found)
-
-
-def _slices(
-    collection: Collection, judged: JudgedQueries, whole: HeldOut, values: Paired
-) -> Mapping[str, Paired]:
-    places = {id: place for place, id in enumerate(whole.qrels)}
-    found = {}
-    for name, members in slices_of(whole.queries, judged.qrels, collection).items():
-        rows = sorted(places[id] for id in members)
-        found[name] = Paired(values.before[rows], values.after[rows])
-    return found
 
 
 def _standing_out(side: Side) -> Floats:
@@ -273,7 +326,7 @@ def _standing_out(side: Side) -> Floats:
 
     Its mean is the AUC of the best score, as a test of whether something is related.
     """
-    best = [answer.hits[0].score if answer.hits else -1.0 for answer in side.answers]
+    best = [answer.hits[0].score if answer.hits else -1.0 for answer in side.answers[Mode.DENSE]]
     return np.array(
         [
             float((others < own).mean() + (others == own).mean() / 2)
@@ -282,7 +335,9 @@ def _standing_out(side: Side) -> Floats:
     )
 
 
-def _calibration(judged: JudgedQueries, before: Side, after: Side) -> tuple[float, float] | None:
+def _calibration(
+    judged: JudgedQueries, before: Sequence[Answer], after: Sequence[Answer]
+) -> tuple[float, float] | None:
     """The expected calibration error of either side; None if too little is relevant to learn it."""
     try:
         return _calibration_error(judged, before), _calibration_error(judged, after)
@@ -290,10 +345,10 @@ def _calibration(judged: JudgedQueries, before: Side, after: Side) -> tuple[floa
         return None
 
 
-def _calibration_error(judged: JudgedQueries, side: Side) -> float:
+def _calibration_error(judged: JudgedQueries, answers: Sequence[Answer]) -> float:
     rows = [
         (number, hit.score, place, judged.qrels[id].get(hit.document.id, 0) > 0)
-        for number, (id, answer) in enumerate(zip(judged.queries, side.answers, strict=True))
+        for number, (id, answer) in enumerate(zip(judged.queries, answers, strict=True))
         for place, hit in enumerate(answer.hits, start=1)
     ]
     if not rows:
@@ -306,4 +361,4 @@ def _calibration_error(judged: JudgedQueries, side: Side) -> float:
         np.array(places, dtype=np.int64),
         np.array(relevant, dtype=np.bool_),
     )
-    return calibrate(given, "dense", "", "").errors.expected
+    return held_out_errors(given).expected

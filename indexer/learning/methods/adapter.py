@@ -26,7 +26,7 @@ from indexer.learning.query_map import Judged, Solver, Strength, choose
 from indexer.learning.run import Outcome, TrainingRun
 from indexer.learning.split import DOCUMENTS, QUERIES, Splitting, by_document, by_query
 from indexer.learning.trained import Figure, TrainedKind
-from indexer.queries import Query
+from indexer.queries import Mode, Query
 
 MAP: Final = "adapter.bin"
 MEASURE: Final = "ndcg@10"
@@ -184,7 +184,7 @@ class _Fit:
 
 def _figure(split: str, values: NDArray[np.float64]) -> Figure:
     found = difference_of(values[:, 0], values[:, 1])
-    return Figure(split, MEASURE, found.a, found.b, len(values), found.p)
+    return Figure(split, MEASURE, found.a, found.b, len(values), found.p, Mode.DENSE)
 
 
 def _gather(

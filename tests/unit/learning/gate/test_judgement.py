@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from indexer.learning.gate.attempts import ATTEMPTS, note_attempt
-from indexer.learning.gate.judgement import Decision, Measured, Paired, decide
+from indexer.learning.gate.judgement import Decision, InMode, Measured, Paired, decide
 from indexer.learning.gate.power import queries_needed
 from indexer.learning.split import DOCUMENTS, QUERIES
+from indexer.queries import Mode
 
 N = 120
 RANDOM = np.random.default_rng(3)
@@ -25,16 +26,25 @@ def paired(gain: float, count: int = N) -> Paired:
     return Paired(BEFORE[:count], BEFORE[:count] + NOISE[:count] - NOISE[:count].mean() + gain)
 
 
-def measured(gain: float = 0.05, documents: float = 0.0, known: float = 0.9) -> Measured:
-    """A trial of a candidate that gains this much by query, and that by document."""
-    return Measured(
-        queries=N,
-        trained=0,
-        known=known,
-        splits={QUERIES: paired(gain), DOCUMENTS: paired(documents)},
-        slices={"short queries": paired(gain, 40)},
-        off_topic=paired(0.0),
+def measured(
+    gain: float = 0.05, documents: float = 0.0, known: float = 0.9, **more: object
+) -> Measured:
+    """A trial of a candidate that gains this much by query, and that by document, in both modes.
+
+    More results are of dense searches.
+    """
+    both = InMode(
+        {QUERIES: paired(gain), DOCUMENTS: paired(documents)}, {"short": paired(gain, 40)}
     )
+    dense = replace(both, **more)  # type: ignore[arg-type]
+    return Measured(N, 0, known, {Mode.DENSE: dense, Mode.HYBRID: both}, paired(0.0))
+
+
+def in_modes(dense: float, hybrid: float) -> Measured:
+    """A trial of a candidate that gains this much by query in each mode."""
+    gains = {Mode.DENSE: dense, Mode.HYBRID: hybrid}
+    modes = {mode: InMode({QUERIES: paired(gain)}, {}) for mode, gain in gains.items()}
+    return replace(measured(), modes=modes)
 
 
 def judge(given: Measured, tried: int = 1) -> Decision:
@@ -46,9 +56,36 @@ def test_a_gain_that_is_shown_passes() -> None:
     """And its figures stand beside the verdict."""
     decision = judge(measured())
     assert decision.verdict.passed and not decision.verdict.reasons
-    by_query = next(one for one in decision.figures if one.split == QUERIES)
-    assert by_query.after - by_query.before == pytest.approx(0.05)
-    assert by_query.queries == N and by_query.p is not None and by_query.p < 0.001
+    by_query = [one for one in decision.figures if one.split == QUERIES]
+    assert [one.mode for one in by_query] == ["dense", "hybrid"]
+    for one in by_query:
+        assert one.after - one.before == pytest.approx(0.05)
+        assert one.queries == N and one.p is not None and one.p < 0.001
+
+
+def test_a_gain_in_either_mode_is_enough() -> None:
+    """Hybrid is what serves where no mode is named; a gain in neither is none."""
+    assert judge(in_modes(0.05, 0.0)).verdict.passed
+    assert judge(in_modes(0.0, 0.05)).verdict.passed
+    refused = judge(in_modes(0.001, 0.002)).verdict
+    assert not refused.passed and "no gain is shown" in refused.reasons[0]
+    assert "in dense searches and from" in refused.reasons[0]
+
+
+@pytest.mark.parametrize("mode", [Mode.DENSE, Mode.HYBRID])
+def test_a_loss_in_one_mode_is_refused(mode: Mode) -> None:
+    """Whatever the other gains."""
+    given = in_modes(-0.05, 0.1) if mode is Mode.DENSE else in_modes(0.1, -0.05)
+    (reason,) = judge(given).verdict.reasons
+    assert f"of {mode} searches falls" in reason
+
+
+def test_each_mode_is_a_test() -> None:
+    """What one mode alone would show by a hair is not shown by the better of two."""
+    both = in_modes(0.019, 0.0)
+    alone = replace(both, modes={Mode.DENSE: both.modes[Mode.DENSE]})
+    assert judge(alone).verdict.passed
+    assert not judge(both).verdict.passed
 
 
 def test_no_gain_is_refused_with_what_would_help() -> None:
@@ -106,13 +143,12 @@ def test_each_candidate_that_was_tried_makes_it_harder() -> None:
 
 def test_a_slice_that_loses_is_named() -> None:
     """One that loses by chance, among many, is not."""
-    given = measured()
-    losing = replace(given, slices={"long queries": paired(-0.1, 40), "others": paired(0.1, 40)})
+    losing = measured(slices={"long queries": paired(-0.1, 40), "others": paired(0.1, 40)})
     assert [one[:17] for one in judge(losing).verdict.reasons] == ["long queries lose"]
-    by_chance = Paired(BEFORE[:40], BEFORE[:40] + NOISE[:40] - NOISE[:40].mean() - 0.034)
-    assert not judge(replace(given, slices={"one": by_chance})).verdict.passed
+    by_chance = Paired(BEFORE[:40], BEFORE[:40] + NOISE[:40] - NOISE[:40].mean() - 0.037)
+    assert not judge(measured(slices={"one": by_chance})).verdict.passed
     many = {f"slice {place}": paired(0.0, 40) for place in range(9)}
-    assert judge(replace(given, slices={"one": by_chance, **many})).verdict.passed
+    assert judge(measured(slices={"one": by_chance, **many})).verdict.passed
 
 
 def test_unrelated_queries_must_stand_out_as_before() -> None:
@@ -123,8 +159,8 @@ def test_unrelated_queries_must_stand_out_as_before() -> None:
 
 def test_relevance_must_be_told_as_truly() -> None:
     """Within what samples scatter."""
-    assert judge(replace(measured(), calibration=(0.03, 0.04))).verdict.passed
-    assert not judge(replace(measured(), calibration=(0.03, 0.06))).verdict.passed
+    assert judge(measured(calibration=(0.03, 0.04))).verdict.passed
+    assert not judge(measured(calibration=(0.03, 0.06))).verdict.passed
 
 
 def test_as_many_queries_are_needed_as_a_test_would_take() -> None:

@@ -66,8 +66,10 @@ def test_a_map_that_gains_serves_at_once(
     assert len(topic_3 & set(after)) > len(topic_3 & set(before))
     record = models.read("good")
     assert record.verdict == done.verdict and record.figures == done.figures
-    by_query = next(one for one in record.figures if one.split == "queries")
-    assert by_query.after > by_query.before + 0.3 and by_query.queries == QUERIES
+    by_query = {one.mode: one for one in record.figures if one.split == "queries"}
+    assert set(by_query) == {"dense", "hybrid"}
+    for one in by_query.values():
+        assert one.after > one.before + 0.3 and one.queries == QUERIES
     assert {"unrelated queries", "costs"} <= {one.split for one in record.figures}
     assert serving(library, models) == {"good": ["docs"]}
     assert docs.describe().index["adapter"]["forced"] is False
