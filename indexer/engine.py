@@ -152,6 +152,10 @@ class Lines(Protocol):
         """Forget all, and return their number."""
         ...
 
+    def fill(self, lines: Sequence[bytes], secret: bytes) -> None:
+        """Keep these in place of all, with this secret."""
+        ...
+
 
 class Scope(Protocol):
     """The documents that a search may return; made by one state, and valid for that one only."""

@@ -32,6 +32,8 @@ def copy_collection(source: Engine, target: Engine, tell: Tell) -> None:
             kept = source.keeper(what).read(state.identity)
             if kept is not None:
                 target.keeper(what).write(state.identity, kept.content)
+    if judgements := source.judgements.read():
+        target.judgements.fill(judgements, source.judgements.secret())
 
 
 def _batches(state: EngineState) -> Iterator[list[EmbeddedDocument]]:

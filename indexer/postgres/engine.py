@@ -29,6 +29,7 @@ from indexer.postgres.generations import (
 from indexer.postgres.header import Header
 from indexer.postgres.keeper import Glance, PostgresKeeper
 from indexer.postgres.leases import Lease
+from indexer.postgres.lines import PostgresLines
 from indexer.postgres.migration import PostgresMigration
 from indexer.postgres.reading import Reading
 from indexer.postgres.schema import Tables
@@ -198,9 +199,9 @@ class PostgresEngine:
         return PostgresKeeper(self._database, self._tables, what, self._glance)
 
     @property
-    def judgements(self) -> NoReturn:
-        """Refuse: a database keeps no judgements of users yet."""
-        raise Unsupported("feedback", "postgresql", ADVICE)
+    def judgements(self) -> PostgresLines:
+        """The judgements of users, in a table beside the documents."""
+        return PostgresLines(self._database, self._tables)
 
     def map(self) -> NoReturn:
         """Refuse: there is no map yet of collections in a database."""

@@ -88,7 +88,13 @@ ALTER TABLE @word_array ALTER content SET STORAGE EXTERNAL;
 """  # noqa: S608 - a constant
 """The index of words as arrays; each document says which write stored its content."""
 
-VERSIONS: Final = (_FIRST, _SECOND)
+_THIRD: Final = """
+CREATE TABLE @line(
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, content bytea NOT NULL);
+"""
+"""The judgements of users."""
+
+VERSIONS: Final = (_FIRST, _SECOND, _THIRD)
 """The statements that lead from each version of a collection's tables to the next."""
 
 VERSION: Final = len(VERSIONS)

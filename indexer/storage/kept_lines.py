@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -76,6 +76,12 @@ class KeptLines:
             sync_folder(self._path.parent)
             return count
 
+    def fill(self, lines: Sequence[bytes], secret: bytes) -> None:
+        """Keep these in place of all, with this secret."""
+        with self._writing("cannot keep"):
+            write_durably(self._salt, secret)
+            self._replace(lines)
+
     @contextmanager
     def _writing(self, failure: str) -> Iterator[None]:
         """Hold the lines against other threads and processes; raises StorageFailed."""
@@ -111,6 +117,6 @@ class KeptLines:
                 file.truncate(end)  # a line that was refused is not kept
                 raise
 
-    def _replace(self, lines: list[bytes]) -> int:
+    def _replace(self, lines: Sequence[bytes]) -> int:
         write_durably(self._path, b"".join(line + b"\n" for line in lines))
         return len(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from samples import random_units
@@ -11,22 +12,19 @@ from samples import random_units
 from indexer.collection import Collection
 from indexer.collection.feedback import Judgement
 from indexer.documents import Chunk, Document, EmbeddedDocument
-from indexer.errors import NotFound, Unsupported
+from indexer.engine import Catalogue
+from indexer.errors import NotFound
 
 
 @pytest.fixture
-def judged(collection: Collection, engine: str) -> Collection:
-    """A collection of three documents on an engine that keeps judgements."""
+def judged(collection: Collection) -> Collection:
+    """A collection of three documents."""
     chunks = (Chunk(0, 0, 1),)
     vectors = random_units(3)[:, None]
     documents = [Document(id, "text") for id in "abc"]
     collection.put(
         [EmbeddedDocument(*one) for one in zip(documents, [chunks] * 3, vectors, strict=True)]
     )
-    if engine == "postgresql":
-        with pytest.raises(Unsupported, match="feedback"):
-            collection.feedback.clear()
-        pytest.skip("a database keeps no judgements")
     return collection
 
 
@@ -84,3 +82,20 @@ def test_many_judge_at_once(judged: Collection) -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(judge, range(4)))
     assert len(judged.feedback.read()) in (11, 12)
+
+
+def test_a_backup_has_the_judgements(
+    catalogue: Catalogue, judged: Collection, tmp_path: Path
+) -> None:
+    """With what their hashes are salted with, so that those of later ones are the same."""
+    if not judged.capabilities.backups:
+        pytest.skip("the engine has no backups")
+    words = Judgement("secret words", "a", clicked=True)
+    judged.feedback.add(words, most=9, hashed=True)
+    kept = judged.feedback.read()
+    catalogue.back_up(judged.name, tmp_path / "backup.tar", lambda _: None)
+    catalogue.restore(tmp_path / "backup.tar", "again", lambda _: None)
+    with Collection(catalogue.open("again")) as again:
+        assert again.feedback.read() == kept
+        again.feedback.add(words, most=9, hashed=True)
+        assert again.feedback.read() == kept

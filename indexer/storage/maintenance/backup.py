@@ -36,6 +36,7 @@ from indexer.storage.ann import index_file
 from indexer.storage.ann.chosen_kind import FILE as CHOICE
 from indexer.storage.generation.row_table import VECTORS, generation_folder
 from indexer.storage.kept_files import CALIBRATIONS, adapter_file
+from indexer.storage.kept_lines import LINES, SALT
 from indexer.storage.maintenance.manifest import FORMAT, MANIFEST, Manifest, Member
 from indexer.storage.runtime.durable_files import sync_folder
 from indexer.storage.runtime.locks import try_lock
@@ -47,6 +48,7 @@ from indexer.storage.sqlite.upgrade import newer
 MOST_MANIFEST_BYTES: Final = 1_000_000
 _MEMBER: Final = re.compile(
     r"store\.sqlite|index\.json|calibration\.json|adapter-[0-9a-f]{24}\.bin|"
+    r"feedback\.(jsonl|salt)|"
     r"generations/[1-9][0-9]{0,8}/(vectors\.f32|sealed\.json|sealed-[0-9a-f-]+\.faiss)"
 )
 _PART_BYTES: Final = 1 << 20
@@ -215,7 +217,7 @@ def _sources(snapshot: Snapshot, folder: Path, files: ExitStack) -> Iterator[_So
             yield _Source(name, size, partial(_parts, file, size))
     yield from _index_sources(snapshot, folder, files)
     adapters = [adapter_file(snapshot.identity(number)) for number in snapshot.generations()]
-    for kept in (CHOICE, CALIBRATIONS, *adapters):
+    for kept in (CHOICE, CALIBRATIONS, *adapters, SALT, LINES):
         if (folder / kept).exists():
             yield _small(kept, (folder / kept).read_bytes())
 
