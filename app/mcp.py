@@ -127,6 +127,9 @@ class FoundsView(Returned):
     unknown: bool = Field(
         description="Whether the model knows no word of the query: then scores say nothing."
     )
+    behind: bool = Field(
+        False, description="Whether the newest changes may be missing: a standby answered."
+    )
 
 
 class OutlineView(Returned):
@@ -188,6 +191,7 @@ async def search(given: SearchInput, service: Service) -> FoundsView:
         truncated=answer.truncated,
         unknown_fields=list(answer.unknown_fields),
         unknown=answer.unknown,
+        behind=answer.behind,
     )
 
 

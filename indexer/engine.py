@@ -99,6 +99,13 @@ class Capabilities:
     backups: bool
 
 
+class Availability(StrEnum):
+    """The part of a distributed engine that answers: a standby takes no writes."""
+
+    PRIMARY = "primary"
+    STANDBY = "standby"
+
+
 class Kept(StrEnum):
     """Small items, kept beside a collection by the code that makes them.
 
@@ -216,6 +223,11 @@ class EngineState(Protocol):
     @property
     def is_exact(self) -> bool:
         """Return whether searches are exact without ``exact``."""
+        ...
+
+    @property
+    def is_behind(self) -> bool:
+        """Return whether it may lack the newest writes, since a standby answers for a primary."""
         ...
 
     @property
@@ -467,6 +479,13 @@ class Catalogue(Protocol):
         """An engine for a collection that exists; raises NotFound.
 
         ``choice`` is the index it keeps unless one was chosen for this collection.
+        """
+        ...
+
+    def availability(self) -> Availability | None:
+        """The part that answers now, None of an engine without parts.
+
+        Raises EngineUnavailable if none does.
         """
         ...
 

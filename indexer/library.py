@@ -20,6 +20,7 @@ from indexer.embedding import open_embedder
 from indexer.embedding.cross_encoders import open_reranker
 from indexer.embedding.cross_encoders.reranker import Reranker
 from indexer.embedding.embedder import Embedder, Identity, TextRole
+from indexer.engine import Availability
 from indexer.engines import local_folder, open_catalogue
 from indexer.errors import AlreadyExists, BearingError, Damaged, InvalidInput
 from indexer.index_choice import Language
@@ -156,6 +157,13 @@ class Library:
             self._catalogue.delete(name)
             del self._collections[name]
             collection.close()
+
+    def availability(self) -> Availability | None:
+        """The part of a cluster that answers now, None where there is none.
+
+        Raises EngineUnavailable.
+        """
+        return self._catalogue.availability()
 
     def upgrade(self, name: str) -> bool:
         """Bring a collection that an earlier version wrote up to date; False if it is."""

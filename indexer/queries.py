@@ -298,6 +298,7 @@ class Answer:
     of queries to which nothing is related that find as near a document; None if not known.
     ``unknown`` says that the model knows no word of the query, so that cosines to it say nothing.
     ``unknown_fields`` are those that the query filters or groups by and no document has.
+    ``behind`` says that a standby answered, which may lack the newest writes.
     ``direction`` is the query's vector as the collection's adapter maps it, None if none does.
     ``reranked_relevance`` is what was learned of its hits for when they are reranked.
     """
@@ -313,5 +314,6 @@ class Answer:
     significance: float | None = None
     unknown_fields: tuple[str, ...] = ()
     unknown: bool = False
+    behind: bool = False
     direction: Vector | None = None
     reranked_relevance: Relevance | None = None

@@ -73,12 +73,19 @@ def _is_ready(process: subprocess.Popen[bytes], url: str, seconds: int) -> bool:
 
 
 @contextmanager
-def service_here(folder: Path, *, raise_errors: bool = True) -> Iterator[TestClient]:
-    """A client of a service of the hashing model in this process, whatever the environment says."""
+def service_here(
+    folder: Path, *, data: str | None = None, raise_errors: bool = True
+) -> Iterator[TestClient]:
+    """A client of a service of the hashing model in this process, whatever the environment says.
+
+    Collections are in the folder, unless ``data`` says where.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("BEARING_")]:
             patch.delenv(name)
-        settings = load_settings(data=folder, cache=folder, model="hashing", audit_log="off")
+        settings = load_settings(
+            data=data or folder, cache=folder, model="hashing", audit_log="off"
+        )
     with TestClient(
         create_app(settings), base_url="http://localhost", raise_server_exceptions=raise_errors
     ) as made:

@@ -29,6 +29,7 @@ def plain_answer(answer: Answer, took_ms: Mapping[str, float], *, grouped: bool)
         "significance": answer.significance,
         "cursor": answer.cursor,
         "took_ms": took_ms,
+        **({"behind": True} if answer.behind else {}),
     }
 
 

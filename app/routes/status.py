@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
 from app.middleware.metrics import MEDIA_TYPE
@@ -13,17 +14,22 @@ router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
 
 @router.head("/healthz", include_in_schema=False)
-@router.get("/healthz")
+@router.get("/healthz", response_model_exclude_none=True)
 async def check_health() -> StatusView:
     """The process is alive."""
     return StatusView(status="ok")
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz")
-async def check_readiness(_: ServiceNeeded) -> StatusView:
-    """Collections and models are open; the port is not open before that."""
-    return StatusView(status="ready")
+@router.get("/readyz", response_model_exclude_none=True)
+async def check_readiness(service: ServiceNeeded) -> StatusView:
+    """Collections and models are open, and a database, where one is used, answers.
+
+    The port is not open before that. 503 if no part of the database can be reached.
+    """
+    # on a thread of its own, since searches that wait say nothing of the database
+    database = await anyio.to_thread.run_sync(service.library.availability)
+    return StatusView(status="ready", database=database)
 
 
 @router.get("/metrics", response_class=Response)

@@ -298,6 +298,11 @@ class SearchView(Returned):
     )
     cursor: str | None = Field(description="Where the next page begins; null where there is none.")
     took_ms: Took
+    behind: bool = Field(
+        False,
+        description="Whether a standby of the database answered, since there is no primary: the "
+        "newest changes may be missing. Only there if so.",
+    )
 
 
 class BatchView(Returned):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.access.roles import Role
 from app.schemas.base import Returned
+from indexer.engine import Availability
 
 
 class ProblemView(Returned):
@@ -32,6 +33,7 @@ class CallerView(Returned):
 
 
 class StatusView(Returned):
-    """The state of the service."""
+    """The state of the service, and of the database that keeps its collections, if one does."""
 
     status: Literal["ok", "ready"]
+    database: Availability | None = None

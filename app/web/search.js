@@ -204,7 +204,7 @@ function bodyOf(state, filter) {
   };
 }
 
-function summaryOf({ mode, exact, significance, truncated, unknown, unknown_fields: fields, total, took_ms: took }, shown, state) {
+function summaryOf({ mode, exact, significance, truncated, unknown, unknown_fields: fields, behind, total, took_ms: took }, shown, state) {
   const doubt = shown ? doubtOf(significance) : null;
   const what = state.like.length && !state.query ? [" like ", element("b", {}, state.like.join(", "))] : [];
   return [
@@ -215,6 +215,7 @@ function summaryOf({ mode, exact, significance, truncated, unknown, unknown_fiel
     doubt && element("span", { className: "warning doubt", title: doubt.reason }, ` \u00b7 ${doubt.words}`),
     truncated && element("span", { className: "warning" }, " \u00b7 the query is longer than the model reads; its end was left out"),
     unknown && element("span", { className: "warning" }, " \u00b7 the model knows no word of the query, so cosines say nothing: search hybrid, or take a model that knows the language"),
+    behind && element("span", { className: "warning" }, " \u00b7 a standby answered: the newest changes may be missing"),
     fields.length > 0 && element("span", { className: "warning" }, ` \u00b7 no document has the ${fields.length === 1 ? "field" : "fields"} ${fields.join(", ")} of the filter`),
   ].filter(Boolean);
 }

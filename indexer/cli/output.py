@@ -147,6 +147,7 @@ def answer_figures(
         "significance": answer.significance,
         "cursor": answer.cursor,
         "took_ms": {"embed": embed_ms, "search": search_ms, "total": embed_ms + search_ms},
+        **({"behind": True} if answer.behind else {}),
     }
 
 

@@ -126,6 +126,8 @@ def search(
         language = opened.language
         if answer.unknown_fields:
             output.note(_unknown(answer.unknown_fields, opened.fields(FIELDS_NAMED, 1)))
+    if answer.behind:
+        output.note("a standby answered, as there is no primary: the newest changes may be missing")
     if answer.truncated:
         output.note("the query is longer than the model's window: its end was not searched for")
     if answer.unknown:

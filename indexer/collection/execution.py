@@ -72,6 +72,7 @@ def answer_queries(
                 candidates=len(hits),
                 significance=_significance(query, best, background),
                 unknown_fields=unknown_fields(state, query),
+                behind=state.is_behind,
                 token=query.exclusions.token if query.exclusions else state.token,
             )
     return [answers[place] for place in range(len(queries))]

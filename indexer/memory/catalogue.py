@@ -36,6 +36,9 @@ class MemoryCatalogue:
         except KeyError:
             raise NotFound(f"there is no collection {name!r}") from None
 
+    def availability(self) -> None:
+        """None: it has no parts."""
+
     def upgrade(self, name: str) -> bool:
         """Return False: no other version has written a collection; raises NotFound."""
         self.open(name)

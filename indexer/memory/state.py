@@ -63,6 +63,7 @@ class MemoryState:
     """See indexer.engine.EngineState."""
 
     is_exact = True
+    is_behind = False
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from psycopg import errors as pg
 
 from indexer import installation
 from indexer.embedding.embedder import Identity
-from indexer.engine import Embedders
+from indexer.engine import Availability, Embedders
 from indexer.errors import AlreadyExists, NotFound, OtherFormat
 from indexer.index_choice import IndexChoice, Language
 from indexer.postgres.backup import InFolder, back_up, unpacked
@@ -67,6 +67,11 @@ class PostgresCatalogue:
             raise OtherFormat(self._other(name, version))
         tables = Tables(number)
         return PostgresEngine(self._database, name, tables, Language(language), choice)
+
+    def availability(self) -> Availability:
+        """The part of the cluster that answers now; raises EngineUnavailable if none does."""
+        (answer,) = self._database.ask("SHOW transaction_read_only")
+        return Availability.STANDBY if answer == ("on",) else Availability.PRIMARY
 
     def upgrade(self, name: str) -> bool:
         """Bring a collection's tables to the present version in one transaction; False if they are.

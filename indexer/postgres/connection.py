@@ -44,6 +44,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection that waits for an answer ``seconds`` at most; None waits for ever."""
 
     seconds: float | None = None
+    is_fallback = False
+    """True if it may be to a standby, for want of a primary."""
+
     unconfirmed = False
     """True if a commit was not confirmed by a standby that it should have waited for."""
 

@@ -1,8 +1,7 @@
-"""Connections to one database, kept for reuse, and transactions on them."""
+"""Transactions on a database: tried again where it went away, read from a standby meanwhile."""
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,18 +10,21 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import errors as pg
-from psycopg.pq import TransactionStatus
 
-from indexer.errors import EngineUnavailable, Refused, TimedOut
-from indexer.postgres.connection import Connection, connect
-from indexer.postgres.failures import connection_failure, failure
+from indexer.errors import EngineUnavailable, Refused, TimedOut, Unreachable
+from indexer.postgres.connection import Connection
+from indexer.postgres.failures import failure
 from indexer.postgres.location import Location
+from indexer.postgres.pool import Pool
 
 MOST_CONNECTIONS: Final = 16
 """Connections of one process; further threads wait for one."""
 
 PATIENCE_SECONDS: Final = 60.0
 """Writes are tried again for as long: another node may become primary meanwhile."""
+
+FALLBACK_SECONDS: Final = 1.0
+"""Once there was no primary, standbys are read for so long before it is looked for again."""
 
 _WAIT_SECONDS: Final = 30.0
 _CANCEL_SECONDS: Final = 5.0
@@ -32,8 +34,6 @@ _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 _Result = TypeVar("_Result")
 
-_log = logging.getLogger(__name__)
-
 
 class Database:
     """The connections of this process to a database. Safe to use from several threads."""
@@ -41,18 +41,19 @@ class Database:
     def __init__(self, location: Location, *, require_sync: bool = False) -> None:
         """``require_sync`` refuses a server that may lose what it has acknowledged."""
         self.location = location
-        self._require_sync = require_sync
-        self._has_told = False
         self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
-        self._lock = threading.Lock()
-        self._idle: list[Connection] = []
-        self._closed = False
+        self._primary = Pool(location, require_sync=require_sync)
+        self._fallback = Pool(location, is_fallback=True) if location.fallback else None
+        self._fallen_back_until = 0.0
 
     @contextmanager
     def reading(
         self, first: str, *, patient: bool = False
     ) -> Iterator[tuple[Connection, list[tuple[Any, ...]]]]:
-        """A connection in a transaction that sees one state, and the rows of a first query."""
+        """A connection in a transaction that sees one state, and the rows of a first query.
+
+        While there is no primary it is to a standby, where several nodes are named.
+        """
         with self._translated(), self._place():
             connection, rows = self._begun(first)
             if patient:
@@ -66,7 +67,7 @@ class Database:
 
     def _begun(self, first: str) -> tuple[Connection, list[tuple[Any, ...]]]:
         while True:
-            connection, is_new = self._take()
+            connection, is_new = self._take_to_read()
             try:
                 cursor = connection.execute(f"{_BEGIN}; {first}")
                 cursor.nextset()
@@ -99,7 +100,7 @@ class Database:
     def changing(self) -> Iterator[Connection]:
         """A connection in a transaction that is committed at the end; raises _Again."""
         with self._translated(again=True), self._place():
-            connection, _ = self._take()
+            connection, _ = self._primary.take()
             try:
                 connection.execute("BEGIN")
                 yield connection
@@ -117,7 +118,7 @@ class Database:
         """The rows of one statement, which is done again if the server went away meanwhile."""
         with self._translated(), self._place():
             while True:
-                connection, is_new = self._take()
+                connection, is_new = self._take_to_read()
                 try:
                     return connection.cursor(binary=True).execute(statement, arguments).fetchall()
                 except psycopg.OperationalError as error:
@@ -134,7 +135,7 @@ class Database:
         ``patient`` statements may take as long as they take.
         """
         with self._translated(), self._place():
-            connection, _ = self._take()
+            connection, _ = self._primary.take()
             if patient:
                 connection.seconds = None
             try:
@@ -145,8 +146,9 @@ class Database:
 
     def close(self) -> None:
         """Close the connections that are not in use, and the others when they are given back."""
-        self._closed = True
-        self._drop_idle()
+        for pool in (self._primary, self._fallback):
+            if pool is not None:
+                pool.close()
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -174,54 +176,27 @@ class Database:
                 raise _Again(error) from error
             raise
 
-    def _take(self) -> tuple[Connection, bool]:
-        """A connection, and whether it is new."""
-        with self._lock:
-            if self._idle:
-                return self._idle.pop(), False
-        return self._connect(), True
-
-    def _connect(self) -> Connection:
-        location = self.location
-        try:
-            connection, lossy = connect(location.conninfo, location.seconds, location.shown)
-        except psycopg.Error as error:
-            raise connection_failure(error, location.shown) from error
-        if lossy is not None:
+    def _take_to_read(self) -> tuple[Connection, bool]:
+        """A connection to the primary, or to any node while there is none."""
+        if self._fallback is None:
+            return self._primary.take()
+        if time.monotonic() >= self._fallen_back_until:
             try:
-                self._tell_lossy(lossy)
-            except Refused:
-                connection.close()
-                raise
-        return connection
-
-    def _tell_lossy(self, lossy: str) -> None:
-        """Say once that acknowledged writes may be lost, or refuse to go on."""
-        told = f"{self.location.shown} may lose writes that it has acknowledged: {lossy}"
-        if self._require_sync:
-            raise Refused(f"{told}; BEARING_REQUIRE_SYNC forbids that, see docs/postgresql.md")
-        if not self._has_told:
-            self._has_told = True
-            _log.warning("%s", told)
+                return self._primary.take()
+            except Unreachable:
+                self._fallen_back_until = time.monotonic() + FALLBACK_SECONDS
+                self._fallback.drop_idle()  # one of them may be the node that went away
+        return self._fallback.take()
 
     def _give_back(self, connection: Connection) -> None:
-        if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
-            connection.view = None
-            try:
-                connection.execute("ROLLBACK")
-            except psycopg.Error:
-                connection.close()
-        with self._lock:
-            if not self._closed and not connection.closed:
-                self._idle.append(connection)
-                return
-        connection.close()
+        pool = self._fallback if connection.is_fallback else self._primary
+        assert pool is not None
+        pool.give_back(connection)
 
     def _drop_idle(self) -> None:
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        for pool in (self._primary, self._fallback):
+            if pool is not None:
+                pool.drop_idle()
 
 
 class LongStatement:

@@ -30,10 +30,11 @@ _DEFAULTS: Final = {
 class Location:
     """A database: ``conninfo`` for the driver, and ``shown``, without a password.
 
-    ``seconds`` is how long an answer is waited for.
+    ``seconds`` is how long an answer is waited for. ``fallback`` takes any of several nodes.
     """
 
     conninfo: str
+    fallback: str | None
     shown: str
     seconds: float
 
@@ -54,7 +55,11 @@ def location_of(url: str) -> Location:
     shown = f"postgresql://{user}{_with_ports(hosts, given.get('port', ''))}"
     if "dbname" in given:
         shown += f"/{given['dbname']}"
-    return Location(make_conninfo("", **(_DEFAULTS | given)), shown, seconds)
+    conninfo = make_conninfo("", **(_DEFAULTS | given))
+    fallback = None
+    if "," in hosts and given["target_session_attrs"] in ("read-write", "primary"):
+        fallback = make_conninfo(conninfo, target_session_attrs="any")
+    return Location(conninfo, fallback, shown, seconds)
 
 
 def _without_deadline(url: str) -> tuple[str, float]:

@@ -84,6 +84,11 @@ class PostgresState:
         """True while there is no graph."""
         return not self._header.sealed
 
+    @property
+    def is_behind(self) -> bool:
+        """Return whether a standby answers, which may lack the newest writes."""
+        return self._reading.connection.is_fallback
+
     @cached_property
     def lexical(self) -> PostgresLexical:
         """The words of this state."""

@@ -64,6 +64,9 @@ class LocalCatalogue:
         engine = self._engines[name] = LocalEngine(self._there(name), choice)
         return engine
 
+    def availability(self) -> None:
+        """None: it has no parts."""
+
     def upgrade(self, name: str) -> bool:
         """Return False: a collection is brought up to date when it is opened, as here."""
         self.open(name).close()

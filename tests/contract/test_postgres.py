@@ -9,12 +9,13 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import psycopg
 import pytest
 from samples import LEARNED, make_identity, make_null_vectors, random_units
+from serving import service_here
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
@@ -448,3 +449,44 @@ def test_tables_of_the_first_version_are_brought_up_to_date(empty_database: str)
         with pytest.raises(OtherFormat, match="update Bearing"):
             attempt("things")
     catalogue.close()
+
+
+def test_while_there_is_no_primary_a_standby_answers_and_says_so(
+    empty_database: str, tmp_path: Path
+) -> None:
+    """Searches, by words too, and readiness; by the primary again as soon as there is one."""
+    port = empty_database.rpartition(":")[2].partition("/")[0]
+    several = empty_database.replace(f"127.0.0.1:{port}", f"127.0.0.1:{port},127.0.0.1:{port}")
+    name = empty_database.rpartition("/")[2]
+    with (
+        psycopg.connect(empty_database, autocommit=True) as other,
+        service_here(tmp_path, data=several) as client,
+    ):
+
+        def let(write: str) -> None:
+            other.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = {write}")
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+
+        def ask(mode: str) -> dict[str, Any]:
+            answer = client.post("/search", json={"query": "a text", "mode": mode})
+            assert answer.status_code == 200, answer.text
+            assert [hit["id"] for hit in answer.json()["hits"]] == ["one"]
+            found: dict[str, Any] = answer.json()
+            return found
+
+        put = {"documents": [{"id": "one", "text": "a text"}]}
+        assert client.put("/documents", json=put).status_code == 200
+        try:
+            for write, part, behind in (("off", "primary", False), ("on", "standby", True)) * 2:
+                let(write)
+                time.sleep(1.1 if write == "off" else 0)
+                assert [ask(mode).get("behind", False) for mode in ("dense", "lexical")] == [
+                    behind,
+                    behind,
+                ]
+                assert client.get("/readyz").json() == {"status": "ready", "database": part}
+        finally:
+            let("off")

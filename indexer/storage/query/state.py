@@ -63,6 +63,7 @@ class LocalState:
         self.counts = totals.counts
         self.identity = rows.identity
         self.is_exact = rows.compares_all
+        self.is_behind = False
 
     @cached_property
     def lexical(self) -> LexicalState:
