@@ -27,6 +27,15 @@ BANDS: Final[Mapping[int, int]] = {K: QUERIES, 100: 96, 1_000: 48}
 has more places, and takes longer.
 """
 
+MOST_QUERIES: Final = 1_024
+"""Of many rows the first band's recall is measured with up to so many queries.
+
+With 256 queries its interval is so wide that a million rows are searched twice as hard as needed.
+"""
+
+ROWS_PER_QUERY: Final = 1_000
+"""So the time of measuring stays in proportion to that of building."""
+
 KEPT: Final = 1 / 3
 """The share of rows that pass the filters that effort is measured with."""
 
@@ -140,14 +149,20 @@ def _figures(one: Measured) -> dict[str, object]:
     }
 
 
+def queries_for(rows: int) -> Mapping[int, int]:
+    """The number of queries, by k, that effort over so many rows is measured with."""
+    return {**BANDS, K: max(BANDS[K], min(MOST_QUERIES, rows // ROWS_PER_QUERY))}
+
+
 def draw_samples(
-    vectors: Vectors, live: Allowed | None = None, queries: Mapping[int, int] = BANDS
+    vectors: Vectors, live: Allowed | None = None, queries: Mapping[int, int] | None = None
 ) -> dict[Band, SampleQueries]:
     """Queries with exact answers for each band; ``queries`` says how many, by k.
 
     A filter passes rows drawn at random, or those on one subject, for half of the queries each: it
     may have to do with what is asked, or not.
     """
+    queries = queries or queries_for(len(vectors))
     samples = {
         Band(k, filtered=False): draw_sample(vectors, live, k, count=count)
         for k, count in queries.items()

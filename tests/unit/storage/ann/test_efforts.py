@@ -17,7 +17,7 @@ from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Query
-from indexer.storage.ann.efforts import BANDS, FIRST, Band, Efforts, band_of
+from indexer.storage.ann.efforts import BANDS, FIRST, Band, Efforts, band_of, queries_for
 from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
 from indexer.storage.ann.recall import Measured, Recall
 from indexer.storage.thresholds import Thresholds
@@ -102,6 +102,14 @@ def test_an_index_of_an_earlier_version_is_searched_harder_for_more(folder: Path
 def test_a_search_takes_the_band_that_has_its_k(k: int, band: int) -> None:
     """The least that is enough; the last for more."""
     assert band_of(k) == band
+
+
+@pytest.mark.parametrize(
+    ("rows", "queries"), [(20_000, 256), (600_000, 600), (999_000, 999), (10_000_000, 1_024)]
+)
+def test_many_rows_are_measured_with_many_queries(rows: int, queries: int) -> None:
+    """In the first band, so that its interval is narrow where effort costs most."""
+    assert queries_for(rows) == {10: queries, 100: 96, 1_000: 48}
 
 
 def efforts(**rescored: int) -> Efforts:

@@ -107,6 +107,23 @@ def test_an_index_comes_back_from_bytes(index: AnnIndex, vectors: Vectors) -> No
         AnnIndex.decode(index.kind, np.zeros(100, dtype=np.uint8), "rubbish")
 
 
+@pytest.mark.parametrize("share", [None, 0.5])
+def test_a_query_alone_is_proposed_what_it_is_among_others(
+    index: AnnIndex, share: float | None
+) -> None:
+    """In whatever order its lists are gone through, and though the index was let go of."""
+    selects = share is not None and INDEX_KINDS[index.kind].selects
+    allowed = np.random.default_rng(3).random(index.rows) < share if selects else None
+    asked = clustered(8, seed=7)
+    scores, rows = AnnIndex.decode(index.kind, index.encode(), "copy").candidates(
+        asked, 40, 64, allowed
+    )
+    for query, own_scores, own_rows in zip(asked, scores, rows, strict=True):
+        alone = index.candidates(query[None], 40, 64, allowed)
+        np.testing.assert_allclose(alone[0][0], own_scores, atol=1e-5)
+        assert len(set(alone[1][0].tolist()) & set(own_rows.tolist())) >= 36  # others may tie
+
+
 def test_an_extended_copy_leaves_the_original(index: AnnIndex, vectors: Vectors) -> None:
     """Rows are added to a copy; searches of the original go on as before."""
     before = index.candidates(vectors[:2], 5, 64)[1]
@@ -193,6 +210,19 @@ def test_tuning_reaches_the_target_or_says_so(index: AnnIndex, vectors: Vectors)
     scores, _ = approximate_search(Layer(index, tuned.params), asked, inside, 10)
     found = [share_found(own, best) for own, best in zip(scores, expected, strict=True)]
     assert np.mean(found) >= 0.87
+
+
+def test_what_is_tuned_with_many_queries_is_stated_by_all_of_them(vectors: Vectors) -> None:
+    """A few of them only tell what surely misses."""
+    inside = vectors[:4_000]
+    index = AnnIndex.build(IndexKind.SCAN, inside)
+    many = draw_sample(inside, count=600)
+    tuned = tune(index, inside, many, 0.9)
+    assert tuned.recall.queries == 600
+    assert tuned.recall.low >= 0.9
+    assert tuned.recall == measure(index, tuned.params, inside, many).recall
+    assert len(many.thinned(256).queries) == 300
+    assert many.thinned(400) is many
 
 
 def test_ties_with_the_last_are_not_misses() -> None:
