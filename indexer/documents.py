@@ -223,19 +223,21 @@ def normalise(vectors: NDArray[np.floating], name: str = "vector") -> Vectors:
 
     Raises InvalidVector, which names the first row that is zero or not finite. If a row is very
     long or short, its components are first scaled by the largest, so that no row overflows or
-    vanishes (cf. LAPACK dnrm2).
+    vanishes (cf. LAPACK dnrm2); what becomes of a row does not depend on the others.
     """
     exact = np.asarray(vectors, dtype=np.float64)
     squares = np.einsum("ij,ij->i", exact, exact)
-    if ((squares > _LEAST_SQUARE) & (squares < 1 / _LEAST_SQUARE)).all():
+    ordinary = (squares > _LEAST_SQUARE) & (squares < 1 / _LEAST_SQUARE)
+    if ordinary.all():
         plain: Vectors = (exact / np.sqrt(squares)[:, None]).astype(np.float32)
         return plain
     largest = np.abs(exact).max(axis=1, initial=0.0)
     for index in np.flatnonzero(~(np.isfinite(largest) & (largest > 0))):
         problem = "is zero" if largest[index] == 0 else "is not finite"
         raise InvalidVector(f"{name} {index} {problem}: a direction is needed")
-    exact = exact / largest[:, None]
-    unit: Vectors = (exact / np.linalg.norm(exact, axis=1, keepdims=True)).astype(np.float32)
+    exact = exact / np.where(ordinary, 1.0, largest)[:, None]
+    squares = np.einsum("ij,ij->i", exact, exact)
+    unit: Vectors = (exact / np.sqrt(squares)[:, None]).astype(np.float32)
     return unit
 
 

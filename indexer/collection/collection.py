@@ -203,8 +203,8 @@ class Collection:
         """
         lexical = any(query.mode is not Mode.DENSE for query in queries)
         with self._engine.reading(lexical=lexical) as state:
-            background = self._backgrounds.of(state)
             adapter = self._adapters.of(state.identity)
+            background = self._backgrounds.with_adapter(state, adapter)
             answers = answer_adapted(state, queries, adapter, background)
             calibrations = self._calibrations.of(state.identity, adapter)
             shipped = None if adapter else shipped_relevance(state.identity, background)

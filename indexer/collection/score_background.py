@@ -108,9 +108,12 @@ class ScoreBackgrounds:
 
     def of(self, state: EngineState) -> Background | None:
         """The background of this state, or of one a little before; None if there is none yet."""
+        return self.with_adapter(state, self._adapters.of(state.identity))
+
+    def with_adapter(self, state: EngineState, adapter: Adapter | None) -> Background | None:
+        """The same, given the adapter of now, for one who knows it."""
         if state.counts.documents < LEAST_DOCUMENTS:
             return None
-        adapter = self._adapters.of(state.identity)
         made = self._made
         if not made.is_fresh(state, adapter) and time.monotonic() >= self._next_try:
             last = made.background if made.is_of(state, adapter) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,12 @@ SCORE_BACKGROUND: Final = "background.bin"
 
 def adapter_file(identity: Identity) -> str:
     """The name of the file of a model's adapter."""
-    digest = hashlib.sha256(identity.fingerprint.encode()).hexdigest()
+    return _adapter_file(identity.fingerprint)
+
+
+@lru_cache(maxsize=64)
+def _adapter_file(fingerprint: str) -> str:  # asked at each search
+    digest = hashlib.sha256(fingerprint.encode()).hexdigest()
     return f"adapter-{digest[:24]}.bin"
 
 

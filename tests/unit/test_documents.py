@@ -269,6 +269,14 @@ class TestNormalise:
         rows = np.full((1, 4), 60_000, dtype=np.float16)
         np.testing.assert_allclose(normalise(rows), np.full((1, 4), 0.5))
 
+    def test_a_row_becomes_the_same_beside_any_other(self) -> None:
+        """Bit by bit, even beside one that is far too long."""
+        rows = np.random.default_rng(1).normal(size=(200, 33))
+        beside = normalise(np.concatenate([rows, np.full((1, 33), 1e300)]))
+        np.testing.assert_array_equal(
+            beside[:-1], np.concatenate([normalise(r[None]) for r in rows])
+        )
+
     @pytest.mark.parametrize(
         ("bad", "message"),
         [

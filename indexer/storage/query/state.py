@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -187,12 +188,14 @@ class LocalState:
         """The k nearest documents to each direction, with the score and row of their best chunk.
 
         More rows are fetched until k documents are found, since several of the best rows may be of
-        one document. Approximate answers are offered to the watch, if it is free.
+        one document. An approximate answer is offered to the watch, if that is free.
         """
         rows, allowed = self.rows, allowed_rows(scope)
         found: list[list[Candidate]] = [[] for _ in directions]
         seen: list[Observation] = []
-        shown = not exact and self._shared.watch.is_free
+        shown = None  # the query whose answer is offered
+        if len(directions) and not exact and self._shared.watch.is_free:
+            shown = secrets.randbelow(len(directions))
         waiting = list(range(len(directions)))
         fetch = k
         while waiting:
@@ -202,11 +205,12 @@ class LocalState:
                 found[index] = self._best_documents(scores, own, k)
                 if len(found[index]) < k and len(own) >= fetch:
                     short.append(index)  # otherwise these are all rows
-                if shown and fetch >= K:
+                if index == shown and fetch >= K:
                     seen.append(Observation(rows, directions[index], allowed, scores, own, fetch))
             waiting = short
             fetch *= FETCH_MORE
-        self._shared.watch.offer(seen)
+        if seen:
+            self._shared.watch.offer(seen)
         return found
 
     def _best_documents(self, scores: Cosines, nearest: RowIds, k: int) -> list[Candidate]:
