@@ -3,7 +3,7 @@
 Puts go to a service of its own with the hashing embedder, so that the store is measured and no
 model: from 32 clients with one document a request, and from four with a hundred. An index run is
 held against embedding the same texts alone, in the same process, in turns. Maps are drawn by the
-command, of the first ``--mapped`` texts.
+command, of the first ``--mapped`` texts. ``--parts`` names the parts to measure, all by default.
 
 Another build of Bearing is measured in the same turns, by the path of its checkout: ``--against
 PATH`` adds the ratios of this build's figures to that one's.
@@ -29,11 +29,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from benchmarks.processes import Process, environment, interpreter, ratios, serve
-from benchmarks.servers import bearing, fill, say
+from benchmarks.servers import bearing, fill, fill_by, say
 from benchmarks.service import AGAINST, BEARING, read_texts
 
+PUTS, INDEX, MAP = "puts", "index", "map"
 HASHING: Final = "hashing"
 PUT_TEXTS: Final = 10_000
+WARMING: Final = 2_048
 RATIOS: Final = {
     "ratio_put": "put_documents_per_second",
     "ratio_put_many": "put_many_documents_per_second",
@@ -108,6 +110,22 @@ def measure_puts(
     }
 
 
+def measure_maps(
+    builds: dict[str, Path | None], folder: Path, texts: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """The map by each build, of a collection of its own: stores may differ."""
+    drawn = {}
+    for name, build in builds.items():
+        place = folder.absolute() / f"map-{name}"
+        place.mkdir(exist_ok=True)
+        if build is None:
+            fill(place / "data", texts)
+        else:
+            fill_by(build, place / "data", texts, place)
+        drawn[name] = draw(build, place / "data")
+    return drawn
+
+
 def draw(build: Path | None, data: Path) -> dict[str, float]:
     """Draw the map anew by a build's command: its time, and the neighbours it keeps."""
     command = [interpreter(build), "-m", "indexer", "map", "--anew", "--json", "--data", str(data)]
@@ -149,6 +167,7 @@ def index_and_embed(texts: Sequence[str], rounds: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as place, Library(Config(data=Path(place))) as library:
             collection = library.obtain(DEFAULT_COLLECTION)
             embedder = library.embedder(collection)
+            embedder.embed(texts[:WARMING])  # the graph for many batches is made when they come
             reads = (Read(Document(str(n), text), n) for n, text in enumerate(texts))
             spent = {}
             for what in ("index", "embed")[:: 1 if turn % 2 else -1]:
@@ -171,18 +190,23 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         builds[AGAINST] = options.against.resolve()
     rounds, seconds = (2, 3.0) if options.quick else (5, 8.0)
     kept = nullcontext(str(options.folder)) if options.folder else tempfile.TemporaryDirectory()
+    figures: dict[str, dict[str, float]] = {name: {} for name in builds}
     with kept as place:
         folder = Path(place)
         folder.mkdir(parents=True, exist_ok=True)
-        figures = measure_puts(builds, folder, texts, rounds, seconds)
-        if options.mapped:
-            fill(folder / "map", texts[: options.mapped])
-            for name, build in builds.items():
-                figures[name] |= draw(build, folder / "map")
+        if PUTS in options.parts:
+            _add(figures, measure_puts(builds, folder, texts, rounds, seconds))
+        if MAP in options.parts:
+            _add(figures, measure_maps(builds, folder, texts[: options.mapped]))
     own = figures.pop(BEARING)
-    if options.rows:
+    if INDEX in options.parts:
         own |= measure_index(texts[: options.rows], rounds)
     return {**own, **ratios(RATIOS, own, figures.get(AGAINST, {})), "peers": figures}
+
+
+def _add(figures: dict[str, dict[str, float]], more: dict[str, dict[str, float]]) -> None:
+    for name, own in more.items():
+        figures[name] |= own
 
 
 def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -190,8 +214,10 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.writing", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--rows", type=int, default=15_000, help="texts of an index run; 0: none")
-    parser.add_argument("--mapped", type=int, default=100_000, help="texts of a map; 0: no map")
+    parser.add_argument("--rows", type=int, default=15_000, help="texts of an index run")
+    parser.add_argument("--mapped", type=int, default=100_000, help="texts of a map")
+    parts = (PUTS, INDEX, MAP)
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="what to measure")
     parser.add_argument("--texts", type=Path, help="lines, or JSON Lines with title and text; .gz")
     parser.add_argument("--folder", type=Path, help="where to keep what was indexed, for next time")
     parser.add_argument(
