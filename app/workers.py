@@ -22,7 +22,7 @@ from uvicorn.supervisors.multiprocess import Process
 from app.main import Launch, create_app, open_keys, uvicorn_config
 from app.middleware.metrics import METRICS_FOLDER
 from app.settings import Settings, load_settings
-from indexer.allocator import share_one_heap
+from indexer.cli.runtime import tune_interpreter
 
 START_SECONDS: Final = 600.0
 """The time a worker has until it answers: the first may have to convert the model."""
@@ -113,5 +113,5 @@ class Worker(Launch):
 
 def make_app() -> ASGIApp:
     """The app of one worker, with the settings that the parent put into the environment."""
-    share_one_heap()
+    tune_interpreter()
     return Worker(create_app(load_settings()))

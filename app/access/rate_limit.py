@@ -6,18 +6,19 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from limits import RateLimitItem, parse_many
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
+if TYPE_CHECKING:
+    from limits import RateLimitItem
 
-Rate: TypeAlias = tuple[RateLimitItem, ...]
+Rate: TypeAlias = "tuple[RateLimitItem, ...]"
 """Limits that all apply at once; empty for no limit."""
 
 
 def parse_rate(text: str) -> Rate:
     """Parse ``20/second; 5000/hour``; raises ValueError, which says what is allowed."""
+    from limits import parse_many
+
     try:
         rate = tuple(parse_many(text))
     except ValueError:
@@ -60,6 +61,9 @@ class Counter:
     """
 
     def __init__(self) -> None:
+        from limits.aio.storage import MemoryStorage
+        from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     async def count(self, client: str, rate: Rate) -> Standing | None:

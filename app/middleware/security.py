@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -195,7 +195,11 @@ class Throttle:
         self._on_refusal = on_refusal
         self._rate = rate
         self._open_paths = frozenset(open_paths)
-        self._counter = Counter()
+
+    @cached_property
+    def _counter(self) -> Counter:
+        """The counter of all clients, made for the first that has a rate."""
+        return Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an HTTP request on, or refuse it."""

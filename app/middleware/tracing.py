@@ -10,8 +10,6 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.propagate import extract
-from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +18,7 @@ from indexer.installation import how_to_add
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Tracer
 
 EXPORTER: Final = "OTEL_TRACES_EXPORTER"
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -70,6 +69,9 @@ class Traced:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        from opentelemetry.propagate import extract
+        from opentelemetry.trace import SpanKind, StatusCode
+
         status = 500
 
         async def watch(message: Message) -> None:

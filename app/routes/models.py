@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fastapi import APIRouter, Request, Response
 from starlette.types import Scope
@@ -25,14 +25,15 @@ from app.schemas.models import (
 from app.serving.batching import Overloaded
 from app.serving.service import Service
 from indexer.errors import BearingError
-from indexer.learning.gate.promotion import Promoted, RolledBack, Tell, promote, roll_back, serving
-from indexer.learning.models import BrokenModel, Models
 from indexer.library import Library
+
+if TYPE_CHECKING:
+    from indexer.learning.gate.promotion import Promoted, RolledBack, Tell
 
 router = APIRouter(tags=["models"], route_class=BoundedRoute)
 promotion_router = APIRouter(tags=["models"], route_class=BoundedRoute)
 
-Work: TypeAlias = Callable[[Tell], Promoted | RolledBack]
+Work: TypeAlias = "Callable[[Tell], Promoted | RolledBack]"
 
 PROGRESS_SECONDS: Final = 1.0
 
@@ -64,6 +65,9 @@ async def promote_model(
     `{"event": "failed", "problem": {...}}`. Searching and writing go on. It is finished even if
     the client leaves.
     """
+    from indexer.learning.gate.promotion import promote, roll_back
+    from indexer.learning.models import Models
+
     await service.collection(name)
     library = service.library
     if body.model is None:
@@ -80,6 +84,9 @@ async def promote_model(
 
 
 def _list(library: Library) -> ModelsView:
+    from indexer.learning.gate.promotion import serving
+    from indexer.learning.models import BrokenModel, Models
+
     models = Models.of(library.config)
     serves = serving(library, models)
     return ModelsView(

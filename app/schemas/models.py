@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.schemas.base import Given, Returned
-from indexer.learning.gate.promotion import Promoted, RolledBack
-from indexer.learning.models import BrokenModel
-from indexer.learning.trained import Figure, Trained, Verdict
+
+if TYPE_CHECKING:
+    from indexer.learning.gate.promotion import Promoted, RolledBack
+    from indexer.learning.models import BrokenModel
+    from indexer.learning.trained import Figure, Trained, Verdict
 
 
 class FigureView(Returned):
@@ -167,6 +169,8 @@ class PromotionView(Returned):
     @classmethod
     def of(cls, outcome: Promoted | RolledBack) -> Self:
         """The view of a promotion, or of one taken back."""
+        from indexer.learning.gate.promotion import RolledBack
+
         if isinstance(outcome, RolledBack):
             return cls(
                 collection=outcome.collection,

@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.serving.batching import Watch
@@ -24,6 +23,9 @@ from indexer.embedding.embedder import (
     TextRole,
     Tokens,
 )
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 BUCKETS_SECONDS: Final = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from indexer.cli.messages import Figures
 from indexer.layout import ByWidth
 from indexer.reports import Description
 from indexer.sizes import readable_bytes
-
-Figures: TypeAlias = Mapping[str, Any]
-"""A JSON object."""
 
 
 def facts_table(figures: Figures) -> Table:

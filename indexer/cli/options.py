@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli import output
+from indexer.cli import messages
 from indexer.config import Config
 from indexer.engines import is_lasting
 from indexer.index_choice import Language
@@ -84,5 +84,5 @@ def open_library(
     given = {"data": data, "model": model, "reranker": reranker}
     config = Config.from_environment(os.environ, **given)
     if not is_lasting(str(config.data)):
-        output.note(f"{config.data} is forgotten when this command ends")
+        messages.note(f"{config.data} is forgotten when this command ends")
     return Library(config)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from indexer.cli.facts import Figures
+from indexer.cli.messages import note as note
+from indexer.cli.messages import say as say
+from indexer.cli.messages import say_json as say_json
 from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Summary
 from indexer.layout import ByWidth
@@ -37,22 +37,6 @@ LEAST_SHARE: Final = 0.001
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _GRADE_STYLES: Final = {Grade.STRONG: "green", Grade.FAIR: "", Grade.WEAK: "dim"}
-
-
-def note(message: str) -> None:
-    """Print a line on standard error."""
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(message)
-
-
-def say(message: str | RenderableType) -> None:
-    """Print a line or table on standard output."""
-    Console(soft_wrap=isinstance(message, str), highlight=False, markup=False).print(message)
-
-
-def say_json(figures: Figures) -> None:
-    """Print one JSON object, on one line of standard output."""
-    sys.stdout.write(json.dumps(figures, ensure_ascii=False, allow_nan=False) + "\n")
-    sys.stdout.flush()
 
 
 def verification_text(found: Verification) -> str:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from app.access.keys import Keyring, KeysBroken, digest_of, make_secret, parse_keys, parse_lines
 from app.access.roles import Role
-from app.cli import key as key_command
+from app.commands import key as key_command
 from app.main import create_app
 from app.routes import ROUTES, pages
 from app.routing.requests import GuardedRoute

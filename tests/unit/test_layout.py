@@ -89,7 +89,15 @@ def docstrings(package: str) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     "module",
-    ["indexer", "indexer.config", "indexer.workspace", "indexer.cli", "app", "app.main", "app.cli"],
+    [
+        "indexer",
+        "indexer.config",
+        "indexer.workspace",
+        "indexer.cli.app",
+        "app",
+        "app.main",
+        "app.commands",
+    ],
 )
 def test_importing_a_module_loads_no_heavy_library(module: str) -> None:
     """An import costs neither a model library nor an index library; they come with first use."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from app.cli import demo, key, mcp, serve
+from app.commands import demo, key, mcp, serve
 from app.settings import PREFIX, Settings, settings_table
 from indexer.cli.app import commands
 
