@@ -38,6 +38,9 @@ SECURITY_SCHEMES: Final = {
 
 COLLECTION_PREFIX: Final = "/collections/{collection}"
 
+LOOK_SECONDS: Final = 0.02
+"""Work that takes less is not stopped when its client leaves: looking would cost more."""
+
 _ROLE: Final = "__role_needed__"
 
 
@@ -356,22 +359,47 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The result of ``work``, which is cancelled with ClientDisconnect raised if the client leaves.
 
     To be awaited after the body was read: the client's leaving is then all that can be received.
+    It is looked for once the work has taken LOOK_SECONDS.
     """
     own = asyncio.current_task()
     assert own is not None
-    leaving = asyncio.create_task(_cancel_on_leave(request, own))
+    leaving = _Leaving(request, own)
+    look = asyncio.get_running_loop().call_later(LOOK_SECONDS, leaving.watch)
     try:
         return await work
     except asyncio.CancelledError as error:
-        has_left = leaving.done() and not leaving.cancelled()
-        if has_left and not own.uncancel():
+        if leaving.has_happened and not own.uncancel():
             raise ClientDisconnect from error
         raise
     finally:
-        leaving.cancel()
+        look.cancel()
+        leaving.ignore()
 
 
-async def _cancel_on_leave(request: Request, waiting: asyncio.Task[Any]) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    waiting.cancel()
+class _Leaving:
+    """The client's leaving, which cancels the task that works for it."""
+
+    def __init__(self, request: Request, waiting: asyncio.Task[Any]) -> None:
+        self._request = request
+        self._waiting = waiting
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def has_happened(self) -> bool:
+        """Return whether it was seen that the client left."""
+        watching = self._watching
+        return watching is not None and watching.done() and not watching.cancelled()
+
+    def watch(self) -> None:
+        """Look out for it from now on."""
+        self._watching = asyncio.create_task(self._cancel_on_leave())
+
+    def ignore(self) -> None:
+        """Look out for it no longer."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _cancel_on_leave(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+        self._waiting.cancel()

@@ -127,6 +127,12 @@ class SerialThread:
         self._calls: queue.SimpleQueue[_Call[Any]] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._is_there = False
+        self._is_busy = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether no call waits or is being made, as far as is known."""
+        return not self._is_busy and self._calls.empty()
 
     async def run(self, call: Callable[[], T]) -> T:
         """The result of the call, or its error; not made if its caller leaves before its turn."""
@@ -148,7 +154,9 @@ class SerialThread:
                         self._is_there = False
                         return
             else:
+                self._is_busy = True
                 call.make()
+                self._is_busy = False
                 del call  # an idle thread must not keep the last call's arguments alive
 
 
@@ -218,7 +226,7 @@ class Batcher(Generic[Item, Result]):
         self._queue = queue
         self._thread = thread or SerialThread("batches")
         self._jobs: list[_Job[Item, Result]] = []
-        self._draining: asyncio.Task[None] | None = None
+        self._draining: asyncio.Future[Any] | None = None
         self._waiting = 0
 
     @property
@@ -249,12 +257,44 @@ class Batcher(Generic[Item, Result]):
         finally:
             self._waiting -= job.left
 
+    @property
+    def is_idle(self) -> bool:
+        """Return whether no item waits or is in work."""
+        return self._draining is None and not self._waiting
+
+    async def take_turn(self, call: Callable[[], T]) -> T:
+        """The result of another call, made in the place of the next batch, which gathers meanwhile.
+
+        To be asked while it is idle. It counts as one item, and runs to its end even if its
+        caller leaves.
+        """
+        self._draining = turn = asyncio.ensure_future(self._thread.run(call))
+        turn.add_done_callback(self._end_turn)
+        self._waiting += 1
+        try:
+            return await asyncio.shield(turn)
+        finally:
+            self._waiting -= 1
+
+    def _end_turn(self, turn: asyncio.Future[Any]) -> None:
+        if not turn.cancelled():
+            turn.exception()  # which its caller has, unless he left
+        self._draining = asyncio.create_task(self._drain()) if self._jobs else None
+
+    def make(self, items: Sequence[Item]) -> Sequence[Result]:
+        """The results of these items, in order, by a call of their own, here and now.
+
+        For a call that has taken a turn.
+        """
+        self._watch.batch(len(items))
+        return self._call(items)
+
     async def close(self) -> None:
         """Cancel the callers that still wait; a call under way runs to its end."""
         for job in self._jobs:
             job.future.cancel()
-        if self._draining is not None:
-            await self._draining
+        while self._draining is not None:
+            await asyncio.wait((self._draining,))
 
     async def _drain(self) -> None:
         try:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from app.serving.batching import Batcher, SerialThread, Watch
 from app.serving.instruments import Instruments
-from app.serving.query_cache import VectorCache
+from app.serving.query_cache import CachedVector, VectorCache
 from app.settings import Settings
 from indexer.documents import Vector
 from indexer.embedding.embedder import Embedder, Input, TextRole
 from indexer.queries import Query
 from indexer.retrieval.search import embed_queries
+
+T = TypeVar("T")
 
 BATCH_CHARACTERS: Final = 16_384
 """Characters in one forward pass: a query waits for about this much, a tenth of a second's work."""
@@ -31,6 +33,11 @@ class EmbeddedText:
     truncated: bool
 
 
+def _missing(queries: Sequence[Query], known: Sequence[CachedVector | None]) -> list[Query]:
+    """The queries without a cached vector."""
+    return [query for query, kept in zip(queries, known, strict=True) if kept is None]
+
+
 def _weigh(given: Input) -> int:
     """The characters of a text; of tokens, about as many as their text had."""
     return len(given) if isinstance(given, str) else TOKEN_CHARACTERS * len(given.ids)
@@ -44,7 +51,7 @@ class Model:
 
     def __init__(self, embedder: Embedder, settings: Settings, instruments: Instruments) -> None:
         self.embedder = embedder
-        thread = SerialThread("model")
+        self._thread = thread = SerialThread("model")
         batch, queue = settings.batch_texts, settings.queue_texts
         self.queries = Batcher(
             self._embed_queries,
@@ -88,12 +95,40 @@ class Model:
 
     async def embed_queries(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
         """The queries with their texts' vectors, and whether each text was truncated; in order."""
-        known = [None if one.text is None else self.vectors.get(one.text) for one in queries]
-        missing = [query for query, kept in zip(queries, known, strict=True) if kept is None]
-        embedded = iter(await self.queries.submit(missing))
-        mark = self.embedder.identity.mark
+        known = self._known(queries)
+        embedded = await self.queries.submit(_missing(queries, known))
+        return self._joined(queries, known, embedded)
+
+    def embed_now(self, queries: Sequence[Query]) -> list[tuple[Query, bool]]:
+        """The same for a call made by :meth:`take_turn`, without a queue."""
+        known = self._known(queries)
+        missing = _missing(queries, known)
+        embedded = self.queries.make(missing) if missing else []
+        return self._joined(queries, known, embedded)
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nothing waits for the model or is being embedded."""
+        return self.queries.is_idle and not self.waiting and self._thread.is_idle
+
+    async def take_turn(self, call: Callable[[], T]) -> T:
+        """The result of a call made in the model's own thread, which counts as one text."""
+        return await self.queries.take_turn(call)
+
+    def _known(self, queries: Sequence[Query]) -> list[CachedVector | None]:
+        """The cached vector of each query's text, None where there is none."""
+        return [None if one.text is None else self.vectors.get(one.text) for one in queries]
+
+    def _joined(
+        self,
+        queries: Sequence[Query],
+        known: Sequence[CachedVector | None],
+        embedded: Iterable[tuple[Query, bool]],
+    ) -> list[tuple[Query, bool]]:
+        """The queries in order, with their cached vectors or as they were ``embedded``."""
+        coming, mark = iter(embedded), self.embedder.identity.mark
         return [
-            next(embedded)
+            next(coming)
             if kept is None
             else (
                 replace(query, vector=kept.vector, model=mark, unknown=kept.unknown),

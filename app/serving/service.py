@@ -14,6 +14,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import anyio
@@ -42,6 +43,9 @@ log = logging.getLogger(__name__)
 
 CHANGES: Final = 3
 """Retries of a request whose collection, or its model, changed meanwhile."""
+
+BRIEF: Final = 100
+"""Hits of a search at most that is made in the model's thread, where no one waits behind it."""
 
 STAGES: Final = {
     Work.EMBED: "embed",
@@ -74,6 +78,12 @@ class Load:
     cache_bytes: int
     cache_hits: int
     cache_misses: int
+
+
+def _is_brief(query: Query) -> bool:
+    """Return whether a search needs no more than a text embedded and its few best hits found."""
+    more = query.examples or query.rerank or query.explain or query.diversity or query.group_by
+    return not more and query.k <= BRIEF
 
 
 class Reopened(Conflict):
@@ -136,6 +146,11 @@ class CollectionQueue:
     def collection(self) -> Collection:
         """The open collection."""
         return self.opened.collection
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nobody's search waits, for the model or for the collection."""
+        return self.model.is_idle and not self.searches.waiting
 
     @property
     def is_current(self) -> bool:
@@ -245,6 +260,9 @@ class Service:
         collection_queue = self._collection_queues.get(name)
         if collection_queue is None or not collection_queue.is_current:
             collection_queue = await self.collection_queue(name)
+        if collection_queue.is_idle and len(queries) == 1 and _is_brief(queries[0]):
+            alone = partial(self._search_alone, collection_queue, queries)
+            return await collection_queue.model.take_turn(alone)
         work: Mapping[Work, Callable[[Sequence[Any]], Awaitable[Iterable[Any]]]] = {
             Work.EMBED: collection_queue.model.embed_queries,
             Work.FIND: collection_queue.searches.submit,
@@ -257,6 +275,23 @@ class Service:
         for need in searches.needs():
             with self._instruments.stage(STAGES[need.work]):
                 searches.give(await work[need.work](need.items))
+        return Searched(tuple(searches.answers), searches.milliseconds)
+
+    def _search_alone(
+        self, collection_queue: CollectionQueue, queries: Sequence[Query]
+    ) -> Searched:
+        """The same of one brief search that nobody waits behind, in the model's thread.
+
+        Each thread that a search is handed to costs as much as a few of its stages.
+        """
+        work: Mapping[Work, Callable[[Sequence[Any]], Iterable[Any]]] = {
+            Work.EMBED: collection_queue.model.embed_now,
+            Work.FIND: collection_queue.searches.make,
+        }
+        searches = Searches(staged(query, collection_queue.collection.name) for query in queries)
+        for need in searches.needs():
+            with self._instruments.stage(STAGES[need.work]):
+                searches.give(work[need.work](need.items))
         return Searched(tuple(searches.answers), searches.milliseconds)
 
     async def _naming_reranker(self, query: Query) -> Query:

@@ -58,7 +58,7 @@ def with_reranked_worth(
     scores = np.array([hit.score for hit in hits], dtype=np.float64)
     relevance = learned(scores, np.arange(1, len(hits) + 1)).tolist()
     return [
-        hit if hit.scores.reranked is None else replace(hit, relevance=value, grade=grade_of(value))
+        hit if hit.scores.reranked is None else hit.judged(grade_of(value), value)
         for hit, value in zip(hits, relevance, strict=True)
     ]
 
@@ -84,12 +84,12 @@ def with_worth(
     if calibration is not None:
         relevance = calibration.curve(scores, places).tolist()
         pairs = zip(hits, relevance, strict=True)
-        return [replace(hit, relevance=value, grade=grade_of(value)) for hit, value in pairs]
+        return [hit.judged(grade_of(value), value) for hit, value in pairs]
     if shipped is None or query.mode is Mode.LEXICAL or query.unknown:
         return list(hits)
     cosines = np.array([hit.scores.dense for hit in hits], dtype=np.float64)
     pairs = zip(hits, shipped(cosines, places).tolist(), strict=True)
-    return [hit if hit.unknown else replace(hit, grade=grade_of(value)) for hit, value in pairs]
+    return [hit if hit.unknown else hit.judged(grade_of(value)) for hit, value in pairs]
 
 
 def judged(

@@ -116,7 +116,7 @@ def _embed(query: Query) -> Staged[tuple[Query, bool]]:
 
 def _rank(queries: Sequence[Query], group_by: str | None = None) -> Staged[list[Answer]]:
     """The k best hits of each query, ungrouped; a collection says whether it knows the field."""
-    asked = [replace(first_ranking(query), group_by=group_by) for query in queries]
+    asked = [_grouping(first_ranking(query), group_by) for query in queries]
     answers = yield Need(Work.FIND, asked)
     ranked = []
     for query, answer in zip(queries, answers, strict=True):
@@ -125,6 +125,10 @@ def _rank(queries: Sequence[Query], group_by: str | None = None) -> Staged[list[
         hits = yield from diversified(query, hits)
         ranked.append(_of_hits(answer, hits[: query.k]))
     return ranked
+
+
+def _grouping(query: Query, group_by: str | None) -> Query:
+    return query if query.group_by == group_by else replace(query, group_by=group_by)
 
 
 def _of_hits(answer: Answer, hits: Sequence[Hit]) -> Answer:

@@ -331,6 +331,49 @@ def test_threads_bound_what_runs_and_what_waits() -> None:
     run(scenario())
 
 
+def test_a_call_takes_the_turn_of_a_batch() -> None:
+    """What is submitted meanwhile gathers and counts, and an error reaches its own caller only."""
+
+    async def scenario() -> None:
+        call, let, made = Double(), threading.Event(), []
+        batcher = Batcher(call, batch=4, queue=8)
+        turn = asyncio.create_task(
+            batcher.take_turn(lambda: made.append("turn") or (let.wait(10) and 1 // 0))
+        )
+        await until(lambda: made == ["turn"])
+        others = [asyncio.create_task(batcher.submit([number])) for number in range(3)]
+        await until(lambda: batcher.waiting == 4)
+        assert not batcher.is_idle
+        let.set()
+        with pytest.raises(ZeroDivisionError):
+            await turn
+        assert await asyncio.gather(*others) == [[0], [2], [4]]
+        assert call.batches == [[0, 1, 2]]
+        await until(lambda: batcher.is_idle)
+
+    run(scenario())
+
+
+def test_a_turn_is_over_when_its_call_is_whoever_left() -> None:
+    """A caller that leaves takes no one's turn, and closing waits for the call under way."""
+
+    async def scenario() -> None:
+        call, let, made = Double(), threading.Event(), []
+        batcher = Batcher(call, batch=4, queue=8)
+        turn = asyncio.create_task(batcher.take_turn(lambda: let.wait(10) and made.append("made")))
+        await asyncio.sleep(0.01)
+        turn.cancel()
+        await until(turn.done)
+        assert not batcher.is_idle
+        assert made == []
+        let.set()
+        await batcher.close()
+        assert made == ["made"]
+        assert batcher.is_idle
+
+    run(scenario())
+
+
 def test_a_lane_makes_calls_one_at_a_time_in_order() -> None:
     """The second of two calls begins when the first has ended, whatever each gives or raises."""
 

@@ -160,6 +160,24 @@ def test_searches_that_wait_together_share_a_forward_pass(start) -> None:
     assert [len(texts) for texts in busy.model.passes] == [1, 16]
 
 
+def test_a_search_alone_is_counted_and_answered_as_among_others(start) -> None:
+    """It passes one thread instead of two queues, which no answer and no metric tells."""
+    busy = start()
+    documents = [{"id": word, "text": f"{word} of the sea"} for word in ("ship", "song", "salt")]
+    assert busy.client.put("/documents", json={"documents": documents}).status_code == 200
+    asked = [{"query": "a ship", "k": 2}, {"query": "the salt", "k": 2, "mode": "lexical"}]
+    counts = (("bearing_batch_items_sum", (("queue", name),)) for name in ("queries", "searches"))
+    before = read_metrics(busy.client)
+    alone = [busy.client.post("/search", json=one).json() for one in asked]
+    after = read_metrics(busy.client)
+    assert [after[one] - before.get(one, 0.0) for one in counts] == [1.0, 2.0]
+    together = busy.client.post("/search/batch", json={"searches": asked}).json()["results"]
+    assert alone[0]["hits"]
+    for one in (*alone, *together):
+        del one["took_ms"]
+    assert alone == together
+
+
 def test_searches_are_answered_before_the_model_is_warm(start) -> None:
     """A service is ready while the work that makes short texts quicker goes on beside."""
     busy = start()
