@@ -34,6 +34,10 @@ STEP: Final = 4
 """Lengths of such batches are multiples of this, and over 64, of a sixteenth of the length."""
 
 
+LEAST: Final = 2
+"""Tokens that a text counts in a pack at least: a pack has room for a text for every two."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Texts of one forward pass.
@@ -112,6 +116,39 @@ def plan_few(
         _fill(sequences, places, order[part.start : part.end], part.shape, pad_id)
         for part in sorted(parts, key=lambda part: -part.cost)
     ]
+
+
+def plan_packs(
+    sequences: Sequence[Ids], places: Sequence[int], pad_id: int, *, room: int, lanes: int
+) -> list[Batch]:
+    """A few sequences in batches of at most ``room`` tokens, about equal for all lanes, no longer.
+
+    None of them may be longer than ``room``. The largest batch is the first.
+    """
+    lengths = [max(len(ids), LEAST) for ids in sequences]
+    order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    count = lanes * -(-sum(lengths) // (room * lanes))
+    while (packs := _spread(order, lengths, min(count, len(order)), room)) is None:
+        count += 1
+    return [
+        _pad([sequences[i] for i in pack], np.asarray([places[i] for i in pack], np.intp), pad_id)
+        for pack in packs
+    ]
+
+
+def _spread(
+    order: Sequence[int], lengths: Sequence[int], count: int, room: int
+) -> list[list[int]] | None:
+    """These places in so many packs, each where most room is left; None if one overflows."""
+    packs: list[list[int]] = [[] for _ in range(count)]
+    filled = [0] * count
+    for place in order:
+        least = filled.index(min(filled))
+        packs[least].append(place)
+        filled[least] += lengths[place]
+        if filled[least] > room:
+            return None
+    return sorted(packs, key=lambda pack: -sum(lengths[place] for place in pack))
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,9 @@ def open_compiled(
         entry = _obtain(folder, cache, partial(_fill_quantised, entry))
     ways = product(precisions(precision), dict.fromkeys((entry.fused, True)))
     for kind, fused in ways:
-        engine = CompiledEngine(entry.graph, entry.setup, kind, threads, fused=fused)
+        engine = CompiledEngine(
+            entry.graph, entry.setup, kind, threads, fused=fused, references=_distinct(entry)
+        )
         embedder = assemble(checkpoint, entry.setup, engine)
         worst = worst_cosine(embedder, _distinct(entry))
         if worst >= FLOORS.get(precision, FAITHFUL_COSINE):

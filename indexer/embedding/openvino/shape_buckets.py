@@ -8,7 +8,7 @@ compiled model has all of them, with their shared weights packed once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -29,6 +29,13 @@ def lay_tiles(graph: openvino.Model, tiles: Sequence[Shape]) -> openvino.Model:
     """
     leaves = [_fix(graph, tile) for tile in tiles]
     return _choose([*leaves, graph.clone()], 0)
+
+
+def lay_packs(
+    graph: openvino.Model, packed: Callable[[int], openvino.Model], sizes: Sequence[int]
+) -> openvino.Model:
+    """A model with the graph's inputs, PACK, and CHOICE, that runs a packed graph or this one."""
+    return _choose([*map(packed, sizes), graph.clone()], 0)
 
 
 def _fix(graph: openvino.Model, tile: Shape) -> openvino.Model:

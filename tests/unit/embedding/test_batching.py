@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.embedding.batching import ROWS, Batch, plan_batches, plan_few
+from indexer.embedding.batching import ROWS, Batch, plan_batches, plan_few, plan_packs
 
 PAD = 99
 
@@ -110,3 +110,36 @@ def test_a_few_take_the_shapes_that_are_done_first(
 def test_no_sequence_is_padded_beyond_the_window() -> None:
     """A model may have no positions there."""
     assert [batch.ids.shape for batch in plan([57], window=58)] == [(1, 58)]
+
+
+@given(st.lists(st.integers(0, 128), min_size=1, max_size=64), st.sampled_from([1, 2, 3, 16]))
+def test_packs_hold_each_sequence_once_and_no_more_than_they_have_room_for(
+    lengths: list[int], lanes: int
+) -> None:
+    """A sequence takes two places at least."""
+    sequences = [np.arange(length, dtype=np.int32) for length in lengths]
+    places = [10 * n for n in range(len(lengths))]
+    seen = {}
+    for batch in plan_packs(sequences, places, PAD, room=128, lanes=lanes):
+        assert np.maximum(batch.lengths, 2).sum() <= 128
+        for place, ids, length in zip(batch.places, batch.ids, batch.lengths, strict=True):
+            seen[int(place)] = ids[:length].tolist()
+    assert seen == {10 * n: list(range(length)) for n, length in enumerate(lengths)}
+
+
+@pytest.mark.parametrize(
+    ("lengths", "lanes", "tokens"),
+    [
+        ([12] * 8, 2, [48, 48]),
+        ([100, 20, 20, 20, 20, 20], 2, [100, 100]),
+        ([16] * 32, 2, [128] * 4),
+        ([9], 2, [9]),  # there is nothing for the other
+    ],
+)
+def test_packs_are_about_equal_for_all_lanes(
+    lengths: list[int], lanes: int, tokens: list[int]
+) -> None:
+    """As few as have room, a multiple of the lanes."""
+    sequences = [np.zeros(length, np.int32) for length in lengths]
+    packs = plan_packs(sequences, range(len(lengths)), PAD, room=128, lanes=lanes)
+    assert [int(batch.lengths.sum()) for batch in packs] == tokens
