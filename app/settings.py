@@ -210,6 +210,7 @@ class Settings(BaseSettings):
         "",
         description="Languages in which text in the pictures of PDFs is read, such as `eng+deu`.",
     )
+    max_megapixels: int = Field(50, ge=1, description="Largest image that is decoded.")
     max_line_bytes: int = Field(8_388_608, ge=1, description="Longest line of an import.")
     max_texts: int = Field(
         2_048, ge=1, description="Most documents, searches, texts or examples in one request."

@@ -19,16 +19,19 @@ from indexer.collection import Collection
 from indexer.config import Config
 from indexer.documents import Document, Vectors, normalise
 from indexer.embedding.embedder import Embedder, TextRole
-from indexer.errors import InvalidInput, InvalidQuery
+from indexer.errors import InvalidInput, InvalidQuery, Unreadable
 from indexer.filters import parse_filter
 from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Progress, Summary, ingest
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.moments import told_dates
+from indexer.pictures import Pixels
 from indexer.queries import Answer, Example, Fusion, Mode, Query, Strategy, usual_mode
 from indexer.readers.paths import read_paths
+from indexer.readers.pictures import fitted, read_pictures
 from indexer.readers.reading import USUAL, Fields, Read, Rejection
 from indexer.readers.records import document_or_rejection
+from indexer.readers.sources import open_regular
 from indexer.reports import Description
 from indexer.retrieval.search import search
 from indexer.similarity import Matrix, Measure, pairwise
@@ -134,6 +137,20 @@ class Workspace:
                 stacklevel=2,
             )
         return embedded.vectors
+
+    def embed_images(
+        self, images: Sequence[Path | bytes | Pixels], *, model: str | None = None
+    ) -> Vectors:
+        """(n, d) float32 unit rows, in the space of the model's texts.
+
+        An image is a file's path or content, or an array of (height, width, 3) uint8. Raises
+        InvalidInput for a model of texts only, Unreadable for a file that is no image.
+        """
+        embedder = self._embedder(model)
+        files = [_content(image) for image in images if isinstance(image, Path | bytes)]
+        read = iter(fitted(read_pictures(files, embedder.fit)))
+        given = [next(read) if isinstance(one, Path | bytes) else one for one in images]
+        return embedder.embed_images(given)
 
     def similarity(
         self,
@@ -256,6 +273,17 @@ class TextCollection:
 
     def __len__(self) -> int:
         return self.describe().documents
+
+
+def _content(image: Path | bytes) -> bytes:
+    """The bytes of an image file; raises Unreadable."""
+    if isinstance(image, bytes):
+        return image
+    try:
+        with open_regular(image) as file:
+            return file.read()
+    except OSError as error:
+        raise Unreadable(f"{image} cannot be read: {error.strerror or error}") from error
 
 
 def documents_of(collection: Collection, filter: Where) -> Iterator[Document]:

@@ -29,6 +29,7 @@ REASONS = frozenset(
     (
         "needs a cluster",
         "needs a trained model",
+        "makes a model, for half a minute",
         "needs judged queries",
         "trains a model, for minutes",
         "needs a container engine",

@@ -254,6 +254,102 @@ def save_cross_roberta(folder: Path) -> Path:
     return _save_cross(folder, config, tokenizer)
 
 
+SIDE = 32
+"""Pixels of the images of the small models that see."""
+
+
+def _vision() -> dict[str, Any]:
+    return {
+        "hidden_size": WIDTH,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "image_size": SIDE,
+        "patch_size": 8,
+    }
+
+
+def _save_seeing(folder: Path, model: Any, processor: Any) -> Path:
+    """Save a model of texts and images as sentence-transformers does."""
+    from sentence_transformers import SentenceTransformer
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain = folder.with_name(folder.name + "-plain")
+        model.eval().save_pretrained(plain)
+        processor.save_pretrained(plain)
+        SentenceTransformer(str(plain), device="cpu").save(str(folder), create_model_card=False)
+    return folder
+
+
+def save_clip(folder: Path) -> Path:
+    """CLIP: the vector of a text is that of its closing token, images are cut to a square."""
+    import torch
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProcessor
+
+    torch.manual_seed(7)
+    tokenizer = byte_tokenizer("<s>", "</s>")
+    text = {**_shape(tokenizer, max_position_embeddings=WINDOW), "bos_token_id": 0}
+    config = CLIPConfig(
+        text_config={**text, "eos_token_id": 2}, vision_config=_vision(), projection_dim=24
+    )
+    images = CLIPImageProcessorPil(
+        size={"shortest_edge": SIDE + 4}, crop_size={"height": SIDE, "width": SIDE}
+    )
+    return _save_seeing(folder, CLIPModel(config), CLIPProcessor(images, tokenizer))
+
+
+def save_siglip(folder: Path) -> Path:
+    """SigLIP: the vector of a text is that of its last place, so texts are padded to the window."""
+    import torch
+    from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel, SiglipProcessor
+
+    torch.manual_seed(7)
+    tokenizer = byte_tokenizer("", "</s>")
+    shape = _shape(tokenizer, max_position_embeddings=WINDOW, projection_size=WIDTH)
+    config = SiglipConfig(text_config=shape, vision_config=_vision())
+    images = SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE})
+    return _save_seeing(folder, SiglipModel(config), SiglipProcessor(images, tokenizer))
+
+
+def save_router(folder: Path) -> Path:
+    """A Router by modality: BERT for texts, whose whole folder lies in it, and a ViT for images."""
+    import shutil
+
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import (
+        Normalize,
+        Pooling,
+        Router,
+        Transformer,
+    )
+    from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
+
+    texts = save_bert(folder.with_name(folder.name + "-texts"))
+    plain = folder.with_name(folder.name + "-images")
+    torch.manual_seed(7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ViTModel(ViTConfig(**_vision(), initializer_range=0.3)).save_pretrained(plain)
+        ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}).save_pretrained(plain)
+        words = SentenceTransformer(str(texts), device="cpu")
+        images = [Transformer(str(plain)), Pooling(WIDTH, "mean")]
+        router = Router({"text": [words[0], words[1]], "image": images})
+        model = SentenceTransformer(modules=[router, Normalize()], device="cpu")
+        model.save(str(folder), create_model_card=False)
+    shutil.rmtree(folder / "text_0_Transformer")
+    shutil.copytree(texts, folder / "text_0_Transformer")
+    return folder
+
+
+SEEING: Mapping[str, Callable[[Path], Path]] = {
+    "clip": save_clip,
+    "siglip": save_siglip,
+    "router": save_router,
+}
+"""What embeds texts and images."""
+
 CROSS_ENCODERS: Mapping[str, Callable[[Path], Path]] = {
     "bert": save_cross_bert,
     "roberta": save_cross_roberta,

@@ -235,6 +235,13 @@ class AsyncClient:
         """
         return np.asarray(await self._do(calls.embed(texts, side)), dtype=np.float32)
 
+    async def embed_images(self, images: Sequence[bytes], model: str | None = None) -> Vectors:
+        """(n, d) float32 unit rows of image files, in the space of the texts of a model.
+
+        ``model`` may be left out where only one is served.
+        """
+        return np.asarray(await self._do(calls.embed_images(images, model)), dtype=np.float32)
+
     async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[Ranked]:
         """Texts by how well they answer a query, the best first."""
         return await self._do(calls.rerank(query, texts))

@@ -6,6 +6,7 @@ both follow the contract.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from dataclasses import fields as fields_of
@@ -361,6 +362,17 @@ def embed(texts: Sequence[str], side: str | None) -> Call[list[list[float]]]:
     read = TypeAdapter(list[list[float]])
     body = _json({"inputs": list(texts), "prompt_name": side})
     return Call("POST", "/embed", lambda response: read.validate_json(response.content), body)
+
+
+def embed_images(images: Sequence[bytes], model: str | None) -> Call[list[list[float]]]:
+    """Vectors of images."""
+    items = [{"image": base64.b64encode(image).decode()} for image in images]
+    body = _json({"input": items, "model": model})
+    return Call("POST", "/v1/embeddings", _embeddings, body)
+
+
+def _embeddings(response: httpx2.Response) -> list[list[float]]:
+    return [one["embedding"] for one in orjson.loads(response.content)["data"]]
 
 
 def rerank(query: str, texts: Sequence[str]) -> Call[list[Ranked]]:

@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING, Final, Self
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.serving.batching import Watch
+from indexer.documents import Vectors
 from indexer.embedding.embedder import (
     Embedder,
     Embeddings,
     Identity,
+    Image,
     Input,
+    Modality,
     Runtime,
     TextRole,
     Tokens,
 )
+from indexer.pictures import Fit
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -153,6 +157,17 @@ class _CountedEmbedder:
         embedded = self._embedder.embed(inputs, role)
         self._tokens.inc(embedded.tokens)
         return embedded
+
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        return self._embedder.modalities
+
+    @property
+    def fit(self) -> Fit:
+        return self._embedder.fit
+
+    def embed_images(self, images: Sequence[Image]) -> Vectors:
+        return self._embedder.embed_images(images)
 
     def warm(self) -> None:
         self._embedder.warm()

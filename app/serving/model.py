@@ -13,10 +13,14 @@ from app.serving.query_cache import CachedVector, VectorCache
 from app.settings import Settings
 from indexer.documents import Vector
 from indexer.embedding.embedder import Embedder, Input, TextRole
+from indexer.pictures import Fitted
 from indexer.queries import Query
 from indexer.retrieval.search import embed_queries
 
 T = TypeVar("T")
+
+BATCH_IMAGES: Final = 8
+"""Images in one forward pass, each of which costs some hundreds of tokens."""
 
 BATCH_CHARACTERS: Final = 16_384
 """Characters in one forward pass: a query waits for about this much, a tenth of a second's work."""
@@ -63,6 +67,13 @@ class Model:
         texts = instruments.queue("texts")
         self.texts = self._batcher(self._embed_documents, settings, thread, texts)
         self.questions = self._batcher(self._embed_questions, settings, thread, texts)
+        self.images: Batcher[Fitted, Vector] = Batcher(
+            lambda images: list(self.embedder.embed_images(images)),
+            batch=BATCH_IMAGES,
+            queue=queue,
+            thread=thread,
+            watch=instruments.queue("images"),
+        )
         self.vectors = VectorCache(settings.query_cache_mb * 1_000_000)
         self._warming: asyncio.Task[None] | None = None
 
@@ -169,10 +180,12 @@ class Model:
         await self.queries.close()
         await self.texts.close()
         await self.questions.close()
+        await self.images.close()
         if self._warming is not None:
             await self._warming
 
     @property
     def waiting(self) -> int:
-        """The number of texts waiting or being embedded."""
-        return self.queries.waiting + self.texts.waiting + self.questions.waiting
+        """The number of texts and images waiting or being embedded."""
+        batchers = (self.queries, self.texts, self.questions, self.images)
+        return sum(batcher.waiting for batcher in batchers)

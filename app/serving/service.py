@@ -34,7 +34,9 @@ from indexer.embedding.embedder import Embedder, Identity, TextRole
 from indexer.errors import BearingError, Conflict, ModelChanged, NotFound, OtherFormat
 from indexer.ingestion.changes import Stored, store
 from indexer.library import DEFAULT_COLLECTION, Library
+from indexer.pictures import Fitted
 from indexer.queries import Answer, Query
+from indexer.readers.pictures import fitted, read_pictures
 from indexer.reports import Broken, Description
 from indexer.retrieval.sans_io import Searches, Work
 from indexer.retrieval.search import Searched, required, staged
@@ -315,6 +317,23 @@ class Service:
             embedded += await batcher.submit(tokenised)
         cut = tuple(place for place, one in enumerate(embedded) if one.truncated)
         return EmbeddedTexts(np.stack([one.vector for one in embedded]), cut, tokens)
+
+    async def embed_images(
+        self, model: Model, contents: Sequence[bytes], names: Sequence[str]
+    ) -> Vectors:
+        """The unit vectors of image files, (n, d), n > 0; they are read in a process apart.
+
+        Raises InvalidInput, which begins with the image's name, for one that is not read, or a
+        model of texts only.
+        """
+        found = await self.reads.run(self._read_images, model, contents, names)
+        return np.stack(await model.images.submit(found))
+
+    def _read_images(
+        self, model: Model, contents: Sequence[bytes], names: Sequence[str]
+    ) -> list[Fitted]:
+        pixels = self.settings.max_megapixels * 1_000_000
+        return fitted(read_pictures(contents, model.embedder.fit, max_pixels=pixels, names=names))
 
     async def models(self) -> dict[str, Model]:
         """The models of the collections that can be opened, by name."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from indexer.embedding.backends import BackendSpec, ModelRequest, open_model
+from indexer.embedding.backends import BackendSpec, ModelRequest, Unsuitable, open_model
 from indexer.embedding.checkpoint import DEFAULT_MODEL, HUB_ORGANISATION
 from indexer.embedding.embedder import (
     CANARIES,
@@ -27,7 +27,9 @@ from indexer.embedding.embedder import (
     Tokens,
 )
 from indexer.embedding.hashing_engine import open_hashing
+from indexer.embedding.images.tower import ImageTower
 from indexer.embedding.static.model import is_static
+from indexer.errors import MissingExtra
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,29 @@ def _open_hashing(request: ModelRequest) -> Embedder:
 def _open_compiled(request: ModelRequest) -> Embedder:
     from indexer.embedding.openvino.model_cache import open_compiled
 
-    return open_compiled(request.checkpoint, request.cache, request.precision, request.threads)
+    embedder = open_compiled(request.checkpoint, request.cache, request.precision, request.threads)
+    if not request.checkpoint.images:
+        return embedder
+    images = _open_images(request)
+    return embedder if images is None else embedder.seeing(images)
+
+
+def _open_images(request: ModelRequest) -> ImageTower | None:
+    """The images' half of a model; by torch if its graph is not faithful, None if not at all."""
+    from indexer.embedding.images.compiled import open_compiled_tower
+
+    try:
+        return open_compiled_tower(
+            request.checkpoint, request.cache, request.precision, request.threads
+        )
+    except MissingExtra as problem:
+        log.warning("model %s embeds texts only here: %s", request.model, problem)
+        return None
+    except Unsuitable as problem:
+        from indexer.embedding.torch_engine import open_torch_images
+
+        log.warning("images of model %s are left to torch: %s", request.model, problem)
+        return open_torch_images(request.checkpoint)
 
 
 def _is_static(request: ModelRequest) -> bool:

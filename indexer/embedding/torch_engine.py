@@ -11,22 +11,29 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from indexer.documents import Vectors
 from indexer.embedding.acceptance import CHECK_TEXTS, FAITHFUL_COSINE, worst_cosine
+from indexer.embedding.backends import Unsuitable
 from indexer.embedding.batching import Batch, plan_batches
 from indexer.embedding.checkpoint import DEFAULT_MODEL, Checkpoint
-from indexer.embedding.embedder import CANARY_COSINE, Precision, Runtime, TextRole
+from indexer.embedding.embedder import CANARY_COSINE, Modality, Precision, Runtime, TextRole
 from indexer.embedding.engine import EngineEmbedder, assemble
+from indexer.embedding.images.torch_tower import TorchTower, worst_of
+from indexer.embedding.images.tower import ImageTower
+from indexer.embedding.images.towers import is_padded, text_tower
 from indexer.embedding.tokenizer import Ids, ModelTokenizer, Setup
-from indexer.errors import ModelError
+from indexer.errors import MissingExtra, ModelError
 
 if TYPE_CHECKING:
     import torch
     from sentence_transformers import CrossEncoder, SentenceTransformer
+
+log = logging.getLogger(__name__)
 
 UNBOUNDED: Final = 8192
 """The window of a model that declares none."""
@@ -51,13 +58,19 @@ def open_torch(checkpoint: Checkpoint, precision: Precision, threads: int) -> En
         raise ModelError("int8 needs the openvino backend: torch runs bf16 or f32")
     if threads:
         torch.set_num_threads(threads)
-    model = load_model(checkpoint)
+    whole = load_model(checkpoint)
+    model = text_tower(whole)
     setup = describe(model)
     reference = encode_check_texts(model)
+    images = images_of(checkpoint, whole)
     for dtype in _dtypes(model, precision):
         engine = TorchEngine(model.to(dtype), setup)
         embedder = assemble(checkpoint, setup, engine)
         worst = worst_cosine(embedder, reference)
+        if images is not None:
+            tower = images.opened(dtype)
+            embedder = embedder.seeing(tower)
+            worst = min(worst, worst_of(tower, images.reference))
         floor = CANARY_COSINE if precision is Precision.BF16 else FAITHFUL_COSINE
         if worst >= floor:
             return embedder
@@ -159,6 +172,7 @@ def describe(model: SentenceTransformer) -> Setup:
         pooling=modes if isinstance(modes, str) else "+".join(modes),
         pad_id=int(getattr(model.tokenizer, "pad_token_id", None) or 0),
         poolable_prompt=getattr(pooling, "include_prompt", True),
+        padded=is_padded(model),
     )
 
 
@@ -198,13 +212,35 @@ def _prompts(model: SentenceTransformer) -> dict[str, str]:
     return {role.value: known[name] if name else "" for role, name in names.items()}
 
 
+def images_of(checkpoint: Checkpoint, model: SentenceTransformer) -> TorchTower | None:
+    """The images' half of a model that is loaded; None, with a warning, if it is not supported."""
+    if not checkpoint.images:
+        return None
+    try:
+        if checkpoint.images_folder != checkpoint.folder and Modality.IMAGE not in model.modalities:
+            model = load_model(replace(checkpoint, folder=checkpoint.images_folder))
+        return TorchTower(checkpoint, model)
+    except (Unsuitable, MissingExtra) as problem:
+        log.warning("model %s embeds texts only here: %s", checkpoint.name, problem)
+        return None
+
+
+def open_torch_images(checkpoint: Checkpoint) -> ImageTower | None:
+    """The images' half of a model in float32; None, with a warning, if it is not supported."""
+    import torch
+
+    found = images_of(checkpoint, load_model(replace(checkpoint, folder=checkpoint.images_folder)))
+    return found.opened(torch.float32) if found else None
+
+
 def encode_check_texts(model: SentenceTransformer) -> dict[TextRole, Vectors]:
     """The unit vectors that sentence-transformers itself gives CHECK_TEXTS, a text at a time."""
     encoders = {TextRole.QUERY: model.encode_query, TextRole.DOCUMENT: model.encode_document}
+    # A bare string may be taken for the address of an image by a model that embeds images.
+    sees = Modality.IMAGE in model.modalities
+    given = [{"text": text} for text in CHECK_TEXTS] if sees else list(CHECK_TEXTS)
     return {
-        role: encode(
-            list(CHECK_TEXTS), batch_size=1, normalize_embeddings=True, show_progress_bar=False
-        )
+        role: encode(given, batch_size=1, normalize_embeddings=True, show_progress_bar=False)
         for role, encode in encoders.items()
     }
 

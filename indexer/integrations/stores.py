@@ -22,14 +22,18 @@ from indexer.embedding.embedder import (
     Embedder,
     Embeddings,
     Identity,
+    Image,
     Input,
+    Modality,
     Runtime,
     TextRole,
     Tokens,
 )
+from indexer.embedding.engine import texts_only
 from indexer.errors import ModelError
 from indexer.ingestion.changes import store
 from indexer.library import Library
+from indexer.pictures import Fit
 from indexer.queries import Hit, Passage, Query
 from indexer.retrieval.search import search
 from indexer.workspace import Where, documents_of, query_of
@@ -109,6 +113,20 @@ class ForeignEmbedder:
         else:
             given = list(self._embed_documents(texts))
         return Embeddings(normalise(np.asarray(given, dtype=np.float64)), (), 0)
+
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        """Texts: frameworks hand on nothing else."""
+        return frozenset((Modality.TEXT,))
+
+    @property
+    def fit(self) -> Fit:
+        """Raise InvalidInput: there is none."""
+        raise texts_only(self._name)
+
+    def embed_images(self, images: Sequence[Image]) -> Vectors:  # noqa: ARG002
+        """Raise InvalidInput: only texts are handed on."""
+        raise texts_only(self._name)
 
     def warm(self) -> None:
         """Nothing to prepare."""

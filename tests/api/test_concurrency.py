@@ -16,16 +16,20 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from indexer.collection import Collection
+from indexer.documents import Vectors
 from indexer.embedding.embedder import (
     Embedder,
     Embeddings,
     Identity,
+    Image,
     Input,
+    Modality,
     Runtime,
     TextRole,
     Tokens,
 )
 from indexer.library import Library
+from indexer.pictures import Fit
 
 
 class GatedEmbedder:
@@ -68,6 +72,20 @@ class GatedEmbedder:
         if self.fails:
             raise MemoryError("the model is out of memory: secret")
         return self._inner.embed(inputs, role)
+
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        """Those of the model behind the gate."""
+        return self._inner.modalities
+
+    @property
+    def fit(self) -> Fit:
+        """That of the model behind the gate."""
+        return self._inner.fit
+
+    def embed_images(self, images: Sequence[Image]) -> Vectors:
+        """The images' vectors; they pass no gate."""
+        return self._inner.embed_images(images)
 
     def warm(self) -> None:
         """Return once it may."""

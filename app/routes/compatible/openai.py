@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
+import numpy as np
 import orjson
 from fastapi import APIRouter, Request
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from starlette.responses import Response
 
 from app.access.roles import Role as Access
+from app.routes.compatible.items import Item, ItemBody, part, texts_of
 from app.routes.compatible.vectors import (
     IGNORED,
     Fit,
@@ -70,8 +72,12 @@ class Encoding(StrEnum):
 def _kind(given: object) -> str | None:
     if isinstance(given, str):
         return "<text>"
+    if isinstance(given, Mapping | ItemBody):
+        return "<item>"
     if not isinstance(given, list):
         return None
+    if any(isinstance(one, Mapping) for one in given):
+        return "<items>"
     kinds: dict[type, str] = {int: "<ids>", list: "<lists of ids>"}
     return kinds.get(type(given[0]), "<texts>") if given else "<texts>"
 
@@ -88,26 +94,29 @@ Input: TypeAlias = Annotated[
     Annotated[str, Tag("<text>")]
     | Annotated[list[str], Field(min_length=1), Tag("<texts>")]
     | Annotated[list[TokenId], Tag("<ids>")]
-    | Annotated[list[Annotated[list[TokenId], Field(min_length=1)]], Tag("<lists of ids>")],
+    | Annotated[list[Annotated[list[TokenId], Field(min_length=1)]], Tag("<lists of ids>")]
+    | Annotated[ItemBody, Tag("<item>")]
+    | Annotated[list[Item], Tag("<items>")],
     Discriminator(
         _kind,
         custom_error_type="input",
-        custom_error_message="expected a text, a list of texts, or token ids",
+        custom_error_message="expected a text, an image, a list of them, or token ids",
     ),
 ]
-"""A text, texts, or their tokens in the vocabulary of a client."""
+"""A text, texts, their tokens in the vocabulary of a client, or texts and images."""
 
 
 class EmbeddingsBody(Lenient):
-    """Texts to embed, in the words of OpenAI's clients, or of Voyage's or Jina's."""
+    """Texts or images to embed, in the words of OpenAI's clients, or of Voyage's or Jina's."""
 
     PASSED_OVER: ClassVar[frozenset[str]] = frozenset(
         {"user", "normalized", "late_chunking", "priority", "service_tier"}
     )
 
     input: Input = Field(
-        description="A text or texts. Token ids are decoded where BEARING_TOKEN_VOCABULARY says "
-        "how, and refused elsewhere."
+        description="A text or texts, or, for models that embed both, objects with a `text` or an "
+        "`image`. Token ids are decoded where BEARING_TOKEN_VOCABULARY says how, and refused "
+        "elsewhere."
     )
     model: str | None = Field(
         None,
@@ -211,32 +220,47 @@ class ModelsView(Returned):
 @router.post("/v1/embeddings", response_model=EmbeddingsView)
 @needs(Access.SEARCH)
 async def embed(body: EmbeddingsBody, service: ServiceNeeded, request: Request) -> Response:
-    """A unit vector for each text, by the model named, as OpenAI's service answers."""
-    texts = _texts(body.input, request.state.vocabulary)
-    check_count("texts of input", len(texts), service.settings)
-    check_texts("input", texts, service)
-    return await while_connected(request, _embed(texts, body, service))
+    """A unit vector for each text or image, by the model named, as OpenAI's service answers."""
+    items = _items(body.input, request.state.vocabulary)
+    check_count("entries of input", len(items), service.settings)
+    check_texts("input", texts_of(items), service)
+    return await while_connected(request, _embed(items, body, service))
 
 
-async def _embed(texts: Sequence[str], body: EmbeddingsBody, service: Service) -> Response:
+async def _embed(
+    items: Sequence[str | ItemBody], body: EmbeddingsBody, service: Service
+) -> Response:
     model = await model_or_only(body.model, service)
     await check_dimension(body.size, model, service)
-    fit = Fit(body.side, refuse=False in (body.truncation, body.truncate))
-    fitted = await fit.apply("input", texts, model, service)
-    embedded = await service.embed(model, fitted.texts, body.side)
+    embedded = await _embed_texts(texts_of(items), body, model, service)
+    if len(embedded.vectors) < len(items):
+        mixed = await service.reads.run(part, items, "input")
+        names = [f"input[{place}].image" for place in mixed.image_places]
+        images = await service.embed_images(model, mixed.images, names)
+        embedded = mixed.joined(embedded, images)
     content = await service.reads.run(_encode, embedded, body, model)
     headers = {IGNORED: body.ignored()} if body.ignored() else {}
     return Response(content, headers=headers, media_type="application/json")
 
 
-def _texts(given: Any, vocabulary: Vocabulary | None) -> Sequence[str]:  # noqa: ANN401 -- Input
-    """The texts of an input; raises InvalidInput for token ids that cannot be decoded."""
-    is_one = isinstance(given, str) or isinstance(given[0], int)
-    return [_text(one, vocabulary) for one in ([given] if is_one else given)]
+async def _embed_texts(
+    texts: Sequence[str], body: EmbeddingsBody, model: Model, service: Service
+) -> EmbeddedTexts:
+    if not texts:
+        return EmbeddedTexts(np.empty((0, model.embedder.identity.dimension), np.float32), (), 0)
+    fit = Fit(body.side, refuse=False in (body.truncation, body.truncate))
+    fitted = await fit.apply("input", texts, model, service)
+    return await service.embed(model, fitted.texts, body.side)
 
 
-def _text(given: str | Sequence[int], vocabulary: Vocabulary | None) -> str:
-    if isinstance(given, str):
+def _items(given: Any, vocabulary: Vocabulary | None) -> Sequence[str | ItemBody]:  # noqa: ANN401 -- Input
+    """The entries of an input; raises InvalidInput for token ids that cannot be decoded."""
+    is_one = isinstance(given, str | ItemBody) or isinstance(given[0], int)
+    return [_item(one, vocabulary) for one in ([given] if is_one else given)]
+
+
+def _item(given: str | ItemBody | Sequence[int], vocabulary: Vocabulary | None) -> str | ItemBody:
+    if isinstance(given, str | ItemBody):
         return given
     if vocabulary is None:
         raise InvalidInput(

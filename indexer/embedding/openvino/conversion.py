@@ -14,6 +14,7 @@ from indexer.embedding.backends import Unsuitable
 from indexer.embedding.checkpoint import Checkpoint
 from indexer.embedding.embedder import Precision, TextRole
 from indexer.embedding.engine import assemble
+from indexer.embedding.images.towers import text_tower
 from indexer.embedding.openvino.engine import CompiledEngine
 from indexer.embedding.openvino.no_telemetry import forbid_telemetry
 from indexer.embedding.tokenizer import ModelTokenizer, Setup
@@ -37,7 +38,7 @@ def convert(checkpoint: Checkpoint, path: Path) -> tuple[Setup, Mapping[TextRole
     """
     from indexer.embedding.torch_engine import describe, encode_check_texts, load_model
 
-    model = load_model(checkpoint, "cpu")
+    model = text_tower(load_model(checkpoint, "cpu"))
     setup = describe(model)
     references = encode_check_texts(model)
     for attention in ATTENTIONS:
@@ -75,11 +76,12 @@ def trace(
     model: SentenceTransformer | CrossEncoder,
     whole: torch.nn.Module,
     example: Mapping[str, torch.Tensor],
-    attention: str,
+    attention: str | None,
 ) -> openvino.Model:
     """A model, wrapped in a module from tensors to one tensor, as a graph of dynamic shape.
 
-    ``example`` has the module's inputs by name. Raises Unsuitable.
+    ``example`` has the module's inputs by name; None leaves the attention to the model. Raises
+    Unsuitable.
     """
     forbid_telemetry()
     import openvino.frontend
@@ -91,7 +93,7 @@ def trace(
     frontend = openvino.frontend.FrontEndManager().load_by_framework("pytorch")
     try:
         with hushed(), torch.inference_mode():
-            if model.transformers_model is not None:
+            if model.transformers_model is not None and attention is not None:
                 model.transformers_model.set_attn_implementation(attention)
             # The frontend directly, since openvino.convert_model sends telemetry.
             decoder = TorchScriptPythonDecoder(whole, example_input=dict(example))

@@ -1,0 +1,91 @@
+"""Images: the facts of a file, its pixels, and the form in which a model wants them.
+
+Nothing here knows a file format or a model. NumPy and Pillow are imported when pixels are worked
+on, so that a process that only names images starts fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from indexer.errors import InvalidInput, MissingExtra
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+Pixels: TypeAlias = "NDArray[np.uint8]"
+"""(height, width, 3) uint8: sRGB, upright."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The facts of an image file. Width and height are those of the image as it is looked at."""
+
+    media_type: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The form in which a model wants an image: scaled, then cut to ``width`` x ``height``.
+
+    With ``shortest`` the image keeps its proportions, its shorter side gets that length, and the
+    middle is kept; without it the image is scaled to the size as it is. ``resample`` is Pillow's
+    number of a filter.
+    """
+
+    width: int
+    height: int
+    shortest: int | None
+    resample: int
+
+    def scaled(self, width: int, height: int) -> tuple[int, int]:
+        """The width and height that an image of this size is scaled to."""
+        if self.shortest is None:
+            return self.width, self.height
+        # As transformers rounds: down, in this order of products.
+        if width <= height:
+            return self.shortest, int(self.shortest * height / width)
+        return int(self.shortest * width / height), self.shortest
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """An RGB image in this form."""
+        scaled = image.resize(self.scaled(*image.size), self.resample)
+        left = (scaled.width - self.width) // 2
+        top = (scaled.height - self.height) // 2
+        return scaled.crop((left, top, left + self.width, top + self.height))
+
+    def of(self, pixels: Pixels) -> Fitted:
+        """Pixels in this form. Raises InvalidInput for an array that is no image."""
+        try:
+            from PIL import Image
+        except ImportError as error:
+            raise MissingExtra("pillow", "images") from error
+        import numpy as np
+
+        _check(pixels)
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        return Fitted(np.asarray(self.apply(image)), self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """Pixels of an image that were brought into a form; (fit.height, fit.width, 3)."""
+
+    pixels: Pixels
+    fit: Fit
+
+
+def _check(pixels: Pixels) -> None:
+    shape, dtype = getattr(pixels, "shape", None), getattr(pixels, "dtype", None)
+    if dtype != "uint8" or shape is None or len(shape) != 3 or shape[2] != 3 or 0 in shape:
+        raise InvalidInput(
+            f"an image is an array of (height, width, 3) uint8, red, green and blue; got "
+            f"{type(pixels).__name__ if shape is None else f'{shape} {dtype}'}"
+        )

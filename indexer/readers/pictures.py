@@ -1,0 +1,143 @@
+"""Images: decoded in a process with limits, in the form that a model wants.
+
+One process decodes many images; when an image ends it, another goes on after that image. An image
+that cannot be read is one rejection, and the others are not touched by it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+
+from indexer.errors import InvalidInput, MissingExtra
+from indexer.pictures import Fit, Fitted, Picture
+from indexer.readers.isolation import Limits, run_isolated
+from indexer.readers.reading import Rejection
+
+EXTRACTOR: Final = Path(__file__).with_name("picture_pixels.py")
+
+MAX_PIXELS: Final = 50_000_000
+"""Pixels of an image that is decoded, unless set otherwise."""
+
+MEMORY_BYTES: Final = 2**29
+PIXEL_BYTES: Final = 12
+"""Memory of the process: what it always takes, and that of a pixel in all its stages."""
+
+BATCH_IMAGES: Final = 64
+BATCH_BYTES: Final = 128 * 2**20
+"""The most that a process is given; a single larger image is a batch of its own."""
+
+IMAGE_SECONDS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An image that was read: its facts, its pixels in a form, and what is to be said of it."""
+
+    picture: Picture
+    fitted: Fitted
+    notes: tuple[str, ...] = ()
+
+
+def read_pictures(
+    contents: Sequence[bytes],
+    fit: Fit,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    names: Sequence[str] | None = None,
+) -> Iterator[Decoded | Rejection]:
+    """Each image in order, or its rejection, whose place is the image's name.
+
+    Without names, they are ``image[0]`` and so on. Raises MissingExtra where Pillow is not
+    installed.
+    """
+    if importlib.util.find_spec("PIL") is None:
+        raise MissingExtra("pillow", "images")
+    for first, batch in _batches(contents):
+        for place, found in enumerate(_decode(batch, fit, max_pixels), start=first):
+            if "problem" in found:
+                yield Rejection(names[place] if names else f"image[{place}]", found["problem"])
+            else:
+                yield _decoded(contents[place], found, fit)
+
+
+def fitted(read: Iterable[Decoded | Rejection]) -> list[Fitted]:
+    """The pixels of images that were read; raises InvalidInput for the first rejection."""
+    found = []
+    for one in read:
+        if isinstance(one, Rejection):
+            raise InvalidInput(f"{one.place}: {one.reason}")
+        found.append(one.fitted)
+    return found
+
+
+def _batches(contents: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
+    """Neighbouring images that one process takes, with the place of the first."""
+    first = size = 0
+    for place, content in enumerate(contents):
+        full = place - first == BATCH_IMAGES or size + len(content) > BATCH_BYTES
+        if full and place > first:
+            yield first, contents[first:place]
+            first, size = place, 0
+        size += len(content)
+    if first < len(contents):
+        yield first, contents[first:]
+
+
+def _decode(batch: Sequence[bytes], fit: Fit, max_pixels: int) -> list[Mapping[str, Any]]:
+    """The report on each image; one that ended its process has the reason."""
+    with TemporaryFile() as file:
+        for content in batch:
+            file.write(content)
+        file.flush()
+        found: list[Mapping[str, Any]] = []
+        while len(found) < len(batch):
+            reports, problem = _run(file, batch, fit, max_pixels, len(found))
+            found += reports
+            if len(found) < len(batch):
+                found.append({"problem": problem or "reading it failed"})
+        return found
+
+
+def _run(
+    file: BinaryIO, batch: Sequence[bytes], fit: Fit, max_pixels: int, first: int
+) -> tuple[Sequence[Mapping[str, Any]], str | None]:
+    seconds = IMAGE_SECONDS * len(batch)
+    limits = Limits(
+        memory_bytes=MEMORY_BYTES + PIXEL_BYTES * max_pixels,
+        cpu_seconds=seconds,
+        wall_seconds=5 * seconds,
+        step_seconds=IMAGE_SECONDS,
+    )
+    outcome = run_isolated(
+        EXTRACTOR,
+        file,
+        limits,
+        lengths=[len(content) for content in batch],
+        fit=asdict(fit),
+        first=first,
+        max_pixels=max_pixels,
+        image_seconds=IMAGE_SECONDS,
+    )
+    return outcome.lines, outcome.problem
+
+
+def _decoded(content: bytes, found: Mapping[str, Any], fit: Fit) -> Decoded:
+    flat = np.frombuffer(b64decode(found["pixels"]), np.uint8)
+    picture = Picture(
+        media_type=found["media_type"],
+        width=found["width"],
+        height=found["height"],
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    fitted = Fitted(flat.reshape(fit.height, fit.width, 3), fit)
+    return Decoded(picture, fitted, tuple(found["notes"]))
