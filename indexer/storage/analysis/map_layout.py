@@ -22,10 +22,17 @@ from numpy.typing import NDArray
 from indexer.analysis.cluster_labels import marking_words
 from indexer.analysis.tsne import NEIGHBOURS, Places, fit_square, place, principal_places, project
 from indexer.documents import Document, Vectors
+from indexer.index_choice import IndexKind
 from indexer.lexical.analyzer import Analyzer
 from indexer.lexical.pieces import pieces, taken_for
 from indexer.reports import Cluster, NeighboursKept, Step, Tell
-from indexer.storage.ann.faiss_index import cluster_directions, exact_search, threads_to_use
+from indexer.storage.ann.faiss_index import (
+    AnnIndex,
+    cluster_directions,
+    exact_search,
+    score_rows,
+    threads_to_use,
+)
 from indexer.storage.ann.recall import estimate_recall, share_found
 from indexer.storage.generation.row_table import RowTable, load_rows
 from indexer.storage.sqlite.records import NOBODY
@@ -33,6 +40,9 @@ from indexer.storage.sqlite.store import Store
 
 GROWN: Final = 0.25
 """All are laid out again when this share, of the number last laid out, has been added."""
+
+CANDIDATES: Final = 256
+"""The rows of the index that are scored exactly: of 128, 99 of 100 nearest are among 30,000."""
 
 ANCHORS: Final = 10
 MOST_CLUSTERS: Final = 24
@@ -50,10 +60,14 @@ Numbers: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The number of documents laid out together at most, and the number the map is measured on."""
+    """The number of documents laid out together at most, and the number the map is measured on.
+
+    From ``indexed`` on, neighbours are found by an index, in a quarter of the time.
+    """
 
     fitted: int = 100_000
     measured: int = 1_000
+    indexed: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +150,7 @@ def draw(
     means = Means(rows)
     kept = None if old is None or changed is None else _unchanged(old, means, changed)
     if old is None or kept is None or anew or _is_outgrown(old, kept, means):
-        drawn = _lay_out(means, kept, sizes.fitted, tell)
+        drawn = _lay_out(means, kept, sizes, tell)
     else:
         drawn = _fill_in(means, kept, tell)
     drawn = replace(drawn, instance=instance, model=rows.identity.fingerprint, sequence=sequence)
@@ -167,12 +181,13 @@ def _is_outgrown(old: Drawing, kept: Drawing, means: Means) -> bool:
 # Laying out
 
 
-def _lay_out(means: Means, old: Drawing | None, most: int, tell: Tell) -> Drawing:
-    """All documents, at most this many of them laid out together."""
+def _lay_out(means: Means, old: Drawing | None, sizes: Sizes, tell: Tell) -> Drawing:
+    """All documents, at most so many of them laid out together."""
     count = len(means.numbers)
-    drawn = np.sort(np.random.default_rng(_SEED).permutation(count)[:most])
+    drawn = np.sort(np.random.default_rng(_SEED).permutation(count)[: sizes.fitted])
     vectors = means.of(drawn)
-    cosines, nearest = _nearest_others(vectors, min(NEIGHBOURS, max(2, count // 4)), tell)
+    k = min(NEIGHBOURS, max(2, count // 4))
+    cosines, nearest = _nearest_others(vectors, k, sizes.indexed, tell)
     distances = np.sqrt(np.maximum(2.0 - 2.0 * cosines, 0.0))
     fitted = project(
         nearest,
@@ -221,16 +236,24 @@ def _find(numbers: Numbers, among: Numbers) -> tuple[NDArray[np.bool_], Numbers]
 
 
 def _nearest_others(
-    vectors: Vectors, k: int, tell: Tell
+    vectors: Vectors, k: int, indexed: int, tell: Tell
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The cosines and places of each row's k nearest other rows, (n, k), exactly."""
+    """The cosines and places of each row's k nearest other rows, (n, k).
+
+    Of many rows, by an index: nearly all of them, scored exactly.
+    """
     count = len(vectors)
     k = min(k, max(count - 1, 0))
     cosines = np.zeros((count, k), dtype=np.float32)
     nearest = np.zeros((count, k), dtype=np.int64)
+    index = AnnIndex.build(IndexKind.SCAN, vectors) if count >= indexed else None
     for part in _parts(np.arange(count)):
         tell(Step("neighbours", int(part[0]), count))
-        scores, found = exact_search(vectors[part], vectors, k + 1)
+        if index is None:
+            scores, found = exact_search(vectors[part], vectors, k + 1)
+        else:
+            _, rows = index.candidates(vectors[part], CANDIDATES, 0)
+            scores, found = score_rows(vectors[part], vectors, rows, k + 1)
         other = found != part[:, None]
         other[other.all(axis=1), -1] = False  # a later one of many copies
         cosines[part] = scores[other].reshape(len(part), k)

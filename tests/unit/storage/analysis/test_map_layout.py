@@ -101,6 +101,14 @@ def test_of_many_documents_the_share_is_estimated_with_an_interval(
     assert drawn.kept.high - drawn.kept.low < 0.15
 
 
+def test_a_map_whose_neighbours_an_index_finds_keeps_as_many(collection: Collection) -> None:
+    """All pairs give 0.37 of them, and neighbours at random 0.02."""
+    put(collection, grouped(640))
+    drawn = draw_with(collection, Sizes(indexed=640))
+    assert drawn.kept is not None
+    assert drawn.kept.mean > 0.3
+
+
 def test_new_documents_are_placed_among_their_neighbours(collection: Collection) -> None:
     """The others stay where they are, and the map says that these were only placed."""
     vectors = grouped(460)
