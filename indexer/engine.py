@@ -89,7 +89,7 @@ class Capabilities:
 
     ``durable``: acknowledged writes outlive the process. ``index_kinds``: the kinds of index it can
     be told to keep. ``maps``: it draws maps. ``backups``: it can be backed up to a file, restored
-    from one, and verified.
+    from one, and verified. ``many_writers``: several processes may write to a collection at once.
     """
 
     engine: str
@@ -97,6 +97,7 @@ class Capabilities:
     index_kinds: frozenset[IndexKind]
     maps: bool
     backups: bool
+    many_writers: bool
 
 
 class Availability(StrEnum):

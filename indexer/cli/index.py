@@ -17,8 +17,11 @@ from indexer.cli import output
 from indexer.cli.options import Data, ExitCode, Json, LanguageOption, Model, Name, open_library
 from indexer.cli.progress import reporting
 from indexer.cli.rejects import ReasonCount, RejectsFile, reason_lines
+from indexer.collection import Collection
+from indexer.errors import Unsupported
 from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Progress, Summary, ingest
+from indexer.ingestion.shards import Shard
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.readers import Fields, Part, Read, check_ocr, input_parts, known_formats, read_paths
 
@@ -57,6 +60,14 @@ def index(
             show_default="<data>/<collection>.rejects.jsonl, the next number if that is kept",
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Index the I-th of N parts of the documents, as another process does each of the "
+            "others; for collections in a database.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Read files and store their documents; what is stored and unchanged is skipped.
@@ -71,7 +82,14 @@ def index(
         reads = read_paths(paths, fields, stdin=stdin, skip=own)
         parts = input_parts(paths, skip=own)
         done = index_reads(
-            library, collection, reads, parts, model=model, language=language, rejects=rejects
+            library,
+            collection,
+            reads,
+            parts,
+            model=model,
+            language=language,
+            rejects=rejects,
+            shard=Shard.parse(shard) if shard else None,
         )
     done.show(as_json)
     raise typer.Exit(done.exit_code)
@@ -148,6 +166,7 @@ def index_reads(
     model: str | None = None,
     language: Language | None = None,
     rejects: Path | None = None,
+    shard: Shard | None = None,
 ) -> Indexed:
     """Store what is read in a collection, created if need be, with progress on standard error.
 
@@ -157,6 +176,9 @@ def index_reads(
     output.note(f"indexing into {name!r} in {library.place}")
     folder = library.folder or Path()
     collection = library.obtain(name, model, language)
+    if shard is not None:
+        _require_many_writers(collection)
+        reads = shard.of(reads)
     progress = Progress()
     try:
         with (
@@ -180,6 +202,13 @@ def index_reads(
             "again to go on: what is stored is not embedded again"
         ) from interrupt
     return Indexed(name, summary, rejected.path, rejected.reasons(), rejected.earlier)
+
+
+def _require_many_writers(collection: Collection) -> None:
+    able = collection.capabilities
+    if not able.many_writers:
+        advice = "one process at a time writes to it, without --shard; a database takes several"
+        raise Unsupported("indexing by shards", able.engine, advice)
 
 
 @contextmanager

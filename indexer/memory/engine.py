@@ -27,6 +27,7 @@ CAPABILITIES: Final = Capabilities(
     index_kinds=frozenset({IndexKind.EXACT}),
     maps=False,
     backups=False,
+    many_writers=False,
 )
 ADVICE: Final = "keep it in a folder (--data DIR, or BEARING_DATA)"
 

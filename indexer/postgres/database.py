@@ -11,20 +11,18 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg import errors as pg
 
-from indexer.errors import EngineUnavailable, Refused, TimedOut, Unreachable
+from indexer.errors import EngineUnavailable, Refused, TimedOut
 from indexer.postgres.connection import Connection
 from indexer.postgres.failures import failure
 from indexer.postgres.location import Location
 from indexer.postgres.pool import Pool
+from indexer.postgres.readers import Readers
 
 MOST_CONNECTIONS: Final = 16
 """Connections of one process; further threads wait for one."""
 
 PATIENCE_SECONDS: Final = 60.0
 """Writes are tried again for as long: another node may become primary meanwhile."""
-
-FALLBACK_SECONDS: Final = 1.0
-"""Once there was no primary, standbys are read for so long before it is looked for again."""
 
 _WAIT_SECONDS: Final = 30.0
 _CANCEL_SECONDS: Final = 5.0
@@ -44,7 +42,7 @@ class Database:
         self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self._primary = Pool(location, require_sync=require_sync)
         self._fallback = Pool(location, is_fallback=True) if location.fallback else None
-        self._fallen_back_until = 0.0
+        self._readers = Readers(self._primary, self._fallback)
 
     @contextmanager
     def reading(
@@ -67,7 +65,7 @@ class Database:
 
     def _begun(self, first: str) -> tuple[Connection, list[tuple[Any, ...]]]:
         while True:
-            connection, is_new = self._take_to_read()
+            connection, is_new = self._readers.take()
             try:
                 cursor = connection.execute(f"{_BEGIN}; {first}")
                 cursor.nextset()
@@ -76,7 +74,7 @@ class Database:
                 self._give_back(connection)
                 if is_new:
                     raise
-                self._drop_idle()  # kept since before the server went away
+                self._pool_of(connection).drop_idle()  # kept since before the server went away
             except BaseException:
                 self._give_back(connection)
                 raise
@@ -118,13 +116,13 @@ class Database:
         """The rows of one statement, which is done again if the server went away meanwhile."""
         with self._translated(), self._place():
             while True:
-                connection, is_new = self._take_to_read()
+                connection, is_new = self._readers.take()
                 try:
                     return connection.cursor(binary=True).execute(statement, arguments).fetchall()
                 except psycopg.OperationalError as error:
                     if is_new or not is_passing(error) or not connection.closed:
                         raise
-                    self._drop_idle()
+                    self._pool_of(connection).drop_idle()
                 finally:
                     self._give_back(connection)
 
@@ -146,6 +144,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connections that are not in use, and the others when they are given back."""
+        self._readers.close()
         for pool in (self._primary, self._fallback):
             if pool is not None:
                 pool.close()
@@ -176,27 +175,13 @@ class Database:
                 raise _Again(error) from error
             raise
 
-    def _take_to_read(self) -> tuple[Connection, bool]:
-        """A connection to the primary, or to any node while there is none."""
-        if self._fallback is None:
-            return self._primary.take()
-        if time.monotonic() >= self._fallen_back_until:
-            try:
-                return self._primary.take()
-            except Unreachable:
-                self._fallen_back_until = time.monotonic() + FALLBACK_SECONDS
-                self._fallback.drop_idle()  # one of them may be the node that went away
-        return self._fallback.take()
-
-    def _give_back(self, connection: Connection) -> None:
+    def _pool_of(self, connection: Connection) -> Pool:
         pool = self._fallback if connection.is_fallback else self._primary
         assert pool is not None
-        pool.give_back(connection)
+        return pool
 
-    def _drop_idle(self) -> None:
-        for pool in (self._primary, self._fallback):
-            if pool is not None:
-                pool.drop_idle()
+    def _give_back(self, connection: Connection) -> None:
+        self._pool_of(connection).give_back(connection)
 
 
 class LongStatement:

@@ -46,6 +46,7 @@ CAPABILITIES: Final = Capabilities(
     index_kinds=KINDS - {IndexKind.AUTO},
     maps=False,
     backups=True,
+    many_writers=True,
 )
 ADVICE: Final = "keep it in a folder (--data DIR, or BEARING_DATA) for that"
 

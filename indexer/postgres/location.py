@@ -18,7 +18,7 @@ _DEADLINE: Final = re.compile(r"([?&])deadline_seconds=(\d+(?:\.\d+)?)(&|$)")
 
 _DEFAULTS: Final = {
     "application_name": "bearing",
-    "connect_timeout": "5",
+    "connect_timeout": "2",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",

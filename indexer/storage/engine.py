@@ -71,6 +71,7 @@ CAPABILITIES: Final = Capabilities(
     index_kinds=frozenset(IndexKind),
     maps=True,
     backups=True,
+    many_writers=False,
 )
 
 

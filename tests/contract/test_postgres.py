@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -16,7 +17,9 @@ import psycopg
 import pytest
 from samples import LEARNED, make_identity, make_null_vectors, random_units
 from serving import service_here
+from typer.testing import CliRunner
 
+from indexer.cli.app import commands
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.engines import open_catalogue
@@ -490,3 +493,25 @@ def test_while_there_is_no_primary_a_standby_answers_and_says_so(
                 assert client.get("/readyz").json() == {"status": "ready", "database": part}
         finally:
             let("off")
+
+
+def test_documents_are_indexed_by_shards(empty_database: str, tmp_path: Path) -> None:
+    """Each process its own; again after one was killed, what is stored is not embedded again."""
+    lines = "".join(json.dumps({"id": f"d{i}", "text": f"text {i}"}) + "\n" for i in range(40))
+    (tmp_path / "a.jsonl").write_text(lines)
+    settings = {"BEARING_DATA": empty_database, "BEARING_MODEL": "hashing"}
+
+    def index(shard: str) -> Any:
+        words = ["index", str(tmp_path / "a.jsonl"), "--shard", shard, "--json"]
+        words += ["--rejects", str(tmp_path / "r.jsonl")]
+        done = CliRunner().invoke(commands(), words, env=settings)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    first, *others = [index(f"{number}/3")["written"] for number in (1, 2, 3)]
+    assert 0 < first < 40 and first + sum(others) == 40
+    again = index("1/3")
+    assert (again["written"], again["unchanged"]) == (0, first)
+    catalogue = open_catalogue(empty_database)
+    assert catalogue.verify("default", None, ignore).documents == 40
+    catalogue.close()

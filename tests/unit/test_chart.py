@@ -46,6 +46,12 @@ VALUES: dict[str, dict[str, Any]] = {
         "serviceAccount": {"create": False, "name": "robot"},
         "readers": {"replicas": 1},
     },
+    "database": {
+        **KEYS,
+        "database": {"existingSecret": "db", "certificateKey": "ca.crt", "replicas": 3},
+        "readers": {"replicas": 2},
+        "networkPolicy": {"egress": [{"ports": [{"port": 443}]}]},
+    },
     "open": {"keys": {"insecure": True}, "networkPolicy": {"enabled": False}},
 }
 
@@ -132,6 +138,25 @@ def test_readers_share_the_writers_volume_and_node() -> None:
         for each in pod["containers"][0]["volumeMounts"]
     }
     assert mounts == {"data": True, "keys": True, "scratch": False}
+
+
+def test_with_a_database_all_pods_are_equal_and_keep_nothing() -> None:
+    """No writer, no readers, no volume; the URL is in a Secret, and the server's certificate."""
+    objects = render(VALUES["database"])
+    kinds = [each["kind"] for each in objects]
+    assert "StatefulSet" not in kinds and kinds.count("Service") == kinds.count("Deployment") == 1
+    (pod,) = pods(objects)
+    volumes = {each.pop("name"): each for each in pod["volumes"]}
+    assert volumes.keys() == {"data", "keys", "database"} and volumes["data"] == {"emptyDir": {}}
+    url = environment(pod)["BEARING_DATA"]["valueFrom"]["secretKeyRef"]
+    assert url == {"name": "db", "key": "url"}
+    assert volumes["database"]["secret"]["items"] == [{"key": "ca.crt", "path": "server-ca"}]
+    assert find(objects, "Deployment")["spec"]["replicas"] == 3
+    selector = find(objects, "Service")["spec"]["selector"]
+    labels = find(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert selector.items() <= labels.items()
+    ports = [rule["ports"] for rule in find(objects, "NetworkPolicy")["spec"]["egress"]]
+    assert [[one["port"] for one in each] for each in ports] == [[5432, 53, 53], [443]]
 
 
 def test_there_is_one_writer() -> None:

@@ -51,6 +51,8 @@ GOOD = '{"id": "a", "text": "a bearing is a direction"}'
         (["collections", "create", "a b"], 2, "'a b'"),
         (["collections", "delete", "nowhere", "--yes"], 1, "nowhere"),
         (["collections", "paint"], 2, "paint"),
+        (["index", ".", "--shard", "3/2"], 2, "2/8"),
+        (["index", ".", "--shard", "1/2"], 1, "a database takes several"),
     ],
 )
 def test_an_error_is_one_object_too(tmp_path: Path, words: list[str], code: int, said: str) -> None:

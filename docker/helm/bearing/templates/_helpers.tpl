@@ -43,9 +43,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- .Values.persistence.existingClaim | default (printf "data-%s-0" (include "bearing.name" .)) -}}
 {{- end -}}
 
-{{/* The pod of the writer or of a reader; takes root, role and resources. */}}
+{{/* The component whose pods are written to. */}}
+{{- define "bearing.writes" -}}
+{{- ternary "replica" "writer" (not (empty .Values.database.existingSecret)) -}}
+{{- end -}}
+
+{{/* The pod of the writer, a reader or a replica; takes root, role and resources. */}}
 {{- define "bearing.pod" -}}
 {{- $reads := eq .role "reader" -}}
+{{- $database := ternary .root.Values.database.existingSecret "" (eq .role "replica") -}}
+{{- $certificate := and $database .root.Values.database.certificateKey -}}
 {{- $secret := include "bearing.secret" .root -}}
 {{- with .root -}}
 serviceAccountName: {{ include "bearing.serviceAccount" . }}
@@ -106,6 +113,11 @@ containers:
       {{- if $reads }}
       - {name: TMPDIR, value: /tmp}
       {{- end }}
+      {{- if $database }}
+      - name: BEARING_DATA
+        valueFrom:
+          secretKeyRef: {name: {{ $database }}, key: url}
+      {{- end }}
       {{- range $name, $value := .root.Values.settings }}
       - name: BEARING_{{ $name }}
         value: {{ $value | toString | quote }}
@@ -140,10 +152,16 @@ containers:
       {{- if $secret }}
       - {name: keys, mountPath: /etc/bearing, readOnly: true}
       {{- end }}
+      {{- if $certificate }}
+      - {name: database, mountPath: /etc/bearing-database, readOnly: true}
+      {{- end }}
 {{- $claimed := or $reads .root.Values.persistence.existingClaim }}
-{{- if or $claimed $secret }}
+{{- if or $claimed $secret $database }}
 volumes:
-  {{- if $claimed }}
+  {{- if $database }}
+  # converted models and what is being received; it ends with the pod
+  - {name: data, emptyDir: {}}
+  {{- else if $claimed }}
   - name: data
     persistentVolumeClaim:
       claimName: {{ include "bearing.claim" .root }}
@@ -156,6 +174,12 @@ volumes:
     secret:
       secretName: {{ $secret }}
       items: [{key: keys, path: keys}]
+  {{- end }}
+  {{- if $certificate }}
+  - name: database
+    secret:
+      secretName: {{ $database }}
+      items: [{key: {{ .root.Values.database.certificateKey }}, path: server-ca}]
   {{- end }}
 {{- end }}
 {{- end -}}
