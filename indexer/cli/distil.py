@@ -12,7 +12,7 @@ from indexer.cli.options import Data, Json, Name, open_library
 from indexer.cli.progress import stepping
 from indexer.embedding.checkpoint import find_checkpoint
 from indexer.errors import ModelError
-from indexer.learning.distillation import PASSAGES, SENTENCES, Distilling, free_name
+from indexer.learning.distillation import PASSAGES, SENTENCES, WORDS, Distilling, free_name
 from indexer.learning.distillation import distil as distil_model
 from indexer.learning.models import Models
 from indexer.library import DEFAULT_COLLECTION
@@ -36,6 +36,9 @@ def distil(
     sentences: Annotated[
         int, typer.Option(min=0, help="Sentences of these to learn from, too.")
     ] = SENTENCES,
+    words: Annotated[
+        int, typer.Option(min=0, help="Frequent words that get vectors of their own, at most.")
+    ] = WORDS,
     seed: Annotated[int, typer.Option(help="Which passages and sentences.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -44,7 +47,7 @@ def distil(
     It learns from the vectors that are stored. What is written loads in sentence-transformers as
     it does here. Interrupted, it leaves nothing.
     """
-    how = Distilling(passages, sentences, seed)
+    how = Distilling(passages, sentences, seed, words)
     with open_library(data) as library, terminable(), stepping() as tell:
         stored = library.open(collection)
         embedder = library.embedder(stored)

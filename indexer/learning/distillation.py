@@ -1,7 +1,8 @@
 """A static model distilled from a collection's model: a vector for each token.
 
 It learns from the vectors that the collection keeps already, so that only single tokens and some
-short texts, which are more like queries, are embedded for it. It cuts texts where the model does.
+short texts, which are more like queries, are embedded for it. Frequent words that the model's
+tokenizer splits are tokens of their own. It cuts texts at as many tokens as the model.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from indexer.learning.models import Models, write_record
 from indexer.learning.split import DOCUMENTS, Part, Splitting
 from indexer.learning.token_fit import RIDGE, STEPS, Bags, Fitting, Table, begin, cosines, fit
 from indexer.learning.trained import Base, Figure, Trained, TrainedKind, TrainingData
+from indexer.learning.word_entries import with_words
 from indexer.reports import Step, Tell
 
 METHOD: Final = "distil"
@@ -42,6 +44,9 @@ MEASURE: Final = "cosine"
 PASSAGES: Final = 50_000
 SENTENCES: Final = 2_000
 """The default amounts that are learnt from."""
+
+WORDS: Final = 10_000
+"""The most words that get tokens of their own."""
 
 PAGE: Final = 500
 TOGETHER: Final = 4096
@@ -59,11 +64,15 @@ Count: TypeAlias = Callable[[Sequence[str]], Bags]
 
 @dataclass(frozen=True, slots=True)
 class Distilling:
-    """The amounts a student learns from: passages of the collection, and sentences of these."""
+    """The amounts a student learns from: passages of the collection, and sentences of these.
+
+    ``words`` of them get tokens of their own, at most.
+    """
 
     passages: int = PASSAGES
     sentences: int = SENTENCES
     seed: int = 0
+    words: int = WORDS
     ridge: float = RIDGE
     steps: int = STEPS
 
@@ -118,7 +127,8 @@ def distil(
         lesson = _with_sentences(kept, embedder, how, tell)
         if not lesson.texts:
             raise InvalidInput(f"collection {collection.name!r} has no text to learn from")
-        before, table, bags = _learn(lesson, embedder, tokenizer, how, tell)
+        tokenizer, words = with_words(tokenizer, lesson.texts, how.words)
+        before, table, bags = _learn(lesson, embedder, tokenizer, words, how, tell)
         write_static(folder, table, tokenizer)
         trained = Trained(
             name=name,
@@ -209,15 +219,20 @@ def _with_sentences(lesson: Lesson, embedder: Embedder, how: Distilling, tell: T
     chosen = [texts[place] for place in drawn]
     if not chosen:
         return lesson
-    vectors = [
-        embedder.embed(chosen[start : start + TOGETHER]).vectors
-        for start in _steps("sentences", len(chosen), tell)
-    ]
+    vectors = _embed_texts(embedder, "sentences", chosen, tell)
     return Lesson(
         (*lesson.texts, *chosen),
         np.concatenate([lesson.vectors, *vectors]),
         (*lesson.documents, *(found[one] for one in chosen)),
     )
+
+
+def _embed_texts(embedder: Embedder, name: str, texts: Sequence[str], tell: Tell) -> list[Vectors]:
+    """The teacher's vectors of texts, piece by piece."""
+    return [
+        embedder.embed(texts[start : start + TOGETHER]).vectors
+        for start in (_steps(name, len(texts), tell) if texts else ())
+    ]
 
 
 def _steps(name: str, total: int, tell: Tell) -> Iterator[int]:
@@ -253,11 +268,21 @@ def _tokenizer(checkpoint: Checkpoint, room: int) -> str:
 
 
 def _learn(
-    lesson: Lesson, embedder: Embedder, tokenizer: str, how: Distilling, tell: Tell
+    lesson: Lesson,
+    embedder: Embedder,
+    tokenizer: str,
+    words: Sequence[str],
+    how: Distilling,
+    tell: Tell,
 ) -> tuple[Table, Table, Count]:
     """The tokens' vectors before and after the fit, and the function that counts tokens."""
     own = ModelTokenizer(Setup(tokenizer, {}, embedder.room, embedder.identity.dimension, "", 0))
-    tokens = _embed_tokens(embedder, own.size, tell)
+    tokens = np.concatenate(
+        [
+            _embed_tokens(embedder, own.size - len(words), tell),
+            *_embed_texts(embedder, "words", words, tell),
+        ]
+    )
     count = partial(_bags, own)
     bags = count(lesson.texts)
     before = begin(tokens, bags, lesson.vectors)
