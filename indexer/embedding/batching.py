@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heapreplace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -141,13 +142,13 @@ def _spread(
 ) -> list[list[int]] | None:
     """These places in so many packs, each where most room is left; None if one overflows."""
     packs: list[list[int]] = [[] for _ in range(count)]
-    filled = [0] * count
+    filled = [(0, pack) for pack in range(count)]  # a heap
     for place in order:
-        least = filled.index(min(filled))
-        packs[least].append(place)
-        filled[least] += lengths[place]
-        if filled[least] > room:
+        tokens, least = filled[0]
+        if tokens + lengths[place] > room:
             return None
+        packs[least].append(place)
+        heapreplace(filled, (tokens + lengths[place], least))
     return sorted(packs, key=lambda pack: -sum(lengths[place] for place in pack))
 
 

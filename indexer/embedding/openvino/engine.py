@@ -57,9 +57,14 @@ MANY_TILES: Final[Sequence[Shape]] = (
 ALONE_PACKS: Final = (8, 12, 16, 20, 24, 32)
 """Tokens of the graphs for a single text on all threads, of models that can be packed."""
 
-MANY_PACKS: Final = (16, 24, 32, 48, 64, 80, 96, 112, 128)
-"""The same for a few texts, one pack a thread. Longer ones lose more to attention between texts,
+MANY_PACKS: Final = (16, 32, 48, 64, 96, 128)
+"""The same for several texts, one pack a thread. Longer ones lose more to attention between texts,
 which is computed and left out, than they gain.
+"""
+
+SHORT: Final = 32
+"""Few texts of so many tokens in the mean are packed, also if they overflow a batch: each new shape
+of a graph of any shape takes milliseconds and keeps memory.
 """
 
 FAITHFUL_PACK: Final = 0.01
@@ -154,9 +159,8 @@ class CompiledEngine:
 
     def plan(self, sequences: Sequence[Ids], places: Sequence[int]) -> Iterable[Batch]:
         """The sequences in batches: by shape if they are few and there are tiles, else by size."""
-        laid = self._laid_for(sequences)
         lanes = 1 if len(sequences) == 1 else self.lanes
-        if laid is None:
+        if (laid := self._laid_for(sequences)) is None:
             return plan_batches(sequences, places, self.budget, self.pad_id, self.lanes)
         if laid.packs:
             return self._plan_packs(sequences, places, laid.packs[-1], lanes)
@@ -169,7 +173,8 @@ class CompiledEngine:
             return None
         if len(sequences) == 1:
             return self._alone
-        if sum(len(ids) for ids in sequences) > self.budget:
+        most = max(self.budget, SHORT * len(sequences) if self._alone.packs else 0)
+        if sum(len(ids) for ids in sequences) > most:
             return None
         self._warm_many()
         return self._many if self._many and self._many.is_laid else None

@@ -136,6 +136,14 @@ def test_a_few_texts_are_packed_for_each_thread(packed: CompiledEngine) -> None:
     assert shapes(packed, 33) == [(1, 36)]
 
 
+def test_short_texts_are_packed_even_if_they_overflow_a_batch(packed: CompiledEngine) -> None:
+    """Every pack has room for them; as many longer ones go in batches of any shape."""
+    packs = shapes(packed, *[24] * 64)
+    assert sum(rows for rows, _ in packs) == 64
+    assert max(rows * length for rows, length in packs) <= 128
+    assert max(rows * length for rows, length in shapes(packed, *[40] * 64)) > 128
+
+
 def test_texts_of_a_model_that_packing_would_change_are_padded(
     models: dict[str, Model], tmp_path: Path
 ) -> None:
