@@ -11,6 +11,7 @@ from psycopg import errors as pg
 from indexer.errors import (
     BearingError,
     NotFound,
+    OtherFormat,
     Refused,
     StorageFailed,
     TimedOut,
@@ -31,6 +32,10 @@ _TOLD: Final[Mapping[type[psycopg.Error], Callable[[str, str], BearingError]]] =
     pg.ReadOnlySqlTransaction: lambda at, _: StorageFailed(
         f"{at} is a standby, which cannot be written to: name the primary, or all hosts "
         "(postgresql://user@host1,host2/database)"
+    ),
+    pg.UndefinedColumn: lambda at, why: OtherFormat(
+        f"{at} has other tables where Bearing's would be ({why}): another version made them, or "
+        "something else did. Run bearing upgrade, or take another database"
     ),
     pg.InsufficientPrivilege: lambda at, why: Refused(
         f"{at} does not allow this user that ({why}): see the rights in docs/postgresql.md"
@@ -70,6 +75,11 @@ def connection_failure(error: psycopg.Error, shown: str) -> BearingError:
         return Refused(f"{shown} has no such database ({why}): let an administrator create it")
     if "too many clients" in text or "connection slots" in text:
         return Refused(f"{shown} has no connection left ({why}): raise max_connections")
+    if "SSL" in text or "certificate" in text:
+        return Refused(
+            f"{shown} cannot be reached as the URL says, by TLS ({why}): the server must offer it, "
+            "and sslrootcert name the certificate that its own is verified by"
+        )
     if "read-only" in text or "standby" in text:
         return Unreachable(f"none of {shown} is a primary that takes writes ({why})")
     return Unreachable(f"{shown} cannot be reached ({why}): is the server up?")

@@ -58,8 +58,9 @@ def test_without_the_driver_it_is_said_what_to_install() -> None:
         (("//postgres@", "//nobody@"), Refused, "check the name and password"),
         (("/bearing", "/bearing?nonsense=1"), InvalidInput, "nonsense"),
         (("/bearing", "/bearing?port=1"), Unreachable, "is the server up"),
+        (("/bearing", "/bearing?sslmode=verify-full"), Refused, "sslrootcert"),
     ],
-    ids=["database", "extension", "role", "parameter", "port"],
+    ids=["database", "extension", "role", "parameter", "port", "tls"],
 )
 def test_what_is_wrong_is_said(
     database: str, change: tuple[str, str], kind: type[BearingError], told: str
