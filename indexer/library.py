@@ -17,9 +17,10 @@ from indexer.collection import Collection
 from indexer.config import Config
 from indexer.documents import Vectors
 from indexer.embedding import open_embedder
+from indexer.embedding.checkpoint import DEFAULT_MODEL, PHOTO_MODEL
 from indexer.embedding.cross_encoders import open_reranker
 from indexer.embedding.cross_encoders.reranker import Reranker
-from indexer.embedding.embedder import Embedder, Identity, TextRole
+from indexer.embedding.embedder import Embedder, Identity, Modality, TextRole
 from indexer.engine import Availability
 from indexer.engines import local_folder, open_catalogue
 from indexer.errors import AlreadyExists, BearingError, Damaged, InvalidInput
@@ -202,6 +203,25 @@ class Library:
         embedder = self.model(identity.name)
         identity.require(embedder.identity)
         return embedder
+
+    def seeing(self, collection: Collection) -> Embedder:
+        """A model that embeds images among a collection's texts: its own, or the one configured.
+
+        Raises InvalidInput if neither does, ModelMismatch if the one configured has other texts.
+        """
+        own = self.embedder(collection)
+        if Modality.IMAGE in own.modalities:
+            return own
+        identity = collection.identity
+        chosen = self.model(self._config.model)
+        if Modality.IMAGE in chosen.modalities:
+            identity.require(chosen.identity)
+            return chosen
+        raise InvalidInput(
+            f"collection {collection.name!r} is of the model {identity.name!r}, which embeds texts "
+            "only: it is searched by images where BEARING_MODEL is a model of images and the same "
+            f"texts, which is {PHOTO_MODEL} for {DEFAULT_MODEL}"
+        )
 
     def _null_vectors(self, identity: Identity) -> Vectors | None:
         """The vectors of the null queries by a model, embedded once; None if it is not open.

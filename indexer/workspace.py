@@ -51,6 +51,7 @@ class SearchHow(TypedDict, total=False):
     """Settings of a search, and its subject if that is not a text; see Query."""
 
     vector: Sequence[float] | None
+    image: Path | bytes | Pixels
     like: Sequence[Example]
     unlike: Sequence[Example]
     strategy: str
@@ -146,11 +147,7 @@ class Workspace:
         An image is a file's path or content, or an array of (height, width, 3) uint8. Raises
         InvalidInput for a model of texts only, Unreadable for a file that is no image.
         """
-        embedder = self._embedder(model)
-        files = [_content(image) for image in images if isinstance(image, Path | bytes)]
-        read = iter(fitted(read_pictures(files, embedder.fit)))
-        given = [next(read) if isinstance(one, Path | bytes) else one for one in images]
-        return embedder.embed_images(given)
+        return embed_images(self._embedder(model), images)
 
     def similarity(
         self,
@@ -233,13 +230,21 @@ class TextCollection:
         return IndexReport(summary, tuple(rejections))
 
     def search(self, text: str | None = None, **how: Unpack[SearchHow]) -> Answer:
-        """The k best documents for a text, a vector or examples, best first."""
-        (answer,) = self._answers([query_of(text, how)])
+        """The k best documents for a text, a vector, an image or examples, best first."""
+        (answer,) = self._answers([query_of(text, self._seen(how))])
         return answer
 
     def search_many(self, texts: Sequence[str], **how: Unpack[SearchHow]) -> list[Answer]:
         """The answer to each text, in order; faster than one search after another."""
-        return self._answers([query_of(text, how) for text in texts])
+        return self._answers([query_of(text, self._seen(how)) for text in texts])
+
+    def _seen(self, how: SearchHow) -> Mapping[str, Any]:
+        """The settings of a search with the vector of its image, if it has one."""
+        given: dict[str, Any] = dict(how)
+        if "image" in given:
+            embedder = self._library.seeing(self.stored)
+            (given["vector"],) = embed_images(embedder, [given.pop("image")])
+        return given
 
     def _answers(self, queries: Sequence[Query]) -> list[Answer]:
         reranker = self._library.reranker() if any(query.rerank for query in queries) else None
@@ -273,6 +278,14 @@ class TextCollection:
 
     def __len__(self) -> int:
         return self.describe().documents
+
+
+def embed_images(embedder: Embedder, images: Sequence[Path | bytes | Pixels]) -> Vectors:
+    """Vectors of images that are files, their contents or arrays; see Workspace."""
+    files = [_content(image) for image in images if isinstance(image, Path | bytes)]
+    read = iter(fitted(read_pictures(files, embedder.fit)))
+    given = [next(read) if isinstance(one, Path | bytes) else one for one in images]
+    return embedder.embed_images(given)
 
 
 def _content(image: Path | bytes) -> bytes:

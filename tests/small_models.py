@@ -53,7 +53,7 @@ def byte_tokenizer(front: str, back: str, padding_side: str = "right") -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{front} $A {back}".strip(), special_tokens=[("<s>", 0), ("</s>", 2)]
+        single=f"{front} $A {back}".strip(), special_tokens=[("<s>", 0), ("</s>", 2), ("<mask>", 4)]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -288,10 +288,11 @@ def save_clip(folder: Path) -> Path:
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProcessor
 
     torch.manual_seed(7)
-    tokenizer = byte_tokenizer("<s>", "</s>")
+    # Were the closing token's id 2, the vector would be that of the token with the largest id.
+    tokenizer = byte_tokenizer("<s>", "<mask>")
     text = {**_shape(tokenizer, max_position_embeddings=WINDOW), "bos_token_id": 0}
     config = CLIPConfig(
-        text_config={**text, "eos_token_id": 2}, vision_config=_vision(), projection_dim=24
+        text_config={**text, "eos_token_id": 4}, vision_config=_vision(), projection_dim=24
     )
     images = CLIPImageProcessorPil(
         size={"shortest_edge": SIDE + 4}, crop_size={"height": SIDE, "width": SIDE}

@@ -69,7 +69,7 @@ class AsyncClient:
         return other
 
     async def search(self, query: str | None = None, **how: Unpack[SearchHow]) -> SearchView:
-        """The k documents that answer best: by a text, a ``vector``, or examples (``like``)."""
+        """The k documents that answer best: by a text, a ``vector``, an ``image`` or ``like``."""
         return await self._do(calls.search(self.name, {"query": query, **how}))
 
     async def search_many(self, searches: Sequence[SearchOptions]) -> Sequence[SearchView]:

@@ -73,6 +73,7 @@ class SearchHow(TypedDict, total=False):
     """Settings of a search, and its subject if that is not a text; see ``POST /search``."""
 
     vector: Sequence[float] | None
+    image: bytes | str | None
     like: Sequence[Any]
     unlike: Sequence[Any]
     strategy: str
@@ -151,6 +152,8 @@ def _json(value: object) -> bytes:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, bytes):  # an image
+        return base64.b64encode(value).decode()
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Sequence):

@@ -75,7 +75,7 @@ class Client:
         return other
 
     def search(self, query: str | None = None, **how: Unpack[SearchHow]) -> SearchView:
-        """The k documents that answer best: by a text, a ``vector``, or examples (``like``)."""
+        """The k documents that answer best: by a text, a ``vector``, an ``image`` or ``like``."""
         return self._do(calls.search(self.name, {"query": query, **how}))
 
     def search_many(self, searches: Sequence[SearchOptions]) -> Sequence[SearchView]:

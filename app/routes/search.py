@@ -10,9 +10,11 @@ from fastapi import APIRouter, Request, Response
 
 from app.access.roles import Role
 from app.http.search_response import Plain, plain_answer
+from app.routing.images import content_of
 from app.routing.limits import check_depths, check_searches
 from app.routing.requests import CollectionName, DirectRoute, ServiceNeeded, needs, while_connected
 from app.schemas.search import BatchBody, BatchView, SearchBody, SearchView
+from indexer.documents import Vector
 
 router = APIRouter(tags=["search"], route_class=DirectRoute)
 
@@ -24,8 +26,8 @@ async def search(
 ) -> Response:
     """The k documents that answer best, best first.
 
-    By a text (`query`), a `vector`, or examples (`like`, `unlike`). A score is a cosine: larger
-    is closer, and negative ones are hits like any other.
+    By a text (`query`), a `vector`, an `image`, or examples (`like`, `unlike`). A score is a
+    cosine: larger is closer, and negative ones are hits like any other.
     """
     (answer,) = await _search([body], name, service, request)
     return _respond(answer)
@@ -45,7 +47,8 @@ async def _search(
 ) -> list[Plain]:
     started = time.perf_counter()
     check_searches(bodies, service.settings)
-    queries = [one.to_query() for one in bodies]
+    seen = await while_connected(request, _seen(bodies, name, service))
+    queries = [one.to_query(vector) for one, vector in zip(bodies, seen, strict=True)]
     check_depths(queries, service.settings)
     searched = await while_connected(request, service.search(name, queries))
     took_ms = {
@@ -57,6 +60,22 @@ async def _search(
         plain_answer(answer, took_ms, grouped=query.group_by is not None)
         for query, answer in zip(queries, searched.answers, strict=True)
     ]
+
+
+async def _seen(
+    bodies: Sequence[SearchBody], name: str, service: ServiceNeeded
+) -> list[Vector | None]:
+    """The vector of each search's image; None for a search without."""
+    given = {place: body.image for place, body in enumerate(bodies) if body.image is not None}
+    if not given:
+        return [None] * len(bodies)
+    names = [f"searches[{place}].image" if len(bodies) > 1 else "image" for place in given]
+    contents = [
+        await service.reads.run(content_of, image, where)
+        for image, where in zip(given.values(), names, strict=True)
+    ]
+    vectors = dict(zip(given, await service.see(name, contents, names), strict=True))
+    return [vectors.get(place) for place in range(len(bodies))]
 
 
 def _respond(content: Plain) -> Response:

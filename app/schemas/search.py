@@ -57,11 +57,16 @@ def _to_example(given: str | list[float] | ExampleBody) -> Example:
 
 
 class SearchBody(Given):
-    """One search: by a text, by a vector, or by examples; exactly one of these."""
+    """One search: by a text, a vector, an image, or examples; exactly one of these."""
 
     query: str | None = Field(None, description="A text to search for.")
     vector: list[float] | None = Field(
         None, min_length=1, description="A vector of the collection's dimension, of any length."
+    )
+    image: str | None = Field(
+        None,
+        description="An image to search by, for a model that embeds both: the file itself, in "
+        "base64 or as a `data:` URL.",
     )
     like: list[ExamplePoint] = Field(
         [],
@@ -130,19 +135,22 @@ class SearchBody(Given):
 
     @model_validator(mode="after")
     def _check_one_subject(self) -> Self:
-        subjects = (self.query is not None, self.vector is not None, bool(self.like or self.unlike))
-        if sum(subjects) != 1:
+        given = (self.query, self.vector, self.image)
+        if sum(one is not None for one in given) + bool(self.like or self.unlike) != 1:
             raise PydanticCustomError(
-                "subject", "give exactly one of: query, vector, examples (like, unlike)"
+                "subject", "give exactly one of: query, vector, image, examples (like, unlike)"
             )
         return self
 
-    def to_query(self) -> Query:
-        """The library's query; raises InvalidFilter or InvalidQuery."""
+    def to_query(self, seen: Vector | None = None) -> Query:
+        """The library's query; ``seen`` is the vector of its image.
+
+        Raises InvalidFilter or InvalidQuery.
+        """
         rerank = DEFAULT_RERANK if self.rerank is True else self.rerank or None
         return Query(
             text=self.query,
-            vector=None if self.vector is None else _direction(self.vector),
+            vector=seen if self.vector is None else _direction(self.vector),
             like=tuple(_to_example(one) for one in self.like),
             unlike=tuple(_to_example(one) for one in self.unlike),
             strategy=self.strategy,

@@ -329,6 +329,16 @@ class Service:
         found = await self.reads.run(self._read_images, model, contents, names)
         return np.stack(await model.images.submit(found))
 
+    async def see(self, name: str, contents: Sequence[bytes], names: Sequence[str]) -> Vectors:
+        """The vectors of image files among a collection's texts; see :meth:`embed_images`."""
+        embedder = await self.reads.run(self._seeing, name)
+        if embedder not in self._models:
+            self._models[embedder] = Model(embedder, self.settings, self._instruments)
+        return await self.embed_images(self._models[embedder], contents, names)
+
+    def _seeing(self, name: str) -> Embedder:
+        return self._counted_once(self.library.seeing(self.library.open(name)))
+
     def _read_images(
         self, model: Model, contents: Sequence[bytes], names: Sequence[str]
     ) -> list[Fitted]:
@@ -396,7 +406,9 @@ class Service:
 
     def _embedder(self, collection: Collection) -> Embedder:
         """The collection's model with its tokens counted; one object for all its collections."""
-        embedder = self.library.embedder(collection)
+        return self._counted_once(self.library.embedder(collection))
+
+    def _counted_once(self, embedder: Embedder) -> Embedder:
         return self._counted.setdefault(embedder, self._instruments.counted(embedder))
 
     def _new_collection_queue(self, name: str, opened: Opened) -> CollectionQueue:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from indexer.cli import output
 from indexer.cli.options import Data, Exact, Json, Name, Reranker, open_library
+from indexer.collection import Collection
+from indexer.documents import Vector
 from indexer.errors import InvalidInput
 from indexer.filters import Filter, parse_filter
-from indexer.library import DEFAULT_COLLECTION
+from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.queries import ExampleText, Fusion, Mode, Query, Strategy, usual_mode
 from indexer.reports import FieldSummary
 from indexer.retrieval.explanation import DEFAULT_EXPLAIN
 from indexer.retrieval.reranking import DEFAULT_RERANK
 from indexer.retrieval.search import search_timed
+from indexer.workspace import embed_images
 
 FIELDS_NAMED: Final = 100
 """Fields that a message names, at most."""
@@ -61,6 +66,10 @@ def search(
         list[str] | None, typer.Option(metavar="TEXT", help="The same with a text of your own.")
     ] = None,
     unlike_text: Annotated[list[str] | None, typer.Option(metavar="TEXT")] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Instead of a query: what is like this image."),
+    ] = None,
     strategy: Annotated[
         Strategy, typer.Option(help="Rank by the mean of the examples, or by the best of them.")
     ] = Strategy.MEAN,
@@ -95,10 +104,11 @@ def search(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the documents that answer a query, or that are like other documents."""
+    """Find the documents that answer a query, or that are like an image or other documents."""
     text = " ".join(query) if query else None
     depth = rerank or (DEFAULT_RERANK if reranker else None)
-    asked = Query(
+    ask = partial(
+        Query,
         text=text,
         like=(*(like or ()), *map(ExampleText, like_text or ())),
         unlike=(*(unlike or ()), *map(ExampleText, unlike_text or ())),
@@ -118,8 +128,10 @@ def search(
         temperature=temperature,
         cursor=cursor,
     )
+    asked = ask() if image is None else None
     with open_library(data, reranker=reranker) as library:
         opened = library.open(collection)
+        asked = asked or ask(vector=_seen(library, opened, image))
         judge = library.reranker() if asked.rerank else None
         done = search_timed(opened, library.embedder(opened), [asked], judge)
         (answer,) = done.answers
@@ -141,6 +153,14 @@ def search(
         output.say(output.answer_table(asked, answer, language))
     else:
         output.note("nothing found")
+
+
+def _seen(library: Library, collection: Collection, image: Path | None) -> Vector | None:
+    """The vector of an image among a collection's texts; None without one."""
+    if image is None:
+        return None
+    vector: Vector = embed_images(library.seeing(collection), [image])[0]
+    return vector
 
 
 def _unknown(unknown: Sequence[str], known: Sequence[FieldSummary]) -> str:

@@ -137,3 +137,31 @@ def test_a_model_of_texts_refuses_images_only(client: TestClient) -> None:
     response = client.post("/v1/embeddings", json={"input": [{"image": file_of(pixels())}]})
     assert response.status_code in (400, 422)
     assert "embeds texts only" in response.json()["detail"]
+
+
+def test_texts_are_found_by_an_image(seeing: TestClient, model: Embedder) -> None:
+    """An image takes the place of a query; hits are those nearest to its vector, by themselves."""
+    texts = ["a quick fox", "a lazy dog", "the angle of a vector"]
+    documents = [{"id": text, "text": text} for text in texts]
+    assert seeing.put("/documents", json={"documents": documents}).is_success
+    cosines = model.embed(texts).vectors @ model.embed_images([pixels()])[0]
+    order = [texts[place] for place in np.argsort(-cosines)]
+    image = {"image": f"data:image/png;base64,{file_of(pixels())}"}
+    answer = seeing.post("/search", json=image).json()
+    assert [hit["id"] for hit in answer["hits"]] == order
+    assert answer["hits"][0]["score"] == pytest.approx(cosines.max(), abs=1e-4)
+    assert answer["mode"] == "dense"
+    both = seeing.post("/search/batch", json={"searches": [{"query": "a dog"}, image]}).json()
+    assert [hit["id"] for hit in both["results"][1]["hits"]] == order
+
+
+def test_a_search_by_what_is_no_image_is_refused(seeing: TestClient, client: TestClient) -> None:
+    """An address, a second subject, and a collection of texts only are a client's errors."""
+    image = file_of(pixels())
+    address = seeing.post("/search", json={"image": "https://example.org/cat.jpg"})
+    assert "nothing is fetched" in address.json()["detail"]
+    two = seeing.post("/search", json={"image": image, "query": "a cat"})
+    assert "exactly one of" in two.json()["detail"]
+    texts = client.post("/search", json={"image": image})
+    assert {one.status_code for one in (address, two, texts)} <= {400, 422}
+    assert "embeds texts only" in texts.json()["detail"]

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Self, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
 import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.routing.images import DESCRIPTION, content_of
 from app.schemas.base import Given
 from app.serving.service import EmbeddedTexts
 from indexer.documents import Vectors
-from indexer.errors import InvalidInput
-
-_DATA: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
-_ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)
 
 
 class ItemBody(Given):
@@ -28,8 +22,7 @@ class ItemBody(Given):
     text: str | None = None
     image: str | None = Field(
         None,
-        description="The file itself, in base64 or as a `data:` URL. Nothing is fetched, so "
-        "addresses are refused.",
+        description=DESCRIPTION,
     )
 
     @model_validator(mode="after")
@@ -75,7 +68,7 @@ def texts_of(items: Sequence[str | ItemBody]) -> list[str]:
 
 
 def part(items: Sequence[str | ItemBody], name: str) -> Mixed:
-    """The items by kind; raises InvalidInput, which names the place, for what is no image."""
+    """The items by kind; raises InvalidInput, which names the place, for what is no base64."""
     texts: dict[int, str] = {}
     images: dict[int, bytes] = {}
     for place, item in enumerate(items):
@@ -84,22 +77,5 @@ def part(items: Sequence[str | ItemBody], name: str) -> Mixed:
         elif item.text is not None:
             texts[place] = item.text
         else:
-            images[place] = _content(item.image or "", f"{name}[{place}].image")
+            images[place] = content_of(item.image or "", f"{name}[{place}].image")
     return Mixed(list(texts.values()), list(texts), list(images.values()), list(images))
-
-
-def _content(image: str, place: str) -> bytes:
-    """The bytes of an image in base64."""
-    if _ADDRESS.match(image):
-        raise InvalidInput(
-            f"{place}: {image[:80]!r} is an address, and nothing is fetched here: send the image "
-            "itself, in base64 or as data:image/jpeg;base64,..."
-        )
-    start = _DATA.match(image)
-    try:
-        return base64.b64decode(image[start.end() if start else 0 :], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidInput(
-            f"{place}: {image[:40]!r} is no base64: {error}; send the image itself, in base64 or "
-            "as data:image/jpeg;base64,..."
-        ) from error
