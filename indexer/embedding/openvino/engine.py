@@ -104,7 +104,7 @@ ALONE: Final = Streams(1, 1)
 NO_REFERENCES: Final[Mapping[TextRole, Vectors]] = MappingProxyType({})
 
 NOTHING: Final = np.zeros((1, 1), np.int32)
-"""What an input gets that the chosen graph does not have."""
+"""The value of an input that the chosen graph does not have."""
 
 
 class CompiledEngine:
