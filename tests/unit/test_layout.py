@@ -73,9 +73,9 @@ def imported_distributions(*packages: str) -> set[str]:
 
 
 def declared_distributions() -> set[str]:
-    """The distributions that the project installs, with its optional extras."""
-    extras = project()["optional-dependencies"]
-    optional = [line for extra, lines in extras.items() if extra != "dev" for line in lines]
+    """The distributions that the project installs, with the optional extras of its users."""
+    extras, others = project()["optional-dependencies"], ("dev", "bench")
+    optional = [line for extra, lines in extras.items() if extra not in others for line in lines]
     return names([*project()["dependencies"], *optional])
 
 
@@ -163,7 +163,8 @@ def test_every_dependency_is_pinned() -> None:
         canonicalize_name(name): version
         for name, version in (line.split("==") for line in lines if not line.startswith("#"))
     }
-    for line in [*project()["dependencies"], *project()["optional-dependencies"]["dev"]]:
+    extras = project()["optional-dependencies"]
+    for line in [*project()["dependencies"], *extras["dev"], *extras["bench"]]:
         wanted = Requirement(line)
         assert wanted.specifier.contains(pins[canonicalize_name(wanted.name)]), line
 
