@@ -47,7 +47,9 @@ async def _search(
 ) -> list[Plain]:
     started = time.perf_counter()
     check_searches(bodies, service.settings)
-    seen = await while_connected(request, _seen(bodies, name, service))
+    seen: list[Vector | None] = [None] * len(bodies)
+    if any(body.image is not None for body in bodies):
+        seen = await while_connected(request, _seen(bodies, name, service))
     queries = [one.to_query(vector) for one, vector in zip(bodies, seen, strict=True)]
     check_depths(queries, service.settings)
     searched = await while_connected(request, service.search(name, queries))
@@ -67,8 +69,6 @@ async def _seen(
 ) -> list[Vector | None]:
     """The vector of each search's image; None for a search without."""
     given = {place: body.image for place, body in enumerate(bodies) if body.image is not None}
-    if not given:
-        return [None] * len(bodies)
     names = [f"searches[{place}].image" if len(bodies) > 1 else "image" for place in given]
     contents = [
         await service.reads.run(content_of, image, where)

@@ -22,8 +22,11 @@ from indexer.storage.thresholds import Thresholds
 
 ROWS, SEALED, DELTA = 24_000, 16_000, 6_000
 TARGET = 0.97
-LEAST = {1: TARGET - 0.04, 10: TARGET - 0.02, 100: TARGET - 0.02, 700: TARGET - 0.02}
-"""Of queries about the largest topic alone, where rows are densest; it is tuned over all topics."""
+LEAST = {1: TARGET - 0.05, 10: TARGET - 0.05, 100: TARGET - 0.02, 700: TARGET - 0.02}
+"""Of queries about the largest topic alone, where rows are densest; it is tuned over all topics.
+
+So what is lost is lost there: a third of all rows are about it, and 0.98 in the mean may be 0.93.
+"""
 
 LOW = Thresholds(gather_rows=256, delta_rescore=400)
 ASKED = 100
