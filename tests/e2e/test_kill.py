@@ -26,7 +26,7 @@ from indexer.library import Library
 from indexer.queries import Query
 
 DOCUMENTS = 4_000
-FEW_KILLS = 6
+FEW_KILLS = 4
 MANY_KILLS = 30
 
 

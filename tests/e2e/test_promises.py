@@ -19,7 +19,7 @@ import pytest
 from indexer.config import Config
 from indexer.library import Library
 
-KILLS = 8
+KILLS = 6
 MANY_KILLS = 20
 LUMP = 20
 """Documents that are given at a time, so that many small writes follow one another."""

@@ -195,7 +195,7 @@ def test_a_tour_by_every_index(kind: IndexKind, tmp_path: Path) -> None:
     """What most often happens to a collection changes none of its answers, whichever its index."""
     history = History(tmp_path, kind, DELTA, seed=7)
     with closing(history):
-        history.bulk(2_400, None, lambda: None)
+        history.bulk(1_600, None, lambda: None)
         history.settle()
         look(history)
         history.rewrite(0, 0.9, 3, lambda: look(history))
