@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import signal
 
+from hypothesis import settings
+
+settings.register_profile("untimed", settings.default, deadline=None)
+settings.load_profile("untimed")  # a busy machine is no failure
+
 
 def pytest_configure() -> None:
     """Let interrupts through to the processes of tests, which would inherit that they are ignored.
