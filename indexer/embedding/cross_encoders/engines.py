@@ -7,7 +7,6 @@ is as in indexer.embedding.openvino.model_cache, with scores of known pairs inst
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
@@ -29,13 +28,12 @@ from indexer.embedding.openvino.conversion import ATTENTIONS, trace, write_graph
 from indexer.embedding.openvino.engine import CompiledEngine
 from indexer.embedding.openvino.model_cache import (
     GRAPH,
-    MANIFEST,
     TOKENIZER,
     WEIGHTS,
     entry_folder,
-    is_intact,
     obtain,
     precisions,
+    read_manifest,
 )
 from indexer.embedding.tokenizer import Ids, Setup
 from indexer.errors import ModelError
@@ -207,20 +205,13 @@ class _Entry:
 
 def _read_entry(folder: Path, cache: Path) -> _Entry | None:
     """The entry in this folder; None if there is none or it is damaged."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if reason := manifest.get("unconvertible"):
-            raise Unsuitable(reason)
-        if not is_intact(folder, manifest["files"], cache):
-            return None
+
+    def parse(manifest: Mapping[str, Any]) -> _Entry:
         setup = Setup(tokenizer=(folder / TOKENIZER).read_text("utf-8"), **manifest["setup"])
         references = np.asarray(manifest["references"], np.float32)
         return _Entry(folder / GRAPH, setup, bool(manifest["typed"]), references)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        log.warning("the converted model in %s is damaged (%s): converting again", folder, error)
-        return None
+
+    return read_manifest(folder, cache, parse)
 
 
 def _fill(checkpoint: Checkpoint, work: Path) -> dict[str, Any]:

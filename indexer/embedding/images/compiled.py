@@ -5,7 +5,6 @@ An entry of the model cache like that of a model's texts, beside it. Imported on
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
@@ -31,12 +30,11 @@ from indexer.embedding.images.towers import describe_images, image_tower
 from indexer.embedding.openvino.conversion import ATTENTIONS, trace, write_graph
 from indexer.embedding.openvino.model_cache import (
     GRAPH,
-    MANIFEST,
     WEIGHTS,
     entry_folder,
-    is_intact,
     obtain,
     precisions,
+    read_manifest,
 )
 from indexer.pictures import Pixels
 
@@ -88,20 +86,12 @@ def _read(folder: Path, cache: Path) -> Entry | None:
 
     Raises Unsuitable if the entry records that the conversion failed.
     """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if reason := manifest.get("unconvertible"):
-            raise Unsuitable(reason)
-        if not is_intact(folder, manifest["files"], cache):
-            return None
-        setup = ImageSetup.decode(manifest["setup"])
+
+    def parse(manifest: Mapping[str, Any]) -> Entry:
         reference = np.asarray(manifest["reference"], np.float32)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        log.warning("the converted model in %s is damaged (%s): converting again", folder, error)
-        return None
-    return Entry(folder / GRAPH, setup, reference)
+        return Entry(folder / GRAPH, ImageSetup.decode(manifest["setup"]), reference)
+
+    return read_manifest(folder, cache, parse)
 
 
 def _fill(checkpoint: Checkpoint, work: Path) -> Mapping[str, Any]:

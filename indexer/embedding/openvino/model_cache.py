@@ -186,24 +186,36 @@ def read_entry(folder: Path, cache: Path) -> Entry | None:
 
     Raises Unsuitable if the entry records that the conversion failed.
     """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if reason := manifest.get("unconvertible"):
-            raise Unsuitable(reason)
-        if not is_intact(folder, manifest["files"], cache):
-            return None
+
+    def parse(manifest: Mapping[str, Any]) -> Entry:
         tokenizer = (folder / TOKENIZER).read_text("utf-8")
         setup = Setup(tokenizer=tokenizer, **manifest["setup"])
         references = {
             TextRole(role): np.asarray(rows, np.float32)
             for role, rows in manifest["references"].items()
         }
+        return Entry(folder / GRAPH, setup, references, bool(manifest["fused"]))
+
+    return read_manifest(folder, cache, parse)
+
+
+def read_manifest(
+    folder: Path, cache: Path, parse: Callable[[Mapping[str, Any]], Found]
+) -> Found | None:
+    """The result of ``parse`` for an entry's manifest; None if there is none or it is damaged.
+
+    Raises Unsuitable if the entry records that the conversion failed.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        if reason := manifest.get("unconvertible"):
+            raise Unsuitable(reason)
+        return parse(manifest) if is_intact(folder, manifest["files"], cache) else None
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         log.warning("the converted model in %s is damaged (%s): converting again", folder, error)
         return None
-    return Entry(folder / GRAPH, setup, references, bool(manifest["fused"]))
 
 
 def is_intact(folder: Path, files: Mapping[str, str], cache: Path) -> bool:
