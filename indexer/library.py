@@ -220,7 +220,7 @@ class Library:
         raise InvalidInput(
             f"collection {collection.name!r} is of the model {identity.name!r}, which embeds texts "
             "only: it is searched by images where BEARING_MODEL is a model of images and the same "
-            f"texts, which is {PHOTO_MODEL} for {DEFAULT_MODEL}"
+            f"texts ({PHOTO_MODEL} has those of {DEFAULT_MODEL}) and the extra images is installed"
         )
 
     def _null_vectors(self, identity: Identity) -> Vectors | None:
