@@ -13,7 +13,6 @@ from indexer.documents import (
     EmbeddedDocument,
     Vectors,
     check_unit,
-    encode_metadata,
 )
 from indexer.embedding.embedder import Identity
 from indexer.errors import InvalidInput, InvalidVector, ModelChanged
@@ -43,15 +42,14 @@ def joined_vectors(documents: Sequence[EmbeddedDocument], identity: Identity) ->
     return vectors
 
 
-def change_of(document: Document, old: tuple[bytes, str] | None) -> Change:
-    """The change that storing a document makes, given the old one's hash and encoded metadata."""
+def change_of(document: Document, old: tuple[bytes, tuple[str, str | None]] | None) -> Change:
+    """The change that storing a document makes, given the old one's hash and encoded facts."""
     if old is None:
         return Change.NEW
-    content_hash, metadata = old
+    content_hash, facts = old
     if content_hash != document.content_hash:
         return Change.CONTENT
-    same = metadata == encode_metadata(document.metadata)
-    return Change.NOTHING if same else Change.METADATA
+    return Change.NOTHING if facts == document.facts else Change.METADATA
 
 
 def require_stored(document: Document, change: Change) -> None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import InvalidDocument, InvalidVector
 from indexer.filters import Metadata, is_encodable, scalar_problem
+from indexer.pictures import Picture, PictureFiles
 
 _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
@@ -44,12 +45,16 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A user's document. Checked when created: raises InvalidDocument."""
+    """A user's document. Checked when created: raises InvalidDocument.
+
+    The text of one with a picture is its caption, or empty.
+    """
 
     id: str
     text: str
     title: str | None = None
     metadata: Metadata = field(default_factory=dict)
+    picture: Picture | None = None
 
     def __post_init__(self) -> None:
         _check_id(self.id)
@@ -66,13 +71,21 @@ class Document:
         _check_metadata(self.id, self.metadata)
 
     @classmethod
-    def stored(cls, id: str, text: str, title: str | None, metadata: Metadata) -> Document:
+    def stored(
+        cls,
+        id: str,
+        text: str,
+        title: str | None,
+        metadata: Metadata,
+        picture: Picture | None = None,
+    ) -> Document:
         """A document that was checked when it was stored, without another check."""
         document, put = object.__new__(cls), object.__setattr__
         put(document, "id", id)
         put(document, "text", text)
         put(document, "title", title)
         put(document, "metadata", metadata)
+        put(document, "picture", picture)
         return document
 
     @property
@@ -89,11 +102,23 @@ class Document:
     def content_hash(self) -> bytes:
         """A hash of 16 bytes of all that is embedded or shown; independent of the metadata."""
         digest = hashlib.blake2b(digest_size=16)
-        for part in (self.title or "", self.text):
+        seen = self.picture
+        # One that the collection keeps from now on, or no longer, is stored anew.
+        picture = () if seen is None else (seen.sha256, "" if seen.place is None else "in place")
+        for part in (self.title or "", self.text, *picture):
             encoded = part.encode()
             digest.update(len(encoded).to_bytes(8, "little"))
             digest.update(encoded)
         return digest.digest()
+
+    @property
+    def facts(self) -> tuple[str, str | None]:
+        """The metadata and the facts of the picture, encoded: what is replaced without embedding.
+
+        A picture's content is none of them: it is in :attr:`content_hash`.
+        """
+        picture = None if self.picture is None else self.picture.encode()
+        return encode_metadata(self.metadata), picture
 
 
 def _check_id(given: object) -> None:
@@ -167,7 +192,8 @@ class EmbeddedDocument:
     """A document, its chunks, and their vectors: (len(chunks), d) float32 unit rows.
 
     ``model`` is the mark of the model that computed them (see Identity); a collection refuses them
-    if it has moved to another model since. With None they are accepted unchecked.
+    if it has moved to another model since. With None they are accepted unchecked. ``files`` are
+    those of its picture; without them the stored ones stay.
     """
 
     document: Document
@@ -175,6 +201,7 @@ class EmbeddedDocument:
     vectors: Vectors
     truncated: bool = False
     model: str | None = None
+    files: PictureFiles | None = None
 
     @property
     def unknown(self) -> bool:

@@ -248,6 +248,14 @@ class EngineState(Protocol):
         """Those of these documents that exist."""
         ...
 
+    def thumbnails(self, keys: Iterable[Key]) -> dict[Key, bytes]:
+        """The small JPEGs of the pictures of those of these documents that have one."""
+        ...
+
+    def originals(self, keys: Iterable[Key]) -> dict[Key, bytes]:
+        """The pictures of those of these documents whose picture the collection keeps."""
+        ...
+
     def vectors(self, keys: Iterable[Key]) -> dict[Key, StoredVectors]:
         """The chunks and vectors of those of these documents that exist."""
         ...
@@ -400,7 +408,10 @@ class Engine(Protocol):
         ...
 
     def amend(self, documents: Sequence[Document]) -> None:
-        """Replace the metadata of documents; raises InvalidInput if one's content differs."""
+        """Replace the metadata of documents, and the facts of their pictures.
+
+        Raises InvalidInput if one's content differs.
+        """
         ...
 
     def delete(self, ids: Sequence[str]) -> int:

@@ -97,7 +97,12 @@ class Not:
     part: Filter
 
 
-Filter: TypeAlias = Condition | Every | Some | Not
+@dataclass(frozen=True, slots=True)
+class Pictured:
+    """True of documents with a picture. It has no form in JSON: searches ask by it (``of``)."""
+
+
+Filter: TypeAlias = Condition | Every | Some | Not | Pictured
 
 
 class Kind(StrEnum):
@@ -143,7 +148,7 @@ def parse_filter(given: object) -> Filter | None:
 def fields_of(condition: Filter | None) -> frozenset[str]:
     """The metadata fields that a filter names."""
     match condition:
-        case None:
+        case None | Pictured():
             return frozenset()
         case Condition(field):
             return frozenset({field})
@@ -153,17 +158,22 @@ def fields_of(condition: Filter | None) -> frozenset[str]:
             return frozenset().union(*map(fields_of, parts))
 
 
-def matches(condition: Filter | None, metadata: Metadata) -> bool:
-    """Return whether a document with this metadata passes; the definition of the language."""
+def matches(condition: Filter | None, metadata: Metadata, *, pictured: bool = False) -> bool:
+    """Return whether a document with this metadata passes; the definition of the language.
+
+    ``pictured`` says that it has a picture.
+    """
     match condition:
         case None:
             return True
+        case Pictured():
+            return pictured
         case Every(parts):
-            return all(matches(part, metadata) for part in parts)
+            return all(matches(part, metadata, pictured=pictured) for part in parts)
         case Some(parts):
-            return any(matches(part, metadata) for part in parts)
+            return any(matches(part, metadata, pictured=pictured) for part in parts)
         case Not(part):
-            return not matches(part, metadata)
+            return not matches(part, metadata, pictured=pictured)
         case Condition():
             return _holds(condition, metadata)
 

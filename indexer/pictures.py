@@ -6,10 +6,13 @@ on, so that a process that only names images starts fast.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from indexer.errors import InvalidInput, MissingExtra
+from indexer.filters import Metadata
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,13 +25,44 @@ Pixels: TypeAlias = "NDArray[np.uint8]"
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The facts of an image file. Width and height are those of the image as it is looked at."""
+    """The facts of an image file. Width and height are those of the image as it is looked at.
+
+    ``place`` is the absolute path of a file that stays where it was indexed, None for one that the
+    collection keeps; ``modified`` the nanosecond of its last change. ``caption`` and ``details``
+    are what the file says of itself (EXIF).
+    """
 
     media_type: str
     width: int
     height: int
     bytes: int
     sha256: str
+    place: str | None = None
+    modified: int = 0
+    caption: str = ""
+    details: Metadata = field(default_factory=dict)
+
+    def encode(self) -> str:
+        """The facts as canonical JSON: equal pictures give equal strings."""
+        told = {name: value for name, value in asdict(self).items() if value}
+        return json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def decode(cls, encoded: str) -> Self:
+        """The facts that :meth:`encode` wrote; raises ValueError or TypeError for other texts."""
+        told: Mapping[str, Any] = json.loads(encoded)
+        return cls(**told)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFiles:
+    """The files of a picture that a collection keeps: a small JPEG of it, and itself.
+
+    ``original`` is None if the picture stays where it was indexed.
+    """
+
+    thumbnail: bytes
+    original: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

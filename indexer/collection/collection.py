@@ -162,6 +162,16 @@ class Collection:
             documents = state.documents(keys.values())
         return [documents[keys[id]] if id in keys else None for id in ids]
 
+    def thumbnail(self, id: str) -> bytes | None:
+        """The small JPEG of a document's picture; None if there is none."""
+        with self._engine.reading() as state:
+            return next(iter(state.thumbnails(state.keys([id]).values()).values()), None)
+
+    def original(self, id: str) -> bytes | None:
+        """A document's picture, if the collection keeps it; one left in its place is not."""
+        with self._engine.reading() as state:
+            return next(iter(state.originals(state.keys([id]).values()).values()), None)
+
     def page(
         self, condition: Filter | None = None, cursor: str | None = None, limit: int = 100
     ) -> Page:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from indexer.collection import Collection
-from indexer.documents import Change, Document, EmbeddedDocument, encode_metadata
+from indexer.documents import Change, Document, EmbeddedDocument
 from indexer.embedding.embedder import Embedder
 from indexer.errors import InvalidInput
 from indexer.ingestion.preparation import Prepared, embed_documents
@@ -122,8 +122,7 @@ class PendingWrites:
 def _difference(old: Document, new: Document) -> Change:
     if old.content_hash != new.content_hash:
         return Change.CONTENT
-    same = encode_metadata(old.metadata) == encode_metadata(new.metadata)
-    return Change.NOTHING if same else Change.METADATA
+    return Change.NOTHING if old.facts == new.facts else Change.METADATA
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from typing import Final, NoReturn, Self
 
 from indexer.admission import change_of, joined_vectors, require_stored
-from indexer.documents import Change, Document, EmbeddedDocument, encode_metadata
+from indexer.documents import Change, Document, EmbeddedDocument
 from indexer.embedding.embedder import Identity
 from indexer.engine import Capabilities, Kept, KeptBytes, Key
 from indexer.errors import CollectionBusy, NotFound, Unsupported
-from indexer.filters import Filter, matches
+from indexer.filters import Filter
 from indexer.index_choice import IndexChoice, IndexKind, Language
 from indexer.lexical.analyzer import Analyzer
 from indexer.memory.lexical import EMPTY, Words
 from indexer.memory.lines import MemoryLines
-from indexer.memory.state import MemoryState, Record
+from indexer.memory.state import MemoryState, Record, passes
 from indexer.reports import Description
 
 CAPABILITIES: Final = Capabilities(
@@ -108,8 +108,7 @@ class MemoryEngine:
     def delete_matching(self, condition: Filter) -> int:
         """Delete the documents that pass a filter, and return their number."""
         with self._changing():
-            records = self._state.records.items()
-            gone = [key for key, one in records if matches(condition, one.document.metadata)]
+            gone = [key for key, one in self._state.records.items() if passes(one, condition)]
             self._state = self._state.changed(gone, ())
             return len(gone)
 
@@ -285,13 +284,16 @@ def _change(state: MemoryState, document: Document) -> Change:
     if record is None:
         return Change.NEW
     old = record.document
-    return change_of(document, (old.content_hash, encode_metadata(old.metadata)))
+    return change_of(document, (old.content_hash, old.facts))
 
 
 def _record(state: MemoryState, key: Key, one: EmbeddedDocument) -> Record:
     words = Words.of(state.analyzer, one.document.content)
     vectors = one.vectors.astype("float32")  # a copy: the caller's may change
-    return Record(key, one.document, tuple(one.chunks), vectors, one.truncated, words)
+    files = one.files
+    if files is None and one.document.picture is not None and key in state.records:
+        files = state.records[key].files
+    return Record(key, one.document, tuple(one.chunks), vectors, one.truncated, words, files)
 
 
 def _drafts_of(state: MemoryState) -> dict[str, EmbeddedDocument]:

@@ -28,6 +28,7 @@ from indexer.lexical.analyzer import Analyzer
 from indexer.memory.facets import least_of, summarise
 from indexer.memory.lexical import MemoryLexical, Postings, Words
 from indexer.memory.scope import MemoryScope, scope_of
+from indexer.pictures import PictureFiles
 from indexer.reports import FieldSummary
 
 _POSITIONS = 1 << 24
@@ -46,6 +47,7 @@ class Record:
     vectors: Vectors
     truncated: bool
     words: Words
+    files: PictureFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,15 @@ class MemoryState:
         """Those of these documents that exist."""
         return {one.key: one.document for one in self._some(keys)}
 
+    def thumbnails(self, keys: Iterable[Key]) -> dict[Key, bytes]:
+        """The small JPEGs of the pictures of those of these documents that have one."""
+        return {one.key: one.files.thumbnail for one in self._some(keys) if one.files}
+
+    def originals(self, keys: Iterable[Key]) -> dict[Key, bytes]:
+        """The pictures of those of these documents whose picture is kept here."""
+        pictured = ((one.key, one.files) for one in self._some(keys) if one.files)
+        return {key: one.original for key, one in pictured if one.original is not None}
+
     def vectors(self, keys: Iterable[Key]) -> dict[Key, StoredVectors]:
         """The chunks and vectors of those of these documents that exist."""
         return {one.key: StoredVectors(one.chunks, one.vectors.copy()) for one in self._some(keys)}
@@ -168,7 +179,7 @@ class MemoryState:
     def page(self, condition: Filter | None, after: Key, limit: int) -> list[tuple[Key, Document]]:
         """The next documents by key that pass a filter."""
         later = (one for key, one in self.records.items() if key > after)
-        passing = (one for one in later if _passes(one, condition))
+        passing = (one for one in later if passes(one, condition))
         return [(one.key, one.document) for one in islice(passing, limit)]
 
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
@@ -195,10 +206,9 @@ class MemoryState:
 
     def copies(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
         """The number of documents that repeat an earlier title and text, and some pairs of ids."""
-        groups: dict[tuple[str, str], list[str]] = {}
+        groups: dict[bytes, list[str]] = {}
         for one in self.records.values():
-            document = one.document
-            groups.setdefault((document.title or "", document.text), []).append(document.id)
+            groups.setdefault(one.document.content_hash, []).append(one.document.id)
         several = [sorted(own) for own in groups.values() if len(own) > 1]
         largest = heapq.nsmallest(limit, several, key=lambda own: (-len(own), own[0]))
         return sum(map(len, several)) - len(several), [(own[0], own[-1]) for own in largest]
@@ -235,7 +245,7 @@ class MemoryState:
         keys = frozenset(
             key
             for key, one in self.records.items()
-            if key <= last and key not in hidden and _passes(one, condition)
+            if key <= last and key not in hidden and passes(one, condition)
         )
         return MemoryScope(keys, len(keys))
 
@@ -312,8 +322,11 @@ class MemoryState:
         return MemoryState(self.identity, self.analyzer, records, self.postings, self.newest)
 
 
-def _passes(record: Record, condition: Filter | None) -> bool:
-    return condition is None or matches(condition, record.document.metadata)
+def passes(record: Record, condition: Filter | None) -> bool:
+    """Return whether a document passes a filter."""
+    document = record.document
+    pictured = document.picture is not None
+    return condition is None or matches(condition, document.metadata, pictured=pictured)
 
 
 def _chunk_key(key: Key, position: int) -> ChunkKey:

@@ -122,10 +122,10 @@ class PostgresEngine:
 
     def changes(self, documents: Sequence[Document]) -> list[Change]:
         """The change that storing each of these documents would make."""
-        statement = "SELECT id, hash, metadata::text FROM @document WHERE id = ANY(%s)"
+        statement = "SELECT id, hash, metadata::text, picture FROM @document WHERE id = ANY(%s)"
         with self.reading() as state:
             rows = state.rows(statement, [[one.id for one in documents]])
-        old = {id: (bytes(digest), metadata) for id, digest, metadata in rows}
+        old = {id: (bytes(digest), (metadata, picture)) for id, digest, metadata, picture in rows}
         return [change_of(one, old.get(one.id)) for one in documents]
 
     def put(self, documents: Sequence[EmbeddedDocument]) -> None:
@@ -184,7 +184,7 @@ class PostgresEngine:
     def _vacuum(self) -> None:
         with self.reading() as state:
             generation = state.generation
-        tables = f"@document, @fact, @gone, @counter, @chunk_{generation}"
+        tables = f"@document, @picture, @fact, @gone, @counter, @chunk_{generation}"
         with self._database.plain(patient=True) as connection:
             connection.execute(self._tables.sql(f"VACUUM (ANALYZE) {tables}"))
 

@@ -14,12 +14,14 @@ from indexer.filters import (
     Kind,
     Not,
     Operator,
+    Pictured,
     Some,
     kind_of,
 )
 from indexer.postgres.facts import LONGEST_KEY, Tag, key_bytes, whole_bytes, written_bytes
 
 _SIGNS: Final = dict(zip(ORDERS, (">", ">=", "<", "<="), strict=True))
+_PICTURED: Final = "SELECT number FROM @document WHERE picture IS NOT NULL"
 _AFTER: Final = (Operator.GT, Operator.GTE)
 
 
@@ -43,6 +45,8 @@ class Translation:
                 return self._joined(" OR ", parts, "false")
             case Not(part):
                 return f"(NOT {self._translate(part)})"
+            case Pictured():
+                return f"({self._number} IN ({_PICTURED}))"
             case Condition():
                 return self._condition(condition)
 

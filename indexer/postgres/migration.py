@@ -18,7 +18,7 @@ from indexer.postgres.state import document_of
 from indexer.postgres.writing import write_chunks
 
 _PENDING: Final = """
-SELECT id, title, text, metadata::text FROM @document d WHERE NOT EXISTS (
+SELECT id, title, text, metadata::text, picture FROM @document d WHERE NOT EXISTS (
     SELECT FROM @chunk_{draft} c
     WHERE c.document = d.number AND c.position = 0 AND c.hash = d.hash)
 ORDER BY number LIMIT %s

@@ -94,7 +94,15 @@ CREATE TABLE @line(
 """
 """The judgements of users."""
 
-VERSIONS: Final = (_FIRST, _SECOND, _THIRD)
+_FOURTH: Final = """
+ALTER TABLE @document ADD picture text;
+CREATE INDEX ON @document(number) WHERE picture IS NOT NULL;
+CREATE TABLE @picture(document bigint PRIMARY KEY, thumbnail bytea NOT NULL, original bytea);
+ALTER TABLE @picture ALTER thumbnail SET STORAGE EXTERNAL, ALTER original SET STORAGE EXTERNAL;
+"""
+"""The pictures of documents, and the files of those that are kept."""
+
+VERSIONS: Final = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """The statements that lead from each version of a collection's tables to the next."""
 
 VERSION: Final = len(VERSIONS)

@@ -15,6 +15,7 @@ from indexer.engine import Candidate, ChunkCosines, ChunkKey, Counts, Key, Sampl
 from indexer.errors import Damaged, InvalidQuery
 from indexer.filters import Filter, Scalar
 from indexer.lexical.snapshot import LexicalSnapshot
+from indexer.pictures import Picture
 from indexer.postgres import field_values, nearest
 from indexer.postgres.filtering import Translation
 from indexer.postgres.header import Header
@@ -27,7 +28,7 @@ from indexer.reports import FieldSummary
 FEW: Final = 20_000
 """So many documents in scope are named one by one, and all compared with."""
 
-_COLUMNS: Final = "number, id, title, text, metadata::text"
+_COLUMNS: Final = "number, id, title, text, metadata::text, picture"
 _CHUNKS: Final = "document, number, position, start, stop, unknown"
 
 
@@ -124,6 +125,22 @@ class PostgresState:
         statement = f"SELECT {_COLUMNS} FROM @document WHERE number = ANY(%s)"  # noqa: S608
         return {Key(row[0]): document_of(row[1:]) for row in self._reading.rows(statement, [asked])}
 
+    def thumbnails(self, keys: Iterable[Key]) -> dict[Key, bytes]:
+        """The small JPEGs of the pictures of those of these documents that have one."""
+        return self._files("thumbnail", keys)
+
+    def originals(self, keys: Iterable[Key]) -> dict[Key, bytes]:
+        """The pictures of those of these documents whose picture is kept here."""
+        return self._files("original", keys)
+
+    def _files(self, kind: str, keys: Iterable[Key]) -> dict[Key, bytes]:
+        rows = self._reading.rows(
+            f"SELECT document, {kind} FROM @picture "  # noqa: S608 - the kinds above
+            f"WHERE {kind} IS NOT NULL AND document = ANY(%s)",
+            [list(keys)],
+        )
+        return {Key(number): bytes(content) for number, content in rows}
+
     def vectors(self, keys: Iterable[Key]) -> dict[Key, StoredVectors]:
         """The chunks and vectors of those of these documents that exist."""
         found: dict[Key, list[tuple[Chunk, Vector]]] = {}
@@ -163,7 +180,7 @@ class PostgresState:
             return {}
         rows = self._reading.rows(
             "SELECT c.number, c.position, c.start, c.stop, c.unknown, "
-            "d.id, d.title, d.text, d.metadata::text "
+            "d.id, d.title, d.text, d.metadata::text, d.picture "
             "FROM @chunk c JOIN @document d ON d.number = c.document WHERE c.number = ANY(%s)",
             [asked],
         )
@@ -312,10 +329,11 @@ class PostgresState:
 
 
 def document_of(row: Sequence[Any]) -> Document:
-    """The document of an id, a title, a text and metadata."""
-    id, title, text, metadata = row
+    """The document of an id, a title, a text, metadata and a picture."""
+    id, title, text, metadata, encoded = row
     told = None if title is None else plain_text(title)
-    return Document.stored(id, plain_text(text), told, json.loads(metadata))
+    picture = None if encoded is None else Picture.decode(encoded)
+    return Document.stored(id, plain_text(text), told, json.loads(metadata), picture)
 
 
 def _parse_token(token: str) -> Key:

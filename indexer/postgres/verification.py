@@ -12,9 +12,11 @@ from indexer.engine import Embedders
 from indexer.errors import Damaged
 from indexer.lexical.bm25 import shares
 from indexer.model_check import check_model
+from indexer.pictures import Picture
 from indexer.postgres.facts import facts_of
 from indexer.postgres.state import PostgresState, document_of
 from indexer.postgres.word_files import read_part, read_sealed
+from indexer.readers.originals import is_in_place
 from indexer.reports import Finding, Step, Tell, Verification
 
 MOST_FINDINGS: Final = 20
@@ -28,6 +30,8 @@ _ROUNDING: Final = 1e-9
 
 REBUILD: Final = "run bearing rebuild"
 RESTORE: Final = "restore a backup of the database, or index the documents again"
+
+PUT_BACK: Final = "put the file back, or index it again where it is now"
 
 _COUNTED: Final = """
 SELECT (SELECT count(*) FROM @document), count(*),
@@ -44,10 +48,17 @@ SELECT count(*) FROM @document d WHERE NOT EXISTS (
     "metadata of no document": """
 SELECT count(*) FROM @fact f WHERE NOT EXISTS (
     SELECT FROM @document d WHERE d.number = f.document)""",
+    "files of pictures of no document": """
+SELECT count(*) FROM @picture p WHERE NOT EXISTS (
+    SELECT FROM @document d WHERE d.number = p.document AND d.picture IS NOT NULL)""",
 }
-_TEXTS: Final = "SELECT id, title, text, metadata::text, number, hash FROM @document d"
+_PICTURES: Final = """
+SELECT id, picture, thumbnail IS NOT NULL, encode(sha256(original), 'hex')
+FROM @document LEFT JOIN @picture ON document = number WHERE picture IS NOT NULL
+"""
+_TEXTS: Final = "SELECT id, title, text, metadata::text, picture, number, hash FROM @document d"
 _SAMPLE: Final = """
-SELECT number, id, title, text, metadata::text FROM @document d
+SELECT number, id, title, text, metadata::text, picture FROM @document d
 ORDER BY hashint8(number), number LIMIT %s
 """
 _FACTS: Final = """
@@ -60,7 +71,7 @@ def verify(
     name: str, state: PostgresState, embedders: Embedders | None, tell: Tell
 ) -> Verification:
     """The findings of all checks of one state."""
-    findings = [*_counts(state), *_strays(state), *_documents(state, tell)]
+    findings = [*_counts(state), *_strays(state), *_documents(state, tell), *_pictures(state)]
     wrong_words = [*_words(state)]
     findings += wrong_words + _vectors(state, tell)
     model, wrong = check_model(state.identity, embedders, tell)
@@ -105,9 +116,9 @@ def _strays(state: PostgresState) -> Iterator[Finding]:
 def _documents(state: PostgresState, tell: Tell) -> Iterator[Finding]:
     done = 0
     for rows in state.reading.stream(_TEXTS, (), ROWS):
-        stored_facts = _grouped(state.rows(_FACTS, [[row[4] for row in rows]]))
+        stored_facts = _grouped(state.rows(_FACTS, [[row[5] for row in rows]]))
         for row in rows:
-            document, (number, digest) = document_of(row[:4]), row[4:]
+            document, (number, digest) = document_of(row[:5]), row[5:]
             told = f"document {document.id!r}"
             if document.content_hash != bytes(digest):
                 yield Finding("document", f"{told} is not what was written", "it is shown", RESTORE)
@@ -117,6 +128,23 @@ def _documents(state: PostgresState, tell: Tell) -> Iterator[Finding]:
                 yield Finding("fact", f"{told} has other metadata", "filters miss it", RESTORE)
         done += len(rows)
         tell(Step("documents", done, state.counts.documents))
+
+
+def _pictures(state: PostgresState) -> Iterator[Finding]:
+    """The pictures that are not what was stored, or no longer where they were indexed."""
+    for rows in state.reading.stream(_PICTURES, (), ROWS):
+        for id, encoded, is_shown, digest in rows:
+            picture = Picture.decode(encoded)
+            kept = picture.place is None
+            if not is_shown:
+                problem = f"the thumbnail of document {id!r} is lost"
+                yield Finding("picture", problem, "it is not shown", RESTORE)
+            if kept and digest != picture.sha256:
+                problem = f"the picture of document {id!r} is not what was stored"
+                yield Finding("picture", problem, "it is shown wrongly", RESTORE)
+            if not kept and not is_in_place(picture):
+                problem = f"the picture of document {id!r}, {picture.place}, is gone or changed"
+                yield Finding("picture", problem, "another model cannot embed it", PUT_BACK)
 
 
 def _words(state: PostgresState) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from indexer.admission import change_of, joined_vectors, require_stored
-from indexer.documents import Document, EmbeddedDocument, encode_metadata
+from indexer.documents import Document, EmbeddedDocument
 from indexer.embedding.embedder import Identity
 from indexer.postgres.connection import Connection
 from indexer.postgres.facts import Fact, facts_of
@@ -22,21 +22,21 @@ from indexer.postgres.schema import SLOTS, Tables
 from indexer.postgres.texts import storable_text
 
 _OLD: Final = """
-SELECT number, id, hash, metadata::text FROM @document d WHERE {which}
+SELECT number, id, hash, metadata::text, picture FROM @document d WHERE {which}
 ORDER BY id FOR UPDATE
 """
 _INSERT: Final = """
-INSERT INTO @document(number, id, hash, metadata, title, text, slot, write)
-SELECT number, id, hash, metadata::json, title, text, %b::integer, %b::bigint
-FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::text[])
-    AS t(number, id, hash, metadata, title, text)
+INSERT INTO @document(number, id, hash, metadata, picture, title, text, slot, write)
+SELECT number, id, hash, metadata::json, picture, title, text, %b::integer, %b::bigint
+FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::text[], %b::text[])
+    AS t(number, id, hash, metadata, picture, title, text)
 ORDER BY id ON CONFLICT (id) DO NOTHING RETURNING id
 """
 _REPLACE: Final = """
-UPDATE @document d SET hash = t.hash, metadata = t.metadata::json, title = t.title, text = t.text,
-    slot = %b::integer, write = %b::bigint
-FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::text[])
-    AS t(number, id, hash, metadata, title, text)
+UPDATE @document d SET hash = t.hash, metadata = t.metadata::json, picture = t.picture,
+    title = t.title, text = t.text, slot = %b::integer, write = %b::bigint
+FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::text[], %b::text[])
+    AS t(number, id, hash, metadata, picture, title, text)
 WHERE d.number = t.number
 """
 _GONE: Final = "INSERT INTO @gone SELECT %s, %s, unnest(%s::bigint[])"
@@ -75,6 +75,7 @@ class _Old:
     id: str
     hash: bytes
     metadata: str
+    picture: str | None
 
 
 class Stamp(NamedTuple):
@@ -121,6 +122,7 @@ class Writing:
         numbers |= {id: one.number for id, one in old.items()}
         self._replace([one for one in given if one.id in old], numbers)
         self._add_chunks(documents, numbers)
+        self._keep_pictures(documents, numbers)
         self._add_facts(given, numbers)
         self._counts.documents += len(given)
         self._finish()
@@ -130,18 +132,16 @@ class Writing:
         old = self._old("id = ANY(%s)", [[one.id for one in documents]])
         for one in documents:
             known = old.get(one.id)
-            change = change_of(one, (known.hash, known.metadata) if known else None)
+            old_facts = (known.hash, (known.metadata, known.picture)) if known else None
+            change = change_of(one, old_facts)
             require_stored(one, change)
         numbers = {id: one.number for id, one in old.items()}
         self._delete_facts(list(old.values()))
         self._execute(
-            "UPDATE @document d SET metadata = t.metadata::json "
-            "FROM unnest(%s::bigint[], %s::text[]) AS t(number, metadata) "
+            "UPDATE @document d SET metadata = t.metadata::json, picture = t.picture "
+            "FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS t(number, metadata, picture) "
             "WHERE d.number = t.number",
-            [
-                [numbers[one.id] for one in documents],
-                [encode_metadata(one.metadata) for one in documents],
-            ],
+            [[numbers[one.id] for one in documents], *_facts(documents)],
         )
         self._add_facts(documents, numbers)
         self._finish()
@@ -159,6 +159,7 @@ class Writing:
             self._forget(list(old.values()))
             numbers = [one.number for one in old.values()]
             self._execute("DELETE FROM @document WHERE number = ANY(%s)", [numbers])
+            self._drop_pictures(list(old.values()))
             self._execute(_GONE, [*self._stamp, numbers])
             self._finish()
         return len(old)
@@ -219,6 +220,25 @@ class Writing:
         self._counts.chunks += sum(len(one.chunks) for one in documents)
         self._counts.truncated += sum(one.truncated for one in documents)
         self._counts.unknown += sum(one.unknown for one in documents)
+
+    def _keep_pictures(
+        self, documents: Sequence[EmbeddedDocument], numbers: dict[str, int]
+    ) -> None:
+        """Keep the files of pictures; of a document without a picture none is left."""
+        bare = [numbers[one.document.id] for one in documents if one.document.picture is None]
+        self._execute("DELETE FROM @picture WHERE document = ANY(%s)", [bare])
+        for one in documents:
+            if one.files is not None:
+                self._execute(
+                    "INSERT INTO @picture VALUES (%s, %s, %s) ON CONFLICT (document) DO UPDATE "
+                    "SET thumbnail = excluded.thumbnail, original = excluded.original",
+                    [numbers[one.document.id], one.files.thumbnail, one.files.original],
+                )
+
+    def _drop_pictures(self, old: Sequence[_Old]) -> None:
+        numbers = [one.number for one in old if one.picture is not None]
+        if numbers:
+            self._execute("DELETE FROM @picture WHERE document = ANY(%s)", [numbers])
 
     # Facts
 
@@ -303,10 +323,16 @@ def _columns(documents: Sequence[Document], numbers: dict[str, int]) -> list[lis
         [numbers[one.id] for one in documents],
         [one.id for one in documents],
         [one.content_hash for one in documents],
-        [encode_metadata(one.metadata) for one in documents],
+        *_facts(documents),
         [None if one.title is None else storable_text(one.title) for one in documents],
         [storable_text(one.text) for one in documents],
     ]
+
+
+def _facts(documents: Sequence[Document]) -> list[list[Any]]:
+    """The metadata of documents, and the facts of their pictures."""
+    facts = [one.facts for one in documents]
+    return [[metadata for metadata, _ in facts], [picture for _, picture in facts]]
 
 
 def _stored_facts(metadata: str) -> list[Fact]:

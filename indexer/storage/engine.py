@@ -207,7 +207,7 @@ class LocalEngine:
             stored = transaction.stored(latest)
             for document in latest.values():
                 require_stored(document, _change(document, stored.get(document.id)))
-            transaction.amend([(stored[id], one.metadata) for id, one in latest.items()])
+            transaction.amend([(stored[id], one) for id, one in latest.items()])
             generation = transaction.generation()
             transaction.advance(generation.number, generation.rows)
 
@@ -384,7 +384,9 @@ class LocalEngine:
 
 
 def _change(document: Document, old: StoredDocument | None) -> Change:
-    return change_of(document, None if old is None else (old.content_hash, old.metadata))
+    if old is None:
+        return change_of(document, None)
+    return change_of(document, (old.content_hash, (old.metadata, old.picture)))
 
 
 def _beside(folder: Path, snapshot: Snapshot) -> dict[str, object]:

@@ -57,7 +57,14 @@ class RowWriter:
         )
         given = self._transaction.insert([(one.document, one.truncated) for one in new])
         numbers = {one.document.id: stored[one.document.id].number for one in old}
-        return numbers | {one.document.id: n for one, n in zip(new, given, strict=True)}
+        numbers |= {one.document.id: n for one, n in zip(new, given, strict=True)}
+        self._transaction.drop_pictures(
+            stored[one.document.id].number for one in old if one.document.picture is None
+        )
+        self._transaction.keep_pictures(
+            (numbers[one.document.id], one.files) for one in documents if one.files is not None
+        )
+        return numbers
 
     def _free(self, stored: Iterable[StoredDocument]) -> None:
         """Release the rows of documents."""

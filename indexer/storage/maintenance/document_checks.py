@@ -11,6 +11,7 @@ from itertools import groupby
 import numpy as np
 
 from indexer.documents import Document
+from indexer.pictures import Picture
 from indexer.reports import Finding
 from indexer.storage.maintenance.case import MOST_FINDINGS, REPLACE, RESTORE, Case
 from indexer.storage.sqlite.facets import facets_of
@@ -29,6 +30,7 @@ class _Line:
     metadata: bytes
     text: bytes
     hash: bytes
+    picture: str | None
 
     @property
     def place(self) -> str:
@@ -58,7 +60,7 @@ def _lines(snapshot: Snapshot) -> Iterator[_Line]:
     # as bytes, so that one that is no text can be named
     for values in snapshot.select(
         "SELECT number, CAST(id AS BLOB), CAST(title AS BLOB), CAST(metadata AS BLOB),"
-        " CAST(text AS BLOB), hash FROM documents ORDER BY number"
+        " CAST(text AS BLOB), hash, picture FROM documents ORDER BY number"
     ):
         yield _Line(*values)
 
@@ -67,13 +69,14 @@ def _check_document(line: _Line, chunks: list[_ChunkLine], facets: array[int]) -
     try:
         title = None if line.title is None else line.title.decode()
         text, metadata = line.text.decode(), json.loads(line.metadata)
+        picture = None if line.picture is None else Picture.decode(line.picture)
         for facet in facets_of(metadata):
             facets[line.number] ^= _facet_hash(*facet)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         yield _wrong_document(line, f"it cannot be read ({error})")
         return
-    if Document.stored("", text, title, metadata).content_hash != line.hash:
-        yield _wrong_document(line, "its text or title is not what was stored")
+    if Document.stored("", text, title, metadata, picture).content_hash != line.hash:
+        yield _wrong_document(line, "its text or title, or its picture, is not what was stored")
     positions = [chunk.position for chunk in chunks]
     if sorted(positions) != list(range(len(chunks))) or not chunks:
         yield _wrong_document(line, f"its chunks are numbered {positions[:10]}")

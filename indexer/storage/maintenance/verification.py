@@ -28,6 +28,7 @@ from indexer.storage.lexical.index_sync import FOLDER
 from indexer.storage.lexical.state import STATE
 from indexer.storage.maintenance.case import MOST_FINDINGS, RESTORE, Case
 from indexer.storage.maintenance.document_checks import check_documents
+from indexer.storage.maintenance.picture_checks import check_pictures
 from indexer.storage.maintenance.store_checks import check_counts, check_owners, check_pages
 from indexer.storage.maintenance.vector_checks import check_vectors
 from indexer.storage.sqlite.records import NOBODY
@@ -38,6 +39,9 @@ from indexer.storage.vector_file import VectorFile
 SAMPLE_QUERIES: Final = 256
 LEAST_FOUND: Final = 0.9
 _CLOSE: Final = 1e-4
+_CHECKS: Final = (
+    *(check_pages, check_counts, check_owners, check_documents, check_pictures, check_vectors),
+)
 
 
 def verify(folder: Path, embedders: Embedders | None, tell: Tell) -> Verification:
@@ -60,7 +64,7 @@ def verify(folder: Path, embedders: Embedders | None, tell: Tell) -> Verificatio
 
 def _verify(case: Case, embedders: Embedders | None, nothing: Verification) -> Verification:
     findings: list[Finding] = []
-    for check in (check_pages, check_counts, check_owners, check_documents, check_vectors):
+    for check in _CHECKS:
         findings += _found(check, case)
     index, wrong = _check_index(case)
     findings += wrong

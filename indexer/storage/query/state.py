@@ -87,6 +87,16 @@ class LocalState:
         found = self.snapshot.documents(keys)
         return {Key(number): document for number, document in found.items()}
 
+    def thumbnails(self, keys: Iterable[Key]) -> dict[Key, bytes]:
+        """The small JPEGs of the pictures of those of these documents that have one."""
+        found = self.snapshot.picture_files(keys, "thumbnail")
+        return {Key(number): content for number, content in found.items()}
+
+    def originals(self, keys: Iterable[Key]) -> dict[Key, bytes]:
+        """The pictures of those of these documents whose picture is kept here."""
+        found = self.snapshot.picture_files(keys, "original")
+        return {Key(number): content for number, content in found.items()}
+
     def vectors(self, keys: Iterable[Key]) -> dict[Key, StoredVectors]:
         """The chunks and vectors of those of these documents that exist."""
         chunks = self.snapshot.chunks_of(self.rows.generation, keys)

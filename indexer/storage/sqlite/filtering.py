@@ -18,6 +18,7 @@ from indexer.filters import (
     Kind,
     Not,
     Operator,
+    Pictured,
     Scalar,
     Some,
     key_of,
@@ -97,10 +98,18 @@ class FacetQueries:
                 return passing
             case Not(part):
                 return ~self.matching(part, size)
+            case Pictured():
+                return self._pictured(size)
             case Condition(field, operator, values) if operator in COMPLEMENTS:
                 return ~self.matching(Condition(field, COMPLEMENTS[operator], values), size)
             case Condition():
                 return self._holding(condition, size)
+
+    def _pictured(self, size: int) -> NDArray[np.bool_]:
+        found = self._connection.execute("SELECT number FROM documents WHERE picture IS NOT NULL")
+        mask = np.zeros(size, dtype=np.bool_)
+        mask[[number for (number,) in found]] = True
+        return mask
 
     def _holding(self, condition: Condition, size: int) -> NDArray[np.bool_]:
         field = self._connection.execute(

@@ -37,6 +37,7 @@ class StoredDocument:
     content_hash: bytes
     metadata: str
     truncated: bool
+    picture: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 STORE: Final = "store.sqlite"
 """The file's name in the folder of a collection."""
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Increased by each change of the tables, or of their content; see ``upgrade``."""
 
 SCHEMA: Final = """
@@ -18,7 +18,9 @@ CREATE TABLE generations(
 CREATE TABLE documents(
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, hash BLOB NOT NULL,
     truncated INTEGER NOT NULL, changed INTEGER NOT NULL,
-    title TEXT, metadata TEXT NOT NULL, text TEXT NOT NULL);
+    title TEXT, metadata TEXT NOT NULL, text TEXT NOT NULL, picture TEXT);
+CREATE INDEX pictured_documents ON documents(number) WHERE picture IS NOT NULL;
+CREATE TABLE pictures(document INTEGER PRIMARY KEY, thumbnail BLOB NOT NULL, original BLOB);
 CREATE INDEX documents_by_change ON documents(changed);
 CREATE TABLE deletions(document INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);
 CREATE INDEX deletions_by_sequence ON deletions(sequence);

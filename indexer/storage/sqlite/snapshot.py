@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from indexer.embedding.embedder import Identity
 from indexer.engine import Counts
 from indexer.errors import Damaged
 from indexer.index_choice import Language
+from indexer.pictures import Picture
 from indexer.storage.sqlite.filtering import FacetQueries
 from indexer.storage.sqlite.identities import essence_of
 from indexer.storage.sqlite.records import (
@@ -37,6 +38,8 @@ COUNT_UNKNOWN: Final = (
 """By its index, which SQLite estimates as dearer than to read every chunk of the generation: that
 took 0.2 s for a million, at the first search after each write.
 """
+
+PictureKind: TypeAlias = Literal["thumbnail", "original"]
 
 _DECODER: Final = json.JSONDecoder()
 _COPY_PAGES: Final = 1_024
@@ -147,11 +150,11 @@ class Snapshot(FacetQueries):
     ) -> list[tuple[int, int, Document]]:
         """The next changed documents in the order of sequence and number, after such a pair."""
         rows = self._connection.execute(
-            "SELECT number, id, title, metadata, text, changed FROM documents"
+            "SELECT number, id, title, metadata, text, picture, changed FROM documents"
             " WHERE (changed, number) > (?, ?) ORDER BY changed, number LIMIT ?",
             (sequence, number, limit),
         )
-        return [(row[5], row[0], _document(row[:5])) for row in rows]
+        return [(row[6], row[0], _document(row[:6])) for row in rows]
 
     def deleted_after(self, sequence: int) -> list[int]:
         """The numbers of the documents that were deleted after a sequence."""
@@ -176,7 +179,7 @@ class Snapshot(FacetQueries):
     def undrafted_after(self, number: int, limit: int) -> list[tuple[int, Document]]:
         """The next documents by number whose current content the draft generation lacks."""
         rows = self._connection.execute(
-            "SELECT number, id, title, metadata, text FROM documents"
+            "SELECT number, id, title, metadata, text, picture FROM documents"
             " LEFT JOIN drafts ON drafts.document = number"
             " WHERE number > ? AND drafts.hash IS NOT documents.hash ORDER BY number LIMIT ?",
             (number, limit),
@@ -229,11 +232,11 @@ class Snapshot(FacetQueries):
     def stored(self, ids: Iterable[str]) -> dict[str, StoredDocument]:
         """The stored properties of those of these documents that exist, by id."""
         rows = self._connection.execute(
-            "SELECT id, number, hash, metadata, truncated FROM documents"
+            "SELECT id, number, hash, metadata, truncated, picture FROM documents"
             " WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(ids)),),
         )
-        return {id: StoredDocument(n, h, m, bool(t)) for id, n, h, m, t in rows}
+        return {id: StoredDocument(n, h, m, bool(t), p) for id, n, h, m, t, p in rows}
 
     def numbers(self, ids: Iterable[str]) -> dict[str, int]:
         """The numbers of those of these documents that exist."""
@@ -261,11 +264,20 @@ class Snapshot(FacetQueries):
     def documents(self, numbers: Iterable[int]) -> dict[int, Document]:
         """The documents with these numbers that exist."""
         rows = self._connection.execute(
-            "SELECT number, id, title, metadata, text FROM documents"
+            "SELECT number, id, title, metadata, text, picture FROM documents"
             " WHERE number IN (SELECT value FROM json_each(?))",
             (json.dumps(list(numbers)),),
         )
         return {row[0]: _document(row) for row in rows}
+
+    def picture_files(self, numbers: Iterable[int], kind: PictureKind) -> dict[int, bytes]:
+        """The kept files of one kind of the pictures of these documents."""
+        rows = self._connection.execute(
+            f"SELECT document, {kind} FROM pictures"  # noqa: S608 - the kinds are ours
+            f" WHERE {kind} IS NOT NULL AND document IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(numbers)),),
+        )
+        return dict(rows.fetchall())
 
     def ids(self) -> list[tuple[int, str]]:
         """Number and id of every document."""
@@ -274,7 +286,7 @@ class Snapshot(FacetQueries):
     def documents_after(self, number: int, limit: int) -> list[tuple[int, Document]]:
         """The next documents by number."""
         rows = self._connection.execute(
-            "SELECT number, id, title, metadata, text FROM documents"
+            "SELECT number, id, title, metadata, text, picture FROM documents"
             " WHERE number > ? ORDER BY number LIMIT ?",
             (number, limit),
         )
@@ -284,7 +296,7 @@ class Snapshot(FacetQueries):
         """The chunks of those of these rows that exist, each with its document."""
         found = self._connection.execute(
             'SELECT row, document, position, "start", "end", unknown,'
-            " number, id, title, metadata, text"
+            " number, id, title, metadata, text, picture"
             " FROM chunks JOIN documents ON number = document"
             " WHERE generation = ? AND row IN (SELECT value FROM json_each(?))",
             (generation, json.dumps(list(rows))),
@@ -321,12 +333,13 @@ def _decoded(metadata: str) -> Any:  # noqa: ANN401 - what JSON holds
     return held
 
 
-def _document(row: tuple[int, str, str | None, str, str]) -> Document:
-    number, id, title, metadata, text = row
+def _document(row: tuple[int, str, str | None, str, str, str | None]) -> Document:
+    number, id, title, metadata, text, picture = row
     if not isinstance(id, str) or not isinstance(text, str):
         raise Damaged(f"document number {number} is not what was stored: see `bearing verify`")
     try:
-        return Document.stored(id, text, title, _decoded(metadata))
+        seen = None if picture is None else Picture.decode(picture)
+        return Document.stored(id, text, title, _decoded(metadata), seen)
     except (ValueError, TypeError) as error:
         raise Damaged(f"the metadata of document {id!r} is not what was stored: see verify") from (
             error

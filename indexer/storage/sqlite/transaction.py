@@ -12,6 +12,7 @@ import numpy as np
 from indexer.documents import Document, encode_metadata
 from indexer.embedding.embedder import Identity
 from indexer.filters import Metadata
+from indexer.pictures import PictureFiles
 from indexer.storage.sqlite.facets import facet_lines
 from indexer.storage.sqlite.identities import write_generation
 from indexer.storage.sqlite.records import (
@@ -130,8 +131,9 @@ class Transaction(Snapshot):
         first = 1 + max(self._last_given(), self.last_number())
         numbers = list(range(first, first + len(documents)))
         self._connection.executemany(
-            "INSERT INTO documents(hash, truncated, title, metadata, text, changed, number, id)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents"
+            "(hash, truncated, title, metadata, text, picture, changed, number, id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (*_columns(document, truncated), self.sequence, number, document.id)
                 for number, (document, truncated) in zip(numbers, documents, strict=True)
@@ -151,7 +153,7 @@ class Transaction(Snapshot):
         """Replace the documents with the same ids."""
         self._connection.executemany(
             "UPDATE documents SET hash = ?, truncated = ?, title = ?, metadata = ?, text = ?,"
-            " changed = ? WHERE number = ?",
+            " picture = ?, changed = ? WHERE number = ?",
             [
                 (*_columns(document, truncated), self.sequence, old.number)
                 for old, document, truncated in documents
@@ -159,13 +161,25 @@ class Transaction(Snapshot):
         )
         self._replace_facets((old, document.metadata) for old, document, _ in documents)
 
-    def amend(self, documents: Sequence[tuple[StoredDocument, Metadata]]) -> None:
-        """Replace the metadata of documents."""
+    def amend(self, documents: Sequence[tuple[StoredDocument, Document]]) -> None:
+        """Replace the metadata of documents, and the facts of their pictures."""
         self._connection.executemany(
-            "UPDATE documents SET metadata = ? WHERE number = ?",
-            [(encode_metadata(metadata), old.number) for old, metadata in documents],
+            "UPDATE documents SET metadata = ?, picture = ? WHERE number = ?",
+            [(*document.facts, old.number) for old, document in documents],
         )
-        self._replace_facets(documents)
+        self._replace_facets((old, document.metadata) for old, document in documents)
+
+    def keep_pictures(self, files: Iterable[tuple[int, PictureFiles]]) -> None:
+        """Keep the files of the pictures of documents, in place of those before."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?)",
+            [(number, one.thumbnail, one.original) for number, one in files],
+        )
+
+    def drop_pictures(self, numbers: Iterable[int]) -> None:
+        """Delete the files of the pictures of documents."""
+        gone = [(number,) for number in numbers]
+        self._connection.executemany("DELETE FROM pictures WHERE document = ?", gone)
 
     def remove(self, documents: Sequence[StoredDocument]) -> None:
         """Delete documents, without their chunks."""
@@ -177,6 +191,7 @@ class Transaction(Snapshot):
             [(old.number, self.sequence) for old in documents],
         )
         self._drop_facets(documents)
+        self.drop_pictures(old.number for old in documents if old.picture is not None)
 
     def forget_deletions(self, sequence: int) -> None:
         """Delete the records of documents deleted up to a sequence."""
@@ -263,5 +278,8 @@ class Transaction(Snapshot):
 
 def _columns(document: Document, truncated: bool) -> tuple[object, ...]:
     """The columns of a line of ``documents``, except number and id."""
-    metadata = encode_metadata(document.metadata)
-    return document.content_hash, truncated, document.title, metadata, document.text
+    metadata, picture = document.facts
+    return (
+        *(document.content_hash, truncated, document.title, metadata),
+        *(document.text, picture),
+    )

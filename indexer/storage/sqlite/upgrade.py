@@ -67,7 +67,22 @@ def _to_3(connection: sqlite3.Connection) -> None:
     _tell_unknown(connection)
 
 
-STEPS: Final[Mapping[int, Step]] = {1: _keep_changes, 2: _to_3}
+def _keep_pictures(connection: sqlite3.Connection) -> None:
+    """From 3 to 4: documents may have a picture; none there has."""
+    for statement in (
+        "ALTER TABLE documents ADD COLUMN picture TEXT",
+        "CREATE INDEX pictured_documents ON documents(number) WHERE picture IS NOT NULL",
+        "CREATE TABLE pictures("
+        "document INTEGER PRIMARY KEY, thumbnail BLOB NOT NULL, original BLOB)",
+    ):
+        connection.execute(statement)
+
+
+def _to_4(connection: sqlite3.Connection) -> None:
+    _keep_pictures(connection)
+
+
+STEPS: Final[Mapping[int, Step]] = {1: _keep_changes, 2: _to_3, 3: _to_4}
 """From each earlier format to the next."""
 
 
