@@ -131,6 +131,20 @@ class Settings(BaseSettings):
         description="Directory of trained models; `models` in BEARING_DATA where none is named.",
         json_schema_extra={"default": "none"},
     )
+    auc_tolerance: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="By how much a promoted model may tell related from unrelated queries worse "
+        "(AUC), even where that is significant.",
+    )
+    calibration_tolerance: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="By how much its calibration error may be higher, even where that is "
+        "significant.",
+    )
     feedback: Collected = Field(
         Collected.OFF,
         description=f"What is kept of users' judgements on hits: {', '.join(Collected)}; "
@@ -384,6 +398,8 @@ class Settings(BaseSettings):
             language=self.language,
             reranker=self.reranker,
             models=self.models,
+            auc_tolerance=self.auc_tolerance,
+            calibration_tolerance=self.calibration_tolerance,
             require_sync=self.require_sync,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
@@ -24,7 +25,7 @@ class Config:
     """The settings of the library; each field is the variable BEARING_<FIELD>.
 
     ``data`` is a folder, or a URL: see indexer.engines. ``models`` is the folder of trained models,
-    None for the one beside the collections.
+    None for the one beside the collections. The tolerances are the gate's, for promoted models.
     """
 
     data: Path | str = Path("data")
@@ -39,6 +40,8 @@ class Config:
     language: Language = Language.ENGLISH
     reranker: str = ""
     models: Path | None = None
+    auc_tolerance: float = 0.01
+    calibration_tolerance: float = 0.02
     require_sync: bool = False
 
     @property
@@ -100,13 +103,25 @@ def _language(variable: str, value: str) -> Language:
 
 
 def _share(variable: str, value: str) -> float:
-    try:
-        share = float(value)
-    except ValueError:
-        share = 0.0
+    share = _number(value)
     if not 0 < share < 1:
         raise InvalidInput(f"{variable} must be a number above 0 and below 1; got {value!r}")
     return share
+
+
+def _tolerance(variable: str, value: str) -> float:
+    bound = _number(value)
+    if not 0 <= bound <= 1:
+        raise InvalidInput(f"{variable} must be a number from 0 to 1; got {value!r}")
+    return bound
+
+
+def _number(value: str) -> float:
+    """The number that a text says, NaN if none."""
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
 
 
 def _backend(variable: str, value: str) -> Backend:
@@ -138,6 +153,8 @@ _READERS: Final[Mapping[str, Any]] = {
     "language": _language,
     "reranker": _text,
     "models": _path,
+    "auc_tolerance": _tolerance,
+    "calibration_tolerance": _tolerance,
     "require_sync": _flag,
 }
 assert set(_READERS) == {field.name for field in fields(Config)}

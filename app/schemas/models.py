@@ -24,7 +24,10 @@ class FigureView(Returned):
     before: float
     after: float
     queries: int
-    p: float | None = Field(description="Of the difference; null if it was not tested.")
+    p: float | None = Field(
+        description="Of the difference, null if it was not tested; of the AUC and the calibration "
+        "error it is one-sided, of their getting worse."
+    )
     mode: str = Field("", description="Of the searches, dense or hybrid; empty without any.")
 
     @classmethod
@@ -50,6 +53,7 @@ class VerdictView(Returned):
     tried: int = Field(description="Candidates that were tried on the same judgements.")
     at: str
     case: str = Field("", description="Which held-out queries those at hand are like.")
+    notes: list[str] = Field([], description="What got worse, and was let pass.")
 
     @classmethod
     def of(cls, verdict: Verdict) -> Self:
@@ -61,6 +65,7 @@ class VerdictView(Returned):
             tried=verdict.tried,
             at=verdict.at,
             case=verdict.case,
+            notes=list(verdict.notes),
         )
 
 

@@ -37,7 +37,7 @@ function cardOf(model, collection, mayManage, changed) {
     { dataset: { model: name } },
     element("h3", { dir: "auto" }, name, serves.length > 0 && element("span", { className: "chosen" }, ` serves ${serves.join(", ")}`)),
     error ? element("p", { className: "problem-line" }, error) : element("dl", { className: "figures" }, ...rowsOf(model)),
-    ...[model.verdict?.case, ...(model.verdict?.reasons ?? [])].filter(Boolean).map((reason) => element("p", { className: "quiet" }, reason)),
+    ...[model.verdict?.case, ...(model.verdict?.notes ?? []), ...(model.verdict?.reasons ?? [])].filter(Boolean).map((reason) => element("p", { className: "quiet" }, reason)),
     mayManage && !error && collection && !serves.includes(collection) && element("div", { className: "actions" }, element("button", { type: "button", className: "promote", onclick: promote, "aria-label": `Promote ${name} in ${collection}` }, `Promote in ${collection}`)),
   );
 }

@@ -55,7 +55,8 @@ class Figure:
     """A measure before and after training, a mean over this many queries.
 
     ``split`` says which queries: ``queries`` and ``documents`` are those held out by query and by
-    document (see indexer.learning.split). ``p`` is of the difference, None if it was not tested.
+    document (see indexer.learning.split). ``p`` is of the difference, None if it was not tested; of
+    figures that may not get worse (AUC, calibration error) it is one-sided, of their getting worse.
     ``mode`` is the mode of the searches, "" where none were made.
     """
 
@@ -73,7 +74,7 @@ class Verdict:
     """The gate's decision; ``reasons`` say why it refused, ``advice`` what would help.
 
     ``tried`` is the number of candidates that were tried on the same data, ``case`` a sentence on
-    which held-out queries those at hand are like.
+    which held-out queries those at hand are like, ``notes`` what got worse and was let pass.
     """
 
     passed: bool
@@ -83,6 +84,7 @@ class Verdict:
     judged: str = ""
     at: str = ""
     case: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +139,5 @@ def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _verdict(fields: dict[str, Any]) -> Verdict:
-    return Verdict(**{**fields, **{name: tuple(fields[name]) for name in ("reasons", "advice")}})
+    several = ("reasons", "advice", "notes")
+    return Verdict(**{**fields, **{name: tuple(fields.get(name, ())) for name in several}})

@@ -171,7 +171,15 @@ def _surprise(groups: list[tuple[Floats, NDArray[np.bool_]]], log_temperature: f
 
 
 def held_out_relevance(judged: Judged, folds: int = FOLDS) -> Floats:
-    """The relevance of each hit by a curve of the other queries, (n,): cross-validated by query."""
+    """The relevance of each hit by a curve of the other queries, (n,): cross-validated by query.
+
+    Raises InvalidInput if fewer than LEAST_QUERIES queries have a relevant hit.
+    """
+    useful = len(np.unique(judged.queries[judged.relevant]))
+    if useful < LEAST_QUERIES:
+        raise InvalidInput(
+            f"{useful} judged queries have a relevant hit; at least {LEAST_QUERIES} are needed"
+        )
     ids = np.unique(judged.queries)
     order = np.random.default_rng(_SEED).permutation(len(ids))
     fold = np.empty(len(ids), dtype=np.int64)
@@ -204,11 +212,6 @@ def held_out_errors(judged: Judged) -> Errors:
 
     Raises InvalidInput if fewer than LEAST_QUERIES queries have a relevant hit.
     """
-    useful = len(np.unique(judged.queries[judged.relevant]))
-    if useful < LEAST_QUERIES:
-        raise InvalidInput(
-            f"{useful} judged queries have a relevant hit; at least {LEAST_QUERIES} are needed"
-        )
     return errors_of(held_out_relevance(judged), judged)
 
 

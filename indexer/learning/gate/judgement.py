@@ -11,7 +11,8 @@ What is asked of a candidate:
   splits the queries at hand are like is told: a gain that is memory is one, as long as users go on
   asking for the same documents.
 - No slice of the queries loses (Holm-corrected for the number of slices and modes).
-- Judged queries stand out from unrelated ones as they did, and relevance is told as truly.
+- Judged queries stand out from unrelated ones as they did, and relevance is told as truly: neither
+  gets worse significantly and by more than is tolerated.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.evaluation.statistics import Difference, difference_of, holm
+from indexer.evaluation.worsening import Worsening
 from indexer.learning.gate.power import queries_needed
 from indexer.learning.split import DOCUMENTS, QUERIES
 from indexer.learning.trained import Figure, Verdict
@@ -37,11 +39,20 @@ LEAST_QUERIES: Final = 30
 """Of fewer queries too little can be said of slices, calibration and off-topic queries."""
 
 MEASURE: Final = "ndcg@10"
-CALIBRATION_TOLERANCE: Final = 0.02
-"""An expected calibration error that grows by less is within what such samples scatter."""
-
 LIKE_KNOWN: Final = 0.5
 """From this share of known documents on, queries are like those held out by query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Bounds within which a figure may get worse, even for certain.
+
+    ``auc`` is a fall of the AUC against unrelated queries, ``calibration`` a rise of the expected
+    calibration error.
+    """
+
+    auc: float = 0.01
+    calibration: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -62,12 +73,12 @@ class InMode:
     """The results of searches in one mode.
 
     ``splits`` has the measure by split, ``slices`` the measure of queries of one kind.
-    ``calibration`` is the expected calibration error before and after.
+    ``calibration`` is the expected calibration error.
     """
 
     splits: Mapping[str, Paired]
     slices: Mapping[str, Paired]
-    calibration: tuple[float, float] | None = None
+    calibration: Worsening | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +87,15 @@ class Measured:
 
     ``trained`` queries of ``queries`` were trained on, so that nothing can be said by them;
     ``known`` is the share of relevant documents that were trained on with other queries.
-    ``off_topic`` is, for each query, the share of unrelated queries that found nothing as near,
-    ``costs`` are other figures, before and after.
+    ``off_topic`` is the AUC of the best score, as a test of whether a query is related to anything
+    here. ``costs`` are other figures, before and after.
     """
 
     queries: int
     trained: int
     known: float
     modes: Mapping[Mode, InMode]
-    off_topic: Paired
+    off_topic: Worsening | None
     costs: Mapping[str, tuple[float, float]] | None = None
 
     def in_split(self, split: str) -> dict[Mode, Paired]:
@@ -101,12 +112,20 @@ class Decision:
     figures: tuple[Figure, ...]
 
 
-def decide(measured: Measured, tried: int, judged: str, at: str) -> Decision:
+def decide(
+    measured: Measured,
+    tried: int,
+    judged: str,
+    at: str,
+    tolerance: Tolerance = Tolerance(),
+) -> Decision:
     """The decision on one of ``tried`` candidates; ``judged`` names the judgements."""
-    problems = list(_problems(measured, tried))
+    worse = list(_worse(measured, tolerance)) if _can_tell(measured) else []
+    problems = [*_problems(measured, tried), *(one.problem for one in worse if not one.tolerated)]
     reasons = tuple(reason for reason, _ in problems)
     advice = tuple(dict.fromkeys(advice for _, advice in problems if advice))
-    verdict = Verdict(not problems, reasons, advice, tried, judged, at, _case(measured))
+    notes = tuple(one.note for one in worse if one.tolerated)
+    verdict = Verdict(not problems, reasons, advice, tried, judged, at, _case(measured), notes)
     return Decision(verdict, tuple(_figures(measured, tried)))
 
 
@@ -128,8 +147,10 @@ def _problems(measured: Measured, tried: int) -> Iterator[tuple[str, str]]:
     yield from _gain_problems(measured, tried)
     yield from _loss_problems(measured)
     yield from _slice_problems(measured)
-    yield from _off_topic_problems(measured)
-    yield from _calibration_problems(measured)
+
+
+def _can_tell(measured: Measured) -> bool:
+    return not measured.trained and measured.queries >= LEAST_QUERIES
 
 
 def _gain_problems(measured: Measured, tried: int) -> Iterator[tuple[str, str]]:
@@ -240,25 +261,52 @@ def _slice_problems(measured: Measured) -> Iterator[tuple[str, str]]:
             )
 
 
-def _off_topic_problems(measured: Measured) -> Iterator[tuple[str, str]]:
-    found = measured.off_topic.difference
-    if found is not None and found.difference < 0 and found.p <= LEVEL:
-        yield (
-            f"queries stand out less from unrelated ones: AUC {found.a:.4f} before, {found.b:.4f} "
-            f"after (p {found.p:.4f}), so that significance says less",
+@dataclass(frozen=True, slots=True)
+class _Worse:
+    """A figure that got worse for certain: what it means, and whether that is let pass."""
+
+    told: str
+    bound: float
+    advice: str
+    tolerated: bool
+
+    @property
+    def problem(self) -> tuple[str, str]:
+        """The reason to refuse, with what would help."""
+        return f"{self.told}: more than the {self.bound:g} that is let pass", self.advice
+
+    @property
+    def note(self) -> str:
+        """The sentence on it where it was let pass."""
+        return f"{self.told}: within the {self.bound:g} that is let pass"
+
+
+def _worse(measured: Measured, tolerance: Tolerance) -> Iterator[_Worse]:
+    """Each figure that got worse significantly."""
+    auc = measured.off_topic
+    if auc is not None and auc.p <= LEVEL:
+        yield _Worse(
+            "queries stand out less from unrelated ones, so that significance says less: the AUC "
+            f"falls {_worsening(auc)}",
+            tolerance.auc,
             "train less strongly",
+            auc.before - auc.after <= tolerance.auc,
         )
-
-
-def _calibration_problems(measured: Measured) -> Iterator[tuple[str, str]]:
     for mode, one in measured.modes.items():
-        before, after = one.calibration or (0.0, 0.0)
-        if after > before + CALIBRATION_TOLERANCE:
-            yield (
-                f"relevance of {mode} searches is told less truly: the calibration error is "
-                f"{before:.4f} before, {after:.4f} after",
+        error = one.calibration
+        if error is not None and error.p <= LEVEL:
+            yield _Worse(
+                f"relevance of {mode} searches is told less truly: the calibration error rises "
+                f"{_worsening(error)}",
+                tolerance.calibration,
                 "judge more queries, or train less strongly",
+                error.after - error.before <= tolerance.calibration,
             )
+
+
+def _worsening(found: Worsening) -> str:
+    change = abs(found.after - found.before)
+    return f"by {change:.4f} from {found.before:.4f} to {found.after:.4f} (p {found.p:.4f})"
 
 
 def corrected(p: float, tests: int) -> float:
@@ -275,13 +323,14 @@ def _figures(measured: Measured, tried: int) -> Iterator[Figure]:
     for mode, one in measured.modes.items():
         for name, paired in one.slices.items():
             yield from _measured_figures(name, mode, paired, 1)
-    if (auc := measured.off_topic.difference) is not None:
-        yield Figure("unrelated queries", "auc", auc.a, auc.b, measured.queries, auc.p, Mode.DENSE)
+    if (auc := measured.off_topic) is not None:
+        before, after = auc.before, auc.after
+        yield Figure("unrelated queries", "auc", before, after, measured.queries, auc.p, Mode.DENSE)
     for mode, one in measured.modes.items():
-        if one.calibration is not None:
-            before, after = one.calibration
+        if (error := one.calibration) is not None:
+            before, after = error.before, error.after
             name = "calibration error"
-            yield Figure("relevance", name, before, after, measured.queries, mode=mode)
+            yield Figure("relevance", name, before, after, measured.queries, error.p, mode)
     for name, (before, after) in (measured.costs or {}).items():
         yield Figure("costs", name, before, after, measured.queries)
 

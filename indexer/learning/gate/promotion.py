@@ -20,7 +20,7 @@ from indexer.errors import InvalidInput, NotFound
 from indexer.ingestion.reindex import Moved, reindex
 from indexer.learning.evidence import JUDGED, SEEN, JudgedQueries, Seen, known_judgements
 from indexer.learning.gate.attempts import note_attempt
-from indexer.learning.gate.judgement import Decision, decide
+from indexer.learning.gate.judgement import Decision, Tolerance, decide
 from indexer.learning.gate.renewal import Renewal, renew_calibrations
 from indexer.learning.gate.trial import Maps, try_maps, try_model
 from indexer.learning.methods.adapter import MAP, read_folds, read_map
@@ -193,7 +193,9 @@ def _judge(
             Seen.read(folder / SEEN),
             lambda done, total: tell("trial", done, total),
         )
-    decision = decide(measured, tried, judged.digest, now)
+    config = library.config
+    tolerance = Tolerance(config.auc_tolerance, config.calibration_tolerance)
+    decision = decide(measured, tried, judged.digest, now, tolerance)
     return _Judged(decision, JudgedQueries({}, {}) if measured.trained else known, maps)
 
 
@@ -273,9 +275,14 @@ def _require_base(trained: Trained, collection: Collection) -> None:
 
 
 def sentences(verdict: Verdict) -> Sequence[str]:
-    """A verdict in sentences: the case, the reasons to refuse, and the advice."""
+    """A verdict in sentences: the case, what was let pass, the reasons to refuse, the advice."""
     case = (verdict.case,) if verdict.case else ()
-    return (*case, *verdict.reasons, *(f"what would help: {one}" for one in verdict.advice))
+    return (
+        *case,
+        *verdict.notes,
+        *verdict.reasons,
+        *(f"what would help: {one}" for one in verdict.advice),
+    )
 
 
 def calibration_sentences(renewal: Renewal) -> Iterator[str]:

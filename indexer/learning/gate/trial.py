@@ -23,13 +23,14 @@ from indexer.embedding.embedder import Embedder, TextRole
 from indexer.engines import open_catalogue
 from indexer.errors import InvalidInput
 from indexer.evaluation.measures import measure_each
+from indexer.evaluation.worsening import Placements, Told, Worsening, auc_fall, calibration_rise
 from indexer.ingestion.preparation import embed_documents
 from indexer.learning.evidence import JudgedQueries, Seen
 from indexer.learning.gate.judgement import MEASURE, InMode, Measured, Paired
 from indexer.learning.gate.slices import slices_of
 from indexer.learning.split import HeldOut, by_document, by_query
 from indexer.queries import Answer, Mode, Query
-from indexer.ranking.calibration import Judged, held_out_errors
+from indexer.ranking.calibration import TOP, Judged, held_out_relevance
 from indexer.ranking.null_queries import null_queries
 
 Floats = NDArray[np.float64]
@@ -148,8 +149,7 @@ def _trained_on(judged: JudgedQueries, seen: Sequence[Seen]) -> Measured | None:
     """The result of a trial that says nothing, as queries were trained on; None if none was."""
     texts = judged.queries.values()
     trained = sum(one.has_query(text) for one, text in zip(seen, texts, strict=True))
-    nothing = Paired(np.zeros(0), np.zeros(0))
-    return Measured(len(texts), trained, 0.0, {}, nothing) if trained else None
+    return Measured(len(texts), trained, 0.0, {}, None) if trained else None
 
 
 def _asked(model: Embedder, texts: Sequence[str]) -> Asked:
@@ -258,7 +258,7 @@ def _measure(
             mode: _in_mode(judged, (whole, rest), slices, before.answers[mode], after.answers[mode])
             for mode in MODES
         },
-        off_topic=Paired(_standing_out(before), _standing_out(after)),
+        off_topic=auc_fall(_standing_out(before), _standing_out(after)),
         costs={
             "query_ms": (before.query_ms, after.query_ms),
             "bytes": (before.bytes, after.bytes),
@@ -321,31 +321,24 @@ def _values(
     return Paired(*found)
 
 
-def _standing_out(side: Side) -> Floats:
-    """For each query the share of unrelated ones whose best score is lower; ties count half.
-
-    Its mean is the AUC of the best score, as a test of whether something is related.
-    """
+def _standing_out(side: Side) -> Placements:
+    """The places of the queries among unrelated ones, by the best score that each finds."""
     best = [answer.hits[0].score if answer.hits else -1.0 for answer in side.answers[Mode.DENSE]]
-    return np.array(
-        [
-            float((others < own).mean() + (others == own).mean() / 2)
-            for own, others in zip(best, side.unrelated, strict=True)
-        ]
-    )
+    return Placements.of(best, side.unrelated)
 
 
 def _calibration(
     judged: JudgedQueries, before: Sequence[Answer], after: Sequence[Answer]
-) -> tuple[float, float] | None:
+) -> Worsening | None:
     """The expected calibration error of either side; None if too little is relevant to learn it."""
     try:
-        return _calibration_error(judged, before), _calibration_error(judged, after)
+        return calibration_rise(_told(judged, before), _told(judged, after))
     except InvalidInput:
         return None
 
 
-def _calibration_error(judged: JudgedQueries, answers: Sequence[Answer]) -> float:
+def _told(judged: JudgedQueries, answers: Sequence[Answer]) -> Told:
+    """The relevance of the first hits by calibrations of other queries."""
     rows = [
         (number, hit.score, place, judged.qrels[id].get(hit.document.id, 0) > 0)
         for number, (id, answer) in enumerate(zip(judged.queries, answers, strict=True))
@@ -361,4 +354,5 @@ def _calibration_error(judged: JudgedQueries, answers: Sequence[Answer]) -> floa
         np.array(places, dtype=np.int64),
         np.array(relevant, dtype=np.bool_),
     )
-    return held_out_errors(given).expected
+    relevance, top = held_out_relevance(given), given.places <= TOP
+    return Told(given.queries[top], relevance[top], given.relevant[top])

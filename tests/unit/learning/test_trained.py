@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,13 @@ def keep(models: Models, name: str = RECORD.name) -> None:
 def test_a_record_is_read_as_it_was_written() -> None:
     """Every field of it, those of its parts too."""
     assert Trained.decode(RECORD.encode()) == RECORD
+
+
+def test_a_verdict_without_notes_is_read() -> None:
+    """Those of before were written without."""
+    fields = json.loads(RECORD.encode())
+    del fields["verdict"]["notes"]
+    assert Trained.decode(json.dumps(fields)) == RECORD
 
 
 @pytest.mark.parametrize("written", ["", "[]", "{}", '{"format": 1}', "\0"])

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexer.evaluation.worsening import Worsening
 from indexer.learning.gate.attempts import ATTEMPTS, note_attempt
-from indexer.learning.gate.judgement import Decision, InMode, Measured, Paired, decide
+from indexer.learning.gate.judgement import Decision, InMode, Measured, Paired, Tolerance, decide
 from indexer.learning.gate.power import queries_needed
 from indexer.learning.split import DOCUMENTS, QUERIES
 from indexer.queries import Mode
@@ -37,7 +38,7 @@ def measured(
         {QUERIES: paired(gain), DOCUMENTS: paired(documents)}, {"short": paired(gain, 40)}
     )
     dense = replace(both, **more)  # type: ignore[arg-type]
-    return Measured(N, 0, known, {Mode.DENSE: dense, Mode.HYBRID: both}, paired(0.0))
+    return Measured(N, 0, known, {Mode.DENSE: dense, Mode.HYBRID: both}, None)
 
 
 def in_modes(dense: float, hybrid: float) -> Measured:
@@ -152,15 +153,37 @@ def test_a_slice_that_loses_is_named() -> None:
 
 
 def test_unrelated_queries_must_stand_out_as_before() -> None:
-    """Else the significance of answers says less."""
-    verdict = judge(replace(measured(), off_topic=paired(-0.05))).verdict
-    assert not verdict.passed and "unrelated" in verdict.reasons[0]
+    """Else the significance of answers says less; a fall that chance explains is none."""
+    fallen = Worsening(0.99, 0.95, 0.04)
+    (reason,) = judge(replace(measured(), off_topic=fallen)).verdict.reasons
+    assert "the AUC falls by 0.0400 from 0.9900 to 0.9500 (p 0.0400)" in reason
+    assert "more than the 0.01 that is let pass" in reason
+    by_chance = judge(replace(measured(), off_topic=replace(fallen, p=0.06))).verdict
+    assert by_chance.passed and not by_chance.notes
 
 
 def test_relevance_must_be_told_as_truly() -> None:
-    """Within what samples scatter."""
-    assert judge(measured(calibration=(0.03, 0.04))).verdict.passed
-    assert not judge(measured(calibration=(0.03, 0.06))).verdict.passed
+    """A calibration error that rises for certain is a reason, in whichever mode."""
+    risen = Worsening(0.03, 0.06, 0.04)
+    (reason,) = judge(measured(calibration=risen)).verdict.reasons
+    assert "of dense searches is told less truly" in reason and "rises by 0.0300" in reason
+    assert judge(measured(calibration=replace(risen, p=0.06))).verdict.passed
+
+
+def test_what_is_certain_but_small_is_let_pass_and_told() -> None:
+    """By a bound of each that may be set; none is let pass with 0."""
+    given = replace(
+        measured(calibration=Worsening(0.03, 0.045, 0.001)), off_topic=Worsening(0.99, 0.985, 0.001)
+    )
+    verdict = judge(given).verdict
+    assert verdict.passed and len(verdict.notes) == 2
+    assert "falls by 0.0050" in verdict.notes[0] and "within the 0.01" in verdict.notes[0]
+    assert "rises by 0.0150" in verdict.notes[1] and "within the 0.02" in verdict.notes[1]
+    strict = decide(given, 1, "judgements", "", Tolerance(0.001, 0.0)).verdict
+    assert not strict.passed and not strict.notes and len(strict.reasons) == 2
+    assert (
+        "more than the 0.001" in strict.reasons[0] and "more than the 0 that" in strict.reasons[1]
+    )
 
 
 def test_as_many_queries_are_needed_as_a_test_would_take() -> None:

@@ -99,6 +99,16 @@ def test_shuffled_labels_are_refused(library: Library, models: Models, docs: Col
     assert docs.adapter is None
 
 
+def test_what_may_get_worse_is_a_setting(library: Library, docs: Collection) -> None:
+    """What is let pass is told, and no reason to refuse."""
+    config = replace(library.config, calibration_tolerance=0.1, auc_tolerance=0.0)
+    with Library(config) as tolerant:
+        verdict = promote(tolerant, Models.of(config), "shuffled", "docs").verdict
+    assert "calibration error rises" in verdict.notes[0] and "0.1 that is let" in verdict.notes[0]
+    assert not any("calibration" in reason for reason in verdict.reasons)
+    assert "no gain is shown" in verdict.reasons[0]
+
+
 def test_force_is_logged_and_marks_the_collection(
     library: Library, models: Models, docs: Collection, caplog: pytest.LogCaptureFixture
 ) -> None:
