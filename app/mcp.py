@@ -96,6 +96,8 @@ class FoundView(Returned):
         description="How likely it is relevant: strong, fair or weak; null where not known."
     )
     passage: str = Field(description="The part of its text that answers best.")
+    page: int | None = Field(description="The page or slide of the passage; null without pages.")
+    headings: list[str] = Field(description="The headings above the passage, the highest first.")
     metadata: dict[str, Any]
     unknown: bool = Field(description="Whether the model knows no word of the passage.")
 
@@ -109,6 +111,8 @@ class FoundView(Returned):
             score=round(hit.score, 4),
             grade=hit.grade,
             passage=hit.passage.text,
+            page=hit.passage.page,
+            headings=list(hit.passage.headings),
             metadata=dict(document.metadata),
             unknown=hit.unknown,
         )

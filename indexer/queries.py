@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from indexer.documents import Document, Vector
 from indexer.errors import InvalidQuery
 from indexer.filters import Filter, Scalar, is_encodable
+from indexer.outline import BELOW, headings_of, page_of
 
 
 class Mode(StrEnum):
@@ -176,11 +177,40 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """The best chunk of a hit: characters start to end of the document's text."""
+    """The best chunk of a hit: characters start to end of the document's text.
+
+    ``page``, from 1, and the ``headings`` above it, the highest first, are those of its start; None
+    and empty where the text has none.
+    """
 
     text: str
     start: int
     end: int
+    page: int | None = None
+    headings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, document: Document, start: int, end: int) -> Passage:
+        """A passage of a document, with its place there."""
+        text, facts = document.text, document.metadata
+        page, headings = page_of(text, facts, start), headings_of(text, facts, start)
+        return cls(text[start:end], start, end, page, headings)
+
+    @property
+    def place(self) -> str:
+        """Its page and headings in words, such as ``page 3, Methods > Data``; empty without any."""
+        page = [] if self.page is None else [f"page {self.page}"]
+        return ", ".join(page + ([BELOW.join(self.headings)] if self.headings else []))
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The fields that are known, as JSON has them."""
+        found: dict[str, Any] = {"text": self.text, "start": self.start, "end": self.end}
+        if self.page is not None:
+            found["page"] = self.page
+        if self.headings:
+            found["headings"] = list(self.headings)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from indexer.queries import Answer, Explanation, Hit, MatchedTerm, Passage, ScoreBreakdown
+from indexer.queries import Answer, Explanation, Hit, MatchedTerm, ScoreBreakdown
 
 Plain: TypeAlias = dict[str, Any]
 """A JSON object."""
@@ -43,7 +43,7 @@ def _hit(hit: Hit, *, grouped: bool) -> Plain:
         "score": hit.score,
         "distance": hit.distance,
         "scores": _scores(hit.scores),
-        "passage": _passage(hit.passage),
+        "passage": hit.passage.plain,
     }
     if hit.probability is not None:
         plain["probability"] = hit.probability
@@ -73,13 +73,9 @@ def _scores(scores: ScoreBreakdown) -> Plain:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _passage(passage: Passage) -> Plain:
-    return {"text": passage.text, "start": passage.start, "end": passage.end}
-
-
 def _explanation(explanation: Explanation) -> Plain:
     return {
-        "passages": [{**_passage(one.passage), "score": one.score} for one in explanation.passages],
+        "passages": [{**one.passage.plain, "score": one.score} for one in explanation.passages],
         "words": [
             {
                 "text": word.text,

@@ -189,6 +189,12 @@ class PassageView(Returned):
     text: str
     start: int
     end: int
+    page: int | None = Field(
+        None, description="The page or slide on which it starts, from 1; absent without pages."
+    )
+    headings: list[str] = Field(
+        [], description="The headings above its start, the highest first; absent without any."
+    )
 
 
 class ScoredPassageView(PassageView):

@@ -42,9 +42,10 @@ function hitItem(hit, index, keys, axis, actions) {
       scoreOf(hit, axis),
       element("h2", { id: `hit-${index}`, className: "title", dir: "auto" }, element("a", { href: actions.hrefOf(hit.id) }, ...marked(hit.title || hit.id, keys))),
       hit.title && hit.title !== hit.id && element("p", { className: "id", dir: "auto" }, hit.id),
+      placeOf(hit.passage) && element("p", { className: "id place", dir: "auto" }, placeOf(hit.passage)),
       hit.unknown && element("p", { className: "id warning" }, "The model knows no word of this passage: its cosine says nothing"),
       text,
-      element("div", { className: "below" }, facts(hit.metadata, actions), buttons(hit, actions)),
+      element("div", { className: "below" }, facts(hit.metadata ?? {}, actions), buttons(hit, actions)),
     ),
   );
   const showText = () => fill(text, hit, keys, item.hasAttribute("data-open") ? Infinity : CONTEXT);
@@ -52,6 +53,11 @@ function hitItem(hit, index, keys, axis, actions) {
   item.addEventListener("toggle-text", () => (toggle(item), showText()));
   item.addEventListener("toggle-why", () => toggleWhy(item, hit, actions).then(showText));
   return item;
+}
+
+/** Where a passage stands in its document: the page, and the headings above it. */
+function placeOf({ page, headings = [] }) {
+  return [page && `Page ${page}`, headings.length > 0 && headings.join(" > ")].filter(Boolean).join(", ");
 }
 
 /** What a score is worth, in words: shown where the pointer rests on it. */
@@ -121,8 +127,8 @@ async function whyShown(hit, why, close) {
   }
 }
 
-function facts(metadata, { filterBy }) {
-  const pairs = Object.entries(metadata ?? {}).flatMap(([field, value]) => [value].flat().map((v) => [field, v]));
+function facts({ headings, ...metadata }, { filterBy }) {
+  const pairs = Object.entries(metadata).flatMap(([field, value]) => [value].flat().map((v) => [field, v]));
   const items = pairs.map(([field, value]) => element("li", {}, fact(field, value, filterBy)));
   return items.length ? element("ul", { className: "facts", "aria-label": "Metadata" }, ...items) : null;
 }

@@ -145,7 +145,7 @@ def _hit_figures(hit: Hit) -> dict[str, Any]:
         "score": hit.score,
         "distance": hit.distance,
         "scores": {name: value for name, value in asdict(hit.scores).items() if value is not None},
-        "passage": asdict(hit.passage),
+        "passage": hit.passage.plain,
     }
     for name in ("probability", "relevance", "grade"):
         value = getattr(hit, name)
@@ -160,7 +160,7 @@ def _hit_figures(hit: Hit) -> dict[str, Any]:
 
 def _explanation_figures(explanation: Explanation) -> dict[str, Any]:
     return {
-        "passages": [{**asdict(one.passage), "score": one.score} for one in explanation.passages],
+        "passages": [{**one.passage.plain, "score": one.score} for one in explanation.passages],
         "words": [asdict(word) for word in explanation.words],
         "words_left_out": explanation.words_left_out,
         "rest": explanation.rest,
@@ -262,6 +262,8 @@ def _hit_cell(hit: Hit, marker: Marker) -> Text:
         body.stylize("green", start, end)
     if passage:
         cell.append("\n").append(body)
+    if hit.passage.place:
+        cell.append(f"\n{printable(hit.passage.place)}", style="dim not bold")
     if hit.unknown:
         cell.append("\nthe model knows no word of it", style="dim not bold")
     if hit.explanation is not None and hit.explanation.words:

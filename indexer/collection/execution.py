@@ -139,11 +139,10 @@ def _significance(query: Query, best: float | None, background: Background | Non
 
 
 def _hit(found: Found, chunk: Chunk, document: Document) -> Hit:
-    start, end = chunk.start, chunk.end
     return Hit(
         document,
         found.score,
-        Passage(document.text[start:end], start, end),
+        Passage.of(document, chunk.start, chunk.end),
         scores=found.scores,
         key=found.key,
         unknown=chunk.unknown,

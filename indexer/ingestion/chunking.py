@@ -2,8 +2,9 @@
 
 The embedded text of a chunk is :func:`chunk_content`: the heading and the chunk's text. A document
 that fits is one chunk over its whole text, under its whole title. A longer one is cut where the
-text itself pauses: at the end of a paragraph, else of a sentence, a line, a word, in this order,
-looking back no further than half the room. Each chunk repeats a little of the one before.
+text itself pauses: at the end of a page or section, else of a paragraph, a sentence, a line, a
+word, in this order, looking back no further than half the room. Each chunk repeats a little of the
+one before.
 
 Nothing here knows a model: tokens come as the characters each stands for. Time is linear in the
 length of the text, whatever it contains.
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from indexer.documents import Chunk, Document
 from indexer.embedding.embedder import Tokens
+from indexer.outline import PAGE, SECTION
 from indexer.scripts import COMMAS, FULL_STOPS, POINTS, is_unspaced
 
 TITLE_SHARE: Final = 3
@@ -48,6 +50,7 @@ class Pause(IntEnum):
     LINE = 3
     SENTENCE = 4
     PARAGRAPH = 5
+    SECTION = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +142,13 @@ def _best_cut(text: str, spans: NDArray[np.int32], least: int, most: int) -> int
     if most >= len(spans):
         return len(spans)
     best, strongest = most, Pause.INSIDE
+    parted = _is_parted(text[int(spans[least - 1, 1]) : int(spans[most, 0])])
+    enough = Pause.SECTION if parted else Pause.PARAGRAPH
     for token in range(most, least - 1, -1):
         pause = _pause(text, int(spans[token - 1, 1]), int(spans[token, 0]))
         if pause > strongest:
             best, strongest = token, pause
-            if pause is Pause.PARAGRAPH:
+            if pause >= enough:
                 break
     return best
 
@@ -151,9 +156,10 @@ def _best_cut(text: str, spans: NDArray[np.int32], least: int, most: int) -> int
 def _overlap_start(text: str, spans: NDArray[np.int32], cut: int, most: int) -> int:
     """The token at which the next chunk begins: the first start of a sentence or word in reach.
 
-    It is ``cut`` itself after a paragraph's end, or where only the inside of a word is in reach.
+    It is ``cut`` itself after a paragraph's or section's end, or where only the inside of a word
+    is in reach.
     """
-    if _pause(text, int(spans[cut - 1, 1]), int(spans[cut, 0])) is Pause.PARAGRAPH:
+    if _pause(text, int(spans[cut - 1, 1]), int(spans[cut, 0])) >= Pause.PARAGRAPH:
         return cut
     best, strongest = cut, Pause.INSIDE
     for token in range(max(1, cut - most), cut):
@@ -166,7 +172,7 @@ def _overlap_start(text: str, spans: NDArray[np.int32], cut: int, most: int) -> 
 def _pause(text: str, before: int, after: int) -> Pause:
     """The pause between a token that ends at ``before`` and one that starts at ``after``."""
     if _BLANK_LINE.match(text, before):
-        return Pause.PARAGRAPH
+        return Pause.SECTION if _is_parted(text[before:after]) else Pause.PARAGRAPH
     spaced = before < len(text) and text[before].isspace()
     if _ends_sentence(text, before, spaced):
         return Pause.SENTENCE
@@ -175,6 +181,11 @@ def _pause(text: str, before: int, after: int) -> Pause:
     if before and text[before - 1] in COMMAS:
         return Pause.WORD
     return Pause.INSIDE if _belong_together(text, after) else Pause.SEAM
+
+
+def _is_parted(stretch: str) -> bool:
+    """Return whether a page or section begins within."""
+    return PAGE in stretch or SECTION in stretch
 
 
 def _ends_sentence(text: str, end: int, spaced: bool) -> bool:

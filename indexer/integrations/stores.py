@@ -279,7 +279,7 @@ class ServiceStore:
             Hit(
                 _stored(hit),
                 hit.score,
-                Passage(hit.passage.text, hit.passage.start, hit.passage.end),
+                Passage.of(_stored(hit), hit.passage.start, hit.passage.end),
             )
             for hit in view.hits
         ]

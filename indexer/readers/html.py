@@ -4,7 +4,8 @@ The title is the page's ``<title>``, else its first heading. If the page marks i
 (``<main>``), only that is taken, unless most text is elsewhere; form controls and hidden elements
 never are, nor is the boilerplate that ``furniture`` finds around the content. The metadata has the
 share of the visible text that was left out, as ``left_out``. The alternative text of a picture
-(``alt``) is text of the page, and so is the content of a declarative shadow root.
+(``alt``) is text of the page, and so is the content of a declarative shadow root. Two blank lines
+stand before a heading, and the metadata list them all (see ``indexer.outline``).
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
+from indexer.outline import SECTION
 from indexer.readers.decoding import decode
 from indexer.readers.extracted import Extracted, read_guarded
 from indexer.readers.furniture import Survey, characters, is_unseen
+from indexer.readers.manuscript import Headings, headings_metadata
 from indexer.readers.reading import Fields, Read
 from indexer.readers.shadows import with_shadows
 from indexer.readers.sources import Source
@@ -41,9 +44,13 @@ PARAGRAPHS: Final = frozenset((
     "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "section", "table", "ul",
 ))
 # fmt: on
+HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 LINES: Final = frozenset(("br", "caption", "dd", "dt", "legend", "li", "summary", "tr"))
 CELLS: Final = frozenset(("td", "th"))
 VERBATIM: Final = frozenset(("pre", "listing", "xmp", "plaintext"))
+
+Parts: TypeAlias = tuple[str, Headings]
+"""A text, and its headings."""
 
 _CHARSET = re.compile(
     rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)""",
@@ -68,15 +75,21 @@ def extract(data: bytes) -> Extracted:
     label = next(filter(None, declared.groups())).decode() if declared else None
     decoded = decode(data, label)
     page = _parse(decoded.text)
-    text, left_out = _body_text(page)
+    (text, headings), left_out = _body_text(page)
     facts = {"left_out": left_out} if left_out else {}
-    return Extracted(text, _title(page), {**decoded.metadata, **facts})
+    outline = headings_metadata(headings)
+    return Extracted(text, _title(page), {**decoded.metadata, **facts, **outline})
 
 
 def visible_text(fragment: str) -> str:
     """All visible text of a piece of HTML."""
+    return visible_parts(fragment)[0]
+
+
+def visible_parts(fragment: str) -> Parts:
+    """All visible text of a piece of HTML, with its headings."""
     body = _parse(fragment).body
-    return _text_of(body, frozenset()) if body else ""
+    return _text_of(body, frozenset()) if body else ("", ())
 
 
 def _parse(text: str) -> LexborHTMLParser:
@@ -94,17 +107,17 @@ def _title(page: LexborHTMLParser) -> str | None:
     return None
 
 
-def _body_text(page: LexborHTMLParser) -> tuple[str, float]:
+def _body_text(page: LexborHTMLParser) -> tuple[Parts, float]:
     """The text of the content, and the share of the page's text that is left out."""
     body = page.body
     if body is None:
-        return "", 0.0
+        return ("", ()), 0.0
     survey = Survey(body)
-    text = _text_of(_content(page, body, survey), survey.furniture)
-    if not text:  # a page of links only
-        text = _text_of(body, frozenset())
+    parts = _text_of(_content(page, body, survey), survey.furniture)
+    if not parts[0]:  # a page of links only
+        parts = _text_of(body, frozenset())
     whole = survey.amount(body).text
-    return text, max(round(1 - characters(text) / whole, 2), 0.0) if whole else 0.0
+    return parts, max(round(1 - characters(parts[0]) / whole, 2), 0.0) if whole else 0.0
 
 
 def _content(page: LexborHTMLParser, body: LexborNode, survey: Survey) -> LexborNode:
@@ -119,8 +132,8 @@ def _content(page: LexborHTMLParser, body: LexborNode, survey: Survey) -> Lexbor
     return body if around > max(inside * ELSEWHERE, LEAST_ELSEWHERE) else main
 
 
-def _text_of(root: LexborNode, furniture: AbstractSet[int]) -> str:
-    """The text below a node. Not recursive: pages nest arbitrarily deep."""
+def _text_of(root: LexborNode, furniture: AbstractSet[int]) -> Parts:
+    """The text below a node, with its headings. Not recursive: pages nest arbitrarily deep."""
     flow = _Flow()
     node: LexborNode | None = root
     while node is not None:
@@ -132,12 +145,12 @@ def _text_of(root: LexborNode, furniture: AbstractSet[int]) -> str:
             if entered:
                 _leave(node, flow)
             if node.mem_id == root.mem_id:
-                return flow.text()
+                return flow.text(), flow.headings
             if node.next is not None:
                 node = node.next
                 break
             node, entered = node.parent, True
-    return flow.text()
+    return flow.text(), flow.headings
 
 
 def _enter(node: LexborNode, flow: _Flow) -> bool:
@@ -151,6 +164,8 @@ def _enter(node: LexborNode, flow: _Flow) -> bool:
     if tag == "img":
         flow.write(f" {node.attributes.get('alt') or ''} ")
     flow.part(tag)
+    if tag in HEADINGS:
+        flow.begin_heading()
     if tag in VERBATIM:
         flow.verbatim += 1
     return True
@@ -160,6 +175,8 @@ def _leave(node: LexborNode, flow: _Flow) -> None:
     tag = node.tag or ""
     if tag in VERBATIM:
         flow.verbatim -= 1
+    if tag in HEADINGS:
+        flow.end_heading(int(tag[1]))
     if tag not in CELLS and tag != "br":
         flow.part(tag)
 
@@ -169,6 +186,8 @@ class _Flow:
 
     def __init__(self) -> None:
         self.verbatim = 0
+        self.headings: list[tuple[int, str]] = []
+        self._heading: int | None = None  # the piece with which an open one begins
         self._pieces: list[str] = []
         self._gap = ""  # between the last text and the next: nothing, a space, newlines
 
@@ -194,9 +213,26 @@ class _Flow:
         elif tag in CELLS:
             self._widen("\t")
 
+    def begin_heading(self) -> None:
+        if self._heading is None:
+            self._widen(SECTION)
+            self._heading = len(self._pieces)
+
+    def end_heading(self, level: int) -> None:
+        if self._heading is None:
+            return
+        words = "".join(self._pieces[self._heading + 1 :])
+        self._heading = None
+        if words:
+            self.headings.append((level, words))
+        else:
+            self._gap = "\n\n"
+
     def text(self) -> str:
         return "".join(self._pieces).strip()
 
     def _widen(self, gap: str) -> None:
-        order = ("", " ", "\t", "\n", "\n\n")
+        if self._heading is not None and len(self._pieces) > self._heading:
+            gap = " "  # a heading is one line
+        order = ("", " ", "\t", "\n", "\n\n", SECTION)
         self._gap = max(self._gap, gap, key=order.index)

@@ -2,7 +2,8 @@
 
 Front matter (YAML between lines of ``---``, or to a line of ``...``; TOML between ``+++``) becomes
 metadata; its ``title``, else the first heading, is the title. Front matter that cannot be read is
-reported, and the text after it is read without. HTML within is read as ``html`` does.
+reported, and the text after it is read without. HTML within is read as ``html`` does. Two blank
+lines stand before a heading, and the metadata list them all (see ``indexer.outline``).
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from indexer.errors import Unreadable
+from indexer.outline import SECTION
 from indexer.readers.decoding import decode
 from indexer.readers.extracted import Extracted, read_guarded
 from indexer.readers.html import visible_text
+from indexer.readers.manuscript import headings_metadata
 from indexer.readers.reading import Fields, Read
 from indexer.readers.records import TITLE_FIELD, flatten, plain
 from indexer.readers.sources import Source
@@ -61,14 +64,14 @@ def extract(data: bytes) -> Extracted:
     blocks = list(_blocks(parser.parse(body)))
     title = front.pop(TITLE_FIELD, None)
     if title is None:
-        title = next((block.text for block in blocks if block.heading), None)
-        if title is not None and blocks[0].heading and len(blocks) > 1:
+        title = next((block.text for block in blocks if block.level), None)
+        if title is not None and blocks[0].level and len(blocks) > 1:
             del blocks[0]  # the title is embedded in front of the text; once is enough
     text = "".join(block.gap + block.text for block in blocks).strip("\n")
     named = None if title is None else _one_line(title)
-    facts = {name: value for name, value in decoded.metadata.items() if name not in front}
     problems = {"front matter": problem} if problem else {}
-    return Extracted(text, named, {**front, **facts}, problems)
+    outline = headings_metadata([(block.level, block.text) for block in blocks if block.level])
+    return Extracted(text, named, {**decoded.metadata, **outline, **front}, problems)
 
 
 def _one_line(title: object) -> str:
@@ -130,11 +133,14 @@ def _parse_toml(text: str) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, heading, row or piece of code, and its separator from the block before."""
+    """A paragraph, heading, row or piece of code, and its separator from the block before.
+
+    ``level`` is that of a heading, from 1; 0 for all else.
+    """
 
     text: str
     gap: str = PARAGRAPH
-    heading: bool = False
+    level: int = 0
 
 
 def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:
@@ -153,15 +159,18 @@ def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:
             yield from _block("\t".join(row), gap)
             row, begun = [], False
         elif token.type in _TEXTS:
-            heading = before is not None and before.type == "heading_open"
-            yield from _block(_block_text(token), gap, heading)
+            level = int(before.tag[1]) if before and before.type == "heading_open" else 0
+            text = _block_text(token)
+            if level:
+                text, gap = " ".join(text.split()), SECTION
+            yield from _block(text, gap, level)
             begun = False
         before = token
 
 
-def _block(text: str, gap: str, heading: bool = False) -> Iterator[Block]:
+def _block(text: str, gap: str, level: int = 0) -> Iterator[Block]:
     if text.strip():
-        yield Block(text.strip("\n"), gap, heading)
+        yield Block(text.strip("\n"), gap, level)
 
 
 def _block_text(token: Token) -> str:

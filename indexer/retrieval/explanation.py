@@ -167,8 +167,7 @@ def _passages(hit: Hit, stored: StoredVectors | None, unit: Vector) -> tuple[Sco
     if stored is None or not unchanged or stored.vectors.shape[1] != len(unit):
         return (_best_passage(hit),)
     cosines = np.clip(stored.vectors @ unit, -1.0, 1.0)
-    text = hit.document.text
     return tuple(
-        ScoredPassage(Passage(text[slice(*spans[i])], *spans[i]), float(cosines[i]))
+        ScoredPassage(Passage.of(hit.document, *spans[i]), float(cosines[i]))
         for i in np.argsort(-cosines, kind="stable")[:PASSAGES]
     )

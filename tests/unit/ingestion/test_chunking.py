@@ -58,10 +58,12 @@ def test_an_empty_document_is_one_empty_chunk():
         ("a b c d e.f g h", "a b c d"),
         ('a b "c!" d e f g h', 'a b "c!"'),
         ("a b c\r\n\r\nd. e f g", "a b c"),
+        ("a b c\n\n\nd\n\ne f g", "a b c"),
+        ("a b c\n\n\fd\n\ne f g", "a b c"),
     ],
 )
 def test_a_cut_is_at_the_best_pause_of_the_second_half(text, first):
-    """A paragraph's end goes before a sentence's, a sentence's before a line's, then a word's."""
+    """A page's or section's end goes first, then a paragraph's, sentence's, line's, word's."""
     assert texts(Document("a", text), 6)[0] == first
 
 

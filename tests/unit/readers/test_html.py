@@ -54,7 +54,7 @@ def test_page(read) -> None:
     assert document.id == "p.html"
     assert document.title == "The title & more"
     assert document.text == TEXT
-    assert document.metadata == {"format": "html", "left_out": 0.35}
+    assert document.metadata == {"format": "html", "left_out": 0.35, "headings": ["Heading"]}
 
 
 @pytest.mark.parametrize("markup", ["<main>{}</main>", "<div role=main>{}</div>"])
@@ -151,7 +151,7 @@ SPHINX = f"""\
 def test_sphinx_themes() -> None:
     """Of a page of pydata-sphinx or sphinx-book only the article is taken."""
     assert extract(SPHINX.encode()).text == (
-        f"guide\n\n{PROSE.strip()}\n\nSee also\n\nThe other guide"
+        f"guide\n\n{PROSE.strip()}\n\n\nSee also\n\nThe other guide"
     )
 
 

@@ -70,6 +70,7 @@ A\tB
 
 In HTML
 
+
 Second heading
 
 End ref."""
@@ -80,7 +81,7 @@ def test_file(read) -> None:
     document = read("a.md", FILE).document
     assert (document.id, document.title) == ("a.md", "The first heading")
     assert document.text == TEXT
-    assert document.metadata == {"format": "markdown"}
+    assert document.metadata == {"format": "markdown", "headings": ["Second heading"]}
 
 
 def test_yaml_front_matter(read) -> None:
@@ -93,6 +94,7 @@ def test_yaml_front_matter(read) -> None:
         "date": "2024-01-02",
         "tags": ["a", "b"],
         "seo.index": True,
+        "headings": ["H"],
     }
 
 
