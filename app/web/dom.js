@@ -46,6 +46,12 @@ export const count = (n) => n.toLocaleString();
 /** "1 hit", "2 hits". */
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
+const ORDINALS = new Intl.PluralRules("en", { type: "ordinal" });
+const ENDINGS = { one: "st", two: "nd", few: "rd", other: "th" };
+
+/** "1st", "2nd". */
+export const ordinal = (n) => `${count(n)}${ENDINGS[ORDINALS.select(n)]}`;
+
 /** Bytes in the unit that keeps them short: the rule of `readable_bytes` in indexer/sizes.py. */
 export function size(bytes) {
   const units = ["B", "kB", "MB", "GB", "TB"];

@@ -1,31 +1,31 @@
 // The fields of a collection as conditions to choose: values with their counts, ranges of numbers and moments.
 
 import { count, element, plural } from "./dom.js";
+import { isConstant } from "./fields.js";
 import { chosenValues, rangeOf, withRange, withValueToggled } from "./filters.js";
 
 const LONGEST = 40;
 /** Numbers, or moments, of a field with more values than this are asked for as a range. */
 const FEW = 12;
-/** Of a field with more values than this the commonest are a small part: only these many are shown. */
-const MANY = 50;
-const SHOWN_OF_MANY = 8;
+/** The commonest so many values of a field are shown; the others are found by what is typed. */
+const SHOWN = 6;
 
 /**
- * A group for each field that has something to choose.
- * @param {object[]} fields as the service tells them
- * @param {object | null} filter what is chosen by now
+ * A group for each field that has something to choose, those of few values first.
+ * @param {{fields: object[], documents: number, filter: object | null, wanted: Map<string, string>}} known the fields as the service tells them, what is chosen by now, and what is typed to find values
  * @param {(filter: object | null) => void} choose is given the filter that is wanted instead
+ * @param {() => void} changed called when something else was typed
  */
-export function facetGroups(fields, filter, choose) {
-  return fields.map((field) => groupOf(field, filter, choose)).filter(Boolean);
+export function facetGroups(known, choose, changed) {
+  const { fields, documents } = known;
+  const choosable = fields.filter((field) => !isConstant(field, documents)).sort((a, b) => a.distinct - b.distinct);
+  return choosable.map((field) => groupOf(field, known, choose, changed)).filter(Boolean);
 }
 
-function groupOf(field, filter, choose) {
-  const chosen = chosenValues(filter, field.name);
-  const isShown = ({ value }, place) => field.distinct <= MANY || place < SHOWN_OF_MANY || chosen.includes(value);
+function groupOf(field, { filter, wanted }, choose, changed) {
   const ranged = field.smallest !== null && field.smallest !== field.largest && field.distinct > FEW;
-  const values = (ranged ? field.common.filter(({ value }) => !isInRange(field, value)) : field.common).filter(isShown);
-  const parts = [ranged && rangeFields(field, filter, choose), values.length > 0 && valueList(field, values, filter, choose)].filter(Boolean);
+  const values = ranged ? field.common.filter(({ value }) => !isInRange(field, value)) : field.common;
+  const parts = [ranged && rangeFields(field, filter, choose), values.length > 0 && valueChoice(field, values, filter, wanted, choose, changed)].filter(Boolean);
   return parts.length > 0 && element("fieldset", { className: "facet", dataset: { field: field.name } }, element("legend", {}, element("span", { dir: "auto" }, field.name), " ", inAll(field)), ...parts);
 }
 
@@ -34,16 +34,38 @@ const isInRange = ({ smallest, kinds }, value) => typeof value === typeof smalle
 
 const inAll = ({ distinct }) => element("span", { className: "quiet" }, plural(distinct, "value"));
 
-function valueList(field, values, filter, choose) {
+/** The commonest values, or those with what is typed, and always those that are chosen. */
+function valueChoice(field, values, filter, wanted, choose, changed) {
   const chosen = chosenValues(filter, field.name);
-  const items = values.map((one) => element("li", {}, valueButton(field, one, chosen.includes(one.value), () => choose(withValueToggled(filter, field.name, one.value)))));
-  const more = field.distinct - values.length;
-  const rest = more > 0 && field.smallest === null && element("li", { className: "quiet" }, `and ${count(more)} more`);
-  return element("ul", { "aria-label": `Values of ${field.name}` }, ...items, rest);
+  const typed = wanted.get(field.name) ?? "";
+  const found = values.filter(({ value }) => asText(value).toLowerCase().includes(typed.toLowerCase()));
+  const shown = [...values.filter(({ value }) => chosen.includes(value) && !found.slice(0, SHOWN).some((one) => one.value === value)), ...found.slice(0, SHOWN)];
+  const items = shown.map((one) => element("li", {}, valueButton(field, one, chosen.includes(one.value), () => choose(withValueToggled(filter, field.name, one.value)))));
+  return element(
+    "div",
+    {},
+    field.distinct > SHOWN && finder(field, typed, wanted, changed),
+    element("ul", { "aria-label": `Values of ${field.name}` }, ...items),
+    field.distinct > shown.length && element("p", { className: "quiet" }, restOf(field, values, found, shown, typed)),
+  );
 }
 
+/** How many values are not shown, and where typing would not find one, since it is not among the commonest. */
+function restOf({ distinct }, values, found, shown, typed) {
+  const among = distinct > values.length ? ` among the commonest ${count(values.length)}` : "";
+  if (typed) return found.length ? `${plural(found.length, "value")} found${among}` : `None${among}: see Any condition`;
+  return `and ${count(distinct - shown.length)} more`;
+}
+
+function finder(field, typed, wanted, changed) {
+  const oninput = ({ target }) => (wanted.set(field.name, target.value), changed());
+  return element("input", { type: "search", value: typed, placeholder: "Find a value", "aria-label": `Find a value of ${field.name}`, spellcheck: false, autocomplete: "off", oninput });
+}
+
+const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+
 function valueButton(field, { value, documents }, pressed, onclick) {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const text = asText(value);
   const short = text.length > LONGEST ? `${text.slice(0, LONGEST)}\u2026` : text;
   const title = `${plural(documents, "document")} with ${field.name} = ${text}`;
   return element(

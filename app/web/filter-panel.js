@@ -1,9 +1,9 @@
 // The filter of a search: the collection's fields to choose from, chips that show what was chosen, fields to
 // add any condition, and the whole as JSON.
 
-import { request } from "./api.js";
 import { byId, element } from "./dom.js";
 import { facetGroups } from "./facets.js";
+import { fieldsOf } from "./fields.js";
 import { chipsOf, FilterProblem, parseFilter, valueOf, withCondition, without } from "./filters.js";
 
 const LONGEST = 80;
@@ -15,10 +15,17 @@ const LONGEST = 80;
 export function filterPanel(changed) {
   const text = byId("filter");
   const toggle = byId("filter-toggle");
+  const panel = byId("filter-panel");
   let asked = null;
   let fields = [];
   let collection = null;
+  let documents = 0;
+  const wanted = new Map(); // what is typed to find values, by field
 
+  byId("filter-close").addEventListener("click", () => (open(false), toggle.focus()));
+  panel.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") byId("filter-close").click();
+  });
   toggle.addEventListener("click", () => open(toggle.getAttribute("aria-expanded") !== "true"));
   text.addEventListener("input", () => showState());
   text.addEventListener("keydown", (event) => {
@@ -36,20 +43,22 @@ export function filterPanel(changed) {
 
   function open(wide) {
     toggle.setAttribute("aria-expanded", String(wide));
-    byId("filter-panel").hidden = !wide;
+    panel.hidden = !wide;
+    panel.parentElement.classList.toggle("beside", wide);
     if (wide) learn();
   }
 
   /** Asks for the collection's fields, once for each collection. */
   async function learn() {
     if (asked === collection) return;
-    const wanted = (asked = collection);
+    const name = (asked = collection);
     fields = [];
+    wanted.clear();
     showFacets();
     byId("facets").setAttribute("aria-busy", "true");
     try {
-      const told = await request(`collections/${encodeURIComponent(wanted)}/fields`);
-      if (wanted === collection) fields = told.fields;
+      const told = await fieldsOf(name);
+      if (name === collection) fields = told;
     } catch {
       asked = null; // they are a courtesy: a condition can be written without them, and they are asked for again
     }
@@ -62,8 +71,11 @@ export function filterPanel(changed) {
   function showFacets() {
     if (problemOf(text.value) !== null) return;
     const focused = placeOf(document.activeElement);
-    byId("facets").replaceChildren(...facetGroups(fields, value(), put));
-    if (focused) byId("facets").querySelector(focused)?.focus();
+    const caret = document.activeElement.selectionStart;
+    byId("facets").replaceChildren(...facetGroups({ fields, documents, filter: value(), wanted }, put, showFacets));
+    const again = focused && byId("facets").querySelector(focused);
+    again?.focus();
+    if (again?.type === "search") again.setSelectionRange(caret, caret);
   }
 
   function add() {
@@ -96,6 +108,7 @@ export function filterPanel(changed) {
     const chips = chipsOf(filter);
     byId("chips").replaceChildren(...chips.map((chip) => element("li", {}, chipButton(chip, () => put(without(filter, chip))))));
     toggle.classList.toggle("active", chips.length > 0);
+    toggle.textContent = chips.length ? `Filter (${chips.length})` : "Filter";
   }
 
   const value = () => parseFilter(text.value);
@@ -103,15 +116,18 @@ export function filterPanel(changed) {
   /** Whether the filter can be used; opens the panel at its problem if not. */
   function check() {
     const sound = problemOf(text.value) === null;
-    if (!sound) open(true);
-    return sound;
+    if (sound) return true;
+    open(true);
+    byId("any-condition").open = true;
+    return false;
   }
 
-  function fill(filter, name) {
+  function fill(filter, name, total) {
+    documents = total;
     if (name !== collection) [collection, asked] = [name, null];
     text.value = filter;
     showState();
-    if (!check() || !byId("filter-panel").hidden) learn();
+    if (!check() || !panel.hidden) learn();
   }
 
   return { check, fill, forget: () => (asked = null), text: () => (value() ? JSON.stringify(value()) : ""), value: () => (check() ? value() : null) };
@@ -135,6 +151,7 @@ function chipButton({ label }, remove) {
 function placeOf(found) {
   const group = found?.closest(".facet");
   if (!group) return null;
+  if (found.type === "search") return `[data-field="${CSS.escape(group.dataset.field)}"] [type=search]`;
   const own = found.dataset.value === undefined ? `[name="${found.name}"]` : `[data-value="${CSS.escape(found.dataset.value)}"]`;
   return `[data-field="${CSS.escape(group.dataset.field)}"] ${own}`;
 }

@@ -1,6 +1,8 @@
 // A list of hits: titles, scores, the best passage within its text, metadata.
 
-import { element, figure } from "./dom.js";
+import { isCode } from "./code.js";
+import { element, figure, ordinal } from "./dom.js";
+import { factsPlace } from "./facts.js";
 import { problemNotice } from "./notices.js";
 import { carriersOf, gradeInWords, weighed, whyOf } from "./why.js";
 import { around, keysOf, marked } from "./words.js";
@@ -15,7 +17,7 @@ export const angleOf = (cosine) => Math.acos(Math.min(1, Math.max(-1, cosine))) 
  * Hits as list items.
  * @param {object} answer the service's answer
  * @param {string} query whose words are marked
- * @param {{filterBy: (field: string, value: unknown) => void, like: (id: string) => void, hrefOf: (id: string) => string, why: (hit: object) => Promise<object>, judge: ((id: string) => Promise<void>) | null}} actions; `judge` only where judgements are taken
+ * @param {{like: (id: string) => void, hrefOf: (hit: object) => string, why: (hit: object) => Promise<object>, judge: ((id: string) => Promise<void>) | null}} actions; `judge` only where judgements are taken
  */
 export function hitItems(answer, query, actions) {
   const keys = keysOf(query);
@@ -40,12 +42,12 @@ function hitItem(hit, index, keys, axis, actions) {
       "article",
       { "aria-labelledby": `hit-${index}` },
       scoreOf(hit, axis),
-      element("h2", { id: `hit-${index}`, className: "title", dir: "auto" }, element("a", { href: actions.hrefOf(hit.id) }, ...marked(hit.title || hit.id, keys))),
+      element("h2", { id: `hit-${index}`, className: "title", dir: "auto" }, element("a", { href: actions.hrefOf(hit) }, ...marked(hit.title || hit.id, keys))),
       hit.title && hit.title !== hit.id && element("p", { className: "id", dir: "auto" }, hit.id),
       placeOf(hit.passage) && element("p", { className: "id place", dir: "auto" }, placeOf(hit.passage)),
       hit.unknown && element("p", { className: "id warning" }, "The model knows no word of this passage: its cosine says nothing"),
       text,
-      element("div", { className: "below" }, facts(hit.metadata ?? {}, actions), buttons(hit, actions)),
+      element("div", { className: "below" }, factsPlace(), buttons(hit, actions)),
     ),
   );
   const showText = () => fill(text, hit, keys, item.hasAttribute("data-open") ? Infinity : CONTEXT);
@@ -71,7 +73,15 @@ function worthOf({ grade, relevance, scores, score }) {
 
 const partOf = (name, value, rank) => `${name} ${value.toPrecision(3)} (${rank ? `place ${rank}` : "not among the best"})`;
 
-/** A hit's score as figure, angle and bar. */
+/** The places that a fused score is made of: by meaning, and by words. */
+function placesOf({ scores, score }) {
+  if (scores?.fused !== score) return null;
+  const by = (rank, what) => rank && `${ordinal(rank)} by ${what}`;
+  const places = [by(scores.dense_rank, "meaning"), by(scores.lexical_rank, "words")].filter(Boolean);
+  return places.length > 0 && element("span", { className: "places" }, ...places.map((place) => element("span", {}, place)));
+}
+
+/** A hit's score as figure, grade and bar, with its angle or the places that it is made of. */
 export function scoreOf(hit, { negative, largest, cosine }) {
   const { score } = hit;
   const share = Math.min(1, Math.abs(score) / largest);
@@ -79,9 +89,10 @@ export function scoreOf(hit, { negative, largest, cosine }) {
     "div",
     { className: negative ? "score signed" : "score", dataset: { sign: score < 0 ? "negative" : "positive" }, "--share": share },
     element("data", { value: String(score), className: "number", title: worthOf(hit) }, figure(score)),
-    cosine && element("span", { className: "angle", title: "The angle between the two vectors" }, `${angleOf(score).toFixed(0)}\u00b0`),
-    element("span", { className: "bar", "aria-hidden": "true" }, element("span")),
     hit.grade && element("span", { className: "worth", dataset: { grade: hit.grade }, title: worthOf(hit) }, hit.grade),
+    element("span", { className: "bar", "aria-hidden": "true" }, element("span")),
+    cosine && element("span", { className: "angle", title: "The angle between the two vectors" }, `${angleOf(score).toFixed(0)}\u00b0`),
+    placesOf(hit),
   );
 }
 
@@ -95,6 +106,7 @@ function fill(text, hit, keys, context) {
     element("span", { className: "passage" }, ...(washed ? weighed(parts.passage, hit.passage.start, words) : marked(parts.passage, keys))),
     element("span", { className: "context" }, ...(washed ? [parts.after] : marked(parts.after, keys))),
   );
+  text.classList.toggle("code", isCode(hit.passage.text));
   text.dataset.whole = String(parts.whole && !hit.text.trim().includes("\n"));
 }
 
@@ -125,22 +137,6 @@ async function whyShown(hit, why, close) {
   } catch (problem) {
     return problemNotice(problem, close);
   }
-}
-
-function facts({ headings, ...metadata }, { filterBy }) {
-  const pairs = Object.entries(metadata).flatMap(([field, value]) => [value].flat().map((v) => [field, v]));
-  const items = pairs.map(([field, value]) => element("li", {}, fact(field, value, filterBy)));
-  return items.length ? element("ul", { className: "facts", "aria-label": "Metadata" }, ...items) : null;
-}
-
-function fact(field, value, filterBy) {
-  const shown = typeof value === "string" ? value : JSON.stringify(value);
-  return element(
-    "button",
-    { type: "button", title: `Only ${field} = ${shown}`, onclick: () => filterBy(field, value) },
-    element("span", { className: "field" }, field),
-    element("span", { className: "value", dir: "auto" }, shown),
-  );
 }
 
 function buttons(hit, { like, judge }) {
@@ -179,7 +175,10 @@ export function settle(list) {
   }
 }
 
-/** Arrow keys walk through the list, Enter opens a text; up from the first leads back to `before`. */
+/** Leads to the document of a hit. */
+export const openHit = (item) => item.querySelector(".title a").click();
+
+/** Arrow keys walk through the list, Enter opens a document; up from the first leads back to `before`. */
 export function walkable(list, before) {
   list.addEventListener("keydown", (event) => {
     const item = event.target.closest(".hit");
@@ -187,7 +186,7 @@ export function walkable(list, before) {
     const goal = goalOf(event.key, item, list, before);
     if (goal) focusOn(goal);
     else if (event.key !== "Enter" || event.target !== item) return;
-    else if (!item.querySelector(".more").hidden) item.dispatchEvent(new Event("toggle-text"));
+    else openHit(item);
     event.preventDefault();
   });
   list.addEventListener("focusin", ({ target }) => {

@@ -3,10 +3,12 @@
 import { hashOf } from "./address.js";
 import { asCurl, Problem, request } from "./api.js";
 import { byId, count, element, milliseconds, plural } from "./dom.js";
+import { showFacts } from "./facts.js";
+import { fieldsOf, forgetFields, tellingNames } from "./fields.js";
 import { figuresOf } from "./figures.js";
 import { filterPanel } from "./filter-panel.js";
 import { withCondition } from "./filters.js";
-import { axisOf, focusOn, hitItems, settle, tapeOf, walkable } from "./hits.js";
+import { axisOf, focusOn, hitItems, openHit, settle, tapeOf, walkable } from "./hits.js";
 import { noteLatency } from "./latencies.js";
 import { command, curlNotice, emptyNotice, problemNotice } from "./notices.js";
 import { may, modesOf, usualModeOf } from "./offers.js";
@@ -29,6 +31,8 @@ export function searchView(navigate, refresh) {
   const panel = filterPanel(() => submit());
   let asked = null;
   let running = null;
+  let documents = 0; // in the collection
+  let shownState = null; // of the search whose hits are shown
   let addButton = () => null;
   let takesJudgements = false;
 
@@ -37,13 +41,19 @@ export function searchView(navigate, refresh) {
     submit();
   });
   box.addEventListener("keydown", (event) => {
-    if (event.key !== "ArrowDown" || !list.firstElementChild) return;
+    const first = list.firstElementChild;
+    if (!first || event.isComposing) return;
+    if (event.key === "ArrowDown") focusOn(first);
+    else if (event.key === "Enter" && isAnswered()) openHit(first);
+    else return;
     event.preventDefault();
-    focusOn(list.firstElementChild);
   });
   for (const id of ["modes", "k", "exact"]) byId(id).addEventListener("change", () => isAsking() && submit());
   walkable(list, box);
+  morePanel(byId("more"), byId("more-toggle"));
 
+  /** Whether the hits that are shown are those of what stands in the box. */
+  const isAnswered = () => byId("outcome").getAttribute("aria-busy") === "false" && shownState?.query === box.value.trim() && shownState.filter === panel.text();
   const isAsking = () => box.value.trim() || box.dataset.like;
 
   function submit(patch = {}) {
@@ -59,7 +69,7 @@ export function searchView(navigate, refresh) {
     byId("k").value = state.k;
     byId("exact").checked = state.exact;
     showModes(modesOf(known.collections.find(({ name }) => name === state.collection)), state.mode);
-    panel.fill(state.filter, state.collection);
+    panel.fill(state.filter, state.collection, documents);
   }
 
   /** Shows the search of a state, unless it is shown already. */
@@ -67,6 +77,7 @@ export function searchView(navigate, refresh) {
     const wanted = JSON.stringify([state.collection, state.query, state.like, state.k, state.mode, state.exact, state.filter]);
     if (wanted === asked) return;
     asked = wanted;
+    documents = documentsOf(known, state) ?? 0;
     fillIn(state, known);
     running?.abort();
     clear();
@@ -122,6 +133,7 @@ export function searchView(navigate, refresh) {
     const { state, pages, path, body } = search;
     const { answer } = pages.at(-1);
     const hits = pages.flatMap((page) => page.answer.hits);
+    shownState = state;
     byId("about").replaceChildren();
     byId("summary").replaceChildren(...summaryOf({ ...answer, significance: pages[0].answer.significance }, hits.length, state));
     showHits(search, { ...answer, hits });
@@ -136,15 +148,25 @@ export function searchView(navigate, refresh) {
     if (sameAxis) list.append(...items.slice(held));
     else list.replaceChildren(...items);
     settle(list);
+    tellFacts(search, all.hits);
     if (held) focusOn(list.children[held] ?? list.lastElementChild);
     byId("tape").replaceChildren(...(all.hits.length && all.mode !== "lexical" ? [tapeOf(all.hits, list)] : []));
   }
 
+  /** Fills in the hits' metadata once it is known which of the fields tell documents apart. */
+  async function tellFacts({ state }, hits) {
+    list.setAttribute("aria-busy", "true");
+    const fields = await fieldsOf(state.collection).catch(() => null);
+    if (shownState !== state || list.children.length !== hits.length) return;
+    const filterBy = (field, value) => submit({ filter: JSON.stringify(withCondition(panel.value(), field, "$eq", value)) });
+    showFacts(list, hits, fields && tellingNames(fields, documents), filterBy);
+    list.setAttribute("aria-busy", "false");
+  }
+
   function actionsOf({ state, path, pages }) {
     return {
-      filterBy: (field, value) => submit({ filter: JSON.stringify(withCondition(panel.value(), field, "$eq", value)) }),
       like: (id) => navigate({ query: "", like: [id] }),
-      hrefOf: (id) => hashOf(state.collection, id),
+      hrefOf: ({ id }) => hashOf(state.collection, id),
       why: (hit) => {
         const { body, answer } = pages.find((page) => page.answer.hits.includes(hit));
         return askWhy(path, body, answer.hits.indexOf(hit), hit.id);
@@ -168,12 +190,14 @@ export function searchView(navigate, refresh) {
   }
 
   function clear() {
+    shownState = null;
     for (const id of ["about", "summary", "tape", "hits", "after"]) byId(id).replaceChildren();
   }
 
   /** What is shown is asked for anew the next time. */
   function forget() {
     asked = null;
+    forgetFields();
     panel.forget();
   }
 
@@ -182,16 +206,24 @@ export function searchView(navigate, refresh) {
 
 const chosenMode = () => document.querySelector("#modes input:checked")?.value ?? null;
 
+const IN_WORDS = { dense: "Meaning", lexical: "Words", hybrid: "Meaning and words" };
+
 function showModes(modes, chosen) {
   const radios = modes.map((mode) =>
-    element("label", {}, element("input", { type: "radio", name: "mode", value: mode, checked: mode === (chosen ?? usualModeOf(modes)) }), element("span", {}, capital(mode))),
+    element("label", {}, element("input", { type: "radio", name: "mode", value: mode, checked: mode === (chosen ?? usualModeOf(modes)) }), element("span", {}, IN_WORDS[mode] ?? mode, element("span", { className: "quiet" }, ` ${mode}`))),
   );
-  const alone = modes.length === 1;
-  byId("modes").className = alone ? "single" : "segments";
   byId("modes").replaceChildren(byId("modes").firstElementChild, ...radios);
 }
 
-const capital = (word) => word[0].toUpperCase() + word.slice(1);
+/** Places the panel below its button; on a narrow screen the style has it at the bottom. */
+function morePanel(panel, button) {
+  panel.addEventListener("toggle", ({ newState }) => button.setAttribute("aria-expanded", String(newState === "open")));
+  panel.addEventListener("beforetoggle", () => {
+    const { right, bottom } = button.getBoundingClientRect();
+    panel.style.setProperty("--right", `${document.documentElement.clientWidth - right}px`);
+    panel.style.setProperty("--top", `${bottom}px`);
+  });
+}
 
 function bodyOf(state, filter) {
   const asked = state.query ? { query: state.query } : { like: state.like };
@@ -208,7 +240,7 @@ function summaryOf({ mode, exact, significance, truncated, unknown, unknown_fiel
   const doubt = shown ? doubtOf(significance) : null;
   const what = state.like.length && !state.query ? [" like ", element("b", {}, state.like.join(", "))] : [];
   return [
-    element("strong", {}, total > shown ? `${count(shown)} of ${plural(total, "hit")}` : plural(shown, "hit")),
+    element("strong", {}, total > shown ? `Top ${count(shown)} of ${plural(total, "document")}` : plural(shown, "document")),
     ...what,
     element("span", { className: "took", title: `Embedding ${took.embed.toFixed(1)} ms, search ${took.search.toFixed(1)} ms` }, ` in ${milliseconds(took.total)}`),
     element("span", { className: "how" }, ` \u00b7 ${mode}, ${exact ? "exact" : "approximate"}`),

@@ -113,7 +113,7 @@ class TestHits:
         page.open()
         page.search("rows")
         assert re.fullmatch(
-            rf"{len(DOCUMENTS)} hits in [\d.,]+ ms · hybrid, exact", page.text("#summary")
+            rf"{len(DOCUMENTS)} documents in [\d.,]+ ms · hybrid, exact", page.text("#summary")
         )
 
     def test_marks_words_of_the_query(self, page: Page) -> None:
@@ -171,6 +171,55 @@ class TestHits:
         finally:
             httpx.delete(there).raise_for_status()
 
+    def test_at_most_three_values_tell_a_hit_from_others(self, page: Page, url: str) -> None:
+        """Fields with one value, or with one for each document, are left out."""
+        place = f"{url}/collections/told"
+        documents = [
+            {
+                "id": f"d{n}",
+                "text": f"the number {n}",
+                "metadata": {"all": "x", "own": f"v{n}", "kind": f"k{n % 3}", "part": f"p{n % 2}"}
+                | {"group": f"g{n % 4}", "size": n % 5},
+            }
+            for n in range(40)
+        ]
+        httpx.put(place, json={"model": "hashing"}).raise_for_status()
+        httpx.put(f"{place}/documents", json={"documents": documents}).raise_for_status()
+        page.open("/?c=told&q=number&k=40")
+        assert page.contents("[data-id=d7] .facts .field") == ["part", "kind", "group"]
+        assert page.contents("[data-id=d7] .facts .value") == ["p1", "k1", "g3"]
+        page.one("#filter-toggle").click()
+        page.settle()
+        page.write("[data-field=own] [type=search]", "v3")
+        values = '[data-field="own"] button'
+        assert page.contents(f"{values} > span:first-child") == [
+            "v3",
+            *(f"v3{n}" for n in range(5)),
+        ]
+        assert "11 values found" in page.text("[data-field=own]")
+        page.one(f"{values}[data-value=v3]").click()
+        page.settle()
+        assert shown_ids(page) == ["d3"]
+        assert page.text("#filter-toggle") == "Filter (1)"
+        httpx.delete(place).raise_for_status()
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("def double(x):\n    return 2 * x\n\n\nprint(double(2))", True),
+            ("fn main() {\n    let x = 1;\n}", True),
+            ("SELECT name\nFROM users\nWHERE id = 1;", False),
+            ("- a list\n- of words (and more)\n\n  and a paragraph", False),
+            ("A long line of prose, which ends\nin the next line: it is no code.", False),
+            ("x = 1", False),
+        ],
+    )
+    def test_programs_keep_their_lines(self, page: Page, text: str, code: bool) -> None:
+        """What reads like code is told from prose."""
+        page.open()
+        script = "return import('/code.js').then((code) => code.isCode(arguments[0]))"
+        assert page.run(script, text) is code
+
     def test_markup_is_text(self, page: Page) -> None:
         """Markup in a title, a text or metadata is shown as it is written, and does nothing."""
         page.open()
@@ -197,7 +246,12 @@ class TestModes:
         """The page offers the collection's modes, and shows what the API answers in that one."""
         page.open()
         page.search("parse a document")
-        assert page.contents("#modes label") == ["Dense", "Lexical", "Hybrid"]
+        page.one("#more-toggle").click()
+        assert page.contents("#modes label > span") == [
+            "Meaning dense",
+            "Words lexical",
+            "Meaning and words hybrid",
+        ]
         page.one(f"#modes input[value={mode}]").click()
         page.settle()
         assert f"mode={mode}" in page.address
@@ -213,6 +267,9 @@ class TestModes:
         hits = ask(url, query="parse a document", mode="hybrid")["hits"]
         assert shown_ids(page) == [hit["id"] for hit in hits]
         assert "BM25" in (page.one(".hit .number").get_dom_attribute("title") or "")
+        scores = hits[0]["scores"]
+        assert (scores["dense_rank"], scores["lexical_rank"]) == (1, 2)
+        assert page.text(".hit .places") == "1st by meaning\n2nd by words"
 
     def test_more_like_a_hit_is_by_meaning(self, page: Page, url: str) -> None:
         """An example has no words of its own, whatever mode was chosen."""
@@ -307,7 +364,7 @@ class TestPaging:
         """Each page adds to the list until all hits are there; the summary counts them."""
         page.open("/?q=document&k=3&mode=dense")
         everything = [hit["id"] for hit in ask(url, query="document", k=100, mode="dense")["hits"]]
-        assert page.text("#summary").startswith(f"3 of {len(DOCUMENTS)} hits")
+        assert page.text("#summary").startswith(f"Top 3 of {len(DOCUMENTS)} documents")
         page.one(".next-page").click()
         page.settle()
         assert shown_ids(page) == everything[:6]
@@ -315,7 +372,7 @@ class TestPaging:
         page.one(".next-page").click()
         page.settle()
         assert shown_ids(page) == everything
-        assert page.text("#summary").startswith(f"{len(DOCUMENTS)} hits")
+        assert page.text("#summary").startswith(f"{len(DOCUMENTS)} documents")
         assert page.all(".next-page") == []
 
     def test_a_hit_of_a_later_page_is_explained(self, page: Page, url: str) -> None:
@@ -598,6 +655,7 @@ class TestFilter:
         """Only documents that pass are found; each condition is a chip that takes itself away."""
         page.open("/?q=document")
         page.one("#filter-toggle").click()
+        page.one("#any-condition summary").click()
         page.write("#filter", '{"year": {"$gte": 2000, "$lt": 2010}}')
         page.press(Keys.CONTROL, Keys.ENTER)
         page.one("#search .primary").click()
@@ -625,6 +683,7 @@ class TestFilter:
         """A filter that does not parse is explained beside its field, and not sent."""
         page.open()
         page.one("#filter-toggle").click()
+        page.one("#any-condition summary").click()
         page.write("#filter", text)
         assert words in page.text("#filter-problem")
         page.search("document")
@@ -647,6 +706,7 @@ class TestFilter:
             "year",
             "tags",
         }
+        page.one("#any-condition summary").click()
         page.write("#field", "tags")
         assert {each.get_property("value") for each in page.all("#values option")} == {
             "text",
@@ -658,14 +718,17 @@ class TestFilter:
         assert shown_ids(page) == ["json"]
 
     def test_values_of_the_fields_are_chosen(self, page: Page, url: str) -> None:
-        """Each value stands with its count; one or several of a field are let through."""
+        """Each value has its count; one or several are let through, beside the hits."""
         page.open("/?q=document")
         page.one("#filter-toggle").click()
         page.settle()
         told = httpx.get(f"{url}/collections/default/fields", trust_env=False).json()["fields"]
-        assert [group.get_dom_attribute("data-field") for group in page.all(".facet")] == [
-            field["name"] for field in told
-        ]
+        names = [group.get_dom_attribute("data-field") for group in page.all(".facet")]
+        assert names == [one["name"] for one in sorted(told, key=lambda one: one["distinct"])]
+        first = page.one(".hit").rect["y"]
+        page.one("#filter-close").click()
+        assert page.one(".hit").rect["y"] == first
+        page.one("#filter-toggle").click()
         kinds = '[data-field="kind"] button'
         assert page.contents(f"{kinds} .tally") == ["2", "1", "1", "1"]
         page.one(f"{kinds}[data-value=function]").click()
@@ -675,7 +738,7 @@ class TestFilter:
         page.press(Keys.TAB, Keys.SPACE)
         page.settle()
         chosen = json.loads(str(page.one("#filter").get_property("value")))
-        second = told[0]["common"][1]["value"]
+        second = next(one for one in told if one["name"] == "kind")["common"][1]["value"]
         assert chosen == {"kind": {"$in": ["function", second]}}
         assert shown_ids(page) == [
             hit["id"] for hit in ask(url, query="document", filter=chosen)["hits"]
@@ -728,6 +791,7 @@ class TestFilter:
         page.one(".facet [name=to]").send_keys("2024-03-13", Keys.TAB)
         page.settle()
         assert sorted(filter(None, shown_ids(page))) == ["m12", "m13"]
+        page.one("#any-condition summary").click()
         page.write("#field", "at")
         page.write("#value", "2024-03-12T01:00:00+01:00")
         page.one("#add-condition").click()
@@ -738,7 +802,7 @@ class TestFilter:
     def test_metadata_of_a_hit_filters(self, page: Page) -> None:
         """A value of a hit's metadata is a button that keeps only documents with it."""
         page.open("/?q=document")
-        page.one("[data-id=csv] .facts button").click()
+        page.one("[data-id=csv] .facts [title='Only kind = function']").click()
         page.settle()
         assert sorted(filter(None, shown_ids(page))) == ["csv", "heap"]
 
@@ -838,13 +902,20 @@ class TestKeyboard:
         page.press(Keys.ARROW_DOWN)
         assert page.focused.get_dom_attribute("data-id") == shown_ids(page)[0] == "log"
         page.press(Keys.ENTER)
-        assert page.one("[data-id=log] .more").get_dom_attribute("aria-expanded") == "true"
+        page.until(lambda: page.all(".document h2"))
+        assert "/d/log" in page.address
+        page.driver.back()
+        page.until(lambda: page.one("#hits").is_displayed())
+        page.run("document.querySelector('.hit').focus()")
         page.press(Keys.ARROW_DOWN)
         assert page.focused.get_dom_attribute("data-id") == shown_ids(page)[1]
         page.press(Keys.END)
         assert page.focused.get_dom_attribute("data-id") == shown_ids(page)[-1]
         page.press(Keys.ESCAPE)
         assert page.focused.get_property("id") == "query"
+        page.press(Keys.ENTER)
+        page.until(lambda: page.all(".document h2"))
+        assert "/d/log" in page.address  # the first of the hits that are shown
 
     def test_tabs_follow_the_arrows(self, page: Page) -> None:
         """An arrow on a tab shows the other view, whose tab is then the only stop."""
@@ -1041,6 +1112,30 @@ class TestEveryone:
         page.emulate(width=360, height=740)
         page.open(address)
         assert page.run("return document.documentElement.scrollWidth") <= 360
+
+    def test_a_phone_shows_hits_early(self, page: Page) -> None:
+        """The first hit begins in the upper fifth, with controls and collection above it."""
+        page.emulate(width=390, height=844)
+        page.open("/?q=voyage")
+        assert page.one(".hit").rect["y"] <= 844 / 5
+        assert page.one("#collection").is_displayed() and page.one("#more-toggle").is_displayed()
+        assert not page.one(".tape").is_displayed()
+
+    def test_views_begin_at_one_height(self, page: Page) -> None:
+        """Whichever view is chosen, its first line of content stands where the others' does."""
+        tops = set()
+        for address in (
+            "/",
+            "/?view=map&c=bare",
+            "/?view=compare",
+            "/?view=collections",
+            "/?view=add",
+        ):
+            page.open(address)
+            script = "return [...document.querySelectorAll('.view:not([hidden]) *')].map(e =>"
+            script += " e.getBoundingClientRect()).find(r => r.height).top"
+            tops.add(page.run(script))
+        assert len(tops) == 1
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize(
