@@ -27,13 +27,13 @@ from topics import (
     vectors_of,
 )
 
+from indexer.ann.faiss_index import AnnIndex
 from indexer.collection import Collection
 from indexer.documents import Document, EmbeddedDocument
 from indexer.filters import matches, parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.lexical.analyzer import Analyzer
-from indexer.storage.ann.faiss_index import AnnIndex
-from indexer.storage.thresholds import Thresholds
+from indexer.thresholds import Thresholds
 
 LOW: Final = Thresholds(
     least_rows=200,

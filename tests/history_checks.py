@@ -18,6 +18,7 @@ from local import create_local
 from topics import identity_of
 
 from indexer.analysis.diagnosis import ALIGNED_DOCUMENTS
+from indexer.ann.efforts import band_of
 from indexer.collection import Collection
 from indexer.documents import Change, Document
 from indexer.embedding.hashing_engine import open_hashing
@@ -26,7 +27,6 @@ from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Answer, Fusion, Mode, Query, Strategy
 from indexer.reports import Diagnosis
 from indexer.retrieval.search import search
-from indexer.storage.ann.efforts import band_of
 
 KS: Final = (1, 10, 100)
 QUESTIONS: Final = 8

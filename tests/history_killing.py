@@ -16,7 +16,7 @@ from local import open_local
 
 from indexer.documents import Change, EmbeddedDocument
 from indexer.index_choice import IndexChoice
-from indexer.storage.thresholds import Thresholds
+from indexer.thresholds import Thresholds
 
 WRITES: Final = 20
 DOCUMENTS: Final = 60

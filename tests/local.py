@@ -10,7 +10,7 @@ from indexer.collection import Collection
 from indexer.embedding.embedder import Identity
 from indexer.index_choice import IndexChoice, Language
 from indexer.storage.engine import LocalEngine
-from indexer.storage.thresholds import DEFAULT, Thresholds
+from indexer.thresholds import DEFAULT, Thresholds
 
 
 def create_local(

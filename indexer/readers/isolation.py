@@ -5,7 +5,7 @@ its ``report(file, **options)`` with the input, and writes each item as a line o
 passed as an open standard input; the process needs no path and writes no file. Only the standard
 library is imported here, so that it starts fast.
 
-This is separate from storage's ``subprocess_job``, which runs trusted functions beside searches,
+This is separate from ``indexer.subprocess_job``, which runs trusted functions beside searches,
 reports progress and can be asked to stop. A process here gets an open file and nothing else, is
 held to limits and killed, and what it wrote before counts.
 """

@@ -56,8 +56,8 @@ from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 from indexer.storage.sqlite.transaction import Transaction
-from indexer.storage.thresholds import DEFAULT, Thresholds
 from indexer.storage.vector_file import VectorFile
+from indexer.thresholds import DEFAULT, Thresholds
 
 _COMPACT_DOCUMENTS: Final = 2_000
 _READS_BETWEEN_LOOKS: Final = 64

@@ -24,7 +24,7 @@ from indexer.lexical.segments import Batch, Terms
 from indexer.queries import Mode, Query
 from indexer.storage.maintenance.backup import back_up, restore
 from indexer.storage.maintenance.verification import verify
-from indexer.storage.thresholds import Thresholds
+from indexer.thresholds import Thresholds
 
 DOCUMENTS = 300
 FLIPS = 40

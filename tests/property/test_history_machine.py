@@ -38,10 +38,10 @@ from hypothesis.stateful import (
 )
 from topics import TOPICS
 
+from indexer.ann.kinds import INDEX_KINDS
 from indexer.index_choice import IndexKind
-from indexer.storage.ann.kinds import INDEX_KINDS
 from indexer.storage.maintenance.verification import verify
-from indexer.storage.thresholds import Thresholds
+from indexer.thresholds import Thresholds
 
 KINDS = tuple(INDEX_KINDS)
 MOST_DOCUMENTS = 6_000

@@ -17,7 +17,7 @@ from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.queries import Mode, Query
 from indexer.storage.maintenance.verification import verify
-from indexer.storage.thresholds import Thresholds
+from indexer.thresholds import Thresholds
 
 IDS_OF_ALL = [f"d{i}" for i in range(20)]
 IDS = st.sampled_from(IDS_OF_ALL)

@@ -21,17 +21,17 @@ from typing import IO, Any, Final
 
 import numpy as np
 
+from indexer.ann.faiss_index import threads_to_use
 from indexer.background_task import BackgroundTask
 from indexer.errors import BearingError, Damaged, StorageFailed
 from indexer.reports import Cluster, Map, MapState, NeighboursKept, Step, Tell
 from indexer.storage.analysis.map_layout import Drawing, draw
-from indexer.storage.ann.faiss_index import threads_to_use
 from indexer.storage.runtime.durable_files import Stamp, file_stamp, write_durably
 from indexer.storage.runtime.locks import is_free, only_process
-from indexer.storage.runtime.subprocess_job import Job, run_in_subprocess, say
 from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
+from indexer.subprocess_job import Job, run_in_subprocess, say
 
 FILE: Final = "map.bin"
 LOCK: Final = "map.lock"

@@ -21,19 +21,19 @@ from numpy.typing import NDArray
 
 from indexer.analysis.cluster_labels import marking_words
 from indexer.analysis.tsne import NEIGHBOURS, Places, fit_square, place, principal_places, project
-from indexer.documents import Document, Vectors
-from indexer.index_choice import IndexKind
-from indexer.lexical.analyzer import Analyzer
-from indexer.lexical.pieces import pieces, taken_for
-from indexer.reports import Cluster, NeighboursKept, Step, Tell
-from indexer.storage.ann.faiss_index import (
+from indexer.ann.faiss_index import (
     AnnIndex,
     cluster_directions,
     exact_search,
     score_rows,
     threads_to_use,
 )
-from indexer.storage.ann.recall import estimate_recall, share_found
+from indexer.ann.recall import estimate_recall, share_found
+from indexer.documents import Document, Vectors
+from indexer.index_choice import IndexKind
+from indexer.lexical.analyzer import Analyzer
+from indexer.lexical.pieces import pieces, taken_for
+from indexer.reports import Cluster, NeighboursKept, Step, Tell
 from indexer.storage.generation.row_table import RowTable, load_rows
 from indexer.storage.sqlite.records import NOBODY
 from indexer.storage.sqlite.store import Store

@@ -1,5 +1,4 @@
-"""Approximate nearest rows: kinds of index, their files, their recall.
+"""The files of an index, and the kind that was chosen.
 
-The one place that knows FAISS. When an index is built, and over which rows, is
-up to ``generation``.
+When an index is built, and over which rows, is up to ``generation``.
 """

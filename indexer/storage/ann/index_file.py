@@ -19,16 +19,16 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from indexer.ann.approximate import Layer
+from indexer.ann.efforts import FIRST, Band, Efforts, draw_samples, tune_efforts
+from indexer.ann.faiss_index import Allowed, AnnIndex
+from indexer.ann.kinds import INDEX_KINDS, SearchParams
+from indexer.ann.recall import K, Measured, Recall, batched_ms
 from indexer.documents import Vectors
 from indexer.errors import Damaged, StorageFailed
 from indexer.index_choice import IndexKind
-from indexer.storage.ann.approximate import Layer
-from indexer.storage.ann.efforts import FIRST, Band, Efforts, draw_samples, tune_efforts
-from indexer.storage.ann.faiss_index import Allowed, AnnIndex
-from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
-from indexer.storage.ann.recall import K, Measured, Recall, batched_ms
 from indexer.storage.runtime.durable_files import Stamp, file_stamp, write_durably
-from indexer.storage.thresholds import DEFAULT, Thresholds
+from indexer.thresholds import DEFAULT, Thresholds
 
 DESCRIPTION: Final = "sealed.json"
 FORMAT: Final = 1

@@ -18,20 +18,20 @@ from typing import IO, Any, Final
 
 import numpy as np
 
+from indexer.ann.faiss_index import Allowed, threads_to_use, use_threads
+from indexer.ann.kinds import INDEX_KINDS
 from indexer.background_task import BackgroundTask, lower_priority
 from indexer.documents import Vectors
 from indexer.errors import BearingError, InvalidInput
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.sizes import readable_bytes
 from indexer.storage.ann import index_file
-from indexer.storage.ann.faiss_index import Allowed, threads_to_use, use_threads
 from indexer.storage.ann.index_file import Sealed
-from indexer.storage.ann.kinds import INDEX_KINDS
 from indexer.storage.generation.row_table import VECTORS, RowTable
 from indexer.storage.runtime.locks import only_process
-from indexer.storage.runtime.subprocess_job import Job, run_in_subprocess
-from indexer.storage.thresholds import Thresholds
 from indexer.storage.vector_file import VectorFile
+from indexer.subprocess_job import Job, run_in_subprocess
+from indexer.thresholds import Thresholds
 
 OUTGROWN: Final = 2
 """A new index is trained when the old would hold this many times its training rows."""

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from indexer.ann.faiss_index import use_threads
 from indexer.background_task import BackgroundTask
 from indexer.errors import BearingError, Damaged
 from indexer.index_choice import IndexChoice
 from indexer.storage.ann import index_file
 from indexer.storage.ann.chosen_kind import kept_choice
-from indexer.storage.ann.faiss_index import use_threads
 from indexer.storage.ann.index_file import Sealed
 from indexer.storage.generation.index_builder import IndexBuilder, seal_rows
 from indexer.storage.generation.recall_monitor import Fall, RecallWatch, after_fall
@@ -31,7 +31,7 @@ from indexer.storage.generation.row_table import (
 from indexer.storage.runtime.durable_files import Stamp
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
-from indexer.storage.thresholds import Thresholds
+from indexer.thresholds import Thresholds
 
 _log = logging.getLogger(__name__)
 

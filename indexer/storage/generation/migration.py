@@ -25,8 +25,8 @@ from indexer.storage.sqlite.records import NOBODY, Block, Generation, Owners, St
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
 from indexer.storage.sqlite.transaction import Transaction
-from indexer.storage.thresholds import Thresholds
 from indexer.storage.vector_file import BLOCK_ROWS, VectorFile, extend_checksum
+from indexer.thresholds import Thresholds
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.ann.efforts import Band, band_of
+from indexer.ann.faiss_index import Allowed, RowIds, exact_search, use_threads
+from indexer.ann.recall import K, Recall, estimate_recall, share_found
 from indexer.background_task import BackgroundTask
 from indexer.documents import Vector
-from indexer.storage.ann.efforts import Band, band_of
-from indexer.storage.ann.faiss_index import Allowed, RowIds, exact_search, use_threads
 from indexer.storage.ann.index_file import Sealed, searched_harder
-from indexer.storage.ann.recall import K, Recall, estimate_recall, share_found
 from indexer.storage.generation.row_table import Delta, Part, RowTable
 
 WINDOW: Final = 1_000

@@ -12,12 +12,9 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.documents import Vector, Vectors
-from indexer.embedding.embedder import Identity
-from indexer.storage.ann import index_file
-from indexer.storage.ann.approximate import Layer, approximate_search
-from indexer.storage.ann.efforts import BANDS, Efforts, draw_samples, tune_efforts
-from indexer.storage.ann.faiss_index import (
+from indexer.ann.approximate import Layer, approximate_search
+from indexer.ann.efforts import BANDS, Efforts, draw_samples, tune_efforts
+from indexer.ann.faiss_index import (
     AnnIndex,
     Cosines,
     RowIds,
@@ -25,13 +22,16 @@ from indexer.storage.ann.faiss_index import (
     cosines,
     exact_search,
 )
+from indexer.ann.kinds import DELTA_KIND
+from indexer.documents import Vector, Vectors
+from indexer.embedding.embedder import Identity
+from indexer.storage.ann import index_file
 from indexer.storage.ann.index_file import Sealed
-from indexer.storage.ann.kinds import DELTA_KIND
 from indexer.storage.runtime.durable_files import Stamp
 from indexer.storage.sqlite.records import NOBODY, Block, Generation, Owners
 from indexer.storage.sqlite.snapshot import Snapshot
-from indexer.storage.thresholds import DEFAULT, Thresholds
 from indexer.storage.vector_file import BLOCK_ROWS, VectorFile
+from indexer.thresholds import DEFAULT, Thresholds
 
 _Item = TypeVar("_Item", bound=np.generic)
 

@@ -30,11 +30,11 @@ from indexer.storage.lexical.growth import Growth
 from indexer.storage.lexical.state import FORMAT, STATE, State, read_state, require_of
 from indexer.storage.lexical.unindexed import UnindexedDocuments
 from indexer.storage.runtime.durable_files import Stamp, bytes_under, file_stamp
-from indexer.storage.runtime.subprocess_job import Job, run_in_subprocess
 from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
-from indexer.storage.thresholds import DEFAULT, Thresholds
+from indexer.subprocess_job import Job, run_in_subprocess
+from indexer.thresholds import DEFAULT, Thresholds
 
 FOLDER: Final = "lexical"
 

@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.ann.faiss_index import Cosines, RowIds, cosines
+from indexer.ann.recall import K
 from indexer.documents import Chunk, Document, StoredVectors, Vector, Vectors
 from indexer.engine import (
     Bag,
@@ -28,8 +30,6 @@ from indexer.errors import Damaged, InvalidQuery
 from indexer.filters import Filter, Scalar
 from indexer.lexical.snapshot import LexicalSnapshot
 from indexer.reports import FieldSummary
-from indexer.storage.ann.faiss_index import Cosines, RowIds, cosines
-from indexer.storage.ann.recall import K
 from indexer.storage.generation.recall_monitor import Observation, RecallWatch
 from indexer.storage.generation.row_table import RowTable
 from indexer.storage.query.filter_cache import FilterCache, Selection

@@ -23,8 +23,8 @@ from indexer.errors import Damaged, InvalidInput
 from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Query
-from indexer.storage.runtime.subprocess_job import command
-from indexer.storage.thresholds import DEFAULT, Thresholds
+from indexer.subprocess_job import command
+from indexer.thresholds import DEFAULT, Thresholds
 
 FEW = Thresholds(subprocess_rows=4_000, unindexed_rows=2_000, delta_rows=1_000, gather_rows=500)
 """As by default, at a fifth of the rows or fewer."""

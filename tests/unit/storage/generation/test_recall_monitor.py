@@ -15,16 +15,16 @@ from local import create_local, engine_of, open_local
 from samples import make_identity, random_units
 from structured import around, make_topical
 
+from indexer.ann.efforts import FIRST, Band, Efforts
+from indexer.ann.faiss_index import AnnIndex
+from indexer.ann.kinds import INDEX_KINDS, SearchParams
+from indexer.ann.recall import Measured, Recall
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, normalise
 from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Query
 from indexer.storage.ann import index_file
-from indexer.storage.ann.efforts import FIRST, Band, Efforts
-from indexer.storage.ann.faiss_index import AnnIndex
-from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
-from indexer.storage.ann.recall import Measured, Recall
 from indexer.storage.generation.recall_monitor import (
     LEAST_QUERIES,
     Case,
@@ -35,7 +35,7 @@ from indexer.storage.generation.recall_monitor import (
     after_fall,
 )
 from indexer.storage.generation.row_table import Delta, RowTable
-from indexer.storage.thresholds import Thresholds
+from indexer.thresholds import Thresholds
 
 VECTORS = random_units(6_000)
 

@@ -19,7 +19,7 @@ from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Hit, Mode, Query, Strategy
-from indexer.storage.thresholds import Thresholds
+from indexer.thresholds import Thresholds
 
 COPIES, OTHERS = 3_000, 1_500
 LOW = Thresholds(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from samples import random_units
 
-from indexer.storage.ann.faiss_index import cosines, exact_search, threads_to_use, use_threads
+from indexer.ann.faiss_index import cosines, exact_search, threads_to_use, use_threads
 
 
 @pytest.fixture(params=[1, 2, 3])

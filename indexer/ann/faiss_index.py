@@ -2,7 +2,7 @@
 
 Vectors have unit length, so the inner product is the cosine. :func:`cosines` defines a score.
 :func:`exact_search` compares with every allowed row. An :class:`AnnIndex` finds candidates among
-the rows it covers, see :mod:`indexer.storage.ann.approximate`. The properties of each kind of index
+the rows it covers, see :mod:`indexer.ann.approximate`. The properties of each kind of index
 are in :data:`INDEX_KINDS`.
 """
 
@@ -23,11 +23,11 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.ann.kinds import INDEX_KINDS, Visits, lists_for
 from indexer.documents import Vector, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.index_choice import IndexKind
-from indexer.storage.ann.kinds import INDEX_KINDS, Visits, lists_for
-from indexer.storage.thresholds import DEFAULT, Thresholds
+from indexer.thresholds import DEFAULT, Thresholds
 
 RowIds: TypeAlias = NDArray[np.int64]
 Cosines: TypeAlias = NDArray[np.float32]

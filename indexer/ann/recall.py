@@ -15,17 +15,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.documents import Vectors
-from indexer.storage.ann.approximate import Layer, approximate_search
-from indexer.storage.ann.faiss_index import (
+from indexer.ann.approximate import Layer, approximate_search
+from indexer.ann.faiss_index import (
     Allowed,
     AnnIndex,
     Cosines,
     exact_search,
     threads_for,
 )
-from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
-from indexer.storage.thresholds import DEFAULT, Thresholds
+from indexer.ann.kinds import INDEX_KINDS, SearchParams
+from indexer.documents import Vectors
+from indexer.thresholds import DEFAULT, Thresholds
 
 K: Final = 10
 QUERIES: Final = 256

@@ -20,9 +20,9 @@ from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import InvalidInput, MissingExtra, StorageFailed
 from indexer.queries import Mode, Query
 from indexer.storage.lexical.index_sync import LexicalIndex
-from indexer.storage.runtime.subprocess_job import run_in_subprocess
 from indexer.storage.sqlite.store import Store
-from indexer.storage.thresholds import DEFAULT
+from indexer.subprocess_job import run_in_subprocess
+from indexer.thresholds import DEFAULT
 
 FEW = replace(DEFAULT, subprocess_documents=500)
 """By which another process indexes words of so few documents already."""
@@ -30,7 +30,7 @@ FEW = replace(DEFAULT, subprocess_documents=500)
 WORK = """
 import os, pathlib, time
 from indexer.errors import InvalidInput, MissingExtra
-from indexer.storage.runtime.subprocess_job import say
+from indexer.subprocess_job import say
 
 def tell(job, given):
     nice = os.getpriority(os.PRIO_PROCESS, 0)

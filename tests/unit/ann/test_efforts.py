@@ -12,15 +12,15 @@ from local import create_local, open_local
 from samples import make_identity
 from structured import DIMENSION, SPREAD, Topical, around, make_topical
 
+from indexer.ann.efforts import BANDS, FIRST, Band, Efforts, band_of, queries_for
+from indexer.ann.kinds import INDEX_KINDS, SearchParams
+from indexer.ann.recall import Measured, Recall
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.filters import parse_filter
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Query
-from indexer.storage.ann.efforts import BANDS, FIRST, Band, Efforts, band_of, queries_for
-from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
-from indexer.storage.ann.recall import Measured, Recall
-from indexer.storage.thresholds import Thresholds
+from indexer.thresholds import Thresholds
 
 ROWS = 6_000
 TARGET = 0.95

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from samples import random_units
 
-from indexer.storage.ann.faiss_index import exact_search, near_rows
+from indexer.ann.faiss_index import exact_search, near_rows
 
 
 @pytest.mark.parametrize("share", [None, 0.001, 0.04, 0.5, 1.0])

@@ -14,13 +14,13 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
+from indexer.ann.approximate import Layer
+from indexer.ann.faiss_index import Allowed, AnnIndex
+from indexer.ann.kinds import INDEX_KINDS, SearchParams
+from indexer.ann.recall import QUERIES, K, Measured, SampleQueries, draw_sample, tune
 from indexer.documents import Vectors
 from indexer.index_choice import IndexKind
-from indexer.storage.ann.approximate import Layer
-from indexer.storage.ann.faiss_index import Allowed, AnnIndex
-from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
-from indexer.storage.ann.recall import QUERIES, K, Measured, SampleQueries, draw_sample, tune
-from indexer.storage.thresholds import DEFAULT, Thresholds
+from indexer.thresholds import DEFAULT, Thresholds
 
 BANDS: Final[Mapping[int, int]] = {K: QUERIES, 100: 96, 1_000: 48}
 """The k of each band, and the number of queries that its recall is measured with: fewer where each

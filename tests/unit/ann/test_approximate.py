@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from samples import random_units
 from structured import SPREAD, Topical, around, make_topical, recall_of
 
+from indexer.ann.approximate import Layer, approximate_search
+from indexer.ann.efforts import BANDS, Band, Efforts, draw_samples, tune_efforts
+from indexer.ann.faiss_index import AnnIndex, exact_search, score_rows
+from indexer.ann.kinds import INDEX_KINDS, Visits
+from indexer.ann.recall import draw_sample, tune
 from indexer.documents import Vectors, normalise
 from indexer.index_choice import IndexKind
-from indexer.storage.ann.approximate import Layer, approximate_search
-from indexer.storage.ann.efforts import BANDS, Band, Efforts, draw_samples, tune_efforts
-from indexer.storage.ann.faiss_index import AnnIndex, exact_search, score_rows
-from indexer.storage.ann.kinds import INDEX_KINDS, Visits
-from indexer.storage.ann.recall import draw_sample, tune
 from indexer.storage.generation.row_table import Delta
-from indexer.storage.thresholds import Thresholds
+from indexer.thresholds import Thresholds
 
 ROWS, SEALED, DELTA = 24_000, 16_000, 6_000
 TARGET = 0.97

@@ -12,8 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.documents import Vectors
-from indexer.storage.ann.faiss_index import (
+from indexer.ann.faiss_index import (
     Allowed,
     AnnIndex,
     Cosines,
@@ -23,8 +22,9 @@ from indexer.storage.ann.faiss_index import (
     score_rows,
     threads_for,
 )
-from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams, Visits
-from indexer.storage.thresholds import DEFAULT, Thresholds
+from indexer.ann.kinds import INDEX_KINDS, SearchParams, Visits
+from indexer.documents import Vectors
+from indexer.thresholds import DEFAULT, Thresholds
 
 FILTERED_SHARE: Final = 0.9
 """Above this share of allowed rows, the others are more likely deleted than filtered out."""

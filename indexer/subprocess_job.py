@@ -29,9 +29,9 @@ from indexer.errors import BearingError, StorageFailed
 
 PROGRAM: Final = (
     "import sys; sys.path.append(sys.argv[1]);"
-    " from indexer.storage.runtime.subprocess_job import main; main(*sys.argv[2:])"
+    " from indexer.subprocess_job import main; main(*sys.argv[2:])"
 )
-ROOT: Final = Path(__file__).parents[3]
+ROOT: Final = Path(__file__).parents[1]
 
 _MATH_THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _NEVER: Final = threading.Event()

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from samples import random_units
 
+from indexer.ann.faiss_index import AnnIndex
+from indexer.ann.kinds import DELTA_KIND, INDEX_KINDS, Visits
 from indexer.index_choice import IndexKind
-from indexer.storage.ann.faiss_index import AnnIndex
-from indexer.storage.ann.kinds import DELTA_KIND, INDEX_KINDS, Visits
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 DIMENSION = 64
 ROWS = 16_000
 

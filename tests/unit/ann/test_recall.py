@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from samples import random_units
 
+from indexer.ann.approximate import Layer, approximate_search
+from indexer.ann.efforts import FIRST, Efforts
+from indexer.ann.faiss_index import AnnIndex, exact_search
+from indexer.ann.kinds import INDEX_KINDS, SearchParams
+from indexer.ann.recall import draw_sample, estimate_recall, measure, share_found, tune
 from indexer.documents import Vectors, normalise
 from indexer.errors import Damaged, InvalidInput
 from indexer.index_choice import IndexKind
-from indexer.storage.ann.approximate import Layer, approximate_search
-from indexer.storage.ann.efforts import FIRST, Efforts
-from indexer.storage.ann.faiss_index import AnnIndex, exact_search
 from indexer.storage.ann.index_file import Sealed, build, fastest
-from indexer.storage.ann.kinds import INDEX_KINDS, SearchParams
-from indexer.storage.ann.recall import draw_sample, estimate_recall, measure, share_found, tune
 
 ROWS, DIMENSION = 20_000, 32  # more than are always compared one by one
 
