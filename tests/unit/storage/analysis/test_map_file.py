@@ -95,37 +95,6 @@ def test_looking_begins_to_draw_in_the_background(collection: Collection) -> Non
     assert (found.late, found.progress) == (0, None)
 
 
-def test_a_map_serves_on_while_documents_come(drawn: Path) -> None:
-    """It is stale then, says how many are late, and is brought up by itself."""
-    with open_local(drawn) as collection:
-        before = collection.map()
-        put(collection, 300, 20)
-        stale = collection.map()
-        assert (stale.state, stale.late, len(stale.ids)) == (MapState.STALE, 20, 300)
-        assert stale.version != before.version
-        found = wait_for(collection)
-        assert (len(found.ids), found.fitted) == (320, 300)
-
-
-def test_new_metadata_changes_no_place(drawn: Path) -> None:
-    """The map is as it was, but another version: what it is coloured by may be other."""
-    with open_local(drawn) as collection:
-        before = collection.map()
-        collection.amend([Document("d3", "text 3", metadata={"year": 1999})])
-        found = collection.map()
-        assert found.state is MapState.READY
-        assert np.array_equal(found.places, before.places)
-        assert found.version != before.version
-        assert collection.column("year") == {"d3": 1999}
-
-
-def test_an_empty_collection_has_an_empty_map(tmp_path: Path) -> None:
-    """Without anything being drawn."""
-    with create_local(tmp_path / "c", make_identity()) as collection:
-        found = collection.map()
-        assert (found.state, len(found.ids), found.late) == (MapState.READY, 0, 0)
-
-
 @pytest.mark.parametrize("damage", [b"", b"x" * 40, None])
 def test_a_damaged_file_is_reported_and_drawn_anew(
     drawn: Path, caplog: pytest.LogCaptureFixture, damage: bytes | None
@@ -158,15 +127,6 @@ def test_a_map_of_another_store_is_not_shown(drawn: Path, tmp_path: Path) -> Non
         (tmp_path / "other" / map_file.FILE).write_bytes((drawn / map_file.FILE).read_bytes())
         assert other.map().state is MapState.BUILDING
         assert len(wait_for(other).ids) == 30
-
-
-def test_what_another_has_drawn_is_seen(drawn: Path) -> None:
-    """Whoever has the collection open sees the newest map, and how far another's is."""
-    with open_local(drawn) as one, open_local(drawn) as other:
-        assert one.map().state is MapState.READY
-        put(other, 300, 200)
-        assert wait_until(one.map, lambda found: found.state is MapState.READY).fitted == 500
-        assert other.map().fitted == 500
 
 
 def test_a_process_that_is_killed_leaves_the_last_map(drawn: Path) -> None:

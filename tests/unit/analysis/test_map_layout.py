@@ -10,10 +10,12 @@ import pytest
 from local import create_local, engine_of
 from samples import make_identity
 
+from indexer.analysis.map_drawing import Drawing
+from indexer.analysis.map_layout import Sizes, draw
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors, normalise
 from indexer.reports import Map, Step
-from indexer.storage.analysis.map_layout import Drawing, Means, Sizes, draw
+from indexer.storage.analysis.map_subject import RowMeans, subject_of
 from indexer.storage.generation.row_table import load_rows
 
 GROUPS = ("heart blood", "wing lift", "star orbit", "stock price")
@@ -61,9 +63,8 @@ def shares_kept(vectors: Vectors, places: Sequence[np.ndarray], k: int) -> np.nd
 
 def draw_with(collection: Collection, sizes: Sizes) -> Drawing:
     """What is drawn of a collection; row i is of its i-th document."""
-    return draw(
-        engine_of(collection)._folder, engine_of(collection)._store, None, ignore, sizes=sizes
-    )
+    engine = engine_of(collection)
+    return draw(subject_of(engine._folder, engine._store, None), None, ignore, sizes=sizes)
 
 
 @pytest.fixture
@@ -223,7 +224,7 @@ def test_a_document_is_where_the_mean_of_its_chunks_is(collection: Collection) -
     )
     collection.put([EmbeddedDocument(Document("short", "u"), (Chunk(0, 0, 1),), vectors[5:6])])
     with engine_of(collection)._store.reading() as snapshot:
-        means = Means(load_rows(engine_of(collection)._folder, snapshot, None))
+        means = RowMeans(load_rows(engine_of(collection)._folder, snapshot, None))
     expected = normalise(vectors[:3].mean(axis=0)[None])
     found = means.of(np.arange(3))
     assert found[0] == pytest.approx(expected[0], abs=1e-6)

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.analysis.cluster_labels import marking_words
+from indexer.analysis.map_drawing import Clock, Drawing, Numbers
 from indexer.analysis.tsne import NEIGHBOURS, Places, fit_square, place, principal_places, project
 from indexer.ann.faiss_index import (
     AnnIndex,
@@ -34,9 +34,6 @@ from indexer.index_choice import IndexKind
 from indexer.lexical.analyzer import Analyzer
 from indexer.lexical.pieces import pieces, taken_for
 from indexer.reports import Cluster, NeighboursKept, Step, Tell
-from indexer.storage.generation.row_table import RowTable, load_rows
-from indexer.storage.sqlite.records import NOBODY
-from indexer.storage.sqlite.store import Store
 
 GROWN: Final = 0.25
 """All are laid out again when this share, of the number last laid out, has been added."""
@@ -54,9 +51,6 @@ _BATCH: Final = 2_048
 _PAGE: Final = 2_000
 _SEED: Final = 8
 
-Numbers: TypeAlias = NDArray[np.int64]
-"""(n,) int64: document numbers, rising, or indices into such an array."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -70,67 +64,49 @@ class Sizes:
     indexed: int = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """The map of the documents as of one sequence of one store and for one model.
+class Means(Protocol):
+    """The mean directions of documents' chunks."""
 
-    Row i of ``places`` and ``clusters`` is of document ``numbers[i]``, ``centroids`` are the
-    directions of the clusters. ``basis`` is the number of documents when all were last laid out,
-    ``added`` the number placed since; ``fitted`` says which of ``numbers`` were laid out.
+    numbers: Numbers
+    """The numbers of all documents, rising."""
+
+    def of(self, chosen: Numbers) -> Vectors:
+        """(m, d) float32 unit rows for m indices into ``numbers``: see :func:`mean_directions`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One state of a collection, of which a map is drawn.
+
+    ``instance``, ``model`` and ``clock`` are those of its drawing. ``changed`` are the numbers of
+    documents whose content is another than in the last drawing. ``documents`` gives those of some
+    documents that still exist, by number.
     """
 
     instance: str
     model: str
-    sequence: int
-    numbers: Numbers
-    places: Places
-    clusters: NDArray[np.int16]
-    fitted: NDArray[np.bool_]
-    centroids: Vectors
-    labels: tuple[Cluster, ...]
-    kept: NeighboursKept | None
-    basis: int
-    added: int
-    seconds: float
-
-    def is_of(self, instance: str, model: str, sequence: int) -> bool:
-        """Return whether it is of this store and model, and not of a later state."""
-        return (self.instance, self.model) == (instance, model) and self.sequence <= sequence
+    clock: Clock
+    means: Means
+    changed: Sequence[int]
+    analyzer: Analyzer
+    documents: Callable[[Sequence[int]], Mapping[int, Document]]
 
 
-class Means:
-    """The mean directions of documents' chunks, computed on demand."""
+def mean_directions(parts: Vectors, firsts: Numbers) -> Vectors:
+    """(m, d) the unit mean of each document's rows; ``firsts`` are the places where they begin.
 
-    def __init__(self, rows: RowTable) -> None:
-        owned = np.flatnonzero(rows.owners != NOBODY)
-        self._rows = owned[np.argsort(rows.owners[owned], kind="stable")]
-        numbers, starts = np.unique(rows.owners[self._rows], return_index=True)
-        self.numbers: Numbers = numbers.astype(np.int64)
-        self._starts = starts
-        self._counts = np.diff(np.append(starts, len(self._rows)))
-        self._vectors = rows.vectors
-
-    def of(self, chosen: Numbers) -> Vectors:
-        """(m, d) float32 unit rows for m indices into ``numbers``.
-
-        If the chunks of a document cancel out, its first represents it.
-        """
-        counts = self._counts[chosen]
-        if not len(chosen) or counts.max() == 1:
-            return np.array(self._vectors[self._rows[self._starts[chosen]]])
-        firsts = np.cumsum(counts) - counts
-        within = np.arange(counts.sum()) - np.repeat(firsts, counts)
-        parts = self._vectors[self._rows[np.repeat(self._starts[chosen], counts) + within]]
-        sums = np.add.reduceat(parts, firsts, axis=0)
-        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        directions = np.where(lengths > 1e-6, sums, parts[firsts])
-        means: Vectors = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-        return means
+    If the chunks of a document cancel out, its first represents it.
+    """
+    sums = np.add.reduceat(parts, firsts, axis=0)
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    directions = np.where(lengths > 1e-6, sums, parts[firsts])
+    means: Vectors = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    return means
 
 
 def draw(
-    folder: Path,
-    store: Store,
+    subject: Subject,
     old: Drawing | None,
     tell: Tell,
     *,
@@ -139,23 +115,17 @@ def draw(
 ) -> Drawing:
     """The map of a collection as it is now, given the last one of the same store and model.
 
-    No transaction of the store is held while it is drawn. Raises MissingExtra.
+    Raises MissingExtra.
     """
-    started = time.monotonic()
-    with store.reading() as snapshot:
-        rows = load_rows(folder, snapshot, None)
-        instance, sequence = snapshot.instance, snapshot.sequence
-        changed = None if old is None else [one for one, _ in snapshot.changed_after(old.sequence)]
-        analyzer = Analyzer(snapshot.language)
-    means = Means(rows)
-    kept = None if old is None or changed is None else _unchanged(old, means, changed)
+    started, means = time.monotonic(), subject.means
+    kept = None if old is None else _unchanged(old, means, subject.changed)
     if old is None or kept is None or anew or _is_outgrown(old, kept, means):
         drawn = _lay_out(means, kept, sizes, tell)
     else:
         drawn = _fill_in(means, kept, tell)
-    drawn = replace(drawn, instance=instance, model=rows.identity.fingerprint, sequence=sequence)
+    drawn = replace(drawn, instance=subject.instance, model=subject.model, clock=subject.clock)
     drawn = replace(drawn, kept=_measure(means, drawn.places, sizes.measured, tell))
-    words = _words(store, analyzer, drawn, tell)
+    words = _words(subject, drawn, tell)
     return replace(drawn, labels=_label(drawn, words), seconds=time.monotonic() - started)
 
 
@@ -205,7 +175,7 @@ def _lay_out(means: Means, old: Drawing | None, sizes: Sizes, tell: Tell) -> Dra
     places[rest] = _placed(means, rest, vectors, places[drawn], tell)
     clusters = _assigned(means, np.arange(count), centroids)
     return Drawing(
-        "", "", 0, means.numbers, places, clusters, is_fitted, centroids, (), None, count, 0, 0.0
+        "", "", (), means.numbers, places, clusters, is_fitted, centroids, (), None, count, 0, 0.0
     )
 
 
@@ -352,8 +322,9 @@ def _beside(places: Places, one: int, k: int) -> Numbers:
 # Labels
 
 
-def _words(store: Store, analyzer: Analyzer, drawn: Drawing, tell: Tell) -> list[Counter[str]]:
+def _words(subject: Subject, drawn: Drawing, tell: Tell) -> list[Counter[str]]:
     """The number of documents of each cluster with each word, from a sample of the documents."""
+    analyzer = subject.analyzer
     counters: list[Counter[str]] = [Counter() for _ in drawn.centroids]
     written: dict[str, Counter[str]] = {}
     cluster_of = dict(zip(drawn.numbers.tolist(), drawn.clusters.tolist(), strict=True))
@@ -365,8 +336,7 @@ def _words(store: Store, analyzer: Analyzer, drawn: Drawing, tell: Tell) -> list
 
     for start in range(0, len(sample), _PAGE):
         tell(Step("labels", start, len(sample)))
-        with store.reading() as snapshot:
-            documents = snapshot.documents(sorted(sample[start : start + _PAGE]))
+        documents = subject.documents(sorted(sample[start : start + _PAGE]))
         for number, document in documents.items():
             spelled = _spelled(document, analyzer, stem)
             counters[cluster_of[number]].update(spelled.keys())
