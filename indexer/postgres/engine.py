@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Final, NoReturn, TypeVar
+from typing import Final, TypeVar
 
 from indexer.admission import change_of
 from indexer.documents import Change, Document, EmbeddedDocument
 from indexer.embedding.embedder import Identity
 from indexer.engine import Capabilities, Embedders, Kept
-from indexer.errors import Unsupported
 from indexer.filters import Filter
 from indexer.index_choice import IndexChoice, IndexKind, Language
 from indexer.lexical.analyzer import Analyzer
@@ -30,6 +29,7 @@ from indexer.postgres.header import Header
 from indexer.postgres.keeper import Glance, PostgresKeeper
 from indexer.postgres.leases import Lease
 from indexer.postgres.lines import PostgresLines
+from indexer.postgres.maps import PostgresMaps
 from indexer.postgres.migration import PostgresMigration
 from indexer.postgres.reading import Reading
 from indexer.postgres.schema import Tables
@@ -38,17 +38,16 @@ from indexer.postgres.state import PostgresState
 from indexer.postgres.verification import verify
 from indexer.postgres.words import Words
 from indexer.postgres.writing import Writing, take_slot
-from indexer.reports import Description, Tell, Verification
+from indexer.reports import Description, Map, Tell, Verification
 
 CAPABILITIES: Final = Capabilities(
     engine="postgresql",
     durable=True,
     index_kinds=KINDS - {IndexKind.AUTO},
-    maps=False,
+    maps=True,
     backups=True,
     many_writers=True,
 )
-ADVICE: Final = "keep it in a folder (--data DIR, or BEARING_DATA) for that"
 
 _Result = TypeVar("_Result")
 
@@ -71,6 +70,7 @@ class PostgresEngine:
         self._database = database
         self._tables = tables
         self._words = Words(database, tables, Analyzer(language), self._patiently)
+        self.maps = PostgresMaps(database, name, tables, language, self._patiently)
         self._header = tables.sql(header.QUERY)
         self._glance = Glance()
         self._known: tuple[int, Identity] | None = None
@@ -204,13 +204,14 @@ class PostgresEngine:
         """The judgements of users, in a table beside the documents."""
         return PostgresLines(self._database, self._tables)
 
-    def map(self) -> NoReturn:
-        """Refuse: there is no map yet of collections in a database."""
-        raise Unsupported("map", "postgresql", ADVICE)
+    def map(self) -> Map:
+        """The collection's map, as far as it is drawn; see the Protocol."""
+        with self.reading() as state:
+            return self.maps.view(state)
 
-    def draw_map(self, *_: object, **__: object) -> NoReturn:
-        """Refuse: there is no map yet of collections in a database."""
-        raise Unsupported("map", "postgresql", ADVICE)
+    def draw_map(self, tell: Tell, *, anew: bool) -> None:
+        """Bring the map up to date now; see the Protocol."""
+        self.maps.draw(tell, anew=anew)
 
     def describe(self) -> Description:
         """Counts, sizes, and the kind of search."""
@@ -226,3 +227,4 @@ class PostgresEngine:
         """End what is done in the background; connections are the catalogue's."""
         self._sealing.close()
         self._words.close()
+        self.maps.close()

@@ -30,6 +30,7 @@ _RENEW: Final = """
 UPDATE @lease SET until = now() + make_interval(secs => %s)
 WHERE job = %s AND holder = %s RETURNING holder
 """
+_TELL: Final = "UPDATE @lease SET purpose = %s WHERE job = %s AND holder = %s"
 _RELEASE: Final = "DELETE FROM @lease WHERE job = %s AND holder = %s"
 
 
@@ -43,7 +44,7 @@ class Lease:
         self._tables = tables
         self._job = job
         self._seconds = seconds
-        self._holder = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex}"
+        self.holder = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex}"
         self._lost = False
         self._released = threading.Event()
         database.write(lambda connection: self._take(connection, purpose))
@@ -58,19 +59,24 @@ class Lease:
                 "reach the database for some time: begin again"
             )
 
+    def tell(self, purpose: str) -> None:
+        """Say anew what the lease is for, to those who look at it."""
+        given = [purpose, self._job, self.holder]
+        self._database.write(lambda one: one.execute(self._tables.sql(_TELL), given))
+
     def release(self) -> None:
         """Let another do the job."""
         self._released.set()
         self._renewing.join()
         try:
             self._database.write(
-                lambda one: one.execute(self._tables.sql(_RELEASE), [self._job, self._holder])
+                lambda one: one.execute(self._tables.sql(_RELEASE), [self._job, self.holder])
             )
         except BearingError:
             return  # it runs out by itself
 
     def _take(self, connection: Connection, purpose: str) -> None:
-        given = [self._job, self._holder, purpose, self._seconds]
+        given = [self._job, self.holder, purpose, self._seconds]
         if connection.execute(self._tables.sql(_TAKE), given).fetchone():
             return
         statement = self._tables.sql("SELECT purpose, holder FROM @lease WHERE job = %s")
@@ -83,7 +89,7 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._released.wait(self._seconds / 3):
-            given = [self._seconds, self._job, self._holder]
+            given = [self._seconds, self._job, self.holder]
             try:
                 with self._database.plain() as connection:
                     kept = connection.execute(self._tables.sql(_RENEW), given).fetchone()
