@@ -23,6 +23,8 @@ from indexer.readers.pdf import read_pdf
 from indexer.readers.plain_text import read_plain_text
 from indexer.readers.reading import Fields, Read
 from indexer.readers.sources import Source
+from indexer.readers.spreadsheets import read_spreadsheet
+from indexer.readers.word import read_word
 
 Reader: TypeAlias = Callable[[Source, Fields], Iterator[Read]]
 """Yields a file's documents and rejections; raises Unreadable for an error that ends the file."""
@@ -31,8 +33,11 @@ GZIP: Final = ".gz"
 TOKEN_DENSITY: Final = 0.2
 """Tokens per byte of typical records and prose."""
 
-VAGUE: Final = (".log",)
-"""Suffixes of text files that may be lines of JSON."""
+VAGUE: Final = (".doc", ".dot", ".log")
+"""Suffixes of files that may be in several formats: lines of JSON, RTF called .doc."""
+
+OFFICE: Final = rb"PK\x03\x04(?=.*?\[Content_Types\]\.xml)(?=.*?%s)"
+"""The beginning of an Office file with this in it."""
 
 _HTML: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
@@ -69,6 +74,20 @@ FORMATS: Final = (
     Format("Markdown", read_markdown, (".md", ".markdown", ".mdown", ".mkd")),
     Format("HTML", read_html, (".html", ".htm", ".xhtml"), _HTML, token_density=0.09),
     Format("PDF", read_pdf, (".pdf",), re.compile(rb"%PDF-"), token_density=0.012),
+    Format(
+        "Word",
+        read_word,
+        (".docx", ".docm", ".dotx"),
+        re.compile(OFFICE % rb"word/", re.DOTALL),
+        token_density=0.05,
+    ),
+    Format(
+        "spreadsheet",
+        read_spreadsheet,
+        (".xlsx", ".xlsm", ".xltx", ".xlsb", ".xls", ".ods"),
+        re.compile(OFFICE % rb"xl/", re.DOTALL),
+        token_density=0.15,
+    ),
 )
 
 

@@ -97,3 +97,13 @@ def _paths(headings: Iterable[tuple[int, str]]) -> Iterable[str]:
             above.pop()
         above.append((level, words))
         yield BELOW.join(each for _, each in above)
+
+
+def without_title(text: str, headings: Headings, title: str | None) -> tuple[str, Headings]:
+    """The text without its first line, if that is the title and there is more.
+
+    The title is embedded in front of the text; once is enough.
+    """
+    if not headings or headings[0][1] != title or not text.startswith(f"{title}{LINE}"):
+        return text, headings
+    return text[len(title) :].lstrip("\n"), headings[1:]

@@ -25,6 +25,7 @@ from indexer.readers.formats import (
     known_suffixes,
 )
 from indexer.readers.json_lines import STDIN, read_standard_input
+from indexer.readers.kinds import kind_of, refusal
 from indexer.readers.reading import USUAL, Fields, Part, Read, Rejection
 from indexer.readers.records import TEXT_FIELD
 from indexer.readers.sources import Source, is_packed, kind_problem
@@ -160,18 +161,28 @@ def _known(source: Source, called: PurePath, fields: Fields) -> FoundFile:
     packed = called.suffix.lower() == GZIP or (not called.suffix and is_packed(source.path))
     source = replace(source, compressed=packed)
     format = format_of(called)
-    if not is_told_by_content(called):
-        if format is None:
-            known = f"known are {known_suffixes()}, each with or without {GZIP}"
-            return Rejection(source.name, f"unknown format {called.suffix!r}; {known}")
+    if format and not is_told_by_content(called):
         return source, format
     try:
-        told = format_of_content(source.start(START_BYTES), fields.text or TEXT_FIELD)
+        start = source.start(START_BYTES)
     except Unreadable as error:
         return Rejection(source.name, str(error))
-    if told is None:
-        return Rejection(source.name, "its name tells no format, and its content is no text")
-    return source, told
+    if is_told_by_content(called):
+        told = format_of_content(start, fields.text or TEXT_FIELD)
+        if told:
+            return source, told
+    return Rejection(source.name, _unread(start, called))
+
+
+def _unread(start: bytes, called: PurePath) -> str:
+    """The reason why a file that begins so is not read."""
+    kind = kind_of(start)
+    if kind:
+        return refusal(kind)
+    if is_told_by_content(called):
+        return "its name tells no format, and its content is no text"
+    known = f"known are {known_suffixes()}, each with or without {GZIP}"
+    return f"unknown format {called.suffix!r}; {known}"
 
 
 def name_of(path: Path) -> str:
