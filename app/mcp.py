@@ -186,7 +186,9 @@ class ShelvesView(Returned):
 
 async def search(given: SearchInput, service: Service) -> FoundsView:
     """The documents that answer best, each with its best passage."""
-    body = SearchBody(query=given.query, k=given.k, filter=given.filter)  # type: ignore[call-arg]
+    body = SearchBody(  # type: ignore[call-arg]
+        query=given.query, k=given.k, filter=given.filter, passages_only=True
+    )
     check_searches([body], service.settings)
     (answer,) = (await service.search(given.collection, [body.to_query()])).answers
     return FoundsView(

@@ -28,6 +28,8 @@ from indexer.documents import (
 from indexer.embedding.embedder import Embedder, Identity
 from indexer.filters import Filter, Scalar
 from indexer.index_choice import IndexChoice, IndexKind, Language
+from indexer.parts import WHOLE, Parts
+from indexer.passages import ReadPassage
 from indexer.reports import Backup, Description, FieldSummary, Map, Tell, Verification
 
 Key = NewType("Key", int)
@@ -268,8 +270,10 @@ class EngineState(Protocol):
         """The chunks, in order, of those of these documents that exist."""
         ...
 
-    def passages(self, chunks: Iterable[ChunkKey]) -> Mapping[ChunkKey, tuple[Chunk, Document]]:
-        """These chunks with their documents; raises Damaged if one is of none."""
+    def passages(
+        self, chunks: Iterable[ChunkKey], parts: Parts = WHOLE
+    ) -> Mapping[ChunkKey, ReadPassage]:
+        """These parts of chunks and their documents; raises Damaged if one is of none."""
         ...
 
     def page(self, condition: Filter | None, after: Key, limit: int) -> list[tuple[Key, Document]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ from indexer.documents import Document, Vector
 from indexer.errors import InvalidQuery
 from indexer.filters import Filter, Scalar, is_encodable
 from indexer.outline import BELOW, headings_of, page_of
+from indexer.parts import NO_PARTS, WHOLE, Parts
 
 
 class Mode(StrEnum):
@@ -96,7 +97,8 @@ class Query:
     ``group_size`` hits are returned: see indexer.retrieval.grouping. The first ``explain`` hits are
     explained. ``cursor`` is the last answer's cursor, to continue from; when a collection gets the
     query, ``exclusions`` holds what it stands for. ``unknown`` says whether the model knows no word
-    of the text; None if nobody asked it, as of a vector.
+    of the text; None if nobody asked it, as of a vector. Hits have these ``parts`` of their
+    documents; others may be empty.
     """
 
     text: str | None = None
@@ -122,6 +124,7 @@ class Query:
     model: str | None = None
     exclusions: PageExclusions | None = None
     unknown: bool | None = None
+    parts: Parts = WHOLE
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -158,6 +161,20 @@ class Query:
             return True
         judged = self.rerank is None or hit.scores.reranked is not None
         return judged and hit.score >= self.min_score
+
+    @property
+    def parts_needed(self) -> Parts:
+        """The parts of documents that hits must have, or that a stage of the search needs."""
+        needed = self.parts
+        if needed is WHOLE:
+            return needed
+        if self.rerank is not None:
+            needed |= replace(NO_PARTS, title=True, passage=True)
+        if self.explain:
+            return WHOLE
+        if self.group_by is not None:
+            needed |= replace(NO_PARTS, keys=frozenset({self.group_by}))
+        return needed
 
     @property
     def examples(self) -> tuple[Example, ...]:

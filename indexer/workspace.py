@@ -25,6 +25,7 @@ from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Progress, Summary, ingest
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.moments import told_dates
+from indexer.parts import asked_parts
 from indexer.pictures import Pixels
 from indexer.queries import Answer, Example, Fusion, Mode, Query, Strategy, usual_mode
 from indexer.readers.paths import read_paths
@@ -68,6 +69,8 @@ class SearchHow(TypedDict, total=False):
     group_size: int
     explain: int
     temperature: float | None
+    fields: Sequence[str] | None
+    passages_only: bool
     cursor: str | None
 
 
@@ -312,6 +315,8 @@ def documents_of(collection: Collection, filter: Where) -> Iterator[Document]:
 def query_of(text: str | None, how: Mapping[str, Any]) -> Query:
     """A query from plain values; see SearchHow. Raises InvalidInput."""
     given = {**how, "text": text, "filter": parse_filter(told_dates(how.get("filter")))}
+    brief = given.pop("passages_only", False)
+    given["parts"] = asked_parts(given.pop("fields", None), passages_only=brief)
     for name, kind in (("mode", Mode), ("strategy", Strategy), ("fusion", Fusion)):
         if name in given:
             given[name] = _member(kind, name, given[name])

@@ -90,6 +90,8 @@ class SearchHow(TypedDict, total=False):
     group_size: int
     temperature: float | None
     explain: int | bool
+    fields: Sequence[str] | None
+    passages_only: bool
     cursor: str | None
 
 

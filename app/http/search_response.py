@@ -9,16 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from indexer.queries import Answer, Explanation, Hit, MatchedTerm, ScoreBreakdown
+from indexer.parts import parts_by_name
+from indexer.queries import (
+    Answer,
+    Explanation,
+    Hit,
+    MatchedTerm,
+    Query,
+    ScoreBreakdown,
+)
 
 Plain: TypeAlias = dict[str, Any]
 """A JSON object."""
 
 
-def plain_answer(answer: Answer, took_ms: Mapping[str, float], *, grouped: bool) -> Plain:
-    """The hits of one search, best first; with ``grouped`` each names its group."""
+def plain_answer(query: Query, answer: Answer, took_ms: Mapping[str, float]) -> Plain:
+    """The hits of one search, best first, with the parts asked for; grouped ones with groups."""
     return {
-        "hits": [_hit(hit, grouped=grouped) for hit in answer.hits],
+        "hits": [_hit(query, hit) for hit in answer.hits],
         "mode": answer.mode,
         "exact": answer.exact,
         "candidates": answer.candidates,
@@ -33,21 +41,18 @@ def plain_answer(answer: Answer, took_ms: Mapping[str, float], *, grouped: bool)
     }
 
 
-def _hit(hit: Hit, *, grouped: bool) -> Plain:
-    document = hit.document
+def _hit(query: Query, hit: Hit) -> Plain:
     plain: Plain = {
-        "id": document.id,
-        "text": document.text,
-        "title": document.title,
-        "metadata": document.metadata,
+        **parts_by_name(hit.document, query.parts),
         "score": hit.score,
         "distance": hit.distance,
         "scores": _scores(hit.scores),
-        "passage": hit.passage.plain,
     }
+    if query.parts.passage:
+        plain["passage"] = hit.passage.plain
     if hit.probability is not None:
         plain["probability"] = hit.probability
-    if grouped:
+    if query.group_by is not None:
         plain["group"] = hit.group
     if hit.relevance is not None:
         plain["relevance"] = hit.relevance

@@ -59,7 +59,7 @@ async def _search(
         "total": round(1e3 * (time.perf_counter() - started), 3),
     }
     return [
-        plain_answer(answer, took_ms, grouped=query.group_by is not None)
+        plain_answer(query, answer, took_ms)
         for query, answer in zip(queries, searched.answers, strict=True)
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Any, Final, Self, TypeAlias
 
 import numpy as np
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
@@ -10,8 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from app.schemas.base import Given, Returned, Temperature, Whole
 from app.schemas.documents import DocumentView
-from indexer.documents import Vector, normalise
+from indexer.documents import MAX_KEYS, Vector, normalise
 from indexer.filters import parse_filter
+from indexer.parts import CHOICES, asked_parts
 from indexer.queries import (
     Example,
     ExampleText,
@@ -129,6 +130,15 @@ class SearchBody(Given):
         None, description="Adds to each hit its probability: softmax(cosine / temperature)."
     )
 
+    fields: list[str] | None = Field(
+        None,
+        max_length=MAX_KEYS,
+        description=f"What comes of each document beside its id: {CHOICES}; null for all.",
+        examples=[["title", "passage", "metadata.year"]],
+    )
+    passages_only: bool = Field(
+        False, description="Leaves out `text`, of which long documents have much."
+    )
     cursor: str | None = Field(
         None, description="Where the page before said to go on; other fields as they were."
     )
@@ -145,7 +155,7 @@ class SearchBody(Given):
     def to_query(self, seen: Vector | None = None) -> Query:
         """The library's query; ``seen`` is the vector of its image.
 
-        Raises InvalidFilter or InvalidQuery.
+        Raises InvalidFilter, InvalidInput or InvalidQuery.
         """
         rerank = DEFAULT_RERANK if self.rerank is True else self.rerank or None
         return Query(
@@ -168,6 +178,7 @@ class SearchBody(Given):
             explain=DEFAULT_EXPLAIN if self.explain is True else int(self.explain),
             temperature=self.temperature,
             cursor=self.cursor,
+            parts=asked_parts(self.fields, passages_only=self.passages_only),
         )
 
 
@@ -250,13 +261,21 @@ class ScoresView(Returned):
     reranked: float | None = Field(None, description="The cross-encoder's score.")
 
 
-class HitView(DocumentView):
-    """A document that answers a search; a larger score is closer."""
+_IF_ASKED: Final = "Left out where `fields` or `passages_only` says so."
 
+
+class HitView(DocumentView):
+    """A document that answers a search, as far as asked for; a larger score is closer."""
+
+    text: str = Field("", description=_IF_ASKED)
+    title: str | None = Field(None, description=_IF_ASKED)
+    metadata: dict[str, Any] = Field({}, description=_IF_ASKED)
     score: float
     distance: float | None = Field(description="1 - cosine; null where no cosine is known.")
     scores: ScoresView
-    passage: PassageView
+    passage: PassageView = Field(
+        PassageView(text="", start=0, end=0, page=None, headings=[]), description=_IF_ASKED
+    )
     probability: float | None = Field(None, description="Only if a temperature was given.")
     group: str | int | float | bool | None = Field(
         None, description="Only if hits are grouped: the group's value, null if it has none."

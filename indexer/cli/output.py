@@ -18,6 +18,7 @@ from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Summary
 from indexer.layout import ByWidth
 from indexer.lexical.marking import Marker
+from indexer.parts import parts_by_name
 from indexer.queries import Answer, Explanation, Fusion, Grade, Hit, Mode, Query
 from indexer.ranking.significance import SIGNIFICANT
 from indexer.reports import Verification
@@ -118,7 +119,7 @@ def answer_figures(
     """An answer in the shape the service gives it."""
     return {
         "hits": [
-            _hit_figures(hit) | ({} if query.group_by is None else {"group": hit.group})
+            _hit_figures(query, hit) | ({} if query.group_by is None else {"group": hit.group})
             for hit in answer.hits
         ],
         "mode": str(answer.mode),
@@ -135,18 +136,15 @@ def answer_figures(
     }
 
 
-def _hit_figures(hit: Hit) -> dict[str, Any]:
-    document = hit.document
+def _hit_figures(query: Query, hit: Hit) -> dict[str, Any]:
     figures: dict[str, Any] = {
-        "id": document.id,
-        "text": document.text,
-        "title": document.title,
-        "metadata": dict(document.metadata),
+        **parts_by_name(hit.document, query.parts),
         "score": hit.score,
         "distance": hit.distance,
         "scores": {name: value for name, value in asdict(hit.scores).items() if value is not None},
-        "passage": hit.passage.plain,
     }
+    if query.parts.passage:
+        figures["passage"] = hit.passage.plain
     for name in ("probability", "relevance", "grade"):
         value = getattr(hit, name)
         if value is not None:

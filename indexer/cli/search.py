@@ -17,6 +17,7 @@ from indexer.documents import Vector
 from indexer.errors import InvalidInput
 from indexer.filters import Filter, parse_filter
 from indexer.library import DEFAULT_COLLECTION, Library
+from indexer.parts import CHOICES, PASSAGES, Parts, asked_parts
 from indexer.queries import ExampleText, Fusion, Mode, Query, Strategy, usual_mode
 from indexer.reports import FieldSummary
 from indexer.retrieval.explanation import DEFAULT_EXPLAIN
@@ -98,6 +99,13 @@ def search(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say which words of the best hits carry the score.")
     ] = False,
+    fields: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help=f"With --json: of each document, by commas: {CHOICES}."),
+    ] = None,
+    passages_only: Annotated[
+        bool, typer.Option("--passages-only", help="With --json: leave out whole texts.")
+    ] = False,
     cursor: Annotated[
         str | None,
         typer.Option(help="Go on where an answer's cursor says (see --json), all else as it was."),
@@ -127,6 +135,7 @@ def search(
         explain=DEFAULT_EXPLAIN if explain else 0,
         temperature=temperature,
         cursor=cursor,
+        parts=_parts(fields, passages_only=passages_only, as_json=as_json),
     )
     asked = ask() if image is None else None
     with open_library(data, reranker=reranker) as library:
@@ -153,6 +162,13 @@ def search(
         output.say(output.answer_table(asked, answer, language))
     else:
         output.note("nothing found")
+
+
+def _parts(fields: str | None, *, passages_only: bool, as_json: bool) -> Parts:
+    """The parts of documents to print; a table shows no whole texts."""
+    names = None if fields is None else [name for name in fields.split(",") if name]
+    asked = asked_parts(names, passages_only=passages_only)
+    return asked if as_json else PASSAGES
 
 
 def _seen(library: Library, collection: Collection, image: Path | None) -> Vector | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import NamedTuple
 
 from indexer.collection.adapters import adapted
@@ -13,11 +15,11 @@ from indexer.collection.groups import Group, groups_of
 from indexer.collection.hybrid import by_both, by_words, depth_of
 from indexer.collection.matched_terms import matching_terms
 from indexer.collection.unknown_texts import known_first
-from indexer.documents import Chunk, Document
 from indexer.embedding.adapter import Adapter
 from indexer.engine import Candidate, EngineState
 from indexer.filters import fields_of
-from indexer.queries import Answer, Hit, Mode, Passage, Query, ScoreBreakdown
+from indexer.passages import ReadPassage
+from indexer.queries import Answer, Hit, Mode, Query, ScoreBreakdown
 from indexer.ranking.score_annotations import with_probability
 from indexer.ranking.significance import Background
 
@@ -59,11 +61,14 @@ def answer_queries(
     answers: dict[int, Answer] = {}
     for group in groups_of(state, queries):
         rankings = _find(state, group)
-        passages = state.passages([one.chunk for ranking in rankings for one in ranking.found])
+        parts = reduce(or_, [query.parts_needed for query in group.queries])
+        passages = state.passages(
+            [one.chunk for ranking in rankings for one in ranking.found], parts
+        )
         exact = group.exact or state.is_exact or group.mode is Mode.LEXICAL
         for index, (place, query) in enumerate(zip(group.places, group.queries, strict=True)):
             found, best = rankings[index]
-            hits = [_hit(one, *passages[one.chunk]) for one in found]
+            hits = [_hit(one, passages[one.chunk]) for one in found]
             answers[place] = Answer(
                 _finish(state, query, hits),
                 query.mode,
@@ -138,14 +143,14 @@ def _significance(query: Query, best: float | None, background: Background | Non
     return background.significance(best, None if query.text is None else len(query.text))
 
 
-def _hit(found: Found, chunk: Chunk, document: Document) -> Hit:
+def _hit(found: Found, read: ReadPassage) -> Hit:
     return Hit(
-        document,
+        read.document,
         found.score,
-        Passage.of(document, chunk.start, chunk.end),
+        read.passage,
         scores=found.scores,
         key=found.key,
-        unknown=chunk.unknown,
+        unknown=read.chunk.unknown,
     )
 
 

@@ -11,7 +11,13 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.documents import Chunk, Document, StoredVectors, Vector, Vectors
+from indexer.documents import (
+    Chunk,
+    Document,
+    StoredVectors,
+    Vector,
+    Vectors,
+)
 from indexer.embedding.embedder import Identity
 from indexer.engine import (
     Candidate,
@@ -28,6 +34,8 @@ from indexer.lexical.analyzer import Analyzer
 from indexer.memory.facets import least_of, summarise
 from indexer.memory.lexical import MemoryLexical, Postings, Words
 from indexer.memory.scope import MemoryScope, scope_of
+from indexer.parts import WHOLE, Parts
+from indexer.passages import ReadPassage
 from indexer.pictures import PictureFiles
 from indexer.reports import FieldSummary
 
@@ -162,15 +170,17 @@ class MemoryState:
             for one in self._some(keys)
         }
 
-    def passages(self, chunks: Iterable[ChunkKey]) -> dict[ChunkKey, tuple[Chunk, Document]]:
-        """These chunks with their documents; raises Damaged if one is of none."""
+    def passages(
+        self, chunks: Iterable[ChunkKey], parts: Parts = WHOLE
+    ) -> dict[ChunkKey, ReadPassage]:
+        """These parts of chunks and their documents; raises Damaged if one is of none."""
         found = {}
         for chunk in chunks:
             key, position = divmod(chunk, _POSITIONS)
             record = self.records.get(Key(key))
             if record is None or position >= len(record.chunks):
                 raise Damaged(f"chunk {chunk} belongs to no document")
-            found[chunk] = record.chunks[position], record.document
+            found[chunk] = ReadPassage.of(record.chunks[position], record.document, parts)
         return found
 
     def _some(self, keys: Iterable[Key]) -> list[Record]:

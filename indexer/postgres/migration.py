@@ -13,8 +13,8 @@ from indexer.postgres.connection import Connection
 from indexer.postgres.database import Database
 from indexer.postgres.generations import add_generation, hold_generations, retire_generation
 from indexer.postgres.leases import Lease
+from indexer.postgres.rows import document_of
 from indexer.postgres.schema import Tables
-from indexer.postgres.state import document_of
 from indexer.postgres.writing import write_chunks
 
 _PENDING: Final = """

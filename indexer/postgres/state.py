@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
-from indexer.documents import Chunk, Document, StoredVectors, Vector, Vectors
+from indexer.documents import (
+    Chunk,
+    Document,
+    StoredVectors,
+    Vector,
+    Vectors,
+)
 from indexer.embedding.embedder import Identity
 from indexer.engine import Candidate, ChunkCosines, ChunkKey, Counts, Key, Sample, Scope
 from indexer.errors import Damaged, InvalidQuery
 from indexer.filters import Filter, Scalar
 from indexer.lexical.snapshot import LexicalSnapshot
-from indexer.pictures import Picture
+from indexer.parts import WHOLE, Parts
+from indexer.passages import ReadPassage
 from indexer.postgres import field_values, nearest
 from indexer.postgres.filtering import Translation
 from indexer.postgres.header import Header
 from indexer.postgres.lexical import PostgresLexical
 from indexer.postgres.reading import Reading
+from indexer.postgres.rows import document_of, passage_columns, read_passage
 from indexer.postgres.scope import PostgresScope, scope_of
-from indexer.postgres.texts import plain_text
 from indexer.reports import FieldSummary
 
 FEW: Final = 20_000
@@ -173,18 +179,19 @@ class PostgresState:
             [asked],
         )
 
-    def passages(self, chunks: Iterable[ChunkKey]) -> dict[ChunkKey, tuple[Chunk, Document]]:
-        """These chunks with their documents; raises Damaged if one is of none."""
+    def passages(
+        self, chunks: Iterable[ChunkKey], parts: Parts = WHOLE
+    ) -> dict[ChunkKey, ReadPassage]:
+        """These parts of chunks and their documents; raises Damaged if one is of none."""
         asked = list(dict.fromkeys(chunks))
         if not asked:
             return {}
         rows = self._reading.rows(
-            "SELECT c.number, c.position, c.start, c.stop, c.unknown, "
-            "d.id, d.title, d.text, d.metadata::text, d.picture "
+            f"SELECT c.number, {passage_columns(parts)} "  # noqa: S608 - constants
             "FROM @chunk c JOIN @document d ON d.number = c.document WHERE c.number = ANY(%s)",
             [asked],
         )
-        found = {ChunkKey(row[0]): (Chunk(*row[1:5]), document_of(row[5:])) for row in rows}
+        found = {ChunkKey(row[0]): read_passage(row[1:], parts) for row in rows}
         for chunk in asked:
             if chunk not in found:
                 raise Damaged(f"chunk {chunk} belongs to no document")
@@ -326,14 +333,6 @@ class PostgresState:
             [*arguments, direction, least],
         )
         return int(count)
-
-
-def document_of(row: Sequence[Any]) -> Document:
-    """The document of an id, a title, a text, metadata and a picture."""
-    id, title, text, metadata, encoded = row
-    told = None if title is None else plain_text(title)
-    picture = None if encoded is None else Picture.decode(encoded)
-    return Document.stored(id, plain_text(text), told, json.loads(metadata), picture)
 
 
 def _parse_token(token: str) -> Key:

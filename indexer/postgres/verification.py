@@ -14,7 +14,8 @@ from indexer.lexical.bm25 import shares
 from indexer.model_check import check_model
 from indexer.pictures import Picture
 from indexer.postgres.facts import facts_of
-from indexer.postgres.state import PostgresState, document_of
+from indexer.postgres.rows import document_of
+from indexer.postgres.state import PostgresState
 from indexer.postgres.word_files import read_part, read_sealed
 from indexer.readers.originals import is_in_place
 from indexer.reports import Finding, Step, Tell, Verification

@@ -31,7 +31,9 @@ LARGEST_COUNT: Final = 4_000_000
 LARGEST_GROUPS: Final = 4_000_000
 """Documents, and bytes of groups, in a cursor at most: a forged one may decompress to more."""
 
-FREE: Final = frozenset({"cursor", "seen", "k", "model", "reranker", "temperature", "explain"})
+FREE: Final = frozenset(
+    {"cursor", "seen", "k", "model", "reranker", "temperature", "explain", "parts"}
+)
 """Fields of a query that may differ from page to page."""
 
 LONGEST_TOKEN: Final = 64

@@ -29,6 +29,8 @@ from indexer.engine import (
 from indexer.errors import Damaged, InvalidQuery
 from indexer.filters import Filter, Scalar
 from indexer.lexical.snapshot import LexicalSnapshot
+from indexer.parts import WHOLE, Parts
+from indexer.passages import ReadPassage
 from indexer.reports import FieldSummary
 from indexer.storage.generation.recall_monitor import Observation, RecallWatch
 from indexer.storage.generation.row_table import RowTable
@@ -130,10 +132,12 @@ class LocalState:
             for number, run in groupby(chunks, key=lambda chunk: chunk.document)
         }
 
-    def passages(self, chunks: Iterable[ChunkKey]) -> Mapping[ChunkKey, tuple[Chunk, Document]]:
-        """These chunks with their documents; raises Damaged if one is of none."""
+    def passages(
+        self, chunks: Iterable[ChunkKey], parts: Parts = WHOLE
+    ) -> Mapping[ChunkKey, ReadPassage]:
+        """These parts of chunks and their documents; raises Damaged if one is of none."""
         wanted = set(chunks)
-        found = self.snapshot.passages(self.rows.generation, wanted)
+        found = self.snapshot.passages(self.rows.generation, wanted, parts)
         if len(found) < len(wanted):
             row = min(wanted - found.keys())
             raise Damaged(f"row {row} has no chunk or document: see `bearing verify`")

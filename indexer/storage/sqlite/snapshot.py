@@ -7,16 +7,20 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from indexer.documents import Chunk, Document
+from indexer.documents import Document
 from indexer.embedding.embedder import Identity
 from indexer.engine import Counts
 from indexer.errors import Damaged
 from indexer.index_choice import Language
+from indexer.outline import PAGE
+from indexer.parts import Parts
+from indexer.passages import HEADINGS_KEY, ReadPassage
 from indexer.pictures import Picture
 from indexer.storage.sqlite.filtering import FacetQueries
 from indexer.storage.sqlite.identities import essence_of
@@ -292,16 +296,25 @@ class Snapshot(FacetQueries):
         )
         return [(row[0], _document(row)) for row in rows]
 
-    def passages(self, generation: int, rows: Iterable[int]) -> dict[int, tuple[Chunk, Document]]:
-        """The chunks of those of these rows that exist, each with its document."""
+    def passages(
+        self, generation: int, rows: Iterable[int], parts: Parts
+    ) -> dict[int, ReadPassage]:
+        """These parts of the chunks of those of these rows that exist, and of their documents."""
         found = self._connection.execute(
-            'SELECT row, document, position, "start", "end", unknown,'
-            " number, id, title, metadata, text, picture"
-            " FROM chunks JOIN documents ON number = document"
-            " WHERE generation = ? AND row IN (SELECT value FROM json_each(?))",
-            (generation, json.dumps(list(rows))),
+            _passages_query(parts), (generation, json.dumps(list(rows)))
         )
-        return {line[0]: (chunk_of(*line[:6]), _document(line[6:])) for line in found}
+        return {line[0]: self._read_passage(line, parts) for line in found}
+
+    def _read_passage(self, line: tuple[Any, ...], parts: Parts) -> ReadPassage:
+        chunk, document = chunk_of(*line[:6]), _document(line[6:])
+        if parts.text or not parts.passage:
+            return ReadPassage.of(chunk, document, parts)
+        held, length = len(document.text), chunk.end - chunk.start
+        if held == length:
+            return ReadPassage.cut(chunk, document, parts)
+        if held < length:  # SQLite's substr ends at a NUL
+            document = self.documents([line[1]])[line[1]]
+        return ReadPassage.of(chunk, document, parts)
 
     def chunks_of(self, generation: int, numbers: Iterable[int]) -> list[StoredChunk]:
         """The chunks of these documents, by document and row."""
@@ -323,6 +336,30 @@ class Snapshot(FacetQueries):
             (json.dumps(list(numbers)), generation),
         )
         return found.fetchall()
+
+
+@lru_cache(maxsize=16)
+def _passages_query(parts: Parts) -> str:
+    """The query of chunks and of the columns that hold these parts of their documents.
+
+    Metadata is one column, and tells a passage's place. Of a text that is not asked for itself, no
+    more than the passage leaves the store, unless all of it tells that place.
+    """
+    passage = (
+        f"CASE WHEN instr(text, char({ord(PAGE)})) OR instr(metadata, '{HEADINGS_KEY}') THEN text"
+        ' ELSE substr(text, "start" + 1, "end" - "start") END'
+    )
+    columns = (
+        "title" if parts.title else "NULL",
+        "metadata" if parts.passage or parts.keys is None or parts.keys else "'{}'",
+        "text" if parts.text else passage if parts.passage else "''",
+    )
+    return (
+        'SELECT row, document, position, "start", "end", unknown,'  # noqa: S608 - constants
+        f" number, id, {', '.join(columns)}, picture"
+        " FROM chunks JOIN documents ON number = document"
+        " WHERE generation = ? AND row IN (SELECT value FROM json_each(?))"
+    )
 
 
 def _decoded(metadata: str) -> Any:  # noqa: ANN401 - what JSON holds
