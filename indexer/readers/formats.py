@@ -18,10 +18,12 @@ from indexer.readers.html import read_html
 from indexer.readers.json_array import read_json
 from indexer.readers.json_lines import read_json_lines
 from indexer.readers.markdown import read_markdown
+from indexer.readers.open_document import read_open_document
 from indexer.readers.parquet import read_parquet
 from indexer.readers.pdf import read_pdf
 from indexer.readers.plain_text import read_plain_text
 from indexer.readers.reading import Fields, Read
+from indexer.readers.slides import read_slides
 from indexer.readers.sources import Source
 from indexer.readers.spreadsheets import read_spreadsheet
 from indexer.readers.word import read_word
@@ -87,6 +89,20 @@ FORMATS: Final = (
         (".xlsx", ".xlsm", ".xltx", ".xlsb", ".xls", ".ods"),
         re.compile(OFFICE % rb"xl/", re.DOTALL),
         token_density=0.15,
+    ),
+    Format(
+        "PowerPoint",
+        read_slides,
+        (".pptx", ".pptm", ".ppsx", ".potx"),
+        re.compile(OFFICE % rb"ppt/", re.DOTALL),
+        token_density=0.01,
+    ),
+    Format(
+        "OpenDocument",
+        read_open_document,
+        (".odt", ".ott", ".odp"),
+        re.compile(rb"PK.{28}mimetypeapplication/vnd\.oasis\.opendocument", re.DOTALL),
+        token_density=0.05,
     ),
 )
 
