@@ -126,6 +126,8 @@ def plan_packs(
 
     None of them may be longer than ``room``. The largest batch is the first.
     """
+    if len(sequences) == 1:
+        return [_pad(sequences, np.asarray(places, np.intp), pad_id)]
     lengths = [max(len(ids), LEAST) for ids in sequences]
     order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
     count = lanes * -(-sum(lengths) // (room * lanes))

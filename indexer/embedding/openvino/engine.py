@@ -6,14 +6,12 @@ import itertools
 import logging
 import os
 import threading
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -23,10 +21,11 @@ from numpy.typing import NDArray
 from indexer.allocator import trim, unload
 from indexer.documents import Vectors
 from indexer.embedding.acceptance import CHECK_TEXTS, FAITHFUL_COSINE
-from indexer.embedding.batching import LEAST, STEP, Batch, Shape, plan_batches, plan_few, plan_packs
+from indexer.embedding.batching import STEP, Batch, Shape, plan_batches, plan_few, plan_packs
 from indexer.embedding.embedder import Precision, Runtime, TextRole
-from indexer.embedding.openvino.packed_texts import PACK, PackedTexts, pack
-from indexer.embedding.openvino.shape_buckets import CHOICE, lay_packs, lay_tiles
+from indexer.embedding.openvino.packed_texts import PackedTexts
+from indexer.embedding.openvino.requests import Flight, Requests, land
+from indexer.embedding.openvino.shape_buckets import lay_packs, lay_tiles
 from indexer.embedding.tokenizer import Ids, ModelTokenizer, Setup
 
 if TYPE_CHECKING:
@@ -103,9 +102,6 @@ ALONE: Final = Streams(1, 1)
 
 NO_REFERENCES: Final[Mapping[TextRole, Vectors]] = MappingProxyType({})
 
-NOTHING: Final = np.zeros((1, 1), np.int32)
-"""The value of an input that the chosen graph does not have."""
-
 
 class CompiledEngine:
     """A graph compiled for the CPU, twice: for one batch on all threads, and for many on one each.
@@ -146,7 +142,7 @@ class CompiledEngine:
         # One request more than streams, so that no stream waits for input.
         self._all = Streams(self._threads, self._threads + 1)
         self._alone = self._compile(ALONE)
-        self._many: _Requests | None = None
+        self._many: Requests | None = None
         self._lock = threading.Lock()
         self._warming = threading.Lock()
         self._warm = False
@@ -167,7 +163,7 @@ class CompiledEngine:
         tiles, window = tuple(laid.tiles), self._setup.window
         return plan_few(sequences, places, self.pad_id, tiles=tiles, lanes=lanes, window=window)
 
-    def _laid_for(self, sequences: Sequence[Ids]) -> _Requests | None:
+    def _laid_for(self, sequences: Sequence[Ids]) -> Requests | None:
         """The graphs these would run on by shape; None if they are many, or it is not warm."""
         if not self._alone.is_laid or not 0 < len(sequences) <= FEW:
             return None
@@ -183,6 +179,8 @@ class CompiledEngine:
         self, sequences: Sequence[Ids], places: Sequence[int], room: int, lanes: int
     ) -> list[Batch]:
         """The sequences in packs, and those that are longer in batches of a few shapes."""
+        if all(len(ids) <= room for ids in sequences):
+            return plan_packs(sequences, places, self.pad_id, room=room, lanes=lanes)
         sides: tuple[list[Ids], list[Ids]] = [], []
         beside: tuple[list[int], list[int]] = [], []
         for ids, place in zip(sequences, places, strict=True):
@@ -202,13 +200,13 @@ class CompiledEngine:
         requests = self._for_many() if len(first) == many else self._for_few(first)
         return self._run(requests, itertools.chain(first, coming), role)
 
-    def _for_many(self) -> _Requests:
+    def _for_many(self) -> Requests:
         with self._lock:
             if self._many is None:
                 self._many = self._compile(self._all)
             return self._many
 
-    def _for_few(self, batches: Sequence[Batch]) -> _Requests:
+    def _for_few(self, batches: Sequence[Batch]) -> Requests:
         """The compiled graph for fewer batches than threads: the one with tiles for them."""
         alone, many = self._alone, self._many
         is_text = bool(alone.packs) and len(batches) == 1  # several would be a pack for each thread
@@ -238,7 +236,7 @@ class CompiledEngine:
 
     def _lay(
         self, streams: Streams, packs: Sequence[int], tiles: Sequence[Shape]
-    ) -> _Requests | None:
+    ) -> Requests | None:
         """The graph compiled with packs, or else with those tiles that fit the window.
 
         Only if they give its vectors. Not all do: with a fixed shape, OpenVINO breaks ties of a
@@ -256,7 +254,7 @@ class CompiledEngine:
         log.warning("short texts take longer, without graphs of their shapes: %s", problem)
         return None
 
-    def _with_packs(self, streams: Streams, packs: Sequence[int]) -> _Requests | None:
+    def _with_packs(self, streams: Streams, packs: Sequence[int]) -> Requests | None:
         """The graph with packs; None for a model that has none, or keeps its vectors in none.
 
         That is remembered beside the graph, so that no start tries it again.
@@ -277,11 +275,11 @@ class CompiledEngine:
             self._refusal.write_text(f"short texts are padded, not packed: {problem}\n")
         return None
 
-    def _with_tiles(self, streams: Streams, tiles: Sequence[Shape]) -> _Requests:
+    def _with_tiles(self, streams: Streams, tiles: Sequence[Shape]) -> Requests:
         fitting = [tile for tile in tiles if tile[1] <= self._setup.window]
         return self._compile(streams, lay_tiles(self._model, fitting), tiles=fitting)
 
-    def _is_faithful(self, laid: _Requests) -> bool:
+    def _is_faithful(self, laid: Requests) -> bool:
         """Return whether each shape gives padded texts the vectors of the graph of any shape."""
         tokenised = ModelTokenizer(self._setup).ids(CHECK_TEXTS, TextRole.DOCUMENT)
         ids = np.concatenate([encoded.ids for encoded in tokenised])
@@ -289,7 +287,7 @@ class CompiledEngine:
             return all(self._agrees_packed(laid, size, ids) for size in laid.packs)
         return all(self._agrees(laid, tile, ids) for tile in laid.tiles)
 
-    def _agrees_packed(self, laid: _Requests, size: int, some: Ids) -> bool:
+    def _agrees_packed(self, laid: Requests, size: int, some: Ids) -> bool:
         lengths = [min(length, self._setup.window) for length in (size // 2 - 1, size // 4, 1)]
         off = 0.0
         for start in range(0, SAMPLES * size, size):
@@ -300,7 +298,7 @@ class CompiledEngine:
             off = max(off, float(np.linalg.norm(_unit(found) - expected, axis=1).max()))
         return off <= FAITHFUL_PACK
 
-    def _keeps_references(self, laid: _Requests) -> bool:
+    def _keeps_references(self, laid: Requests) -> bool:
         """Return whether packed known texts have their float32 vectors, together and alone."""
         tokenizer = ModelTokenizer(self._setup)
         return all(
@@ -308,7 +306,7 @@ class CompiledEngine:
             for role in self._references
         )
 
-    def _keeps(self, laid: _Requests, texts: Sequence[Ids], role: TextRole) -> bool:
+    def _keeps(self, laid: Requests, texts: Sequence[Ids], role: TextRole) -> bool:
         rows, room = self._references[role], laid.packs[-1]
         short = [i for i, ids in enumerate(texts) if len(ids) <= room and rows[i].any()]
         pack = partial(plan_packs, pad_id=self.pad_id, room=room, lanes=1)
@@ -319,7 +317,7 @@ class CompiledEngine:
             for batch, found in self._run(laid, batches, role)
         )
 
-    def _agrees(self, laid: _Requests, tile: Shape, some: Ids) -> bool:
+    def _agrees(self, laid: Requests, tile: Shape, some: Ids) -> bool:
         rows, width = tile
         lengths = np.full(rows, max(width - STEP + 1, 1), np.int32)
         ids = np.resize(some, (rows, int(lengths[0])))
@@ -332,28 +330,27 @@ class CompiledEngine:
 
     def _run(
         self,
-        requests: _Requests,
+        requests: Requests,
         batches: Iterable[Batch],
         role: TextRole,
         *,
         packed: bool = True,
     ) -> Iterator[tuple[Batch, Vectors]]:
-        flying: deque[tuple[Batch, openvino.InferRequest]] = deque()
+        flying: deque[Flight] = deque()
         try:
             for batch in batches:
                 # Wait for others' requests only while holding none: else two might deadlock.
                 while (request := requests.borrow(wait=not flying)) is None:
-                    yield _land(flying, requests)
-                flying.append((batch, request))
-                inputs = requests.choose(batch, self.inputs(batch, role), packed=packed)
-                request.start_async(inputs, share_inputs=True)
+                    yield land(flying, requests)
+                flying.append(Flight(batch, request))
+                requests.start(flying[-1], self.inputs(batch, role), packed=packed)
             while flying:
-                yield _land(flying, requests)
+                yield land(flying, requests)
         finally:
             # A request that still runs must not be lent to another thread.
-            for _, request in flying:
-                request.wait()
-                requests.give_back(request)
+            for flight in flying:
+                flight.request.wait()
+                requests.give_back(flight.request)
 
     def inputs(self, batch: Batch, role: TextRole) -> dict[str, NDArray[np.int32]]:
         """The graph's inputs for a batch, by name."""
@@ -371,7 +368,7 @@ class CompiledEngine:
         *,
         tiles: Sequence[Shape] = (),
         packs: Sequence[int] = (),
-    ) -> _Requests:
+    ) -> Requests:
         import openvino
         from openvino import properties
         from openvino.properties import hint
@@ -391,7 +388,7 @@ class CompiledEngine:
         )
         unload(self._weights)  # what it runs on is packed by now, all but the tokens' vectors
         trim()  # of what compiling took
-        return _Requests(compiled, streams.requests, tiles, packs)
+        return Requests(compiled, streams.requests, tiles, packs)
 
     def close(self) -> None:
         """Drop the compiled graphs; calls under way keep the ones they use."""
@@ -399,81 +396,6 @@ class CompiledEngine:
             self._background.join()
         self._many = None
         del self._alone, self._model
-
-
-class _Requests:
-    """Inference requests of a compiled graph, lent to the threads that embed.
-
-    ``tiles`` are the shapes with graphs of their own, with their places; ``packs`` the numbers of
-    tokens, rising, with graphs for packed texts. There is at most one of both.
-    """
-
-    def __init__(
-        self,
-        compiled: openvino.CompiledModel,
-        count: int,
-        tiles: Sequence[Shape],
-        packs: Sequence[int],
-    ) -> None:
-        self.packs = packs
-        self.tiles = {tile: place for place, tile in enumerate(tiles)}
-        self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
-        for _ in range(count):
-            self._idle.put(compiled.create_infer_request())
-
-    def borrow(self, *, wait: bool) -> openvino.InferRequest | None:
-        try:
-            return self._idle.get(block=wait)
-        except Empty:
-            return None
-
-    def give_back(self, request: openvino.InferRequest) -> None:
-        self._idle.put(request)
-
-    @property
-    def is_laid(self) -> bool:
-        """Return whether there are graphs for texts of some shapes."""
-        return bool(self.tiles or self.packs)
-
-    def takes(self, batch: Batch) -> bool:
-        """Return whether a graph of its own takes this batch."""
-        return batch.ids.shape in self.tiles or self._pack_for(batch) < len(self.packs)
-
-    def _pack_for(self, batch: Batch) -> int:
-        """The place of the smallest pack with room for this batch; their number if none has."""
-        needed = max(int(batch.lengths.sum()), LEAST * len(batch.lengths))
-        return bisect_left(self.packs, needed)
-
-    def choose(
-        self, batch: Batch, inputs: dict[str, NDArray[np.int32]], *, packed: bool
-    ) -> dict[str, NDArray[np.int32]]:
-        """The inputs, with the choice of the tile or pack that takes them if there is one."""
-        if self.tiles:
-            rows, length = batch.ids.shape
-            place = self.tiles.get((rows, length), len(self.tiles))
-            return {**inputs, CHOICE: np.array(place, np.int32)}
-        if not self.packs:
-            return inputs
-        place = self._pack_for(batch) if packed else len(self.packs)
-        choice = np.array(place, np.int32)
-        if place == len(self.packs):
-            return {**inputs, PACK: NOTHING, CHOICE: choice}
-        ids, mask = inputs["ids"], inputs["mask"]
-        tokens = pack(ids, mask, inputs.get("pooled", mask), self.packs[place])
-        return {**dict.fromkeys(inputs, NOTHING), PACK: tokens, CHOICE: choice}
-
-
-def _land(
-    flying: deque[tuple[Batch, openvino.InferRequest]], requests: _Requests
-) -> tuple[Batch, Vectors]:
-    """The oldest batch, once its vectors are computed."""
-    batch, request = flying[0]
-    request.wait()
-    # A copy, since the request is used again and overwrites its output.
-    vectors: Vectors = request.get_output_tensor().data[: len(batch.places)].copy()
-    flying.popleft()
-    requests.give_back(request)
-    return batch, vectors
 
 
 def _unit(vectors: Vectors) -> Vectors:
