@@ -159,7 +159,11 @@ def _fill(data: str | None, collection: str, model: str | None) -> None:
     try:
         with open_library(data, model) as library:
             done = index_reads(
-                library, collection, read_standard_library(), standard_library_parts(), model=model
+                library,
+                collection,
+                lambda _: read_standard_library(),
+                standard_library_parts(),
+                model=model,
             )
     except (BearingError, KeyboardInterrupt) as error:
         output.note(f"bearing: {error or 'interrupted'}")

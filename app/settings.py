@@ -401,6 +401,7 @@ class Settings(BaseSettings):
             auc_tolerance=self.auc_tolerance,
             calibration_tolerance=self.calibration_tolerance,
             require_sync=self.require_sync,
+            max_megapixels=self.max_megapixels,
         )
 
 

@@ -43,6 +43,12 @@ class Config:
     auc_tolerance: float = 0.01
     calibration_tolerance: float = 0.02
     require_sync: bool = False
+    max_megapixels: int = 50
+
+    @property
+    def max_pixels(self) -> int:
+        """The pixels of the largest image that is decoded."""
+        return self.max_megapixels * 1_000_000
 
     @property
     def index_choice(self) -> IndexChoice:
@@ -156,5 +162,6 @@ _READERS: Final[Mapping[str, Any]] = {
     "auc_tolerance": _tolerance,
     "calibration_tolerance": _tolerance,
     "require_sync": _flag,
+    "max_megapixels": _count,
 }
 assert set(_READERS) == {field.name for field in fields(Config)}

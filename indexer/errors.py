@@ -71,6 +71,10 @@ class NotFound(BearingError):
     """No collection or document of that name exists."""
 
 
+class Gone(BearingError):
+    """A picture is no longer where it was indexed, or is another file now."""
+
+
 class Conflict(BearingError):
     """The request is valid, but the present state forbids it."""
 

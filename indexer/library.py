@@ -23,7 +23,7 @@ from indexer.embedding.cross_encoders.reranker import Reranker
 from indexer.embedding.embedder import Embedder, Identity, Modality, TextRole
 from indexer.engine import Availability
 from indexer.engines import local_folder, open_catalogue
-from indexer.errors import AlreadyExists, BearingError, Damaged, InvalidInput
+from indexer.errors import AlreadyExists, BearingError, Damaged, InvalidInput, ModelMismatch
 from indexer.index_choice import Language
 from indexer.ranking.null_queries import null_queries
 from indexer.reports import Backup, Broken, Description, Tell, Verification
@@ -203,6 +203,22 @@ class Library:
         embedder = self.model(identity.name)
         identity.require(embedder.identity)
         return embedder
+
+    def filling(self, collection: Collection) -> Embedder:
+        """The model that embeds what a collection is filled with: its own.
+
+        If that embeds texts only, the photo model where it is the one configured and has the same
+        texts.
+        """
+        own = self.embedder(collection)
+        if Modality.IMAGE in own.modalities or self._config.model != PHOTO_MODEL:
+            return own
+        chosen = self.model(PHOTO_MODEL)
+        try:
+            collection.identity.require(chosen.identity)
+        except ModelMismatch:
+            return own
+        return chosen
 
     def seeing(self, collection: Collection) -> Embedder:
         """A model that embeds images among a collection's texts: its own, or the one configured.

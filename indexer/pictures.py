@@ -116,6 +116,20 @@ class Fitted:
     fit: Fit
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Developed:
+    """A picture that was read to be stored: its pixels for the model, and the files to keep."""
+
+    fitted: Fitted
+    files: PictureFiles
+
+    @property
+    def nbytes(self) -> int:
+        """The memory it takes, in bytes."""
+        kept = self.files.original or b""
+        return self.fitted.pixels.nbytes + len(self.files.thumbnail) + len(kept)
+
+
 def _check(pixels: Pixels) -> None:
     shape, dtype = getattr(pixels, "shape", None), getattr(pixels, "dtype", None)
     if dtype != "uint8" or shape is None or len(shape) != 3 or shape[2] != 3 or 0 in shape:

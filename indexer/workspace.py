@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self, TypeAlias, TypedDict, TypeVar, Unpack
@@ -18,10 +18,11 @@ import numpy as np
 from indexer.collection import Collection
 from indexer.config import Config
 from indexer.documents import Document, Vectors, normalise
-from indexer.embedding.embedder import Embedder, TextRole
+from indexer.embedding.embedder import Embedder, Modality, TextRole
 from indexer.errors import InvalidInput, InvalidQuery, Unreadable
 from indexer.filters import parse_filter
 from indexer.index_choice import Language
+from indexer.ingestion.pictures import PictureReading
 from indexer.ingestion.pipeline import Progress, Summary, ingest
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.moments import told_dates
@@ -219,6 +220,8 @@ class TextCollection:
         Raises Unreadable at once for a path that does not exist.
         """
         skip = [folder] if (folder := self._library.folder) else []
+        sees = Modality.IMAGE in self._library.filling(self.stored).modalities
+        fields = replace(fields, pictures=sees)
         reads = read_paths([str(path) for path in paths], fields, skip=skip)
         return self._ingest(reads, on_progress)
 
@@ -226,9 +229,13 @@ class TextCollection:
         self, reads: Iterable[Read], on_progress: Callable[[Progress], None]
     ) -> IndexReport:
         rejections: list[Rejection] = []
-        embedder = self._library.embedder(self.stored)
         summary = ingest(
-            self.stored, embedder, reads, on_progress=on_progress, on_reject=rejections.append
+            self.stored,
+            self._library.filling(self.stored),
+            reads,
+            on_progress=on_progress,
+            on_reject=rejections.append,
+            pictures=PictureReading(self._library.config.max_pixels),
         )
         return IndexReport(summary, tuple(rejections))
 

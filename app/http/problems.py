@@ -36,6 +36,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.Unreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Gone: HTTPStatus.GONE,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.ModelError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.MissingExtra: HTTPStatus.NOT_IMPLEMENTED,

@@ -44,7 +44,7 @@ from app.settings import PREFIX
 from indexer.collection import Collection
 from indexer.documents import Document
 from indexer.errors import BearingError, StorageFailed, TooLarge
-from indexer.readers import Fields, Read, Rejection, known_formats, read_file
+from indexer.readers import Fields, Illustrated, Read, Rejection, known_formats, read_file
 
 router = APIRouter(tags=["documents"], route_class=GuardedRoute)
 formats_router = APIRouter(tags=["documents"], route_class=GuardedRoute)
@@ -174,10 +174,12 @@ class FileIntake:
             raise TooLarge(f"the file has more than {limit} bytes ({PREFIX}MAX_FILE_BYTES)")
 
     async def _reports(self, path: Path) -> AsyncIterator[BaseModel]:
-        fields = Fields(ocr=self._service.settings.ocr or None)
-        with closing(read_file(path, self._name, fields)) as reads:
+        sees = await self._service.writes.run(self._service.sees, self._collection)
+        fields = Fields(ocr=self._service.settings.ocr or None, pictures=sees)
+        held = read_file(path, self._name, fields)
+        with closing(self._service.develop(self._collection, held)) as reads:
             while taken := await self._service.writes.run(_next_reads, reads):
-                batch = []
+                batch, pictures = [], []
                 for read in taken:
                     item = self._within_bounds(read.item)
                     if isinstance(item, Rejection):
@@ -185,14 +187,17 @@ class FileIntake:
                         yield FileRejection(place=item.place, reason=item.reason)
                     else:
                         batch.append(item)
+                        pictures.append(read.developed)
                 if batch:
-                    self._tally.add(batch, await self._service.store(self._collection, batch))
+                    stored = await self._service.store(self._collection, batch, pictures)
+                    self._tally.add(batch, stored)
                 self._tally.consumed = taken[-1].consumed
                 yield self._tally.progress()
         yield self._tally.summary()
 
-    def _within_bounds(self, item: Document | Rejection) -> Document | Rejection:
+    def _within_bounds(self, item: Document | Rejection | Illustrated) -> Document | Rejection:
         limit = self._service.settings.max_characters
+        assert not isinstance(item, Illustrated)
         if isinstance(item, Rejection) or len(item.content) <= limit:
             return item
         reason = f"{len(item.content)} characters, at most {limit} ({PREFIX}MAX_CHARACTERS)"
@@ -217,6 +222,7 @@ def _next_reads(reads: Iterator[Read]) -> list[Read]:
     for read in reads:
         taken.append(read)
         characters += len(read.item.text) if isinstance(read.item, Document) else 0
+        characters += read.developed.nbytes if read.developed else 0
         if len(taken) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
             break
     return taken

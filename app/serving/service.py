@@ -7,6 +7,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Generator,
     Iterable,
     Iterator,
     Mapping,
@@ -30,13 +31,15 @@ from indexer.config import Config
 from indexer.documents import Document, Vectors
 from indexer.embedding import HUB_ORGANISATION
 from indexer.embedding.cross_encoders.reranker import Pair
-from indexer.embedding.embedder import Embedder, Identity, TextRole
+from indexer.embedding.embedder import Embedder, Identity, Modality, TextRole
 from indexer.errors import BearingError, Conflict, ModelChanged, NotFound, OtherFormat
 from indexer.ingestion.changes import Stored, store
+from indexer.ingestion.pictures import PictureReading, developed
 from indexer.library import DEFAULT_COLLECTION, Library
-from indexer.pictures import Fitted
+from indexer.pictures import Developed, Fitted
 from indexer.queries import Answer, Query
 from indexer.readers.pictures import fitted, read_pictures
+from indexer.readers.reading import Read
 from indexer.reports import Broken, Description
 from indexer.retrieval.sans_io import Searches, Work
 from indexer.retrieval.search import Searched, required, staged
@@ -237,14 +240,34 @@ class Service:
         make = name == DEFAULT_COLLECTION
         return await self.writes.run(self.library.obtain if make else self.library.open, name)
 
-    async def store(self, collection: Collection, documents: Sequence[Document]) -> Stored:
-        """Store documents durably; they are embedded again if the model changes meanwhile."""
+    async def store(
+        self,
+        collection: Collection,
+        documents: Sequence[Document],
+        pictures: Sequence[Developed | None] | None = None,
+    ) -> Stored:
+        """Store documents durably; they are embedded again if the model changes meanwhile.
+
+        ``pictures`` is what became of each one's picture: see :meth:`develop`.
+        """
 
         def embed_and_store() -> Stored:
-            return store(collection, self._embedder(collection), documents)
+            return store(collection, self._filling(collection), documents, pictures)
 
         with self._instruments.stage("store"):
             return await _on_one_state(lambda: self.writes.run(embed_and_store))
+
+    def develop(self, collection: Collection, reads: Iterable[Read]) -> Generator[Read, None, None]:
+        """The reads with the pictures of documents read; to be iterated in a thread for writes."""
+        how = PictureReading(self.library.config.max_pixels)
+        return developed(reads, collection, self._filling(collection), how)
+
+    def sees(self, collection: Collection) -> bool:
+        """Return whether images are taken into a collection; to be asked in a thread."""
+        return Modality.IMAGE in self._filling(collection).modalities
+
+    def _filling(self, collection: Collection) -> Embedder:
+        return self._counted_once(self.library.filling(collection))
 
     async def collection_queue(self, name: str) -> CollectionQueue:
         """An open collection with its model and queues; raises NotFound."""
@@ -342,7 +365,7 @@ class Service:
     def _read_images(
         self, model: Model, contents: Sequence[bytes], names: Sequence[str]
     ) -> list[Fitted]:
-        pixels = self.settings.max_megapixels * 1_000_000
+        pixels = self.library.config.max_pixels
         return fitted(read_pictures(contents, model.embedder.fit, max_pixels=pixels, names=names))
 
     async def models(self) -> dict[str, Model]:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from indexer.analysis.diagnostics import Diagnostic, Verdict, explain, report
 from indexer.cli import facts, output
-from indexer.cli.index import index_reads
+from indexer.cli.index import index_reads, reading
 from indexer.cli.options import Data, Json, Model, ModeOption, Name, Reranker, open_library
 from indexer.cli.progress import stepping
 from indexer.collection import Collection
@@ -28,7 +28,7 @@ from indexer.layout import ByWidth
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.queries import Mode
 from indexer.ranking.calibration import Calibration
-from indexer.readers import input_parts, read_paths
+from indexer.readers import input_parts
 from indexer.reports import Map, Step
 
 HISTOGRAM_WIDTH: Final = 20
@@ -83,7 +83,8 @@ def calibrate(
     name = collection or f"evaluate-{re.sub(r'[^A-Za-z0-9_-]+', '-', judged.name)}"[:64]
     paths = [str(judged.corpus_path)]
     with open_library(data, model, reranker) as library:
-        indexed = index_reads(library, name, read_paths(paths), input_parts(paths), model=model)
+        reads = reading(paths)
+        indexed = index_reads(library, name, reads, input_parts(paths), model=model)
         indexed.warn()
         opened = library.open(name)
         with stepping() as tell:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from indexer.cli import output
-from indexer.cli.index import Indexed, index_reads
+from indexer.cli.index import Indexed, index_reads, reading
 from indexer.cli.options import (
     Data,
     Exact,
@@ -37,7 +37,7 @@ from indexer.evaluation.tables import scoreboard, write_per_query
 from indexer.index_choice import IndexKind
 from indexer.library import Library
 from indexer.queries import Mode
-from indexer.readers import input_parts, read_paths
+from indexer.readers import input_parts
 from indexer.reports import Step
 from indexer.retrieval.reranking import DEFAULT_RERANK
 
@@ -226,9 +226,8 @@ class _Opener:
             return self._library.open(name)
         self._copy(side.root(self._default), name)
         paths = [str(self._dataset.corpus_path)]
-        indexed = index_reads(
-            self._library, name, read_paths(paths), input_parts(paths), model=side.model
-        )
+        reads, parts = reading(paths), input_parts(paths)
+        indexed = index_reads(self._library, name, reads, parts, model=side.model)
         indexed.warn()
         self._indexed[name] = indexed
         collection = self._library.open(name)

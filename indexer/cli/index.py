@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -18,12 +18,23 @@ from indexer.cli.options import Data, ExitCode, Json, LanguageOption, Model, Nam
 from indexer.cli.progress import reporting
 from indexer.cli.rejects import ReasonCount, RejectsFile, reason_lines
 from indexer.collection import Collection
+from indexer.embedding.embedder import Modality
 from indexer.errors import Unsupported
 from indexer.index_choice import Language
+from indexer.ingestion.pictures import PictureReading
 from indexer.ingestion.pipeline import Progress, Summary, ingest
 from indexer.ingestion.shards import Shard
 from indexer.library import DEFAULT_COLLECTION, Library
-from indexer.readers import Fields, Part, Read, check_ocr, input_parts, known_formats, read_paths
+from indexer.readers import (
+    Fields,
+    Part,
+    Read,
+    check_ocr,
+    check_paths,
+    input_parts,
+    known_formats,
+    read_paths,
+)
 
 
 def index(
@@ -52,6 +63,10 @@ def index(
             show_default=False,
         ),
     ] = None,
+    gps: Annotated[
+        bool,
+        typer.Option("--gps", help="Keep where photos were taken, too: latitude, longitude."),
+    ] = False,
     rejects: Annotated[
         Path | None,
         typer.Option(
@@ -78,8 +93,12 @@ def index(
     fields = Fields(id=id_field, text=text_field, title=title_field, ocr=ocr or None)
     check_ocr(fields.ocr)
     with open_library(data, model) as library, _standard_input(paths) as stdin:
+        check_paths(paths)
         own = [path for path in (library.folder, rejects) if path]
-        reads = read_paths(paths, fields, stdin=stdin, skip=own)
+
+        def reads(pictures: bool) -> Iterator[Read]:
+            return read_paths(paths, replace(fields, pictures=pictures), stdin=stdin, skip=own)
+
         parts = input_parts(paths, skip=own)
         done = index_reads(
             library,
@@ -90,6 +109,7 @@ def index(
             language=language,
             rejects=rejects,
             shard=Shard.parse(shard) if shard else None,
+            gps=gps,
         )
     done.show(as_json)
     raise typer.Exit(done.exit_code)
@@ -160,15 +180,19 @@ class Indexed:
 def index_reads(
     library: Library,
     name: str,
-    reads: Iterable[Read],
+    reads: Callable[[bool], Iterable[Read]],
     parts: Sequence[Part] | None,
     *,
     model: str | None = None,
     language: Language | None = None,
     rejects: Path | None = None,
     shard: Shard | None = None,
+    gps: bool = False,
 ) -> Indexed:
     """Store what is read in a collection, created if need be, with progress on standard error.
+
+    ``reads`` is asked for images, too, or for texts only, as the model embeds them; with ``gps``
+    the place of a photo is kept.
 
     An interrupt, by Ctrl-C or SIGTERM, commits what is embedded; it is passed on as a
     KeyboardInterrupt that says how to continue.
@@ -178,7 +202,6 @@ def index_reads(
     collection = library.obtain(name, model, language)
     if shard is not None:
         _require_many_writers(collection)
-        reads = shard.of(reads)
     progress = Progress()
     try:
         with (
@@ -192,9 +215,15 @@ def index_reads(
                 progress = now
                 report(now)
 
-            embedder = library.embedder(collection)
+            embedder = library.filling(collection)
+            given = reads(Modality.IMAGE in embedder.modalities)
             summary = ingest(
-                collection, embedder, reads, on_progress=follow, on_reject=rejected.add
+                collection,
+                embedder,
+                given if shard is None else shard.of(given),
+                on_progress=follow,
+                on_reject=rejected.add,
+                pictures=PictureReading(library.config.max_pixels, gps),
             )
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(
@@ -202,6 +231,11 @@ def index_reads(
             "again to go on: what is stored is not embedded again"
         ) from interrupt
     return Indexed(name, summary, rejected.path, rejected.reasons(), rejected.earlier)
+
+
+def reading(paths: Sequence[str]) -> Callable[[bool], Iterable[Read]]:
+    """The reads of files by the usual names of fields, with images or without."""
+    return lambda pictures: read_paths(paths, Fields(pictures=pictures))
 
 
 def _require_many_writers(collection: Collection) -> None:

@@ -29,7 +29,7 @@ from indexer.learning.trained import Figure
 from indexer.learning.training import Done, Training
 from indexer.learning.training import train as train_model
 from indexer.library import DEFAULT_COLLECTION, Library
-from indexer.readers import Rejection, read_paths
+from indexer.readers import Illustrated, Rejection, read_paths
 
 HELD_OUT_SHARE: Final = 0.2
 SIGNIFICANT: Final = 0.05
@@ -190,7 +190,9 @@ def _examples(
     if not paths:
         raise InvalidInput("nothing to train by: give files of pairs, or --from-collection NAME")
     if method.material is Material.TEXTS:
-        return unlabelled((read.item for read in read_paths(paths)), method.material)
+        items = (read.item for read in read_paths(paths))
+        texts = (one for one in items if not isinstance(one, Illustrated))  # none, unless asked for
+        return unlabelled(texts, method.material)
     return read_examples(paths, stored, split)
 
 

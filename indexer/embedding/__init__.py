@@ -26,19 +26,20 @@ from indexer.embedding.embedder import (
     TextRole,
     Tokens,
 )
-from indexer.embedding.hashing_engine import open_hashing
+from indexer.embedding.hashing_engine import DIMENSION, open_hashing
 from indexer.embedding.images.tower import ImageTower
 from indexer.embedding.static.model import is_static
 from indexer.errors import MissingExtra
 
 log = logging.getLogger(__name__)
 
-_HASHING: Final = re.compile(r"hashing(?:-(\d{1,6}))?")
+_HASHING: Final = re.compile(r"hashing(-images)?(?:-(\d{1,6}))?")
 
 
 def _open_hashing(request: ModelRequest) -> Embedder:
     name = _HASHING.fullmatch(request.model)
-    return open_hashing(int(name[1])) if name and name[1] else open_hashing()
+    sees, dimension = name.groups() if name else (None, None)
+    return open_hashing(int(dimension or DIMENSION), sees=bool(sees))
 
 
 def _open_compiled(request: ModelRequest) -> Embedder:

@@ -19,11 +19,13 @@ from indexer.documents import Vectors
 from indexer.embedding.batching import Batch, plan_batches
 from indexer.embedding.embedder import Runtime, TextRole, Tokens
 from indexer.embedding.engine import Description, EngineEmbedder
+from indexer.embedding.images.pixels import open_pixels
 from indexer.embedding.tokenizer import Encoded, Ids
 from indexer.embedding.vocabulary import has_words
 from indexer.errors import ModelError
 
 WINDOW: Final = 256
+DIMENSION: Final = 256
 MIN_DIMENSION: Final = 2
 MAX_DIMENSION: Final = 4096
 BIAS: Final = 0.5
@@ -42,16 +44,20 @@ SHIFTS: Final = (4, 13, 22, 31)
 """Bit shifts for four hashes of a token: with four components each, no two words cancel out."""
 
 
-def open_hashing(dimension: int = 256) -> EngineEmbedder:
-    """The hashing embedder of this dimension, the same in every process on every machine."""
+def open_hashing(dimension: int = DIMENSION, *, sees: bool = False) -> EngineEmbedder:
+    """The hashing embedder of this dimension, the same in every process on every machine.
+
+    If it ``sees``, it embeds images, too: see indexer.embedding.images.pixels.
+    """
     if not MIN_DIMENSION <= dimension <= MAX_DIMENSION:
         raise ModelError(
             f"a hashing embedder has {MIN_DIMENSION} to {MAX_DIMENSION} dimensions, not {dimension}"
         )
     digest = sha256(f"hashing 1 {dimension} {WINDOW} {BIAS}".encode()).hexdigest()
-    name = f"hashing-{dimension}"
+    name = f"hashing-images-{dimension}" if sees else f"hashing-{dimension}"
     description = Description(name, digest, digest, dimension, WINDOW, "sum")
-    return EngineEmbedder(description, HashingTokenizer(), HashingEngine(dimension))
+    embedder = EngineEmbedder(description, HashingTokenizer(), HashingEngine(dimension))
+    return embedder.seeing(open_pixels(dimension)) if sees else embedder
 
 
 class HashingTokenizer:

@@ -12,7 +12,9 @@ from indexer.collection import Collection
 from indexer.documents import Change, Document, EmbeddedDocument
 from indexer.embedding.embedder import Embedder
 from indexer.errors import InvalidInput
-from indexer.ingestion.preparation import Prepared, embed_documents
+from indexer.ingestion.pictures import develop
+from indexer.ingestion.preparation import Prepared, embed_documents, embed_prepared, prepare
+from indexer.pictures import Developed
 from indexer.readers.reading import Rejection
 
 CHARACTERS_PER_TOKEN: Final = 4
@@ -49,6 +51,7 @@ class PlannedChange:
     prepared: Prepared | None = None
     embedded: EmbeddedDocument | None = None
     passed_over: int = 0
+    developed: Developed | None = None
 
     @property
     def embeds(self) -> bool:
@@ -67,6 +70,14 @@ class PlannedChange:
         return self.passed_over or max(self.tokens, len(text) // CHARACTERS_PER_TOKEN)
 
     @property
+    def nbytes(self) -> int:
+        """The memory that its picture takes, in bytes."""
+        waiting = self.prepared.nbytes if self.prepared else 0
+        files = self.embedded.files if self.embedded else None
+        kept = len(files.thumbnail) + len(files.original or b"") if files else 0
+        return waiting + kept
+
+    @property
     def chunks(self) -> int:
         """The number of vectors it writes."""
         return len(self.embedded.chunks) if self.embedded else 0
@@ -80,17 +91,26 @@ class PendingWrites:
         self._coming: dict[str, Document] = {}
         self._lock = threading.Lock()
 
-    def compare(self, documents: Sequence[Document]) -> list[PlannedChange]:
-        """The change for each document; from now on those that change something are pending."""
+    def compare(
+        self,
+        documents: Sequence[Document],
+        developed: Sequence[Developed | None] | None = None,
+    ) -> list[PlannedChange]:
+        """The change for each document; from now on those that change something are pending.
+
+        ``developed`` is what each document's picture was made into, which goes with its change.
+        """
         changes = self._changes(documents)
+        pictures = developed or [None] * len(documents)
         latest = {document.id: document for document in documents}
         previous: dict[str, Document] = {}
         steps: list[PlannedChange] = []
-        for document, change in zip(documents, changes, strict=True):
+        for document, change, seen in zip(documents, changes, pictures, strict=True):
             before = previous.get(document.id)
             counted = change if before is None else _difference(before, document)
             action = change if latest[document.id] is document else Change.NOTHING
-            steps.append(PlannedChange(document, counted=counted, action=action))
+            step = PlannedChange(document, counted=counted, action=action, developed=seen)
+            steps.append(step)
             previous[document.id] = document
         with self._lock:
             self._coming.update(
@@ -155,16 +175,24 @@ class Writes:
         try:
             collection.amend(amended)
         except InvalidInput:  # one of them was changed or deleted since it was compared
-            collection.put(embed_documents(embedder, amended))
+            developed = develop(collection, embedder, amended)
+            collection.put(embed_documents(embedder, amended, developed))
 
 
-def store(collection: Collection, embedder: Embedder, documents: Sequence[Document]) -> Stored:
+def store(
+    collection: Collection,
+    embedder: Embedder,
+    documents: Sequence[Document],
+    developed: Sequence[Developed | None] | None = None,
+) -> Stored:
     """Store documents, embedding only new content; of two with one id the later wins.
 
-    Counts are as if documents came one at a time. Raises what the collection's ``put`` does.
+    ``developed`` is what each document's picture was made into, if it is new. Counts are as if
+    documents came one at a time. Raises what the collection's ``put`` does.
     """
-    steps = PendingWrites(collection).compare(documents)
-    embedded = embed_documents(embedder, documents_to_embed(steps))
+    steps = PendingWrites(collection).compare(documents, developed)
+    prepared = prepare_changes(collection, embedder, steps)
+    embedded = embed_prepared(embedder, prepared)
     waiting = iter(embedded)
     steps = [replace(one, embedded=next(waiting)) if one.embeds else one for one in steps]
     Writes.of(steps).write(collection, embedder)
@@ -178,9 +206,23 @@ def store(collection: Collection, embedder: Embedder, documents: Sequence[Docume
     )
 
 
-def documents_to_embed(steps: Iterable[PlannedChange]) -> list[Document]:
-    """The documents with new content."""
-    return [step.item for step in steps if step.embeds and isinstance(step.item, Document)]
+def prepare_changes(
+    collection: Collection, embedder: Embedder, steps: Iterable[PlannedChange]
+) -> list[Prepared]:
+    """The documents with new content, ready to be embedded.
+
+    A picture that was taken for stored, and changed meanwhile, is read anew; raises Gone.
+    """
+    fresh = [step for step in steps if step.embeds]
+    documents = [step.item for step in fresh if isinstance(step.item, Document)]
+    known = [step.developed for step in fresh]
+    late = [one for one, seen in zip(documents, known, strict=True) if one.picture and seen is None]
+    again = iter(develop(collection, embedder, late)) if late else iter(())
+    pictures = [
+        next(again) if one.picture and seen is None else seen
+        for one, seen in zip(documents, known, strict=True)
+    ]
+    return prepare(embedder, documents, pictures)
 
 
 def truncated_ids(embedded: Iterable[EmbeddedDocument | None]) -> Iterator[str]:

@@ -20,22 +20,20 @@ from itertools import chain
 from typing import Final, Self
 
 from indexer.collection import Collection
-from indexer.documents import (
-    Change,
-    Document,
-)
+from indexer.documents import Change, Document, EmbeddedDocument
 from indexer.embedding.embedder import Embedder
 from indexer.errors import InvalidVector
 from indexer.ingestion.changes import (
     PendingWrites,
     PlannedChange,
     Writes,
-    documents_to_embed,
+    prepare_changes,
     truncated_ids,
     unknown_ids,
 )
 from indexer.ingestion.channel import Channel, Closed, T
-from indexer.ingestion.preparation import embed_prepared, prepare
+from indexer.ingestion.pictures import USUAL_READING, PictureReading, developed
+from indexer.ingestion.preparation import Prepared, embed_prepared
 from indexer.readers.reading import Read, Rejection
 from indexer.readers.repeats import Repeats
 
@@ -62,6 +60,10 @@ MAX_WINDOW_TOKENS: Final = 1_000_000
 
 DOCUMENT_WEIGHT: Final = 8
 """The weight of an input in a channel besides its text, so that empty ones are bounded too."""
+
+TOKEN_BYTES: Final = 48
+CHUNK_BYTES: Final = 8_192
+"""The bytes of pictures that count as a token, and as a chunk, where things wait."""
 
 READER_PATIENCE_SECONDS: Final = 2.0
 """The time an ended run waits for its reader, which may be waiting for input."""
@@ -134,6 +136,7 @@ def ingest(
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_reject: Callable[[Rejection], None] = lambda _: None,
     window_seconds: float = WINDOW_SECONDS,
+    pictures: PictureReading = USUAL_READING,
 ) -> Summary:
     """Store what is read; a bad input is reported and skipped, and never stops the run.
 
@@ -156,7 +159,7 @@ def ingest(
         collection.writing("index"),
         _Pipeline(collection, embedder, window_seconds) as pipeline,
     ):
-        pipeline.start(reads)
+        pipeline.start(developed(reads, collection, embedder, pictures))
         try:
             pipeline.follow(report)
         except KeyboardInterrupt:
@@ -243,18 +246,22 @@ class _Pipeline:
                 yield from steps
 
     def _prepare_batch(self, reads: Sequence[Read]) -> Iterator[PlannedChange]:
+        documents = [one for one in reads if isinstance(one.item, Document)]
         compared = iter(
-            self._pending.compare([one.item for one in reads if isinstance(one.item, Document)])
+            self._pending.compare(
+                [one.item for one in documents if isinstance(one.item, Document)],
+                [one.developed for one in documents],
+            )
         )
         steps = [
-            replace(next(compared), consumed=one.consumed)
-            if isinstance(one.item, Document)
-            else PlannedChange(one.item, one.consumed)
+            PlannedChange(one.item, one.consumed)
+            if isinstance(one.item, Rejection)
+            else replace(next(compared), consumed=one.consumed)
             for one in reads
         ]
-        prepared = iter(prepare(self._embedder, documents_to_embed(steps)))
+        prepared = iter(prepare_changes(self._collection, self._embedder, steps))
         for step in steps:
-            yield replace(step, prepared=next(prepared)) if step.embeds else step
+            yield _with_prepared(step, next(prepared)) if step.embeds else step
 
     def _embed(self) -> Iterator[list[PlannedChange]]:
         with closing(self._prepared):
@@ -270,14 +277,14 @@ class _Pipeline:
             embedded = iter(embed_prepared(self._embedder, waiting))
         except InvalidVector:
             return [self._embed_alone(step) for step in steps]
-        return [replace(one, embedded=next(embedded)) if one.prepared else one for one in steps]
+        return [_with_vectors(one, next(embedded)) if one.prepared else one for one in steps]
 
     def _embed_alone(self, step: PlannedChange) -> PlannedChange:
         """The change, or a rejection if the model gives a zero or non-finite vector."""
         if step.prepared is None:
             return step
         try:
-            return replace(step, embedded=embed_prepared(self._embedder, [step.prepared])[0])
+            return _with_vectors(step, embed_prepared(self._embedder, [step.prepared])[0])
         except InvalidVector as error:
             document = step.prepared.document
             self._pending.arrived([document])
@@ -318,7 +325,7 @@ class _Pipeline:
             amended=now.amended + counted[Change.METADATA],
             unchanged=now.unchanged + counted[Change.NOTHING],
             rejected=now.rejected + len(steps) - len(documents),
-            empty=now.empty + sum(not document.text.strip() for document in documents),
+            empty=now.empty + sum(_is_empty(document) for document in documents),
             repeated=now.repeated + self._repeats.count([document.id for document in documents]),
             chunks=now.chunks + sum(step.chunks for step in steps),
             tokens=now.tokens + sum(step.tokens for step in steps),
@@ -346,13 +353,28 @@ def _pump(items: Iterator[T], target: Channel[T]) -> None:
     target.finish()
 
 
+def _is_empty(document: Document) -> bool:
+    return document.picture is None and not document.text.strip()
+
+
+def _with_prepared(step: PlannedChange, prepared: Prepared) -> PlannedChange:
+    return replace(step, prepared=prepared, developed=None)
+
+
+def _with_vectors(step: PlannedChange, embedded: EmbeddedDocument) -> PlannedChange:
+    """The change with its vectors, and without the pixels that they were made of."""
+    prepared = step.prepared and replace(step.prepared, developed=None)
+    return replace(step, embedded=embedded, prepared=prepared)
+
+
 def _characters(read: Read) -> int:
-    return DOCUMENT_WEIGHT + (len(read.item.text) if isinstance(read.item, Document) else 0)
+    seen = read.developed.nbytes if read.developed else 0
+    return DOCUMENT_WEIGHT + seen + (len(read.item.text) if isinstance(read.item, Document) else 0)
 
 
 def _tokens(step: PlannedChange) -> int:
-    return DOCUMENT_WEIGHT + step.workload
+    return DOCUMENT_WEIGHT + step.workload + step.nbytes // TOKEN_BYTES
 
 
 def _chunks(window: Sequence[PlannedChange]) -> int:
-    return sum(1 + step.chunks for step in window)
+    return sum(1 + step.chunks + step.nbytes // CHUNK_BYTES for step in window)

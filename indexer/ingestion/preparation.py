@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
 from indexer.embedding.embedder import Embedder, Tokens
 from indexer.errors import InvalidVector
 from indexer.ingestion.chunking import chunk, chunk_content, fits, heading
+from indexer.pictures import Developed
 
 _SHRINK: Final = 0.8
 _LEAST_ROOM: Final = 8
@@ -23,22 +26,47 @@ class Prepared:
     chunks: tuple[Chunk, ...]
     tokens: tuple[Tokens, ...]
     truncated: bool
+    developed: Developed | None = None
 
     @property
     def weight(self) -> int:
         """The number of tokens to embed."""
         return sum(len(tokens.ids) for tokens in self.tokens)
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that its picture takes, in bytes."""
+        return self.developed.nbytes if self.developed else 0
 
-def prepare(embedder: Embedder, documents: Sequence[Document]) -> list[Prepared]:
-    """The documents in chunks that fit the model's window; those that fit are tokenised once."""
-    tokens = embedder.tokenize([document.content for document in documents])
+
+def prepare(
+    embedder: Embedder,
+    documents: Sequence[Document],
+    developed: Sequence[Developed | None] | None = None,
+) -> list[Prepared]:
+    """The documents in chunks that fit the model's window; those that fit are tokenised once.
+
+    ``developed`` is what each document's picture was made into: it is embedded, and not the text.
+    """
+    pictures = developed or [None] * len(documents)
+    worded = [one for one, seen in zip(documents, pictures, strict=True) if seen is None]
+    tokens = iter(embedder.tokenize([one.content for one in worded]) if worded else ())
     return [
-        Prepared(document, chunk(document, whole, embedder.room), (whole,), truncated=False)
-        if fits(whole, embedder.room)
-        else _cut(embedder, document, whole)
-        for document, whole in zip(documents, tokens, strict=True)
+        _of_text(embedder, document, next(tokens)) if seen is None else _of_picture(document, seen)
+        for document, seen in zip(documents, pictures, strict=True)
     ]
+
+
+def _of_text(embedder: Embedder, document: Document, whole: Tokens) -> Prepared:
+    if not fits(whole, embedder.room):
+        return _cut(embedder, document, whole)
+    return Prepared(document, chunk(document, whole, embedder.room), (whole,), truncated=False)
+
+
+def _of_picture(document: Document, developed: Developed) -> Prepared:
+    """A picture's document: one chunk over all of its caption, whose vector is the picture's."""
+    chunks = (Chunk(0, 0, len(document.text)),)
+    return Prepared(document, chunks, (), truncated=False, developed=developed)
 
 
 def _cut(embedder: Embedder, document: Document, whole: Tokens) -> Prepared:
@@ -58,18 +86,22 @@ def _cut(embedder: Embedder, document: Document, whole: Tokens) -> Prepared:
         room = int(room * _SHRINK)
 
 
-def embed_documents(embedder: Embedder, documents: Sequence[Document]) -> list[EmbeddedDocument]:
-    """The documents with the vectors of their chunks, in order.
+def embed_documents(
+    embedder: Embedder,
+    documents: Sequence[Document],
+    developed: Sequence[Developed | None] | None = None,
+) -> list[EmbeddedDocument]:
+    """The documents with the vectors of their chunks, in order; see prepare.
 
     Raises InvalidVector, naming the document, if the model gives a zero or non-finite vector.
     """
-    return embed_prepared(embedder, prepare(embedder, documents))
+    return embed_prepared(embedder, prepare(embedder, documents, developed))
 
 
 def embed_prepared(embedder: Embedder, prepared: Sequence[Prepared]) -> list[EmbeddedDocument]:
     """The documents with the vectors of their chunks, in order; see embed_documents."""
     try:
-        vectors = embedder.embed([tokens for one in prepared for tokens in one.tokens]).vectors
+        vectors = _vectors(embedder, prepared)
     except InvalidVector as error:
         if len(prepared) == 1:
             raise InvalidVector(f"document {prepared[0].document.id!r}: {error}") from error
@@ -83,9 +115,28 @@ def _assemble(
     start = 0
     for one in prepared:
         end = start + len(one.chunks)
-        chunks = tuple(map(_with_unknown, one.chunks, one.tokens))
-        yield EmbeddedDocument(one.document, chunks, vectors[start:end], one.truncated, model)
+        seen = one.developed
+        chunks = one.chunks if seen else tuple(map(_with_unknown, one.chunks, one.tokens))
+        own, files = vectors[start:end], seen.files if seen else None
+        yield EmbeddedDocument(one.document, chunks, own, one.truncated, model, files)
         start = end
+
+
+def _vectors(embedder: Embedder, prepared: Sequence[Prepared]) -> Vectors:
+    """The vectors of all chunks, in order, of texts and of pictures."""
+    pictures = [one.developed.fitted for one in prepared if one.developed is not None]
+    tokens = [tokens for one in prepared for tokens in one.tokens]
+    if not pictures:
+        return embedder.embed(tokens).vectors
+    seen = embedder.embed_images(pictures)
+    vectors = np.empty((len(seen) + len(tokens), seen.shape[1]), np.float32)
+    is_seen = np.repeat(
+        [one.developed is not None for one in prepared], [len(one.chunks) for one in prepared]
+    )
+    vectors[is_seen] = seen
+    if tokens:
+        vectors[~is_seen] = embedder.embed(tokens).vectors
+    return vectors
 
 
 def _with_unknown(chunk: Chunk, tokens: Tokens) -> Chunk:

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from indexer.documents import Document
 from indexer.errors import InvalidInput
-from indexer.readers import Read
+from indexer.readers import Illustrated, Read
 
 _FORM: Final = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})")
 
@@ -38,5 +38,6 @@ class Shard:
     def of(self, reads: Iterable[Read]) -> Iterator[Read]:
         """The reads of its documents; rejections are told by the first shard alone."""
         for read in reads:
-            if self.holds(read.item.id) if isinstance(read.item, Document) else self.number == 1:
+            item = read.item.document if isinstance(read.item, Illustrated) else read.item
+            if self.holds(item.id) if isinstance(item, Document) else self.number == 1:
                 yield read

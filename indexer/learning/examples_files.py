@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from indexer.collection import Collection
+from indexer.documents import Document
 from indexer.errors import Unreadable
 from indexer.evaluation.dataset import Dataset, read_dataset
 from indexer.learning.examples import TEXT_CHARACTERS, Example
@@ -89,7 +90,7 @@ def _corpus_texts(dataset: Dataset) -> dict[str, str]:
     return {
         document.id: document.content[:TEXT_CHARACTERS]
         for document in documents
-        if not isinstance(document, Rejection) and document.id in judged
+        if isinstance(document, Document) and document.id in judged
     }
 
 

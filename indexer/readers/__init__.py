@@ -7,13 +7,14 @@ cut into chunks, embedded or stored here.
 from indexer.readers.formats import known_formats
 from indexer.readers.ocr import check_ocr
 from indexer.readers.paths import check_paths, input_parts, read_file, read_paths
-from indexer.readers.reading import USUAL, Fields, Part, Read, Rejection
+from indexer.readers.reading import USUAL, Fields, Illustrated, Part, Read, Rejection
 from indexer.readers.records import parse_json, parse_record
 from indexer.readers.standard_library import read_standard_library, standard_library_parts
 
 __all__ = [
     "USUAL",
     "Fields",
+    "Illustrated",
     "Part",
     "Read",
     "Rejection",

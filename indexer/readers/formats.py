@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from indexer.readers.decoding import BYTE_ORDER_MARK, marked_encoding
 from indexer.readers.delimited import read_csv, read_tsv
 from indexer.readers.html import read_html
+from indexer.readers.image_files import IMAGE, IMAGE_STARTS, IMAGE_SUFFIXES, read_image_file
 from indexer.readers.json_array import read_json
 from indexer.readers.json_lines import read_json_lines
 from indexer.readers.markdown import read_markdown
@@ -51,7 +52,7 @@ class Format:
     """A file format, its suffixes, and the way its content begins.
 
     A file has about ``token_density`` tokens per byte, from which the end of a run is estimated
-    until its own files are measured.
+    until its own files are measured. Its ``records`` are objects with fields, not texts.
     """
 
     name: str
@@ -59,14 +60,22 @@ class Format:
     suffixes: tuple[str, ...]
     begins: re.Pattern[bytes] | None = None
     token_density: float = TOKEN_DENSITY
+    records: bool = False
 
 
 FORMATS: Final = (
-    Format("JSON Lines", read_json_lines, (".jsonl", ".ndjson")),
-    Format("JSON", read_json, (".json",)),
-    Format("CSV", read_csv, (".csv",), token_density=0.22),
-    Format("TSV", read_tsv, (".tsv", ".tab"), token_density=0.22),
-    Format("Parquet", read_parquet, (".parquet", ".pq"), re.compile(rb"PAR1"), token_density=0.4),
+    Format("JSON Lines", read_json_lines, (".jsonl", ".ndjson"), records=True),
+    Format("JSON", read_json, (".json",), records=True),
+    Format("CSV", read_csv, (".csv",), token_density=0.22, records=True),
+    Format("TSV", read_tsv, (".tsv", ".tab"), token_density=0.22, records=True),
+    Format(
+        "Parquet",
+        read_parquet,
+        (".parquet", ".pq"),
+        re.compile(rb"PAR1"),
+        token_density=0.4,
+        records=True,
+    ),
     Format(
         "plain text",
         read_plain_text,
@@ -104,6 +113,7 @@ FORMATS: Final = (
         re.compile(rb"PK.{28}mimetypeapplication/vnd\.oasis\.opendocument", re.DOTALL),
         token_density=0.05,
     ),
+    Format(IMAGE, read_image_file, IMAGE_SUFFIXES, IMAGE_STARTS, token_density=0.001),
 )
 
 

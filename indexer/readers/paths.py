@@ -24,6 +24,7 @@ from indexer.readers.formats import (
     is_told_by_content,
     known_suffixes,
 )
+from indexer.readers.image_files import IMAGE, NamedImages, illustrated, kept_image
 from indexer.readers.json_lines import STDIN, read_standard_input
 from indexer.readers.kinds import kind_of, refusal
 from indexer.readers.reading import USUAL, Fields, Part, Read, Rejection
@@ -87,25 +88,47 @@ def _read_all(
     paths: Sequence[str], fields: Fields, stdin: BinaryIO, skip: Collection[Path]
 ) -> Iterator[Read]:
     before = 0
+    named = NamedImages()
     for path in paths:
         if path == STDIN:
             for read in read_standard_input(stdin, fields, before):
                 before = read.consumed
-                yield read
+                yield illustrated(read, fields, Path())
             continue
-        for found in find(path, skip, fields):
+        for found in _records_first(find(path, skip, fields), fields):
             if isinstance(found, Rejection):
                 yield Read(found, before)
                 continue
             source, format = found
-            yield from read_source(replace(source, before=before), format, fields)
+            for read in read_source(
+                replace(source, before=before), format, fields, source.path.parent
+            ):
+                if named.admits(read.item, is_file=format.name == IMAGE):
+                    yield read
             before += source.size
 
 
-def read_source(source: Source, format: Format, fields: Fields) -> Iterator[Read]:
-    """The documents of one file, and a rejection of each part that cannot be read."""
+def _records_first(found: Iterator[FoundFile], fields: Fields) -> Iterator[FoundFile]:
+    """The images of a folder after all else in it, so that what names one is known by then."""
+    images: list[FoundFile] = []
+    for each in found:
+        if fields.pictures and not isinstance(each, Rejection) and each[1].name == IMAGE:
+            images.append(each)
+        else:
+            yield each
+    yield from images
+
+
+def read_source(
+    source: Source, format: Format, fields: Fields, folder: Path | None = None
+) -> Iterator[Read]:
+    """The documents of one file, and a rejection of each part that cannot be read.
+
+    Records name images by paths from ``folder``; without it they cannot.
+    """
     try:
-        yield from format.read(source, fields)
+        for read in format.read(source, fields):
+            yield illustrated(read, fields, folder) if format.records else read
     except Unreadable as error:
         yield source.gives(Rejection(source.name, str(error)))
 
@@ -119,7 +142,11 @@ def read_file(path: Path, name: str, fields: Fields = USUAL) -> Generator[Read, 
     if isinstance(found, Rejection):
         yield Read(found, path.stat().st_size)
         return
-    yield from read_source(*found, fields)
+    source, format = found
+    if format.name == IMAGE and fields.pictures:
+        yield from kept_image(source)
+        return
+    yield from read_source(source, format, fields)
 
 
 def find(path: str, skip: Collection[Path] = (), fields: Fields = USUAL) -> Iterator[FoundFile]:

@@ -7,14 +7,18 @@ that a model wants, so that a photo of many megapixels comes back as some 150 kB
 from __future__ import annotations
 
 import io
+import math
+import re
 import signal
 import warnings
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
+from indexer.moments import moment_key
 from indexer.pictures import Fit
 
 MAX_REASON: Final = 300
@@ -46,6 +50,23 @@ DEEP: Final = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 BITS_8, BITS_16 = 255, 65_535
 
+THUMBNAIL_PIXELS: Final = 320
+"""The longer side of a thumbnail."""
+
+THUMBNAIL_QUALITY: Final = 80
+
+IFD_EXIF, IFD_GPS = 0x8769, 0x8825
+DESCRIPTION, MAKE, MODEL, DATE = 0x010E, 0x010F, 0x0110, 0x0132
+TAKEN, OFFSET_TAKEN = 0x9003, 0x9011
+LATITUDE_REF, LATITUDE, LONGITUDE_REF, LONGITUDE = 1, 2, 3, 4
+
+MAX_TEXT: Final = 2_000
+"""Characters of a caption or a name, at most."""
+
+_DATE: Final = re.compile(r"(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)")
+_OFFSET: Final = re.compile(r"[+-]\d\d:\d\d")
+_BLANK: Final = re.compile(r"[\x00-\x1f\x7f\s]+")
+
 
 def report(
     file: BinaryIO,
@@ -54,11 +75,14 @@ def report(
     first: int = 0,
     max_pixels: int = 0,
     image_seconds: int = 20,
+    thumbnails: bool = False,
+    gps: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Each image from ``first`` on, in order: facts, ``pixels`` and ``notes``, or a ``problem``.
 
     ``lengths`` are the bytes of all images in the file. An image that computes longer than
-    ``image_seconds`` ends the process.
+    ``image_seconds`` ends the process. With ``thumbnails`` come a small JPEG and what EXIF data
+    say, with ``gps`` the place, too.
     """
     Image.MAX_IMAGE_PIXELS = None  # the bound below is stricter, and says what it is
     ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -69,7 +93,7 @@ def report(
         file.seek(start)
         start += length
         _set_alarm(image_seconds)
-        found = _read(file.read(length), form, max_pixels)
+        found = _read(file.read(length), form, max_pixels, thumbnails=thumbnails, gps=gps)
         _set_alarm(0)
         yield found
 
@@ -81,7 +105,9 @@ def _set_alarm(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-def _read(content: bytes, fit: Fit, max_pixels: int) -> dict[str, Any]:
+def _read(
+    content: bytes, fit: Fit, max_pixels: int, *, thumbnails: bool, gps: bool
+) -> dict[str, Any]:
     try:
         with _opened(content) as image:
             width, height = image.size
@@ -90,7 +116,8 @@ def _read(content: bytes, fit: Fit, max_pixels: int) -> dict[str, Any]:
             notes: list[str] = []
             upright = _upright(image, notes)
             colours = _srgb(upright, notes)
-            return {
+            told = _told(image, colours, gps=gps) if thumbnails else {}
+            return told | {
                 "media_type": KINDS[image.format or ""],
                 "width": colours.width,
                 "height": colours.height,
@@ -101,6 +128,20 @@ def _read(content: bytes, fit: Fit, max_pixels: int) -> dict[str, Any]:
         return {"problem": "decoding it needs more memory than an image is given"}
     except Exception as error:  # noqa: BLE001 - nothing is swallowed: it is the report
         return {"problem": (str(error) or type(error).__name__)[:MAX_REASON]}
+
+
+def _told(image: Image.Image, colours: Image.Image, *, gps: bool) -> dict[str, Any]:
+    """The small JPEG of an image, and what its file says of it."""
+    caption, details = _told_by(image, gps=gps)
+    return {"thumbnail": b64encode(_small(colours)).decode(), "caption": caption, "exif": details}
+
+
+def _small(colours: Image.Image) -> bytes:
+    small = colours.copy()
+    small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=THUMBNAIL_QUALITY, optimize=True)
+    return file.getvalue()
 
 
 def _opened(content: bytes) -> Image.Image:
@@ -211,3 +252,71 @@ def _in_profile(image: Image.Image, notes: list[str]) -> Image.Image:
         notes.append("its colour profile is damaged or of another kind, and is left out")
         return image.convert("RGB")
     return converted or image.convert("RGB")
+
+
+# What a file says of itself
+
+
+def _told_by(image: Image.Image, *, gps: bool) -> tuple[str, dict[str, Any]]:
+    """The caption in an image's file, and details as metadata; the place only with ``gps``."""
+    caption = ""
+    details: dict[str, Any] = {}
+    with suppress(Exception):  # any damage is one to these data only
+        data = image.getexif()
+        caption = _text(data.get(DESCRIPTION))
+        within: Mapping[int, Any] = data.get_ifd(IFD_EXIF)
+        taken = _moment(within.get(TAKEN) or data.get(DATE), within.get(OFFSET_TAKEN))
+        camera = _camera(_text(data.get(MAKE)), _text(data.get(MODEL)))
+        details = {name: each for name, each in (("taken", taken), ("camera", camera)) if each}
+        if gps:
+            details |= _position(data.get_ifd(IFD_GPS))
+    return caption, details
+
+
+def _text(value: object) -> str:
+    """A text without control characters and white space around it; "" for anything else."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if not isinstance(value, str):
+        return ""
+    text = value
+    with suppress(UnicodeError):  # Pillow takes the bytes for Latin-1, and most write UTF-8
+        text = value.encode("latin-1").decode("utf-8")
+    return _BLANK.sub(" ", text.encode("utf-8", "replace").decode())[:MAX_TEXT].strip()
+
+
+def _moment(date: object, offset: object) -> str:
+    """EXIF's ``2024:03:01 09:30:00`` as a moment; "" for what names none."""
+    found = _DATE.match(date) if isinstance(date, str) else None
+    if found is None:
+        return ""
+    year, month, day, time = found.groups()
+    told = f"{year}-{month}-{day}T{time}"
+    if isinstance(offset, str) and _OFFSET.fullmatch(offset.strip("\x00 ")):
+        told += offset.strip("\x00 ")
+    return told if moment_key(told) else ""
+
+
+def _camera(make: str, model: str) -> str:
+    """The maker and the model, which often begins with the maker's name."""
+    first = make.split(" ")[0].lower()
+    return model if first and model.lower().startswith(first) else f"{make} {model}".strip()
+
+
+def _position(data: Mapping[int, Any]) -> dict[str, float]:
+    latitude = _degrees(data.get(LATITUDE), data.get(LATITUDE_REF) == "S")
+    longitude = _degrees(data.get(LONGITUDE), data.get(LONGITUDE_REF) == "W")
+    if latitude is None or longitude is None:
+        return {}
+    return {"latitude": latitude, "longitude": longitude}
+
+
+def _degrees(parts: Any, negative: bool) -> float | None:  # noqa: ANN401 - what the file holds
+    try:
+        degrees, minutes, seconds = map(float, parts)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    found = degrees + minutes / 60 + seconds / 3600
+    if not math.isfinite(found):
+        return None
+    return round(-found if negative else found, 6)

@@ -40,11 +40,15 @@ IMAGE_SECONDS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """An image that was read: its facts, its pixels in a form, and what is to be said of it."""
+    """An image that was read: its facts, its pixels in a form, and what is to be said of it.
+
+    ``thumbnail`` is a small JPEG of it, if one was asked for.
+    """
 
     picture: Picture
     fitted: Fitted
     notes: tuple[str, ...] = ()
+    thumbnail: bytes = b""
 
 
 def read_pictures(
@@ -53,16 +57,20 @@ def read_pictures(
     *,
     max_pixels: int = MAX_PIXELS,
     names: Sequence[str] | None = None,
+    thumbnails: bool = False,
+    gps: bool = False,
 ) -> Iterator[Decoded | Rejection]:
     """Each image in order, or its rejection, whose place is the image's name.
 
-    Without names, they are ``image[0]`` and so on. Raises MissingExtra where Pillow is not
-    installed.
+    Without names, they are ``image[0]`` and so on. With ``thumbnails`` it is read as it is to be
+    kept: with a small JPEG, and what its EXIF data say; the place only with ``gps``. Raises
+    MissingExtra where Pillow is not installed.
     """
     if importlib.util.find_spec("PIL") is None:
         raise MissingExtra("pillow", "images")
     for first, batch in _batches(contents):
-        for place, found in enumerate(_decode(batch, fit, max_pixels), start=first):
+        options = {"max_pixels": max_pixels, "thumbnails": thumbnails, "gps": gps}
+        for place, found in enumerate(_decode(batch, fit, options), start=first):
             if "problem" in found:
                 yield Rejection(names[place] if names else f"image[{place}]", found["problem"])
             else:
@@ -92,7 +100,9 @@ def _batches(contents: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]
         yield first, contents[first:]
 
 
-def _decode(batch: Sequence[bytes], fit: Fit, max_pixels: int) -> list[Mapping[str, Any]]:
+def _decode(
+    batch: Sequence[bytes], fit: Fit, options: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
     """The report on each image; one that ended its process has the reason."""
     with TemporaryFile() as file:
         for content in batch:
@@ -100,7 +110,7 @@ def _decode(batch: Sequence[bytes], fit: Fit, max_pixels: int) -> list[Mapping[s
         file.flush()
         found: list[Mapping[str, Any]] = []
         while len(found) < len(batch):
-            reports, problem = _run(file, batch, fit, max_pixels, len(found))
+            reports, problem = _run(file, batch, fit, options, len(found))
             found += reports
             if len(found) < len(batch):
                 found.append({"problem": problem or "reading it failed"})
@@ -108,11 +118,11 @@ def _decode(batch: Sequence[bytes], fit: Fit, max_pixels: int) -> list[Mapping[s
 
 
 def _run(
-    file: BinaryIO, batch: Sequence[bytes], fit: Fit, max_pixels: int, first: int
+    file: BinaryIO, batch: Sequence[bytes], fit: Fit, options: Mapping[str, Any], first: int
 ) -> tuple[Sequence[Mapping[str, Any]], str | None]:
     seconds = IMAGE_SECONDS * len(batch)
     limits = Limits(
-        memory_bytes=MEMORY_BYTES + PIXEL_BYTES * max_pixels,
+        memory_bytes=MEMORY_BYTES + PIXEL_BYTES * options["max_pixels"],
         cpu_seconds=seconds,
         wall_seconds=5 * seconds,
         step_seconds=IMAGE_SECONDS,
@@ -124,7 +134,7 @@ def _run(
         lengths=[len(content) for content in batch],
         fit=asdict(fit),
         first=first,
-        max_pixels=max_pixels,
+        **options,
         image_seconds=IMAGE_SECONDS,
     )
     return outcome.lines, outcome.problem
@@ -138,6 +148,9 @@ def _decoded(content: bytes, found: Mapping[str, Any], fit: Fit) -> Decoded:
         height=found["height"],
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
+        caption=found.get("caption", ""),
+        details=found.get("exif", {}),
     )
     fitted = Fitted(flat.reshape(fit.height, fit.width, 3), fit)
-    return Decoded(picture, fitted, tuple(found["notes"]))
+    thumbnail = b64decode(found.get("thumbnail", ""))
+    return Decoded(picture, fitted, tuple(found["notes"]), thumbnail)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Final
 
 from indexer.documents import Document
+from indexer.pictures import Developed
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +16,15 @@ class Fields:
 
     Usual are ``_id`` or ``id``, ``text``, and ``title``. All other fields become metadata.
     A field that is named here must exist. ``ocr`` are the languages of text in pictures, as for
-    ``check_ocr``; None leaves pictures unread.
+    ``check_ocr``; None leaves pictures unread. With ``pictures`` images are read, and records may
+    name one in the field ``image``.
     """
 
     id: str | None = None
     text: str | None = None
     title: str | None = None
     ocr: str | None = None
+    pictures: bool = False
 
 
 USUAL: Final = Fields()
@@ -33,6 +37,18 @@ class Rejection:
 
     place: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Illustrated:
+    """A document whose picture is still to be read: from a file that stays, or bytes to be kept.
+
+    An empty text stands for the caption in the picture's file. ``place`` is as in a rejection.
+    """
+
+    document: Document
+    image: Path | bytes
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +65,10 @@ class Part:
 class Read:
     """One step of reading: a document or a rejection, and the number of input bytes read so far.
 
-    ``consumed`` counts over all paths, for progress; it never decreases.
+    ``consumed`` counts over all paths, for progress; it never decreases. ``developed`` is what was
+    made of the document's picture, if that is new.
     """
 
-    item: Document | Rejection
+    item: Document | Rejection | Illustrated
     consumed: int
+    developed: Developed | None = None

@@ -50,6 +50,8 @@ _WITHIN_ID: Final = tuple(f"{name}." for name in ID_FIELDS)
 TEXT_FIELD: Final = "text"
 TITLE_FIELD: Final = "title"
 METADATA_FIELD: Final = "metadata"
+IMAGE_FIELD: Final = "image"
+TEXT_OPTION: Final = "--text-field"
 
 Record: TypeAlias = Mapping[str, Any]
 
@@ -91,10 +93,19 @@ def document_of(record: object, fields: Fields, default_id: str | None) -> Docum
     if inner:
         inner = flatten(inner)
         rest.update(_named_within(inner, fields, rest))
-    text = _text(_take(rest, fields.text, TEXT_FIELD, "--text-field"))
+    text = (
+        "" if _is_bare(rest, fields) else _text(_take(rest, fields.text, TEXT_FIELD, TEXT_OPTION))
+    )
     title = _title(rest, fields.title)
     id = _id(rest, fields.id, default_id)
     return Document(id, text, title, merged(rest, inner) if inner else rest)
+
+
+def _is_bare(record: Record, fields: Fields) -> bool:
+    """Return whether a record has an image and no text, which it needs not."""
+    if not fields.pictures or not isinstance(record.get(IMAGE_FIELD), str):
+        return False
+    return fields.text is None and TEXT_FIELD not in record
 
 
 def _apart(record: Record) -> tuple[Record, Record]:

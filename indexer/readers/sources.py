@@ -19,7 +19,7 @@ from typing import BinaryIO, Final, cast
 
 from indexer.documents import Document
 from indexer.errors import Unreadable
-from indexer.readers.reading import Read, Rejection
+from indexer.readers.reading import Illustrated, Read, Rejection
 
 BUFFER_BYTES: Final = 1 << 18
 GZIP_MARK: Final = b"\x1f\x8b"
@@ -94,7 +94,7 @@ class Source:
             raise Unreadable(f"larger than {limit:,} bytes, the most that is read at once")
         return content
 
-    def gives(self, item: Document | Rejection, offset: int | None = None) -> Read:
+    def gives(self, item: Document | Rejection | Illustrated, offset: int | None = None) -> Read:
         """A step of reading this file, ``offset`` bytes into it (None at its end)."""
         inside = self.size if offset is None else min(offset, self.size)
         return Read(item, self.before + inside)

@@ -75,7 +75,7 @@ def test_what_holds_no_document_is_named_by_its_place(client: TestClient) -> Non
 @pytest.mark.parametrize(
     ("name", "content", "word"),
     [
-        ("picture.png", b"\x89PNG", ".png"),
+        ("picture.png", b"\x89PNG", "texts only"),
         ("noname", b"\0x", "no text"),
         ("broken.pdf", b"not a PDF", "PDF"),
         ("broken.jsonl.gz", b"not gzip", "gzip"),

@@ -52,7 +52,11 @@ def test_unknown_names(name: str) -> None:
         (b'{"level": "info", "msg": "started"}\n', "plain text"),
         (b"All rights reserved.", "plain text"),
         ("Grüße".encode("utf-16"), "plain text"),
-        (b"\x89PNG\r\n\x1a\n\0\0", None),
+        (b"\x89PNG\r\n\x1a\n\0\0", "image"),
+        (b"\xff\xd8\xff\xe0\0\x10", "image"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "image"),
+        (b"\0\0\0\x1cftypavif", "image"),
+        (b"RIFF\x10\0\0\0WAVEfmt ", None),
     ],
 )
 def test_content(start: bytes, format: str | None) -> None:

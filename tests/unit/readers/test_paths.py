@@ -57,11 +57,11 @@ def test_hidden_files(folder: Path, read_all) -> None:
 
 def test_unknown_formats(folder: Path, read_all) -> None:
     """A file of no known format is rejected, in folders too."""
-    write(folder / "docs/a.png")
+    write(folder / "docs/a.bin")
     write(folder / "docs/program", "\x7fELF\x00")
     found = read_all("docs")
-    assert [r.place for r in found.rejections] == ["docs/a.png", "docs/program"]
-    assert "unknown format '.png'" in found.rejections[0].reason
+    assert [r.place for r in found.rejections] == ["docs/a.bin", "docs/program"]
+    assert "unknown format '.bin'" in found.rejections[0].reason
     assert found.rejections[1].reason == "a program, which is not read"
 
 
@@ -179,7 +179,7 @@ def test_totals_and_progress(folder: Path, read_all) -> None:
     """Progress never falls, and ends at the total over all paths."""
     write(folder / "docs/a.txt", "x" * 100)
     write(folder / "docs/b.jsonl", '{"text": "a"}\n{"text": "b"}\n')
-    write(folder / "docs/c.png", "x" * 50)
+    write(folder / "docs/c.bin", "x" * 50)
     write(folder / "d.csv", "text\na\nb\n")
     paths = ["docs", "d.csv"]
     steps = [read.consumed for read in read_all(*paths).reads]
