@@ -174,6 +174,10 @@ class AsyncClient:
         """The first metadata fields by name, each with its most common values."""
         return await self._do(calls.fields(self.name, limit, common))
 
+    async def examples(self, limit: int = 6) -> Sequence[str]:
+        """Queries to begin with, in the words of documents of all kinds."""
+        return await self._do(calls.examples(self.name, limit))
+
     async def diagnose(self) -> DiagnosticsView:
         """Duplicates, spread, hubs and truncation, and what to do about them; takes seconds."""
         return await self._do(calls.diagnose(self.name))

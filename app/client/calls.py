@@ -24,6 +24,7 @@ from app.schemas.collections import (
     CollectionsView,
     CollectionView,
     DiagnosticsView,
+    ExamplesView,
     FieldsView,
     FieldView,
 )
@@ -309,6 +310,13 @@ def fields(collection: str, limit: int, common: int) -> Call[Sequence[FieldView]
         lambda response: read(response).fields,
         parameters={"limit": str(limit), "common": str(common)},
     )
+
+
+def examples(collection: str, limit: int) -> Call[Sequence[str]]:
+    """Queries that a collection could be asked."""
+    path, parameters = _at(collection, "examples"), {"limit": str(limit)}
+    read = _view(ExamplesView)
+    return Call("GET", path, lambda response: read(response).queries, parameters=parameters)
 
 
 def diagnose(collection: str) -> Call[DiagnosticsView]:

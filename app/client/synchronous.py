@@ -179,6 +179,10 @@ class Client:
         """The first metadata fields by name, each with its most common values."""
         return self._do(calls.fields(self.name, limit, common))
 
+    def examples(self, limit: int = 6) -> Sequence[str]:
+        """Queries to begin with, in the words of documents of all kinds."""
+        return self._do(calls.examples(self.name, limit))
+
     def diagnose(self) -> DiagnosticsView:
         """Duplicates, spread, hubs and truncation, and what to do about them; takes seconds."""
         return self._do(calls.diagnose(self.name))

@@ -14,6 +14,8 @@ from app.schemas.collections import (
     CollectionsView,
     CollectionView,
     DiagnosticsView,
+    ExamplesParameters,
+    ExamplesView,
     FieldsParameters,
     FieldsView,
     FieldView,
@@ -66,6 +68,19 @@ async def list_fields(
     collection = await service.collection(name)
     fields = await service.reads.run(collection.fields, parameters.limit, parameters.common)
     return FieldsView(fields=[FieldView.of(one) for one in fields])
+
+
+@router.get("/collections/{collection}/examples")
+async def list_examples(
+    parameters: Annotated[ExamplesParameters, Query()], name: Name, service: ServiceNeeded
+) -> ExamplesView:
+    """Queries to begin with, in the words of its documents, spread over what they are about.
+
+    Each is a document's title, or its first sentence; none where documents have neither in short.
+    """
+    collection = await service.collection(name)
+    queries = await service.reads.run(collection.examples, parameters.limit)
+    return ExamplesView(queries=queries)
 
 
 @router.put(

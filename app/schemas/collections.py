@@ -109,6 +109,18 @@ class FieldsView(Returned):
     fields: list[FieldView]
 
 
+class ExamplesParameters(Closed):
+    """The number of queries to give. Not strict: all parameters of a URL are text."""
+
+    limit: int = Field(6, ge=1, le=20, description="How many queries at most.")
+
+
+class ExamplesView(Returned):
+    """Queries to begin with."""
+
+    queries: list[str]
+
+
 class BrokenView(Returned):
     """A collection that exists but cannot be opened."""
 

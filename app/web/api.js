@@ -5,12 +5,12 @@ const BASE = new URL(".", document.baseURI);
 
 /** What a status means to someone who searches. */
 const TITLES = {
-  400: "The service could not read that",
+  400: "The request could not be read",
   401: "A key is needed",
-  403: "This key may not do that",
-  404: "That is not there",
-  413: "That is too large",
-  422: "The service cannot use that",
+  403: "Not allowed with this key",
+  404: "Not found",
+  413: "Too large",
+  422: "Not accepted",
   429: "Too many requests",
   500: "The service failed",
   503: "The service is busy",

@@ -1,13 +1,14 @@
-// The view of all collections, each at a glance, and the way into one.
+// The view of all collections as a table, and the way into one.
 
 import { Problem, request } from "./api.js";
 import { ask, field } from "./dialogs.js";
 import { byId, element, plural } from "./dom.js";
-import { figuresOf } from "./figures.js";
+import { COLUMNS, remarksOf } from "./figures.js";
 import { command, emptyNotice, problemNotice } from "./notices.js";
 import { modelsSection, rollbackButton } from "./models.js";
 import { may } from "./offers.js";
 
+const EVALUATED = "evaluate-";
 const NAME = "[A-Za-z0-9][A-Za-z0-9_\\-]{0,63}"; // as the service has it; it only speaks sooner
 
 /**
@@ -38,8 +39,8 @@ export function collectionsView(navigate, refresh, changed) {
       const made = await askForNew(collections, languages);
       if (!made) return;
       await changed();
-      await navigate({ collection: made.name });
-      place.querySelector(`[data-name="${made.name}"] button`).focus();
+      await navigate({ view: "add", collection: made.name });
+      byId("choose-files").focus();
     };
     return [
       element(
@@ -48,11 +49,11 @@ export function collectionsView(navigate, refresh, changed) {
         element("p", { className: "summary", role: "status" }, element("strong", {}, plural(collections.length, "collection"))),
         mayManage ? element("button", { type: "button", id: "new-collection", onclick: make }, "New collection") : element("p", { className: "quiet" }, "Making and deleting them needs a key that may admin."),
       ),
-      collections.length ? element("ul", { className: "collections", "aria-label": "Collections" }, ...collections.map((one) => cardOf(one, state, mayWrite, mayManage, again))) : noCollections(),
+      ...tablesOf(collections, (one) => rowOf(one, state, mayWrite, mayManage, again)),
     ];
   }
 
-  function cardOf(collection, state, mayWrite, mayManage, again) {
+  function rowOf(collection, state, mayWrite, mayManage, again) {
     const { name, error } = collection;
     const remove = async () => {
       if (!(await askToDelete(collection))) return;
@@ -61,25 +62,57 @@ export function collectionsView(navigate, refresh, changed) {
       byId("new-collection").focus();
     };
     return element(
-      "li",
+      "tr",
       { dataset: { name } },
-      element("h2", { dir: "auto" }, name, name === state.collection && element("span", { className: "chosen" }, " chosen")),
-      error ? problemNotice(new Problem("It cannot be opened", error)) : figuresOf(collection),
+      element("th", { scope: "row" }, ...nameOf(collection, state)),
+      ...(error ? [element("td", { colSpan: Object.keys(COLUMNS).length }, problemNotice(new Problem("It cannot be opened", error)))] : cellsOf(collection)),
       element(
-        "div",
+        "td",
         { className: "actions" },
-        !error && element("button", { type: "button", className: "into", onclick: () => enter(name), "aria-label": `Search in ${name}` }, "Search"),
-        mayWrite && !error && element("button", { type: "button", className: "add", onclick: () => navigate({ view: "add", collection: name }), "aria-label": `Add documents to ${name}` }, "Add documents"),
+        mayWrite && !error && element("button", { type: "button", className: "add", onclick: () => navigate({ view: "add", collection: name }), "aria-label": `Add documents to ${name}` }, "Add"),
         mayManage && !error && rollbackButton(collection, again),
         mayManage && !error && element("button", { type: "button", className: "delete", onclick: remove, "aria-label": `Delete ${name}` }, "Delete"),
       ),
     );
   }
 
+  function nameOf(collection, state) {
+    const { name, error } = collection;
+    const remarks = error ? [] : remarksOf(collection);
+    return [
+      error ? element("span", { dir: "auto" }, name) : element("button", { type: "button", className: "into", dir: "auto", onclick: () => enter(name), title: `Search in ${name}` }, name),
+      name === state.collection && element("span", { className: "chosen" }, " chosen"),
+      ...remarks.map(([text, title]) => element("span", { className: "remark", title }, text)),
+    ].filter(Boolean);
+  }
+
   const enter = (name) => navigate({ view: "search", collection: name, query: "", like: [], filter: "" });
 
   return { show };
 }
+
+/** The collections as a table; those that `bearing evaluate` made are apart, and folded up. */
+function tablesOf(collections, rowOf) {
+  const [evaluated, own] = [true, false].map((wanted) => collections.filter(({ name }) => name.startsWith(EVALUATED) === wanted));
+  return [
+    own.length ? tableOf("Collections", own.map(rowOf)) : noCollections(),
+    evaluated.length > 0 && element("details", { className: "evaluated" }, element("summary", {}, `${plural(evaluated.length, "collection")} of evaluations`), tableOf("Collections of evaluations", evaluated.map(rowOf))),
+  ].filter(Boolean);
+}
+
+const tableOf = (label, rows) =>
+  element(
+    "table",
+    { className: "collection-table", "aria-label": label },
+    element("thead", {}, element("tr", {}, ...["Name", ...Object.keys(COLUMNS)].map((head) => element("th", { scope: "col" }, head)), element("th", { scope: "col" }, element("span", { className: "unseen" }, "Actions")))),
+    element("tbody", {}, ...rows),
+  );
+
+const cellsOf = (collection) =>
+  Object.entries(COLUMNS).map(([label, tell]) => {
+    const [text, title] = tell(collection);
+    return element("td", { dataset: { label }, title }, text);
+  });
 
 const noCollections = () => emptyNotice("No collection yet", element("p", {}, "Make one from files of your own:"), command("bearing index PATH"));
 
@@ -93,7 +126,7 @@ function askForNew(collections, languages) {
     element("datalist", { id: "model-names" }, ...models.map((value) => element("option", { value }))),
     languages.length > 0 && field("Language of its words", element("select", { name: "language" }, element("option", { value: "" }, "the service\u2019s own"), ...languages.map((value) => element("option", { value }, value)))),
   ].filter(Boolean);
-  return ask({ title: "New collection", fields, action: "Make it" }, ({ name, model, language }) =>
+  return ask({ title: "New collection", fields, action: "Create" }, ({ name, model, language }) =>
     request(`collections/${encodeURIComponent(name)}`, { method: "PUT", body: { ...(model && { model: model.trim() }), ...(language && { language }) } }),
   );
 }

@@ -5,13 +5,13 @@ import { asCurl, Problem, request } from "./api.js";
 import { byId, count, element, milliseconds, plural } from "./dom.js";
 import { showFacts } from "./facts.js";
 import { fieldsOf, forgetFields, tellingNames } from "./fields.js";
-import { figuresOf } from "./figures.js";
 import { filterPanel } from "./filter-panel.js";
 import { withCondition } from "./filters.js";
 import { axisOf, focusOn, hitItems, openHit, settle, tapeOf, walkable } from "./hits.js";
 import { noteLatency } from "./latencies.js";
 import { command, curlNotice, emptyNotice, problemNotice } from "./notices.js";
 import { may, modesOf, usualModeOf } from "./offers.js";
+import { emptyCollection, fillCommand, startOf } from "./start.js";
 import { askWhy, doubtOf } from "./why.js";
 
 const LOOK_MILLISECONDS = 3000;
@@ -83,7 +83,7 @@ export function searchView(navigate, refresh) {
     clear();
     addButton = () => (may(known.caller, "write") ? element("button", { type: "button", className: "primary add", onclick: () => navigate({ view: "add" }) }, "Add documents") : null);
     takesJudgements = known.caller.feedback;
-    about(state, known, addButton());
+    about(state, known, addButton(), navigate);
     watch(state, known);
     if (state.query || state.like.length) await run(state);
   }
@@ -100,7 +100,7 @@ export function searchView(navigate, refresh) {
       if (!isShown()) return;
       if (grows) {
         showModes(modesOf(now.collections.find(({ name }) => name === state.collection)), chosenMode());
-        about(state, now, addButton());
+        about(state, now, addButton(), navigate);
       }
       if (grows || looks > 1) watch(state, now, grows ? LOOKS : looks - 1);
     }, LOOK_MILLISECONDS);
@@ -252,32 +252,20 @@ function summaryOf({ mode, exact, significance, truncated, unknown, unknown_fiel
   ].filter(Boolean);
 }
 
-function noHits({ filter }, addButton) {
+function noHits({ filter, collection }, addButton) {
   if (filter) return emptyNotice("No document passes this filter", element("p", {}, "Loosen it or take it away: a search without one always finds something."));
-  const how = addButton ? "This collection is empty. Drop files on this page, or choose them:" : "This collection is empty. Put documents into it:";
-  return emptyNotice("Nothing to find yet", element("p", {}, how), addButton, command("bearing index PATH"));
+  return emptyCollection({ name: collection }, addButton);
 }
 
-/** The collection at a glance, before anything is asked. */
-function about(state, { collections }, addButton) {
+/** The collection before anything is asked of it. */
+function about(state, { collections }, addButton, navigate) {
   const found = collections.find(({ name }) => name === state.collection);
-  byId("about").replaceChildren(!found ? missing(state, collections) : found.error ? broken(found) : glance(found, addButton));
+  byId("about").replaceChildren(!found ? missing(state, collections) : found.error ? broken(found) : !found.documents ? emptyCollection(found, addButton) : startOf(found, navigate));
 }
 
 const broken = ({ name, error }) => problemNotice(new Problem(`The collection ${name} cannot be opened`, error));
 
 function missing({ collection }, collections) {
-  if (!collections.length) return emptyNotice("No collection yet", element("p", {}, "Make one from files of your own, then reload this page:"), command("bearing index PATH"));
+  if (!collections.length) return emptyNotice("No collection yet", element("p", {}, "Make one from files of your own, then reload this page:"), command(fillCommand(collection)));
   return emptyNotice(`There is no collection ${collection}`, element("p", {}, `Choose another above: ${collections.map(({ name }) => name).join(", ")}.`));
-}
-
-function glance(collection, addButton) {
-  if (!collection.documents) return noHits({ filter: "" }, addButton);
-  return element(
-    "div",
-    { className: "glance" },
-    element("p", {}, "Find documents in ", element("b", {}, collection.name), " by what they mean, not by the words they share."),
-    figuresOf(collection),
-    element("p", { className: "keys" }, element("kbd", {}, "/"), " to the box, ", element("kbd", {}, "\u2193"), element("kbd", {}, "\u2191"), " through the hits, ", element("kbd", {}, "Enter"), " opens one"),
-  );
 }

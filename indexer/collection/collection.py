@@ -10,6 +10,7 @@ from typing import Self
 from indexer.analysis.diagnosis import diagnose
 from indexer.collection.adapters import Adapters, mark_of
 from indexer.collection.calibrations import Calibrations
+from indexer.collection.examples import example_queries
 from indexer.collection.execution import answer_adapted
 from indexer.collection.feedback import Feedback
 from indexer.collection.score_background import NullVectors, ScoreBackgrounds
@@ -204,6 +205,11 @@ class Collection:
         """At most ``count`` stored vectors, drawn without replacement."""
         with self._engine.reading() as state:
             return state.sample(count, seed).vectors
+
+    def examples(self, count: int) -> list[str]:
+        """At most ``count`` queries to begin with, in the words of documents of all kinds."""
+        with self._engine.reading() as state:
+            return example_queries(state, count)
 
     def search(self, queries: Sequence[Query]) -> list[Answer]:
         """The k best documents of each query, best first; see promise 4 of the README.

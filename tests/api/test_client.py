@@ -107,6 +107,7 @@ def call_everything(client: Client) -> None:
     client.describe()
     client.diagnose()
     client.fields()
+    client.examples()
     client.map()
     client.map_points()
     client.map_values("year")

@@ -195,3 +195,22 @@ def test_what_another_process_does_to_a_collection_is_noticed(
             assert [hit["id"] for hit in search().json()["hits"]] == [model]
             assert [hit["id"] for hit in search().json()["hits"]] == [model]
             elsewhere.delete("default")
+
+
+def test_examples_are_of_different_documents(client: TestClient) -> None:
+    """As many as are asked for, in the words of the documents; those that are deleted give none."""
+    documents = [
+        {"id": f"d{n}", "text": f"A sentence about {word}. {n}"}
+        for n, word in enumerate(("whales", "engines", "kittens", "stars"))
+    ]
+    client.put("/collections/things")
+    client.put(
+        "/collections/things/documents", json={"documents": [{"id": "x", "text": "12"}, *documents]}
+    )
+    path = "/collections/things/examples"
+    everything = client.get(path).json()["queries"]
+    assert sorted(everything) == sorted(one["text"].split(".")[0] for one in documents)
+    assert client.get(path, params={"limit": 2}).json()["queries"] == everything[:2]
+    client.post("/collections/things/documents/delete", json={"ids": ["d0", "d1", "d2"]})
+    assert client.get(path).json()["queries"] == ["A sentence about stars"]
+    assert client.get(path, params={"limit": 0}).status_code == 422

@@ -160,7 +160,6 @@ class TestHits:
         httpx.put(f"{there}/documents", json={"documents": given}).raise_for_status()
         try:
             page.open("/?c=silent")
-            assert "Unknown" in page.text("#about")
             page.search("words")
             assert shown_ids(page) == ["words", "dashes"]
             assert "knows no word" in page.contents("[data-id=dashes] article")[0]
@@ -168,6 +167,8 @@ class TestHits:
             assert "knows no word" not in page.text("#summary")
             page.search("?!")
             assert "knows no word of the query" in page.text("#summary")
+            page.open("/?view=collections")
+            assert "1 unknown" in page.text("[data-name=silent]")
         finally:
             httpx.delete(there).raise_for_status()
 
@@ -227,7 +228,7 @@ class TestHits:
         assert page.contents("[data-id=hostile] .title") == [HOSTILE]
         assert HOSTILE in page.contents("[data-id=hostile] .text")[0]
         assert page.contents("[data-id=hostile] .facts .value") == [HOSTILE]
-        assert page.all("main img, main b:not(.summary b, .glance b)") == []
+        assert page.all("main img, main b:not(.summary b)") == []
 
     def test_more_like_a_hit(self, page: Page, url: str) -> None:
         """A hit leads to its neighbours, by its id."""
@@ -398,43 +399,46 @@ class TestCollections:
         page.open("/?view=collections")
         assert page.one("#collection").get_property("value") == "default"
         told = httpx.get(f"{url}/collections", trust_env=False).json()["collections"]
-        cards = {
-            card.get_dom_attribute("data-name"): card.text for card in page.all("#collections li")
-        }
-        assert sorted(filter(None, cards)) == sorted(one["name"] for one in told)
+        rows = [row.get_dom_attribute("data-name") for row in page.all("#collections tbody tr")]
+        assert sorted(filter(None, rows)) == sorted(one["name"] for one in told)
         for one in told:
-            text = cards[one["name"]]
-            assert f"Documents\n{one['documents']}" in text
-            assert f"Model\n{one['model']}" in text
-            assert "Index\nexact" in text and "Recall\n100 %" in text
-        page.one("[data-name=bare] button").click()
+            cells = page.contents(f"[data-name={one['name']}] td[data-label]")
+            assert cells[:3] == [str(one["documents"]), str(one["chunks"]), one["model"]]
+            assert cells[3:5] == ["exact", "100 %"]
+        page.one("[data-name=bare] .into").click()
         assert page.address == "/?c=bare"
         assert page.one("#collection").get_property("value") == "bare"
+
+    def test_collections_of_evaluations_are_apart(self, page: Page, url: str) -> None:
+        """They are folded up below the others, with a table of their own."""
+        place = f"{url}/collections/evaluate-made"
+        httpx.put(place, json={"model": "hashing"}).raise_for_status()
+        page.open("/?view=collections")
+        assert not page.one("[data-name=evaluate-made]").is_displayed()
+        assert page.text(".evaluated summary") == "1 collection of evaluations"
+        page.one(".evaluated summary").click()
+        assert page.one("[data-name=evaluate-made] .delete").is_displayed()
+        httpx.delete(place).raise_for_status()
 
     @pytest.mark.parametrize("more", [{}, {"watched_recall": 0.98, "watched_queries": 7}])
     def test_recall_says_of_how_many_it_is(self, page: Page, more: dict[str, float]) -> None:
         """Both that measured when the index was built and that of real queries."""
         page.open("/")
         index = {"kind": "scan", "recall": 0.99, "recall_k": 10, "recall_queries": 9, **more}
-        told = {
-            "name": "a",
-            "documents": 1,
-            "chunks": 1,
-            "bytes": 1,
-            "dimension": 1,
-            "index": index,
-        }
-        script = "return import('/figures.js').then((m) => m.figuresOf(arguments[0]).textContent)"
-        assert "Recall@10" in page.run(script, told)
+        script = "return import('/figures.js').then((m) => m.COLUMNS.Recall({index: arguments[0]}))"
+        text, reason = page.run(script, index)
+        assert text == ("98.0 % @10" if more else "99.0 % @10")
+        assert ("7 real queries" if more else "9 queries") in reason
 
     def test_makes_and_deletes_a_collection(self, page: Page, url: str) -> None:
         """A name is enough; what holds documents goes only when its name was typed."""
         page.open("/?view=collections")
         page.one("#new-collection").click()
         page.press("new-one", Keys.ENTER)
-        page.until(lambda: page.all("[data-name=new-one]") and not page.all("dialog[open]"))
+        page.until(lambda: page.one("#choose-files").is_displayed())
         page.settle()
-        assert page.address == "/?view=collections&c=new-one"
+        assert page.address == "/?view=add&c=new-one"
+        assert page.focused.get_property("id") == "choose-files"
         made = httpx.get(f"{url}/collections/new-one", trust_env=False).json()
         assert made["model"] == "hashing-256"
         body = {"documents": DOCUMENTS[:2]}
@@ -466,12 +470,12 @@ class TestCollections:
     def test_tells_how_fast_the_last_searches_were(self, page: Page) -> None:
         """The latency is that of this tab's searches, once there was one."""
         page.open("/?view=collections")
-        assert "Latency" not in page.text("[data-name=default]")
+        assert "Searches took" not in page.text("[data-name=default]")
         page.one("#tab-search").click()
         page.search("rows")
         page.one("#tab-collections").click()
         page.settle()
-        assert re.search(r"Latency\n[\d.]+ ms", page.text("[data-name=default]"))
+        assert re.search(r"Searches took [\d.]+ ms", page.text("[data-name=default]"))
 
 
 class TestFiles:
@@ -843,12 +847,12 @@ class TestAddress:
         assert page.address == "/?q=rows"
         page.driver.back()
         page.until(lambda: not shown_ids(page))
-        assert page.text(".glance").startswith("Find documents in default")
+        assert page.text(".start").startswith(f"Find any of {len(DOCUMENTS)} documents of default")
 
     def test_a_collection_that_is_empty_or_missing_says_so(self, page: Page) -> None:
         """An empty collection tells how to fill it, a missing one what there is instead."""
         page.open("/?c=bare")
-        assert "bearing index" in page.text("#about")
+        assert page.text("#about pre") == "bearing index PATH --collection bare"
         page.one("#about .add").click()
         page.settle()
         assert page.address == "/?view=add&c=bare"
@@ -868,7 +872,7 @@ class TestAddress:
         assert "There is no collection coming" in page.text("#about")
         page.write("#query", "half a que")
         httpx.put(place, json={"model": "hashing"}, trust_env=False).raise_for_status()
-        page.until(lambda: "This collection is empty" in page.text("#about"))
+        page.until(lambda: "coming is empty" in page.text("#about"))
         for number in (1, 2):
             document = {"id": f"d{number}", "text": "a document"}
             given = {"documents": [document]}
@@ -886,6 +890,28 @@ class TestAddress:
         page.settle()
         assert page.address == "/?q=rows&c=bare"
         assert shown_ids(page) == []
+
+
+class TestStart:
+    """The page before anything is asked."""
+
+    def test_begins_with_examples_and_documents(self, page: Page, url: str) -> None:
+        """Both are the API's; an example is searched for at a click, and is a link."""
+        page.open()
+        place = f"{url}/collections/default"
+        queries = httpx.get(f"{place}/examples", trust_env=False).json()["queries"]
+        assert page.contents(".examples a") == queries != []
+        listed = httpx.get(f"{place}/documents?limit=5", trust_env=False).json()["documents"]
+        assert page.contents(".first a") == [one["title"] or one["id"] for one in listed]
+        link = page.one(".examples a")
+        href = str(link.get_property("href"))
+        link.click()
+        page.settle()
+        shown = shown_ids(page)
+        assert page.one("#query").get_property("value") == queries[0]
+        assert shown == [hit["id"] for hit in ask(url, query=queries[0])["hits"]]
+        page.open(href.removeprefix(url))
+        assert shown_ids(page) == shown
 
 
 class TestKeyboard:

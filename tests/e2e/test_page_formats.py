@@ -56,7 +56,7 @@ def test_the_list_says_it_and_offers_the_others(page: Page) -> None:
     """The one has no buttons; the other leads to its documents."""
     page.open("/?view=collections")
     assert told(page) == 1
-    cards = {one.get_dom_attribute("data-name"): one for one in page.all("#collections li")}
+    cards = {one.get_dom_attribute("data-name"): one for one in page.all("#collections tbody tr")}
     assert re.search(SAID, cards["default"].text, re.DOTALL)
     assert not cards["default"].find_elements("css selector", "button")
     cards["sound"].find_element("css selector", "button.into").click()

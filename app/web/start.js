@@ -1,0 +1,62 @@
+// What a search begins with: queries that the collection itself suggests, and its first documents.
+
+import { hashOf } from "./address.js";
+import { request } from "./api.js";
+import { element, plural } from "./dom.js";
+import { command, emptyNotice } from "./notices.js";
+
+const EXAMPLES = 6;
+const FIRST = 5;
+const GLIMPSE = 240;
+
+/** The command that fills a collection; the usual one need not be named. */
+export const fillCommand = (name) => (name === "default" ? "bearing index PATH" : `bearing index PATH --collection ${name}`);
+
+/** An empty collection, and the ways to fill it. */
+export function emptyCollection({ name }, addButton) {
+  const how = addButton ? "Drop files on this page, or choose them:" : "Put documents into it:";
+  return emptyNotice("Nothing to find yet", element("p", {}, "The collection ", element("b", { dir: "auto" }, name), ` is empty. ${how}`), addButton, element("p", {}, "From a shell on the service\u2019s machine:"), command(fillCommand(name)));
+}
+
+/**
+ * A collection's examples and first documents, which come when they come; what cannot be asked is left out.
+ * @param {{name: string, documents: number}} collection
+ * @param {(patch: object) => void} navigate
+ */
+export function startOf({ name, documents }, navigate) {
+  const place = element(
+    "div",
+    { className: "start", "aria-busy": "true" },
+    element("p", {}, `Find any of ${plural(documents, "document")} of `, element("b", { dir: "auto" }, name), " by what it means, not only by its words."),
+  );
+  const base = `collections/${encodeURIComponent(name)}`;
+  const asked = [request(`${base}/examples?limit=${EXAMPLES}`), request(`${base}/documents?limit=${FIRST}`)];
+  Promise.allSettled(asked).then(([examples, first]) => {
+    place.append(...[examplesOf(examples.value, name, navigate), firstOf(first.value, name), keys()].filter(Boolean));
+    place.setAttribute("aria-busy", "false");
+  });
+  return place;
+}
+
+function examplesOf(told, name, navigate) {
+  if (!told?.queries.length) return null;
+  const ask = (event, query) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // to another tab
+    event.preventDefault();
+    navigate({ query });
+  };
+  const items = told.queries.map((query) => element("li", {}, element("a", { href: searchFor(query, name), dir: "auto", onclick: (event) => ask(event, query) }, query)));
+  return element("section", {}, element("h2", {}, "Try"), element("ul", { className: "examples", "aria-label": "Example queries" }, ...items));
+}
+
+const searchFor = (q, c) => `?${new URLSearchParams({ q, c })}`;
+
+function firstOf(told, name) {
+  if (!told?.documents.length) return null;
+  const items = told.documents.map(({ id, title, text }) =>
+    element("li", {}, element("a", { href: hashOf(name, id), dir: "auto" }, title || id), element("p", { className: "glimpse", dir: "auto" }, text.slice(0, GLIMPSE))),
+  );
+  return element("section", {}, element("h2", {}, "First documents"), element("ol", { className: "first", "aria-label": "First documents" }, ...items));
+}
+
+const keys = () => element("p", { className: "keys" }, element("kbd", {}, "/"), " to the box, ", element("kbd", {}, "\u2193"), element("kbd", {}, "\u2191"), " through the hits, ", element("kbd", {}, "Enter"), " opens one");

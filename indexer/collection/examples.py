@@ -1,0 +1,66 @@
+"""Queries that a collection could be asked: short, in its own words, and spread over what it holds.
+
+Vectors of a sample are taken in an order in which each stands for as much as possible of what those
+before it leave out, so the first few are of different subjects, and none is an odd one out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from indexer.documents import Document, Vectors
+from indexer.engine import EngineState, Key
+
+SAMPLED: Final = 200
+LONGEST: Final = 60
+"""Characters of a query at most."""
+FEWEST_WORDS: Final = 2
+TRIED: Final = 3
+"""Documents that are read for each query that is wanted; some have no words to be asked by."""
+
+_SEED: Final = 20
+_SENTENCE_END: Final = re.compile(r"[.!?:;](?:\s|$)|[。！？]|\n\s*\n")  # noqa: RUF001 - as it is written
+_WORD: Final = re.compile(r"[^\W\d_]{2,}")
+
+
+def example_queries(state: EngineState, count: int) -> list[str]:
+    """At most ``count`` queries, each of another document; the same state gives the same ones."""
+    sample = state.sample(SAMPLED, _SEED)
+    order = [Key(int(sample.keys[place])) for place in spread(sample.vectors, TRIED * count)]
+    documents = state.documents(dict.fromkeys(order))
+    return list(_different(documents, order))[:count]
+
+
+def spread(vectors: Vectors, count: int) -> list[int]:
+    """The places of ``count`` unit vectors, each the one that adds most to what is near to one."""
+    cosines = vectors @ vectors.T  # (n, n)
+    nearest = np.full(len(vectors), -1, dtype=np.float32)  # of each to one that was taken, (n,)
+    taken: list[int] = []
+    for _ in range(min(count, len(vectors))):
+        gains = np.maximum(cosines - nearest, 0).sum(axis=1)
+        gains[taken] = -1
+        taken.append(int(gains.argmax()))
+        nearest = np.maximum(nearest, cosines[taken[-1]])
+    return taken
+
+
+def phrase(document: Document) -> str | None:
+    """A title of several words, else the first sentence; None where it is long or has no words."""
+    for text in (document.title or "", _SENTENCE_END.split(document.text.strip(), maxsplit=1)[0]):
+        words = " ".join(text.split()).rstrip(".:;,")
+        if len(words) <= LONGEST and len(_WORD.findall(words)) >= FEWEST_WORDS and " " in words:
+            return words
+    return None
+
+
+def _different(documents: dict[Key, Document], order: list[Key]) -> Iterator[str]:
+    seen: set[str] = set()
+    for key in dict.fromkeys(order):
+        found = phrase(documents[key]) if key in documents else None
+        if found and found.casefold() not in seen:
+            seen.add(found.casefold())
+            yield found
