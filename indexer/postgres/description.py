@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
+from indexer.ann.recall import K
 from indexer.embedding.embedder import Identity
 from indexer.index_choice import Language
 from indexer.postgres.state import PostgresState
@@ -16,8 +18,10 @@ SELECT count(*) FROM @document d JOIN (
 """
 
 
-def describe(name: str, language: Language, state: PostgresState) -> Description:
-    """Counts, sizes as the server tells them, and the kind of search."""
+def describe(
+    name: str, language: Language, state: PostgresState, watched: Mapping[str, object]
+) -> Description:
+    """Counts, sizes as the server tells them, the kind of search, and its ``watched`` recall."""
     chunks, documents, words, facts = (
         size
         for (size,) in state.rows(
@@ -39,7 +43,7 @@ def describe(name: str, language: Language, state: PostgresState) -> Description
         truncated=counts.truncated,
         unknown=counts.unknown,
         index={
-            **_searched(state),
+            **_searched(state, watched),
             "lexical": {
                 "language": str(language),
                 "documents": counts.documents - late,
@@ -57,19 +61,23 @@ def late_documents(state: PostgresState) -> int:
     return int(late)
 
 
-def _searched(state: PostgresState) -> dict[str, object]:
+def _searched(state: PostgresState, watched: Mapping[str, object]) -> dict[str, object]:
     """The kind of search for the nearest vectors, and its recall by bands of k."""
     header = state.header
     if not header.sealed:
         return {"kind": "exact", "rows": state.counts.chunks, "recall": 1.0}
     ((late,),) = state.rows("SELECT count(*) FROM @chunk c WHERE number >= %s", [header.sealed])
-    bands = header.efforts.bands
+    first = header.efforts.of(K)
     return {
         "kind": "graph",
         "rows": state.counts.chunks,
         "late_rows": late,
-        "recall": bands[0].recall if bands else None,
+        "recall_k": K,
+        "recall": first and first.recall,
+        "recall_interval": first and [first.low, first.high],
+        "recall_queries": first and first.queries,
         "bands": header.efforts.told(),
+        **watched,
     }
 
 

@@ -32,6 +32,7 @@ from indexer.postgres.lines import PostgresLines
 from indexer.postgres.maps import PostgresMaps
 from indexer.postgres.migration import PostgresMigration
 from indexer.postgres.reading import Reading
+from indexer.postgres.recall import LiveRecall
 from indexer.postgres.schema import Tables
 from indexer.postgres.sealing import KINDS, Sealing
 from indexer.postgres.state import PostgresState
@@ -75,6 +76,12 @@ class PostgresEngine:
         self._glance = Glance()
         self._known: tuple[int, Identity] | None = None
         self._sealing = Sealing(database, tables, self._patiently, choice or IndexChoice())
+        self._recall = LiveRecall(
+            database,
+            tables,
+            lambda: self._reading(patient=False),
+            lambda: self._sealing.target,
+        )
         with self._database.reading(self._header) as (connection, rows):
             self._identity_of(connection, Header.of(rows[0]).generation)
 
@@ -103,7 +110,7 @@ class PostgresEngine:
             reading = Reading(connection, self._tables, found.generation)
             outer, self._glance.stamps = self._glance.stamps, found.kept
             try:
-                yield PostgresState(reading, found, identity, self._words.of)
+                yield PostgresState(reading, found, identity, self._words.of, self._recall.offer)
             finally:
                 self._glance.stamps = outer
 
@@ -216,7 +223,7 @@ class PostgresEngine:
     def describe(self) -> Description:
         """Counts, sizes, and the kind of search."""
         with self.reading() as state:
-            return describe(self.name, self.language, state)
+            return describe(self.name, self.language, state, self._recall.told())
 
     def verify(self, embedders: Embedders | None, tell: Tell) -> Verification:
         """The findings of a check of everything there is."""
@@ -228,3 +235,4 @@ class PostgresEngine:
         self._sealing.close()
         self._words.close()
         self.maps.close()
+        self._recall.close()

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from indexer.ann.recall import estimate_recall, share_found
 from indexer.documents import Vector
 from indexer.engine import Candidate
 from indexer.index_choice import IndexKind
@@ -57,11 +59,29 @@ Find: TypeAlias = Callable[[Vector, int, int], list[Candidate]]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """The chunks to keep in view in a search for up to k, and the recall measured with them."""
+    """The chunks to keep in view in a search for up to k, and the recall measured with them.
+
+    With ``view`` 0 all chunks are compared with. ``filtered`` is of searches with a filter, which
+    keep more in view by the share that passes.
+    """
 
     k: int
     view: int
     recall: float
+    low: float = 0.0
+    high: float = 1.0
+    queries: int = 0
+    filtered: bool = False
+
+    @property
+    def told(self) -> dict[str, object]:
+        """The effort and its recall, as a description has them."""
+        return {
+            "recall": self.recall,
+            "recall_interval": [self.low, self.high],
+            "recall_queries": self.queries,
+            "view": self.view,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +90,16 @@ class Efforts:
 
     bands: tuple[Effort, ...]
 
-    def view(self, k: int) -> int | None:
-        """The chunks to keep in view for k hits; None if all are to be compared with."""
-        return next((one.view for one in self.bands if k <= one.k), None)
+    def of(self, k: int, *, filtered: bool = False) -> Effort | None:
+        """The effort for k hits; None if all are to be compared with."""
+        there = filtered and any(one.filtered for one in self.bands)
+        return next((one for one in self.bands if k <= one.k and one.filtered == there), None)
+
+    def harder(self, effort: Effort, *, hopeless: bool) -> Self:
+        """The same with more in view in one band, or, if that is hopeless, with all compared."""
+        later = [view for view in EFFORTS if view > effort.view]
+        raised = replace(effort, view=0 if hopeless or not later else later[0])
+        return type(self)(tuple(raised if one == effort else one for one in self.bands))
 
     def encode(self) -> str:
         """The efforts as JSON."""
@@ -85,7 +112,11 @@ class Efforts:
 
     def told(self) -> Mapping[str, object]:
         """Recall and effort by band, as a description has them."""
-        return {str(one.k): {"recall": one.recall, "view": one.view} for one in self.bands}
+        found = {str(one.k): one.told for one in self.bands if not one.filtered}
+        for one in self.bands:
+            if one.filtered:
+                found[str(one.k)]["filtered"] = one.told
+        return found
 
 
 def is_due(kind: str | None, dimension: int, chunks: int, late: int) -> bool:
@@ -131,30 +162,28 @@ def _in_use(connection: Connection, tables: Tables, generation: int) -> int:
     return 0 if row is None else int(row[0])
 
 
-def tune(find: Find, queries: Sequence[Vector], target: float) -> Efforts:
+def tune(find: Find, queries: Sequence[Vector], target: float, *, filtered: bool) -> Efforts:
     """The least effort of each band that reaches a recall, or the most there is."""
-    return Efforts(tuple(_tuned(find, queries, k, target) for k in BANDS))
+    return Efforts(tuple(_tuned(find, queries, k, target, filtered) for k in BANDS))
 
 
-def _tuned(find: Find, queries: Sequence[Vector], k: int, target: float) -> Effort:
-    exact = [find(query, k, 0) for query in queries]
-    tried = Effort(k, EFFORTS[-1], 0.0)
+def _tuned(find: Find, queries: Sequence[Vector], k: int, target: float, filtered: bool) -> Effort:
+    effort = Effort(k, 0, 1.0, filtered=filtered)
+    exact = [_scores(find(query, k, 0)) for query in queries]
     for view in EFFORTS:
         if view < min(k + k // 2, EFFORTS[-1]):
             continue
-        found = [find(query, k, view) for query in queries]
-        shares = [_recall(one, best) for one, best in zip(found, exact, strict=True)]
-        tried = Effort(k, view, float(np.mean(shares)) if shares else 1.0)
-        if tried.recall >= target:
+        found = [_scores(find(query, k, view)) for query in queries]
+        shares = [share_found(one, best) for one, best in zip(found, exact, strict=True)]
+        recall = estimate_recall(np.array(shares), k)
+        effort = Effort(k, view, recall.mean, recall.low, recall.high, recall.queries, filtered)
+        if effort.recall >= target:
             break
-    return tried
+    return effort
 
 
-def _recall(found: Sequence[Candidate], exact: Sequence[Candidate]) -> float:
-    """The share of the places of exact search that hold a score as good."""
-    if not exact:
-        return 1.0
-    return sum(one.score >= exact[-1].score for one in found) / len(exact)
+def _scores(found: Sequence[Candidate]) -> NDArray[np.float32]:
+    return np.array([one.score for one in found], np.float32)
 
 
 def sample(reading: Reading) -> list[Vector]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -34,12 +35,41 @@ SELECT document, {cosine} AS score, number FROM near c WHERE {scope} ORDER BY sc
 Ids = Callable[[Iterable[Key]], Mapping[Key, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search that a graph answered."""
+
+    direction: Vector
+    k: int
+    scope: PostgresScope
+
+    @property
+    def is_filtered(self) -> bool:
+        """Return whether documents were left out."""
+        return not self.scope.is_whole
+
+
+Offer: TypeAlias = Callable[[Asked], None]
+"""Is told of searches that a graph answered."""
+
+
+def _ignore(_: Asked) -> None:
+    return
+
+
 class Search:
     """A search of one state, within a scope; see EngineState.nearest."""
 
     def __init__(
-        self, reading: Reading, header: Header, scope: PostgresScope, *, exact: bool
+        self,
+        reading: Reading,
+        header: Header,
+        scope: PostgresScope,
+        *,
+        exact: bool = False,
+        offer: Offer = _ignore,
     ) -> None:
+        self._offer = offer
         self._reading = reading
         self._header = header
         self._scope = scope
@@ -49,9 +79,11 @@ class Search:
         """The k nearest documents, best first, ties by id; ``k`` there are."""
         if not k:
             return []
-        if not self._exact and (view := self._header.efforts.view(k)):
-            found = self.by_graph(direction, k, view, ids)
+        effort = self._header.efforts.of(k, filtered=not self._scope.is_whole)
+        if not self._exact and effort and effort.view:
+            found = self.by_graph(direction, k, effort.view, ids)
             if len(found) == k:
+                self._offer(Asked(direction, k, self._scope))
                 return found
         return self.by_comparing(direction, k, ids)
 

@@ -16,7 +16,7 @@ from indexer.errors import BearingError, CollectionBusy, Unsupported
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.postgres import graph
 from indexer.postgres.database import Database, LongStatement
-from indexer.postgres.graph import Efforts
+from indexer.postgres.graph import Efforts, Find
 from indexer.postgres.leases import Lease
 from indexer.postgres.nearest import Search
 from indexer.postgres.schema import Tables
@@ -30,6 +30,11 @@ LOOK_SECONDS: Final = 15.0
 
 _LATE: Final = "SELECT count(*) FROM @chunk c WHERE number >= %s"
 _NEWEST: Final = "SELECT coalesce(max(number), 0) FROM @chunk c"
+
+_PART: Final = "mod({number}, 4) = 1"
+"""The filter that searches are tuned with: what passes has nothing to do with what is asked."""
+
+_PASSING: Final = f"SELECT count(*) FROM @document WHERE {_PART.format(number='number')}"  # noqa: S608
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +82,11 @@ class Sealing:
         finally:
             lease.release()
 
+    @property
+    def target(self) -> float:
+        """The recall that searches are tuned to."""
+        return self._choice.target_recall
+
     def close(self) -> None:
         """End a building that is under way; the next process begins anew."""
         self._task.stop()
@@ -101,18 +111,19 @@ class Sealing:
             graph.drop(connection, self._tables, generation, keep=sealed)
 
     def _tuned(self, sealed: int) -> Efforts:
+        """The efforts of searches without a filter, and with one."""
         with self._reading() as state:
             header = replace(state.header, sealed=sealed)
-            scope = PostgresScope(state.counts.documents)
-            search = Search(state.reading, header, scope, exact=False)
-
-            def find(direction: Vector, k: int, view: int) -> list[Candidate]:
-                most = min(k, state.counts.documents)
-                if view:
-                    return search.by_graph(direction, most, view, state.ids)
-                return search.by_comparing(direction, most, state.ids)
-
-            return graph.tune(find, graph.sample(state.reading), self._choice.target_recall)
+            queries, target = graph.sample(state.reading), self._choice.target_recall
+            whole = PostgresScope(state.counts.documents)
+            (passing,) = state.reading.row(_PASSING)
+            part = PostgresScope(passing, _PART, filtered=True)
+            bands = [
+                graph.tune(_finder(state, Search(state.reading, header, scope), scope), queries,
+                    target, filtered=scope is part)
+                for scope in (whole, part)
+            ]  # fmt: skip
+        return Efforts(tuple(one for efforts in bands for one in efforts.bands))
 
     def _seal_if_due(self) -> None:
         with self._reading() as state:
@@ -125,3 +136,14 @@ class Sealing:
     def _warn(self, error: BearingError) -> None:
         if not isinstance(error, CollectionBusy) and not self._task.stopping.is_set():
             _log.warning("no graph was built: %s", error)
+
+
+def _finder(state: PostgresState, search: Search, scope: PostgresScope) -> Find:
+    """Searches as they will be: by comparing where the graph gives too few."""
+
+    def find(direction: Vector, k: int, view: int) -> list[Candidate]:
+        most = min(k, scope.total)
+        found = search.by_graph(direction, most, view, state.ids) if view else []
+        return found if len(found) == most else search.by_comparing(direction, most, state.ids)
+
+    return find

@@ -47,11 +47,13 @@ class PostgresState:
         header: Header,
         identity: Identity,
         words: Callable[[Reading, Header], LexicalSnapshot],
+        offer: nearest.Offer,
     ) -> None:
         self.identity = identity
         self._reading = reading
         self._header = header
         self._words = words
+        self._offer = offer
 
     @property
     def generation(self) -> int:
@@ -304,7 +306,7 @@ class PostgresState:
     ) -> list[list[Candidate]]:
         """The k nearest documents to each direction; their scores are exact."""
         within = scope_of(scope)
-        search = nearest.Search(self._reading, self._header, within, exact=exact)
+        search = nearest.Search(self._reading, self._header, within, exact=exact, offer=self._offer)
         return [
             search.nearest(direction, min(k, within.total), self.ids) for direction in directions
         ]

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from indexer.ann.faiss_index import use_threads
+from indexer.ann.recall_watch import told
 from indexer.background_task import BackgroundTask
 from indexer.errors import BearingError, Damaged
 from indexer.index_choice import IndexChoice
@@ -170,18 +171,11 @@ class LiveRows:
         rows = self.newest()
         if rows.index is None:
             return {"kind": "exact", "rows": len(rows.owners), "recall": 1.0}
-        watched = self.watch.estimate()
         return {
             **rows.index.describe(),
             "late_rows": rows.unindexed,
             "compared_rows": len(rows.owners) if rows.compares_all else rows.compared,
-            "watched_recall": watched and watched.mean,
-            "watched_interval": watched and [watched.low, watched.high],
-            "watched_queries": watched.queries if watched else 0,
-            "watched_situations": {
-                str(situation): {"recall": one.mean, "queries": one.queries}
-                for situation, one in self.watch.situations().items()
-            },
+            **told(self.watch.estimate(), self.watch.situations()),
             "distrusted": sorted(rows.distrusted),
         }
 

@@ -1,27 +1,16 @@
-"""Recall while serving: a sample of real queries is also answered exactly, and compared.
-
-The exact answer costs far more than the approximate one, so its share of the machine is bounded,
-not its share of the queries: after each comparison the watch rests for many times as long as that
-took, and ignores the queries that come meanwhile.
+"""Recall while serving: real queries of one generation's rows are watched, see recall_watch.
 
 Each index is judged separately, with and without a filter and in each band of k, so that good
-answers of one do not hide the misses of another. It is judged by betting against it: if its recall
-is at least the target, no bet on less gains in the mean. So few misses convict an index that finds
-nothing, and repeated looks do not convict a sound one (Waudby-Smith and Ramdas, "Estimating means
-of bounded random variables by betting", 2024); past successes do not offset later misses, since
-losses are forgiven (Shin, Ramdas and Rinaldo, "E-detectors", 2024).
+answers of one do not hide the misses of another.
 """
 
 from __future__ import annotations
 
-import queue
 import secrets
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,30 +18,10 @@ from numpy.typing import NDArray
 from indexer.ann.efforts import Band, band_of
 from indexer.ann.faiss_index import Allowed, RowIds, exact_search, use_threads
 from indexer.ann.recall import K, Recall, estimate_recall, share_found
-from indexer.background_task import BackgroundTask
+from indexer.ann.recall_watch import HOPELESS, REST, WINDOW, Case, Watch
 from indexer.documents import Vector
 from indexer.storage.ann.index_file import Sealed, searched_harder
 from indexer.storage.generation.row_table import Delta, Part, RowTable
-
-WINDOW: Final = 1_000
-"""The number of last comparisons that an estimate is made from."""
-
-LEAST_QUERIES: Final = 5
-"""Nothing is concluded from fewer queries."""
-
-ODDS: Final = 10_000.0
-"""The gain that convicts an index; a sound one takes this many comparisons to it, on average."""
-
-BETS: Final = (0.05, 0.2, 0.5, 0.9)
-"""Shares of the capital staked: small ones detect small falls, large ones large falls soon."""
-
-HOPELESS: Final = 0.5
-"""An index that surely finds less than this is broken, or unfit for these queries."""
-
-REST: Final = 50.0
-"""The watch rests this many times as long as a comparison took: it takes about 2 % of one core."""
-
-_CLOSE: Final = None
 
 
 class Situation(StrEnum):
@@ -109,32 +78,6 @@ class Fall:
         return Band(self.recall.k, self.situation.is_filtered)
 
 
-@dataclass(slots=True)
-class Case:
-    """The observations in a situation and a band, and the gains of bets against its index."""
-
-    k: int = K
-    shares: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    gains: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(BETS)))
-
-    def add(self, share: float, target: float) -> None:
-        """Add an answer's share of the rows to be found."""
-        self.shares.append(share)
-        won = 1.0 + np.array(BETS) / (1.0 - target) * (target - share)
-        self.gains = np.maximum(self.gains, 0.0) + np.log(won)
-
-    @property
-    def recall(self) -> Recall:
-        """The recall over the last answers."""
-        return estimate_recall(np.array(self.shares), self.k)
-
-    @property
-    def is_lost(self) -> bool:
-        """Return whether recall is below the target beyond doubt."""
-        enough = len(self.shares) >= LEAST_QUERIES
-        return enough and float(np.exp(np.minimum(self.gains, 700.0)).mean()) >= ODDS
-
-
 def after_fall(rows: RowTable, fall: Fall) -> RowTable:
     """The rows with a more thorough search: with slower parameters, or without the index.
 
@@ -165,31 +108,24 @@ class RecallWatch:
 
     def __init__(self, fall: Callable[[Fall], None], rest: float = REST) -> None:
         self._fall = fall
-        self._rest = rest
-        self._offered: queue.Queue[Observation | None] = queue.Queue(maxsize=1)
+        self._watch = Watch(self._compare, rest)
         self._shares: deque[float] = deque(maxlen=WINDOW)
         self._cases: dict[tuple[Situation, int], Case] = {}
         self._judged: dict[Part, Sealed | Delta | None] = {}
         self._file: str | None = None
-        self._task = BackgroundTask("watch recall", self._watch)
 
     def offer(self, observations: Sequence[Observation]) -> None:
         """Compare one of these answers with the exact one, unless a comparison is under way."""
         if not observations or not self.is_free:
             return
         drawn = observations[secrets.randbelow(len(observations))]
-        if drawn.rows.compares_all:
-            return
-        try:
-            self._offered.put_nowait(drawn)
-        except queue.Full:
-            return
-        self._task.start()
+        if not drawn.rows.compares_all:
+            self._watch.offer(drawn)
 
     @property
     def is_free(self) -> bool:
         """Return whether an answer can be offered now."""
-        return not self._task.stopping.is_set() and not self._offered.full()
+        return self._watch.is_free
 
     def estimate(self) -> Recall | None:
         """Recall@10 over the last queries compared; None before the first."""
@@ -205,19 +141,10 @@ class RecallWatch:
 
     def close(self) -> None:
         """Stop comparing."""
-        self._task.stop()
-        if self._task.is_running:
-            self._offered.put(_CLOSE)
-        self._task.wait()
-
-    def _watch(self) -> None:
-        use_threads(1)
-        while (observation := self._offered.get()) is not _CLOSE:
-            start = time.monotonic()
-            self._compare(observation)
-            self._task.stopping.wait(self._rest * (time.monotonic() - start))
+        self._watch.close()
 
     def _compare(self, observation: Observation) -> None:
+        use_threads(1)
         rows, index = observation.rows, observation.rows.index
         assert index is not None
         if index.file != self._file:  # another index, for which the old observations mean nothing

@@ -19,6 +19,7 @@ from indexer.ann.efforts import FIRST, Band, Efforts
 from indexer.ann.faiss_index import AnnIndex
 from indexer.ann.kinds import INDEX_KINDS, SearchParams
 from indexer.ann.recall import Measured, Recall
+from indexer.ann.recall_watch import LEAST_QUERIES, Case
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, normalise
 from indexer.filters import parse_filter
@@ -26,8 +27,6 @@ from indexer.index_choice import IndexChoice, IndexKind
 from indexer.queries import Query
 from indexer.storage.ann import index_file
 from indexer.storage.generation.recall_monitor import (
-    LEAST_QUERIES,
-    Case,
     Fall,
     Observation,
     RecallWatch,
