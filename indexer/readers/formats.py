@@ -12,29 +12,37 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final, TypeAlias
 
+from indexer.readers.archives import read_tar, read_zip
 from indexer.readers.decoding import BYTE_ORDER_MARK, marked_encoding
 from indexer.readers.delimited import read_csv, read_tsv
 from indexer.readers.html import read_html
 from indexer.readers.image_files import IMAGE, IMAGE_STARTS, IMAGE_SUFFIXES, read_image_file
 from indexer.readers.json_array import read_json
 from indexer.readers.json_lines import read_json_lines
+from indexer.readers.mail import read_mailbox, read_message
 from indexer.readers.markdown import read_markdown
 from indexer.readers.open_document import read_open_document
 from indexer.readers.parquet import read_parquet
 from indexer.readers.pdf import read_pdf
 from indexer.readers.plain_text import read_plain_text
-from indexer.readers.reading import Fields, Read
+from indexer.readers.reading import Fields, Member, Read
 from indexer.readers.slides import read_slides
 from indexer.readers.sources import Source
 from indexer.readers.spreadsheets import read_spreadsheet
 from indexer.readers.word import read_word
 
-Reader: TypeAlias = Callable[[Source, Fields], Iterator[Read]]
-"""Yields a file's documents and rejections; raises Unreadable for an error that ends the file."""
+Reader: TypeAlias = Callable[[Source, Fields], Iterator[Read | Member]]
+"""Yields a file's documents and rejections, and files within it, each to be read before the next.
+
+Raises Unreadable for an error that ends the file.
+"""
 
 GZIP: Final = ".gz"
 TOKEN_DENSITY: Final = 0.2
 """Tokens per byte of typical records and prose."""
+
+TAR_PACKERS: Final = (".bz2", ".xz")
+"""Suffixes that count with the one before: only archives may be packed so."""
 
 VAGUE: Final = (".doc", ".dot", ".log")
 """Suffixes of files that may be in several formats: lines of JSON, RTF called .doc."""
@@ -114,6 +122,20 @@ FORMATS: Final = (
         token_density=0.05,
     ),
     Format(IMAGE, read_image_file, IMAGE_SUFFIXES, IMAGE_STARTS, token_density=0.001),
+    Format("mail", read_message, (".eml",)),
+    Format(
+        "mailbox",
+        read_mailbox,
+        (".mbox", ".mbx"),
+        re.compile(rb"From [^\n]+\n(?:[!-9;-~]+:[^\n]*\n)"),
+    ),
+    Format("ZIP", read_zip, (".zip",), re.compile(rb"PK\x03\x04")),
+    Format(
+        "tar",
+        read_tar,
+        (".tar", ".tgz", ".tbz2", ".txz", ".tar.bz2", ".tar.xz"),
+        re.compile(rb".{257}ustar", re.DOTALL),
+    ),
 )
 
 
@@ -158,7 +180,9 @@ def token_density(name: str) -> float:
 def _suffix(path: PurePath) -> str:
     """The suffix in lower case, without that of compression."""
     name = path.with_suffix("") if path.suffix.lower() == GZIP else path
-    return name.suffix.lower()
+    return "".join(
+        name.suffixes[-2:] if name.suffix.lower() in TAR_PACKERS else name.suffixes[-1:]
+    ).lower()
 
 
 def _named(name: str) -> Format:

@@ -28,6 +28,7 @@ from typing import Any, BinaryIO, Final
 END: Final = {"end": True}
 """The last line of a process that finished."""
 
+LONG: Final = "a part of it is too long"
 MAX_REASON: Final = 300
 """Characters of a reason; a library's message may quote the file."""
 
@@ -77,6 +78,43 @@ def run_isolated(extractor: Path, file: BinaryIO, limits: Limits, **options: Any
         return Outcome(tuple(lines), f"stopped at {limits.output_bytes:,} bytes of text")
     problem, died = _death(code, limits)
     return Outcome(tuple(lines), problem, died)
+
+
+def stream_isolated(
+    extractor: Path,
+    file: BinaryIO,
+    limits: Limits,
+    **options: Any,  # noqa: ANN401
+) -> Iterator[Mapping[str, Any]]:
+    """The items of ``report`` as they come, for more than fits the memory; raises Stopped.
+
+    ``wall_seconds`` bounds the wait for each item, ``output_bytes`` the length of one. The process
+    waits while nobody asks for the next, and ends with the iteration.
+    """
+    given = map(json.dumps, (asdict(limits), options))
+    command = [sys.executable, "-P", __file__, str(extractor), *given]
+    late = Event()
+    with _started(command, file) as process:
+        output = process.stdout
+        assert output is not None
+        while True:
+            with _deadline(process, limits.wall_seconds, late):
+                line = output.readline(limits.output_bytes)
+            if late.is_set():
+                raise Stopped(f"stopped after {limits.wall_seconds} s")
+            if not line.endswith(b"\n"):
+                long = len(line) == limits.output_bytes
+                raise Stopped(LONG if long else _death(process.wait(), limits)[0])
+            item = json.loads(line)
+            if item == END:
+                return
+            if "stopped" in item:
+                raise Stopped(item["stopped"])
+            yield item
+
+
+class Stopped(Exception):
+    """The process was stopped, or gave up; the message says why."""
 
 
 @contextmanager

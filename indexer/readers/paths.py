@@ -27,7 +27,7 @@ from indexer.readers.formats import (
 from indexer.readers.image_files import IMAGE, NamedImages, illustrated, kept_image
 from indexer.readers.json_lines import STDIN, read_standard_input
 from indexer.readers.kinds import kind_of, refusal
-from indexer.readers.reading import USUAL, Fields, Part, Read, Rejection
+from indexer.readers.reading import USUAL, Fields, Member, Part, Read, Rejection
 from indexer.readers.records import TEXT_FIELD
 from indexer.readers.sources import Source, is_packed, kind_problem
 
@@ -126,11 +126,28 @@ def read_source(
 
     Records name images by paths from ``folder``; without it they cannot.
     """
+    consumed = source.before
     try:
-        for read in format.read(source, fields):
-            yield illustrated(read, fields, folder) if format.records else read
+        for found in format.read(source, fields):
+            if isinstance(found, Member):
+                for read in _read_member(source, found, fields):
+                    yield replace(read, consumed=consumed)
+            else:
+                consumed = found.consumed
+                yield illustrated(found, fields, folder) if format.records else found
     except Unreadable as error:
         yield source.gives(Rejection(source.name, str(error)))
+
+
+def _read_member(source: Source, member: Member, fields: Fields) -> Iterator[Read]:
+    """The documents of a file within another."""
+    size = member.path.stat().st_size
+    inner = Source(member.path, member.name, size, 0, False, source.depth + 1, source.allowance)
+    found = _known(inner, PurePosixPath(member.called), fields)
+    if isinstance(found, Rejection):
+        yield Read(found, 0)
+    else:
+        yield from _read_sent(*found, fields)
 
 
 def read_file(path: Path, name: str, fields: Fields = USUAL) -> Generator[Read, None, None]:
@@ -142,11 +159,15 @@ def read_file(path: Path, name: str, fields: Fields = USUAL) -> Generator[Read, 
     if isinstance(found, Rejection):
         yield Read(found, path.stat().st_size)
         return
-    source, format = found
+    yield from _read_sent(*found, fields)
+
+
+def _read_sent(source: Source, format: Format, fields: Fields) -> Iterator[Read]:
+    """The documents of a file that will not stay where it is."""
     if format.name == IMAGE and fields.pictures:
         yield from kept_image(source)
-        return
-    yield from read_source(source, format, fields)
+    else:
+        yield from read_source(source, format, fields)
 
 
 def find(path: str, skip: Collection[Path] = (), fields: Fields = USUAL) -> Iterator[FoundFile]:

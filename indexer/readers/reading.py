@@ -62,6 +62,18 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A file within another, such as an archive or a mail, unpacked to be read by its own format.
+
+    ``name`` is what its ids and places begin with, ``called`` what its format is told by.
+    """
+
+    path: Path
+    name: str
+    called: str
+
+
+@dataclass(frozen=True, slots=True)
 class Read:
     """One step of reading: a document or a rejection, and the number of input bytes read so far.
 

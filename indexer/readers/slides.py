@@ -19,7 +19,6 @@ from indexer.readers.reading import Fields, Read
 from indexer.readers.sources import Source
 
 if TYPE_CHECKING:
-    from pptx.shapes.base import BaseShape
     from pptx.slide import Slide
 
 NOTES: Final = "Notes"
@@ -80,7 +79,7 @@ def _write(made: Manuscript, slide: Slide, number: int) -> None:
         _write_lines(made, (each.text for each in notes.paragraphs))
 
 
-def _write_shape(made: Manuscript, shape: BaseShape) -> None:
+def _write_shape(made: Manuscript, shape: Any) -> None:  # noqa: ANN401 - not typed by python-pptx
     from pptx.shapes.group import GroupShape
 
     if isinstance(shape, GroupShape):

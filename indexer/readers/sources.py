@@ -12,7 +12,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final, cast
@@ -38,13 +38,30 @@ class Opened:
         return self.file.tell() if self.compressed else read
 
 
+@dataclass(slots=True)
+class Allowance:
+    """The files and bytes that may still be unpacked of a file and of all that is within."""
+
+    members: int
+    bytes: int
+
+    def take(self, members: int = 0, bytes: int = 0) -> None:
+        """Use some of it up; raises Unreadable where that is too much."""
+        self.members -= members
+        self.bytes -= bytes
+        if self.members < 0:
+            raise Unreadable("holds more files than are read of one: unpack it")
+        if self.bytes < 0:
+            raise Unreadable("unpacks to more bytes than are read of one so small: unpack it")
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A regular file in a known format.
 
     ``name`` is its path as given, with forward slashes: ids and places begin with it. ``before`` is
     the number of input bytes before this file. A ``compressed`` file begins like gzip, whatever its
-    name.
+    name. A file within others stands ``depth`` of them deep, and shares their ``allowance``.
     """
 
     path: Path
@@ -52,6 +69,8 @@ class Source:
     size: int
     before: int = 0
     compressed: bool = False
+    depth: int = 0
+    allowance: Allowance | None = field(default=None, compare=False)
 
     @contextmanager
     def opened(self) -> Iterator[Opened]:

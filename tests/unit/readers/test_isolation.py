@@ -8,7 +8,7 @@ from textwrap import dedent, indent
 import psutil
 import pytest
 
-from indexer.readers.isolation import Limits, Outcome, run_isolated
+from indexer.readers.isolation import Limits, Outcome, Stopped, run_isolated, stream_isolated
 
 SMALL = Limits(memory_bytes=512 * 2**20, cpu_seconds=1, wall_seconds=60, output_bytes=10_000)
 
@@ -100,3 +100,36 @@ def test_no_process_is_left(run) -> None:
     before = psutil.Process().children(recursive=True)
     run("while True: yield {'more': 'x' * 100}")
     assert set(psutil.Process().children(recursive=True)) <= set(before)
+
+
+@pytest.mark.parametrize(
+    ("body", "items", "problem"),
+    [
+        ("yield {'more': 1}", [{"first": 1}, {"more": 1}], None),
+        ("raise ValueError('no good')", [{"first": 1}], "no good"),
+        ("os._exit(7)", [{"first": 1}], "exit code 7"),
+        ("time.sleep(600)", [{"first": 1}], "stopped after 1 s"),
+        ("yield {'more': 'x' * 20_000}", [{"first": 1}], "too long"),
+    ],
+)
+def test_items_can_be_had_as_they_come(tmp_path: Path, body, items, problem) -> None:
+    """What goes wrong comes behind them; a process that nobody reads from any more ends."""
+    extractor = tmp_path / "extractor.py"
+    head = "import os, time\ndef report(file):\n    yield {'first': 1}\n    "
+    extractor.write_text(f"{head}{body}\n")
+    given = []
+    with extractor.open("rb") as file:
+        stream = stream_isolated(extractor, file, Limits(wall_seconds=1, output_bytes=10_000))
+        try:
+            given.extend(stream)
+        except Stopped as error:
+            assert problem
+            assert problem in str(error)
+        else:
+            assert problem is None
+        assert given == items
+        before = psutil.Process().children(recursive=True)
+        begun = stream_isolated(extractor, file, Limits())
+        next(begun)
+        begun.close()
+        assert set(psutil.Process().children(recursive=True)) <= set(before)
