@@ -3,7 +3,7 @@
 // service's logs.
 
 const LONGEST_FRAGMENT = 4_000;
-const DOCUMENT = /^#\/c\/([^/]+)\/d\/(.+)$/;
+const DOCUMENT = /^#\/c\/([^/]+)\/d\/(.+?)(?:\/at\/(\d+)-(\d+))?$/;
 const VIEWS = ["search", "map", "compare", "collections", "add"];
 
 /** The state that an address names; what it leaves out has its default. */
@@ -15,6 +15,7 @@ export function readAddress(location = window.location) {
     view: found ? "document" : VIEWS.includes(query.get("view")) ? query.get("view") : "search",
     collection: found?.collection ?? query.get("c"),
     document: found?.id ?? null,
+    at: found?.at ?? null,
     query: query.get("q") ?? "",
     like: query.getAll("like"),
     k: wholeNumber(query.get("k"), 10),
@@ -28,14 +29,18 @@ export function readAddress(location = window.location) {
   };
 }
 
-/** The fragment that leads to a document. */
-export const hashOf = (collection, id) => `#/c/${encodeURIComponent(collection)}/d/${encodeURIComponent(id)}`;
+/**
+ * The fragment that leads to a document, and to a passage of it.
+ * @param {[number, number] | null} [at] the passage, in code points
+ */
+export const hashOf = (collection, id, at = null) => `#/c/${encodeURIComponent(collection)}/d/${encodeURIComponent(id)}${at ? `/at/${at[0]}-${at[1]}` : ""}`;
 
 /** The document that a fragment leads to, null if it leads to none. */
 function documentIn(hash) {
-  const [, collection, id] = DOCUMENT.exec(hash) ?? [];
+  const [, collection, id, start, end] = DOCUMENT.exec(hash) ?? [];
+  const at = end && Number(start) < Number(end) ? [Number(start), Number(end)] : null;
   try {
-    return id ? { collection: decodeURIComponent(collection), id: decodeURIComponent(id) } : null;
+    return id ? { collection: decodeURIComponent(collection), id: decodeURIComponent(id), at } : null;
   } catch {
     return null; // a % that encodes nothing
   }
@@ -63,8 +68,8 @@ export function addressOf(state, usual) {
   return `${location.pathname}${text ? `?${text}` : ""}${fragmentOf(state)}`;
 }
 
-function fragmentOf({ view, texts, against, collection, document }) {
-  if (view === "document") return hashOf(collection, document);
+function fragmentOf({ view, texts, against, collection, document, at }) {
+  if (view === "document") return hashOf(collection, document, at);
   if (view !== "compare" || !texts) return "";
   const fragment = new URLSearchParams(against ? { texts, against } : { texts }).toString();
   return fragment.length <= LONGEST_FRAGMENT ? `#${fragment}` : "";

@@ -3,8 +3,9 @@
 import { hashOf } from "./address.js";
 import { request } from "./api.js";
 import { byId, element, plural } from "./dom.js";
-import { axisOf, scoreOf } from "./hits.js";
+import { axisOf, passageOf, scoreOf } from "./hits.js";
 import { problemNotice } from "./notices.js";
+import { readingOf } from "./reading.js";
 
 const NEIGHBOURS = 10;
 
@@ -18,7 +19,7 @@ export function documentView(navigate) {
   let running = null;
 
   async function show(state) {
-    const wanted = hashOf(state.collection, state.document);
+    const wanted = hashOf(state.collection, state.document, state.at);
     if (wanted === shown) return;
     running?.abort();
     running = new AbortController();
@@ -26,10 +27,12 @@ export function documentView(navigate) {
     place.replaceChildren(back(state));
     try {
       const [found, answer] = await read(state, running.signal);
-      place.append(documentOf(found, navigate), neighboursOf(answer, state));
+      place.append(documentOf(found, state.at, navigate), neighboursOf(answer, state));
       shown = wanted;
       document.title = `${found.title || found.id} \u2013 Bearing`;
       place.querySelector("h2").focus({ preventScroll: true });
+      scrollTo(0, 0);
+      place.querySelector(".sought")?.scrollIntoView({ block: "center" });
     } catch (reason) {
       if (reason.name === "AbortError") return;
       place.append(problemNotice(reason, () => show(state)));
@@ -54,25 +57,29 @@ function read({ collection, document: id }, signal) {
   ]);
 }
 
-function documentOf({ id, title, text, metadata }, navigate) {
+function documentOf(found, at, navigate) {
+  const { id, title, metadata } = found;
   return element(
     "article",
     { className: "document", "aria-labelledby": "document-title" },
     element("h2", { id: "document-title", tabIndex: -1, dir: "auto" }, title || id),
     title && title !== id && element("p", { className: "id", dir: "auto" }, id),
     metadataOf(metadata),
-    element("div", { className: "whole", dir: "auto", tabIndex: 0, role: "group", "aria-label": "Text" }, text),
+    readingOf(found, at),
     element("button", { type: "button", className: "like", onclick: () => navigate({ view: "search", query: "", like: [id] }) }, "More like this"),
   );
 }
 
-function metadataOf(metadata) {
+/** The metadata, less the headings, which stand in the text; addresses of the web are links. */
+function metadataOf({ headings, ...metadata }) {
   const rows = Object.entries(metadata).map(([field, value]) =>
-    element("div", {}, element("dt", {}, field), element("dd", { dir: "auto" }, [value].flat().map(inWords).join(", "))),
+    element("div", {}, element("dt", {}, field), element("dd", { dir: "auto" }, ...[value].flat().flatMap((one, i) => [i > 0 && ", ", isAddress(one) ? link(one) : inWords(one)]))),
   );
   return rows.length > 0 && element("dl", { className: "metadata" }, ...rows);
 }
 
+const isAddress = (value) => typeof value === "string" && /^https?:\/\/[^\s]+$/.test(value) && URL.canParse(value);
+const link = (href) => element("a", { href, target: "_blank", rel: "noopener noreferrer" }, href);
 const inWords = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
 function neighboursOf(answer, { collection }) {
@@ -83,7 +90,7 @@ function neighboursOf(answer, { collection }) {
       "li",
       { dataset: { id: hit.id } },
       scoreOf(hit, axis),
-      element("a", { href: hashOf(collection, hit.id), dir: "auto" }, hit.title || hit.id),
+      element("a", { href: hashOf(collection, hit.id, passageOf(hit)), dir: "auto" }, hit.title || hit.id),
       element("p", { className: "glimpse", dir: "auto" }, hit.passage.text),
     ),
   );

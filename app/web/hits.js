@@ -5,7 +5,7 @@ import { element, figure, ordinal } from "./dom.js";
 import { factsPlace } from "./facts.js";
 import { problemNotice } from "./notices.js";
 import { carriersOf, gradeInWords, weighed, whyOf } from "./why.js";
-import { around, keysOf, marked } from "./words.js";
+import { around, keysOf, marked, offsetOf } from "./words.js";
 
 const CONTEXT = 110;
 const DEGREES = 180 / Math.PI;
@@ -56,6 +56,9 @@ function hitItem(hit, index, keys, axis, actions) {
   item.addEventListener("toggle-why", () => toggleWhy(item, hit, actions).then(showText));
   return item;
 }
+
+/** The ends of a hit's passage; null where it is the whole text, and nothing is to be looked for. */
+export const passageOf = ({ text, passage }) => (passage.start === 0 && offsetOf(text, passage.end) >= text.length ? null : [passage.start, passage.end]);
 
 /** Where a passage stands in its document: the page, and the headings above it. */
 function placeOf({ page, headings = [] }) {

@@ -113,7 +113,7 @@ function mapOf(collection, base, about, points, fields, navigate) {
   let asking = null;
   let naming = null;
 
-  const open = (i) => navigate({ view: "document", document: points.ids[i] });
+  const open = (i) => navigate({ view: "document", document: points.ids[i], at: null });
   const box = element("input", { type: "search", id: "map-query", placeholder: "Light up what you look for", spellcheck: false, autocomplete: "off" });
   const choice = element("select", { id: "map-colour" });
   const facts = element("p", { className: "summary map-facts", role: "status" });

@@ -7,7 +7,7 @@ import { showFacts } from "./facts.js";
 import { fieldsOf, forgetFields, tellingNames } from "./fields.js";
 import { filterPanel } from "./filter-panel.js";
 import { withCondition } from "./filters.js";
-import { axisOf, focusOn, hitItems, openHit, settle, tapeOf, walkable } from "./hits.js";
+import { axisOf, focusOn, hitItems, openHit, passageOf, settle, tapeOf, walkable } from "./hits.js";
 import { noteLatency } from "./latencies.js";
 import { command, curlNotice, emptyNotice, problemNotice } from "./notices.js";
 import { may, modesOf, usualModeOf } from "./offers.js";
@@ -166,7 +166,7 @@ export function searchView(navigate, refresh) {
   function actionsOf({ state, path, pages }) {
     return {
       like: (id) => navigate({ query: "", like: [id] }),
-      hrefOf: ({ id }) => hashOf(state.collection, id),
+      hrefOf: (hit) => hashOf(state.collection, hit.id, passageOf(hit)),
       why: (hit) => {
         const { body, answer } = pages.find((page) => page.answer.hits.includes(hit));
         return askWhy(path, body, answer.hits.indexOf(hit), hit.id);

@@ -621,6 +621,44 @@ class TestDocument:
         items = page.all(".neighbours li")
         assert [each.get_dom_attribute("data-id") for each in items] == [h["id"] for h in near]
 
+    def test_a_hit_opens_at_its_passage(self, page: Page, url: str) -> None:
+        """It is marked and in sight; of a long text a part is shown, and more by buttons."""
+        query = "Leg 320 keeps a course of 80 degrees"
+        page.open(f"/?q={quote(query)}")
+        hit = next(one for one in ask(url, query=query)["hits"] if one["id"] == "log")
+        start, end = hit["passage"]["start"], hit["passage"]["end"]
+        page.one("[data-id=log] .title a").click()
+        page.until(lambda: page.all(".neighbours li"))
+        assert page.address.endswith(f"#/c/default/d/log/at/{start}-{end}")
+        assert page.contents(".document .sought") == [hit["passage"]["text"]]
+        script = "const box = document.querySelector('.sought').getBoundingClientRect();"
+        assert page.run(script + "return box.top >= 0 && box.bottom <= innerHeight")
+        page.open(page.address)
+        assert page.contents(".document .sought") == [hit["passage"]["text"]]
+        before, after = page.all(".reading .next-page")
+        assert before.is_displayed() and len(page.contents(".document .whole")[0]) < len(LONG)
+        while before.is_displayed() or after.is_displayed():
+            (before if before.is_displayed() else after).click()
+        assert page.contents(".document .whole") == [LONG]
+
+    def test_tells_pages_headings_and_addresses(self, page: Page, url: str) -> None:
+        """Where a passage stands is what the API says of it; addresses in metadata are links."""
+        text = "Begin\n\n\nMethods\n\nWe sail.\fOn page two\n\n\nData\n\nWhales swim here."
+        given = {"headings": ["Methods", "Methods > Data"], "url": "https://example.org/a?b#c"}
+        given |= {"script": "javascript:alert(1)"}
+        place = f"{url}/collections/paged"
+        httpx.put(place, json={"model": "hashing"}).raise_for_status()
+        document = {"id": "a/b", "text": text, "metadata": given}
+        httpx.put(f"{place}/documents", json={"documents": [document]}).raise_for_status()
+        start = text.index("Whales")
+        page.open(f"/#/c/paged/d/a%2Fb/at/{start}-{start + 11}")
+        assert page.text(".document .place") == "Page 2, Methods > Data"
+        assert page.contents(".document .sought") == ["Whales swim"]
+        assert page.contents(".page-break") == ["Page 1", "Page 2"]
+        links = [link.get_property("href") for link in page.all(".metadata a")]
+        assert links == ["https://example.org/a?b#c"]
+        httpx.delete(place).raise_for_status()
+
     def test_back_leads_to_the_hits(self, page: Page) -> None:
         """From neighbour to neighbour and back is the browser's history; the hits stay."""
         page.open("/?q=rows&k=3")
