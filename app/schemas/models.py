@@ -73,7 +73,7 @@ class ModelView(Returned):
     """A trained model, or a map of queries."""
 
     name: str
-    kind: str = Field(description="model, static or adapter.")
+    kind: str = Field(description="model, static, adapter or distance.")
     method: str
     base: str = Field(description="The model that training began with.")
     dimension: int

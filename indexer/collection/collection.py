@@ -201,6 +201,25 @@ class Collection:
             found = state.vectors(keys.values())
         return [found.get(keys[id]) if id in keys else None for id in ids]
 
+    def embedded(self, ids: Sequence[str]) -> list[EmbeddedDocument | None]:
+        """These documents as they are stored, each with its vectors; None where there is none."""
+        with self._engine.reading() as state:
+            keys = state.keys(ids)
+            documents, vectors = state.documents(keys.values()), state.vectors(keys.values())
+            truncated, mark = state.truncated(keys.values()), state.identity.mark
+        return [
+            EmbeddedDocument(
+                documents[keys[id]],
+                vectors[keys[id]].chunks,
+                vectors[keys[id]].vectors,
+                keys[id] in truncated,
+                mark,
+            )
+            if id in keys
+            else None
+            for id in ids
+        ]
+
     def sample(self, count: int, seed: int = 0) -> Vectors:
         """At most ``count`` stored vectors, drawn without replacement."""
         with self._engine.reading() as state:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from indexer.collection import Collection
-from indexer.documents import Document
+from indexer.documents import Document, EmbeddedDocument, Vectors
 from indexer.embedding.embedder import Embedder
 from indexer.ingestion.pictures import develop, require_pictures
 from indexer.ingestion.preparation import embed_documents
@@ -40,15 +40,18 @@ def reindex(
     *,
     before_switch: Callable[[], None] = lambda: None,
     keep: bool = False,
+    mapped: Callable[[Vectors], Vectors] | None = None,
 ) -> Moved:
     """Embed all documents by another model, then switch to its vectors in one step.
 
     Searching and writing go on meanwhile, under the old model. An interrupted move changes nothing,
     and the next one to the same model continues from there. ``before_switch`` is called when all is
-    embedded. With ``keep`` the old vectors stay, so that a move back is instant. Raises Gone,
-    before anything is embedded, if a picture is no longer where it was indexed.
+    embedded. With ``keep`` the old vectors stay, so that a move back is instant. ``mapped`` makes
+    the model's vectors of the present ones, where one differs from the other by a map. Raises Gone,
+    before anything is embedded, if a picture that is needed is no longer where it was indexed.
     """
-    require_pictures(collection)
+    if mapped is None:
+        require_pictures(collection)
     start = time.monotonic()
     moved = Moved(0, collection.describe().documents, 0.0)
     with collection.migrate(embedder.identity) as migration:
@@ -56,8 +59,7 @@ def reindex(
         while not done:
             while documents := migration.pending(WINDOW_DOCUMENTS):
                 for part in _parts(documents):
-                    developed = develop(collection, embedder, part)
-                    migration.put(embed_documents(embedder, part, developed))
+                    migration.put(_embedded(collection, embedder, part, mapped))
                 moved = Moved(
                     moved.documents + len(documents), moved.total, time.monotonic() - start
                 )
@@ -72,3 +74,23 @@ def _parts(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
     step = WINDOW_PICTURES if any(one.picture for one in documents) else len(documents)
     for start in range(0, len(documents), step):
         yield documents[start : start + step]
+
+
+def _embedded(
+    collection: Collection,
+    embedder: Embedder,
+    documents: Sequence[Document],
+    mapped: Callable[[Vectors], Vectors] | None,
+) -> list[EmbeddedDocument]:
+    """The documents with the model's vectors: mapped ones, except for those just changed."""
+    if mapped is None:
+        return embed_documents(embedder, documents, develop(collection, embedder, documents))
+    stored = collection.embedded([one.id for one in documents])
+    found = [
+        replace(old, vectors=mapped(old.vectors), model=embedder.identity.mark)
+        for one, old in zip(documents, stored, strict=True)
+        if old is not None and old.document == one
+    ]
+    done = {one.document.id for one in found}
+    others = [one for one in documents if one.id not in done]
+    return found + embed_documents(embedder, others, develop(collection, embedder, others))

@@ -10,18 +10,24 @@ in dual variables", ICML 1998), which is small where queries are few. Of rank r 
 the r first right singular vectors of the fitted X D (reduced-rank regression: Izenman, "Reduced-
 rank regression for the multivariate linear model", 1975). The blend says how far it goes: x + blend
 x D.
+
+Passages may be mapped as queries are (a learned distance): x -> x + blend x (D + D')/4, then scaled
+to unit length. The map is symmetric, so that to first order a query and a passage are scored as if
+by the mean of D applied to the one and to the other, and the index is one of inner products still.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import mul
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from indexer.embedding.adapter import Adapter
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -30,6 +36,7 @@ RIDGES: Final = (0.1, 0.3, 1.0, 3.0)
 
 BLENDS: Final = (0.25, 0.5, 1.0, 2.0)
 TOP: Final = 10
+_LEAST_SQUARE: Final = np.float32(1e-12)
 _DISCOUNTS: Final = tuple(1.0 / math.log2(place + 2) for place in range(TOP))
 
 
@@ -96,6 +103,10 @@ def _ndcg(found: Sequence[int], gains: Mapping[int, int]) -> float:
     return reached / whole if whole else 0.0
 
 
+Scores: TypeAlias = NDArray[np.float32]
+"""(q, m) scores of passages."""
+
+
 class Solver:
     """The maps of some of the queries, for any ridge."""
 
@@ -128,16 +139,31 @@ class Solver:
         return self._x.T @ weights, np.eye(d)
 
 
-def choose(judged: Judged, rows: NDArray[np.int64], folds: int, rank: int, seed: int) -> Strength:
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The sides of a search that maps are applied to.
+
+    ``scores`` gives the (q, m) scores of queries, by their rows, under a map, ``trial`` those of
+    each ridge and rank as a function of the blend, and ``factors`` the two factors of the map, (d,
+    r) and (r, d).
+    """
+
+    trial: Callable[[Judged, Solver, NDArray[np.int64], float, int], Callable[[float], Scores]]
+    factors: Callable[[Solver, Strength, int], tuple[Floats, Floats]]
+    scores: Callable[[Judged, NDArray[np.int64], Adapter], Scores]
+
+
+def choose(
+    judged: Judged, rows: NDArray[np.int64], folds: int, rank: int, seed: int, sides: Sides
+) -> Strength:
     """The strength whose maps rank best the queries that they were not fitted on."""
     values = {Strength(ridge, blend): 0.0 for ridge in RIDGES for blend in BLENDS}
     for train, test in folds_of(rows, folds, seed):
         solver = Solver(judged, train)
-        plain = judged.scores(judged.queries[test])
         for ridge in RIDGES:
-            moved = judged.scores(solver.moves(judged.queries[test], ridge, rank))
+            scores = sides.trial(judged, solver, test, ridge, rank)
             for blend in BLENDS:
-                ranked = judged.ndcg(plain + np.float32(blend) * moved, test)
+                ranked = judged.ndcg(scores(blend), test)
                 values[Strength(ridge, blend)] += float(ranked.sum())
     return max(values, key=lambda one: values[one])
 
@@ -150,3 +176,63 @@ def folds_of(
     for fold in range(folds):
         test = np.sort(order[fold::folds])
         yield np.setdiff1d(rows, test), test
+
+
+def _try_queries(
+    judged: Judged, solver: Solver, rows: NDArray[np.int64], ridge: float, rank: int
+) -> Callable[[float], Scores]:
+    plain = judged.scores(judged.queries[rows])
+    moved = judged.scores(solver.moves(judged.queries[rows], ridge, rank))
+    return lambda blend: plain + np.float32(blend) * moved
+
+
+def _query_factors(solver: Solver, strength: Strength, rank: int) -> tuple[Floats, Floats]:
+    left, right = solver.factors(strength.ridge, rank)
+    return strength.blend * left, right
+
+
+def _query_scores(judged: Judged, rows: NDArray[np.int64], adapter: Adapter) -> Scores:
+    return judged.scores(adapter.apply(judged.queries[rows]))
+
+
+def _try_both(
+    judged: Judged, solver: Solver, rows: NDArray[np.int64], ridge: float, rank: int
+) -> Callable[[float], Scores]:
+    """With T = (D + D')/4: |p + blend p T|^2 and the products are polynomials in the blend."""
+    turn = _symmetric(*solver.factors(ridge, rank)).astype(np.float32)  # (d, d)
+    queries, passages = judged.queries[rows], judged.passages
+    moved, turned = queries @ turn, passages @ turn  # (q, d), (m, d)
+    plain, once, twice = queries @ passages.T, moved @ passages.T, moved @ turned.T
+    along, lengths = np.vecdot(passages, turned), np.vecdot(turned, turned)  # (m,)
+
+    def scores(blend: float) -> Scores:
+        by = np.float32(blend)
+        norms = np.sqrt(np.maximum(1 + 2 * by * along + by * by * lengths, _LEAST_SQUARE))
+        found: Scores = (plain + 2 * by * once + by * by * twice) / norms
+        return found
+
+    return scores
+
+
+def _both_factors(solver: Solver, strength: Strength, rank: int) -> tuple[Floats, Floats]:
+    left, right = solver.factors(strength.ridge, rank)
+    if 2 * left.shape[1] >= left.shape[0]:
+        return strength.blend * _symmetric(left, right), np.eye(left.shape[0])
+    return (
+        strength.blend / 4 * np.concatenate([left, right.T], axis=1),
+        np.concatenate([right, left.T]),
+    )
+
+
+def _symmetric(left: Floats, right: Floats) -> Floats:
+    product: Floats = left @ right
+    return (product + product.T) / 4
+
+
+def _both_scores(judged: Judged, rows: NDArray[np.int64], adapter: Adapter) -> Scores:
+    scores: Scores = adapter.apply(judged.queries[rows]) @ adapter.apply(judged.passages).T
+    return scores
+
+
+QUERIES_ALONE: Final = Sides(_try_queries, _query_factors, _query_scores)
+BOTH: Final = Sides(_try_both, _both_factors, _both_scores)

@@ -18,11 +18,15 @@ FORMAT: Final = 1
 
 
 class TrainedKind(StrEnum):
-    """The kinds of trained things: a model, a static model, or a map of queries' vectors."""
+    """The kinds of trained things: a model, a static one, or a map.
+
+    An adapter maps queries' vectors; a distance is a model that maps another's, on both sides.
+    """
 
     MODEL = "model"
     STATIC = "static"
     ADAPTER = "adapter"
+    DISTANCE = "distance"
 
 
 @dataclass(frozen=True, slots=True)

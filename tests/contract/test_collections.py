@@ -547,6 +547,18 @@ def test_vectors_come_back_as_they_were_put(collection: Collection) -> None:
     np.testing.assert_array_equal(found.vectors, vectors)
 
 
+def test_documents_come_back_embedded_as_they_were_put(collection: Collection) -> None:
+    """With their vectors and chunks, of the model whose they are; of the newest text."""
+    one = replace(embedded("a", random_units(3)), truncated=True)
+    collection.put([embedded("a", random_units(2, seed=1)), embedded("b", random_units(1))])
+    collection.put([one])
+    found, missing = collection.embedded(["a", "zz"])
+    assert missing is None and found is not None
+    assert (found.document, found.chunks, found.truncated) == (one.document, one.chunks, True)
+    assert found.model == collection.identity.mark
+    np.testing.assert_array_equal(found.vectors, one.vectors)
+
+
 def test_a_sample_holds_only_what_is_stored(collection: Collection) -> None:
     """Sampled vectors are live ones, without repeats."""
     vectors = random_units(60)

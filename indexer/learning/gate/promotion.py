@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from indexer.collection import Collection
 from indexer.documents import Vector
@@ -22,11 +23,13 @@ from indexer.learning.evidence import JUDGED, SEEN, JudgedQueries, Seen, known_j
 from indexer.learning.gate.attempts import note_attempt
 from indexer.learning.gate.judgement import Decision, Tolerance, decide
 from indexer.learning.gate.renewal import Renewal, renew_calibrations
-from indexer.learning.gate.trial import Maps, try_maps, try_model
+from indexer.learning.gate.trial import Maps, try_distances, try_maps, try_model
 from indexer.learning.methods.adapter import MAP, read_folds, read_map
 from indexer.learning.models import Models
 from indexer.learning.trained import Figure, Trained, TrainedKind, Verdict
 from indexer.library import Library
+
+MAPS: Final = frozenset({TrainedKind.ADAPTER, TrainedKind.DISTANCE})
 
 Tell = Callable[[str, int, int], None]
 """Gets the phase (trial, moving), the documents done, and their total."""
@@ -171,7 +174,7 @@ def _judge(
     judged = JudgedQueries.read(folder / JUDGED) if given is None else given
     known = known_judgements(collection, judged)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    if trained.kind is TrainedKind.ADAPTER:
+    if trained.kind in MAPS:
         _require_base(trained, collection)
     if not known.queries:
         reason = f"no query is judged by documents of {collection.name!r}"
@@ -180,10 +183,17 @@ def _judge(
         return _Judged(Decision(refused, ()), known)
     tried = note_attempt(models.folder, judged.digest, trained.digest)
     tell("trial", 0, len(known.queries))
+
+    def on_trial(done: int, total: int) -> None:
+        tell("trial", done, total)
+
     embedder, maps = library.embedder(collection), None
     if trained.kind is TrainedKind.ADAPTER:
         maps = _maps_of(trained, folder, whole=given is not None)
         measured = try_maps(collection, embedder, known, maps)
+    elif trained.kind is TrainedKind.DISTANCE:
+        tried_maps = _maps_of(trained, folder, whole=given is not None)
+        measured = try_distances(collection, embedder, known, tried_maps, on_trial)
     else:
         measured = try_model(
             collection,
@@ -191,12 +201,13 @@ def _judge(
             library.model(str(folder)),
             known,
             Seen.read(folder / SEEN),
-            lambda done, total: tell("trial", done, total),
+            on_trial,
         )
     config = library.config
     tolerance = Tolerance(config.auc_tolerance, config.calibration_tolerance)
     decision = decide(measured, tried, judged.digest, now, tolerance)
-    return _Judged(decision, JudgedQueries({}, {}) if measured.trained else known, maps)
+    learned_from = measured.trained or (trained.kind is TrainedKind.DISTANCE and given is None)
+    return _Judged(decision, JudgedQueries({}, {}) if learned_from else known, maps)
 
 
 def _maps_of(trained: Trained, folder: Path, *, whole: bool) -> Maps:
@@ -252,12 +263,16 @@ def _serve(
     candidate = library.model(str(folder))
     if collection.identity.made(candidate.identity.mark):
         return 0  # it serves already
+    mapped = None
+    if trained.kind is TrainedKind.DISTANCE and collection.identity.made(trained.base.mark):
+        mapped = read_map(folder / MAP).apply
     moved = reindex(
         collection,
         candidate,
         _moving(tell),
         before_switch=lambda: collection.move(candidate.identity, forced=forced),
         keep=True,
+        mapped=mapped,
     )
     return moved.documents
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.collection import Collection
-from indexer.documents import Document, Vectors
+from indexer.documents import Document, EmbeddedDocument, Vectors
 from indexer.embedding.adapter import Adapter
 from indexer.embedding.embedder import Embedder, TextRole
 from indexer.engines import open_catalogue
@@ -47,6 +47,8 @@ MODES: Final = (Mode.DENSE, Mode.HYBRID)
 """The modes that texts are searched in, unless by words alone, which no model changes."""
 
 Answers: TypeAlias = Mapping[Mode, Sequence[Answer]]
+Tell: TypeAlias = Callable[[int, int], None]
+"""Gets what is done, and of how much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,12 @@ class Asked:
     vectors: Vectors
     unknown: frozenset[int]
     ms: float
+
+    def only(self, places: Sequence[int]) -> Asked:
+        """Those at these places, in their order."""
+        unknown = frozenset(new for new, old in enumerate(places) if old in self.unknown)
+        texts = [self.texts[place] for place in places]
+        return Asked(texts, self.vectors[places], unknown, self.ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +127,75 @@ def try_maps(
     return _measure(collection, judged, maps.seen(judged), before, after)
 
 
+def try_distances(
+    collection: Collection, embedder: Embedder, judged: JudgedQueries, maps: Maps, tell: Tell
+) -> Measured:
+    """A trial of maps of queries and documents, on a part of the documents, by their vectors."""
+    if trained := _trained_on(judged, maps.seen(judged)):
+        return trained
+    asked = _asked(embedder, list(judged.queries.values()))
+    part = _part(collection, judged, _answers(collection, asked))
+    ids = [one.id for one in part]
+    stored = [
+        one
+        for start in range(0, len(ids), _BATCH)
+        for one in collection.embedded(ids[start : start + _BATCH])
+        if one is not None
+    ]
+    nulls = embedder.embed([one.text for one in null_queries()], TextRole.QUERY).vectors
+    rows = [maps.fold(text) for text in asked.texts]
+    total = len(maps.maps) + 1
+    before = _mapped_side(collection, embedder, stored, asked, nulls, None)
+    sides = []
+    for number, (adapter, _) in enumerate(maps.maps):
+        tell(number + 1, total)
+        own = asked.only([place for place, fold in enumerate(rows) if fold == number])
+        sides.append(_mapped_side(collection, embedder, stored, own, nulls, adapter))
+    return _measure(collection, judged, maps.seen(judged), before, _together(sides, rows))
+
+
+def _mapped_side(
+    collection: Collection,
+    embedder: Embedder,
+    stored: Sequence[EmbeddedDocument],
+    asked: Asked,
+    nulls: Vectors,
+    adapter: Adapter | None,
+) -> Side:
+    """The answers among these documents, they and the queries mapped, if there is a map."""
+    started = time.perf_counter()
+    moved = asked if adapter is None else replace(asked, vectors=adapter.apply(asked.vectors))
+    ms = asked.ms + (time.perf_counter() - started) * 1e3 / max(1, len(asked.texts))
+    with _part_collection(collection, embedder) as part:
+        for start in range(0, len(stored), _BATCH):
+            some = stored[start : start + _BATCH]
+            if adapter is not None:
+                some = [replace(one, vectors=adapter.apply(one.vectors)) for one in some]
+            part.put(some)
+        best = _best(part, nulls if adapter is None else adapter.apply(nulls))
+        answers = _answers(part, moved)
+    return Side(answers, [best] * len(asked.texts), ms, 4 * nulls.shape[1])
+
+
+def _together(sides: Sequence[Side], rows: Sequence[int]) -> Side:
+    """The sides of the folds as one, each query's place being in the fold of its number."""
+    place = [rows[:at].count(fold) for at, fold in enumerate(rows)]
+    order = list(zip(rows, place, strict=True))
+    return Side(
+        {mode: [sides[fold].answers[mode][at] for fold, at in order] for mode in MODES},
+        [sides[fold].unrelated[at] for fold, at in order],
+        float(np.mean([one.query_ms for one in sides])),
+        sides[0].bytes,
+    )
+
+
 def try_model(
     collection: Collection,
     embedder: Embedder,
     candidate: Embedder,
     judged: JudgedQueries,
     seen: Seen,
-    on_progress: Callable[[int, int], None] = lambda *_: None,
+    on_progress: Tell = lambda *_: None,
 ) -> Measured:
     """A trial of another model beside the collection's on a part of its documents."""
     each = [seen] * len(judged.queries)

@@ -50,6 +50,13 @@ def _train_adapter(run: TrainingRun) -> Outcome:
     return train_adapter(run)
 
 
+def _train_distance(run: TrainingRun) -> Outcome:
+    need_torch(run.checkpoint())
+    from indexer.learning.methods.distance import train_distance
+
+    return train_distance(run)
+
+
 _TABLE: Final = (
     Method(
         "contrastive",
@@ -85,6 +92,13 @@ _TABLE: Final = (
         Material.PAIRS,
         AdapterOptions,
         _train_adapter,
+    ),
+    Method(
+        "distance",
+        "a map of queries and documents, in seconds; stored vectors are mapped",
+        Material.PAIRS,
+        AdapterOptions,
+        _train_distance,
     ),
 )
 

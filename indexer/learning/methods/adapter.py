@@ -6,7 +6,7 @@ fitted on all. How maps are fitted is in indexer.learning.query_map.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,10 +22,10 @@ from indexer.evaluation.statistics import difference_of
 from indexer.learning.evidence import JUDGED, SEEN, JudgedQueries, Seen, known_judgements
 from indexer.learning.methods.adapter_options import AdapterOptions
 from indexer.learning.progress import Progress
-from indexer.learning.query_map import Judged, Solver, Strength, choose
+from indexer.learning.query_map import QUERIES_ALONE, Judged, Sides, Solver, Strength, choose
 from indexer.learning.run import Outcome, TrainingRun
 from indexer.learning.split import DOCUMENTS, QUERIES, Splitting, by_document, by_query
-from indexer.learning.trained import Figure, TrainedKind
+from indexer.learning.trained import Figure, Setting, TrainedKind
 from indexer.queries import Mode, Query
 
 MAP: Final = "adapter.bin"
@@ -47,11 +47,30 @@ class Fold:
     seen: Seen
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Maps fitted to judged queries: the one that is to serve, and those to judge it by.
+
+    ``settings`` are those that were chosen, ``write`` keeps all maps and judgements in a folder.
+    """
+
+    served: Adapter
+    figures: tuple[Figure, ...]
+    settings: Mapping[str, Setting]
+    write: Callable[[Path], None]
+
+
 def train_adapter(run: TrainingRun) -> Outcome:
     """Fit the map; raises InvalidInput without a collection, or for too few judged queries."""
+    fitted = fit_maps(run, QUERIES_ALONE)
+    return Outcome(TrainedKind.ADAPTER, fitted.write, fitted.figures, fitted.settings)
+
+
+def fit_maps(run: TrainingRun, sides: Sides) -> Fitted:
+    """Maps of these sides of a search; raises InvalidInput as :func:`train_adapter` does."""
     collection = run.collection
     if collection is None:
-        raise InvalidInput("an adapter is fitted to a collection's documents: name it (-c NAME)")
+        raise InvalidInput("a map is fitted to a collection's documents: name it (-c NAME)")
     collection.identity.require(run.embedder.identity)
     options: AdapterOptions = run.options
     queries = known_judgements(collection, JudgedQueries.of(run.examples), options.queries)
@@ -64,7 +83,7 @@ def train_adapter(run: TrainingRun) -> Outcome:
     run.tell(Progress("embedding", 0, 1))
     vectors = run.embedder.embed(texts, TextRole.QUERY).vectors
     judged, documents = _gather(collection, queries, vectors, options.candidates)
-    fit = _Fit(judged, queries, documents, run.splitting, options)
+    fit = _Fit(judged, queries, documents, run.splitting, options, sides)
     folds = [fit.fold(number, run) for number in range(options.folds)]
     served, strength = fit.fitted(np.arange(len(texts)), "adapter")
 
@@ -77,7 +96,7 @@ def train_adapter(run: TrainingRun) -> Outcome:
         fit.seen(range(len(texts))).write(folder / SEEN)
 
     chosen = {"ridge": strength.ridge, "blend": strength.blend}
-    return Outcome(TrainedKind.ADAPTER, write, fit.figures(), chosen)
+    return Fitted(served, fit.figures(), chosen, write)
 
 
 def write_map(path: Path, adapter: Adapter) -> None:
@@ -114,11 +133,13 @@ class _Fit:
         documents: Mapping[str, int],
         splitting: Splitting,
         options: AdapterOptions,
+        sides: Sides,
     ) -> None:
         self._judged = judged
         self._queries = queries
         self._documents = documents
         self._options = options
+        self._sides = sides
         self._ids = list(queries.queries)
         self._folds = np.array(
             [splitting.fold(text, options.folds) for text in queries.queries.values()]
@@ -127,12 +148,10 @@ class _Fit:
 
     def fitted(self, rows: NDArray[np.int64], name: str) -> tuple[Adapter, Strength]:
         """The map of these queries, as strong as is best among them."""
-        options = self._options
-        strength = choose(self._judged, rows, INNER_FOLDS, options.rank, options.seed)
-        solver = Solver(self._judged, rows)
-        left, right = solver.factors(strength.ridge, options.rank)
-        scaled = (strength.blend * left).astype(np.float32)
-        return Adapter(name, scaled, right.astype(np.float32)), strength
+        options, sides = self._options, self._sides
+        strength = choose(self._judged, rows, INNER_FOLDS, options.rank, options.seed, sides)
+        left, right = sides.factors(Solver(self._judged, rows), strength, options.rank)
+        return Adapter(name, left.astype(np.float32), right.astype(np.float32)), strength
 
     def fold(self, number: int, run: TrainingRun) -> Fold:
         """The map of all other folds, its rankings of this one noted."""
@@ -157,7 +176,7 @@ class _Fit:
     def _note(self, train: NDArray[np.int64], test: NDArray[np.int64], adapter: Adapter) -> None:
         judged = self._judged
         plain = judged.scores(judged.queries[test])
-        mapped = judged.scores(adapter.apply(judged.queries[test]))
+        mapped = self._sides.scores(judged, test, adapter)
         held = {self._ids[row]: self._queries.queries[self._ids[row]] for row in test.tolist()}
         known = self._relevant([self._ids[row] for row in train.tolist()])
         for part in (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from forked import FORKED
 from samples import LEARNED
 from small_models import save_roberta
 
@@ -130,11 +130,11 @@ def test_a_killed_promotion_leaves_one_model_or_the_other(folder: Path) -> None:
         known = {library.open("docs").identity.name: hits(library)}
         promote(library, models, "other", "docs", force=True)
         known[library.open("docs").identity.name] = hits(library)
-    chance, context = random.Random(7), multiprocessing.get_context("spawn")
+    chance = random.Random(7)
     for _ in range(20):
-        process = context.Process(target=_go_to_and_fro, args=(folder,))
+        process = FORKED.Process(target=_go_to_and_fro, args=(folder,))
         process.start()
-        time.sleep(chance.uniform(2, 12))
+        time.sleep(chance.uniform(0.1, 5))
         process.kill()
         process.join()
         with Library(config(folder)) as library:
