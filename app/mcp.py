@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import anyio
 from mcp import types
@@ -25,6 +25,7 @@ from starlette.types import Receive, Scope, Send
 from app.routing.limits import check_page, check_searches
 from app.schemas.base import Given, Returned
 from app.schemas.documents import DocumentView, PageParameters
+from app.schemas.listing import Direction, OrderParameters
 from app.schemas.search import SearchBody
 from app.serving.batching import Overloaded
 from app.serving.service import Service
@@ -78,6 +79,12 @@ class ListInput(Given):
     filter: dict[str, JsonValue] | None = Field(None, description=FILTER)
     cursor: str | None = Field(None, description="Where the page before said to go on.")
     limit: int = Field(20, ge=1, le=100, description="How many documents.")
+    sort: str | None = Field(
+        None, min_length=1, description="A field of the metadata to order by, else by insertion."
+    )
+    order: Annotated[Direction, Field(strict=False)] = Field(
+        Direction.ASCENDING, description="With descending and no sort, the newest come first."
+    )
 
 
 class NoInput(Given):
@@ -156,7 +163,7 @@ class OutlineView(Returned):
 
 
 class OutlinesView(Returned):
-    """A page of documents in insertion order."""
+    """A page of documents in their order."""
 
     documents: list[OutlineView]
     cursor: str | None = Field(description="Where to go on; null at the end.")
@@ -215,7 +222,8 @@ async def list_documents(given: ListInput, service: Service) -> OutlinesView:
     check_page(PageParameters(limit=given.limit), service.settings)  # type: ignore[call-arg]
     collection = await service.collection(given.collection)
     condition = parse_filter(given.filter)
-    page = await service.reads.run(collection.page, condition, given.cursor, given.limit)
+    order = OrderParameters(sort=given.sort, order=given.order).to_order()
+    page = await service.reads.run(collection.page, condition, given.cursor, given.limit, order)
     return OutlinesView(
         documents=[OutlineView.of(one) for one in page.documents], cursor=page.cursor
     )

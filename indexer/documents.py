@@ -235,10 +235,16 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some documents in insertion order, and the cursor to the next (None at the end)."""
+    """Some documents in their order, and the cursor to the next (None at the end).
+
+    If it was asked for, ``total`` is the number on all pages, and ``unknown_fields`` are those of
+    the filter and the order that no document has.
+    """
 
     documents: tuple[Document, ...]
     cursor: str | None
+    total: int | None = None
+    unknown_fields: tuple[str, ...] = ()
 
 
 _LEAST_SQUARE: Final = 1e-200

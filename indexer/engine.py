@@ -28,6 +28,7 @@ from indexer.documents import (
 from indexer.embedding.embedder import Embedder, Identity
 from indexer.filters import Filter, Scalar
 from indexer.index_choice import IndexChoice, IndexKind, Language
+from indexer.ordering import Order, Place
 from indexer.parts import WHOLE, Parts
 from indexer.passages import ReadPassage
 from indexer.reports import Backup, Description, FieldSummary, Map, Tell, Verification
@@ -278,6 +279,12 @@ class EngineState(Protocol):
 
     def page(self, condition: Filter | None, after: Key, limit: int) -> list[tuple[Key, Document]]:
         """The next documents by key that pass a filter."""
+        ...
+
+    def ordered(
+        self, condition: Filter | None, order: Order, after: Place | None, limit: int
+    ) -> list[tuple[Key, Document]]:
+        """The next documents after a place in an order that pass a filter: see ordering."""
         ...
 
     def facets(self, limit: int, common: int) -> list[FieldSummary]:

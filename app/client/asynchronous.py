@@ -15,6 +15,7 @@ from app.client.calls import (
     Filter,
     Given,
     Imported,
+    Order,
     Parts,
     Point,
     Ranked,
@@ -127,16 +128,27 @@ class AsyncClient:
         return await self._do(calls.remove(self.name, id))
 
     async def page(
-        self, filter: Filter | None = None, cursor: str | None = None, limit: int = 100
+        self,
+        filter: Filter | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+        *,
+        sort: str | None = None,
+        order: Order | None = None,
     ) -> PageView:
-        """A page of the documents that pass a filter, in insertion order, with the next cursor."""
-        return await self._do(calls.page(self.name, filter, cursor, limit))
+        """A page of the documents that pass a filter, with the next cursor.
 
-    async def documents(self, filter: Filter | None = None) -> AsyncIterator[DocumentView]:
-        """All documents that pass a filter, in insertion order."""
+        In insertion order, or by the field ``sort``; ``order`` says from which end.
+        """
+        return await self._do(calls.page(self.name, filter, cursor, limit, sort, order))
+
+    async def documents(
+        self, filter: Filter | None = None, *, sort: str | None = None, order: Order | None = None
+    ) -> AsyncIterator[DocumentView]:
+        """All documents that pass a filter, in insertion order or another."""
         cursor, more = None, True
         while more:
-            page = await self.page(filter, cursor)
+            page = await self.page(filter, cursor, sort=sort, order=order)
             for document in page.documents:
                 yield document
             cursor, more = page.cursor, page.cursor is not None

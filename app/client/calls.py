@@ -70,6 +70,9 @@ PART_DOCUMENTS: Final = 1_000
 PART_CHARACTERS: Final = 8_000_000
 
 
+Order: TypeAlias = Literal["ascending", "descending"]
+
+
 class SearchHow(TypedDict, total=False):
     """Settings of a search, and its subject if that is not a text; see ``POST /search``."""
 
@@ -236,9 +239,17 @@ def remove(collection: str, id: str) -> Call[None]:
     return Call("DELETE", _document(collection, id), _nothing)
 
 
-def page(collection: str, filter: Filter | None, cursor: str | None, limit: int) -> Call[PageView]:
+def page(
+    collection: str,
+    filter: Filter | None,
+    cursor: str | None,
+    limit: int,
+    sort: str | None = None,
+    order: str | None = None,
+) -> Call[PageView]:
     """Some documents."""
-    given = {"filter": _json(filter).decode() if filter else None, "cursor": cursor}
+    condition = _json(filter).decode() if filter else None
+    given = {"filter": condition, "cursor": cursor, "sort": sort, "order": order}
     parameters = {name: value for name, value in given.items() if value is not None}
     parameters["limit"] = str(limit)
     path = _at(collection, "documents")

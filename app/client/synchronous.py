@@ -15,6 +15,7 @@ from app.client.calls import (
     Filter,
     Given,
     Imported,
+    Order,
     Parts,
     Point,
     Ranked,
@@ -133,17 +134,28 @@ class Client:
         return self._do(calls.remove(self.name, id))
 
     def page(
-        self, filter: Filter | None = None, cursor: str | None = None, limit: int = 100
+        self,
+        filter: Filter | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+        *,
+        sort: str | None = None,
+        order: Order | None = None,
     ) -> PageView:
-        """A page of the documents that pass a filter, in insertion order, with the next cursor."""
-        return self._do(calls.page(self.name, filter, cursor, limit))
+        """A page of the documents that pass a filter, with the next cursor.
 
-    def documents(self, filter: Filter | None = None) -> Iterator[DocumentView]:
-        """All documents that pass a filter, in insertion order."""
-        page = self.page(filter)
+        In insertion order, or by the field ``sort``; ``order`` says from which end.
+        """
+        return self._do(calls.page(self.name, filter, cursor, limit, sort, order))
+
+    def documents(
+        self, filter: Filter | None = None, *, sort: str | None = None, order: Order | None = None
+    ) -> Iterator[DocumentView]:
+        """All documents that pass a filter, in insertion order or another."""
+        page = self.page(filter, sort=sort, order=order)
         yield from page.documents
         while page.cursor is not None:
-            page = self.page(filter, page.cursor)
+            page = self.page(filter, page.cursor, sort=sort, order=order)
             yield from page.documents
 
     def judge(

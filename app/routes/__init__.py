@@ -24,6 +24,7 @@ from app.routes import (
     maps,
     models,
     search,
+    search_links,
     status,
 )
 
@@ -44,6 +45,7 @@ class Resource:
 
 ROUTES: Final = (
     Resource(search.router, by_collection=True),
+    Resource(search_links.router, by_collection=True),
     Resource(imports.router, by_collection=True),
     Resource(files.router, by_collection=True),
     Resource(documents.router, by_collection=True),

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from app.access.roles import Role
 from app.middleware.audit import note_counts
 from app.routing.limits import check_documents, check_ids, check_page
+from app.routing.parameters import parse_filter_text
 from app.routing.requests import BoundedRoute, CollectionName, ServiceNeeded, needs
 from app.schemas.documents import (
     DeleteBody,
@@ -20,9 +21,8 @@ from app.schemas.documents import (
     PageView,
     WrittenView,
 )
-from indexer.errors import InvalidFilter, NotFound, Unreadable
-from indexer.filters import Filter, parse_filter
-from indexer.readers import parse_json
+from indexer.errors import NotFound
+from indexer.filters import parse_filter
 from indexer.readers.repeats import Repeats
 
 router = APIRouter(tags=["documents"], route_class=BoundedRoute)
@@ -74,11 +74,20 @@ async def delete_documents(
 async def list_documents(
     parameters: Annotated[PageParameters, Query()], name: CollectionName, service: ServiceNeeded
 ) -> PageView:
-    """Documents in insertion order, a page at a time; `cursor` leads to the next page."""
+    """Documents in insertion order or by `sort`, a page at a time; `cursor` leads to the next.
+
+    Pages hold together while documents are written: what stays as it is comes once.
+    """
     check_page(parameters, service.settings)
-    condition = _parse_filter_text(parameters.filter)
+    condition = parse_filter_text(parameters.filter)
     collection = await service.collection(name)
-    page = await service.reads.run(collection.page, condition, parameters.cursor, parameters.limit)
+    page = await service.reads.run(
+        collection.page,
+        condition,
+        parameters.cursor,
+        parameters.limit,
+        parameters.to_order(),
+    )
     return PageView(documents=[DocumentView.of(one) for one in page.documents], cursor=page.cursor)
 
 
@@ -99,14 +108,3 @@ async def delete_document(id: Id, name: CollectionName, service: ServiceNeeded) 
     collection = await service.collection(name)
     if not await service.writes.run(collection.delete, [id]):
         raise NotFound(f"there is no document {id!r} in {name!r}")
-
-
-def _parse_filter_text(text: str | None) -> Filter | None:
-    if text is None:
-        return None
-    try:
-        return parse_filter(parse_json(text.encode("utf-8", "surrogatepass")))
-    except Unreadable as error:
-        raise InvalidFilter(
-            f"filter: expected a JSON object as text, got {text[:80]!r}: {error}"
-        ) from error

@@ -29,7 +29,7 @@ async def search(
     By a text (`query`), a `vector`, an `image`, or examples (`like`, `unlike`). A score is a
     cosine: larger is closer, and negative ones are hits like any other.
     """
-    (answer,) = await _search([body], name, service, request)
+    (answer,) = await answers_to([body], name, service, request)
     return _respond(answer)
 
 
@@ -39,12 +39,13 @@ async def search_batch(
     body: BatchBody, name: CollectionName, service: ServiceNeeded, request: Request
 ) -> Response:
     """The answer to each search, in order; they are embedded and searched together."""
-    return _respond({"results": await _search(body.searches, name, service, request)})
+    return _respond({"results": await answers_to(body.searches, name, service, request)})
 
 
-async def _search(
+async def answers_to(
     bodies: Sequence[SearchBody], name: str, service: ServiceNeeded, request: Request
 ) -> list[Plain]:
+    """The answer to each search, in order."""
     started = time.perf_counter()
     check_searches(bodies, service.settings)
     seen: list[Vector | None] = [None] * len(bodies)

@@ -94,9 +94,14 @@ def check_ids(ids: Sequence[str], settings: Settings) -> None:
 
 def check_page(parameters: PageParameters, settings: Settings) -> None:
     """Raise InvalidQuery if a page is too long."""
-    if parameters.limit > settings.max_page:
+    check_length_of_page("limit", parameters.limit, settings)
+
+
+def check_length_of_page(name: str, length: int, settings: Settings) -> None:
+    """Raise InvalidQuery, which says the parameter's name, if a page is too long."""
+    if length > settings.max_page:
         allowed = f"at most {settings.max_page} ({PREFIX}MAX_PAGE)"
-        raise InvalidQuery(f"limit: {parameters.limit}, {allowed}")
+        raise InvalidQuery(f"{name}: {length}, {allowed}")
 
 
 def check_similarity(body: SimilarityBody, settings: Settings) -> None:

@@ -7,7 +7,8 @@ from typing import Any, Self
 from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.schemas.base import Closed, Given, Returned
+from app.schemas.base import Given, Returned
+from app.schemas.listing import OrderParameters
 from indexer.documents import Document
 
 
@@ -50,7 +51,7 @@ class DeleteBody(Given):
         return self
 
 
-class PageParameters(Closed):
+class PageParameters(OrderParameters):
     """The documents to list. Not strict: all parameters of a URL are text."""
 
     filter: str | None = Field(
@@ -100,7 +101,7 @@ class DeletedView(Returned):
 
 
 class PageView(Returned):
-    """A page of documents in insertion order."""
+    """A page of documents, in insertion order unless another was asked for."""
 
     documents: list[DocumentView]
     cursor: str | None = Field(description="Where to go on; null at the end.")

@@ -13,6 +13,7 @@ from indexer.collection.calibrations import Calibrations
 from indexer.collection.examples import example_queries
 from indexer.collection.execution import answer_adapted
 from indexer.collection.feedback import Feedback
+from indexer.collection.pages import page_of, with_counts
 from indexer.collection.score_background import NullVectors, ScoreBackgrounds
 from indexer.collection.targets import require_model
 from indexer.documents import (
@@ -25,10 +26,11 @@ from indexer.documents import (
 )
 from indexer.embedding.adapter import Adapter
 from indexer.embedding.embedder import Identity
-from indexer.engine import Capabilities, Engine, Key, Migration
-from indexer.errors import InvalidInput, ModelChanged
+from indexer.engine import Capabilities, Engine, Migration
+from indexer.errors import ModelChanged
 from indexer.filters import Filter, Scalar
 from indexer.index_choice import IndexChoice, Language
+from indexer.ordering import ADDED, Order
 from indexer.queries import Answer, Mode, Query
 from indexer.ranking.calibration import Calibration
 from indexer.ranking.grades import shipped_relevance
@@ -174,15 +176,21 @@ class Collection:
             return next(iter(state.originals(state.keys([id]).values()).values()), None)
 
     def page(
-        self, condition: Filter | None = None, cursor: str | None = None, limit: int = 100
+        self,
+        condition: Filter | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+        order: Order = ADDED,
+        *,
+        counted: bool = False,
     ) -> Page:
-        """The next ``limit`` documents that pass a filter, in insertion order."""
-        after = _parse_cursor(cursor)
+        """The next ``limit`` documents that pass a filter, in insertion order or another.
+
+        With ``counted`` also their total; raises InvalidInput for a cursor of another order.
+        """
         with self._engine.reading() as state:
-            found = state.page(condition, after, limit + 1)
-        documents = tuple(document for _, document in found[:limit])
-        more = 0 < limit < len(found)
-        return Page(documents, str(found[limit - 1][0]) if more else None)
+            page = page_of(state, condition, cursor, limit, order)
+            return with_counts(state, page, condition, order) if counted else page
 
     def fields(self, limit: int = 100, common: int = 20) -> list[FieldSummary]:
         """The first ``limit`` metadata fields by name, each with its most common values."""
@@ -337,11 +345,3 @@ class Collection:
         """Bring the map up to date now, and wait; ``anew`` redraws all documents together."""
         self._engine.draw_map(tell, anew=anew)
         return self._engine.map()
-
-
-def _parse_cursor(cursor: str | None) -> Key:
-    if cursor is None:
-        return Key(0)
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
-        raise InvalidInput(f"cursor {cursor[:40]!r} is not one that a page gave")
-    return Key(int(cursor))

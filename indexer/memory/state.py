@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
+from operator import gt, lt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from indexer.lexical.analyzer import Analyzer
 from indexer.memory.facets import least_of, summarise
 from indexer.memory.lexical import MemoryLexical, Postings, Words
 from indexer.memory.scope import MemoryScope, scope_of
+from indexer.ordering import Order, Place
 from indexer.parts import WHOLE, Parts
 from indexer.passages import ReadPassage
 from indexer.pictures import PictureFiles
@@ -191,6 +193,21 @@ class MemoryState:
         later = (one for key, one in self.records.items() if key > after)
         passing = (one for one in later if passes(one, condition))
         return [(one.key, one.document) for one in islice(passing, limit)]
+
+    def ordered(
+        self, condition: Filter | None, order: Order, after: Place | None, limit: int
+    ) -> list[tuple[Key, Document]]:
+        """The next documents after a place in an order that pass a filter."""
+        placed = {
+            one.key: order.sort_key(order.place_of(one.document.metadata, one.key))
+            for one in self.records.values()
+            if passes(one, condition)
+        }
+        ranked = sorted(placed, key=placed.__getitem__, reverse=order.descending)
+        if after is not None:
+            last, is_before = order.sort_key(after), gt if order.descending else lt
+            ranked = [key for key in ranked if is_before(last, placed[key])]
+        return [(key, self.records[key].document) for key in ranked[:limit]]
 
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
         """The first metadata fields by name, each with its most common values."""

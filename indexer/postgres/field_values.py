@@ -60,6 +60,11 @@ def field_numbers(rows: Rows, condition: Filter) -> dict[str, int]:
     return _numbers(rows, names) if names else {}
 
 
+def field_number(reading: Reading, name: str) -> int | None:
+    """The number of a field; None if no document ever had it."""
+    return _numbers(reading.rows, [name]).get(name)
+
+
 def _numbers(ask: Rows, names: Iterable[str]) -> dict[str, int]:
     stored = {storable_text(name): name for name in names}
     rows = ask("SELECT name, number FROM @field WHERE name = ANY(%s)", [list(stored)])
@@ -79,7 +84,7 @@ def known(reading: Reading, names: Collection[str]) -> set[str]:
 
 def column(reading: Reading, field: str) -> dict[str, Scalar]:
     """The value of a field by document id; of a list, its smallest."""
-    number = _numbers(reading.rows, [field]).get(field)
+    number = field_number(reading, field)
     if number is None:
         return {}
     rows = reading.rows(_COLUMN, [number])

@@ -20,12 +20,14 @@ from indexer.engine import Candidate, ChunkCosines, ChunkKey, Counts, Key, Sampl
 from indexer.errors import Damaged, InvalidQuery
 from indexer.filters import Filter, Scalar
 from indexer.lexical.snapshot import LexicalSnapshot
+from indexer.ordering import Order, Place
 from indexer.parts import WHOLE, Parts
 from indexer.passages import ReadPassage
 from indexer.postgres import field_values, nearest
 from indexer.postgres.filtering import Translation
 from indexer.postgres.header import Header
 from indexer.postgres.lexical import PostgresLexical
+from indexer.postgres.ordering import ordered_numbers
 from indexer.postgres.reading import Reading
 from indexer.postgres.rows import document_of, passage_columns, read_passage
 from indexer.postgres.scope import PostgresScope, scope_of
@@ -208,6 +210,15 @@ class PostgresState:
             [after, *arguments, limit],
         )
         return [(Key(row[0]), document_of(row[1:])) for row in rows]
+
+    def ordered(
+        self, condition: Filter | None, order: Order, after: Place | None, limit: int
+    ) -> list[tuple[Key, Document]]:
+        """The next documents after a place in an order that pass a filter."""
+        passing = self._translated(condition, "f.document")
+        numbers = ordered_numbers(self._reading, passing, order, after, limit)
+        documents = self.documents(map(Key, numbers))
+        return [(key, documents[key]) for key in map(Key, numbers)]
 
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
         """The first metadata fields by name, each with its most common values."""

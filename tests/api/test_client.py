@@ -26,6 +26,7 @@ LEFT_OUT = {
     ("GET", "/metrics"): "is for Prometheus",
     ("GET", "/whoami"): "is for pages; whoever writes a program knows what its key may do",
     ("GET", "/formats"): "is for pages that take files",
+    ("GET", "/collections/{collection}/search"): "is for links; it answers as POST does",
     (
         "POST",
         "/collections/{collection}/documents/files",
@@ -182,6 +183,9 @@ def test_all_documents_come_page_by_page(client: Client) -> None:
     assert [one.id for one in client.documents()][:4] == ["a", "b/é ?#", "c", "n0"]
     assert len(list(client.documents())) == 253
     assert [one.id for one in client.documents({"year": 2021})] == ["b/é ?#"]
+    newest = client.documents(order="descending")
+    assert [one.id for one in newest] == [one.id for one in client.documents()][::-1]
+    assert client.page(limit=1, sort="year", order="descending").documents[0].id == "b/é ?#"
 
 
 def test_an_import_goes_in_parts_and_names_rejected_lines(client: Client) -> None:

@@ -29,6 +29,7 @@ from indexer.engine import (
 from indexer.errors import Damaged, InvalidQuery
 from indexer.filters import Filter, Scalar
 from indexer.lexical.snapshot import LexicalSnapshot
+from indexer.ordering import Order, Place
 from indexer.parts import WHOLE, Parts
 from indexer.passages import ReadPassage
 from indexer.reports import FieldSummary
@@ -149,6 +150,13 @@ class LocalState:
             found = self.snapshot.documents_after(after, limit)
         else:
             found = list(_filtered_after(self.snapshot, condition, after, limit))
+        return [(Key(number), document) for number, document in found]
+
+    def ordered(
+        self, condition: Filter | None, order: Order, after: Place | None, limit: int
+    ) -> list[tuple[Key, Document]]:
+        """The next documents after a place in an order that pass a filter."""
+        found = self.snapshot.ordered(condition, order, after, limit)
         return [(Key(number), document) for number, document in found]
 
     def facets(self, limit: int, common: int) -> list[FieldSummary]:

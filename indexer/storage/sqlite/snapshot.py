@@ -17,13 +17,16 @@ from indexer.documents import Document
 from indexer.embedding.embedder import Identity
 from indexer.engine import Counts
 from indexer.errors import Damaged
+from indexer.filters import Filter
 from indexer.index_choice import Language
+from indexer.ordering import Order, Place
 from indexer.outline import PAGE
 from indexer.parts import Parts
 from indexer.passages import HEADINGS_KEY, ReadPassage
 from indexer.pictures import Picture
 from indexer.storage.sqlite.filtering import FacetQueries
 from indexer.storage.sqlite.identities import essence_of
+from indexer.storage.sqlite.ordering import OrderedDocuments
 from indexer.storage.sqlite.records import (
     Block,
     Generation,
@@ -295,6 +298,16 @@ class Snapshot(FacetQueries):
             (number, limit),
         )
         return [(row[0], _document(row)) for row in rows]
+
+    def ordered(
+        self, condition: Filter | None, order: Order, after: Place | None, limit: int
+    ) -> list[tuple[int, Document]]:
+        """The next documents after a place in an order that pass a filter, each with its number."""
+        among = None
+        if condition is not None:
+            among = np.flatnonzero(self.matching(condition, self.last_number() + 1)).tolist()
+        documents = OrderedDocuments(self._connection, self.documents, order, among)
+        return documents.after(after, limit)
 
     def passages(
         self, generation: int, rows: Iterable[int], parts: Parts
