@@ -29,6 +29,7 @@ from indexer.embedding.embedder import Embedder, Identity
 from indexer.filters import Filter, Scalar
 from indexer.index_choice import IndexChoice, IndexKind, Language
 from indexer.ordering import Order, Place
+from indexer.origins import Origins
 from indexer.parts import WHOLE, Parts
 from indexer.passages import ReadPassage
 from indexer.reports import Backup, Description, FieldSummary, Map, Tell, Verification
@@ -452,6 +453,11 @@ class Engine(Protocol):
     @property
     def judgements(self) -> Lines:
         """The place of its users' judgements; raises Unsupported."""
+        ...
+
+    @property
+    def origins(self) -> Origins:
+        """The origins of its documents."""
         ...
 
     def map(self) -> Map:

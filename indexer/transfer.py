@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from indexer.documents import Document, EmbeddedDocument
 from indexer.engine import Engine, EngineState, Kept, Key
 from indexer.errors import Damaged
+from indexer.origins import Origins
 from indexer.pictures import PictureFiles
 from indexer.reports import Step, Tell
 
@@ -39,6 +40,18 @@ def copy_collection(source: Engine, target: Engine, tell: Tell) -> None:
                 target.keeper(what).write(state.identity, kept.content)
     if judgements := source.judgements.read():
         target.judgements.fill(judgements, source.judgements.secret())
+    _copy_origins(source.origins, target.origins)
+
+
+def _copy_origins(source: Origins, target: Origins) -> None:
+    for record in source.sources():
+        target.keep(record)
+        files = source.files(record.name)
+        names = list(files)
+        for start in range(0, len(names), BATCH):
+            some = names[start : start + BATCH]
+            claims = source.claims(record.name, some)
+            target.note(record.name, claims, {name: files[name] for name in some})
 
 
 def _batches(state: EngineState) -> Iterator[list[EmbeddedDocument]]:

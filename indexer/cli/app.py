@@ -13,7 +13,7 @@ from indexer.cli.distil import distil
 from indexer.cli.evaluate import evaluate
 from indexer.cli.feedback import clear_feedback, export_feedback
 from indexer.cli.group import Commands, no_commands
-from indexer.cli.index import index
+from indexer.cli.index_command import index
 from indexer.cli.maintenance import backup, compact, rebuild, reindex, restore, upgrade, verify
 from indexer.cli.models import list_models, promote
 from indexer.cli.rejects import rejects

@@ -1,20 +1,16 @@
-"""The command ``index``: files into a collection, with progress and a file of rejects."""
+"""Files into a collection, with progress and a file of rejects."""
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
-
-import typer
+from typing import Any
 
 from indexer.cli import output
-from indexer.cli.options import Data, ExitCode, Json, LanguageOption, Model, Name, open_library
+from indexer.cli.options import ExitCode
 from indexer.cli.progress import reporting
 from indexer.cli.rejects import ReasonCount, RejectsFile, reason_lines
 from indexer.collection import Collection
@@ -24,108 +20,8 @@ from indexer.index_choice import Language
 from indexer.ingestion.pictures import PictureReading
 from indexer.ingestion.pipeline import Progress, Summary, ingest
 from indexer.ingestion.shards import Shard
-from indexer.library import DEFAULT_COLLECTION, Library
-from indexer.readers import (
-    Fields,
-    Part,
-    Read,
-    check_ocr,
-    check_paths,
-    input_parts,
-    known_formats,
-    read_paths,
-)
-
-
-def index(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATH",
-            help=f"{', '.join(name for name, _ in known_formats())}, folders of them, "
-            "or - for JSON Lines on standard input.",
-            show_default=False,
-        ),
-    ],
-    data: Data = None,
-    collection: Name = DEFAULT_COLLECTION,
-    model: Model = None,
-    language: LanguageOption = None,
-    id_field: Annotated[str | None, typer.Option(help="Field of the id.")] = None,
-    text_field: Annotated[str | None, typer.Option(help="Field of the text.")] = None,
-    title_field: Annotated[str | None, typer.Option(help="Field of the title.")] = None,
-    ocr: Annotated[
-        str | None,
-        typer.Option(
-            envvar="BEARING_OCR",
-            metavar="LANGUAGES",
-            help="Read text in the pictures of PDFs, in these languages, such as eng+deu.",
-            show_default=False,
-        ),
-    ] = None,
-    gps: Annotated[
-        bool,
-        typer.Option("--gps", help="Keep where photos were taken, too: latitude, longitude."),
-    ] = False,
-    rejects: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Where to write what was rejected and why, as JSON Lines.",
-            show_default="<data>/<collection>.rejects.jsonl, the next number if that is kept",
-        ),
-    ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="I/N",
-            help="Index the I-th of N parts of the documents, as another process does each of the "
-            "others; for collections in a database.",
-        ),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Read files and store their documents; what is stored and unchanged is skipped.
-
-    Fields that are not id, text or title become metadata. Call it again after an interruption:
-    it continues where it stopped.
-    """
-    fields = Fields(id=id_field, text=text_field, title=title_field, ocr=ocr or None)
-    check_ocr(fields.ocr)
-    with open_library(data, model) as library, _standard_input(paths) as stdin:
-        check_paths(paths)
-        own = [path for path in (library.folder, rejects) if path]
-
-        def reads(pictures: bool) -> Iterator[Read]:
-            return read_paths(paths, replace(fields, pictures=pictures), stdin=stdin, skip=own)
-
-        parts = input_parts(paths, skip=own)
-        done = index_reads(
-            library,
-            collection,
-            reads,
-            parts,
-            model=model,
-            language=language,
-            rejects=rejects,
-            shard=Shard.parse(shard) if shard else None,
-            gps=gps,
-        )
-    done.show(as_json)
-    raise typer.Exit(done.exit_code)
-
-
-@contextmanager
-def _standard_input(paths: Iterable[str]) -> Iterator[BinaryIO | None]:
-    """Standard input if it is to be read.
-
-    Opened anew: a thread that still waits in ``sys.stdin`` would abort the interpreter's exit.
-    """
-    if "-" not in paths:
-        yield None
-        return
-    stdin = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
-    yield stdin  # left open for the same reason
+from indexer.library import Library
+from indexer.readers import Fields, Part, Read, read_paths
 
 
 @dataclass(frozen=True, slots=True)

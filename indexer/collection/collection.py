@@ -31,6 +31,7 @@ from indexer.errors import ModelChanged
 from indexer.filters import Filter, Scalar
 from indexer.index_choice import IndexChoice, Language
 from indexer.ordering import ADDED, Order
+from indexer.origins import Origins
 from indexer.queries import Answer, Mode, Query
 from indexer.ranking.calibration import Calibration
 from indexer.ranking.grades import shipped_relevance
@@ -96,6 +97,11 @@ class Collection:
     def feedback(self) -> Feedback:
         """The judgements of its users."""
         return Feedback(self._engine)
+
+    @property
+    def origins(self) -> Origins:
+        """The origins of its documents."""
+        return self._engine.origins
 
     # Writing
 

@@ -56,7 +56,7 @@ class PlannedChange:
     @property
     def embeds(self) -> bool:
         """Return whether its document must be embedded."""
-        return self.action in (Change.NEW, Change.CONTENT)
+        return self.action in (Change.NEW, Change.CONTENT) and self.embedded is None
 
     @property
     def tokens(self) -> int:

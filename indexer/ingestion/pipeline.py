@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from indexer.collection import Collection
 from indexer.documents import Change, Document, EmbeddedDocument
@@ -118,6 +118,23 @@ class Summary:
     seconds: float
 
 
+def combined(summaries: Sequence[Summary]) -> Summary:
+    """The outcome of several runs, one after the other; of none, nothing."""
+    return Summary(
+        written=sum(one.written for one in summaries),
+        amended=sum(one.amended for one in summaries),
+        unchanged=sum(one.unchanged for one in summaries),
+        rejected=sum(one.rejected for one in summaries),
+        empty=sum(one.empty for one in summaries),
+        repeated=sum(one.repeated for one in summaries),
+        truncated=tuple(id for one in summaries for id in one.truncated),
+        unknown=tuple(id for one in summaries for id in one.unknown),
+        chunks=sum(one.chunks for one in summaries),
+        tokens=sum(one.tokens for one in summaries),
+        seconds=sum(one.seconds for one in summaries),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Committed:
     """A window that is durable: the progress so far, and what the window has to report."""
@@ -126,6 +143,21 @@ class _Committed:
     rejections: tuple[Rejection, ...]
     truncated: tuple[str, ...]
     unknown: tuple[str, ...]
+
+
+class Journal(Protocol):
+    """Follows a run from its own threads, one call of each method at a time."""
+
+    def reuse(self, documents: Sequence[Document]) -> list[EmbeddedDocument | None]:
+        """These documents with vectors that are stored for their content, None where none are."""
+        ...
+
+    def intend(self, items: Sequence[Document | Rejection]) -> None:
+        """Note what is about to be written: the next items read, a rejection for one refused.
+
+        All those of earlier calls have been written.
+        """
+        ...
 
 
 def ingest(
@@ -137,6 +169,7 @@ def ingest(
     on_reject: Callable[[Rejection], None] = lambda _: None,
     window_seconds: float = WINDOW_SECONDS,
     pictures: PictureReading = USUAL_READING,
+    journal: Journal | None = None,
 ) -> Summary:
     """Store what is read; a bad input is reported and skipped, and never stops the run.
 
@@ -157,7 +190,7 @@ def ingest(
 
     with (
         collection.writing("index"),
-        _Pipeline(collection, embedder, window_seconds) as pipeline,
+        _Pipeline(collection, embedder, window_seconds, journal) as pipeline,
     ):
         pipeline.start(developed(reads, collection, embedder, pictures))
         try:
@@ -188,9 +221,16 @@ def _summary(progress: Progress, truncated: tuple[str, ...], unknown: tuple[str,
 class _Pipeline:
     """The four steps of one run, and the channels between them."""
 
-    def __init__(self, collection: Collection, embedder: Embedder, window_seconds: float) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        embedder: Embedder,
+        window_seconds: float,
+        journal: Journal | None,
+    ) -> None:
         self._collection = collection
         self._embedder = embedder
+        self._journal = journal
         self._window_seconds = window_seconds
         self._window_tokens = FIRST_WINDOW_TOKENS
         self._pending = PendingWrites(collection)
@@ -259,9 +299,17 @@ class _Pipeline:
             else replace(next(compared), consumed=one.consumed)
             for one in reads
         ]
+        steps = self._with_known_vectors(steps)
         prepared = iter(prepare_changes(self._collection, self._embedder, steps))
         for step in steps:
             yield _with_prepared(step, next(prepared)) if step.embeds else step
+
+    def _with_known_vectors(self, steps: list[PlannedChange]) -> list[PlannedChange]:
+        waiting = [one.item for one in steps if one.embeds and isinstance(one.item, Document)]
+        if self._journal is None or not waiting:
+            return steps
+        known = iter(self._journal.reuse(waiting))
+        return [replace(one, embedded=next(known)) if one.embeds else one for one in steps]
 
     def _embed(self) -> Iterator[list[PlannedChange]]:
         with closing(self._prepared):
@@ -303,6 +351,8 @@ class _Pipeline:
         with closing(self._embedded):
             while windows := self._embedded.take(WRITE_CHUNKS):
                 steps = list(chain.from_iterable(windows))
+                if self._journal is not None:
+                    self._journal.intend([step.item for step in steps])
                 Writes.of(steps).write(self._collection, self._embedder)
                 self._pending.arrived(s.item for s in steps if isinstance(s.item, Document))
                 self.progress = self._advanced(steps)

@@ -18,6 +18,7 @@ from indexer.index_choice import IndexChoice, IndexKind, Language
 from indexer.lexical.analyzer import Analyzer
 from indexer.memory.lexical import EMPTY, Words
 from indexer.memory.lines import MemoryLines
+from indexer.memory.origins import MemoryOrigins
 from indexer.memory.state import MemoryState, Record, passes
 from indexer.reports import Description
 
@@ -46,6 +47,7 @@ class MemoryEngine:
         self._drafts: dict[str, EmbeddedDocument] = {}
         self._drafted: Identity | None = None
         self.judgements = MemoryLines()
+        self.origins = MemoryOrigins(lambda: self._state)
         self._keepers = {what: MemoryKeeper() for what in Kept}
         self._deleted = False
 

@@ -31,6 +31,7 @@ from indexer.postgres.leases import Lease
 from indexer.postgres.lines import PostgresLines
 from indexer.postgres.maps import PostgresMaps
 from indexer.postgres.migration import PostgresMigration
+from indexer.postgres.origins import PostgresOrigins
 from indexer.postgres.reading import Reading
 from indexer.postgres.recall import LiveRecall
 from indexer.postgres.schema import Tables
@@ -210,6 +211,11 @@ class PostgresEngine:
     def judgements(self) -> PostgresLines:
         """The judgements of users, in a table beside the documents."""
         return PostgresLines(self._database, self._tables)
+
+    @property
+    def origins(self) -> PostgresOrigins:
+        """The origins of its documents, in tables beside them."""
+        return PostgresOrigins(self._database, self._tables)
 
     def map(self) -> Map:
         """The collection's map, as far as it is drawn; see the Protocol."""

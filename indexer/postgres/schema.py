@@ -94,13 +94,31 @@ CREATE TABLE @line(
 """
 """The judgements of users."""
 
-_FOURTH: Final = """
+_PICTURES: Final = """
 ALTER TABLE @document ADD picture text;
 CREATE INDEX ON @document(number) WHERE picture IS NOT NULL;
 CREATE TABLE @picture(document bigint PRIMARY KEY, thumbnail bytea NOT NULL, original bytea);
 ALTER TABLE @picture ALTER thumbnail SET STORAGE EXTERNAL, ALTER original SET STORAGE EXTERNAL;
 """
 """The pictures of documents, and the files of those that are kept."""
+
+_ORIGINS: Final = """
+CREATE TABLE @source(
+    number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text COLLATE "C" NOT NULL UNIQUE, place text NOT NULL, run integer NOT NULL);
+CREATE TABLE @source_file(
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source integer NOT NULL,
+    name text COLLATE "C" NOT NULL, run integer NOT NULL, stamp text NOT NULL,
+    UNIQUE(source, name));
+CREATE TABLE @claim(
+    file bigint NOT NULL, id text COLLATE "C" NOT NULL, content bytea NOT NULL,
+    run integer NOT NULL, PRIMARY KEY(file, id, content));
+CREATE INDEX ON @claim(id, content);
+CREATE INDEX ON @claim(content, id);
+"""
+"""Of which sources documents are."""
+
+_FOURTH: Final = _PICTURES + _ORIGINS
 
 VERSIONS: Final = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """The statements that lead from each version of a collection's tables to the next."""

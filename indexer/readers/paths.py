@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO, Final
@@ -71,8 +71,13 @@ def input_parts(paths: Sequence[str], *, skip: Collection[Path] = ()) -> list[Pa
     """
     if STDIN in paths:
         return None
+    return parts_of(each for path in paths for each in find(path, skip))
+
+
+def parts_of(files: Iterable[FoundFile]) -> list[Part]:
+    """The parts that files make; consecutive ones of one format are one."""
     parts: list[Part] = []
-    for found in (each for path in paths for each in find(path, skip)):
+    for found in files:
         if isinstance(found, Rejection):
             continue
         source, format = found
@@ -155,9 +160,10 @@ def read_file(path: Path, name: str, fields: Fields = USUAL) -> Generator[Read, 
 
     Its format is that of the name, with which its ids and places begin.
     """
-    found = _known(Source(path, name, path.stat().st_size), PurePosixPath(name), fields)
+    size = path.stat().st_size
+    found = recognised(path, name, size, fields)
     if isinstance(found, Rejection):
-        yield Read(found, path.stat().st_size)
+        yield Read(found, size)
         return
     yield from _read_sent(*found, fields)
 
@@ -168,6 +174,11 @@ def _read_sent(source: Source, format: Format, fields: Fields) -> Iterator[Read]
         yield from kept_image(source)
     else:
         yield from read_source(source, format, fields)
+
+
+def recognised(path: Path, name: str, size: int, fields: Fields = USUAL) -> FoundFile:
+    """A file that is called otherwise than its path, in its format, or why it is not read."""
+    return _known(Source(path, name, size), PurePosixPath(name), fields)
 
 
 def find(path: str, skip: Collection[Path] = (), fields: Fields = USUAL) -> Iterator[FoundFile]:
@@ -233,6 +244,6 @@ def _unread(start: bytes, called: PurePath) -> str:
     return f"unknown format {called.suffix!r}; {known}"
 
 
-def name_of(path: Path) -> str:
+def name_of(path: PurePath) -> str:
     """The path as given, with forward slashes; bytes that are not text are escaped."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")

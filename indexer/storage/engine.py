@@ -46,6 +46,7 @@ from indexer.storage.kept_lines import KeptLines
 from indexer.storage.lexical.index_sync import LexicalIndex
 from indexer.storage.maintenance.backup import last_backup
 from indexer.storage.maintenance.vector_checks import require_written_vectors
+from indexer.storage.origins import StoredOrigins
 from indexer.storage.query.filter_cache import FilterCache
 from indexer.storage.query.state import LocalState, Shared
 from indexer.storage.runtime.durable_files import bytes_under, sync_folder
@@ -102,6 +103,7 @@ class LocalEngine:
         self._live = LiveRows(folder, self._store, choice, thresholds)
         self._maps = Maps(folder, self._store)
         self.judgements = KeptLines(folder)
+        self.origins = StoredOrigins(self._store, self._turn)
         self._shared = Shared(FilterCache(), self._live.watch)
 
     @classmethod

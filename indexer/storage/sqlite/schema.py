@@ -43,3 +43,18 @@ CREATE TABLE facets(
     field INTEGER NOT NULL, kind INTEGER NOT NULL, value NOT NULL, document INTEGER NOT NULL,
     PRIMARY KEY(field, kind, value, document)) WITHOUT ROWID;
 """
+
+ORIGINS: Final = (
+    "CREATE TABLE sources("
+    "source INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, place TEXT NOT NULL,"
+    " run INTEGER NOT NULL)",
+    "CREATE TABLE source_files("
+    "file INTEGER PRIMARY KEY, source INTEGER NOT NULL, name TEXT NOT NULL, run INTEGER NOT NULL,"
+    " stamp TEXT NOT NULL, UNIQUE(source, name))",
+    "CREATE TABLE claims("
+    "file INTEGER NOT NULL, id TEXT NOT NULL, content BLOB NOT NULL, run INTEGER NOT NULL,"
+    " PRIMARY KEY(file, id, content)) WITHOUT ROWID",
+    "CREATE INDEX claims_by_id ON claims(id, content)",
+    "CREATE INDEX claims_by_content ON claims(content, id)",
+)
+"""The sources of documents, their files, and the documents that these claim; since format 4."""

@@ -27,6 +27,7 @@ from indexer.pictures import Picture
 from indexer.storage.sqlite.filtering import FacetQueries
 from indexer.storage.sqlite.identities import essence_of
 from indexer.storage.sqlite.ordering import OrderedDocuments
+from indexer.storage.sqlite.origins import OriginTables
 from indexer.storage.sqlite.records import (
     Block,
     Generation,
@@ -72,6 +73,11 @@ class Snapshot(FacetQueries):
     def select(self, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         """Lines of the tables unchanged, one by one, for checks."""
         return self._connection.execute(query, parameters)
+
+    @property
+    def origins(self) -> OriginTables:
+        """The origins of its documents."""
+        return OriginTables(self._connection)
 
     def copy_to(self, path: Path, tell: Callable[[int, int], None]) -> None:
         """Write this state to a new file, however much is written meanwhile.

@@ -9,7 +9,8 @@ its committed rows), ``documents`` (each with the sequence that last changed its
 ``deletions`` (the numbers of deleted documents, so that derived data can follow), ``chunks``
 (row -> document and characters, with a checksum, since nothing else would show a wrong one),
 ``blocks`` (4096 rows each: the owner of every row, -1 for none, and the checksum of their
-vectors), ``fields`` and ``facets`` (metadata, one line for each value, for filters).
+vectors), ``fields`` and ``facets`` (metadata, one line for each value, for filters), ``sources``,
+``source_files`` and ``claims`` (of which files documents are: see indexer.origins).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from indexer.embedding.embedder import Identity
 from indexer.errors import BearingError, NotFound, StorageFailed
 from indexer.index_choice import Language
 from indexer.storage.sqlite.identities import write_generation
-from indexer.storage.sqlite.schema import FORMAT, SCHEMA
+from indexer.storage.sqlite.schema import FORMAT, ORIGINS, SCHEMA
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.transaction import Transaction
 from indexer.storage.sqlite.translation import translated_errors
@@ -56,7 +57,8 @@ class Store:
             connection = _connect(path)
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT")
+                tables = f"{SCHEMA} {'; '.join(ORIGINS)};"
+                connection.executescript(f"BEGIN; {tables} PRAGMA user_version = {FORMAT}; COMMIT")
                 connection.execute("BEGIN")
                 counters = ("sequence", "documents", "chunks", "truncated", "forgotten")
                 facts = [("generation", 1), *((name, 0) for name in counters)]

@@ -15,7 +15,7 @@ from indexer import installation
 from indexer.errors import Damaged, OtherFormat
 from indexer.filters import Kind
 from indexer.storage.sqlite.facets import KIND_NUMBERS, moment_line
-from indexer.storage.sqlite.schema import FORMAT, STORE
+from indexer.storage.sqlite.schema import FORMAT, ORIGINS, STORE
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
 
@@ -78,8 +78,15 @@ def _keep_pictures(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _keep_origins(connection: sqlite3.Connection) -> None:
+    """From 3 to 4: of which sources documents are; nothing is known of those there."""
+    for statement in ORIGINS:
+        connection.execute(statement)
+
+
 def _to_4(connection: sqlite3.Connection) -> None:
     _keep_pictures(connection)
+    _keep_origins(connection)
 
 
 STEPS: Final[Mapping[int, Step]] = {1: _keep_changes, 2: _to_3, 3: _to_4}

@@ -1,0 +1,92 @@
+"""The changes that keeping folders in step would make, told by ``index --sync --dry-run``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Final
+
+from indexer.cli import output
+from indexer.cli.options import ExitCode
+from indexer.cli.rejects import ReasonCount, Reasons, reason_lines
+from indexer.cli.sync import SyncOptions, refusal_text, unreadable_text
+from indexer.ingestion.foresight import Foreseen, foresee
+from indexer.ingestion.sync import Source
+from indexer.library import Library
+
+IDS_SHOWN: Final = 20
+_MARKS: Final = {"new": "+", "changed": "~", "amended": "=", "deleted": "-"}
+
+
+@dataclass(frozen=True, slots=True)
+class ForeseenSources:
+    """The changes that keeping sources in step would make."""
+
+    collection: str
+    sources: tuple[Foreseen, ...]
+    reasons: tuple[ReasonCount, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Done, done with rejects, or failed if documents would have to go and would stay."""
+        if any(one.refused for one in self.sources):
+            return ExitCode.FAILED
+        return ExitCode.REJECTED if self.reasons else ExitCode.DONE
+
+    def figures(self) -> dict[str, Any]:
+        """It all as a JSON object."""
+        return {
+            "collection": self.collection,
+            "dry_run": True,
+            "sources": [asdict(one) for one in self.sources],
+            "reasons": [asdict(one) for one in self.reasons],
+        }
+
+    def show(self, as_json: bool) -> None:
+        """Print it; what is rejected, and why nothing would be deleted, on standard error."""
+        for line in reason_lines(self.reasons):
+            output.note(line)
+        for one in self.sources:
+            if one.unreadable:
+                output.note(unreadable_text(one.source, one.unreadable))
+            if one.refused:
+                output.note(refusal_text(one.source, one.refused))
+        if as_json:
+            output.say_json(self.figures())
+            return
+        for one in self.sources:
+            for line in _lines(one):
+                output.say(line)
+
+
+def foresee_sources(
+    library: Library, name: str, sources: Sequence[Source], options: SyncOptions
+) -> ForeseenSources:
+    """The changes that keeping a collection in step with sources would make; raises NotFound."""
+    collection = library.open(name)
+    reasons = Reasons()
+    found = []
+    for source in sources:
+        sync = options.sync(library, collection, source)
+        opened = partial(library.filling, collection)
+        found.append(foresee(sync, sync.plan(), opened, reasons.add))
+    return ForeseenSources(name, tuple(found), reasons.counted())
+
+
+def _lines(one: Foreseen) -> Iterator[str]:
+    yield (
+        f"{one.source}: {output.counted(one.files, 'file')}, {one.read:,} to read, "
+        f"{one.gone:,} gone"
+    )
+    for kind, mark in _MARKS.items():
+        ids: tuple[str, ...] = getattr(one, kind)
+        for id in ids[:IDS_SHOWN]:
+            yield f"  {mark} {output.printable(id)}"
+        if len(ids) > IDS_SHOWN:
+            yield f"  {mark} {len(ids) - IDS_SHOWN:,} more"
+    yield (
+        f"would be new: {len(one.new):,} (+), changed: {len(one.changed):,} (~), with new "
+        f"metadata only: {len(one.amended):,} (=), deleted: {len(one.deleted):,} (-); vectors that "
+        f"are stored already: {one.reused:,}. Nothing was written."
+    )

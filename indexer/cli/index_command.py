@@ -1,0 +1,174 @@
+"""The command ``index``: files into a collection, once or in step with them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, BinaryIO, NoReturn
+
+import typer
+
+from indexer.cli.foresight import ForeseenSources, foresee_sources
+from indexer.cli.index import index_reads
+from indexer.cli.options import Data, Json, LanguageOption, Model, Name, open_library
+from indexer.cli.sync import SyncedSources, SyncOptions, sources_of, sync_sources
+from indexer.errors import InvalidInput
+from indexer.ingestion.pruning import USUAL_SHARE, parse_share
+from indexer.ingestion.shards import Shard
+from indexer.library import DEFAULT_COLLECTION
+from indexer.readers import (
+    Fields,
+    Read,
+    check_ocr,
+    check_paths,
+    input_parts,
+    known_formats,
+    read_paths,
+)
+
+
+def index(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH",
+            help=f"{', '.join(name for name, _ in known_formats())}, folders of them, "
+            "or - for JSON Lines on standard input.",
+            show_default=False,
+        ),
+    ],
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    model: Model = None,
+    language: LanguageOption = None,
+    id_field: Annotated[str | None, typer.Option(help="Field of the id.")] = None,
+    text_field: Annotated[str | None, typer.Option(help="Field of the text.")] = None,
+    title_field: Annotated[str | None, typer.Option(help="Field of the title.")] = None,
+    ocr: Annotated[
+        str | None,
+        typer.Option(
+            envvar="BEARING_OCR",
+            metavar="LANGUAGES",
+            help="Read text in the pictures of PDFs, in these languages, such as eng+deu.",
+            show_default=False,
+        ),
+    ] = None,
+    gps: Annotated[
+        bool,
+        typer.Option("--gps", help="Keep where photos were taken, too: latitude, longitude."),
+    ] = False,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to write what was rejected and why, as JSON Lines.",
+            show_default="<data>/<collection>.rejects.jsonl, the next number if that is kept",
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Index the I-th of N parts of the documents, as another process does each of the "
+            "others; for collections in a database.",
+        ),
+    ] = None,
+    sync: Annotated[
+        bool,
+        typer.Option(
+            "--sync",
+            help="Keep the collection in step with each PATH: what is gone there goes here, too, "
+            "what moved keeps its vectors, and files that are as they were are not read.",
+        ),
+    ] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --sync: the name of what is at PATH, with which its ids begin.",
+            show_default="the folder's own name, however PATH is spelled",
+        ),
+    ] = None,
+    prune_at_most: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="With --sync: if more of a source's documents would go at once, none does.",
+        ),
+    ] = f"{USUAL_SHARE:.0%}",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="With --sync: say what would happen, and change nothing."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Read files and store their documents; what is stored and unchanged is skipped.
+
+    Fields that are not id, text or title become metadata. Call it again after an interruption:
+    it continues where it stopped.
+    """
+    fields = Fields(id=id_field, text=text_field, title=title_field, ocr=ocr or None)
+    check_ocr(fields.ocr)
+    if sync:
+        options = SyncOptions(fields, parse_share(prune_at_most), source, model, language, rejects)
+        _sync(paths, data, collection, options, shard=shard, dry_run=dry_run, as_json=as_json)
+    if source is not None or dry_run:
+        raise InvalidInput("--source and --dry-run are for what is kept in step: give --sync, too")
+    with open_library(data, model) as library, _standard_input(paths) as stdin:
+        check_paths(paths)
+        own = [path for path in (library.folder, rejects) if path]
+
+        def reads(pictures: bool) -> Iterator[Read]:
+            return read_paths(paths, replace(fields, pictures=pictures), stdin=stdin, skip=own)
+
+        parts = input_parts(paths, skip=own)
+        done = index_reads(
+            library,
+            collection,
+            reads,
+            parts,
+            model=model,
+            language=language,
+            rejects=rejects,
+            shard=Shard.parse(shard) if shard else None,
+            gps=gps,
+        )
+    done.show(as_json)
+    raise typer.Exit(done.exit_code)
+
+
+@contextmanager
+def _standard_input(paths: Iterable[str]) -> Iterator[BinaryIO | None]:
+    """Standard input if it is to be read.
+
+    Opened anew: a thread that still waits in ``sys.stdin`` would abort the interpreter's exit.
+    """
+    if "-" not in paths:
+        yield None
+        return
+    stdin = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    yield stdin  # left open for the same reason
+
+
+def _sync(
+    paths: list[str],
+    data: str | None,
+    collection: str,
+    options: SyncOptions,
+    *,
+    shard: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> NoReturn:
+    if shard is not None:
+        raise InvalidInput("--sync is for one process: leave --shard out")
+    sources = sources_of(paths, options.name)
+    with open_library(data, options.model) as library:
+        carry_out = foresee_sources if dry_run else sync_sources
+        done: ForeseenSources | SyncedSources = carry_out(library, collection, sources, options)
+    done.show(as_json)
+    raise typer.Exit(done.exit_code)
