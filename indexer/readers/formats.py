@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Final, TypeAlias
 
 from indexer.readers.archives import read_tar, read_zip
+from indexer.readers.books import read_book
 from indexer.readers.decoding import BYTE_ORDER_MARK, marked_encoding
 from indexer.readers.delimited import read_csv, read_tsv
 from indexer.readers.html import read_html
@@ -21,14 +22,18 @@ from indexer.readers.json_array import read_json
 from indexer.readers.json_lines import read_json_lines
 from indexer.readers.mail import read_mailbox, read_message
 from indexer.readers.markdown import read_markdown
+from indexer.readers.notebooks import read_notebook
 from indexer.readers.open_document import read_open_document
+from indexer.readers.org import read_org
 from indexer.readers.parquet import read_parquet
 from indexer.readers.pdf import read_pdf
 from indexer.readers.plain_text import read_plain_text
 from indexer.readers.reading import Fields, Member, Read
+from indexer.readers.rich_text import read_rich_text
 from indexer.readers.slides import read_slides
 from indexer.readers.sources import Source
 from indexer.readers.spreadsheets import read_spreadsheet
+from indexer.readers.subtitles import read_subtitles
 from indexer.readers.word import read_word
 
 Reader: TypeAlias = Callable[[Source, Fields], Iterator[Read | Member]]
@@ -122,6 +127,23 @@ FORMATS: Final = (
         token_density=0.05,
     ),
     Format(IMAGE, read_image_file, IMAGE_SUFFIXES, IMAGE_STARTS, token_density=0.001),
+    Format(
+        "Rich Text",
+        read_rich_text,
+        (".rtf",),
+        re.compile(rb"\s*\{\\rtf"),
+        token_density=0.1,
+    ),
+    Format(
+        "EPUB",
+        read_book,
+        (".epub",),
+        re.compile(rb"PK.{28}mimetypeapplication/epub\+zip", re.DOTALL),
+        token_density=0.3,
+    ),
+    Format("notebook", read_notebook, (".ipynb",), token_density=0.1),
+    Format("subtitles", read_subtitles, (".srt", ".vtt", ".ass", ".ssa"), re.compile(rb"WEBVTT\s")),
+    Format("Org", read_org, (".org",)),
     Format("mail", read_message, (".eml",)),
     Format(
         "mailbox",

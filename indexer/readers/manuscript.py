@@ -38,6 +38,11 @@ class Manuscript:
         return "".join(self._pieces).rstrip()
 
     @property
+    def headings(self) -> Headings:
+        """The headings that were written."""
+        return self._headings
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """The list of headings; empty without any."""
         return headings_metadata(self._headings)
@@ -67,7 +72,7 @@ class Manuscript:
     def include(self, text: str, headings: Headings, below: int = 0) -> None:
         """Add a text with headings of its own, which stand ``below`` levels deeper here."""
         if text.strip():
-            opens = bool(headings) and text.startswith(headings[0][1] + LINE)
+            opens = bool(headings) and f"{text}{LINE}".startswith(f"{headings[0][1]}{LINE}")
             self._write(SECTION if opens else PARAGRAPH, text.strip("\n"))
             self._headings.extend((level + below, words) for level, words in headings)
 

@@ -19,7 +19,7 @@ from indexer.outline import SECTION
 from indexer.readers.decoding import decode
 from indexer.readers.extracted import Extracted, read_guarded
 from indexer.readers.html import visible_text
-from indexer.readers.manuscript import headings_metadata
+from indexer.readers.manuscript import Headings, headings_metadata
 from indexer.readers.reading import Fields, Read
 from indexer.readers.records import TITLE_FIELD, flatten, plain
 from indexer.readers.sources import Source
@@ -56,22 +56,36 @@ def report(file: BinaryIO) -> Iterator[dict[str, Any]]:
 
 def extract(data: bytes) -> Extracted:
     """The file's title, text, and front matter."""
-    from markdown_it import MarkdownIt
-
     decoded = decode(data)
     front, body, problem = split_front_matter(decoded.text)
-    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    blocks = list(_blocks(parser.parse(body)))
+    blocks = _parsed(body)
     title = front.pop(TITLE_FIELD, None)
     if title is None:
         title = next((block.text for block in blocks if block.level), None)
         if title is not None and blocks[0].level and len(blocks) > 1:
             del blocks[0]  # the title is embedded in front of the text; once is enough
-    text = "".join(block.gap + block.text for block in blocks).strip("\n")
+    text, headings = _joined(blocks)
     named = None if title is None else _one_line(title)
     problems = {"front matter": problem} if problem else {}
-    outline = headings_metadata([(block.level, block.text) for block in blocks if block.level])
+    outline = headings_metadata(headings)
     return Extracted(text, named, {**decoded.metadata, **outline, **front}, problems)
+
+
+def markdown_parts(text: str) -> tuple[str, Headings]:
+    """The text of a piece of Markdown, with its headings."""
+    return _joined(_parsed(text))
+
+
+def _parsed(text: str) -> list[Block]:
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    return list(_blocks(parser.parse(text)))
+
+
+def _joined(blocks: Sequence[Block]) -> tuple[str, Headings]:
+    text = "".join(block.gap + block.text for block in blocks).strip("\n")
+    return text, [(block.level, block.text) for block in blocks if block.level]
 
 
 def _one_line(title: object) -> str:
