@@ -24,6 +24,9 @@ export function readAddress(location = window.location) {
     filter: query.get("filter") ?? "",
     measure: query.get("measure"),
     temperature: query.get("temperature") ?? "",
+    colour: query.get("colour") ?? "",
+    keep: query.getAll("keep"),
+    seen: seenIn(query.get("seen")),
     texts: fragment.get("texts") ?? "",
     against: fragment.get("against") ?? "",
   };
@@ -52,7 +55,7 @@ export function addressOf(state, usual) {
   const put = (name, value, otherwise) => value && value !== otherwise && query.set(name, value);
   const searches = ["search", "document"].includes(state.view); // a document is read beside its search
   if (!searches) query.set("view", state.view);
-  put("q", searches && state.query);
+  put("q", (searches || state.view === "map") && state.query);
   if (searches) state.like.forEach((id) => query.append("like", id));
   put("c", state.collection, usual.collection);
   if (searches) {
@@ -60,6 +63,10 @@ export function addressOf(state, usual) {
     put("mode", state.mode, usual.mode);
     put("exact", state.exact && "1");
     put("filter", state.filter);
+  } else if (state.view === "map") {
+    put("colour", state.colour);
+    state.keep.forEach((value) => query.append("keep", value));
+    put("seen", state.seen?.map((at) => at.toPrecision(4)).join(","));
   } else if (state.view === "compare") {
     put("measure", state.measure, usual.measure);
     put("temperature", state.temperature);
@@ -73,6 +80,12 @@ function fragmentOf({ view, texts, against, collection, document, at }) {
   if (view !== "compare" || !texts) return "";
   const fragment = new URLSearchParams(against ? { texts, against } : { texts }).toString();
   return fragment.length <= LONGEST_FRAGMENT ? `#${fragment}` : "";
+}
+
+/** Where a map is looked at: the middle, and how many times it is magnified. */
+function seenIn(text) {
+  const numbers = (text ?? "").split(",").map(Number);
+  return numbers.length === 3 && numbers.every(Number.isFinite) ? numbers : null;
 }
 
 function wholeNumber(text, otherwise) {

@@ -22,7 +22,7 @@ async function start() {
   const views = {
     search: searchView(navigate, refresh),
     document: documentView(navigate),
-    map: mapView(navigate),
+    map: mapView(navigate, note),
     compare: compareView(navigate),
     collections: collectionsView(navigate, refresh, changed),
     add: addView(navigate, changed),
@@ -37,6 +37,12 @@ async function start() {
     const here = location.pathname + location.search + location.hash;
     history[address === here ? "replaceState" : "pushState"](state, "", address);
     return show();
+  }
+
+  /** Has the address say what is shown by now; it is no step in the history. */
+  function note(patch) {
+    state = { ...state, ...patch };
+    history.replaceState(state, "", addressOf(state, usual));
   }
 
   /** What the service offers by now; the picker and the usual collection follow. */

@@ -1,5 +1,7 @@
 // Points on a plane that is moved and magnified: drawn by WebGL, by a 2-D canvas where there is none.
 
+import { isWithin, lassoIn } from "./lasso.js";
+
 const GREATEST = 400; // times the size at which all is seen
 const LEAST = 0.5;
 const MARGIN = 0.94;
@@ -21,9 +23,9 @@ void main() {
 /**
  * A plane of points in an element, which it fills.
  * @param {HTMLElement} host
- * @param {{onPoint: (index: number | null) => void, onOpen: (index: number) => void, onMove: () => void}} tell
+ * @param {{onPoint: (index: number | null) => void, onOpen: (index: number) => void, onMove: () => void, onLasso: (indices: number[]) => void}} tell
  */
-export function planeIn(host, { onPoint, onOpen, onMove }) {
+export function planeIn(host, { onPoint, onOpen, onMove, onLasso }) {
   const canvas = document.createElement("canvas");
   host.prepend(canvas);
   const painter = webglPainter(canvas) ?? flatPainter(canvas);
@@ -35,11 +37,12 @@ export function planeIn(host, { onPoint, onOpen, onMove }) {
   let cells = null;
   let drawing = 0;
   let whole = true;
+  let bounds = { x: 0, y: 0, across: 2, down: 2 }; // of the points
   let ink = inkOf(host);
 
   const width = () => canvas.clientWidth || 1;
   const height = () => canvas.clientHeight || 1;
-  const fitting = () => (Math.min(width(), height()) / 2) * MARGIN;
+  const fitting = () => Math.min(width() / bounds.across, height() / bounds.down) * MARGIN;
 
   /** Where a place is seen, in pixels of the element. */
   const seenAt = (x, y) => [(x - camera.x) * camera.scale + width() / 2, height() / 2 - (y - camera.y) * camera.scale];
@@ -78,7 +81,7 @@ export function planeIn(host, { onPoint, onOpen, onMove }) {
   }
 
   function showAll() {
-    moveTo(0, 0, fitting());
+    moveTo(bounds.x, bounds.y, fitting());
     whole = true;
   }
 
@@ -94,7 +97,17 @@ export function planeIn(host, { onPoint, onOpen, onMove }) {
     return cells?.nearest(...placeAt(left, top), reach / camera.scale) ?? null;
   }
 
-  listen(host, { camera, zoomAt, moveTo, showAll, nearestTo, point, onOpen, pointed: () => pointed, middle: () => [width() / 2, height() / 2] });
+  const lasso = lassoIn(host, (outline) => onLasso(within(outline)));
+
+  /** The points within an outline of pixels. */
+  function within(outline) {
+    const found = [];
+    const corners = outline.map(([left, top]) => placeAt(left, top));
+    for (let i = 0; i < points.count; i++) if (isWithin(points.xy[2 * i], points.xy[2 * i + 1], corners)) found.push(i);
+    return found;
+  }
+
+  listen(host, { lasso, camera, zoomAt, moveTo, showAll, nearestTo, point, onOpen, pointed: () => pointed, middle: () => [width() / 2, height() / 2] });
   new ResizeObserver(() => (whole ? showAll() : draw())).observe(host);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     ink = inkOf(host);
@@ -106,9 +119,11 @@ export function planeIn(host, { onPoint, onOpen, onMove }) {
     setPoints(xy, colours) {
       points = { xy, colours, count: xy.length / 2 };
       cells = cellsOf(xy);
+      bounds = boundsOf(xy);
       pointed = lit = null;
       painter.load(points);
-      draw();
+      if (whole) showAll();
+      else draw();
     },
     setColours(colours) {
       points = { ...points, colours };
@@ -121,13 +136,39 @@ export function planeIn(host, { onPoint, onOpen, onMove }) {
       host.dataset.lit = String(indices?.length ?? "");
       draw();
     },
+    /** Whether dragging draws a lasso instead of moving the plane. */
+    lasso: (on) => lasso.turn(on),
     showAll,
     zoom: (times) => zoomAt(width() / 2, height() / 2, times),
     goTo: (x, y, times) => moveTo(x, y, times * fitting()),
     seenAt,
+    /** Calls with the pixel of each point that is seen. */
+    forEachSeen(act) {
+      const [across, down] = [width(), height()];
+      for (let i = 0; i < points.count; i++) {
+        const [left, top] = [(points.xy[2 * i] - camera.x) * camera.scale + across / 2, down / 2 - (points.xy[2 * i + 1] - camera.y) * camera.scale];
+        if (left >= 0 && top >= 0 && left < across && top < down) act(left, top, i);
+      }
+    },
+    /** What is seen: the middle, and how many times it is magnified; null where all is. */
+    seen: () => (whole ? null : [camera.x, camera.y, camera.scale / fitting()]),
     size: () => [width(), height()],
     ZOOM,
   };
+}
+
+/** The middle and the size of what the points take up. */
+function boundsOf(xy) {
+  let [left, right, low, high] = [1, -1, 1, -1];
+  for (let i = 0; i < xy.length; i += 2) {
+    left = Math.min(left, xy[i]);
+    right = Math.max(right, xy[i]);
+    low = Math.min(low, xy[i + 1]);
+    high = Math.max(high, xy[i + 1]);
+  }
+  if (left > right) return { x: 0, y: 0, across: 2, down: 2 };
+  const least = 0.02; // of points that lie in one place
+  return { x: (left + right) / 2, y: (low + high) / 2, across: Math.max(least, right - left), down: Math.max(least, high - low) };
 }
 
 const inkOf = (host) => {
@@ -137,7 +178,7 @@ const inkOf = (host) => {
 const bytes = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16) || 0);
 
 /** Pointer, wheel and keys. */
-function listen(host, { camera, zoomAt, moveTo, showAll, nearestTo, point, onOpen, pointed, middle }) {
+function listen(host, { lasso, camera, zoomAt, moveTo, showAll, nearestTo, point, onOpen, pointed, middle }) {
   const held = new Map();
   let travelled = 0;
   const inside = ({ clientX, clientY }) => {
@@ -152,14 +193,16 @@ function listen(host, { camera, zoomAt, moveTo, showAll, nearestTo, point, onOpe
   }, { passive: false });
 
   host.addEventListener("pointerdown", (event) => {
-    if (event.button || event.target.closest("button")) return;
+    if (event.button || event.target.closest("button, a")) return;
     host.setPointerCapture(event.pointerId);
+    if (!held.size && (event.shiftKey || lasso.isOn())) return lasso.begin(inside(event));
     held.set(event.pointerId, inside(event));
     if (held.size === 1) travelled = 0;
   });
 
   host.addEventListener("pointermove", (event) => {
     const now = inside(event);
+    if (lasso.isDrawing()) return lasso.go(now);
     const before = held.get(event.pointerId);
     if (!before) {
       if (event.pointerType !== "touch") point(nearestTo(...now));
@@ -180,6 +223,7 @@ function listen(host, { camera, zoomAt, moveTo, showAll, nearestTo, point, onOpe
   }
 
   const release = (event) => {
+    if (lasso.isDrawing()) return lasso.end();
     const tapped = held.delete(event.pointerId) && !held.size && travelled <= 3 && event.type === "pointerup";
     if (!tapped) return;
     const meant = nearestTo(...inside(event), event.pointerType === "touch" ? 2 * REACH : REACH);

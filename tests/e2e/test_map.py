@@ -153,6 +153,11 @@ def test_pointing_names_a_document_and_a_click_opens_it(page: Page, url: str) ->
     page.until(lambda: page.text("#view-map .readout"))
     near = {f"Of {TOPICS[int(id[2:]) % 3]}, {id[2:]}" for id in beside(url, "d/7")}
     assert page.contents("#view-map .readout b")[0] in near
+    left, top = pixel_of(page, url, "d/7")
+    plane, readout = page.one(".plane").rect, page.one("#view-map .readout").rect
+    across = readout["x"] + readout["width"] / 2 - plane["x"] - plane["width"] / 2 - left
+    down = readout["y"] + readout["height"] / 2 - plane["y"] - plane["height"] / 2 - top
+    assert abs(across) < readout["width"] and abs(down) < readout["height"]
     move_to(page, url, "d/7").click().perform()
     page.until(lambda: "#/c/default/d/" in page.address)
     page.settle()
@@ -171,7 +176,7 @@ def test_keys_move_and_magnify_and_open(page: Page) -> None:
     page.press("-")
     page.until(lambda: camera(page)["scale"] == pytest.approx(whole["scale"]))
     page.press(Keys.ARROW_RIGHT, Keys.ARROW_UP)
-    page.until(lambda: camera(page)["x"] > 0 and camera(page)["y"] > 0)
+    page.until(lambda: camera(page)["x"] > whole["x"] and camera(page)["y"] > whole["y"])
     page.press("0")
     page.until(lambda: camera(page) == whole)
     page.one(".swatches button").click()  # to where a document is
@@ -223,7 +228,7 @@ def test_hits_light_up_as_one_types(page: Page, url: str) -> None:
     hits = httpx.post(f"{url}/search", json=body).json()["hits"]
     page.until(lambda: page.contents(".map-hits li") == [hit["title"] for hit in hits[:5]])
     assert page.one(".plane").get_dom_attribute("data-lit") == "100"
-    assert page.text("#view-map .readout") == "100 hits lit up"
+    assert page.text(".map-status") == "100 hits lit up"
     assert page.one(".plane").screenshot_as_base64 != dark
     page.write("#map-query", " ")
     page.until(lambda: page.one(".plane").get_dom_attribute("data-lit") == "")
@@ -235,7 +240,7 @@ def test_it_is_coloured_by_a_field(page: Page, url: str) -> None:
     page.open(VIEW)
     clusters = page.one(".plane").screenshot_as_base64
     options = page.contents("#map-colour option")
-    assert options == ["cluster", "topic", "year"]
+    assert options == ["cluster", "score of the query", "topic", "year"]
     page.one("#map-colour option[value=topic]").click()
     page.until(lambda: page.all("[aria-label='Values of topic']"))
     column = told(url, "map/values?field=topic")
@@ -247,6 +252,93 @@ def test_it_is_coloured_by_a_field(page: Page, url: str) -> None:
     page.until(lambda: page.all(".map-legend .ramp"))
     low, high = (int(text) for text in page.contents(".map-legend .ends span"))
     assert 1950 <= low < high <= 1950 + COUNT + LATE
+
+
+def seen_points(page: Page, url: str) -> list[tuple[float, float]]:
+    """Where all documents are seen, from the upper left of the plane."""
+    points, seen, plane = told(url, "map/points"), camera(page), page.one(".plane")
+    width, height = page.run("return [arguments[0].clientWidth, arguments[0].clientHeight]", plane)
+    return [
+        (width / 2 + (x - seen["x"]) * seen["scale"], height / 2 - (y - seen["y"]) * seen["scale"])
+        for x, y in zip(points["x"], points["y"], strict=True)
+    ]
+
+
+def test_it_fills_its_box_and_labels_cover_no_point(page: Page, url: str) -> None:
+    """The points reach from edge to edge one way; labels stand beside them, apart from another."""
+    page.open(VIEW)
+    script = "return [...document.querySelectorAll('.map-labels span:not(.hidden)')].map(e =>"
+    script += " [e, e.closest('.plane')].map(one => one.getBoundingClientRect().toJSON()))"
+    page.until(lambda: page.run(script))
+    boxes = [
+        (
+            box["left"] - plane["left"] - 1,
+            box["top"] - plane["top"] - 1,
+            box["width"],
+            box["height"],
+        )
+        for box, plane in page.run(script)
+    ]
+    for left, top, width, height in boxes:
+        inside = [
+            (x, y)
+            for x, y in seen_points(page, url)
+            if left < x < left + width and top < y < top + height
+        ]
+        assert inside == []
+    xs, ys = zip(*seen_points(page, url), strict=True)
+    plane = page.one(".plane").rect
+    shares = (max(xs) - min(xs)) / plane["width"], (max(ys) - min(ys)) / plane["height"]
+    assert max(shares) > 0.9
+
+
+def test_documents_are_selected_by_drawing_around_them(page: Page, url: str) -> None:
+    """As many as lie within light up, the first are named; the next drag moves the map again."""
+    page.open(VIEW)
+    page.one("#map-select").click()
+    plane = page.one(".plane")
+    width, height = int(plane.rect["width"]), int(plane.rect["height"])
+    corners = [(-width // 2 + 5, -height // 2 + 5), (0, -height // 2 + 5), (0, height // 2 - 5)]
+    corners.append((-width // 2 + 5, height // 2 - 5))
+    chain = ActionChains(page.driver).move_to_element_with_offset(plane, *corners[0])
+    chain.click_and_hold()
+    for corner in corners[1:]:
+        chain.move_to_element_with_offset(plane, *corner)
+    chain.release().perform()
+    middle = width / 2
+    within = [x for x, _ in seen_points(page, url) if x < middle]
+    page.until(lambda: page.text(".map-status").startswith(f"{len(within)} documents selected"))
+    page.until(lambda: len(page.contents(".map-hits li")) == 10)
+    assert plane.get_dom_attribute("data-lit") == str(len(within))
+    assert page.one("#map-select").get_dom_attribute("aria-pressed") == "false"
+    page.one(".map-status button").click()
+    page.until(lambda: plane.get_dom_attribute("data-lit") == "")
+
+
+def test_the_address_says_what_is_seen(page: Page, url: str) -> None:
+    """Colour, values that are kept, place and query come back with a link."""
+    page.open(VIEW)
+    page.one("#map-colour option[value=topic]").click()
+    page.until(lambda: page.all("[aria-label='Values of topic']"))
+    plain = page.one(".plane").screenshot_as_base64
+    page.one(".swatches button[data-value=stars]").click()
+    page.until(lambda: page.one(".plane").screenshot_as_base64 != plain)
+    page.one("[aria-label='Nearer']").click()
+    page.until(lambda: "seen=" in page.address)
+    assert "colour=topic&keep=stars" in page.address
+    before = camera(page)
+    page.open(page.address)
+    page.until(lambda: camera(page)["scale"] == pytest.approx(before["scale"], rel=1e-3))
+    pressed = ".swatches [aria-pressed=true]"
+    page.until(lambda: [e.get_dom_attribute("data-value") for e in page.all(pressed)] == ["stars"])
+    page.write("#map-query", "stars and orbits")
+    page.until(lambda: "q=stars+and+orbits" in page.address)
+    page.one("#map-colour option:nth-child(2)").click()
+    page.until(lambda: page.text(".map-status").endswith("hits coloured by score"))
+    body = {"query": "stars and orbits", "k": 1000}
+    scores = [hit["score"] for hit in httpx.post(f"{url}/search", json=body).json()["hits"]]
+    low, high = (float(text) for text in page.contents(".map-legend .ends span"))
+    assert min(scores) <= low < high <= max(scores) + 1e-3
 
 
 def test_it_is_drawn_without_webgl_too(page: Page, url: str) -> None:
