@@ -29,6 +29,7 @@ from indexer.readers.parquet import read_parquet
 from indexer.readers.pdf import read_pdf
 from indexer.readers.plain_text import read_plain_text
 from indexer.readers.reading import Fields, Member, Read
+from indexer.readers.restructured import read_restructured
 from indexer.readers.rich_text import read_rich_text
 from indexer.readers.slides import read_slides
 from indexer.readers.sources import Source
@@ -92,7 +93,7 @@ FORMATS: Final = (
     Format(
         "plain text",
         read_plain_text,
-        (".txt", ".text", ".rst", ".adoc", ".log"),
+        (".txt", ".text", ".adoc", ".log"),
         token_density=0.23,
     ),
     Format("Markdown", read_markdown, (".md", ".markdown", ".mdown", ".mkd")),
@@ -143,6 +144,7 @@ FORMATS: Final = (
     ),
     Format("notebook", read_notebook, (".ipynb",), token_density=0.1),
     Format("subtitles", read_subtitles, (".srt", ".vtt", ".ass", ".ssa"), re.compile(rb"WEBVTT\s")),
+    Format("reStructuredText", read_restructured, (".rst",)),
     Format("Org", read_org, (".org",)),
     Format("mail", read_message, (".eml",)),
     Format(
