@@ -32,6 +32,7 @@ from indexer.readers.reading import Fields, Member, Read
 from indexer.readers.restructured import read_restructured
 from indexer.readers.rich_text import read_rich_text
 from indexer.readers.slides import read_slides
+from indexer.readers.source_code import LANGUAGES, read_source_code
 from indexer.readers.sources import Source
 from indexer.readers.spreadsheets import read_spreadsheet
 from indexer.readers.subtitles import read_subtitles
@@ -146,6 +147,7 @@ FORMATS: Final = (
     Format("subtitles", read_subtitles, (".srt", ".vtt", ".ass", ".ssa"), re.compile(rb"WEBVTT\s")),
     Format("reStructuredText", read_restructured, (".rst",)),
     Format("Org", read_org, (".org",)),
+    Format("source code", read_source_code, tuple(LANGUAGES), token_density=0.3),
     Format("mail", read_message, (".eml",)),
     Format(
         "mailbox",

@@ -188,11 +188,11 @@ def _directive(name: str) -> type:
 
 
 def _role(
-    name: str,
+    name: str,  # noqa: ARG001 - as docutils calls it
     source: str,
     text: str,
     *_: object,
-    **__: object,  # noqa: ARG001 - as docutils calls it
+    **__: object,
 ) -> tuple[list[Any], list[Any]]:
     """The text of a role: of ``~package.Name`` the last part, of ``text <target>`` the text."""
     from docutils.nodes import inline, unescape
