@@ -37,7 +37,7 @@ MOST_DIMENSIONS: Final = 4_000
 BANDS: Final = (10, 100, 300)
 """The k that effort is tuned for; for more hits all vectors are compared with."""
 
-EFFORTS: Final = (40, 64, 100, 160, 250, 400, 640, 1_000)
+EFFORTS: Final = (40, 50, 64, 80, 100, 125, 160, 200, 250, 320, 400, 500, 640, 800, 1_000)
 """Chunks that a search of the graph keeps in view: at most a thousand, says pgvector."""
 
 QUERIES: Final = 40

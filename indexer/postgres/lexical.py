@@ -61,7 +61,7 @@ class PostgresLexical:
         if within.keys is None:
             return self._best_passing(bag, k, within)
         allowed = np.zeros(self._newest + 1, np.bool_)
-        allowed[list(within.keys)] = True
+        allowed[within.keys] = True
         numbers, scores = self._words.best(bag, k, allowed)
         return _scored(numbers.tolist(), scores.tolist())
 

@@ -19,6 +19,9 @@ from indexer.ties import first_of
 COSINE: Final = "greatest(-1, least(1, -(v <#> %s)))"
 """The cosine of a chunk's vector to a direction, as every score is computed."""
 
+COMPARED: Final = 8
+"""Chunks that are compared with in the time that a graph takes for each it keeps in view."""
+
 FETCH_MORE: Final = 4
 SPARE: Final = 8
 """Chunks fetched beyond k, since a document may have several."""
@@ -73,14 +76,14 @@ class Search:
         self._reading = reading
         self._header = header
         self._scope = scope
-        self._exact = exact or not header.sealed or scope.keys is not None
+        self._exact = exact or not header.sealed
 
     def nearest(self, direction: Vector, k: int, ids: Ids) -> list[Candidate]:
         """The k nearest documents, best first, ties by id; ``k`` there are."""
         if not k:
             return []
         effort = self._header.efforts.of(k, filtered=not self._scope.is_whole)
-        if not self._exact and effort and effort.view:
+        if not self._exact and effort and effort.view and self._pays(k, effort.view):
             found = self.by_graph(direction, k, effort.view, ids)
             if len(found) == k:
                 self._offer(Asked(direction, k, self._scope))
@@ -93,14 +96,11 @@ class Search:
         Of what it finds some may be out of scope, or a second chunk of a document: so more are
         fetched, in proportion.
         """
-        counts = self._header.counts
-        share = max(self._scope.total, 1) / max(counts.documents, 1)
-        per_document = max(counts.chunks, 1) / max(counts.documents, 1)
-        fetch = int((k + k // 2) * min(per_document, 4.0) / share) + SPARE
+        fetch, view = self._reach(k, view)
         if fetch > EFFORTS[-1]:
             return []
-        view = min(EFFORTS[-1], max(fetch, int(view / share)))
-        condition, arguments = self._scope.sql("c.document")
+        keys = self._scope.keys
+        condition, arguments = self._scope.sql("c.document") if keys is None else ("true", [])
         statement = _NEAR.format(
             sealed=self._header.sealed, dimension=len(direction), cosine=COSINE, scope=condition
         )
@@ -108,7 +108,24 @@ class Search:
         rows = self._reading.rows(
             statement, [direction, fetch, direction, fetch, direction, *arguments]
         )
+        if keys is not None:  # looked up here, so that they need not be sent
+            there = np.isin([document for document, *_ in rows], keys)
+            rows = [row for row, passes in zip(rows, there, strict=True) if passes]
         return ranked(best_chunks(rows), k, ids)
+
+    def _reach(self, k: int, view: int) -> tuple[int, int]:
+        """The chunks to fetch from the graph, and to keep in view, so that enough are in scope."""
+        counts = self._header.counts
+        share = max(self._scope.total, 1) / max(counts.documents, 1)
+        per_document = max(counts.chunks, 1) / max(counts.documents, 1)
+        fetch = int((k + k // 2) * min(per_document, 4.0) / share) + SPARE
+        return fetch, min(EFFORTS[-1], max(fetch, int(view / share)))
+
+    def _pays(self, k: int, view: int) -> bool:
+        """Return whether the graph takes less than comparing with all in scope."""
+        counts = self._header.counts
+        chunks = self._scope.total * max(counts.chunks, 1) / max(counts.documents, 1)
+        return self._scope.keys is None or chunks > COMPARED * self._reach(k, view)[1]
 
     def by_comparing(self, direction: Vector, k: int, ids: Ids) -> list[Candidate]:
         """The k nearest documents, by comparing with every vector in scope."""

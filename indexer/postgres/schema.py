@@ -118,7 +118,10 @@ CREATE INDEX ON @claim(content, id);
 """
 """Of which sources documents are."""
 
-_FOURTH: Final = _PICTURES + _ORIGINS
+_HASHES: Final = "DROP INDEX @document_hash_idx;"
+"""Nothing looked documents up by their hashes, and each write paid for it."""
+
+_FOURTH: Final = _PICTURES + _ORIGINS + _HASHES
 
 VERSIONS: Final = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """The statements that lead from each version of a collection's tables to the next."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from indexer.engine import Scope
+from indexer.postgres.vectors import Bigints
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,7 @@ class PostgresScope:
     total: int
     condition: str = "true"
     arguments: tuple[Any, ...] = ()
-    keys: tuple[int, ...] | None = None
+    keys: NDArray[np.int64] | None = None
     filtered: bool = False
     hidden: int = 0
 
@@ -31,7 +35,7 @@ class PostgresScope:
     def sql(self, number: str) -> tuple[str, list[Any]]:
         """The condition on a document's number, with its arguments."""
         if self.keys is not None:
-            return f"{number} = ANY(%s)", [list(self.keys)]
+            return f"{number} = ANY(%s)", [Bigints(self.keys)]
         return self.condition.format(number=number), list(self.arguments)
 
 

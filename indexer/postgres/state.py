@@ -301,7 +301,7 @@ class PostgresState:
         hidden = 0 if filtered else self.counts.documents - total
         few = None
         if total <= FEW and (filtered or hidden > total):
-            few = tuple(np.frombuffer(keys or b"", ">i8").tolist())
+            few = np.frombuffer(keys or b"", ">i8").astype(np.int64)
         return PostgresScope(total, condition, arguments, few, filtered, hidden)
 
     def _translated(self, condition: Filter | None, number: str) -> tuple[str, list[Any]]:

@@ -8,7 +8,7 @@ generations, which a migration locks to begin and to end: so none misses it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -122,7 +122,7 @@ class Writing:
         numbers |= {id: one.number for id, one in old.items()}
         self._replace([one for one in given if one.id in old], numbers)
         self._add_chunks(documents, numbers)
-        self._keep_pictures(documents, numbers)
+        self._keep_pictures(documents, numbers, old)
         self._add_facts(given, numbers)
         self._counts.documents += len(given)
         self._finish()
@@ -222,11 +222,14 @@ class Writing:
         self._counts.unknown += sum(one.unknown for one in documents)
 
     def _keep_pictures(
-        self, documents: Sequence[EmbeddedDocument], numbers: dict[str, int]
+        self,
+        documents: Sequence[EmbeddedDocument],
+        numbers: dict[str, int],
+        old: Mapping[str, _Old],
     ) -> None:
         """Keep the files of pictures; of a document without a picture none is left."""
-        bare = [numbers[one.document.id] for one in documents if one.document.picture is None]
-        self._execute("DELETE FROM @picture WHERE document = ANY(%s)", [bare])
+        bare = [one.document.id for one in documents if one.document.picture is None]
+        self._drop_pictures([old[id] for id in bare if id in old])
         for one in documents:
             if one.files is not None:
                 self._execute(

@@ -204,7 +204,8 @@ def test_a_graph_finds_what_is_there_with_what_came_since(empty_database: str) -
         assert index["recall"] >= 0.99 and set(index["bands"]) == {"10", "100", "300"}
         odd = parse_filter({"odd": 1})
         there = np.array([i for i in range(1_500) if i % 5])
-        for condition, among in ((None, there), (odd, there[there % 2 == 1])):
+        most = parse_filter({"odd": {"$in": [0, 1]}})
+        for condition, among in ((None, there), (odd, there[there % 2 == 1]), (most, there)):
             shares = []
             for query in random_units(20, seed=2):
                 asked = Query(vector=query, k=10, filter=condition)

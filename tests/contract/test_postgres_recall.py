@@ -123,14 +123,14 @@ def search(engine: PostgresEngine, watch: LiveRecall, query: object) -> None:
 def test_efforts_rise_step_by_step() -> None:
     """To the most there is, then to none; those that are filtered apart from the others."""
     filtered = Effort(10, 40, 0.9, filtered=True)
-    efforts = Efforts((Effort(10, 640, 0.9), filtered, Effort(100, 640, 1.0)))
+    efforts = Efforts((Effort(10, 800, 0.9), filtered, Effort(100, 640, 1.0)))
     views = []
     for _ in range(3):
         views.append([one.view for one in efforts.bands])
         effort = efforts.of(7)
         assert effort is not None
         efforts = efforts.harder(effort, hopeless=False)
-    assert views == [[640, 40, 640], [1_000, 40, 640], [0, 40, 640]]
+    assert views == [[800, 40, 640], [1_000, 40, 640], [0, 40, 640]]
     assert efforts.of(10, filtered=True) == filtered
     assert efforts.harder(filtered, hopeless=True).bands[1].view == 0
     assert efforts.of(101) is None
