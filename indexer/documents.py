@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import InvalidDocument, InvalidVector
+from indexer.facets import FieldCounts
 from indexer.filters import Metadata, is_encodable, scalar_problem
 from indexer.pictures import Picture, PictureFiles
 
@@ -237,14 +238,15 @@ class Change(StrEnum):
 class Page:
     """Some documents in their order, and the cursor to the next (None at the end).
 
-    If it was asked for, ``total`` is the number on all pages, and ``unknown_fields`` are those of
-    the filter and the order that no document has.
+    If it was asked for, ``total`` is the number on all pages, ``facets`` are counted over these,
+    and ``unknown_fields`` are those asked for that no document has.
     """
 
     documents: tuple[Document, ...]
     cursor: str | None
     total: int | None = None
     unknown_fields: tuple[str, ...] = ()
+    facets: tuple[FieldCounts, ...] = ()
 
 
 _LEAST_SQUARE: Final = 1e-200

@@ -26,6 +26,7 @@ from indexer.documents import (
     Vectors,
 )
 from indexer.embedding.embedder import Embedder, Identity
+from indexer.facets import FieldCounts
 from indexer.filters import Filter, Scalar
 from indexer.index_choice import IndexChoice, IndexKind, Language
 from indexer.ordering import Order, Place
@@ -290,6 +291,15 @@ class EngineState(Protocol):
 
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
         """The first metadata fields by name, each with its most common values."""
+        ...
+
+    def count_values(
+        self, fields: Sequence[str], scope: Scope, most: int, keys: Sequence[Key] | None = None
+    ) -> tuple[FieldCounts, ...]:
+        """Each of these fields with its most common values: see facets.
+
+        They are counted in the documents in scope, or in those of ``keys`` alone.
+        """
         ...
 
     def known_fields(self, names: Collection[str]) -> set[str]:

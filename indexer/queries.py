@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from indexer.documents import Document, Vector
 from indexer.errors import InvalidQuery
+from indexer.facets import Facets
 from indexer.filters import Filter, Scalar, is_encodable
 from indexer.outline import BELOW, headings_of, page_of
 from indexer.parts import NO_PARTS, WHOLE, Parts
@@ -98,7 +99,9 @@ class Query:
     explained. ``cursor`` is the last answer's cursor, to continue from; when a collection gets the
     query, ``exclusions`` holds what it stands for. ``unknown`` says whether the model knows no word
     of the text; None if nobody asked it, as of a vector. Hits have these ``parts`` of their
-    documents; others may be empty.
+    documents; others may be empty. ``facets`` are fields whose ``facet_values`` most common values
+    are counted: over all documents that could be hits, or over the best ``facet_depth`` of the
+    first ranking.
     """
 
     text: str | None = None
@@ -125,6 +128,9 @@ class Query:
     exclusions: PageExclusions | None = None
     unknown: bool | None = None
     parts: Parts = WHOLE
+    facets: tuple[str, ...] = ()
+    facet_values: int = 20
+    facet_depth: int | None = None
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -154,6 +160,22 @@ class Query:
             raise InvalidQuery("give one of: a text (query), a vector, or examples (like, unlike)")
         if self.mode is not Mode.DENSE and self.text is None:
             raise InvalidQuery(f"mode {self.mode} needs a text (query)")
+        if self.facets or self.facet_depth is not None:
+            self._check_facets()
+
+    def _check_facets(self) -> None:
+        if not self.facets:
+            raise InvalidQuery("facet_depth needs the fields to count (facets)")
+        if self.facet_values < 1 or (self.facet_depth is not None and self.facet_depth < 1):
+            raise InvalidQuery("facet_values and facet_depth must be at least 1")
+        if self.cursor is not None:
+            raise InvalidQuery("facets count all pages: ask for them without a cursor")
+        bounded = self.min_score is not None and self.facet_depth is None
+        if bounded and (self.mode is Mode.HYBRID or self.rerank is not None):
+            raise InvalidQuery(
+                "which documents reach min_score in mode hybrid, or by rerank, is not known of "
+                "all: give facet_depth, or leave min_score out"
+            )
 
     def admits(self, hit: Hit) -> bool:
         """Return whether a hit's score reaches ``min_score``; one left unreranked does not."""
@@ -367,7 +389,8 @@ class Answer:
     ``unknown_fields`` are those that the query filters or groups by and no document has.
     ``behind`` says that a standby answered, which may lack the newest writes.
     ``direction`` is the query's vector as the collection's adapter maps it, None if none does.
-    ``reranked_relevance`` is what was learned of its hits for when they are reranked.
+    ``reranked_relevance`` is what was learned of its hits for when they are reranked. ``facets``
+    are the counts that the query asked for.
     """
 
     hits: tuple[Hit, ...]
@@ -384,3 +407,4 @@ class Answer:
     behind: bool = False
     direction: Vector | None = None
     reranked_relevance: Relevance | None = None
+    facets: Facets | None = None

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import BearingError
-from indexer.filters import Kind, Scalar
+from indexer.facets import LONGEST_COMMON as LONGEST_COMMON
+from indexer.facets import CountedValue as CountedValue
+from indexer.filters import Kind
 from indexer.ranking.significance import Background
 
 
@@ -44,14 +46,6 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class CountedValue:
-    """A value of a metadata field, and the number of documents that have it, alone or in a list."""
-
-    value: Scalar
-    documents: int
-
-
-@dataclass(frozen=True, slots=True)
 class FieldSummary:
     """The values of one metadata field in the documents.
 
@@ -69,7 +63,6 @@ class FieldSummary:
     largest: float | str | None
 
 
-LONGEST_COMMON: Final = 200
 """Characters of a string that is counted among the common values; longer ones are texts."""
 
 

@@ -72,6 +72,9 @@ class SearchHow(TypedDict, total=False):
     temperature: float | None
     fields: Sequence[str] | None
     passages_only: bool
+    facets: Sequence[str]
+    facet_values: int
+    facet_depth: int | None
     cursor: str | None
 
 
@@ -327,7 +330,7 @@ def query_of(text: str | None, how: Mapping[str, Any]) -> Query:
     for name, kind in (("mode", Mode), ("strategy", Strategy), ("fusion", Fusion)):
         if name in given:
             given[name] = _member(kind, name, given[name])
-    for side in ("like", "unlike"):
+    for side in ("like", "unlike", "facets"):
         given[side] = tuple(given.get(side, ()))
     if given.get("vector") is not None:
         given["vector"] = normalise(np.asarray([given["vector"]], dtype=np.float64))[0]

@@ -96,6 +96,9 @@ class SearchHow(TypedDict, total=False):
     explain: int | bool
     fields: Sequence[str] | None
     passages_only: bool
+    facets: Sequence[str]
+    facet_values: int
+    facet_depth: int | None
     cursor: str | None
 
 

@@ -38,6 +38,7 @@ def plain_answer(query: Query, answer: Answer, took_ms: Mapping[str, float]) -> 
         "cursor": answer.cursor,
         "took_ms": took_ms,
         **({"behind": True} if answer.behind else {}),
+        **({"facets": answer.facets.plain} if answer.facets else {}),
     }
 
 

@@ -10,12 +10,13 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from app.routes.search import answers_to
-from app.routing.limits import check_length_of_page
+from app.routing.limits import check_facets, check_length_of_page
 from app.routing.parameters import filter_object, names_in, parse_filter_text
 from app.routing.requests import BoundedRoute, CollectionName, ServiceNeeded
 from app.schemas.listing import Direction, LinkParameters, ListingView
 from app.schemas.search import SearchBody, SearchView
 from indexer.errors import InvalidQuery
+from indexer.facets import Count, Facets
 from indexer.filters import parse_filter
 from indexer.parts import asked_parts, parts_by_name
 
@@ -52,6 +53,8 @@ async def search_by_link(
             "fields": names_in(parameters.fields),
             "passages_only": parameters.passages_only,
             "cursor": parameters.cursor,
+            "facets": names_in(parameters.facets) or [],
+            "facet_values": parameters.facet_values,
             **parameters.search_options,
         }
     )
@@ -67,15 +70,20 @@ async def _list(parameters: LinkParameters, name: str, service: ServiceNeeded) -
     parts = asked_parts(names_in(parameters.fields), passages_only=parameters.passages_only)
     usual = Direction.DESCENDING if parameters.sort is None else Direction.ASCENDING
     condition, order = parse_filter_text(parameters.filter), parameters.to_order(usual)
+    facets = tuple(dict.fromkeys(names_in(parameters.facets) or ()))
+    check_facets(facets)
+    count = Count(facets, parameters.facet_values)
     collection = await service.collection(name)
 
     def read() -> dict[str, Any]:
-        page = collection.page(condition, parameters.cursor, parameters.k, order, counted=True)
+        page = collection.page(condition, parameters.cursor, parameters.k, order, count=count)
+        counted = Facets(page.total or 0, page.facets)
         return {
             "hits": [parts_by_name(one, parts) for one in page.documents],
             "total": page.total,
             "unknown_fields": page.unknown_fields,
             "cursor": page.cursor,
+            **({"facets": counted.plain} if facets else {}),
         }
 
     return await service.reads.run(read)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from app.schemas.documents import DocumentBody, PageParameters
-from app.schemas.search import ExampleBody, ExamplePoint, SearchBody
+from app.schemas.search import MOST_FACETS, ExampleBody, ExamplePoint, SearchBody
 from app.schemas.similarity import Point, SimilarityBody
 from app.settings import PREFIX, Settings
 from indexer.errors import InvalidQuery, TooLarge
@@ -52,6 +52,7 @@ def check_depths(queries: Sequence[Query], settings: Settings) -> None:
     for query, first in zip(queries, firsts, strict=True):
         looked_at = max(query.candidates or 0, first.k if first.k > query.k else 0)
         _require("candidates", looked_at, settings, "max_candidates")
+        _require("facet_depth", query.facet_depth or 0, settings, "max_candidates")
     pairs = sum(query.rerank or 0 for query in queries)
     explained = sum(query.explain for query in queries)
     _require("hits to explain", explained, settings, "max_explained")
@@ -95,6 +96,12 @@ def check_ids(ids: Sequence[str], settings: Settings) -> None:
 def check_page(parameters: PageParameters, settings: Settings) -> None:
     """Raise InvalidQuery if a page is too long."""
     check_length_of_page("limit", parameters.limit, settings)
+
+
+def check_facets(fields: Sequence[str]) -> None:
+    """Raise InvalidQuery if more fields are to be counted than a search may ask for."""
+    if len(fields) > MOST_FACETS:
+        raise InvalidQuery(f"facets: {len(fields)} fields, at most {MOST_FACETS}")
 
 
 def check_length_of_page(name: str, length: int, settings: Settings) -> None:

@@ -64,6 +64,14 @@ class LinkParameters(OrderParameters):
     group_size: int | None = Field(None, ge=1, description="How many hits of each group at most.")
     explain: int | None = Field(None, ge=0, description="How many of the first hits to explain.")
 
+    facets: str | None = Field(
+        None, description="Fields to count, by commas, as by POST.", examples=["module,kind"]
+    )
+    facet_values: int = Field(20, ge=1, le=1_000, description="How many values of each at most.")
+    facet_depth: int | None = Field(
+        None, ge=1, description="Counts over so many of the best documents instead."
+    )
+
     @property
     def is_list(self) -> bool:
         """Return whether documents are to be listed, since there is no query."""
@@ -72,10 +80,11 @@ class LinkParameters(OrderParameters):
     @property
     def search_options(self) -> dict[str, Any]:
         """The options given that only a search has, by the names in its body."""
-        names = ("mode", "min_score", "exact", "rerank", "diversity")
-        given = {
-            name: getattr(self, name) for name in (*names, "group_by", "group_size", "explain")
-        }
+        names = (
+            *("mode", "min_score", "exact", "rerank", "diversity", "group_by", "group_size"),
+            *("explain", "facet_depth"),
+        )
+        given = {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -88,12 +97,35 @@ class ListedView(Returned):
     metadata: dict[str, Any] = Field({}, description="Only if asked for.")
 
 
+class CountView(Returned):
+    """A value, and how many of the documents have it, alone or in a list."""
+
+    value: str | int | float | bool
+    documents: int
+
+
+class FacetView(Returned):
+    """A field's values in the documents."""
+
+    documents: int = Field(description="How many of them have a value.")
+    distinct: int = Field(description="How many different values there are.")
+    values: list[CountView] = Field(description="The most common ones, most first.")
+
+
+class FacetsView(Returned):
+    """Fields counted over a number of documents."""
+
+    documents: int = Field(description="Over how many documents.")
+    fields: dict[str, FacetView]
+
+
 class ListingView(Returned):
     """A list of documents, the newest first unless an order was asked for."""
 
     hits: list[ListedView]
     total: int = Field(description="How many documents there are on all pages.")
     unknown_fields: list[str] = Field(
-        description="The fields of `filter` and `sort` that no document has."
+        description="The fields of `filter`, `sort` and `facets` that no document has."
     )
+    facets: FacetsView | None = Field(None, description="Only there if asked for.")
     cursor: str | None = Field(description="Where the next page begins; null at the end.")

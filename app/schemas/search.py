@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from app.schemas.base import Given, Returned, Temperature, Whole
 from app.schemas.documents import DocumentView
+from app.schemas.listing import FacetsView
 from indexer.documents import MAX_KEYS, Vector, normalise
 from indexer.filters import parse_filter
 from indexer.parts import CHOICES, asked_parts
@@ -55,6 +56,10 @@ def _to_example(given: str | list[float] | ExampleBody) -> Example:
     if isinstance(given, str):
         return given
     return ExampleText(given.text) if isinstance(given, ExampleBody) else _direction(given)
+
+
+MOST_FACETS: Final = 32
+MOST_FACET_VALUES: Final = 1_000
 
 
 class SearchBody(Given):
@@ -139,6 +144,20 @@ class SearchBody(Given):
     passages_only: bool = Field(
         False, description="Leaves out `text`, of which long documents have much."
     )
+    facets: list[Annotated[str, Field(min_length=1)]] = Field(
+        [],
+        max_length=MOST_FACETS,
+        description="Fields of the metadata whose values are counted, over all documents that "
+        "could be hits on any page: those that pass the filter, by words alone those that hold "
+        "a word, and with `min_score` those that reach it.",
+        examples=[["module", "kind"]],
+    )
+    facet_values: Whole = Field(
+        20, ge=1, le=MOST_FACET_VALUES, description="How many values of each field at most."
+    )
+    facet_depth: Whole | None = Field(
+        None, ge=1, description="Counts over so many of the best documents instead."
+    )
     cursor: str | None = Field(
         None, description="Where the page before said to go on; other fields as they were."
     )
@@ -178,6 +197,9 @@ class SearchBody(Given):
             explain=DEFAULT_EXPLAIN if self.explain is True else int(self.explain),
             temperature=self.temperature,
             cursor=self.cursor,
+            facets=tuple(dict.fromkeys(self.facets)),
+            facet_values=self.facet_values,
+            facet_depth=self.facet_depth,
             parts=asked_parts(self.fields, passages_only=self.passages_only),
         )
 
@@ -320,7 +342,7 @@ class SearchView(Returned):
         "nothing: take a model that knows its language, or mode `hybrid`.",
     )
     unknown_fields: list[str] = Field(
-        description="The fields of `filter` and `group_by` that no document has."
+        description="The fields of `filter`, `group_by` and `facets` that no document has."
     )
     total: int | None = Field(
         description="How many documents could be hits, on all pages; null where it is not known."
@@ -336,6 +358,7 @@ class SearchView(Returned):
         description="Whether a standby of the database answered, since there is no primary: the "
         "newest changes may be missing. Only there if so.",
     )
+    facets: FacetsView | None = Field(None, description="Only there if asked for.")
 
 
 class BatchView(Returned):

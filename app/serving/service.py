@@ -88,7 +88,7 @@ class Load:
 def _is_brief(query: Query) -> bool:
     """Return whether a search needs no more than a text embedded and its few best hits found."""
     more = query.examples or query.rerank or query.explain or query.diversity or query.group_by
-    return not more and query.k <= BRIEF
+    return not (more or query.facets) and query.k <= BRIEF
 
 
 class Reopened(Conflict):

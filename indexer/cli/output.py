@@ -14,6 +14,7 @@ from rich.text import Text
 from indexer.cli.messages import note as note
 from indexer.cli.messages import say as say
 from indexer.cli.messages import say_json as say_json
+from indexer.facets import Facets
 from indexer.index_choice import Language
 from indexer.ingestion.pipeline import Summary
 from indexer.layout import ByWidth
@@ -133,7 +134,21 @@ def answer_figures(
         "cursor": answer.cursor,
         "took_ms": {"embed": embed_ms, "search": search_ms, "total": embed_ms + search_ms},
         **({"behind": True} if answer.behind else {}),
+        **({"facets": answer.facets.plain} if answer.facets else {}),
     }
+
+
+def facets_table(facets: Facets) -> RenderableType:
+    """A line for each field: its most common values, with their numbers of documents."""
+    table = Table(box=None, padding=(0, 1, 0, 0), show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold", ratio=1)
+    for one in facets.fields:
+        told = [f"{printable(str(each.value))} {each.documents:,}" for each in one.values]
+        others = one.distinct - len(one.values)
+        told += [f"{others:,} other values"] if others else []
+        table.add_row(printable(one.field), ", ".join(told) or "no value")
+    return Padding(table, (0, 0, 1, 0))
 
 
 def _hit_figures(query: Query, hit: Hit) -> dict[str, Any]:

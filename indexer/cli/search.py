@@ -99,6 +99,12 @@ def search(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say which words of the best hits carry the score.")
     ] = False,
+    facets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--facet", metavar="FIELD", help="Count a field's values in all matches; repeatable."
+        ),
+    ] = None,
     fields: Annotated[
         str | None,
         typer.Option(metavar="NAMES", help=f"With --json: of each document, by commas: {CHOICES}."),
@@ -135,6 +141,7 @@ def search(
         explain=DEFAULT_EXPLAIN if explain else 0,
         temperature=temperature,
         cursor=cursor,
+        facets=tuple(dict.fromkeys(facets or ())),
         parts=_parts(fields, passages_only=passages_only, as_json=as_json),
     )
     asked = ask() if image is None else None
@@ -158,7 +165,10 @@ def search(
         )
     if as_json:
         output.say_json(output.answer_figures(asked, answer, done.embed_ms, done.search_ms))
-    elif answer.hits:
+        return
+    if answer.facets is not None:
+        output.say(output.facets_table(answer.facets))
+    if answer.hits:
         output.say(output.answer_table(asked, answer, language))
     else:
         output.note("nothing found")

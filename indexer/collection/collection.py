@@ -28,6 +28,7 @@ from indexer.embedding.adapter import Adapter
 from indexer.embedding.embedder import Identity
 from indexer.engine import Capabilities, Engine, Migration
 from indexer.errors import ModelChanged
+from indexer.facets import Count
 from indexer.filters import Filter, Scalar
 from indexer.index_choice import IndexChoice, Language
 from indexer.ordering import ADDED, Order
@@ -188,15 +189,15 @@ class Collection:
         limit: int = 100,
         order: Order = ADDED,
         *,
-        counted: bool = False,
+        count: Count | None = None,
     ) -> Page:
         """The next ``limit`` documents that pass a filter, in insertion order or another.
 
-        With ``counted`` also their total; raises InvalidInput for a cursor of another order.
+        With ``count`` also what is on all pages; raises InvalidInput for a cursor of another order.
         """
         with self._engine.reading() as state:
             page = page_of(state, condition, cursor, limit, order)
-            return with_counts(state, page, condition, order) if counted else page
+            return page if count is None else with_counts(state, page, condition, order, count)
 
     def fields(self, limit: int = 100, common: int = 20) -> list[FieldSummary]:
         """The first ``limit`` metadata fields by name, each with its most common values."""

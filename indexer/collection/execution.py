@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from indexer.collection.adapters import adapted
 from indexer.collection.by_example import best_by_example
+from indexer.collection.faceting import facets_of
 from indexer.collection.found import Found
 from indexer.collection.groups import Group, groups_of
 from indexer.collection.hybrid import by_both, by_words, depth_of
@@ -78,14 +79,17 @@ def answer_queries(
                 significance=_significance(query, best, background),
                 unknown_fields=unknown_fields(state, query),
                 behind=state.is_behind,
+                facets=facets_of(state, group, index),
                 token=query.exclusions.token if query.exclusions else state.token,
             )
     return [answers[place] for place in range(len(queries))]
 
 
 def unknown_fields(state: EngineState, query: Query) -> tuple[str, ...]:
-    """The fields that a query filters or groups by and no document has; none if there is none."""
-    named = fields_of(query.filter) | ({query.group_by} if query.group_by is not None else set())
+    """The fields that a query names and no document has; none if there are no documents."""
+    named = fields_of(query.filter).union(query.facets)
+    if query.group_by is not None:
+        named |= {query.group_by}
     if not named or not state.counts.documents:
         return ()
     return tuple(sorted(named - state.known_fields(named)))

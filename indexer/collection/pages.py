@@ -7,6 +7,7 @@ from dataclasses import replace
 from indexer.documents import Page
 from indexer.engine import EngineState, Key
 from indexer.errors import InvalidInput
+from indexer.facets import Count
 from indexer.filters import Filter, fields_of
 from indexer.ordering import ADDED, Order
 
@@ -32,12 +33,17 @@ def page_of(
     return Page(documents, following)
 
 
-def with_counts(state: EngineState, page: Page, condition: Filter | None, order: Order) -> Page:
-    """The page with its total, and the fields that no document has."""
-    named = fields_of(condition) | ({order.field} if order.field is not None else set())
+def with_counts(
+    state: EngineState, page: Page, condition: Filter | None, order: Order, count: Count
+) -> Page:
+    """The page with the total and the facets of all pages, and the fields that no document has."""
+    named = fields_of(condition).union(count.fields)
+    if order.field is not None:
+        named |= {order.field}
     unknown = named - state.known_fields(named) if named and state.counts.documents else set()
-    total = state.scope(condition).total
-    return replace(page, total=total, unknown_fields=tuple(sorted(unknown)))
+    scope = state.scope(condition)
+    facets = state.count_values(count.fields, scope, count.values) if count.fields else ()
+    return replace(page, total=scope.total, unknown_fields=tuple(sorted(unknown)), facets=facets)
 
 
 def _parse_cursor(cursor: str | None) -> Key:

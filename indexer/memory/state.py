@@ -30,6 +30,7 @@ from indexer.engine import (
     Scope,
 )
 from indexer.errors import Damaged, InvalidQuery
+from indexer.facets import FieldCounts, count_fields
 from indexer.filters import Filter, Scalar, matches
 from indexer.lexical.analyzer import Analyzer
 from indexer.memory.facets import least_of, summarise
@@ -212,6 +213,15 @@ class MemoryState:
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
         """The first metadata fields by name, each with its most common values."""
         return summarise((one.document for one in self.records.values()), limit, common)
+
+    def count_values(
+        self, fields: Sequence[str], scope: Scope, most: int, keys: Sequence[Key] | None = None
+    ) -> tuple[FieldCounts, ...]:
+        """Each of these fields with its most common values, in scope or in these documents."""
+        within = scope_of(scope)
+        counted = [key for key in self.records if within.holds(key)] if keys is None else keys
+        documents = (one.document.metadata for one in self._some(counted))
+        return count_fields(documents, fields, most)
 
     def known_fields(self, names: Collection[str]) -> set[str]:
         """Those of these metadata fields that a document has."""

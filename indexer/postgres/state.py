@@ -18,12 +18,14 @@ from indexer.documents import (
 from indexer.embedding.embedder import Identity
 from indexer.engine import Candidate, ChunkCosines, ChunkKey, Counts, Key, Sample, Scope
 from indexer.errors import Damaged, InvalidQuery
+from indexer.facets import FieldCounts
 from indexer.filters import Filter, Scalar
 from indexer.lexical.snapshot import LexicalSnapshot
 from indexer.ordering import Order, Place
 from indexer.parts import WHOLE, Parts
 from indexer.passages import ReadPassage
 from indexer.postgres import field_values, nearest
+from indexer.postgres.counting import count_values
 from indexer.postgres.filtering import Translation
 from indexer.postgres.header import Header
 from indexer.postgres.lexical import PostgresLexical
@@ -223,6 +225,15 @@ class PostgresState:
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
         """The first metadata fields by name, each with its most common values."""
         return field_values.summaries(self._reading, limit, common)
+
+    def count_values(
+        self, fields: Sequence[str], scope: Scope, most: int, keys: Sequence[Key] | None = None
+    ) -> tuple[FieldCounts, ...]:
+        """Each of these fields with its most common values, in scope or in these documents."""
+        among: tuple[str, list[Any]] = scope_of(scope).sql("f.document")
+        if keys is not None:
+            among = "f.document = ANY(%s)", [list(keys)]
+        return tuple(count_values(self._reading, field, among, most) for field in fields)
 
     def known_fields(self, names: Collection[str]) -> set[str]:
         """Those of these metadata fields that a document has."""

@@ -93,13 +93,19 @@ def grouped(query: Query, rank: Rank, depth: int) -> Staged[Answer]:
             break
         keys += tuple(hit.key for hit in answer.hits)
         condition = without_groups(query.filter, groups.by, groups.values)
-        asked = replace(asked, filter=condition, exclusions=PageExclusions(answer.token, keys))
+        exclusions = PageExclusions(answer.token, keys)
+        asked = _uncounted(replace(asked, filter=condition, exclusions=exclusions))
     best = groups.all[: query.k]
     yield from _fill(query, rank, groups, [group for group in best if _may_lack(group, query)])
     if query.rerank is not None and not query.diversity:  # a later round may have found better ones
         best.sort(key=lambda group: -_reranked(group.hits[0]))
     hits = [hit for group in best for hit in group.hits[: query.group_size]]
     return replace(first, hits=tuple(hits), total=None)
+
+
+def _uncounted(query: Query) -> Query:
+    """The query without facets, which are counted once."""
+    return replace(query, facets=(), facet_depth=None) if query.facets else query
 
 
 def _reranked(hit: Hit) -> float:
@@ -117,7 +123,7 @@ def _fill(query: Query, rank: Rank, groups: Groups, lacking: Sequence[Group]) ->
     answers = yield from rank(
         [
             replace(
-                query,
+                _uncounted(query),
                 k=query.group_size,
                 rerank=query.rerank and query.group_size,
                 filter=_within(query.filter, groups, group),

@@ -32,7 +32,10 @@ LARGEST_GROUPS: Final = 4_000_000
 """Documents, and bytes of groups, in a cursor at most: a forged one may decompress to more."""
 
 FREE: Final = frozenset(
-    {"cursor", "seen", "k", "model", "reranker", "temperature", "explain", "parts"}
+    {
+        *("cursor", "seen", "k", "model", "reranker", "temperature", "explain", "parts"),
+        *("facets", "facet_values", "facet_depth"),
+    }
 )
 """Fields of a query that may differ from page to page."""
 

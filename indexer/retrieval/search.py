@@ -11,6 +11,8 @@ from indexer.documents import Vector
 from indexer.embedding.cross_encoders.reranker import Reranker
 from indexer.embedding.embedder import Embedder, TextRole
 from indexer.errors import InvalidQuery
+from indexer.facets import Facets, count_fields
+from indexer.parts import NO_PARTS
 from indexer.queries import Answer, ExampleText, Hit, Mode, Query
 from indexer.ranking.score_annotations import with_reranked_worth
 from indexer.retrieval.explanation import explained
@@ -101,6 +103,8 @@ def staged(query: Query, collection: str) -> Staged[Answer]:
         answer = yield from grouped(ready, _rank_all, first_ranking(ready).k)
     asked = ready if answer.direction is None else replace(ready, vector=answer.direction)
     answer = _of_hits(answer, (yield from explained(asked, answer.hits)))
+    if ready.facet_depth is not None:
+        answer = replace(answer, facets=(yield from _count_best(ready, ready.facet_depth)))
     if truncated or ready.unknown:
         answer = replace(answer, truncated=truncated, unknown=bool(ready.unknown))
     return with_cursor(query, collection, answer)
@@ -129,6 +133,27 @@ def _rank(queries: Sequence[Query], group_by: str | None = None) -> Staged[list[
 
 def _grouping(query: Query, group_by: str | None) -> Query:
     return query if query.group_by == group_by else replace(query, group_by=group_by)
+
+
+def _count_best(query: Query, depth: int) -> Staged[Facets]:
+    """The facets over so many of the best documents of the first ranking."""
+    asked = replace(
+        query,
+        k=depth,
+        parts=replace(NO_PARTS, keys=frozenset(query.facets)),
+        min_score=None if query.rerank is not None else query.min_score,
+        group_by=None,
+        group_size=1,
+        facets=(),
+        facet_depth=None,
+        explain=0,
+        rerank=None,
+        diversity=None,
+        temperature=None,
+    )
+    (answer,) = yield Need(Work.FIND, [asked])
+    found = [hit.document.metadata for hit in answer.hits]
+    return Facets(len(found), count_fields(found, query.facets, query.facet_values))
 
 
 def _of_hits(answer: Answer, hits: Sequence[Hit]) -> Answer:

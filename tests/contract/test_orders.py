@@ -13,6 +13,7 @@ from samples import random_units
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import InvalidInput
+from indexer.facets import Count
 from indexer.filters import Kind, Scalar, kind_of, matches, parse_filter
 from indexer.moments import moment_key
 from indexer.ordering import LONGEST_KEY, NEWEST, Order
@@ -44,6 +45,12 @@ def compare(one: Scalar, other: Scalar) -> int:
     return (a > b) - (a < b)  # type: ignore[operator]
 
 
+def values(document: Document, field: str = "f") -> list[Any]:
+    """The values of a document's field but null."""
+    held: Any = document.metadata.get(field)
+    return [one for one in (held if isinstance(held, list) else [held]) if one is not None]
+
+
 def expected(documents: list[Document], order: Order) -> list[str]:
     """The ids in an order; ``documents`` are in insertion order."""
     given = [*reversed(documents)] if order.descending else documents
@@ -51,10 +58,9 @@ def expected(documents: list[Document], order: Order) -> list[str]:
     pick = max if order.descending else min
     held: dict[str, Any] = {}
     for one in given:
-        value = one.metadata.get(order.field or "")
-        values = [one for one in (value if isinstance(value, list) else [value]) if one is not None]
-        if values:
-            held[one.id] = key(pick(values, key=key))
+        found = values(one, order.field or "")
+        if found:
+            held[one.id] = key(pick(found, key=key))
     # A reversed sort keeps equals as they were given.
     valued = sorted(held, key=held.__getitem__, reverse=order.descending)
     return valued + [one.id for one in given if one.id not in held]
@@ -141,6 +147,11 @@ def test_a_page_is_counted_where_that_is_asked(
     collection: Collection, documents: list[Document]
 ) -> None:
     """The total is of all pages, and unknown fields are named."""
-    page = collection.page(parse_filter({"n": {"$lt": 3}}), None, 2, Order("gone"), counted=True)
+    count = Count(("n", "f"), 1)
+    page = collection.page(parse_filter({"n": {"$lt": 3}}), None, 2, Order("gone"), count=count)
     assert (page.total, page.unknown_fields) == (6, ("gone",))
+    assert [(one.field, one.documents, len(one.values)) for one in page.facets] == [
+        ("n", 6, 1),
+        ("f", sum(bool(values(one)) for one in documents if one.metadata["n"] < 3), 1),
+    ]
     assert collection.page(order=NEWEST).total is None

@@ -27,6 +27,7 @@ from indexer.engine import (
     Scope,
 )
 from indexer.errors import Damaged, InvalidQuery
+from indexer.facets import FieldCounts
 from indexer.filters import Filter, Scalar
 from indexer.lexical.snapshot import LexicalSnapshot
 from indexer.ordering import Order, Place
@@ -162,6 +163,16 @@ class LocalState:
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
         """The first metadata fields by name, each with its most common values."""
         return self.snapshot.fields(limit, common)
+
+    def count_values(
+        self, fields: Sequence[str], scope: Scope, most: int, keys: Sequence[Key] | None = None
+    ) -> tuple[FieldCounts, ...]:
+        """Each of these fields with its most common values, in scope or in these documents."""
+        among, rows = keys, allowed_rows(scope)
+        if keys is None and rows is not None and rows is not self.rows.live:
+            owners = self.rows.owners[rows]
+            among = np.unique(owners[owners != NOBODY]).tolist()
+        return self.snapshot.count_values(fields, among, most)
 
     def known_fields(self, names: Collection[str]) -> set[str]:
         """Those of these metadata fields that a document has."""

@@ -17,6 +17,7 @@ from indexer.documents import Document
 from indexer.embedding.embedder import Identity
 from indexer.engine import Counts
 from indexer.errors import Damaged
+from indexer.facets import FieldCounts
 from indexer.filters import Filter
 from indexer.index_choice import Language
 from indexer.ordering import Order, Place
@@ -24,6 +25,7 @@ from indexer.outline import PAGE
 from indexer.parts import Parts
 from indexer.passages import HEADINGS_KEY, ReadPassage
 from indexer.pictures import Picture
+from indexer.storage.sqlite.counting import count_values
 from indexer.storage.sqlite.filtering import FacetQueries
 from indexer.storage.sqlite.identities import essence_of
 from indexer.storage.sqlite.ordering import OrderedDocuments
@@ -304,6 +306,12 @@ class Snapshot(FacetQueries):
             (number, limit),
         )
         return [(row[0], _document(row)) for row in rows]
+
+    def count_values(
+        self, fields: Sequence[str], among: Sequence[int] | None, most: int
+    ) -> tuple[FieldCounts, ...]:
+        """Each of these fields with its most common values, in these documents or in all."""
+        return tuple(count_values(self._connection, field, among, most) for field in fields)
 
     def ordered(
         self, condition: Filter | None, order: Order, after: Place | None, limit: int
