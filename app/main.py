@@ -223,12 +223,12 @@ def _cross_origin(settings: Settings) -> dict[str, Any]:
 def _add_routes(app: FastAPI, web: pages.WebPages) -> None:
     named = [Depends(declare_collection)]
     for resource in ROUTES:
-        responses = dict(PROBLEM) if resource.has_problems else None
-        _add_router(app, resource.router, "", responses=responses)
+        given: dict[str, Any] = {"responses": dict(PROBLEM) if resource.has_problems else None}
+        name_of = resource.names(of_default=resource.by_collection)
+        _add_router(app, resource.router, "", generate_unique_id_function=name_of, **given)
         if resource.by_collection:
-            _add_router(
-                app, resource.router, COLLECTION_PREFIX, dependencies=named, responses=responses
-            )
+            given |= {"dependencies": named, "generate_unique_id_function": resource.names()}
+            _add_router(app, resource.router, COLLECTION_PREFIX, **given)
     pages.add_pages(app, web)
 
 

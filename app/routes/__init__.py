@@ -6,10 +6,13 @@ is added by ``pages``.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 
 from app.routes import (
     admin,
@@ -29,6 +32,10 @@ from app.routes import (
 )
 
 
+def _slug(tag: str) -> str:
+    return re.sub(r"\W+", "_", tag).lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A router, and where it is served.
@@ -41,6 +48,19 @@ class Resource:
     router: APIRouter
     by_collection: bool = False
     has_problems: bool = True
+
+    def names(self, *, of_default: bool = False) -> Callable[[APIRoute], str]:
+        """Name operations as methods of generated clients: ``search``, ``openai_embed``.
+
+        The routes of the default collection are those that say so: ``search_default``.
+        """
+
+        def name(route: APIRoute) -> str:
+            foreign = not self.has_problems and route.tags
+            protocol = f"{_slug(str(route.tags[0]))}_" if foreign else ""
+            return f"{protocol}{route.name}{'_default' if of_default else ''}"
+
+        return name
 
 
 ROUTES: Final = (

@@ -1,7 +1,7 @@
 """Pages for people: the web page, and the list of routes at /docs; nothing comes from elsewhere.
 
 FastAPI's own /docs loads its code from another site; this one is plain HTML, made from the OpenAPI
-document, without a script.
+document. Its script, ``web/try.js``, adds a form to each route; all is there to be read without it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,24 @@ OPEN_PATHS: Final = frozenset(
 STYLE: Final = """
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent); }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; padding: 1rem; }
+a { color: inherit; }
 section { border-top: 1px solid var(--line); padding: .5rem 0; }
-h3 { font: bold 1rem ui-monospace, monospace; overflow-wrap: anywhere; }
-h3 b { display: inline-block; min-width: 4.5em; }
+h2 { font: bold 1rem ui-monospace, monospace; overflow-wrap: anywhere; }
+h2 b { display: inline-block; min-width: 4.5em; }
 p { white-space: pre-line; }
 code, pre { font: .9em ui-monospace, monospace; }
 pre { overflow-x: auto; padding: .5rem; border: 1px solid var(--line); border-radius: .25rem; }
 table { border-collapse: collapse; width: 100%; }
+.try form { display: grid; gap: .6rem; justify-items: start; margin: .6rem 0 1rem; padding: .8rem;
+            border: 1px solid var(--line); border-radius: .5rem; }
+.try label { display: grid; gap: .2rem; width: 100%; font-size: .9rem; }
+.try :is(input, select), #key input { font: inherit; padding: .3rem .5rem; max-width: 24rem; }
+.try textarea { font: .85rem/1.5 ui-monospace, monospace; width: 100%; padding: .5rem; }
+.try button { font: inherit; padding: .4rem 1rem; }
+.try summary { width: fit-content; cursor: pointer; }
+.answer { width: 100%; }
+.answer pre { max-height: 30rem; overflow: auto; }
+.good::before { content: "\\2713\\a0"; } .bad::before { content: "\\2717\\a0"; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .5rem .25rem 0;
          border-top: 1px solid var(--line); }
 """
@@ -97,14 +108,18 @@ def render_docs(document: Mapping[str, Any], root: str = "") -> str:
 <title>{title}: routes</title>
 <link rel="icon" href="{escape(root)}/favicon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="{escape(root)}/docs.css">
+<script type="module" src="{escape(root)}/try.js"></script>
 </head>
 <body>
+<main>
 <h1>{title} {escape(info["version"])}</h1>
 <p>{summary}</p>
 <p>For machines: <a href="{escape(root)}/openapi.json">openapi.json</a> (OpenAPI 3.1).
 Errors are application/problem+json. Routes without /collections/{{collection}} act on the
 collection <code>default</code>.</p>
+<div id="key"></div>
 {sections}
+</main>
 </body>
 </html>
 """
@@ -124,10 +139,13 @@ def _operation(
         ]
     table = f"<table>{''.join(rows)}</table>" if rows else ""
     return f"""<section>
-<h3><b>{method.upper()}</b> {escape(path)}</h3>
+<h2><b>{method.upper()}</b> {escape(path)}</h2>
 <p>{escape(operation.get("description") or operation.get("summary", ""))}</p>
 {f"<p>{escape(body['description'])}</p>" if "description" in body else ""}
 {table}
+<details class="try" data-method="{method}" data-path="{escape(path)}">
+<summary>Try it</summary>
+</details>
 </section>"""
 
 

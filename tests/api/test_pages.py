@@ -68,7 +68,7 @@ def test_the_contract_is_in_the_openapi_document(client: TestClient) -> None:
     """Each route of the contract is there, with a collection and without."""
     paths = client.get("/openapi.json").json()["paths"]
     for path, methods in {
-        "/search": {"post"},
+        "/search": {"get", "post"},
         "/search/batch": {"post"},
         "/documents": {"get", "put"},
         "/documents/import": {"post"},
