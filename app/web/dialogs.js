@@ -54,5 +54,24 @@ export function ask({ title, note = [], fields = [], action, danger = false }, a
   });
 }
 
+/**
+ * Tells what came of something; resolves when the reader has closed it.
+ * @param {string} title
+ * @param {string[]} sentences
+ */
+export function tell(title, sentences) {
+  const heading = `dialog-${(asked += 1)}`;
+  const close = element("button", { type: "button", className: "primary", onclick: () => dialog.close() }, "Close");
+  const dialog = element("dialog", { "aria-labelledby": heading }, element("h2", { id: heading }, title), ...sentences.map((one) => element("p", {}, one)), element("div", { className: "buttons" }, close));
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve();
+    });
+  });
+}
+
 /** A labelled field of a dialog. */
 export const field = (label, input, hint) => element("label", {}, label, input, hint && element("span", { className: "quiet" }, hint));

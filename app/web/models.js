@@ -1,7 +1,7 @@
 // What was trained, how good it is, and which of it serves; a key that may admin lets one serve.
 
 import { job, Problem, request } from "./api.js";
-import { ask } from "./dialogs.js";
+import { ask, tell } from "./dialogs.js";
 import { element, figure, plural } from "./dom.js";
 
 const SHOWN = ["queries", "documents"]; // what a card's figures are held out by; `bearing models NAME` tells all
@@ -53,20 +53,34 @@ const rowsOf = ({ kind, method, base, pairs, queries, figures, verdict }) => [
 const fact = (term, value, title) => element("div", { title }, element("dt", {}, term), element("dd", {}, value));
 
 /** Asks whether a model is to serve, and waits for the gate; true if it serves. A refusal is told in the dialog. */
-function askToPromote(model, collection) {
+async function askToPromote(model, collection) {
   const heard = element("p", { className: "quiet", role: "status" });
   const hear = ({ event, phase, done, total }) => event === "progress" && (heard.textContent = `${phase}: ${done} of ${total}`);
   const note = [element("b", {}, model), " serves ", element("b", {}, collection), " from then on, if it is shown to be better on queries held out."];
-  return ask({ title: "Promote this model?", note, fields: [heard], action: "Promote" }, async () => {
-    const { serves, verdict } = await job(at(collection), { model }, hear);
+  const done = await ask({ title: "Promote this model?", note, fields: [heard], action: "Promote" }, async () => {
+    const outcome = await job(at(collection), { model }, hear);
+    const { serves, verdict } = outcome;
     if (!serves) throw new Problem("The gate refused it", [...verdict.reasons, ...verdict.advice].join("; "));
-    return true;
+    return outcome;
   });
+  return done !== null && tellMore(done, `${model} serves ${collection}`);
 }
 
-function askToRollBack(collection) {
+/** Tells what changed beside what serves, if anything did; true. */
+async function tellMore({ verdict, calibrated, not_calibrated: dropped }, title) {
+  const sentences = [
+    ...(verdict?.notes ?? []),
+    ...(calibrated.length > 0 ? [`Calibrated for it: ${calibrated.join(", ")}`] : []),
+    ...Object.entries(dropped).map(([ranking, reason]) => `Not calibrated any more: ${ranking} (${reason})`),
+  ];
+  if (sentences.length > 0) await tell(title, sentences);
+  return true;
+}
+
+async function askToRollBack(collection) {
   const note = ["What served ", element("b", {}, collection), " before the last promotion serves again."];
-  return ask({ title: "Roll back?", note, action: "Roll back" }, () => job(at(collection), { rollback: true }, () => {}).then(() => true));
+  const done = await ask({ title: "Roll back?", note, action: "Roll back" }, () => job(at(collection), { rollback: true }, () => {}));
+  return done !== null && tellMore(done, `${collection} is served as before`);
 }
 
 const at = (collection) => `collections/${encodeURIComponent(collection)}/model`;

@@ -11,12 +11,23 @@ from selenium.webdriver.common.keys import Keys
 from serving import running_service
 from vocabularies import MODEL, examples, open_vocabularies, train_adapter
 
+from indexer.evaluation.calibration_run import calibrate_collection
+from indexer.evaluation.dataset import Dataset
+from indexer.learning.evidence import JudgedQueries
+from indexer.queries import Mode
+
 
 def test_a_model_is_promoted_and_taken_back(browser: webdriver.Chrome, tmp_path: Path) -> None:
-    """Its figures are shown; the gate's refusal is told in the dialog, and what passes serves."""
+    """Its figures are shown; the gate's refusal is told in the dialog, and what passes serves.
+
+    Calibrations that were learned anew are told, and that those of before are back.
+    """
     with open_vocabularies(tmp_path) as library:
         train_adapter(library, "good", examples())
         train_adapter(library, "ten", examples(10, seed=2))
+        docs, judged = library.open("docs"), JudgedQueries.of(examples())
+        dataset = Dataset("made up", Path(), judged.queries, judged.qrels)
+        calibrate_collection(docs, library.embedder(docs), dataset, mode=Mode.HYBRID)
     with running_service(tmp_path, {"MODEL": MODEL}) as url:
         page = Page(browser, url)
         page.emulate()
@@ -29,11 +40,17 @@ def test_a_model_is_promoted_and_taken_back(browser: webdriver.Chrome, tmp_path:
         page.until(lambda: not page.all("dialog[open]"))
         page.one("[data-model=good] .promote").click()
         page.one("dialog[open] .primary").click()
+        page.until(lambda: "Calibrated for it: hybrid" in page.text("dialog[open]"))
+        assert "good serves docs" in page.text("dialog[open]")
+        page.one("dialog[open] .primary").click()
         page.until(lambda: "serves docs" in page.text("[data-model=good]"))
         told = httpx.get(f"{url}/collections/docs", trust_env=False).json()
         assert told["index"]["adapter"]["name"] == "good"
         page.until(lambda: "good" in page.text("[data-name=docs]"))
         page.one("[data-name=docs] .rollback").click()
+        page.one("dialog[open] .primary").click()
+        page.until(lambda: "Calibrated for it: hybrid" in page.text("dialog[open]"))
+        assert "docs is served as before" in page.text("dialog[open]")
         page.one("dialog[open] .primary").click()
         page.until(lambda: not page.all("[data-name=docs] .rollback"))
         told = httpx.get(f"{url}/collections/docs", trust_env=False).json()
