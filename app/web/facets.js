@@ -1,6 +1,7 @@
 // The fields of a collection as conditions to choose: values with their counts, ranges of numbers and moments.
 
 import { count, element, plural } from "./dom.js";
+import { counted } from "./facet-counts.js";
 import { isConstant } from "./fields.js";
 import { chosenValues, rangeOf, withRange, withValueToggled } from "./filters.js";
 
@@ -12,7 +13,7 @@ const SHOWN = 6;
 
 /**
  * A group for each field that has something to choose, those of few values first.
- * @param {{fields: object[], documents: number, filter: object | null, wanted: Map<string, string>}} known the fields as the service tells them, what is chosen by now, and what is typed to find values
+ * @param {{fields: object[], documents: number, filter: object | null, wanted: Map<string, string>, counts: Map<string, object[]> | null}} known the fields as the service tells them, what is chosen by now, what is typed to find values, and how often the query finds them
  * @param {(filter: object | null) => void} choose is given the filter that is wanted instead
  * @param {() => void} changed called when something else was typed
  */
@@ -22,9 +23,10 @@ export function facetGroups(known, choose, changed) {
   return choosable.map((field) => groupOf(field, known, choose, changed)).filter(Boolean);
 }
 
-function groupOf(field, { filter, wanted }, choose, changed) {
+function groupOf(field, { filter, wanted, counts }, choose, changed) {
   const ranged = field.smallest !== null && field.smallest !== field.largest && field.distinct > FEW;
-  const values = ranged ? field.common.filter(({ value }) => !isInRange(field, value)) : field.common;
+  const all = counted(field.common, counts?.get(field.name));
+  const values = ranged ? all.filter(({ value }) => !isInRange(field, value)) : all;
   const parts = [ranged && rangeFields(field, filter, choose), values.length > 0 && valueChoice(field, values, filter, wanted, choose, changed)].filter(Boolean);
   return parts.length > 0 && element("fieldset", { className: "facet", dataset: { field: field.name } }, element("legend", {}, element("span", { dir: "auto" }, field.name), " ", inAll(field)), ...parts);
 }

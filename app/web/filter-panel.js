@@ -1,9 +1,10 @@
 // The filter of a search: the collection's fields to choose from, chips that show what was chosen, fields to
 // add any condition, and the whole as JSON.
 
-import { byId, element } from "./dom.js";
+import { byId, element, plural } from "./dom.js";
+import { countsFor } from "./facet-counts.js";
 import { facetGroups } from "./facets.js";
-import { fieldsOf } from "./fields.js";
+import { fieldsOf, isConstant } from "./fields.js";
 import { chipsOf, FilterProblem, parseFilter, valueOf, withCondition, without } from "./filters.js";
 
 const LONGEST = 80;
@@ -20,6 +21,9 @@ export function filterPanel(changed) {
   let fields = [];
   let collection = null;
   let documents = 0;
+  let search = null; // whose hits are shown
+  let counts = null; // of values among them
+  let counting = null;
   const wanted = new Map(); // what is typed to find values, by field
 
   byId("filter-close").addEventListener("click", () => (open(false), toggle.focus()));
@@ -45,7 +49,30 @@ export function filterPanel(changed) {
     toggle.setAttribute("aria-expanded", String(wide));
     panel.hidden = !wide;
     panel.parentElement.classList.toggle("beside", wide);
-    if (wide) learn();
+    if (wide) learn().then(count);
+  }
+
+  /** Counts the values for the query, while they are looked at. */
+  async function count() {
+    counting?.abort();
+    if (!search || panel.hidden || !fields.length) return tellCounted(null);
+    counting = new AbortController();
+    const { signal } = counting;
+    byId("counted").setAttribute("aria-busy", "true");
+    const { path, body } = search;
+    try {
+      tellCounted(await countsFor(path, body, fields.filter((field) => !isConstant(field, documents)).map(({ name }) => name), signal));
+    } catch (reason) {
+      if (reason.name !== "AbortError") tellCounted(null); // then they are the collection's
+    }
+  }
+
+  function tellCounted(told) {
+    counts = told?.byName ?? null;
+    byId("counted").setAttribute("aria-busy", "false");
+    const what = !told ? "Counts are of the whole collection." : search.body.mode === "lexical" ? `Counts are of the ${plural(told.documents, "document")} with a word of the query.` : `Counts are of the ${told.documents} best for the query.`;
+    byId("counted").textContent = what;
+    showFacets();
   }
 
   /** Asks for the collection's fields, once for each collection. */
@@ -71,10 +98,11 @@ export function filterPanel(changed) {
   function showFacets() {
     if (problemOf(text.value) !== null) return;
     const focused = placeOf(document.activeElement);
-    const caret = document.activeElement.selectionStart;
-    byId("facets").replaceChildren(...facetGroups({ fields, documents, filter: value(), wanted }, put, showFacets));
+    const { selectionStart: caret, value: typed } = document.activeElement;
+    byId("facets").replaceChildren(...facetGroups({ fields, documents, filter: value(), wanted, counts }, put, showFacets));
     const again = focused && byId("facets").querySelector(focused);
     again?.focus();
+    if (again?.matches("input")) again.value = typed; // which nobody was told of yet
     if (again?.type === "search") again.setSelectionRange(caret, caret);
   }
 
@@ -127,10 +155,17 @@ export function filterPanel(changed) {
     if (name !== collection) [collection, asked] = [name, null];
     text.value = filter;
     showState();
+    search = null;
     if (!check() || !panel.hidden) learn();
   }
 
-  return { check, fill, forget: () => (asked = null), text: () => (value() ? JSON.stringify(value()) : ""), value: () => (check() ? value() : null) };
+  /** Counts are of this search from now on. */
+  function follow(path, body) {
+    search = path && { path, body };
+    return count();
+  }
+
+  return { check, fill, follow, forget: () => (asked = null), text: () => (value() ? JSON.stringify(value()) : ""), value: () => (check() ? value() : null) };
 }
 
 function problemOf(text) {

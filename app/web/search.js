@@ -86,6 +86,7 @@ export function searchView(navigate, refresh) {
     about(state, known, addButton(), navigate);
     watch(state, known);
     if (state.query || state.like.length) await run(state);
+    else panel.follow(null, null);
   }
 
   /** Follows the collection while it is shown at a glance and comes to be, or grows: it may be filled meanwhile. */
@@ -110,6 +111,7 @@ export function searchView(navigate, refresh) {
     const body = bodyOf(state, panel.value());
     const search = { state, body, path: `collections/${encodeURIComponent(state.collection)}/search`, pages: [] };
     await turn(search, body);
+    if (search.pages.length) await panel.follow(search.path, body);
   }
 
   /** Asks for the first page of a search, or for the next, and shows it. */

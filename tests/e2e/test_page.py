@@ -791,6 +791,32 @@ class TestFilter:
         assert page.one("#filter").get_property("value") == ""
         assert len(shown_ids(page)) == len(DOCUMENTS)
 
+    def test_values_are_counted_for_the_query(self, page: Page, url: str) -> None:
+        """By words in what holds one, and a field's own condition does not hide its others."""
+        page.open("/?mode=lexical&q=document")
+        page.one("#filter-toggle").click()
+        page.until(lambda: page.text("#counted").startswith("Counts are of the 2 documents with"))
+        kinds = '[data-field="kind"] button'
+        page.until(lambda: page.contents(f"{kinds} .tally") == ["1", "0", "0", "0"])
+        assert page.contents(f"{kinds} > span:first-child")[0] == "class"
+        page.one(f"{kinds}[data-value=class]").click()
+        page.settle()
+        page.until(lambda: page.contents(f"{kinds} .tally") == ["1", "0", "0", "0"])
+        assert shown_ids(page) == ["json"]
+        tags = '[data-field="tags"] button'
+        assert page.contents(f"{tags} .tally") == ["1", "1"]
+        page.open("/?q=document")
+        page.until(lambda: not page.one("#filter-panel").is_displayed())
+        page.one("#filter-toggle").click()
+        page.until(
+            lambda: (
+                page.text("#counted") == f"Counts are of the {len(DOCUMENTS)} best for the query."
+            )
+        )
+        page.open("/")
+        page.one("#filter-toggle").click()
+        page.until(lambda: page.text("#counted") == "Counts are of the whole collection.")
+
     def test_a_range_of_numbers_is_chosen(self, page: Page, url: str) -> None:
         """Numbers of many values are asked for by their ends, which the fields state."""
         documents = [
