@@ -7,6 +7,7 @@ and output by ``bearing mcp``.
 from __future__ import annotations
 
 import logging
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeAlias
@@ -48,6 +49,9 @@ FILTER: Final = (
     '$exists $and $or $not: {"year": {"$gte": 2020}}. Dates and times are compared as such: '
     '{"published": {"$gte": "2024-03-01T00:00:00+02:00"}}.'
 )
+MOST_SHOWN: Final = 5
+"""Pictures that go with one answer."""
+
 READ_ONLY: Final = types.ToolAnnotations(
     read_only_hint=True, idempotent_hint=True, open_world_hint=False
 )
@@ -107,6 +111,9 @@ class FoundView(Returned):
     headings: list[str] = Field(description="The headings above the passage, the highest first.")
     metadata: dict[str, Any]
     unknown: bool = Field(description="Whether the model knows no word of the passage.")
+    pictured: bool = Field(
+        False, description="Whether it is a picture; the first ones are sent along, small."
+    )
 
     @classmethod
     def of(cls, hit: Hit) -> FoundView:
@@ -122,6 +129,7 @@ class FoundView(Returned):
             headings=list(hit.passage.headings),
             metadata=dict(document.metadata),
             unknown=hit.unknown,
+            pictured=document.picture is not None,
         )
 
 
@@ -251,12 +259,16 @@ Answer: TypeAlias = Callable[[Any, Service], Awaitable[BaseModel]]
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool: its input, its output, and the function that answers."""
+    """A tool: its input, its output, the function that answers, and that of what it shows.
+
+    ``shows`` gives the ids of documents whose pictures go with an answer.
+    """
 
     title: str
     given: type[BaseModel]
     returned: type[BaseModel]
     answer: Answer
+    shows: Callable[[Any], list[str]] = lambda _: []
 
     @property
     def name(self) -> str:
@@ -275,9 +287,17 @@ class Tool:
         )
 
 
+def _pictured_hits(view: FoundsView) -> list[str]:
+    return [hit.id for hit in view.hits if hit.pictured][:MOST_SHOWN]
+
+
+def _pictured(view: DocumentView) -> list[str]:
+    return [view.id] if view.picture is not None else []
+
+
 TOOLS: Final[Sequence[Tool]] = (
-    Tool("Search", SearchInput, FoundsView, search),
-    Tool("Read a document", GetInput, DocumentView, get_document),
+    Tool("Search", SearchInput, FoundsView, search, _pictured_hits),
+    Tool("Read a document", GetInput, DocumentView, get_document, _pictured),
     Tool("List documents", ListInput, OutlinesView, list_documents),
     Tool("List collections", NoInput, ShelvesView, list_collections),
 )
@@ -313,13 +333,34 @@ def create_server(service: Service) -> Server[Any]:
 async def _call(tool: Tool, given: Mapping[str, Any], service: Service) -> types.CallToolResult:
     """The answer of a tool; an error that the assistant can correct is an answer too."""
     try:
-        view = await tool.answer(tool.given.model_validate(given), service)
+        asked = tool.given.model_validate(given)
+        view = await tool.answer(asked, service)
+        pictures = await _pictures(asked, tool.shows(view), service)
     except ValidationError as error:
         return _refusal("; ".join(_complaint(one) for one in error.errors()))
     except (BearingError, Overloaded) as error:
         return _refusal(str(error))
     text = types.TextContent(type="text", text=view.model_dump_json())
-    return types.CallToolResult(content=[text], structured_content=view.model_dump(mode="json"))
+    return types.CallToolResult(
+        content=[text, *pictures], structured_content=view.model_dump(mode="json")
+    )
+
+
+async def _pictures(
+    asked: Any,  # noqa: ANN401 - the input of one of the tools
+    ids: Sequence[str],
+    service: Service,
+) -> list[types.ImageContent]:
+    """The pictures of documents, small, in their order."""
+    if not ids:
+        return []
+    collection = await service.collection(asked.collection)
+    found = [await service.reads.run(collection.thumbnail, id) for id in ids]
+    return [
+        types.ImageContent(type="image", data=b64encode(one).decode(), mime_type="image/jpeg")
+        for one in found
+        if one is not None
+    ]
 
 
 def _complaint(error: Mapping[str, Any]) -> str:

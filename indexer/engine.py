@@ -227,6 +227,11 @@ class EngineState(Protocol):
         ...
 
     @property
+    def has_pictures(self) -> bool:
+        """Return whether a document has a picture."""
+        ...
+
+    @property
     def is_exact(self) -> bool:
         """Return whether searches are exact without ``exact``."""
         ...

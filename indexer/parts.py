@@ -13,9 +13,9 @@ from indexer.filters import Metadata
 KEY: Final = "metadata."
 """Before the name of a single key of the metadata."""
 
-_WHOLES: Final = frozenset({"text", "title", "passage", "metadata"})
+_WHOLES: Final = frozenset({"text", "title", "passage", "metadata", "picture"})
 
-CHOICES: Final = f"text, title, passage, metadata, and {KEY}KEY for one key of it"
+CHOICES: Final = f"text, title, passage, metadata, {KEY}KEY for one key of it, and picture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Parts:
     title: bool = True
     passage: bool = True
     keys: frozenset[str] | None = None
+    picture: bool = True
 
     def __or__(self, other: Parts) -> Parts:
         """The parts of both."""
@@ -37,6 +38,7 @@ class Parts:
             self.title or other.title,
             self.passage or other.passage,
             None if self.keys is None or other.keys is None else self.keys | other.keys,
+            self.picture or other.picture,
         )
 
     def metadata_of(self, metadata: Metadata) -> Metadata:
@@ -48,7 +50,7 @@ class Parts:
 
 WHOLE: Final = Parts()
 PASSAGES: Final = Parts(text=False)
-NO_PARTS: Final = Parts(text=False, title=False, passage=False, keys=frozenset())
+NO_PARTS: Final = Parts(text=False, title=False, passage=False, keys=frozenset(), picture=False)
 
 
 def asked_parts(fields: Iterable[str] | None, *, passages_only: bool = False) -> Parts:
@@ -70,6 +72,7 @@ def asked_parts(fields: Iterable[str] | None, *, passages_only: bool = False) ->
         "title" in named,
         "passage" in named,
         None if "metadata" in named else keys,
+        "picture" in named,
     )
 
 
@@ -82,4 +85,6 @@ def parts_by_name(document: Document, parts: Parts) -> dict[str, Any]:
         named["title"] = document.title
     if parts.keys is None or parts.keys:
         named["metadata"] = parts.metadata_of(document.metadata)
+    if parts.picture and document.picture is not None:
+        named["picture"] = document.picture.plain
     return named

@@ -47,6 +47,18 @@ class Picture:
         told = {name: value for name, value in asdict(self).items() if value}
         return json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The facts as a JSON object for readers anywhere, who need not know its place."""
+        return {
+            "media_type": self.media_type,
+            "width": self.width,
+            "height": self.height,
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "kept": self.place is None,
+        }
+
     @classmethod
     def decode(cls, encoded: str) -> Self:
         """The facts that :meth:`encode` wrote; raises ValueError or TypeError for other texts."""

@@ -70,6 +70,21 @@ class Fusion(StrEnum):
     RECIPROCAL_RANK = "reciprocal_rank"
 
 
+class SearchOf(StrEnum):
+    """The documents that a search is of: those with a picture are images, all others texts."""
+
+    ALL = "all"
+    IMAGE = "image"
+    TEXT = "text"
+
+
+class Merge(StrEnum):
+    """The way hits of texts and of images make one answer: see indexer.collection.modalities."""
+
+    RANKS = "ranks"
+    SCORES = "scores"
+
+
 @dataclass(frozen=True, slots=True)
 class PageExclusions:
     """The documents of earlier pages, which a search leaves out: see indexer.retrieval.pagination.
@@ -101,7 +116,8 @@ class Query:
     of the text; None if nobody asked it, as of a vector. Hits have these ``parts`` of their
     documents; others may be empty. ``facets`` are fields whose ``facet_values`` most common values
     are counted: over all documents that could be hits, or over the best ``facet_depth`` of the
-    first ranking.
+    first ranking. The search is ``of`` texts, of images, or of both, whose hits are then merged by
+    their ranks within each, or by their scores; ``by_image`` says that the vector is an image's.
     """
 
     text: str | None = None
@@ -131,6 +147,9 @@ class Query:
     facets: tuple[str, ...] = ()
     facet_values: int = 20
     facet_depth: int | None = None
+    of: SearchOf = SearchOf.ALL
+    merge: Merge = Merge.RANKS
+    by_image: bool = False
 
     def __post_init__(self) -> None:
         if self.k < 1:

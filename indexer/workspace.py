@@ -28,7 +28,17 @@ from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.moments import told_dates
 from indexer.parts import asked_parts
 from indexer.pictures import Pixels
-from indexer.queries import Answer, Example, Fusion, Mode, Query, Strategy, usual_mode
+from indexer.queries import (
+    Answer,
+    Example,
+    Fusion,
+    Merge,
+    Mode,
+    Query,
+    SearchOf,
+    Strategy,
+    usual_mode,
+)
 from indexer.readers.paths import read_paths
 from indexer.readers.pictures import fitted, read_pictures
 from indexer.readers.reading import USUAL, Fields, Read, Rejection
@@ -60,6 +70,8 @@ class SearchHow(TypedDict, total=False):
     k: int
     filter: Where
     mode: str
+    of: str
+    merge: str
     fusion: str
     candidates: int | None
     min_score: float | None
@@ -257,6 +269,7 @@ class TextCollection:
         if "image" in given:
             embedder = self._library.seeing(self.stored)
             (given["vector"],) = embed_images(embedder, [given.pop("image")])
+            given["by_image"] = True
         return given
 
     def _answers(self, queries: Sequence[Query]) -> list[Answer]:
@@ -322,12 +335,15 @@ def documents_of(collection: Collection, filter: Where) -> Iterator[Document]:
         yield from page.documents
 
 
+_KINDS: Final = (("of", SearchOf), ("merge", Merge))
+
+
 def query_of(text: str | None, how: Mapping[str, Any]) -> Query:
     """A query from plain values; see SearchHow. Raises InvalidInput."""
     given = {**how, "text": text, "filter": parse_filter(told_dates(how.get("filter")))}
     brief = given.pop("passages_only", False)
     given["parts"] = asked_parts(given.pop("fields", None), passages_only=brief)
-    for name, kind in (("mode", Mode), ("strategy", Strategy), ("fusion", Fusion)):
+    for name, kind in (("mode", Mode), ("strategy", Strategy), ("fusion", Fusion), *_KINDS):
         if name in given:
             given[name] = _member(kind, name, given[name])
     for side in ("like", "unlike", "facets"):

@@ -28,6 +28,7 @@ DATA = ("ini", "json", "nginx", "text", "yaml")
 REASONS = frozenset(
     (
         "needs a cluster",
+        "needs a service",
         "needs a trained model",
         "makes a model, for half a minute",
         "needs judged queries",

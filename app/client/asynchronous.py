@@ -123,6 +123,14 @@ class AsyncClient:
                 return None
             raise
 
+    async def thumbnail(self, id: str) -> bytes:
+        """A document's picture as a small JPEG; raises NotFound if it has none."""
+        return await self._do(calls.thumbnail(self.name, id))
+
+    async def picture(self, id: str) -> bytes:
+        """A document's picture as it was given; raises NotFound, or Gone."""
+        return await self._do(calls.picture(self.name, id))
+
     async def remove(self, id: str) -> None:
         """Delete a document; raises NotFound."""
         return await self._do(calls.remove(self.name, id))

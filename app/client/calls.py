@@ -55,6 +55,7 @@ from app.schemas.status import (
     ProblemView,
 )
 from indexer.documents import Document
+from indexer.errors import InvalidInput
 from indexer.readers.repeats import Repeats
 
 T = TypeVar("T")
@@ -83,6 +84,8 @@ class SearchHow(TypedDict, total=False):
     strategy: str
     k: int
     filter: Filter | None
+    of: str
+    merge: str
     mode: str
     min_score: float | None
     exact: bool
@@ -195,7 +198,10 @@ def _document(collection: str, id: str) -> str:
 def _given(document: Given) -> Mapping[str, Any]:
     if not isinstance(document, Document):
         return document
-    return {one.name: getattr(document, one.name) for one in fields_of(document)}
+    if document.picture is not None:
+        raise InvalidInput(f"document {document.id!r}: give its image, {{'image': bytes}}")
+    given = {one.name: getattr(document, one.name) for one in fields_of(document)}
+    return {name: held for name, held in given.items() if name != "picture"}
 
 
 def search(collection: str, options: SearchOptions) -> Call[SearchView]:
@@ -235,6 +241,20 @@ def _deletion(collection: str, which: Mapping[str, object]) -> Call[int]:
 def get(collection: str, id: str) -> Call[DocumentView]:
     """A document."""
     return Call("GET", _document(collection, id), _view(DocumentView))
+
+
+def thumbnail(collection: str, id: str) -> Call[bytes]:
+    """A document's picture, small."""
+    return Call("GET", f"{_document(collection, id)}/thumbnail", _content)
+
+
+def picture(collection: str, id: str) -> Call[bytes]:
+    """A document's picture."""
+    return Call("GET", f"{_document(collection, id)}/picture", _content)
+
+
+def _content(response: httpx2.Response) -> bytes:
+    return bytes(response.content)
 
 
 def remove(collection: str, id: str) -> Call[None]:

@@ -53,6 +53,10 @@ class NotFound(Refused):
     """There is no such collection, document or route."""
 
 
+class Gone(Refused):
+    """A picture is no longer where it was indexed."""
+
+
 class Conflict(Refused):
     """The request is sound but the state of things forbids it."""
 
@@ -72,6 +76,7 @@ KINDS: Final[dict[int, type[Refused]]] = {
     404: NotFound,
     408: InvalidRequest,
     409: Conflict,
+    410: Gone,
     413: InvalidRequest,
     415: InvalidRequest,
     422: InvalidRequest,

@@ -129,6 +129,14 @@ class Client:
                 return None
             raise
 
+    def thumbnail(self, id: str) -> bytes:
+        """A document's picture as a small JPEG; raises NotFound if it has none."""
+        return self._do(calls.thumbnail(self.name, id))
+
+    def picture(self, id: str) -> bytes:
+        """A document's picture as it was given; raises NotFound, or Gone."""
+        return self._do(calls.picture(self.name, id))
+
     def remove(self, id: str) -> None:
         """Delete a document; raises NotFound."""
         return self._do(calls.remove(self.name, id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
@@ -9,20 +10,25 @@ from fastapi import APIRouter, Path, Query, Request
 
 from app.access.roles import Role
 from app.middleware.audit import note_counts
+from app.routing.images import content_of
 from app.routing.limits import check_documents, check_ids, check_page
 from app.routing.parameters import parse_filter_text
 from app.routing.requests import BoundedRoute, CollectionName, ServiceNeeded, needs
 from app.schemas.documents import (
+    AnyDocumentBody,
     DeleteBody,
     DeletedView,
     DocumentsBody,
     DocumentView,
     PageParameters,
     PageView,
+    PictureBody,
     WrittenView,
 )
+from indexer.documents import Document
 from indexer.errors import NotFound
 from indexer.filters import parse_filter
+from indexer.readers import Illustrated
 from indexer.readers.repeats import Repeats
 
 router = APIRouter(tags=["documents"], route_class=BoundedRoute)
@@ -40,14 +46,15 @@ async def put_documents(
     Documents stored already with the same content are neither embedded nor written again.
     """
     check_documents(body.documents, service.settings)
-    documents = [one.to_document() for one in body.documents]
-    stored = await service.store(await service.writable(name), documents)
+    collection = await service.writable(name)
+    documents = await service.reads.run(_items, body.documents)
+    stored = await service.store_all(collection, documents)
     changed = stored.written + stored.amended
     note_counts(request.scope, written=changed, unchanged=stored.unchanged)
     return WrittenView(
         written=changed,
         unchanged=stored.unchanged,
-        repeated=Repeats().count([one.id for one in documents]),
+        repeated=Repeats().count([one.id for one in body.documents]),
         truncated=list(stored.truncated),
         unknown=list(stored.unknown),
     )
@@ -108,3 +115,16 @@ async def delete_document(id: Id, name: CollectionName, service: ServiceNeeded) 
     collection = await service.collection(name)
     if not await service.writes.run(collection.delete, [id]):
         raise NotFound(f"there is no document {id!r} in {name!r}")
+
+
+def _items(bodies: Sequence[AnyDocumentBody]) -> list[Document | Illustrated]:
+    """The documents, those with a picture with the bytes of it; raises InvalidInput."""
+    items: list[Document | Illustrated] = []
+    for place, one in enumerate(bodies):
+        document = one.to_document()
+        if isinstance(one, PictureBody):
+            where = f"documents[{place}].image"
+            items.append(Illustrated(document, content_of(one.image, where), where))
+        else:
+            items.append(document)
+    return items

@@ -28,7 +28,8 @@ from indexer.collection import Collection
 from indexer.documents import Document
 from indexer.errors import BearingError, TooLarge
 from indexer.ingestion.changes import Stored
-from indexer.readers.reading import Fields
+from indexer.readers.image_files import illustrated
+from indexer.readers.reading import Fields, Illustrated, Read, Rejection
 from indexer.readers.records import document_of, parse_json
 from indexer.readers.repeats import Repeats
 
@@ -52,7 +53,7 @@ BATCH_CHARACTERS: Final = 4_000_000
         "requestBody": {
             "required": False,
             "content": {NDJSON: {"schema": {"type": "string"}}},
-            "description": "A document as JSON on each line: id, text, title?, metadata?.",
+            "description": "A document as JSON on each line: id, text, title?, metadata?, image?.",
         }
     },
 )
@@ -163,7 +164,8 @@ class Intake:
         self._service = service
         self._collection = collection
         self._count = LineTally()
-        self._batch: list[Document] = []
+        self._batch: list[Read] = []
+        self._fields = Fields()
 
     async def answer(self, body: AsyncIterable[bytes], scope: Scope) -> AsyncGenerator[bytes, None]:
         """The lines of the answer; they end without a summary if the client leaves."""
@@ -180,45 +182,75 @@ class Intake:
             self._count.tell(scope)
 
     async def _reports(self, body: AsyncIterable[bytes]) -> AsyncIterator[BaseModel]:
+        sees = await self._service.writes.run(self._service.sees, self._collection)
+        self._fields = Fields(pictures=sees)
         async for line in split_lines(body, self._service.settings.max_line_bytes):
             self._count.line += 1
             rejection = self._take(line)
             if rejection is not None:
                 yield rejection
             if self._is_full():
-                yield await self._store()
+                async for report in self._store():
+                    yield report
         if self._batch:
-            yield await self._store()
+            async for report in self._store():
+                yield report
         yield self._count.summary()
 
     def _take(self, line: bytes | TooLarge) -> ImportRejection | None:
         try:
-            document = _parse(line, self._service.settings)
+            document = _parse(line, self._service.settings, self._fields)
         except BearingError as error:
-            self._count.rejected += 1
-            return ImportRejection(line=self._count.line, reason=str(error))
-        if document is not None:
-            self._batch.append(document)
+            return self._rejected(self._count.line, str(error))
+        if document is None:
+            return None
+        read = illustrated(Read(document, self._count.line), self._fields, None)
+        if isinstance(read.item, Rejection):
+            return self._rejected(self._count.line, read.item.reason)
+        self._batch.append(read)
         return None
+
+    def _rejected(self, line: int, reason: str) -> ImportRejection:
+        self._count.rejected += 1
+        return ImportRejection(line=line, reason=reason)
 
     def _is_full(self) -> bool:
         if len(self._batch) >= BATCH_DOCUMENTS:
             return True
-        return sum(len(document.text) for document in self._batch) >= BATCH_CHARACTERS
+        return sum(map(_size, self._batch)) >= BATCH_CHARACTERS
 
-    async def _store(self) -> ImportProgress:
-        batch, self._batch = self._batch, []
-        self._count.add(batch, await self._service.store(self._collection, batch))
-        return self._count.progress()
+    async def _store(self) -> AsyncIterator[BaseModel]:
+        reads, self._batch = self._batch, []
+        if any(isinstance(read.item, Illustrated) for read in reads):
+            found = self._service.develop(self._collection, reads)
+            reads = await self._service.writes.run(list, found)
+        batch, pictures = [], []
+        for read in reads:
+            if isinstance(read.item, Rejection):
+                yield self._rejected(read.consumed, read.item.reason)
+            elif isinstance(read.item, Document):
+                batch.append(read.item)
+                pictures.append(read.developed)
+        if batch:
+            stored = await self._service.store(self._collection, batch, pictures)
+            self._count.add(batch, stored)
+        yield self._count.progress()
 
 
-def _parse(line: bytes | TooLarge, settings: Settings) -> Document | None:
+def _size(read: Read) -> int:
+    item = read.item
+    if isinstance(item, Illustrated):
+        return len(item.image) if isinstance(item.image, bytes) else 0
+    return len(item.text) if isinstance(item, Document) else 0
+
+
+def _parse(line: bytes | TooLarge, settings: Settings, fields: Fields) -> Document | None:
     """The document on a line; None for a blank line."""
     if isinstance(line, TooLarge):
         raise line
     if not line.strip():
         return None
-    document = document_of(parse_json(line), Fields(), default_id=None)
+    document = document_of(parse_json(line), fields, default_id=None)
     length, limit = len(document.content), settings.max_characters
     if length > limit:
         raise TooLarge(f"{length} characters, at most {limit} ({PREFIX}MAX_CHARACTERS)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from app.schemas.documents import DocumentBody, PageParameters
+from app.schemas.documents import AnyDocumentBody, PageParameters
 from app.schemas.search import MOST_FACETS, ExampleBody, ExamplePoint, SearchBody
 from app.schemas.similarity import Point, SimilarityBody
 from app.settings import PREFIX, Settings
@@ -70,7 +70,7 @@ def _check_examples(examples: Sequence[ExamplePoint], settings: Settings) -> Non
             _require("numbers in an example", len(example), settings, "max_dimension")
 
 
-def check_documents(bodies: Sequence[DocumentBody], settings: Settings) -> None:
+def check_documents(bodies: Sequence[AnyDocumentBody], settings: Settings) -> None:
     """Raise TooLarge unless these documents may be written in one request."""
     _require("documents", len(bodies), settings, "max_texts")
     for body in bodies:

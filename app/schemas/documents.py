@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Self, TypeAlias
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.schemas.base import Given, Returned
 from app.schemas.listing import OrderParameters
 from indexer.documents import Document
+
+IMAGE: Final = "The image itself, in base64 or as a `data:` URL; nothing is fetched."
 
 
 class DocumentBody(Given):
@@ -27,10 +30,38 @@ class DocumentBody(Given):
         return Document(self.id, self.text, self.title, self.metadata)  # type: ignore[arg-type]
 
 
+class PictureBody(Given):
+    """A document with a picture, which is kept."""
+
+    id: str
+    image: str = Field(description=IMAGE)
+    text: str = Field("", description="Its caption; empty takes the one in the image's EXIF data.")
+    title: str | None = None
+    metadata: dict[str, JsonValue] = Field(
+        {}, description="As of any document; it stands above what the image says of itself."
+    )
+
+    def to_document(self) -> Document:
+        """The library's document, without its picture; raises InvalidDocument."""
+        return Document(self.id, self.text, self.title, self.metadata)  # type: ignore[arg-type]
+
+
+def _document_kind(given: object) -> str:
+    pictured = isinstance(given, PictureBody) or (isinstance(given, Mapping) and "image" in given)
+    return "<picture>" if pictured else "<document>"
+
+
+AnyDocumentBody: TypeAlias = Annotated[
+    Annotated[DocumentBody, Tag("<document>")] | Annotated[PictureBody, Tag("<picture>")],
+    Discriminator(_document_kind),
+]
+"""A document with a text, or one with a picture."""
+
+
 class DocumentsBody(Given):
     """Documents to add or replace; of two with one id the later wins."""
 
-    documents: list[DocumentBody]
+    documents: list[AnyDocumentBody]
 
 
 class DeleteBody(Given):
@@ -61,6 +92,17 @@ class PageParameters(OrderParameters):
     limit: int = Field(100, ge=1, description="How many documents at most.")
 
 
+class PictureView(Returned):
+    """The facts of a document's picture, which is at `/documents/{id}/picture`."""
+
+    media_type: str
+    width: int = Field(description="As it is looked at, upright.")
+    height: int
+    bytes: int
+    sha256: str
+    kept: bool = Field(description="Whether it is kept here, or stays where it was indexed.")
+
+
 class DocumentView(Returned):
     """A stored document."""
 
@@ -68,6 +110,9 @@ class DocumentView(Returned):
     text: str
     title: str | None
     metadata: dict[str, Any]
+    picture: PictureView | None = Field(
+        None, description="Only of a document with one.", exclude_if=lambda seen: seen is None
+    )
 
     @classmethod
     def of(cls, document: Document) -> Self:
@@ -77,6 +122,7 @@ class DocumentView(Returned):
             text=document.text,
             title=document.title,
             metadata=dict(document.metadata),
+            picture=PictureView(**document.picture.plain) if document.picture else None,
         )
 
 

@@ -19,8 +19,10 @@ from indexer.queries import (
     ExampleText,
     Fusion,
     Grade,
+    Merge,
     Mode,
     Query,
+    SearchOf,
     Strategy,
     usual_mode,
 )
@@ -86,6 +88,14 @@ class SearchBody(Given):
         description="How examples rank: by the direction of their mean, or by the best of them.",
     )
     k: Whole = Field(10, ge=1, description="How many documents; as many come if they exist.")
+    of: Annotated[SearchOf, Field(strict=False)] = Field(
+        SearchOf.ALL, description="Only documents with a picture, only those without, or all."
+    )
+    merge: Annotated[Merge, Field(strict=False)] = Field(
+        Merge.RANKS,
+        description="How hits with a picture and without make one answer: by their ranks among "
+        "their kind, since their scores are on different scales, or by their scores.",
+    )
     filter: dict[str, JsonValue] | None = Field(
         None,
         description='Only documents whose metadata passes, e.g. `{"year": {"$gte": 2020}}`. '
@@ -200,6 +210,9 @@ class SearchBody(Given):
             facets=tuple(dict.fromkeys(self.facets)),
             facet_values=self.facet_values,
             facet_depth=self.facet_depth,
+            of=self.of,
+            merge=self.merge,
+            by_image=seen is not None,
             parts=asked_parts(self.fields, passages_only=self.passages_only),
         )
 

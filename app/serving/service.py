@@ -34,12 +34,12 @@ from indexer.embedding.cross_encoders.reranker import Pair
 from indexer.embedding.embedder import Embedder, Identity, Modality, TextRole
 from indexer.errors import BearingError, Conflict, ModelChanged, NotFound, OtherFormat
 from indexer.ingestion.changes import Stored, store
-from indexer.ingestion.pictures import PictureReading, developed
+from indexer.ingestion.pictures import PictureReading, accepted, developed
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.pictures import Developed, Fitted
 from indexer.queries import Answer, Query
 from indexer.readers.pictures import fitted, read_pictures
-from indexer.readers.reading import Read
+from indexer.readers.reading import Illustrated, Read
 from indexer.reports import Broken, Description
 from indexer.retrieval.sans_io import Searches, Work
 from indexer.retrieval.search import Searched, required, staged
@@ -257,10 +257,23 @@ class Service:
         with self._instruments.stage("store"):
             return await _on_one_state(lambda: self.writes.run(embed_and_store))
 
+    async def store_all(
+        self, collection: Collection, items: Sequence[Document | Illustrated]
+    ) -> Stored:
+        """Store documents, and read the pictures of those with one first.
+
+        Raises InvalidInput, which names the place of a picture that cannot be read.
+        """
+        reads = [Read(item, place) for place, item in enumerate(items)]
+        if any(isinstance(item, Illustrated) for item in items):
+            reads = await self.writes.run(list, self.develop(collection, reads))
+        documents = [accepted(read) for read in reads]
+        return await self.store(collection, documents, [read.developed for read in reads])
+
     def develop(self, collection: Collection, reads: Iterable[Read]) -> Generator[Read, None, None]:
         """The reads with the pictures of documents read; to be iterated in a thread for writes."""
         how = PictureReading(self.library.config.max_pixels)
-        return developed(reads, collection, self._filling(collection), how)
+        yield from developed(reads, collection, self._filling(collection), how)
 
     def sees(self, collection: Collection) -> bool:
         """Return whether images are taken into a collection; to be asked in a thread."""

@@ -18,7 +18,16 @@ from indexer.errors import InvalidInput
 from indexer.filters import Filter, parse_filter
 from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.parts import CHOICES, PASSAGES, Parts, asked_parts
-from indexer.queries import ExampleText, Fusion, Mode, Query, Strategy, usual_mode
+from indexer.queries import (
+    ExampleText,
+    Fusion,
+    Merge,
+    Mode,
+    Query,
+    SearchOf,
+    Strategy,
+    usual_mode,
+)
 from indexer.reports import FieldSummary
 from indexer.retrieval.explanation import DEFAULT_EXPLAIN
 from indexer.retrieval.reranking import DEFAULT_RERANK
@@ -71,6 +80,11 @@ def search(
         Path | None,
         typer.Option(metavar="FILE", help="Instead of a query: what is like this image."),
     ] = None,
+    of: Annotated[SearchOf, typer.Option(help="Only images, only texts, or both.")] = SearchOf.ALL,
+    merge: Annotated[
+        Merge,
+        typer.Option(help="How hits of images and of texts make one answer, if both are found."),
+    ] = Merge.RANKS,
     strategy: Annotated[
         Strategy, typer.Option(help="Rank by the mean of the examples, or by the best of them.")
     ] = Strategy.MEAN,
@@ -142,6 +156,9 @@ def search(
         temperature=temperature,
         cursor=cursor,
         facets=tuple(dict.fromkeys(facets or ())),
+        of=of,
+        merge=merge,
+        by_image=image is not None,
         parts=_parts(fields, passages_only=passages_only, as_json=as_json),
     )
     asked = ask() if image is None else None

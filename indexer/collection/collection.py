@@ -13,6 +13,7 @@ from indexer.collection.calibrations import Calibrations
 from indexer.collection.examples import example_queries
 from indexer.collection.execution import answer_adapted
 from indexer.collection.feedback import Feedback
+from indexer.collection.modalities import graded_texts
 from indexer.collection.pages import page_of, with_counts
 from indexer.collection.score_background import NullVectors, ScoreBackgrounds
 from indexer.collection.targets import require_model
@@ -261,7 +262,7 @@ class Collection:
         if not calibrations and shipped is None:
             return answers
         return [
-            judged(query, answer, calibrations, shipped)
+            graded_texts(query, judged(query, answer, calibrations, shipped))
             for query, answer in zip(queries, answers, strict=True)
         ]
 

@@ -15,12 +15,13 @@ from indexer.collection.found import Found
 from indexer.collection.groups import Group, groups_of
 from indexer.collection.hybrid import by_both, by_words, depth_of
 from indexer.collection.matched_terms import matching_terms
+from indexer.collection.modalities import merged, parts_of
 from indexer.collection.unknown_texts import known_first
 from indexer.embedding.adapter import Adapter
 from indexer.engine import Candidate, EngineState
 from indexer.filters import fields_of
 from indexer.passages import ReadPassage
-from indexer.queries import Answer, Hit, Mode, Query, ScoreBreakdown
+from indexer.queries import Answer, Hit, Mode, Query, ScoreBreakdown, SearchOf
 from indexer.ranking.score_annotations import with_probability
 from indexer.ranking.significance import Background
 
@@ -55,10 +56,24 @@ def answer_adapted(
 def answer_queries(
     state: EngineState, queries: Sequence[Query], background: Background | None = None
 ) -> list[Answer]:
-    """The k best documents of each query, in order.
+    """The k best documents of each query, in order; of texts, of images, or of both.
 
     With a background, answers to a text or a vector get their significance.
     """
+    pictured = state.has_pictures
+    if not pictured and all(query.of is not SearchOf.IMAGE for query in queries):
+        return _answer(state, queries, background)
+    parts = [parts_of(query, pictured=pictured) for query in queries]
+    answers = iter(_answer(state, [one for part in parts for one in part], background))
+    return [
+        merged(query, [next(answers) for _ in part])
+        for query, part in zip(queries, parts, strict=True)
+    ]
+
+
+def _answer(
+    state: EngineState, queries: Sequence[Query], background: Background | None
+) -> list[Answer]:
     answers: dict[int, Answer] = {}
     for group in groups_of(state, queries):
         rankings = _find(state, group)
@@ -138,8 +153,11 @@ def _best(nearest: Sequence[Candidate]) -> float | None:
 def _significance(query: Query, best: float | None, background: Background | None) -> float | None:
     """The significance of a query's best document.
 
-    None for examples, for later pages, and for a query that the model does not know.
+    None for examples, for later pages, and for a query that the model does not know; nor is it
+    known of images, or of what is asked by one.
     """
+    if query.by_image or query.of is SearchOf.IMAGE:
+        return None
     if background is None or best is None or query.examples or query.unknown:
         return None
     if query.exclusions is not None:

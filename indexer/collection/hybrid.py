@@ -15,9 +15,9 @@ from indexer.collection.unknown_texts import unknown_chunks
 from indexer.documents import Vector
 from indexer.engine import Bag, Candidate, ChunkKey, EngineState, Key, Scope
 from indexer.lexical.bm25 import K1
-from indexer.queries import Fusion, Query, ScoreBreakdown
+from indexer.queries import Fusion, Query, ScoreBreakdown, SearchOf
 from indexer.ranking.feedback import DEPTH, TEACHERS, direction_of, with_feedback
-from indexer.ranking.fusion import convex, like_cosines, reciprocal_ranks
+from indexer.ranking.fusion import convex, like_cosines, reciprocal_ranks, scale_of
 from indexer.ties import first_of
 
 POOL: Final = 50
@@ -60,7 +60,7 @@ def by_both(
     lexical = np.array([scored[key] for key in keys], dtype=np.float64)
     places = _Places(_ranks(keys, closest), _ranks(keys, worded))
     silent = _silent(state, query, candidates, lexical)
-    fused = places.fused(query.fusion, dense, lexical)
+    fused = places.fused(query.fusion, dense, _with_wordless(state, query, keys, lexical, places))
     if query.fusion is Fusion.CONVEX:
         fused = _with_feedback(state, keys, fused, _last(fused, silent))
         fused = like_cosines(fused, dense, places.pool)
@@ -71,6 +71,25 @@ def by_both(
         )
         for i in first_of(keys, order, query.k, state.ids)
     ]
+
+
+def _with_wordless(
+    state: EngineState,
+    query: Query,
+    keys: Sequence[Key],
+    lexical: NDArray[np.float64],
+    places: _Places,
+) -> NDArray[np.float64]:
+    """The BM25 scores, those of images without a caption at their mean.
+
+    So words speak neither for nor against an image that has none.
+    """
+    if query.of is not SearchOf.IMAGE:
+        return lexical
+    chunks = state.chunks(keys)
+    worded = np.array([any(one.end for _, one in chunks.get(key, ())) for key in keys], np.bool_)
+    mean = scale_of(lexical, places.pool & worded).mean
+    return np.where(worded, lexical, mean)
 
 
 def _silent(

@@ -224,6 +224,14 @@ def _facts(picture: Picture) -> Metadata:
     }
 
 
+def accepted(read: Read) -> Document:
+    """The document that was read; raises InvalidInput for a rejection."""
+    if isinstance(read.item, Rejection):
+        raise InvalidInput(f"{read.item.place}: {read.item.reason}")
+    assert isinstance(read.item, Document)
+    return read.item
+
+
 # Pictures that are stored
 
 
@@ -243,7 +251,7 @@ def develop(
             "embeds texts only: choose one that embeds images"
         )
     for part in _batches(pictured):
-        contents = [_original(collection, one) for one in part]
+        contents = [original_of(collection, one) for one in part]
         names = [f"document {one.id!r}" for one in part]
         for one, read in zip(part, _read(contents, names, embedder, _AS_STORED), strict=True):
             if isinstance(read, Rejection):
@@ -271,7 +279,8 @@ _AS_STORED: Final = PictureReading(max_pixels=2**31)
 """Whatever was taken in once is decoded again."""
 
 
-def _original(collection: Collection, document: Document) -> bytes:
+def original_of(collection: Collection, document: Document) -> bytes:
+    """The picture of a stored document that has one, as it was given; raises Gone."""
     assert document.picture is not None
     if document.picture.place is None:
         content = collection.original(document.id)

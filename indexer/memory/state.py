@@ -115,6 +115,11 @@ class MemoryState:
         )
 
     @cached_property
+    def has_pictures(self) -> bool:
+        """Return whether a document has a picture."""
+        return any(one.document.picture is not None for one in self.records.values())
+
+    @cached_property
     def lexical(self) -> MemoryLexical:
         """The words of this state."""
         ids = {key: one.document.id for key, one in self.records.items()}

@@ -93,6 +93,11 @@ class PostgresState:
         return self._header.counts
 
     @property
+    def has_pictures(self) -> bool:
+        """Return whether a document has a picture."""
+        return self._header.has_pictures
+
+    @property
     def is_exact(self) -> bool:
         """True while there is no graph."""
         return not self._header.sealed

@@ -67,7 +67,7 @@ def kept_image(source: Source) -> Iterator[Read]:
 def illustrated(read: Read, fields: Fields, folder: Path | None) -> Read:
     """A record's document with the image that it names, if it names one and images are read.
 
-    A path is one from ``folder``; where that is None only an image itself (``data:``) is taken.
+    A path is one from ``folder``; where that is None only an image itself is taken, in base64.
     """
     document = read.item
     if not fields.pictures or not isinstance(document, Document):
@@ -86,13 +86,16 @@ def illustrated(read: Read, fields: Fields, folder: Path | None) -> Read:
 
 
 def image_of(named: str, folder: Path | None) -> Path | bytes:
-    """The file that a record names, or the image in it; raises Unreadable for an address."""
+    """The file that a record names, or the image in it; raises Unreadable for an address.
+
+    Without a folder no path is followed.
+    """
     if start := _DATA.match(named):
         return image_bytes(named[start.end() :])
     if _ADDRESS.match(named):
         raise Unreadable(f"image: {named[:80]!r} is an address, and nothing is fetched: {SEND}")
     if folder is None:
-        raise Unreadable(f"image: {named[:80]!r} is no image, and no path is followed: {SEND}")
+        return image_bytes(named)
     if "\0" in named:
         raise Unreadable("image: no file has such a name")
     return (folder / named).absolute()

@@ -103,6 +103,9 @@ def call_everything(client: Client) -> None:
     client.search_many([{"query": "cat"}])
     client.get("a")
     client.page()
+    for picture_of in (client.thumbnail, client.picture):
+        with pytest.raises(clients.NotFound):
+            picture_of("a")
     client.remove("a")
     client.delete(["c"])
     client.describe()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,6 +18,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
+from PIL import Image
 from starlette.testclient import TestClient
 
 from app.client import Client as BearingClient
@@ -110,6 +113,31 @@ def test_a_document_is_read_whole(ask) -> None:
     assert ask("get_document", id="b") == {
         "id": "b", "text": "the moon", "title": "On the moon", "metadata": {"year": 2021},
     }  # fmt: skip
+
+
+def test_pictures_go_with_answers(listen: Callable[..., int]) -> None:
+    """A search shows its first pictures small, and get_document that of the document."""
+    address = f"http://127.0.0.1:{listen(model='hashing-images')}"
+    file = io.BytesIO()
+    Image.new("RGB", (640, 400), (200, 30, 30)).save(file, "PNG")
+
+    async def use() -> list[list]:
+        async with over_http(address) as client:
+            found = await client.call_tool("search", {"query": "red"})
+            read = await client.call_tool("get_document", {"id": "p"})
+            plain = await client.call_tool("get_document", {"id": "t"})
+            return [found.content, read.content, plain.content]
+
+    with BearingClient(address) as client:
+        client.put([{"id": "p", "image": file.getvalue(), "text": "red"}, {"id": "t", "text": "a"}])
+        assert client.picture("p") == file.getvalue()
+        small = client.thumbnail("p")
+    found, read, plain = asyncio.run(use())
+    for content in (found, read):
+        assert [one.type for one in content] == ["text", "image"]
+        assert content[1].mime_type == "image/jpeg"
+        assert base64.b64decode(content[1].data) == small
+    assert [one.type for one in plain] == ["text"]
 
 
 def test_documents_and_collections_are_listed(ask) -> None:

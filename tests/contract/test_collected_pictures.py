@@ -7,20 +7,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from samples import make_identity, random_units
 
 from indexer.collection import Collection
-from indexer.documents import Change, Chunk, Document, EmbeddedDocument
+from indexer.documents import Change, Chunk, Document, EmbeddedDocument, Vectors
 from indexer.engine import Catalogue
 from indexer.engines import open_catalogue
 from indexer.filters import Condition, Every, Not, Operator, Pictured
 from indexer.pictures import Picture, PictureFiles
-from indexer.queries import Query
+from indexer.queries import Fusion, Merge, Mode, PageExclusions, Query, SearchOf
 from indexer.transfer import copy_collection
 
 VECTORS = random_units(20)
 JPEG = b"\xff\xd8\xff thumbnail "
+
+
+def vectors_of(number: int) -> Vectors:
+    """The vector of a number, (1, d)."""
+    return VECTORS[number % 20][None]
 
 
 def original(number: int) -> bytes:
@@ -35,14 +41,14 @@ def pictured(number: int, place: str | None = None, **facts: object) -> Embedded
     picture = Picture("image/png", 4, 3, len(content), digest, place, **facts)  # type: ignore[arg-type]
     document = Document(f"p{number}", "a caption", None, {"n": number}, picture)
     files = PictureFiles(JPEG + b"%d" % number, None if place else content)
-    vectors = VECTORS[number : number + 1]
+    vectors = vectors_of(number)
     return EmbeddedDocument(document, (Chunk(0, 0, 9),), vectors, files=files)
 
 
 def plain(number: int) -> EmbeddedDocument:
     """A document without a picture."""
     document = Document(f"t{number}", "a caption", None, {"n": number})
-    return EmbeddedDocument(document, (Chunk(0, 0, 9),), VECTORS[number : number + 1])
+    return EmbeddedDocument(document, (Chunk(0, 0, 9),), vectors_of(number))
 
 
 def kept(collection: Collection, *ids: str) -> list[tuple[bytes | None, bytes | None]]:
@@ -63,7 +69,7 @@ def test_a_picture_is_kept_with_its_document(collection: Collection) -> None:
         (None, None),
         (None, None),
     ]
-    hit = collection.search([Query(vector=VECTORS[1], k=1)])[0].hits[0]
+    hit = collection.search([Query(vector=VECTORS[1], k=1, of=SearchOf.IMAGE)])[0].hits[0]
     assert hit.document == one.document
 
 
@@ -179,3 +185,114 @@ def test_a_check_looks_at_pictures(
     assert str(changed) in findings[0].problem
     there.unlink()
     assert len(catalogue.verify("things", None, lambda _: None).findings) == 2
+
+
+def of_kinds(collection: Collection, **how: object) -> list[str]:
+    """The ids of the hits of a search, in their order."""
+    query = Query(vector=VECTORS[0], **how)  # type: ignore[arg-type]
+    return [hit.document.id for hit in collection.search([query])[0].hits]
+
+
+def in_order(among: range) -> list[int]:
+    """The oracle: numbers of vectors by their cosine to the first, in float64."""
+    scores = VECTORS.astype(np.float64) @ VECTORS[0]
+    return sorted(among, key=lambda n: -scores[n])
+
+
+def test_images_and_texts_are_ranked_among_their_kind(collection: Collection) -> None:
+    """In turn, each in the order of its cosines; or of one kind only, or by scores all together."""
+    collection.put([pictured(n) if n % 2 else plain(n) for n in range(20)])
+    images = [f"p{n}" for n in in_order(range(1, 20, 2))]
+    texts = [f"t{n}" for n in in_order(range(0, 20, 2))]
+    mixed = [id for pair in zip(texts, images, strict=True) for id in pair]
+    raw = [f"p{n}" if n % 2 else f"t{n}" for n in in_order(range(20))]
+    assert mixed != raw
+    for k in (1, 5, 20):
+        assert of_kinds(collection, k=k) == mixed[:k]
+        assert of_kinds(collection, k=k, merge=Merge.SCORES) == raw[:k]
+        assert of_kinds(collection, k=k, of=SearchOf.IMAGE) == images[:k]
+        assert of_kinds(collection, k=k, of=SearchOf.TEXT) == texts[:k]
+    swapped = [id for pair in zip(images, texts, strict=True) for id in pair]
+    assert of_kinds(collection, k=20, by_image=True) == swapped
+    answer = collection.search([Query(vector=VECTORS[0], k=3, temperature=1.0)])[0]
+    assert answer.total == 20
+    assert sum(hit.probability or 0 for hit in answer.hits) == pytest.approx(1)
+
+
+def test_facets_count_both_kinds_together(collection: Collection) -> None:
+    """Each value once, whatever the kind of its document."""
+    collection.put([pictured(n) if n % 2 else plain(n) for n in range(5)])
+    query = Query(vector=VECTORS[0], k=2, facets=("n", "none"))
+    answer = collection.search([query])[0]
+    assert answer.facets is not None
+    assert answer.facets.documents == 5
+    counted = {one.value: one.documents for one in answer.facets.fields[0].values}
+    assert counted == dict.fromkeys(range(5), 1)
+    assert answer.unknown_fields == ("none",)
+    (only,) = collection.search([replace(query, of=SearchOf.IMAGE)])
+    assert only.facets is not None
+    assert only.facets.documents == 2
+
+
+def test_one_kind_fills_an_answer_alone(collection: Collection) -> None:
+    """As many hits as there are come, also after the others are deleted, and by a filter."""
+    collection.put([pictured(1), *(plain(n) for n in range(2, 12))])
+    assert len(of_kinds(collection, k=8)) == 8
+    assert of_kinds(collection, k=8, of=SearchOf.IMAGE) == ["p1"]
+    condition = Condition("n", Operator.GT, (1,))
+    assert of_kinds(collection, k=8, of=SearchOf.IMAGE, filter=condition) == []
+    collection.delete([f"t{n}" for n in range(2, 12)])
+    assert of_kinds(collection, k=8) == ["p1"]
+    collection.delete(["p1"])
+    assert of_kinds(collection, k=8) == []
+
+
+def test_pages_of_both_kinds_have_each_document_once(collection: Collection) -> None:
+    """Whatever the sizes of pages."""
+    collection.put([pictured(n) if n % 3 else plain(n) for n in range(20)])
+    whole = of_kinds(collection, k=20)
+    found: list[str] = []
+    seen: tuple[int, ...] = ()
+    answer = collection.search([Query(vector=VECTORS[0], k=3)])[0]
+    while answer.hits:
+        found += [hit.document.id for hit in answer.hits]
+        seen = (*seen, *(hit.key for hit in answer.hits))
+        pages = PageExclusions(answer.token, seen)
+        query = Query(vector=VECTORS[0], k=3, cursor="x", exclusions=pages)
+        answer = collection.search([query])[0]
+    assert sorted(found) == sorted(whole)
+
+
+def test_a_hybrid_search_does_not_bury_an_image_without_words(collection: Collection) -> None:
+    """The nearest image comes before others that have other words, and before all but a text."""
+    bare = pictured(0)
+    bare = replace(
+        bare, document=replace(bare.document, text="", title=None), chunks=(Chunk(0, 0, 0),)
+    )
+    worded = []
+    for number in range(1, 10):
+        one = pictured(number)
+        worded.append(replace(one, document=replace(one.document, text=f"word {number} of it")))
+    collection.put([bare, *worded, *(plain(n) for n in range(10, 20))])
+    for fusion in (Fusion.CONVEX, Fusion.RECIPROCAL_RANK):
+        query = Query(text="a caption", vector=VECTORS[0], mode=Mode.HYBRID, fusion=fusion, k=4)
+        ids = [hit.document.id for hit in collection.search([query])[0].hits]
+        assert "p0" in ids[:2]
+
+
+def test_nothing_is_claimed_of_scores_of_images(collection: Collection) -> None:
+    """Texts by a text have a significance, images and what is asked by an image have none."""
+    vectors = random_units(400, seed=4)
+    made = [plain(n) if n < 390 else pictured(n) for n in range(400)]
+    collection.put([replace(one, vectors=vectors[n][None]) for n, one in enumerate(made)])
+    with collection._engine.reading() as state:
+        collection._backgrounds.make(state)
+
+    def significance(**how: object) -> float | None:
+        query = Query(vector=vectors[3], k=3, **how)  # type: ignore[arg-type]
+        return collection.search([query])[0].significance
+
+    assert significance() is not None
+    assert significance(of=SearchOf.TEXT) == significance()
+    assert significance(of=SearchOf.IMAGE) is None
+    assert significance(by_image=True) is None

@@ -14,7 +14,7 @@ def test_parts_are_named() -> None:
     assert asked_parts([]) == NO_PARTS
     assert asked_parts(None, passages_only=True) == PASSAGES
     assert asked_parts(["title", "metadata.a.b"]) == Parts(
-        text=False, passage=False, keys=frozenset({"a.b"})
+        text=False, passage=False, keys=frozenset({"a.b"}), picture=False
     )
     assert asked_parts(["metadata.a", "metadata"]).keys is None
 

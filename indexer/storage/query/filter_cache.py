@@ -52,11 +52,15 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The counts of a state of the store; ``newest`` is a bound on document numbers."""
+    """The counts of a state of the store; ``newest`` is a bound on document numbers.
+
+    ``has_pictures`` says that a document has one.
+    """
 
     sequence: int
     counts: Counts
     newest: int
+    has_pictures: bool = False
 
 
 class FilterCache:
@@ -74,7 +78,10 @@ class FilterCache:
         known = self._totals
         if known.sequence != snapshot.sequence:
             known = self._totals = Totals(
-                snapshot.sequence, snapshot.counts(), snapshot.last_number()
+                snapshot.sequence,
+                snapshot.counts(),
+                snapshot.last_number(),
+                snapshot.has_pictures(),
             )
         return known
 

@@ -66,6 +66,7 @@ class LocalState:
         totals = shared.filter_cache.totals(snapshot)
         self.token = str(totals.newest)
         self.counts = totals.counts
+        self.has_pictures = totals.has_pictures
         self.identity = rows.identity
         self.is_exact = rows.compares_all
         self.is_behind = False

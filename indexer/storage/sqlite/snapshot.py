@@ -285,6 +285,11 @@ class Snapshot(FacetQueries):
         )
         return {row[0]: _document(row) for row in rows}
 
+    def has_pictures(self) -> bool:
+        """Return whether a document has a picture."""
+        pictured = "SELECT EXISTS (SELECT 1 FROM documents WHERE picture IS NOT NULL)"
+        return bool(self._connection.execute(pictured).fetchone()[0])
+
     def picture_files(self, numbers: Iterable[int], kind: PictureKind) -> dict[int, bytes]:
         """The kept files of one kind of the pictures of these documents."""
         rows = self._connection.execute(

@@ -24,7 +24,7 @@ from indexer.errors import Gone, InvalidInput
 from indexer.ingestion.pictures import USUAL_READING, PictureReading
 from indexer.ingestion.pipeline import Summary, ingest
 from indexer.ingestion.reindex import reindex
-from indexer.queries import Query
+from indexer.queries import Query, SearchOf
 from indexer.readers import Fields, Rejection, read_paths
 
 MODEL = open_hashing(sees=True)
@@ -103,7 +103,8 @@ def test_images_are_found_among_other_files(collection: Collection, tmp_path: Pa
     for name, colour in (("a.jpg", 0), ("deep/b.png", 1), ("nameless", 2)):
         pixels = np.full((40, 60, 3), COLOURS[colour], np.uint8)
         (vector,) = MODEL.embed_images([pixels])
-        hit = collection.search([Query(vector=vector, k=1)])[0].hits[0]
+        query = Query(vector=vector, k=1, of=SearchOf.IMAGE)
+        hit = collection.search([query])[0].hits[0]
         assert hit.document.id == str(folder / name)
 
 
