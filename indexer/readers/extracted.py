@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from indexer.documents import Document
 from indexer.errors import BearingError, MissingExtra, Unreadable
 from indexer.readers.isolation import Limits, run_isolated
 from indexer.readers.reading import Read, Rejection
 from indexer.readers.sources import Source
+
+if TYPE_CHECKING:
+    from indexer.documents import Document
 
 MAX_TEXT_BYTES: Final = 64 * 2**20
 """The largest file that becomes one document."""
@@ -54,7 +56,7 @@ def read_extracted(source: Source, format: str, found: Extracted) -> Iterator[Re
     item = _document(source, format, found)
     if isinstance(item, Rejection) and found.metadata:
         bare = _document(source, format, replace(found, metadata={}))
-        if isinstance(bare, Document):
+        if not isinstance(bare, Rejection):
             yield source.gives(Rejection(f"{source.name}:metadata", item.reason), 0)
             item = bare
     yield source.gives(item)
@@ -108,6 +110,8 @@ def _extract_apart(source: Source, module: Path) -> Extracted:
 
 
 def _document(source: Source, format: str, found: Extracted) -> Document | Rejection:
+    from indexer.documents import Document
+
     id = source.name if found.part is None else f"{source.name}#{found.part}"
     if not found.text.strip():
         return Rejection(id, "no text in it")

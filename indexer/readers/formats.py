@@ -132,7 +132,7 @@ FORMATS: Final = (
     Format(
         "Rich Text",
         read_rich_text,
-        (".rtf",),
+        (".rtf", ".doc", ".dot"),
         re.compile(rb"\s*\{\\rtf"),
         token_density=0.1,
     ),

@@ -3,7 +3,8 @@
 The process is this file, run as a program: it limits itself, loads the file of an extractor, calls
 its ``report(file, **options)`` with the input, and writes each item as a line of JSON. The input is
 passed as an open standard input; the process needs no path and writes no file. Only the standard
-library is imported here, so that it starts fast.
+library is imported here, so that it starts fast; for the same reason extractors import nothing at
+their top that needs NumPy.
 
 This is separate from ``indexer.subprocess_job``, which runs trusted functions beside searches,
 reports progress and can be asked to stop. A process here gets an open file and nothing else, is
@@ -23,6 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Timer
+from types import ModuleType
 from typing import Any, BinaryIO, Final
 
 END: Final = {"end": True}
@@ -163,6 +165,7 @@ def main(extractor: str, encoded_limits: str, encoded_options: str) -> None:
     """Run an extractor on standard input; its report goes to standard output."""
     limits = Limits(**json.loads(encoded_limits))
     sys.path.append(str(Path(__file__).parents[2]))
+    _spare_readers()
     report = runpy.run_path(extractor)["report"]
     _limit(limits)
     try:
@@ -177,6 +180,13 @@ def main(extractor: str, encoded_limits: str, encoded_options: str) -> None:
         _write({"stopped": "nested too deeply"})
     except Exception as error:  # noqa: BLE001 - nothing is swallowed: it is the report
         _write({"stopped": (str(error) or type(error).__name__)[:MAX_REASON]})
+
+
+def _spare_readers() -> None:
+    """Let an extractor import modules of readers without the table of all formats."""
+    package = ModuleType("indexer.readers")
+    package.__path__ = [str(Path(__file__).parent)]
+    sys.modules[package.__name__] = package
 
 
 def _limit(limits: Limits) -> None:

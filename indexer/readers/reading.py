@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from indexer.documents import Document
-from indexer.pictures import Developed
+if TYPE_CHECKING:
+    from indexer.documents import Document
+    from indexer.pictures import Developed
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from indexer.documents import Document
 from indexer.errors import Unreadable
 from indexer.readers.reading import Illustrated, Read, Rejection
+
+if TYPE_CHECKING:
+    from indexer.documents import Document
 
 BUFFER_BYTES: Final = 1 << 18
 GZIP_MARK: Final = b"\x1f\x8b"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pptx
 import pytest
 from starlette.testclient import TestClient
 
@@ -148,3 +151,25 @@ def test_the_formats_are_told(connect: Callable[..., TestClient]) -> None:
     suffixes = {one["name"]: one["suffixes"] for one in told["formats"]}
     assert ".pdf" in suffixes["PDF"]
     assert {".jsonl", ".jsonl.gz"} <= set(suffixes["JSON Lines"])
+
+
+def test_files_within_files_are_taken_and_passages_tell_their_place(client: TestClient) -> None:
+    """An archive of a deck and a page: hits name the slide, and the headings above."""
+    made = pptx.Presentation()
+    for words in ("Rivers", "Whales"):
+        slide = made.slides.add_slide(made.slide_layouts[1])
+        slide.shapes.title.text, slide.placeholders[1].text = words, f"All about {words}. " * 60
+    deck, archive = io.BytesIO(), io.BytesIO()
+    made.save(deck)
+    with zipfile.ZipFile(archive, "w") as package:
+        package.writestr("deck.pptx", deck.getvalue())
+        package.writestr("page.md", "# Sea\n\n## Deep\n\nSquids dwell there.")
+        package.writestr("old.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+    rejected, *_, done = take(client, "all.zip", archive.getvalue())
+    assert (rejected["place"], done["written"]) == ("all.zip/old.doc", 2)
+    found = {}
+    for query in ("All about Whales", "Squids dwell there"):
+        hits = client.post("/search", json={"query": query, "mode": "lexical"}).json()["hits"]
+        passage = hits[0]["passage"]
+        found[hits[0]["id"]] = (passage.get("page"), passage.get("headings"))
+    assert found == {"all.zip/deck.pptx": (2, ["Whales"]), "all.zip/page.md": (None, ["Deep"])}

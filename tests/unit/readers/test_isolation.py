@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent, indent
 
 import psutil
 import pytest
 
+from indexer.readers import isolation
 from indexer.readers.isolation import Limits, Outcome, Stopped, run_isolated, stream_isolated
 
 SMALL = Limits(memory_bytes=512 * 2**20, cpu_seconds=1, wall_seconds=60, output_bytes=10_000)
@@ -133,3 +136,19 @@ def test_items_can_be_had_as_they_come(tmp_path: Path, body, items, problem) -> 
         next(begun)
         begun.close()
         assert set(psutil.Process().children(recursive=True)) <= set(before)
+
+
+def test_extractors_start_without_numpy_and_the_table_of_formats() -> None:
+    """Importing these would take longer than to read most files."""
+    code = (
+        "import runpy, sys; from pathlib import Path; from indexer.readers import isolation\n"
+        "for name in [each for each in sys.modules if each.startswith(('indexer', 'numpy'))]:\n"
+        "    del sys.modules[name]\n"
+        "isolation._spare_readers()\n"
+        "for name in sys.argv[1:]: runpy.run_path(name)['report']\n"
+        "print([name for name in ('numpy', 'indexer.readers.formats') if name in sys.modules])"
+    )
+    names = ("word", "spreadsheets", "slides", "books", "mail", "archives", "restructured", "html")
+    files = [str(Path(isolation.__file__).with_name(f"{name}.py")) for name in names]
+    done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr

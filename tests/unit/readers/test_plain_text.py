@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.TEXT", "a.rst"])
+@pytest.mark.parametrize("name", ["a.txt", "a.TEXT", "a.adoc"])
 def test_the_file_is_the_text(read, name: str) -> None:
     """The whole file is one document, called by its path, without a title."""
     document = read(name, "Line one.\r\n\r\n  Line two.\n").document
