@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg import Cursor
 from psycopg import errors as pg
 from psycopg.abc import PQGen
 
@@ -19,16 +20,19 @@ OLDEST_PGVECTOR: Final = (0, 8, 2)
 
 _INTERVAL: Final = 0.1
 
-_SESSION: Final = (
-    "SET plan_cache_mode = force_custom_plan; SET jit = off; SET work_mem = '64MB'; "
-    "SET hnsw.scan_mem_multiplier = 8; SET client_connection_check_interval = '5s'"
-)
+_SETTINGS: Final = {
+    "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
+    "work_mem": "'64MB'",
+    "hnsw.scan_mem_multiplier": "8",
+    "client_connection_check_interval": "'5s'",
+}
 _FACTS: Final = """
 SELECT e.extversion, quote_ident(n.nspname), t.oid,
     pg_is_in_recovery(),
     current_setting('fsync') = 'on', current_setting('synchronous_commit'),
     current_setting('synchronous_standby_names') <> '',
-    (SELECT count(*) FROM pg_stat_replication)
+    (SELECT count(*) FROM pg_stat_replication), pg_backend_pid(), to_regtype('vector') = t.oid
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 JOIN pg_type t ON t.typnamespace = n.oid AND t.typname = 'vector' WHERE e.extname = 'vector'
 """
@@ -46,6 +50,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     seconds: float | None = None
     is_fallback = False
     """True if it may be to a standby, for want of a primary."""
+
+    is_pooled = False
+    """True if a pooler is between, which may give each transaction to another session."""
 
     unconfirmed = False
     """True if a commit was not confirmed by a standby that it should have waited for."""
@@ -65,12 +72,26 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             raise Overdue(f"no answer in {limit:g} seconds") from error
 
     view: int | None = None
-    """The chunks that a search of a graph keeps in view, if it was said since a rollback."""
+    """The chunks that a search of a graph keeps in view, if the session was told."""
+
+    def begin(self, how: str, first: str = "") -> Cursor[tuple[Any, ...]]:
+        """Begin a transaction, and return what a first statement found in it."""
+        parts = [how]
+        if self.is_pooled:
+            self.view = None
+            parts += [f"SET LOCAL {name} = {value}" for name, value in _SETTINGS.items()]
+        if first:
+            parts.append(first)
+        cursor = self.execute("; ".join(parts))
+        while cursor.nextset():
+            pass
+        return cursor
 
     def keep_in_view(self, chunks: int) -> None:
         """Let searches of a graph keep so many chunks in view from now on."""
         if self.view != chunks:
-            self.execute(f"SET hnsw.ef_search = {chunks}")
+            local = "LOCAL " if self.is_pooled else ""
+            self.execute(f"SET {local}hnsw.ef_search = {chunks}")
             self.view = chunks
 
     @contextmanager
@@ -110,11 +131,27 @@ def _prepare(connection: Connection, shown: str) -> str | None:
             f"{shown} lacks pgvector: install it on the server, and let an administrator of the "
             "database run CREATE EXTENSION vector"
         )
-    version, schema, oid, *durability = found
+    version, schema, oid, *durability, process, is_found = found
     check_pgvector(version, shown)
     register_vectors(connection, oid)
-    connection.execute(f"{_SESSION}; SET search_path = {schema}, pg_catalog")
+    if process != connection.info.backend_pid:
+        _expect_a_pooler(connection, shown, schema, is_found)
+        return why_lossy(*durability)
+    settings = [f"SET {name} = {value}" for name, value in _SETTINGS.items()]
+    connection.execute("; ".join([*settings, f"SET search_path = {schema}, pg_catalog"]))
     return why_lossy(*durability)
+
+
+def _expect_a_pooler(connection: Connection, shown: str, schema: str, is_found: bool) -> None:
+    """Use no prepared statement, and no setting that is to outlive a transaction."""
+    connection.is_pooled = True
+    connection.prepare_threshold = None
+    if not is_found:
+        raise Refused(
+            f"{shown} is reached through a pooler, and the extension vector is in the schema "
+            f"{schema}, which is not searched: run ALTER ROLE ... SET search_path = {schema}, "
+            "public for the role"
+        )
 
 
 def check_pgvector(version: str, shown: str) -> None:

@@ -67,9 +67,7 @@ class Database:
         while True:
             connection, is_new = self._readers.take()
             try:
-                cursor = connection.execute(f"{_BEGIN}; {first}")
-                cursor.nextset()
-                return connection, cursor.fetchall()
+                return connection, connection.begin(_BEGIN, first).fetchall()
             except psycopg.OperationalError:
                 self._give_back(connection)
                 if is_new:
@@ -100,7 +98,7 @@ class Database:
         with self._translated(again=True), self._place():
             connection, _ = self._primary.take()
             try:
-                connection.execute("BEGIN")
+                connection.begin("BEGIN")
                 yield connection
                 connection.execute("COMMIT")
                 if connection.unconfirmed:

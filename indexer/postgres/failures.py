@@ -75,6 +75,13 @@ def connection_failure(error: psycopg.Error, shown: str) -> BearingError:
         return Refused(f"{shown} has no such database ({why}): let an administrator create it")
     if "too many clients" in text or "connection slots" in text:
         return Refused(f"{shown} has no connection left ({why}): raise max_connections")
+    if "pg_hba.conf" in text:
+        return Refused(
+            f"{shown} does not admit this connection ({why}): check sslmode in the URL, the role, "
+            "and what the server's pg_hba.conf says of this host"
+        )
+    if "does not match host name" in text:
+        return Refused(f"{shown} is not who it says ({why}): name it as its certificate does")
     if "SSL" in text or "certificate" in text:
         return Refused(
             f"{shown} cannot be reached as the URL says, by TLS ({why}): the server must offer it, "

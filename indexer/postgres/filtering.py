@@ -36,6 +36,18 @@ class Translation:
         self._number = number
         self._fields = fields
         self.sql = self._translate(condition)
+        self._alone = isinstance(condition, Condition)
+
+    @property
+    def holding(self) -> str | None:
+        """A statement of the documents that pass, some repeatedly, if a fact alone says who does.
+
+        It takes the same arguments.
+        """
+        before, after = f"({self._number} IN (", "))"
+        if not self._alone or not self.sql.startswith(before):
+            return None
+        return self.sql.removeprefix(before).removesuffix(after)
 
     def _translate(self, condition: Filter) -> str:
         match condition:

@@ -164,22 +164,30 @@ def _in_use(connection: Connection, tables: Tables, generation: int) -> int:
 
 def tune(find: Find, queries: Sequence[Vector], target: float, *, filtered: bool) -> Efforts:
     """The least effort of each band that reaches a recall, or the most there is."""
-    return Efforts(tuple(_tuned(find, queries, k, target, filtered) for k in BANDS))
+    exact = [_scores(find(query, BANDS[-1], 0)) for query in queries]
+    efforts: list[Effort] = []
+    for k in BANDS:
+        least = efforts[-1].view if efforts else 0
+        tried = [one for one in EFFORTS if one >= max(least, min(k + k // 2, EFFORTS[-1]))]
+        best = [one[:k] for one in exact]
+        for view in tried:
+            effort = _measured(find, queries, best, Effort(k, view, 1.0, filtered=filtered))
+            if effort.recall >= target:
+                break
+        efforts.append(effort)
+    return Efforts(tuple(efforts))
 
 
-def _tuned(find: Find, queries: Sequence[Vector], k: int, target: float, filtered: bool) -> Effort:
-    effort = Effort(k, 0, 1.0, filtered=filtered)
-    exact = [_scores(find(query, k, 0)) for query in queries]
-    for view in EFFORTS:
-        if view < min(k + k // 2, EFFORTS[-1]):
-            continue
-        found = [_scores(find(query, k, view)) for query in queries]
-        shares = [share_found(one, best) for one, best in zip(found, exact, strict=True)]
-        recall = estimate_recall(np.array(shares), k)
-        effort = Effort(k, view, recall.mean, recall.low, recall.high, recall.queries, filtered)
-        if effort.recall >= target:
-            break
-    return effort
+def _measured(
+    find: Find, queries: Sequence[Vector], exact: Sequence[NDArray[np.float32]], effort: Effort
+) -> Effort:
+    """The effort with the recall that it has on some queries."""
+    found = [_scores(find(query, effort.k, effort.view)) for query in queries]
+    shares = [share_found(one, best) for one, best in zip(found, exact, strict=True)]
+    recall = estimate_recall(np.array(shares), effort.k)
+    return replace(
+        effort, recall=recall.mean, low=recall.low, high=recall.high, queries=recall.queries
+    )
 
 
 def _scores(found: Sequence[Candidate]) -> NDArray[np.float32]:

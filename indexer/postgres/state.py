@@ -298,18 +298,24 @@ class PostgresState:
         if without:
             parts.append("({number} <> ALL(%s))")
             arguments.append(list(without))
+        holding = None
         if condition is not None:
-            passing, own = self._translated(condition, "{number}")
-            parts.append(passing)
-            arguments += own
+            translation = self._translation(condition, "{number}")
+            holding = None if parts else translation.holding
+            parts.append(translation.sql)
+            arguments += translation.arguments
         if not parts:
             return PostgresScope(self.counts.documents)
-        return self._counted(" AND ".join(parts), tuple(arguments), condition is not None)
+        return self._counted(" AND ".join(parts), tuple(arguments), condition is not None, holding)
 
-    def _counted(self, condition: str, arguments: tuple[Any, ...], filtered: bool) -> PostgresScope:
-        passing = condition.format(number="number")
+    def _counted(
+        self, condition: str, arguments: tuple[Any, ...], filtered: bool, holding: str | None
+    ) -> PostgresScope:
+        passing = f"SELECT number FROM @document WHERE {condition.format(number='number')}"  # noqa: S608
+        if holding is not None:  # the documents need not be looked at
+            passing = f"SELECT DISTINCT document AS number FROM ({holding}) h"  # noqa: S608
         total, keys = self._reading.row(
-            f"WITH p AS MATERIALIZED (SELECT number FROM @document WHERE {passing}) "  # noqa: S608
+            f"WITH p AS MATERIALIZED ({passing}) "  # noqa: S608 - conditions of ours
             "SELECT (SELECT count(*) FROM p), (SELECT string_agg(int8send(number), '') "
             f"FROM (SELECT number FROM p LIMIT {FEW + 1}) f)",
             arguments,
@@ -323,10 +329,12 @@ class PostgresState:
     def _translated(self, condition: Filter | None, number: str) -> tuple[str, list[Any]]:
         if condition is None:
             return "true", []
-        translation = Translation(
-            condition, number, field_values.field_numbers(self._reading.rows, condition)
-        )
+        translation = self._translation(condition, number)
         return translation.sql, translation.arguments
+
+    def _translation(self, condition: Filter, number: str) -> Translation:
+        fields = field_values.field_numbers(self._reading.rows, condition)
+        return Translation(condition, number, fields)
 
     def nearest(
         self, directions: Vectors, k: int, scope: Scope, *, exact: bool
