@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.roles import Role
 from app.logs import now
-from app.middleware.security import caller_of
+from app.middleware.security import caller_of, status_of
 
 log = logging.getLogger(__name__)
 
@@ -96,19 +96,12 @@ class Auditor:
         if scope["type"] != "http" or not self._log:
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        started = time.perf_counter()
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, receive, send)
         finally:
             if scope["state"].get("role_needed") in (Role.WRITE, Role.ADMIN):
-                self._log.write(_line(scope, status, time.perf_counter() - started))
+                self._log.write(_line(scope, status_of(scope), time.perf_counter() - started))
 
 
 def _line(scope: Scope, status: int, seconds: float) -> dict[str, Any]:

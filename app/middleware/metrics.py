@@ -12,9 +12,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.keys import Keyring
+from app.middleware.security import status_of
 from app.serving.instruments import Instruments
 from app.serving.service import Load
 from indexer.reports import Description
@@ -133,27 +134,22 @@ class Meter:
     def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
         self._app = app
         self._telemetry = telemetry
+        # Its load must then be known to whichever worker is asked for the metrics of all.
+        self._is_one_of_several = METRICS_FOLDER in os.environ
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and count it once it is answered or has failed."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        started = time.perf_counter()
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, receive, send)
         finally:
             seconds = time.perf_counter() - started
-            if service := scope["state"].get("service"):
+            if self._is_one_of_several and (service := scope["state"].get("service")):
                 self._telemetry.note(service.load)
-            self._telemetry.count(_method(scope), _route(scope), status, seconds)
+            self._telemetry.count(_method(scope), _route(scope), status_of(scope), seconds)
 
 
 def _method(scope: Scope) -> str:

@@ -70,6 +70,12 @@ def caller_of(scope: Scope) -> Caller:
     return caller
 
 
+def status_of(scope: Scope) -> int:
+    """The status that a request was answered with, as the Envelope saw it; 500 if with none yet."""
+    status: int = scope["state"].get("status", HTTPStatus.INTERNAL_SERVER_ERROR.value)
+    return status
+
+
 def key_of(scope: Scope) -> str | None:
     """The key a request carries, as ``Authorization: Bearer`` or as ``X-API-Key``; else None."""
     scheme, _, credentials = (header_of(scope, b"authorization") or "").partition(" ")
@@ -111,6 +117,7 @@ class Envelope:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                scope["state"]["status"] = message["status"]
                 own = (b"x-request-id", request_id.encode())
                 message["headers"] = [*message.get("headers", ()), own, *_RAW_HEADERS]
             await send(message)

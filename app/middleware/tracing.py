@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.middleware.security import status_of
 from indexer.errors import InvalidInput
 from indexer.installation import how_to_add
 
@@ -72,14 +73,6 @@ class Traced:
         from opentelemetry.propagate import extract
         from opentelemetry.trace import SpanKind, StatusCode
 
-        status = 500
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
         with self._tracer.start_as_current_span(
             "request",
             context=extract(dict(Headers(scope=scope))),
@@ -88,9 +81,9 @@ class Traced:
             set_status_on_exception=False,
         ) as span:
             try:
-                await self._app(scope, receive, watch)
+                await self._app(scope, receive, send)
             finally:
-                state = scope["state"]
+                state, status = scope["state"], status_of(scope)
                 span.set_attribute("bearing.request_id", state["request_id"])
                 span.set_attribute("http.request.method", scope["method"])
                 span.set_attribute("http.response.status_code", status)

@@ -37,5 +37,6 @@ async def show_metrics(request: Request, service: ServiceNeeded) -> Response:
     """Counts, times and sizes, in Prometheus' text format."""
     found = await service.reads.run(service.describe_all)
     descriptions = [one for one in found if isinstance(one, Description)]
-    content = request.state.telemetry.render(descriptions)
-    return Response(content, media_type=MEDIA_TYPE)
+    telemetry = request.state.telemetry
+    telemetry.note(service.load)
+    return Response(telemetry.render(descriptions), media_type=MEDIA_TYPE)

@@ -41,14 +41,13 @@ class Closed(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _name_known_fields(cls, given: object) -> object:
-        if isinstance(given, Mapping):
-            unknown = [key for key in given if key not in cls.model_fields]
-            if unknown:
-                raise PydanticCustomError(
-                    "unknown_field",
-                    "unknown field {unknown}; known are {known}",
-                    {"unknown": repr(unknown[0])[:80], "known": ", ".join(cls.model_fields)},
-                )
+        if isinstance(given, Mapping) and not given.keys() <= cls.model_fields.keys():
+            unknown = next(key for key in given if key not in cls.model_fields)
+            raise PydanticCustomError(
+                "unknown_field",
+                "unknown field {unknown}; known are {known}",
+                {"unknown": repr(unknown)[:80], "known": ", ".join(cls.model_fields)},
+            )
         return given
 
 

@@ -136,13 +136,17 @@ class SerialThread:
 
     async def run(self, call: Callable[[], T]) -> T:
         """The result of the call, or its error; not made if its caller leaves before its turn."""
+        return await self.begin(call)
+
+    def begin(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """The future result of the call, which waits for its turn from now on."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._starting:  # queued under the lock, so that an idle thread cannot end in between
             if not self._is_there:
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()
                 self._is_there = True
             self._calls.put(_Call(call, copy_context(), future))
-        return await future
+        return future
 
     def _work(self) -> None:
         while True:
@@ -268,7 +272,7 @@ class Batcher(Generic[Item, Result]):
         To be asked while it is idle. It counts as one item, and runs to its end even if its
         caller leaves.
         """
-        self._draining = turn = asyncio.ensure_future(self._thread.run(call))
+        self._draining = turn = self._thread.begin(call)
         turn.add_done_callback(self._end_turn)
         self._waiting += 1
         try:

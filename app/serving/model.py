@@ -187,5 +187,5 @@ class Model:
     @property
     def waiting(self) -> int:
         """The number of texts and images waiting or being embedded."""
-        batchers = (self.queries, self.texts, self.questions, self.images)
-        return sum(batcher.waiting for batcher in batchers)
+        of_texts = self.texts.waiting + self.questions.waiting
+        return self.queries.waiting + of_texts + self.images.waiting
