@@ -114,8 +114,14 @@ class Sync:
     skip: Paths[Path] = ()
     pictures: PictureReading = USUAL_READING
     filled_by: str = ""
+    reading: str = field(init=False)
+    """The word for how files are read."""
+
     unreadable: list[str] = field(default_factory=list)
     """The files that could not be read by now."""
+
+    def __post_init__(self) -> None:
+        self.reading = reading_of(self.fields, self.pictures, self.filled_by)
 
     def plan(self) -> Plan:
         """Look at the source; raises InvalidInput if another folder has its name."""
@@ -131,19 +137,19 @@ class Sync:
         plan.unreadable = [called(one.place) for one in _hiding(found, known)]
         names = {file.name for file in found.files}
         plan.gone = [name for name in known if name not in names]
-        reading = self._reading
         for file in found.files:
             record = known.get(file.name)
             state = FileState.decode(record.stamp) if record else None
-            if record is None or state is None or state.reading != reading or file.name in astray:
+            if (
+                record is None
+                or state is None
+                or state.reading != self.reading
+                or file.name in astray
+            ):
                 plan.changed.append(file)
             else:
                 self._compare(plan, file, record, state, looked)
         return plan
-
-    @property
-    def _reading(self) -> str:
-        return reading_of(self.fields, self.pictures, self.filled_by)
 
     def _require_own_name(self) -> None:
         """Raise InvalidInput if another folder has the name that this one was given by itself."""
@@ -292,7 +298,7 @@ class Sync:
             source, format = found
             own = replace(source, before=before)
             yield from read_source(own, format, self.fields, path.parent)
-        state = FileState.of(status, looked, self._reading, digest)
+        state = FileState.of(status, looked, self.reading, digest)
         if _is_still(path, state):
             journal.finish(file.name, state)
 
