@@ -52,10 +52,11 @@ class SourceJournal:
     run: int
     known: dict[str, FileRecord]
     reused: int = 0
+    finished: dict[str, FileState] = field(default_factory=dict)
+    """The files that were read to their end, and are not yet noted."""
     _queue: deque[str] = field(default_factory=deque)
     _left: Counter[str] = field(default_factory=Counter)
     _written: Counter[str] = field(default_factory=Counter)
-    _finished: dict[str, FileState] = field(default_factory=dict)
     _rejected: dict[str, list[Rejection]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -70,7 +71,7 @@ class SourceJournal:
     def finish(self, file: str, state: FileState) -> None:
         """Note that a file was read to its end, and was the same file all the time."""
         with self._lock:
-            self._finished[file] = state
+            self.finished[file] = state
 
     # The pipeline's side
 
@@ -127,8 +128,8 @@ class SourceJournal:
         """The records of the files of which everything is written by now."""
         self._left.subtract(self._written)
         self._written.clear()
-        done = [file for file in self._finished if self._left[file] == 0]
-        return {file: self._record(file, self._finished.pop(file)) for file in done}
+        done = [file for file in self.finished if self._left[file] == 0]
+        return {file: self._record(file, self.finished.pop(file)) for file in done}
 
     def _record(self, file: str, state: FileState) -> FileRecord:
         """The record of a file; one with rejections is not whole, and what it gave before stays."""

@@ -15,6 +15,7 @@ from indexer.cli.sync import SyncOptions
 from indexer.config import Config
 from indexer.documents import Document
 from indexer.ingestion.changes import store
+from indexer.ingestion.journal import SourceJournal
 from indexer.ingestion.sync import Source
 from indexer.library import Library
 
@@ -100,6 +101,48 @@ def test_records_that_vanish_from_a_file_go(folder: Path) -> None:
     assert stored(folder).keys() & set("abc") == {"b", "c"}
     (folder / "docs/s.jsonl").unlink()
     assert sync(folder)["deleted"] == 1
+
+
+def test_of_records_with_one_id_those_of_the_last_file_stay(folder: Path) -> None:
+    """Whichever of the files has changed, or is gone."""
+    first, second = folder / "docs/r.jsonl", folder / "docs/s.jsonl"
+    first.write_text('{"_id": "a", "text": "one"}\n')
+    second.write_text('{"_id": "a", "text": "two"}\n')
+    sync(folder)
+    first.write_text('{"_id": "a", "text": "one more"}\n')
+    sync(folder)
+    assert stored(folder)["a"] == "two"
+    second.write_text('{"_id": "b", "text": "two"}\n')
+    sync(folder)
+    assert stored(folder)["a"] == "one more"
+
+
+def test_other_options_read_files_again(folder: Path) -> None:
+    """As what they give may be another."""
+    (folder / "docs/r.jsonl").write_text('{"_id": "a", "body": "one", "text": "two"}\n')
+    assert sync(folder)["read"] == 1
+    assert sync(folder)["read"] == 0
+    assert sync(folder, "--text-field", "body", "--gps")["read"] == 4
+    assert stored(folder)["a"] == "one"
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    """It does not count as read, so that no later change is missed."""
+    path = tmp_path / "docs/r.jsonl"
+    path.parent.mkdir()
+    path.write_text('{"text": "one"}\n{"text": "two"}\n')
+    with Library(Config(data=str(tmp_path / "data"), model="hashing")) as library:
+        collection = library.create("default")
+        run = SyncOptions().sync(library, collection, Source.at(str(path.parent)))
+        (file,) = run.plan().changed
+        for writes in (False, True):
+            journal = SourceJournal(collection, run.source.naming, 1, {})
+            reads = run.reads_of(file, 0, journal)
+            next(reads)
+            if writes:
+                path.write_text('{"text": "two"}\n{"text": "one"}\n')
+            assert len(list(reads)) == 1
+            assert (file.name in journal.finished) is not writes
 
 
 def test_documents_of_the_path_as_given_are_taken_over(
