@@ -22,7 +22,7 @@ export function addView(navigate, changed) {
   byId("choose-folder").addEventListener("click", () => byId("folder").click());
   for (const id of ["files", "folder"]) byId(id).addEventListener("change", ({ target }) => (take(chosenFiles(target)), (target.value = "")));
   byId("stop-intake").addEventListener("click", () => queue.stop());
-  byId("search-added").addEventListener("click", () => navigate({ view: "search", query: "", like: [], filter: "" }));
+  byId("search-added").addEventListener("click", () => navigate({ view: "search", query: "", like: [], image: null, filter: "" }));
   window.addEventListener("beforeunload", (event) => queue.isBusy() && event.preventDefault());
 
   // Files may be dropped on every view: they are for the collection that is chosen.

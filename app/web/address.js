@@ -18,6 +18,7 @@ export function readAddress(location = window.location) {
     at: found?.at ?? null,
     query: query.get("q") ?? "",
     like: query.getAll("like"),
+    image: null, // stands in no address
     k: wholeNumber(query.get("k"), 10),
     mode: query.get("mode"),
     exact: query.get("exact") === "1",

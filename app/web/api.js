@@ -59,6 +59,16 @@ export async function request(path, { body, method = body === undefined ? "GET" 
   }
 }
 
+/** The address of a path of the service. */
+export const urlOf = (path) => new URL(path, BASE).href;
+
+/** The bytes that the service has at a path, asked for with the tab's key. */
+export async function bytesOf(path) {
+  const response = await reach(path, "GET", undefined, undefined, sessionStorage.getItem(KEY));
+  if (!response.ok) throw await problemOf(response);
+  return response.blob();
+}
+
 async function reach(path, method, body, signal, key) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";

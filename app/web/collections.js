@@ -86,7 +86,7 @@ export function collectionsView(navigate, refresh, changed) {
     ].filter(Boolean);
   }
 
-  const enter = (name) => navigate({ view: "search", collection: name, query: "", like: [], filter: "" });
+  const enter = (name) => navigate({ view: "search", collection: name, query: "", like: [], image: null, filter: "" });
 
   return { show };
 }

@@ -5,6 +5,7 @@ import { request } from "./api.js";
 import { byId, element, plural } from "./dom.js";
 import { axisOf, passageOf, scoreOf } from "./hits.js";
 import { problemNotice } from "./notices.js";
+import { wholePicture } from "./pictures.js";
 import { readingOf } from "./reading.js";
 
 const NEIGHBOURS = 10;
@@ -27,7 +28,7 @@ export function documentView(navigate) {
     place.replaceChildren(back(state));
     try {
       const [found, answer] = await read(state, running.signal);
-      place.append(documentOf(found, state.at, navigate), neighboursOf(answer, state));
+      place.append(documentOf(found, state, navigate), neighboursOf(answer, state));
       shown = wanted;
       document.title = `${found.title || found.id} \u2013 Bearing`;
       place.querySelector("h2").focus({ preventScroll: true });
@@ -57,7 +58,7 @@ function read({ collection, document: id }, signal) {
   ]);
 }
 
-function documentOf(found, at, navigate) {
+function documentOf(found, { collection, at }, navigate) {
   const { id, title, metadata } = found;
   return element(
     "article",
@@ -65,8 +66,9 @@ function documentOf(found, at, navigate) {
     element("h2", { id: "document-title", tabIndex: -1, dir: "auto" }, title || id),
     title && title !== id && element("p", { className: "id", dir: "auto" }, id),
     metadataOf(metadata),
-    readingOf(found, at),
-    element("button", { type: "button", className: "like", onclick: () => navigate({ view: "search", query: "", like: [id] }) }, "More like this"),
+    found.picture && wholePicture(found, collection),
+    found.text && readingOf(found, at),
+    element("button", { type: "button", className: "like", onclick: () => navigate({ view: "search", query: "", like: [id], image: null }) }, "More like this"),
   );
 }
 

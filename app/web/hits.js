@@ -17,7 +17,7 @@ export const angleOf = (cosine) => Math.acos(Math.min(1, Math.max(-1, cosine))) 
  * Hits as list items.
  * @param {object} answer the service's answer
  * @param {string} query whose words are marked
- * @param {{like: (id: string) => void, hrefOf: (hit: object) => string, why: (hit: object) => Promise<object>, judge: ((id: string) => Promise<void>) | null}} actions; `judge` only where judgements are taken
+ * @param {{picture: (hit: object) => HTMLElement | null, like: (id: string) => void, hrefOf: (hit: object) => string, why: (hit: object) => Promise<object>, judge: ((id: string) => Promise<void>) | null}} actions; `judge` only where judgements are taken
  */
 export function hitItems(answer, query, actions) {
   const keys = keysOf(query);
@@ -41,6 +41,7 @@ function hitItem(hit, index, keys, axis, actions) {
     element(
       "article",
       { "aria-labelledby": `hit-${index}` },
+      actions.picture(hit),
       scoreOf(hit, axis),
       element("h2", { id: `hit-${index}`, className: "title", dir: "auto" }, element("a", { href: actions.hrefOf(hit) }, ...marked(hit.title || hit.id, keys))),
       hit.title && hit.title !== hit.id && element("p", { className: "id", dir: "auto" }, hit.id),

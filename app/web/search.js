@@ -11,10 +11,12 @@ import { axisOf, focusOn, hitItems, openHit, passageOf, settle, tapeOf, walkable
 import { noteLatency } from "./latencies.js";
 import { command, curlNotice, emptyNotice, problemNotice } from "./notices.js";
 import { may, modesOf, usualModeOf } from "./offers.js";
+import { givenPicture, keepPicture, openLightBox, pictureIn, thumbnailOf } from "./pictures.js";
 import { emptyCollection, fillCommand, startOf } from "./start.js";
 import { askWhy, doubtOf } from "./why.js";
 
 const LOOK_MILLISECONDS = 3000;
+const PICTURE_SHOWN = 40; // characters of a picture, in the command
 const LOOKS = 20; // without a change, after which nobody fills it
 
 const documentsOf = ({ collections }, { collection }) => collections.find(({ name }) => name === collection)?.documents ?? null;
@@ -50,22 +52,25 @@ export function searchView(navigate, refresh) {
   });
   for (const id of ["modes", "k", "exact"]) byId(id).addEventListener("change", () => isAsking() && submit());
   walkable(list, box);
+  takePictures(async (file) => navigate({ query: "", like: [], image: await keepPicture(file) }));
   morePanel(byId("more"), byId("more-toggle"));
 
   /** Whether the hits that are shown are those of what stands in the box. */
   const isAnswered = () => byId("outcome").getAttribute("aria-busy") === "false" && shownState?.query === box.value.trim() && shownState.filter === panel.text();
-  const isAsking = () => box.value.trim() || box.dataset.like;
+  const isAsking = () => box.value.trim() || box.dataset.like || box.dataset.image;
 
   function submit(patch = {}) {
     if (!panel.check() || !form.reportValidity()) return;
     const like = box.value.trim() ? [] : JSON.parse(box.dataset.like || "[]");
-    navigate({ query: box.value.trim(), like, k: byId("k").valueAsNumber || 10, mode: chosenMode(), exact: byId("exact").checked, filter: panel.text(), ...patch });
+    const image = box.value.trim() ? null : box.dataset.image || null;
+    navigate({ query: box.value.trim(), like, image, k: byId("k").valueAsNumber || 10, mode: chosenMode(), exact: byId("exact").checked, filter: panel.text(), ...patch });
   }
 
   function fillIn(state, known) {
     box.value = state.query;
     box.dataset.like = state.like.length ? JSON.stringify(state.like) : "";
-    box.placeholder = state.like.length ? `More like ${state.like.join(", ")}` : "Ask in your own words";
+    box.dataset.image = state.image ?? "";
+    box.placeholder = state.image ? "Like the picture" : state.like.length ? `More like ${state.like.join(", ")}` : "Ask in your own words";
     byId("k").value = state.k;
     byId("exact").checked = state.exact;
     showModes(modesOf(known.collections.find(({ name }) => name === state.collection)), state.mode);
@@ -74,7 +79,7 @@ export function searchView(navigate, refresh) {
 
   /** Shows the search of a state, unless it is shown already. */
   async function show(state, known) {
-    const wanted = JSON.stringify([state.collection, state.query, state.like, state.k, state.mode, state.exact, state.filter]);
+    const wanted = JSON.stringify([state.collection, state.query, state.like, state.image, state.k, state.mode, state.exact, state.filter]);
     if (wanted === asked) return;
     asked = wanted;
     documents = documentsOf(known, state) ?? 0;
@@ -85,7 +90,7 @@ export function searchView(navigate, refresh) {
     takesJudgements = known.caller.feedback;
     about(state, known, addButton(), navigate);
     watch(state, known);
-    if (state.query || state.like.length) await run(state);
+    if (state.query || state.like.length || givenPicture(state.image)) await run(state);
     else panel.follow(null, null);
   }
 
@@ -139,7 +144,7 @@ export function searchView(navigate, refresh) {
     byId("about").replaceChildren();
     byId("summary").replaceChildren(...summaryOf({ ...answer, significance: pages[0].answer.significance }, hits.length, state));
     showHits(search, { ...answer, hits });
-    byId("after").replaceChildren(...[!hits.length && noHits(state, addButton()), moreButton(search, hits.length), curlNotice(asCurl(path, body))].filter(Boolean));
+    byId("after").replaceChildren(...[!hits.length && noHits(state, addButton()), moreButton(search, hits.length), curlNotice(asCurl(path, body.image ? { ...body, image: `${body.image.slice(0, PICTURE_SHOWN)}\u2026` } : body))].filter(Boolean));
   }
 
   /** Adds a page to the list; bars that would lie by another axis than before are drawn anew. */
@@ -149,6 +154,7 @@ export function searchView(navigate, refresh) {
     const sameAxis = search.axis === (search.axis = JSON.stringify(axisOf(all)));
     if (sameAxis) list.append(...items.slice(held));
     else list.replaceChildren(...items);
+    list.classList.toggle("pictured", 2 * all.hits.filter(({ picture }) => picture).length >= all.hits.length && all.hits.some(({ picture }) => picture));
     settle(list);
     tellFacts(search, all.hits);
     if (held) focusOn(list.children[held] ?? list.lastElementChild);
@@ -166,8 +172,14 @@ export function searchView(navigate, refresh) {
   }
 
   function actionsOf({ state, path, pages }) {
+    const like = (id) => navigate({ query: "", like: [id], image: null });
+    const inLarge = (hit) => {
+      const pictured = pages.flatMap(({ answer }) => answer.hits).filter(({ picture }) => picture);
+      openLightBox(pictured, pictured.indexOf(hit), state.collection, like);
+    };
     return {
-      like: (id) => navigate({ query: "", like: [id] }),
+      picture: (hit) => thumbnailOf(hit, state.collection, () => inLarge(hit)),
+      like,
       hrefOf: (hit) => hashOf(state.collection, hit.id, passageOf(hit)),
       why: (hit) => {
         const { body, answer } = pages.find((page) => page.answer.hits.includes(hit));
@@ -206,6 +218,31 @@ export function searchView(navigate, refresh) {
   return { show, forget, focus: () => (box.focus(), box.select()) };
 }
 
+/** Has pictures searched by that are chosen, pasted, or dropped on the box; dropped elsewhere they are documents to add. */
+function takePictures(take) {
+  byId("choose-picture").addEventListener("click", () => byId("picture").click());
+  byId("picture").addEventListener("change", ({ target }) => {
+    const file = pictureIn(target);
+    target.value = "";
+    byId("more").hidePopover();
+    if (file) take(file);
+  });
+  document.addEventListener("paste", (event) => {
+    const file = pictureIn(event.clipboardData);
+    if (!file || byId("view-search").hidden) return;
+    event.preventDefault();
+    take(file);
+  });
+  byId("search").addEventListener("drop", (event) => {
+    const file = pictureIn(event.dataTransfer);
+    if (!file) return;
+    event.preventDefault();
+    event.stopPropagation();
+    document.body.classList.remove("dragging");
+    take(file);
+  });
+}
+
 const chosenMode = () => document.querySelector("#modes input:checked")?.value ?? null;
 
 const IN_WORDS = { dense: "Meaning", lexical: "Words", hybrid: "Meaning and words" };
@@ -228,7 +265,8 @@ function morePanel(panel, button) {
 }
 
 function bodyOf(state, filter) {
-  const asked = state.query ? { query: state.query } : { like: state.like };
+  const picture = !state.query && givenPicture(state.image);
+  const asked = state.query ? { query: state.query } : picture ? { image: picture } : { like: state.like };
   return {
     ...asked,
     k: state.k,
@@ -240,7 +278,8 @@ function bodyOf(state, filter) {
 
 function summaryOf({ mode, exact, significance, truncated, unknown, unknown_fields: fields, behind, total, took_ms: took }, shown, state) {
   const doubt = shown ? doubtOf(significance) : null;
-  const what = state.like.length && !state.query ? [" like ", element("b", {}, state.like.join(", "))] : [];
+  const picture = !state.query && givenPicture(state.image);
+  const what = picture ? [" like ", element("img", { className: "asked-picture", src: picture, alt: "the picture that was given" })] : state.like.length && !state.query ? [" like ", element("b", {}, state.like.join(", "))] : [];
   return [
     element("strong", {}, total > shown ? `Top ${count(shown)} of ${plural(total, "document")}` : plural(shown, "document")),
     ...what,

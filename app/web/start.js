@@ -43,7 +43,7 @@ function examplesOf(told, name, navigate) {
   const ask = (event, query) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return; // to another tab
     event.preventDefault();
-    navigate({ query });
+    navigate({ query, image: null });
   };
   const items = told.queries.map((query) => element("li", {}, element("a", { href: searchFor(query, name), dir: "auto", onclick: (event) => ask(event, query) }, query)));
   return element("section", {}, element("h2", {}, "Try"), element("ul", { className: "examples", "aria-label": "Example queries" }, ...items));

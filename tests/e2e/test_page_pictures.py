@@ -1,0 +1,129 @@
+"""Pictures on the page: in a grid, in large, and to search by."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from axe_core_python.selenium import Axe
+from browsing import Page
+from PIL import Image
+from selenium import webdriver
+from selenium.webdriver.common.keys import Keys
+from serving import running_service
+
+KEY = "a-key-for-pictures"
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
+DROP = (
+    "const bytes = Uint8Array.from(atob(arguments[0]), (one) => one.charCodeAt(0));"
+    "const transfer = new DataTransfer();"
+    "transfer.items.add(new File([bytes], 'one.png', {type: 'image/png'}));"
+    "document.querySelector(arguments[1]).dispatchEvent(arguments[2] === 'paste'"
+    " ? new ClipboardEvent('paste', {clipboardData: transfer, bubbles: true, cancelable: true})"
+    " : new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true}));"
+)
+
+
+def picture(colour: tuple[int, int, int]) -> str:
+    """A picture of one colour as a file, in base64."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), colour).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service that wants a key, with three pictures and a text."""
+    settings = {"MODEL": "hashing-images", "API_KEYS": KEY}
+    with running_service(tmp_path_factory.mktemp("data"), settings) as address:
+        documents: list[dict[str, Any]] = [
+            {"id": f"{name}/1.png", "image": picture(colour), "text": f"a {name} sheet"}
+            for name, colour in COLOURS.items()
+        ]
+        body = {"documents": [*documents, {"id": "words", "text": "a sheet of words"}]}
+        httpx.put(f"{address}/documents", json=body, headers=HEADERS).raise_for_status()
+        yield address
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, url: str) -> Iterator[Page]:
+    """The page with the key; it must have asked no one else, and complained of nothing."""
+    page = Page(browser, url)
+    page.emulate()
+    page.foreign_requests()
+    browser.get(f"{url}/docs")
+    browser.execute_script("sessionStorage.setItem('bearing-key', arguments[0])", KEY)
+    yield page
+    browser.execute_script("sessionStorage.clear()")
+    assert page.complaints() == []
+    assert page.foreign_requests() == []
+
+
+def shown(page: Page) -> list[str | None]:
+    """The ids of the hits."""
+    return [hit.get_dom_attribute("data-id") for hit in page.all(".hit")]
+
+
+def loaded(page: Page, selector: str) -> bool:
+    """Whether all images are there and were read."""
+    script = "const all = [...document.querySelectorAll(arguments[0])];"
+    script += "return all.length > 0 && all.every((one) => one.complete && one.naturalWidth > 0)"
+    return bool(page.run(script, selector))
+
+
+def test_hits_with_pictures_are_a_grid(page: Page) -> None:
+    """Each opens in large, arrows lead to the next, and its name to the document."""
+    page.open("/?q=sheet")
+    assert set(shown(page)) == {*(f"{name}/1.png" for name in COLOURS), "words"}
+    page.until(lambda: loaded(page, ".hit img"))
+    assert len(page.all(".pictured .hit img")) == len(COLOURS)
+    tops = {hit.rect["y"] for hit in page.all(".hit")}
+    assert len(tops) < len(shown(page))
+    names = [str(id) for id in shown(page) if id != "words"]
+    page.one(".hit .thumbnail").click()
+    page.until(lambda: loaded(page, ".light-box img"))
+    assert page.text(".light-box .caption a") == names[0]
+    page.press(Keys.ARROW_RIGHT)
+    page.until(lambda: page.text(".light-box .caption a") == names[1])
+    assert Axe().run(page.driver)["violations"] == []
+    page.one(".light-box .caption a").click()
+    page.until(lambda: loaded(page, ".document .whole-picture"))
+    assert page.text(".document h2") == names[1]
+    assert page.all(".light-box") == []
+
+
+@pytest.mark.parametrize(("place", "way"), [("#search", "drop"), ("body", "paste")])
+def test_a_picture_is_searched_by(page: Page, url: str, place: str, way: str) -> None:
+    """One that is dropped on the box, or pasted, finds what the API finds by it."""
+    page.open()
+    page.run(DROP, picture(COLOURS["green"]), place, way)
+    page.until(lambda: page.all(".hit"))
+    page.settle()
+    body = {"image": picture(COLOURS["green"])}
+    answer = httpx.post(f"{url}/search", json=body, headers=HEADERS).raise_for_status().json()
+    assert shown(page) == [hit["id"] for hit in answer["hits"]]
+    assert shown(page)[0] == "green/1.png"
+    assert page.all("#summary .asked-picture")
+    page.search("words")
+    assert page.address == "/?q=words"
+    page.driver.back()
+    page.until(lambda: shown(page)[:1] == ["green/1.png"])
+
+
+def test_a_picture_is_chosen_by_a_button(page: Page, tmp_path: Path) -> None:
+    """A text after it is searched for instead; the grid fits a phone, in the dark."""
+    file = tmp_path / "red.png"
+    file.write_bytes(base64.b64decode(picture(COLOURS["red"])))
+    page.emulate(width=360, height=740, scheme="dark")
+    page.open()
+    page.one("#picture").send_keys(str(file))
+    page.until(lambda: shown(page)[:1] == ["red/1.png"])
+    page.until(lambda: loaded(page, ".hit img"))
+    assert page.run("return document.documentElement.scrollWidth") <= 360
+    assert Axe().run(page.driver)["violations"] == []
