@@ -15,7 +15,9 @@ from indexer.evaluation.statistics import Values
 Run: TypeAlias = Mapping[str, Sequence[str]]
 """Query id -> ids of the documents found, best first."""
 
-AT_TEN: Final[Mapping[str, str]] = MappingProxyType({"ndcg@10": "nDCG@10", "mrr@10": "RR@10"})
+AT_TEN: Final[Mapping[str, str]] = MappingProxyType(
+    {"ndcg@10": "nDCG@10", "mrr@10": "RR@10", "recall@10": "R@10"}
+)
 """Our names of the measures of an ordinary answer, with those of ir_measures."""
 
 DEEP: Final[Mapping[str, str]] = MappingProxyType({"recall@100": "R@100", "map": "AP"})

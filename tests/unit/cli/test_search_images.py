@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from judged import write_lines
 from PIL import Image
 from small_models import save_router
 from typer.testing import CliRunner
@@ -59,3 +60,41 @@ def test_a_model_of_texts_says_what_to_set(place: Path) -> None:
         pytest.raises(InvalidInput, match="BEARING_MODEL is a model of images"),
     ):
         workspace.collection().search(image=place / "cat.png")
+
+
+def test_images_are_judged_by_captions(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judged set may have images for documents: recall is that of their vectors to the queries.
+
+    One that cannot be read is a reject, and not found.
+    """
+    monkeypatch.setenv("BEARING_MODEL", str(place / "router"))
+    judged = place / "judged"
+    (judged / "images").mkdir(parents=True)
+    random = np.random.default_rng(7)
+    names = [f"{number}.png" for number in range(14)]
+    for name in names:
+        pixels = random.integers(0, 256, (30, 40, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(judged / "images" / name)
+    corpus = [{"_id": name, "image": f"images/{name}"} for name in names]
+    (judged / "images" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    broken = {"_id": "broken.png", "image": "images/broken.png"}
+    write_lines(judged / "corpus.jsonl", *corpus, broken)
+    queries = [{"_id": str(number), "text": text} for number, text in enumerate(TEXTS)]
+    write_lines(judged / "queries.jsonl", *queries)
+    pairs = [(query["_id"], name) for query in queries for name in names[:5]]
+    lines = [f"{query}\t{name}\t1\n" for query, name in [*pairs, ("0", "broken.png")]]
+    (judged / "qrels").mkdir()
+    (judged / "qrels" / "test.tsv").write_text("".join(lines))
+
+    with indexer.open(place / "data") as workspace:
+        files = [judged / "images" / name for name in names]
+        cosines = workspace.embed(TEXTS) @ workspace.embed_images(files).T
+    best = np.argsort(-cosines)[:, :10]
+    shares = (best < 5).sum(axis=1) / np.array([6, 5, 5])
+    arguments = ["evaluate", str(judged), "--data", str(place / "data"), "--json"]
+    done = CliRunner().invoke(commands(), arguments)
+    found = json.loads(done.stdout)
+    assert found["recall@10"] == pytest.approx(shares.mean())
+    assert 0 < found["recall@10"] < 1
+    told = (done.exit_code, found["documents"], found["rejected"], found["missing"])
+    assert told == (3, 14, 1, 1)

@@ -182,6 +182,7 @@ def expected_measures(
                 "ndcg@10": sum(g / math.log2(r + 1) for r, g in enumerate(gains[:10], start=1))
                 / (best or 1),
                 "mrr@10": next((1 / rank for rank in hits if rank <= 10), 0.0),
+                "recall@10": sum(rank <= 10 for rank in hits) / (relevant or 1),
                 "recall@100": sum(rank <= 100 for rank in hits) / (relevant or 1),
                 "map": sum(i / rank for i, rank in enumerate(hits, start=1)) / (relevant or 1),
             }
@@ -200,6 +201,7 @@ class TestMeasure:
             {
                 "ndcg@10": (1 / math.log2(3) + 1 / math.log2(5)) / ideal / 2,
                 "mrr@10": 0.5 / 2,
+                "recall@10": 1.0 / 2,
                 "recall@100": 1.0 / 2,
                 "map": (1 / 2 + 2 / 4) / 2 / 2,
             }
@@ -226,7 +228,8 @@ class TestMeasure:
 
         assert at(10)["mrr@10"] == pytest.approx(0.1)
         assert at(10)["ndcg@10"] == pytest.approx(1 / math.log2(11))
-        assert (at(11)["mrr@10"], at(11)["ndcg@10"]) == (0, 0)
+        assert at(10)["recall@10"] == 1
+        assert (at(11)["mrr@10"], at(11)["ndcg@10"], at(11)["recall@10"]) == (0, 0, 0)
         assert (at(100)["recall@100"], at(101)["recall@100"]) == (1, 0)
         assert at(101)["map"] == pytest.approx(1 / 101)
 
@@ -465,7 +468,7 @@ class TestEvaluate:
         report = evaluate(LocalSystem(collection, embedder), judge(embedder, documents)[0])
         figures = json.loads(json.dumps(report.figures()))
         assert set(figures) >= {
-            *("ndcg@10", "recall@100", "mrr@10", "map"),
+            *("ndcg@10", "recall@10", "recall@100", "mrr@10", "map"),
             *("queries", "documents", "query_ms_p50", "query_ms_p99"),
         }
         assert 0 < figures["query_ms_p50"] <= figures["query_ms_p99"]
