@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from app.http.search_response import plain_answer
 from app.schemas.search import SearchView
-from indexer.documents import (
-    Document,
-)
+from indexer.documents import Document
 from indexer.queries import (
     Answer,
     Explanation,
@@ -19,6 +17,7 @@ from indexer.queries import (
     MatchedTerm,
     Mode,
     Passage,
+    Query,
     ScoreBreakdown,
     ScoredPassage,
     WordAttribution,
@@ -70,13 +69,18 @@ ANSWERS = st.builds(
 )
 
 
+def asked(*, grouped: bool) -> Query:
+    """A query for all parts of its hits."""
+    return Query(text="a", group_by="a" if grouped else None)
+
+
 @given(ANSWERS, st.tuples(FLOATS, FLOATS, FLOATS), st.booleans())
 def test_an_answer_is_what_its_schema_says(
     answer: Answer, took: tuple[float, float, float], grouped: bool
 ) -> None:
     """Whatever was found travels as the schema would write it: its fields, in order, its types."""
     took_ms = dict(zip(("embed", "search", "total"), took, strict=True))
-    sent = orjson.dumps(plain_answer(answer, took_ms, grouped=grouped))
+    sent = orjson.dumps(plain_answer(asked(grouped=grouped), answer, took_ms))
     checked = SearchView.model_validate_json(sent, strict=True)
     assert orjson.dumps(checked.model_dump(mode="json", exclude_unset=True)) == sent
 
@@ -84,7 +88,7 @@ def test_an_answer_is_what_its_schema_says(
 @given(ANSWERS, st.booleans())
 def test_an_answer_tells_only_what_is_known(answer: Answer, grouped: bool) -> None:
     """What was not asked for or is not known is left out of a hit."""
-    sent = plain_answer(answer, {}, grouped=grouped)
+    sent = plain_answer(asked(grouped=grouped), answer, {})
     for plain, hit in zip(sent["hits"], answer.hits, strict=True):
         assert ("group" in plain) == grouped
         for name in ("probability", "relevance", "grade", "explanation"):
