@@ -49,6 +49,9 @@ class CollectionView(Returned):
         "has what was measured and how hard is searched for up to 10, 100 and 1,000 hits, and "
         "within each the same under a filter (`filtered`)."
     )
+    backed_up: float | None = Field(
+        None, description="When it was last backed up, in seconds since 1970; null if unknown."
+    )
 
     @classmethod
     def of(cls, description: Description) -> Self:
@@ -63,6 +66,7 @@ class CollectionView(Returned):
             truncated=description.truncated,
             unknown=description.unknown,
             index=dict(description.index),
+            backed_up=description.backed_up,
         )
 
 

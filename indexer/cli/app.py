@@ -10,6 +10,7 @@ import typer
 from indexer.cli.analysis import calibrate, diagnose, draw_map
 from indexer.cli.collections import create_collection, delete_collection, list_collections, stats
 from indexer.cli.distil import distil
+from indexer.cli.documents import documents_commands
 from indexer.cli.evaluate import evaluate
 from indexer.cli.feedback import clear_feedback, export_feedback
 from indexer.cli.group import Commands, no_commands
@@ -47,6 +48,7 @@ def commands() -> typer.Typer:
     collections.command("create")(create_collection)
     collections.command("delete")(delete_collection)
     app.add_typer(collections, name="collections")
+    app.add_typer(documents_commands(), name="documents")
     feedback = typer.Typer(
         cls=Commands,
         no_args_is_help=True,

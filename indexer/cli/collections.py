@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from indexer.cli import facts, output
-from indexer.cli.options import Data, ExitCode, Json, LanguageOption, Model, Name, open_library
+from indexer.cli.holders import hold
+from indexer.cli.options import (
+    ApiKey,
+    Data,
+    ExitCode,
+    Json,
+    LanguageOption,
+    Model,
+    Name,
+    Url,
+    Yes,
+    confirm,
+    open_library,
+)
 from indexer.errors import InvalidInput
 from indexer.library import DEFAULT_COLLECTION
 from indexer.reports import Broken, Description
 
 
-def stats(data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False) -> None:
+def stats(
+    data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    collection: Name = DEFAULT_COLLECTION,
+    as_json: Json = False,
+) -> None:
     """Show the size of a collection, and its model and index."""
-    with open_library(data) as library:
-        figures = asdict(library.open(collection).describe())
+    with hold(data, url, api_key) as holder:
+        figures = asdict(holder.describe(collection))
     if as_json:
         output.say_json(figures)
         return
@@ -31,6 +49,8 @@ def stats(data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Jso
 def list_collections(
     ctx: typer.Context,
     data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
     collection: Annotated[
         str | None, typer.Option("--collection", "-c", metavar="NAME", help="Only this one.")
     ] = None,
@@ -46,11 +66,9 @@ def list_collections(
             if source is not None and source.name == "COMMANDLINE":
                 raise InvalidInput(f"give options after {ctx.invoked_subcommand!r}, not before it")
         return
-    with open_library(data) as library:
-        if collection is None:
-            found = library.describe_all()
-        else:
-            found = [library.open(collection).describe()]
+    with hold(data, url, api_key) as holder:
+        found = holder.describe_all() if collection is None else [holder.describe(collection)]
+        place = holder.place
     descriptions = [one for one in found if isinstance(one, Description)]
     broken = [one for one in found if isinstance(one, Broken)]
     if as_json:
@@ -58,7 +76,7 @@ def list_collections(
     elif descriptions:
         output.say(facts.descriptions(descriptions))
     elif not broken:
-        output.note(f"there are no collections in {library.place}")
+        output.note(f"there are no collections in {place}")
     for one in broken:
         output.note(f"bearing: {one.error}")
     if broken:
@@ -92,22 +110,16 @@ def create_collection(
 def delete_collection(
     name: NewName,
     data: Data = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Delete a collection with all its documents."""
     with open_library(data) as library:
         documents = library.open(name).describe().documents
         if not yes:
-            _confirm(f"Delete {name!r} with {documents:,} documents?")
+            confirm(f"Delete {name!r} with {documents:,} documents?")
         library.delete(name)
     if as_json:
         output.say_json({"deleted": name, "documents": documents})
     else:
         output.say(f"deleted {name!r} with {documents:,} documents")
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise InvalidInput(f"{question} Say --yes to delete without being asked")
-    typer.confirm(question, err=True, abort=True)

@@ -13,6 +13,7 @@ import typer
 from indexer.cli import output
 from indexer.cli.index import Indexed, index_reads, reading
 from indexer.cli.options import (
+    ApiKey,
     Data,
     Exact,
     ExitCode,
@@ -20,6 +21,7 @@ from indexer.cli.options import (
     Model,
     ModeOption,
     Reranker,
+    Url,
     open_library,
 )
 from indexer.cli.progress import stepping
@@ -30,7 +32,7 @@ from indexer.evaluation.evaluator import Report
 from indexer.evaluation.evaluator import evaluate as measure_system
 from indexer.evaluation.measures import DEFAULT_DEPTH, parse_measures
 from indexer.evaluation.plots import check_figure, save_figure
-from indexer.evaluation.remote_system import RemoteSystem, connect
+from indexer.evaluation.remote_system import RemoteSystem
 from indexer.evaluation.settings import Side, read_settings, slug
 from indexer.evaluation.systems import LocalSystem, System
 from indexer.evaluation.tables import scoreboard, write_per_query
@@ -38,6 +40,7 @@ from indexer.index_choice import IndexKind
 from indexer.library import Library
 from indexer.queries import Mode
 from indexer.readers import input_parts
+from indexer.remote_service import connect
 from indexer.reports import Step
 from indexer.retrieval.reranking import DEFAULT_RERANK
 
@@ -81,18 +84,8 @@ def evaluate(
             "collection, url; may be repeated.",
         ),
     ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Ask a running service instead of collections here."),
-    ] = None,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="BEARING_API_KEY",
-            metavar="KEY",
-            help="Its key; better given as a variable, since others see a command's words.",
-        ),
-    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
     split: Annotated[str, typer.Option(help="Which qrels: train, dev or test.")] = "test",
     measures: Annotated[
         list[str] | None,
@@ -204,8 +197,8 @@ class _Opener:
         """The system that a side describes."""
         name = side.name(self._default)
         if side.url:
-            client = self._stack.enter_context(connect(side.url, self._key))
-            system = RemoteSystem(client, name, side.search)
+            service = self._stack.enter_context(connect(side.url, self._key))
+            system = RemoteSystem(service, name, side.search)
             if system.exists():
                 documents = system.describe().documents
                 _warn_of_others(name, documents, _count_lines(self._dataset.corpus_path))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from indexer.cli import messages
 from indexer.config import Config
 from indexer.engines import is_lasting
+from indexer.errors import InvalidInput
+from indexer.filters import parse_filter
 from indexer.index_choice import Language
 from indexer.library import Library
+from indexer.parts import CHOICES
 from indexer.queries import Mode
 
 
@@ -74,6 +80,34 @@ Reranker = Annotated[
     ),
 ]
 ModeOption = Annotated[Mode, typer.Option(help="How queries are held against documents.")]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="Ask a running service, as http://localhost:8000, instead of collections here.",
+    ),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        envvar="BEARING_API_KEY",
+        metavar="KEY",
+        help="Its key; better given as a variable, since others see a command's words.",
+    ),
+]
+Condition = Annotated[
+    str | None,
+    typer.Option("--filter", metavar="JSON", help='As {"year": {"$gte": 2020}}.'),
+]
+FieldNames = Annotated[
+    str | None,
+    typer.Option(
+        "--fields", metavar="NAMES", help=f"With --json: of each document, by commas: {CHOICES}."
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Exact = Annotated[bool, typer.Option("--exact", help="Compare every vector.")]
 
 
@@ -86,3 +120,27 @@ def open_library(
     if not is_lasting(str(config.data)):
         messages.note(f"{config.data} is forgotten when this command ends")
     return Library(config)
+
+
+def read_filter(given: str | None) -> Mapping[str, Any] | None:
+    """The filter that an option has as JSON; raises InvalidInput."""
+    if given is None:
+        return None
+    try:
+        condition = json.loads(given)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InvalidInput(f"--filter is not JSON ({error}): {given[:80]!r}") from error
+    parse_filter(condition)
+    return dict(condition or {})
+
+
+def split_names(given: str | None) -> list[str] | None:
+    """The names in an option, which has commas between them."""
+    return None if given is None else [name for name in given.split(",") if name]
+
+
+def confirm(question: str) -> None:
+    """Ask a person, and end the command if the answer is no; raises InvalidInput without one."""
+    if not sys.stdin.isatty():
+        raise InvalidInput(f"{question} Say --yes to delete without being asked")
+    typer.confirm(question, err=True, abort=True)

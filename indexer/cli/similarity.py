@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 
 from indexer.cli import output
-from indexer.cli.options import Data, Json, Model, Name, open_library
-from indexer.collection import Collection
-from indexer.embedding import Embedder, open_embedder
-from indexer.errors import InvalidInput, NotFound
-from indexer.library import DEFAULT_COLLECTION, Library
-from indexer.similarity import Measure, cosine, pairwise, softmax
-
-COVARIANCE_SAMPLES: Final = 10_000
-"""Stored vectors that mahalanobis estimates its covariance from, at most."""
+from indexer.cli.holders import Comparison, hold
+from indexer.cli.options import ApiKey, Data, Json, Model, Name, Url
+from indexer.errors import InvalidInput
+from indexer.library import DEFAULT_COLLECTION
+from indexer.similarity import Measure
 
 
 def similarity(
@@ -28,6 +22,8 @@ def similarity(
         typer.Argument(metavar="TEXT", help="Texts to compare; none: the lines of standard input."),
     ] = None,
     data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
     collection: Name = DEFAULT_COLLECTION,
     model: Model = None,
     file: Annotated[
@@ -51,31 +47,19 @@ def similarity(
     The model is the collection's if that exists and no model is given.
     """
     a = _texts(texts, file)
-    with (
-        open_library(data, model) as library,
-        _comparing(library, collection, model) as (embedder, stored),
-    ):
-        embedded = embedder.embed([*a, *(against or [])])
-        samples = _samples(stored, metric or [], collection)
-    left = embedded.vectors[: len(a)]
-    right = embedded.vectors[len(a) :] if against else left
-    close = cosine(left, right)
-    matrices = {"similarity": close, "distance": 1.0 - close}
-    metrics = {
-        str(one): pairwise(one, left, right, samples=samples) for one in dict.fromkeys(metric or [])
-    }
-    if temperature is not None:
-        matrices["probabilities"] = softmax(close, temperature)
-    for place in embedded.truncated:
-        side, at = ("a", place) if place < len(a) else ("b", place - len(a))
-        output.note(f"text {at} of {side} is longer than the model's window: its end is left out")
+    asked = Comparison(a, against or None, metric or [], temperature)
+    with hold(data, url, api_key, model=model) as holder:
+        compared = holder.compare(collection, asked)
+    for side, places in compared.truncated.items():
+        for at in places:
+            output.note(
+                f"text {at} of {side} is longer than the model's window: its end is left out"
+            )
     if as_json:
-        lists = {name: matrix.tolist() for name, matrix in matrices.items()}
-        lists["metrics"] = {name: matrix.tolist() for name, matrix in metrics.items()}
-        output.say_json(lists)
+        output.say_json({**compared.matrices, "metrics": compared.metrics})
         return
-    for name, matrix in (matrices | metrics).items():
-        output.say(output.matrix_table(name, matrix.tolist(), a, against or a))
+    for name, matrix in {**compared.matrices, **compared.metrics}.items():
+        output.say(output.matrix_table(name, matrix, a, against or a))
 
 
 def _texts(given: list[str] | None, file: Path | None) -> list[str]:
@@ -91,34 +75,3 @@ def _texts(given: list[str] | None, file: Path | None) -> list[str]:
     if not texts:
         raise InvalidInput("there is no text to compare: give some, or --file, or lines on stdin")
     return texts
-
-
-@contextmanager
-def _comparing(
-    library: Library, name: str, model: str | None
-) -> Iterator[tuple[Embedder, Collection | None]]:
-    """The model to compare with, and the collection if there is one."""
-    try:
-        stored = library.open(name)
-    except NotFound:
-        stored = None
-    if stored is not None and model is None:
-        yield library.embedder(stored), stored
-        return
-    config = library.config
-    with open_embedder(
-        config.model,
-        cache=config.cache,
-        backend=config.backend,
-        precision=config.precision,
-        threads=config.threads,
-    ) as embedder:
-        yield embedder, stored
-
-
-def _samples(stored: Collection | None, metrics: list[Measure], name: str) -> Any:  # noqa: ANN401
-    if Measure.MAHALANOBIS not in metrics:
-        return None
-    if stored is None:
-        raise NotFound(f"mahalanobis needs a collection, and there is no {name!r}")
-    return stored.sample(COVARIANCE_SAMPLES)

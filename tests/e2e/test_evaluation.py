@@ -85,7 +85,7 @@ def test_without_its_key_a_service_refuses(data: Path, url: str, dataset: Path) 
 def test_a_refused_setting_is_passed_on(data: Path, url: str, dataset: Path) -> None:
     """The service knows its limits; its message names them."""
     result = call(data, str(dataset), "--url", url, "--depth", "1001")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "BEARING_MAX_K" in result.stderr
 
 

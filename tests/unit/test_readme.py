@@ -140,6 +140,9 @@ def test_shown_bearing_commands_exist() -> None:
     for _, name, *words in shown_commands("bearing"):
         if name == "--version":
             continue
-        known = {option for each in group.commands[name].params for option in each.opts}
+        command = group.commands[name]
+        if words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words[0]]
+        known = {option for each in command.params for option in each.opts}
         used = {word.split("=")[0] for word in words if word.startswith("--")}
         assert used <= known | {"--help"}, (name, words)

@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from indexer.errors import InvalidInput, ServiceFailed
-from indexer.evaluation.remote_system import RemoteSystem, connect
+from indexer.evaluation.remote_system import RemoteSystem
+from indexer.remote_service import RemoteService, connect
 
 Answer = Callable[[httpx2.Request], httpx2.Response]
 HIT = {"hits": [{"id": "a"}], "exact": True, "truncated": False}
@@ -18,7 +19,7 @@ HIT = {"hits": [{"id": "a"}], "exact": True, "truncated": False}
 def system(answer: Answer) -> RemoteSystem:
     """The collection ``c`` of a service that answers like this."""
     client = httpx2.Client(base_url="http://service/x", transport=httpx2.MockTransport(answer))
-    return RemoteSystem(client, "c", {"mode": "dense", "candidates": None})
+    return RemoteSystem(RemoteService(client), "c", {"mode": "dense", "candidates": None})
 
 
 def test_a_busy_service_is_asked_again() -> None:
