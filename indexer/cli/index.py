@@ -84,11 +84,12 @@ def index_reads(
     rejects: Path | None = None,
     shard: Shard | None = None,
     gps: bool = False,
+    on_committed: Callable[[Progress], None] = lambda _: None,
 ) -> Indexed:
     """Store what is read in a collection, created if need be, with progress on standard error.
 
     ``reads`` is asked for images, too, or for texts only, as the model embeds them; with ``gps``
-    the place of a photo is kept.
+    the place of a photo is kept. ``on_committed`` is told what is durable.
 
     An interrupt, by Ctrl-C or SIGTERM, commits what is embedded; it is passed on as a
     KeyboardInterrupt that says how to continue.
@@ -109,6 +110,7 @@ def index_reads(
             def follow(now: Progress) -> None:
                 nonlocal progress
                 progress = now
+                on_committed(now)
                 report(now)
 
             embedder = library.filling(collection)

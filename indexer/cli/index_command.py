@@ -15,6 +15,7 @@ import typer
 from indexer.cli.foresight import ForeseenSources, foresee_sources
 from indexer.cli.index import index_reads
 from indexer.cli.options import Data, Json, LanguageOption, Model, Name, open_library
+from indexer.cli.sql import SqlOptions, index_query, require_both
 from indexer.cli.sync import SyncedSources, SyncOptions, sources_of, sync_sources
 from indexer.errors import InvalidInput
 from indexer.ingestion.pruning import USUAL_SHARE, parse_share
@@ -33,14 +34,14 @@ from indexer.readers import (
 
 def index(
     paths: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="PATH",
             help=f"{', '.join(name for name, _ in known_formats())}, folders of them, "
             "or - for JSON Lines on standard input.",
             show_default=False,
         ),
-    ],
+    ] = None,
     data: Data = None,
     collection: Name = DEFAULT_COLLECTION,
     model: Model = None,
@@ -104,6 +105,32 @@ def index(
         bool,
         typer.Option("--dry-run", help="With --sync: say what would happen, and change nothing."),
     ] = False,
+    sql: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Index rows of this database instead of files, as SQLAlchemy names it: "
+            "postgresql://user@host/name, sqlite:///file.db. Needs --query.",
+            show_default=False,
+        ),
+    ] = None,
+    query: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SELECT",
+            help="With --sql: the query whose rows are documents, or @FILE that holds it.",
+            show_default=False,
+        ),
+    ] = None,
+    cursor_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="With --sql: a column that only grows, such as updated_at; the next run goes on "
+            "from its last value.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Read files and store their documents; what is stored and unchanged is skipped.
@@ -113,6 +140,14 @@ def index(
     """
     fields = Fields(id=id_field, text=text_field, title=title_field, ocr=ocr or None)
     check_ocr(fields.ocr)
+    require_both(sql, query, cursor_column)
+    if sql is not None and query is not None:
+        if paths or sync or dry_run or shard:
+            raise InvalidInput("--sql is for a query alone: leave out PATH, --sync and --shard")
+        chosen = SqlOptions(sql, query, cursor_column, fields, model, language, rejects)
+        _index_query(data, collection, chosen, as_json)
+    if not paths:
+        raise InvalidInput("nothing to index: give files, folders, - for standard input, or --sql")
     if sync:
         options = SyncOptions(fields, parse_share(prune_at_most), source, model, language, rejects)
         _sync(paths, data, collection, options, shard=shard, dry_run=dry_run, as_json=as_json)
@@ -152,6 +187,13 @@ def _standard_input(paths: Iterable[str]) -> Iterator[BinaryIO | None]:
         return
     stdin = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     yield stdin  # left open for the same reason
+
+
+def _index_query(data: str | None, collection: str, options: SqlOptions, as_json: bool) -> NoReturn:
+    with open_library(data, options.model) as library:
+        done = index_query(library, collection, options)
+    done.show(as_json)
+    raise typer.Exit(done.exit_code)
 
 
 def _sync(

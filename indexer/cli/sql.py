@@ -1,0 +1,87 @@
+"""The rows of a SQL query into a collection, by the command ``index``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from indexer.cli import output
+from indexer.cli.index import Indexed, index_reads
+from indexer.errors import InvalidInput, Unreadable
+from indexer.index_choice import Language
+from indexer.ingestion.cursor import Cursor
+from indexer.library import Library
+from indexer.readers import USUAL, Fields, Read
+from indexer.sources.sql import Database, Query
+
+
+@dataclass(frozen=True, slots=True)
+class SqlOptions:
+    """A query and the options it is indexed by; ``query`` is its text, or ``@`` and a file."""
+
+    url: str
+    query: str
+    cursor_column: str | None = None
+    fields: Fields = USUAL
+    model: str | None = None
+    language: Language | None = None
+    rejects: Path | None = None
+
+    def checked(self) -> Query:
+        """The query, which the database knows."""
+        database = Database.at(self.url)
+        return Query.checked(database, _text(self.query), self.fields, self.cursor_column)
+
+
+def index_query(library: Library, name: str, options: SqlOptions) -> Indexed:
+    """Store the rows of a query; with a cursor column, those behind the last that is stored."""
+    query = options.checked()
+    cursor = _cursor(library, name, query, options)
+    after = cursor.last() if cursor else None
+    if after is not None:
+        output.note(f"going on from {query.cursor} = {after}")
+
+    def reads(pictures: bool) -> Iterator[Read]:
+        passed = cursor.passed if cursor else None
+        return query.reads(replace(options.fields, pictures=pictures), after, passed)
+
+    return index_reads(
+        library,
+        name,
+        reads,
+        None,
+        model=options.model,
+        language=options.language,
+        rejects=options.rejects,
+        on_committed=lambda now: cursor.stored(now.consumed) if cursor else None,
+    )
+
+
+def _cursor(library: Library, name: str, query: Query, options: SqlOptions) -> Cursor | None:
+    """The cursor of this very query; another text is another source, read from its beginning."""
+    if query.cursor is None:
+        return None
+    collection = library.obtain(name, options.model, options.language)
+    fields = options.fields
+    parts = query.database.name, query.text, query.cursor, fields.id, fields.text, fields.title
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+    return Cursor(collection.origins, f"sql:{digest}", query.database.name)
+
+
+def _text(given: str) -> str:
+    if not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unreadable(f"the query of {given!r} cannot be read: {error}") from error
+
+
+def require_both(url: str | None, query: str | None, cursor_column: str | None) -> None:
+    """Raise InvalidInput unless a database and a query are given together."""
+    if url is None and (query is not None or cursor_column is not None):
+        raise InvalidInput("--query and --cursor-column are for a database: give --sql URL, too")
+    if url is not None and query is None:
+        raise InvalidInput('--sql needs a query: give --query "select id, text from ..."')
