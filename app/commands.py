@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import get_context, parent_process
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlencode
 
 import typer
 
@@ -17,16 +16,16 @@ from app.access.roles import Role
 from indexer.cli import messages
 from indexer.cli.group import no_commands
 from indexer.cli.messages import Figures
-from indexer.cli.options import Data, Json, Model, Name, Reranker, open_library
+from indexer.cli.options import Data, Json, Model, Reranker, open_library
 from indexer.engines import is_lasting
-from indexer.errors import BearingError, InvalidInput, MissingExtra
+from indexer.errors import InvalidInput, MissingExtra
 from indexer.library import DEFAULT_COLLECTION
 
 if TYPE_CHECKING:
     from app.settings import Settings
 
-GIVING_WAY: Final = 10
-"""By how much the process that fills the demonstration lets searches go first: see nice(1)."""
+PHOTOS: Final = "photos"
+"""The collection of the demonstration's photos."""
 
 PORTS_TRIED: Final = 20
 """The ports that the demonstration tries, from the wished one on."""
@@ -111,8 +110,35 @@ def serve(
 
 
 def demo(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FOLDER]",
+            help="Show the documents of this folder instead.",
+            exists=True,
+            show_default=False,
+        ),
+    ] = None,
     data: Data = None,
-    collection: Name = DEFAULT_COLLECTION,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection",
+            "-c",
+            envvar="BEARING_COLLECTION",
+            help="Which collection.",
+            metavar="NAME",
+            show_default="default; photos with --images",
+        ),
+    ] = None,
+    images: Annotated[
+        bool,
+        typer.Option(
+            "--images",
+            help="Show photos, FOLDER's or some of the extra photos, by a model of texts and "
+            "images: minilm-efficientnet-lite0, unless another is set.",
+        ),
+    ] = False,
     model: Model = None,
     host: Host = None,
     port: Port = None,
@@ -120,63 +146,30 @@ def demo(
 ) -> None:
     """Serve the documentation of this Python's standard library, which is indexed meanwhile.
 
-    A second time nothing is embedded again.
+    Or photos, with --images, or a folder of your own. A second time nothing is embedded again.
     """
+    from app.demonstration import Demonstration, filling, sample_photos
     from indexer.cli.index import terminable
+    from indexer.embedding.checkpoint import PHOTO_MODEL
 
+    if images and model is None and not os.environ.get("BEARING_MODEL"):
+        model = PHOTO_MODEL
+    name = collection or (PHOTOS if images else DEFAULT_COLLECTION)
+    paths = (str(folder),) if folder else sample_photos() if images else ()
     settings = _settings(data, model, host, port)
     _require_lasting(settings, "another process indexes the documents")
-    with terminable(), ExitStack() as filling:
+    if images:
+        with open_library(data, model) as library:  # so that the page finds the collection
+            library.obtain(name, model)
+    with terminable(), ExitStack() as stack:
+        shown = Demonstration(data, name, model, paths)
         _serve(
             settings,
-            {"collection": collection} if as_json else None,
+            {"collection": name} if as_json else None,
             tries=PORTS_TRIED,
-            once_serving=lambda: filling.enter_context(_filling(data, collection, model)),
+            page="" if name == DEFAULT_COLLECTION else f"?{urlencode({'c': name})}",
+            once_serving=lambda: stack.enter_context(filling(shown)),
         )
-
-
-@contextmanager
-def _filling(data: str | None, collection: str, model: str | None) -> Iterator[None]:
-    """A separate process that indexes the demonstration; when ended, it keeps what is embedded."""
-    process = get_context("spawn").Process(target=_fill, args=(data, collection, model))
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: SIGTERM ends the process
-    process.start()
-    signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.join()
-
-
-def _fill(data: str | None, collection: str, model: str | None) -> None:
-    from indexer.cli import output
-    from indexer.cli.index import index_reads
-    from indexer.readers.standard_library import read_standard_library, standard_library_parts
-
-    os.nice(GIVING_WAY)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        with open_library(data, model) as library:
-            done = index_reads(
-                library,
-                collection,
-                lambda _: read_standard_library(),
-                standard_library_parts(),
-                model=model,
-            )
-    except (BearingError, KeyboardInterrupt) as error:
-        output.note(f"bearing: {error or 'interrupted'}")
-    else:
-        done.warn()
-        output.note(output.summary_text(done.summary, collection))
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)  # which commits what is embedded
 
 
 def key(
@@ -233,9 +226,13 @@ def _serve(
     settings: Settings,
     figures: Figures | None,
     tries: int = 1,
+    page: str = "",
     once_serving: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve, and print the address once it answers; with ``figures``, as one JSON object."""
+    """Serve, and print the address once it answers; with ``figures``, as one JSON object.
+
+    ``page`` is the query of the address that people are shown.
+    """
     from app.main import bind, serve
     from app.workers import run_workers
 
@@ -251,7 +248,7 @@ def _serve(
                 messages.say_json({**figures, "url": url})
             else:
                 messages.note(
-                    f"Open {url} in a browser, or {url}docs for the API. Ctrl-C stops it."
+                    f"Open {url}{page} in a browser, or {url}docs for the API. Ctrl-C stops it."
                 )
             once_serving()
 

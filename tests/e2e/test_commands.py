@@ -10,9 +10,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
+from PIL import Image
+
+from app.demonstration import sample_photos
 
 SECONDS = 60
 
@@ -125,6 +129,41 @@ def test_a_demonstration_serves_while_it_is_indexed(tmp_path: Path) -> None:
     assert "Traceback" not in rest
     figures, _ = start(tmp_path, "stats", "--json").communicate(timeout=SECONDS)
     assert json.loads(figures)["documents"] >= some > 0
+
+
+def test_a_demonstration_shows_photos_of_ones_own(tmp_path: Path) -> None:
+    """The images of a folder come into a collection of photos, which is searched by words."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name, colour in (("red.png", (200, 20, 20)), ("blue.png", (20, 20, 200))):
+        Image.new("RGB", (40, 30), colour).save(folder / name)
+    words = ("demo", "--images", str(folder), "--port", "0", "--json")
+    with start(tmp_path, *words, model="hashing-images") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = json.loads(process.stdout.readline())
+        assert said["collection"] == "photos"
+        while "2 documents written" not in (line := process.stderr.readline()):
+            assert process.poll() is None, line
+        place = f"{said['url']}collections/photos"
+        found = httpx.post(f"{place}/search", json={"query": "red"}, trust_env=False).json()
+        ids = [hit["id"] for hit in found["hits"]]
+        assert sorted(ids) == [str(folder / name) for name in ("blue.png", "red.png")]
+        thumbnail = f"{place}/documents/{quote(ids[0], safe='')}/thumbnail"
+        small = httpx.get(thumbnail, trust_env=False)
+        assert small.headers["content-type"] == "image/jpeg"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0
+
+
+def test_the_demonstrations_photos_are_there() -> None:
+    """Every photo that is shown where no folder is named comes with the extra, and opens."""
+    pytest.importorskip("skimage")
+    photos = sample_photos()
+    assert len(photos) > 15
+    for photo in photos:
+        with Image.open(photo) as image:
+            assert min(image.size) > 100
 
 
 def test_a_demonstration_takes_another_port_if_its_own_is_taken(tmp_path: Path) -> None:
