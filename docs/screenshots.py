@@ -57,7 +57,7 @@ FILES = {
     "logbook.jsonl": "\n".join(
         [*(json.dumps({"id": f"day-{n}", "text": f"Day {n} at sea."}) for n in range(1, 41)), "{"]
     ),
-    "harbour.png": "no text",
+    "harbour.mp4": "no text",
 }
 OPEN_FILTER = "document.querySelector('#filter-toggle').click()"
 DROP_FILES = (

@@ -92,7 +92,7 @@ function neighboursOf(answer, { collection }) {
       "li",
       { dataset: { id: hit.id } },
       scoreOf(hit, axis),
-      element("a", { href: hashOf(collection, hit.id, passageOf(hit)), dir: "auto" }, hit.title || hit.id),
+      element("a", { href: hashOf(collection, hit.id, passageOf(hit)), className: hit.title ? "" : "untitled", dir: "auto" }, hit.title || hit.id),
       element("p", { className: "glimpse", dir: "auto" }, hit.passage.text),
     ),
   );

@@ -64,4 +64,4 @@ export function size(bytes) {
 export const figure = (value, digits = 3) => value.toFixed(digits).replace("-", "\u2212");
 
 /** A time in milliseconds, in as many figures as it deserves. */
-export const milliseconds = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : `${count(Math.round(ms))} ms`);
+export const milliseconds = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : ms < 10_000 ? `${count(Math.round(ms))} ms` : `${(ms / 1000).toFixed(1)} s`);

@@ -2,7 +2,7 @@
 
 import { count, element, plural } from "./dom.js";
 import { counted } from "./facet-counts.js";
-import { isConstant } from "./fields.js";
+import { isConstant, isRare } from "./fields.js";
 import { chosenValues, rangeOf, withRange, withValueToggled } from "./filters.js";
 
 const LONGEST = 40;
@@ -12,14 +12,15 @@ const FEW = 12;
 const SHOWN = 6;
 
 /**
- * A group for each field that has something to choose, those of few values first.
+ * A group for each field that has something to choose: those of few values first, those that few documents have last.
  * @param {{fields: object[], documents: number, filter: object | null, wanted: Map<string, string>, counts: Map<string, object[]> | null}} known the fields as the service tells them, what is chosen by now, what is typed to find values, and how often the query finds them
  * @param {(filter: object | null) => void} choose is given the filter that is wanted instead
  * @param {() => void} changed called when something else was typed
  */
 export function facetGroups(known, choose, changed) {
   const { fields, documents } = known;
-  const choosable = fields.filter((field) => !isConstant(field, documents)).sort((a, b) => a.distinct - b.distinct);
+  const order = (field) => (isRare(field, documents) ? Infinity : field.distinct);
+  const choosable = fields.filter((field) => !isConstant(field, documents)).sort((a, b) => order(a) - order(b) || a.distinct - b.distinct);
   return choosable.map((field) => groupOf(field, known, choose, changed)).filter(Boolean);
 }
 

@@ -5,6 +5,8 @@ import { request } from "./api.js";
 const COMMON = 100;
 /** A field with a value of its own in more than this share of the documents names them: it groups nothing. */
 const NEAR_UNIQUE = 0.5;
+/** A field that less than this share of the documents has is told of last. */
+const RARE = 0.1;
 /** In so few documents nothing is called near-unique. */
 const FEW_DOCUMENTS = 30;
 
@@ -25,6 +27,9 @@ export const forgetFields = () => asked.clear();
 
 /** Whether all documents have the same value of a field. */
 export const isConstant = ({ distinct, common }, documents) => distinct <= 1 && (common[0]?.documents ?? 0) >= documents;
+
+/** Whether hardly a document has a field, as far as its common values tell. */
+export const isRare = ({ common, distinct }, documents) => distinct <= COMMON && common.reduce((sum, one) => sum + one.documents, 0) < RARE * documents;
 
 const isNearUnique = ({ distinct }, documents) => documents >= FEW_DOCUMENTS && distinct > NEAR_UNIQUE * documents;
 

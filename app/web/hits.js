@@ -43,7 +43,7 @@ function hitItem(hit, index, keys, axis, actions) {
       { "aria-labelledby": `hit-${index}` },
       actions.picture(hit),
       scoreOf(hit, axis),
-      element("h2", { id: `hit-${index}`, className: "title", dir: "auto" }, element("a", { href: actions.hrefOf(hit) }, ...marked(hit.title || hit.id, keys))),
+      element("h2", { id: `hit-${index}`, className: hit.title ? "title" : "title untitled", dir: "auto" }, element("a", { href: actions.hrefOf(hit) }, ...marked(hit.title || hit.id, keys))),
       hit.title && hit.title !== hit.id && element("p", { className: "id", dir: "auto" }, hit.id),
       placeOf(hit.passage) && element("p", { className: "id place", dir: "auto" }, placeOf(hit.passage)),
       hit.unknown && element("p", { className: "id warning" }, "The model knows no word of this passage: its cosine says nothing"),

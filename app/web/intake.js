@@ -61,7 +61,7 @@ export function intake(list, tell) {
     try {
       await send(path, file, { sent: (share) => item.advance("Sending", share), hear, signal });
       if (last?.event !== "done") throw new Error(last?.problem?.detail ?? "The answer ended early: the service may have stopped.");
-      item.finish(last.rejected ? "partly" : "done", outcomeOf(last));
+      item.finish(stateOf(last), outcomeOf(last));
     } catch (problem) {
       totals.failed += 1;
       item.finish("failed", problem.name === "AbortError" ? "Stopped" : problem.message || problem.title);
@@ -101,6 +101,9 @@ function complaintOf(name, file, { formats, max_file_bytes: most }) {
   if (isNamed && !suffixes.some((suffix) => lower.endsWith(suffix))) return `Its format is not read here; known are ${suffixes.filter((one) => !one.endsWith(".gz")).join(", ")}`;
   return file.size > most ? `${size(file.size)}, at most ${size(most)} (BEARING_MAX_FILE_BYTES)` : null;
 }
+
+/** Whether all of a file is in the collection, some of it, or nothing. */
+const stateOf = ({ written, unchanged, rejected }) => (!rejected ? "done" : written + unchanged ? "partly" : "rejected");
 
 function outcomeOf({ written, unchanged, rejected, repeated, truncated, unknown }) {
   const parts = [

@@ -348,7 +348,7 @@ function scoresOf(seen, total) {
 }
 
 const nameOf = (id, title, text) => title || text.slice(0, 120) || id;
-const percent = (share) => `${(100 * share).toFixed(0)} %`;
+const percent = (share) => `${(100 * share).toFixed(0)}\u00a0%`;
 
 function debounced(ms, act) {
   let timer = 0;

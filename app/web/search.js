@@ -12,7 +12,7 @@ import { noteLatency } from "./latencies.js";
 import { command, curlNotice, emptyNotice, problemNotice } from "./notices.js";
 import { may, modesOf, usualModeOf } from "./offers.js";
 import { givenPicture, keepPicture, openLightBox, pictureIn, thumbnailOf } from "./pictures.js";
-import { emptyCollection, fillCommand, startOf } from "./start.js";
+import { emptyCollection, fillCommand, glanceOf, startOf } from "./start.js";
 import { askWhy, doubtOf } from "./why.js";
 
 const LOOK_MILLISECONDS = 3000;
@@ -259,7 +259,7 @@ function morePanel(panel, button) {
   panel.addEventListener("toggle", ({ newState }) => button.setAttribute("aria-expanded", String(newState === "open")));
   panel.addEventListener("beforetoggle", () => {
     const { right, bottom } = button.getBoundingClientRect();
-    panel.style.setProperty("--right", `${document.documentElement.clientWidth - right}px`);
+    panel.style.setProperty("--right", `${right}px`);
     panel.style.setProperty("--top", `${bottom}px`);
   });
 }
@@ -281,7 +281,7 @@ function summaryOf({ mode, exact, significance, truncated, unknown, unknown_fiel
   const picture = !state.query && givenPicture(state.image);
   const what = picture ? [" like ", element("img", { className: "asked-picture", src: picture, alt: "the picture that was given" })] : state.like.length && !state.query ? [" like ", element("b", {}, state.like.join(", "))] : [];
   return [
-    element("strong", {}, total > shown ? `Top ${count(shown)} of ${plural(total, "document")}` : plural(shown, "document")),
+    element("strong", {}, ...(total > shown ? [`Top ${count(shown)} of ${count(total)}`, element("span", { className: "unit" }, " documents")] : [plural(shown, "document")])),
     ...what,
     element("span", { className: "took", title: `Embedding ${took.embed.toFixed(1)} ms, search ${took.search.toFixed(1)} ms` }, ` in ${milliseconds(took.total)}`),
     element("span", { className: "how" }, ` \u00b7 ${mode}, ${exact ? "exact" : "approximate"}`),
@@ -301,6 +301,7 @@ function noHits({ filter, collection }, addButton) {
 /** The collection before anything is asked of it. */
 function about(state, { collections }, addButton, navigate) {
   const found = collections.find(({ name }) => name === state.collection);
+  byId("summary").replaceChildren(...(found?.documents ? glanceOf(found) : []));
   byId("about").replaceChildren(!found ? missing(state, collections) : found.error ? broken(found) : !found.documents ? emptyCollection(found, addButton) : startOf(found, navigate));
 }
 

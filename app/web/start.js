@@ -20,15 +20,11 @@ export function emptyCollection({ name }, addButton) {
 
 /**
  * A collection's examples and first documents, which come when they come; what cannot be asked is left out.
- * @param {{name: string, documents: number}} collection
+ * @param {{name: string}} collection
  * @param {(patch: object) => void} navigate
  */
-export function startOf({ name, documents }, navigate) {
-  const place = element(
-    "div",
-    { className: "start", "aria-busy": "true" },
-    element("p", {}, `Find any of ${plural(documents, "document")} of `, element("b", { dir: "auto" }, name), " by what it means, not only by its words."),
-  );
+export function startOf({ name }, navigate) {
+  const place = element("div", { className: "start", "aria-busy": "true" });
   const base = `collections/${encodeURIComponent(name)}`;
   const asked = [request(`${base}/examples?limit=${EXAMPLES}`), request(`${base}/documents?limit=${FIRST}`)];
   Promise.allSettled(asked).then(([examples, first]) => {
@@ -49,12 +45,15 @@ function examplesOf(told, name, navigate) {
   return element("section", {}, element("h2", {}, "Try"), element("ul", { className: "examples", "aria-label": "Example queries" }, ...items));
 }
 
+/** How much there is to find, and how. */
+export const glanceOf = ({ documents }) => [element("strong", {}, plural(documents, "document")), element("span", { className: "how" }, ", found by what they mean, not only by their words")];
+
 const searchFor = (q, c) => `?${new URLSearchParams({ q, c })}`;
 
 function firstOf(told, name) {
   if (!told?.documents.length) return null;
   const items = told.documents.map(({ id, title, text }) =>
-    element("li", {}, element("a", { href: hashOf(name, id), dir: "auto" }, title || id), element("p", { className: "glimpse", dir: "auto" }, text.slice(0, GLIMPSE))),
+    element("li", {}, element("a", { href: hashOf(name, id), className: title ? "" : "untitled", dir: "auto" }, title || id), element("p", { className: "glimpse", dir: "auto" }, text.slice(0, GLIMPSE))),
   );
   return element("section", {}, element("h2", {}, "First documents"), element("ol", { className: "first", "aria-label": "First documents" }, ...items));
 }

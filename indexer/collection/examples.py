@@ -24,7 +24,8 @@ TRIED: Final = 3
 
 _SEED: Final = 20
 _SENTENCE_END: Final = re.compile(r"[.!?:;](?:\s|$)|[。！？]|\n\s*\n")  # noqa: RUF001 - as it is written
-_WORD: Final = re.compile(r"[^\W\d_]{2,}")
+_WORD: Final = re.compile(r"[^\W\d_]{3,}|(?:(?![a-zA-Z])[^\W\d_]){2,}")
+"""A word that says something: "part ii" has one. Short ones do in scripts with more in a letter."""
 
 
 def example_queries(state: EngineState, count: int) -> list[str]:

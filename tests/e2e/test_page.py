@@ -173,14 +173,15 @@ class TestHits:
             httpx.delete(there).raise_for_status()
 
     def test_at_most_three_values_tell_a_hit_from_others(self, page: Page, url: str) -> None:
-        """Fields with one value, or with one for each document, are left out."""
+        """Fields of one value, or one for each document, are left out; rare ones are last."""
         place = f"{url}/collections/told"
         documents = [
             {
                 "id": f"d{n}",
                 "text": f"the number {n}",
                 "metadata": {"all": "x", "own": f"v{n}", "kind": f"k{n % 3}", "part": f"p{n % 2}"}
-                | {"group": f"g{n % 4}", "size": n % 5},
+                | {"group": f"g{n % 4}", "size": n % 5}
+                | ({"rare": "r"} if n == 0 else {}),
             }
             for n in range(40)
         ]
@@ -191,6 +192,8 @@ class TestHits:
         assert page.contents("[data-id=d7] .facts .value") == ["p1", "k1", "g3"]
         page.one("#filter-toggle").click()
         page.settle()
+        groups = [one.get_dom_attribute("data-field") for one in page.all(".facet")]
+        assert groups == ["part", "kind", "group", "size", "own", "rare"]
         page.write("[data-field=own] [type=search]", "v3")
         values = '[data-field="own"] button'
         assert page.contents(f"{values} > span:first-child") == [
@@ -546,7 +549,7 @@ class TestFiles:
             page,
             **{
                 "a.jsonl": '{"id": "a", "text": "x"}\nnot json\n{"id": "b", "text": "y"}\n',
-                "picture.png": "no text",
+                "film.mp4": "no text",
                 "b.txt": "plain text",
             },
         )
@@ -911,7 +914,7 @@ class TestAddress:
         assert page.address == "/?q=rows"
         page.driver.back()
         page.until(lambda: not shown_ids(page))
-        assert page.text(".start").startswith(f"Find any of {len(DOCUMENTS)} documents of default")
+        assert page.text("#summary").startswith(f"{len(DOCUMENTS)} documents, found by")
 
     def test_a_collection_that_is_empty_or_missing_says_so(self, page: Page) -> None:
         """An empty collection tells how to fill it, a missing one what there is instead."""
@@ -941,7 +944,8 @@ class TestAddress:
             document = {"id": f"d{number}", "text": "a document"}
             given = {"documents": [document]}
             httpx.put(f"{place}/documents", json=given, trust_env=False).raise_for_status()
-            page.until(lambda: f"{number}" in page.text("#about"))  # noqa: B023 - called at once
+            said = f"{number} document"
+            page.until(lambda: page.text("#summary").startswith(said))  # noqa: B023 - called at once
         assert page.one("#query").get_property("value") == "half a que"
         httpx.delete(place, trust_env=False).raise_for_status()
 
@@ -1210,6 +1214,15 @@ class TestEveryone:
         assert page.one(".hit").rect["y"] <= 844 / 5
         assert page.one("#collection").is_displayed() and page.one("#more-toggle").is_displayed()
         assert not page.one(".tape").is_displayed()
+
+    def test_more_stands_below_its_button(self, page: Page) -> None:
+        """Their right edges are one, whatever room a scrollbar takes."""
+        page.open()
+        button = page.one("#more-toggle")
+        button.click()
+        panel, rect = page.one("#more").rect, button.rect
+        assert panel["x"] + panel["width"] == pytest.approx(rect["x"] + rect["width"], abs=1)
+        assert panel["y"] >= rect["y"] + rect["height"]
 
     def test_views_begin_at_one_height(self, page: Page) -> None:
         """Whichever view is chosen, its first line of content stands where the others' does."""

@@ -21,6 +21,8 @@ from indexer.documents import Document
         (None, "One line\nand another\n\nA paragraph", "One line and another"),
         (None, "long " * 40, None),
         ("single", "----- 1234", None),
+        ("part ii", "A study of the flow of gases", "A study of the flow of gases"),
+        ("\uc11c\uc6b8 \ub0a0\uc528", "x", "\uc11c\uc6b8 \ub0a0\uc528"),
         (None, "", None),
     ],
 )
