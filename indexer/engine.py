@@ -541,11 +541,33 @@ class Catalogue(Protocol):
         ...
 
     def create(self, name: str, identity: Identity, language: Language) -> None:
-        """Create an empty collection, durably if the engine promises that; raises AlreadyExists."""
+        """Create an empty collection, durably if the engine promises that.
+
+        Raises AlreadyExists if the name is that of a collection or an alias.
+        """
         ...
 
     def delete(self, name: str) -> None:
-        """Delete a collection with all that is in it; raises NotFound or CollectionBusy."""
+        """Delete a collection with all that is in it; raises NotFound or CollectionBusy.
+
+        Raises Conflict if an alias names it.
+        """
+        ...
+
+    def aliases(self) -> Mapping[str, str]:
+        """The collection that each alias names: see aliases."""
+        ...
+
+    def point(self, alias: str, collection: str) -> str | None:
+        """Let an alias name a collection from now on, and return the one it named before.
+
+        Everyone finds one or the other by it, never neither. Raises NotFound for a collection that
+        is not there, AlreadyExists if the alias is the name of one.
+        """
+        ...
+
+    def unpoint(self, alias: str) -> None:
+        """Forget an alias; raises NotFound."""
         ...
 
     def verify(self, name: str, embedders: Embedders | None, tell: Tell) -> Verification:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 import threading
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
+from indexer.aliases import aliases_of, require_free
 from indexer.collection import Collection
 from indexer.config import Config
 from indexer.documents import Vectors
@@ -23,7 +25,14 @@ from indexer.embedding.cross_encoders.reranker import Reranker
 from indexer.embedding.embedder import Embedder, Identity, Modality, TextRole
 from indexer.engine import Availability
 from indexer.engines import local_folder, open_catalogue
-from indexer.errors import AlreadyExists, BearingError, Damaged, InvalidInput, ModelMismatch
+from indexer.errors import (
+    AlreadyExists,
+    BearingError,
+    Conflict,
+    Damaged,
+    InvalidInput,
+    ModelMismatch,
+)
 from indexer.index_choice import Language
 from indexer.ranking.null_queries import null_queries
 from indexer.reports import Backup, Broken, Description, Tell, Verification
@@ -90,10 +99,39 @@ class Library:
         """The names of all collections, sorted."""
         return self._catalogue.names()
 
+    def aliases(self) -> Mapping[str, str]:
+        """The collection that each alias names."""
+        return self._catalogue.aliases()
+
+    def point(self, alias: str, collection: str) -> str | None:
+        """Let an alias name a collection from now on, and return the one it named before.
+
+        Whoever asks by the alias meanwhile finds one or the other. Raises NotFound for a collection
+        that is not there, AlreadyExists if the alias is the name of one.
+        """
+        aliases = self.aliases()
+        if check_name(collection) in aliases:
+            raise InvalidInput(
+                f"{collection!r} is an alias itself, of {aliases[collection]!r}: name that"
+            )
+        return self._catalogue.point(check_name(alias), collection)
+
+    def unpoint(self, alias: str) -> None:
+        """Forget an alias; raises NotFound."""
+        self._catalogue.unpoint(check_name(alias))
+
+    def resolved(self, name: str) -> str:
+        """The name of the collection that a name stands for: itself, or what its alias names."""
+        if self._catalogue.version(check_name(name)) is not None:
+            return name
+        return self.aliases().get(name, name)
+
     def open(self, name: str) -> Collection:
-        """An existing collection; raises NotFound, which names those that exist."""
+        """An existing collection, by its name or an alias; raises NotFound, which names those."""
         with self._lock:
             version = self._catalogue.version(check_name(name))
+            if version is None and (named := self.aliases().get(name)) is not None:
+                name, version = named, self._catalogue.version(named)
             known = self._collections.get(name)
             if known is not None and known.version == version:
                 return known.collection
@@ -104,6 +142,11 @@ class Library:
             self._collections[name] = _Opened(collection, version)
             return collection
 
+    def describe(self, name: str) -> Description:
+        """A summary of a collection, with its aliases; raises NotFound."""
+        described = self.open(name).describe()
+        return replace(described, aliases=aliases_of(described.name, self.aliases()))
+
     def describe_all(self) -> list[Description | Broken]:
         """Summaries of all collections, including those that cannot be opened; sorted by name."""
         return [self._describe(name) for name in self.names()]
@@ -112,8 +155,9 @@ class Library:
         self, name: str, model: str | None = None, language: Language | None = None
     ) -> Collection:
         """A new collection for a model and a language; raises AlreadyExists."""
-        if self._exists(check_name(name)):
+        if self._catalogue.version(check_name(name)) is not None:
             raise AlreadyExists(f"collection {name!r} already exists")
+        require_free(name, self.aliases())
         identity = self.model(model or self._config.model).identity
         self._catalogue.create(name, identity, language or self._config.language)
         return self.open(name)
@@ -152,8 +196,16 @@ class Library:
         return collection
 
     def delete(self, name: str) -> None:
-        """Delete a collection with all that is in it; raises NotFound."""
+        """Delete a collection with all that is in it.
+
+        Raises NotFound, or Conflict if an alias names it, or is what was given.
+        """
         with self._lock:
+            if self.resolved(name) != name:
+                raise Conflict(
+                    f"{name!r} is an alias of {self.resolved(name)!r}: delete the alias (bearing "
+                    f"alias delete {name}), or that collection"
+                )
             collection = self.open(name)
             self._catalogue.delete(name)
             del self._collections[name]
@@ -168,7 +220,7 @@ class Library:
 
     def upgrade(self, name: str) -> bool:
         """Bring a collection that an earlier version wrote up to date; False if it is."""
-        return self._catalogue.upgrade(check_name(name))
+        return self._catalogue.upgrade(self.resolved(name))
 
     def verify(self, name: str, tell: Tell, *, with_model: bool = True) -> Verification:
         """The findings of a check of a collection, even of one too damaged to be opened.
@@ -176,14 +228,14 @@ class Library:
         Without ``with_model`` the model is neither loaded nor checked. Raises NotFound.
         """
         embedders = self.model if with_model else None
-        return self._catalogue.verify(check_name(name), embedders, tell)
+        return self._catalogue.verify(self.resolved(name), embedders, tell)
 
     def back_up(self, name: str, target: Path, tell: Tell) -> Backup:
         """Write one state of a collection to a new file; writing to it may go on.
 
         Raises NotFound, AlreadyExists or Damaged.
         """
-        return self._catalogue.back_up(check_name(name), target, tell)
+        return self._catalogue.back_up(self.resolved(name), target, tell)
 
     def restore(self, source: Path, name: str, tell: Tell) -> Backup:
         """Make a new collection from a backup; raises AlreadyExists, NotFound or Damaged."""
@@ -267,12 +319,12 @@ class Library:
 
     def _describe(self, name: str) -> Description | Broken:
         try:
-            return self.open(name).describe()
+            return self.describe(name)
         except BearingError as error:
             return Broken(name, error)
 
     def _exists(self, name: str) -> bool:
-        return self._catalogue.version(name) is not None
+        return self._catalogue.version(self.resolved(name)) is not None
 
     def reranker(self) -> Reranker | None:
         """The cross-encoder named in the settings, opened once; None if they name none."""

@@ -23,6 +23,7 @@ class Description:
 
     ``unknown`` is the number of documents with a passage of which the model knows no word.
     ``backed_up`` is the time of the last backup, in seconds since 1970; None if none is known.
+    ``aliases`` are its other names, if they were asked for too.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Description:
     unknown: int
     index: Mapping[str, object]
     backed_up: float | None = None
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Literal, Self, TypeVar, Unpack
 
 import anyio
@@ -225,6 +225,25 @@ class AsyncClient:
     async def collections(self) -> Sequence[CollectionView | BrokenView]:
         """All collections of the service."""
         return await self._do(calls.collections())
+
+    async def aliases(self) -> Mapping[str, str]:
+        """The collection that each alias of the service names."""
+        return await self._do(calls.aliases())
+
+    async def alias(self, name: str) -> str:
+        """The collection that an alias names; raises NotFound."""
+        return await self._do(calls.alias(name))
+
+    async def point(self, alias: str) -> str | None:
+        """Let an alias name this collection from now on; returns the one it named before.
+
+        Raises Conflict if a collection has that name.
+        """
+        return await self._do(calls.point(alias, self.name))
+
+    async def unpoint(self, alias: str) -> None:
+        """Delete an alias; the collection that it names stays. Raises NotFound."""
+        return await self._do(calls.unpoint(alias))
 
     async def models(self) -> Sequence[ModelView | BrokenModelView]:
         """All that was trained, with its figures and where it serves."""

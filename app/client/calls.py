@@ -19,6 +19,7 @@ import orjson
 from pydantic import BaseModel, TypeAdapter
 
 from app.client.errors import refusal
+from app.schemas.aliases import AliasesView, AliasView, PointedView
 from app.schemas.collections import (
     BrokenView,
     CollectionsView,
@@ -374,6 +375,34 @@ def map_values(collection: str, field: str, limit: int) -> Call[ColumnView | Non
     parameters = {"field": field, "limit": str(limit)}
     path = _at(collection, "map", "values")
     return Call("GET", path, _drawn(ColumnView), parameters=parameters)
+
+
+def aliases() -> Call[Mapping[str, str]]:
+    """The collection that each alias names."""
+    read = _view(AliasesView)
+    return Call("GET", "/aliases", lambda r: {one.name: one.collection for one in read(r).aliases})
+
+
+def alias(name: str) -> Call[str]:
+    """The collection that an alias names."""
+    read = _view(AliasView)
+    return Call("GET", _alias(name), lambda response: read(response).collection)
+
+
+def point(name: str, collection: str) -> Call[str | None]:
+    """An alias, set."""
+    read = _view(PointedView)
+    body = _json({"collection": collection})
+    return Call("PUT", _alias(name), lambda response: read(response).before, body)
+
+
+def unpoint(name: str) -> Call[None]:
+    """The deletion of an alias."""
+    return Call("DELETE", _alias(name), _nothing)
+
+
+def _alias(name: str) -> str:
+    return f"/aliases/{quote(name, safe='')}"
 
 
 def create(collection: str, model: str | None) -> Call[CollectionView]:

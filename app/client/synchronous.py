@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, Self, TypeVar, Unpack
 
 import httpx2
@@ -230,6 +230,25 @@ class Client:
     def collections(self) -> Sequence[CollectionView | BrokenView]:
         """All collections of the service."""
         return self._do(calls.collections())
+
+    def aliases(self) -> Mapping[str, str]:
+        """The collection that each alias of the service names."""
+        return self._do(calls.aliases())
+
+    def alias(self, name: str) -> str:
+        """The collection that an alias names; raises NotFound."""
+        return self._do(calls.alias(name))
+
+    def point(self, alias: str) -> str | None:
+        """Let an alias name this collection from now on; returns the one it named before.
+
+        Raises Conflict if a collection has that name.
+        """
+        return self._do(calls.point(alias, self.name))
+
+    def unpoint(self, alias: str) -> None:
+        """Delete an alias; the collection that it names stays. Raises NotFound."""
+        return self._do(calls.unpoint(alias))
 
     def models(self) -> Sequence[ModelView | BrokenModelView]:
         """All that was trained, with its figures and where it serves."""

@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 
 from app.routes import (
     admin,
+    aliases,
     assistants,
     callers,
     collections,
@@ -75,6 +76,7 @@ ROUTES: Final = (
     Resource(maps.router, by_collection=True),
     Resource(models.promotion_router, by_collection=True),
     Resource(collections.router),
+    Resource(aliases.router),
     Resource(models.router),
     Resource(callers.router),
     Resource(files.formats_router),

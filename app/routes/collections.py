@@ -41,8 +41,7 @@ async def list_collections(service: ServiceNeeded) -> CollectionsView:
 @router.get("/collections/{collection}")
 async def describe_collection(name: Name, service: ServiceNeeded) -> CollectionView:
     """A summary of a collection."""
-    collection = await service.collection(name)
-    return CollectionView.of(await service.reads.run(collection.describe))
+    return CollectionView.of(await service.reads.run(service.library.describe, name))
 
 
 @router.get("/collections/{collection}/diagnostics")

@@ -49,6 +49,7 @@ class CollectionView(Returned):
         "has what was measured and how hard is searched for up to 10, 100 and 1,000 hits, and "
         "within each the same under a filter (`filtered`)."
     )
+    aliases: list[str] = Field([], description="Its other names: see `/aliases`.")
     backed_up: float | None = Field(
         None, description="When it was last backed up, in seconds since 1970; null if unknown."
     )
@@ -67,6 +68,7 @@ class CollectionView(Returned):
             unknown=description.unknown,
             index=dict(description.index),
             backed_up=description.backed_up,
+            aliases=list(description.aliases),
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typer
 
+from indexer.cli.aliases import alias_commands
 from indexer.cli.analysis import calibrate, diagnose, draw_map
 from indexer.cli.collections import create_collection, delete_collection, list_collections, stats
 from indexer.cli.distil import distil
@@ -49,6 +50,7 @@ def commands() -> typer.Typer:
     collections.command("delete")(delete_collection)
     app.add_typer(collections, name="collections")
     app.add_typer(documents_commands(), name="documents")
+    app.add_typer(alias_commands(), name="alias")
     feedback = typer.Typer(
         cls=Commands,
         no_args_is_help=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +11,7 @@ from typing import Any, Final
 from psycopg import errors as pg
 
 from indexer import installation
+from indexer.aliases import aliases_of, missing, require_free, require_unnamed, taken
 from indexer.embedding.embedder import Identity
 from indexer.engine import Availability, Embedders
 from indexer.errors import AlreadyExists, NotFound, OtherFormat
@@ -21,11 +22,20 @@ from indexer.postgres.database import Database
 from indexer.postgres.engine import PostgresEngine
 from indexer.postgres.generations import add_generation
 from indexer.postgres.location import location_of
-from indexer.postgres.schema import CATALOGUE, CATALOGUE_TABLES, VERSION, VERSIONS, Tables
+from indexer.postgres.schema import (
+    ALIAS_TABLE,
+    CATALOGUE,
+    CATALOGUE_TABLES,
+    VERSION,
+    VERSIONS,
+    Tables,
+)
 from indexer.reports import Backup, Tell, Verification
 from indexer.transfer import copy_collection
 
 _LIST: Final = f"{CATALOGUE}.collection"
+_ALIASES: Final = f"{CATALOGUE}.alias"
+_NAMED: Final = f"SELECT a.name, c.name FROM {_ALIASES} a JOIN {_LIST} c ON c.number = a.collection"  # noqa: S608
 _HIDDEN: Final = "."
 """So begin the names of collections that are not complete yet."""
 
@@ -115,6 +125,8 @@ class PostgresCatalogue:
     def _create(
         self, connection: Connection, name: str, identity: Identity, language: Language
     ) -> None:
+        self._lock_names(connection)
+        require_free(name, self._aliases_in(connection))
         row = connection.execute(
             f"INSERT INTO {_LIST}(name, version, language) VALUES (%s, %s, %s) "  # noqa: S608
             "ON CONFLICT (name) DO NOTHING RETURNING number",
@@ -134,10 +146,59 @@ class PostgresCatalogue:
         self._database.write(lambda one: self._delete(one, name))
 
     def _delete(self, connection: Connection, name: str) -> None:
+        self._lock_names(connection)
+        require_unnamed(name, aliases_of(name, self._aliases_in(connection)))
         statement = f"DELETE FROM {_LIST} WHERE name = %s RETURNING number"  # noqa: S608
         row = connection.execute(statement, [name]).fetchone()
         if row is not None:
             connection.execute(f"DROP SCHEMA IF EXISTS {Tables(row[0]).schema} CASCADE")
+
+    def aliases(self) -> Mapping[str, str]:
+        """The collection that each alias names."""
+        try:
+            return dict(self._database.ask(_NAMED))
+        except NotFound:
+            return {}  # nobody has made an alias here yet
+
+    def point(self, alias: str, collection: str) -> str | None:
+        """Let an alias name a collection from now on, and return the one it named before."""
+        self._there(collection)
+        return self._database.write(lambda one: self._point(one, alias, collection))
+
+    def _point(self, connection: Connection, alias: str, collection: str) -> str | None:
+        self._lock_names(connection)
+        connection.execute(ALIAS_TABLE)
+        find = f"SELECT number FROM {_LIST} WHERE name = %s"  # noqa: S608
+        if connection.execute(find, [alias]).fetchone() is not None:
+            raise taken(alias)
+        row = connection.execute(find, [collection]).fetchone()
+        if row is None:
+            raise NotFound(f"collection {collection!r} was deleted meanwhile")
+        before = self._aliases_in(connection).get(alias)
+        connection.execute(
+            f"INSERT INTO {_ALIASES}(name, collection) VALUES (%s, %s) "  # noqa: S608
+            "ON CONFLICT (name) DO UPDATE SET collection = excluded.collection",
+            [alias, row[0]],
+        )
+        return before
+
+    def unpoint(self, alias: str) -> None:
+        """Forget an alias; raises NotFound."""
+        known = self.aliases()
+        if alias not in known:
+            raise missing(alias, known)
+        statement = f"DELETE FROM {_ALIASES} WHERE name = %s"  # noqa: S608
+        self._database.write(lambda one: one.execute(statement, [alias]) and None)
+
+    def _aliases_in(self, connection: Connection) -> Mapping[str, str]:
+        """The same within a transaction."""
+        row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [_ALIASES]).fetchone()
+        there = row is not None and row[0]
+        return dict(connection.execute(_NAMED).fetchall()) if there else {}
+
+    def _lock_names(self, connection: Connection) -> None:
+        """Let no other transaction change names until this one ends."""
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('bearing'))")
 
     def verify(self, name: str, embedders: Embedders | None, tell: Tell) -> Verification:
         """The findings of a check of a collection."""
@@ -153,6 +214,7 @@ class PostgresCatalogue:
         """Make a new collection from a backup, which has its name once it is complete."""
         if self.version(name) is not None:
             raise AlreadyExists(f"collection {name!r} already exists: restore by another name")
+        require_free(name, self.aliases())
         hidden = f"{_HIDDEN}{uuid.uuid4().hex}"
         with unpacked(source, name, self._in_folder, tell) as found:
             self.create(hidden, found.identity, found.language)
@@ -206,5 +268,5 @@ class PostgresCatalogue:
 
     def _make_list(self, connection: Connection) -> None:
         # Of two processes that are first, one waits here: IF NOT EXISTS alone lets both go on.
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext('bearing'))")
+        self._lock_names(connection)
         connection.execute(CATALOGUE_TABLES)

@@ -24,6 +24,13 @@ CREATE TABLE IF NOT EXISTS {CATALOGUE}.collection(
     language text NOT NULL);
 """
 
+ALIAS_TABLE: Final = f"""
+CREATE TABLE IF NOT EXISTS {CATALOGUE}.alias(
+    name text COLLATE "C" PRIMARY KEY,
+    collection integer NOT NULL REFERENCES {CATALOGUE}.collection(number));
+"""
+"""The second names of collections; made with the first alias, so earlier versions need no step."""
+
 SLOTS: Final = 16
 """Rows of counters: writers that are on different ones do not wait for each other."""
 

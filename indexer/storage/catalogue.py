@@ -8,15 +8,18 @@ from __future__ import annotations
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
+from indexer.aliases import aliases_of, missing, require_free, require_unnamed, taken
 from indexer.embedding.embedder import Identity
 from indexer.engine import Embedders
 from indexer.errors import NotFound, StorageFailed
 from indexer.index_choice import IndexChoice, Language
 from indexer.reports import Backup, Tell, Verification
+from indexer.storage.aliases import AliasFile
 from indexer.storage.runtime.locks import writer_lock
 from indexer.storage.sqlite.schema import STORE
 
@@ -31,6 +34,7 @@ class LocalCatalogue:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._aliases = AliasFile(folder)
         self._engines: WeakValueDictionary[str, LocalEngine] = WeakValueDictionary()
 
     @property
@@ -77,20 +81,48 @@ class LocalCatalogue:
         from indexer.storage.engine import LocalEngine
 
         self._make_folder()
-        LocalEngine.create(self._folder / name, identity, language).close()
+        with self._aliases.locked():
+            require_free(name, self._aliases.read())
+            LocalEngine.create(self._folder / name, identity, language).close()
 
     def delete(self, name: str) -> None:
         """Delete a collection with all that is in it; raises NotFound or CollectionBusy."""
         folder = self._there(name)
         engine = self._engines.get(name)  # it lets threads share the right to write
         lock = engine.writing if engine else writer_lock(folder).held
-        with lock("delete"):
+        with lock("delete"), self._aliases.locked():
+            require_unnamed(name, aliases_of(name, self._aliases.read()))
             grave = self._folder / f".{name}.{uuid.uuid4().hex}.deleted"
             try:
                 folder.rename(grave)
             except OSError as error:
                 raise StorageFailed(f"cannot delete {name!r}: {error.strerror}") from error
         shutil.rmtree(grave, ignore_errors=True)
+
+    def aliases(self) -> Mapping[str, str]:
+        """The collection that each alias names."""
+        return self._aliases.read()
+
+    def point(self, alias: str, collection: str) -> str | None:
+        """Let an alias name a collection from now on, and return the one it named before."""
+        self._there(collection)
+        with self._aliases.locked():
+            if self.version(alias) is not None:
+                raise taken(alias)
+            self._there(collection)
+            aliases = dict(self._aliases.read())
+            before = aliases.get(alias)
+            self._aliases.write({**aliases, alias: collection})
+        return before
+
+    def unpoint(self, alias: str) -> None:
+        """Forget an alias; raises NotFound."""
+        if alias not in self._aliases.read():
+            raise missing(alias, self._aliases.read())
+        with self._aliases.locked():
+            aliases = dict(self._aliases.read())
+            if aliases.pop(alias, None) is not None:
+                self._aliases.write(aliases)
 
     def verify(self, name: str, embedders: Embedders | None, tell: Tell) -> Verification:
         """The findings of a check of a collection, even of one that cannot be opened."""
@@ -109,6 +141,7 @@ class LocalCatalogue:
         from indexer.storage.maintenance.backup import restore
 
         self._make_folder()
+        require_free(name, self._aliases.read())
         return restore(source, self._folder / name, tell)
 
     def collection_of(self, source: Path) -> str:

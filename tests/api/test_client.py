@@ -109,6 +109,9 @@ def call_everything(client: Client) -> None:
     client.remove("a")
     client.delete(["c"])
     client.describe()
+    assert client.point("shelf") is None
+    assert (client.aliases(), client.alias("shelf")) == ({"shelf": "books"}, "books")
+    client.unpoint("shelf")
     client.diagnose()
     client.fields()
     client.examples()

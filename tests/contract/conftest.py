@@ -57,6 +57,8 @@ def database() -> Iterator[str]:
 def empty_database(database: str) -> str:
     """A database without collections."""
     catalogue = open_catalogue(database)
+    for alias in catalogue.aliases():
+        catalogue.unpoint(alias)
     for name in catalogue.names():
         catalogue.delete(name)
     catalogue.close()

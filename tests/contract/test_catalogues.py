@@ -13,7 +13,7 @@ from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.engine import Catalogue
 from indexer.engines import ENGINES, open_catalogue
-from indexer.errors import AlreadyExists, InvalidInput, NotFound, Unsupported
+from indexer.errors import AlreadyExists, Conflict, InvalidInput, NotFound, Unsupported
 from indexer.index_choice import Language
 from indexer.queries import Query
 
@@ -122,6 +122,58 @@ def test_what_is_durable_outlives_the_catalogue(
     described = collection.describe().index
     assert described.get("durable", True) == collection.capabilities.durable
     later.close()
+
+
+def test_an_alias_is_pointed_from_one_collection_to_another(
+    catalogue: Catalogue, make: Callable[..., Collection], url: str
+) -> None:
+    """It is told of the one before, and found by a catalogue that is opened later."""
+    durable = make("one").capabilities.durable
+    make("two")
+    assert catalogue.aliases() == {}
+    assert catalogue.point("now", "one") is None
+    assert catalogue.point("now", "two") == "one"
+    assert catalogue.point("also", "two") is None
+    assert catalogue.aliases() == {"now": "two", "also": "two"}
+    assert catalogue.names() == ["one", "two"]
+    later = open_catalogue(url)
+    assert later.aliases() == (catalogue.aliases() if durable else {})
+    later.close()
+    catalogue.unpoint("also")
+    assert catalogue.aliases() == {"now": "two"}
+
+
+def test_an_alias_and_a_collection_have_names_of_their_own(
+    catalogue: Catalogue, make: Callable[..., Collection]
+) -> None:
+    """Neither takes that of the other, whichever is there first; what is not there is not named."""
+    make("one")
+    catalogue.point("now", "one")
+    with pytest.raises(AlreadyExists, match="alias of 'one'"):
+        make("now")
+    with pytest.raises(AlreadyExists, match="is the name of a collection"):
+        catalogue.point("one", "one")
+    with pytest.raises(NotFound, match="nowhere"):
+        catalogue.point("now", "nowhere")
+    with pytest.raises(NotFound, match=r"no alias 'never' \(there are: now\)"):
+        catalogue.unpoint("never")
+    assert catalogue.aliases() == {"now": "one"}
+
+
+def test_a_collection_with_an_alias_is_not_deleted(
+    catalogue: Catalogue, make: Callable[..., Collection]
+) -> None:
+    """The error names the alias and what to do; with that done it is deleted."""
+    make("one").put([embedded("a")])
+    make("two")
+    catalogue.point("now", "one")
+    with pytest.raises(Conflict, match=r"'now'.*bearing alias set"):
+        catalogue.delete("one")
+    with Collection(catalogue.open("one")) as one:
+        assert one.get(["a"]) != [None]
+    catalogue.point("now", "two")
+    catalogue.delete("one")
+    assert (catalogue.names(), catalogue.aliases()) == (["two"], {"now": "two"})
 
 
 @pytest.mark.parametrize("url", ["nosuch:", "nosuch://host/db", "MEMORY2:"])

@@ -135,6 +135,18 @@ class Holder(Protocol):
         """Summaries of all collections, sorted by name."""
         ...
 
+    def aliases(self) -> Mapping[str, str]:
+        """The collection that each alias names."""
+        ...
+
+    def point(self, alias: str, collection: str) -> str | None:
+        """Let an alias name a collection from now on, and return the one it named before."""
+        ...
+
+    def unpoint(self, alias: str) -> None:
+        """Forget an alias; raises NotFound."""
+        ...
+
     def list(self, collection: str, asked: Listing) -> Listed:
         """A page of documents."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,11 +116,23 @@ class LocalHolder:
 
     def describe(self, collection: str) -> Description:
         """A summary of a collection; raises NotFound."""
-        return self.library.open(collection).describe()
+        return self.library.describe(collection)
 
     def describe_all(self) -> Sequence[Description | Broken]:
         """Summaries of all collections, sorted by name."""
         return self.library.describe_all()
+
+    def aliases(self) -> Mapping[str, str]:
+        """The collection that each alias names."""
+        return self.library.aliases()
+
+    def point(self, alias: str, collection: str) -> str | None:
+        """Let an alias name a collection from now on, and return the one it named before."""
+        return self.library.point(alias, collection)
+
+    def unpoint(self, alias: str) -> None:
+        """Forget an alias; raises NotFound."""
+        self.library.unpoint(alias)
 
     def list(self, collection: str, asked: Listing) -> Listed:
         """A page of documents."""

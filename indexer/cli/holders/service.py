@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from indexer.cli.holders import Compared, Comparison, Found, Listed, Listing, Search
 from indexer.cli.holders.answers import answer_of
@@ -87,6 +88,22 @@ class ServiceHolder:
         with self._understanding():
             return [_description_or_broken(one) for one in told["collections"]]
 
+    def aliases(self) -> Mapping[str, str]:
+        """The collection that each alias names."""
+        told = self.service.call("GET", "/aliases")
+        with self._understanding():
+            return {one["name"]: one["collection"] for one in told["aliases"]}
+
+    def point(self, alias: str, collection: str) -> str | None:
+        """Let an alias name a collection from now on, and return the one it named before."""
+        told = self.service.call("PUT", _alias(alias), {"collection": collection})
+        with self._understanding():
+            return None if told["before"] is None else str(told["before"])
+
+    def unpoint(self, alias: str) -> None:
+        """Forget an alias; raises NotFound."""
+        self.service.call("DELETE", _alias(alias))
+
     def list(self, collection: str, asked: Listing) -> Listed:
         """A page of documents."""
         given = {
@@ -143,6 +160,10 @@ class ServiceHolder:
             raise self.service.stranger() from error
 
 
+def _alias(name: str) -> str:
+    return f"/aliases/{quote(name, safe='')}"
+
+
 def _body(asked: Search) -> dict[str, Any]:
     """The search as the service takes it."""
     options = dict(asked.options)
@@ -180,5 +201,6 @@ def _description_or_broken(told: Mapping[str, Any]) -> Description | Broken:
 
 def _description(told: Mapping[str, Any]) -> Description:
     names = ("name", "model", "dimension", "documents", "chunks", "bytes", "truncated", "index")
-    counts = {"unknown": told.get("unknown", 0), "backed_up": told.get("backed_up")}
-    return Description(**{name: told[name] for name in names}, **counts)
+    later = {"unknown": told.get("unknown", 0), "backed_up": told.get("backed_up")}
+    aliases = tuple(told.get("aliases", ()))
+    return Description(**{name: told[name] for name in names}, **later, aliases=aliases)
