@@ -218,6 +218,22 @@ class EmbeddedDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class BroughtVectors:
+    """Vectors that come with a document: (n, d) numbers, n > 0, of any length.
+
+    ``chunks`` are the passages they are of; None stands for one over the whole text. ``model`` is
+    the fingerprint given with them, None where the user vouches for them. ``place`` is where they
+    stood, for errors.
+    """
+
+    vectors: NDArray[np.floating]
+    model: str | None
+    place: str
+    chunks: tuple[Chunk, ...] | None = None
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StoredVectors:
     """A document's chunks with their vectors, (len(chunks), d) float32 unit rows."""
 

@@ -24,10 +24,12 @@ class Description:
     ``unknown`` is the number of documents with a passage of which the model knows no word.
     ``backed_up`` is the time of the last backup, in seconds since 1970; None if none is known.
     ``aliases`` are its other names, if they were asked for too.
+    ``fingerprint`` is the mark of its model.
     """
 
     name: str
     model: str
+    fingerprint: str
     dimension: int
     documents: int
     chunks: int

@@ -41,9 +41,10 @@ from indexer.queries import (
 )
 from indexer.readers.paths import read_paths
 from indexer.readers.pictures import fitted, read_pictures
-from indexer.readers.reading import USUAL, Fields, Read, Rejection
+from indexer.readers.reading import USUAL, Fields, Read, Rejection, VectorTrust
 from indexer.readers.records import document_or_rejection
 from indexer.readers.sources import open_regular
+from indexer.readers.vectors import VectorFields
 from indexer.reports import Description
 from indexer.retrieval.search import search
 from indexer.similarity import Matrix, Measure, pairwise
@@ -215,14 +216,19 @@ class TextCollection:
         return self.stored.name
 
     def index(
-        self, documents: Iterable[Given], on_progress: Callable[[Progress], None] = lambda _: None
+        self,
+        documents: Iterable[Given],
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        vectors: VectorTrust | str = VectorTrust.CHECKED,
     ) -> IndexReport:
         """Add or replace any number of documents; unchanged ones are skipped.
 
         A rejected document stops nothing. Written documents are durable and searchable. If
         iterating over the documents raises, those before are written, then the error is raised.
+        A record with a ``vector`` is not embedded, if ``vectors`` says that it is to be taken.
         """
-        return self._ingest(_reads(documents), on_progress)
+        fields = replace(USUAL, vectors=_member(VectorTrust, "vectors", vectors))
+        return self._ingest(_reads(documents, fields), on_progress)
 
     def index_files(
         self,
@@ -365,13 +371,27 @@ def _member(members: type[_Member], name: str, value: str) -> _Member:
         raise InvalidInput(f"{name} must be one of {allowed}; got {value!r}") from None
 
 
-def _reads(documents: Iterable[Given]) -> Iterator[Read]:
+def _reads(documents: Iterable[Given], fields: Fields) -> Iterator[Read]:
+    parting = VectorFields("documents", fields)
     for number, given in enumerate(documents, start=1):
-        yield Read(_document(given, f"document {number}"), number)
+        if isinstance(given, Document):
+            yield Read(given, number)
+            continue
+        place = f"document {number}"
+        record = _plain(told_dates(given)) if isinstance(given, Mapping) else given
+        try:
+            parted = parting.apart(record, place)
+        except Unreadable as error:
+            yield Read(Rejection(place, str(error)), number)
+            continue
+        yield from (Read(one, number) for one in parted.told)
+        item = document_or_rejection(parted.record, fields, place, None)
+        yield Read(item, number, brought=parted.brought)
 
 
-def _document(given: Given, place: str) -> Document | Rejection:
-    if isinstance(given, Document):
-        return given
-    record = told_dates(given) if isinstance(given, Mapping) else given
-    return document_or_rejection(record, USUAL, place, None)
+def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with lists of numbers in place of arrays."""
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in record.items()
+    }

@@ -72,6 +72,9 @@ PART_DOCUMENTS: Final = 1_000
 PART_CHARACTERS: Final = 8_000_000
 
 
+VectorsTaken: TypeAlias = Literal["checked", "trusted", "ignored"]
+"""Which of the vectors that documents bring are taken: see ``PUT /documents``."""
+
 Order: TypeAlias = Literal["ascending", "descending"]
 
 
@@ -217,10 +220,17 @@ def search_many(collection: str, searches: Sequence[SearchOptions]) -> Call[Sequ
     return Call("POST", _at(collection, "search", "batch"), lambda r: read(r).results, body)
 
 
-def put(collection: str, documents: Iterable[Given]) -> Call[WrittenView]:
+def put(
+    collection: str, documents: Iterable[Given], vectors: VectorsTaken = "checked"
+) -> Call[WrittenView]:
     """A write."""
     body = _json({"documents": [_given(one) for one in documents]})
-    return Call("PUT", _at(collection, "documents"), _view(WrittenView), body)
+    path, parameters = _at(collection, "documents"), _vectors(vectors)
+    return Call("PUT", path, _view(WrittenView), body, parameters=parameters)
+
+
+def _vectors(vectors: VectorsTaken) -> Mapping[str, str]:
+    return {} if vectors == "checked" else {"vectors": vectors}
 
 
 def delete(collection: str, ids: Iterable[str]) -> Call[int]:
@@ -463,11 +473,14 @@ def ready() -> Call[None]:
     return Call("GET", "/readyz", _nothing)
 
 
-def import_part(collection: str, documents: Sequence[Given]) -> Call[Imported]:
+def import_part(
+    collection: str, documents: Sequence[Given], vectors: VectorsTaken = "checked"
+) -> Call[Imported]:
     """A part of an import."""
     body = b"\n".join(_json(_given(one)) for one in documents)
     path = _at(collection, "documents", "import")
-    return Call("POST", path, _read_import, body, media_type="application/x-ndjson")
+    given = _vectors(vectors)
+    return Call("POST", path, _read_import, body, "application/x-ndjson", given)
 
 
 def _read_import(response: httpx2.Response) -> Imported:

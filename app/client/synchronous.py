@@ -21,6 +21,7 @@ from app.client.calls import (
     Ranked,
     SearchHow,
     SearchOptions,
+    VectorsTaken,
 )
 from app.client.errors import Busy, NotFound, Unreachable
 from app.client.sending import RetryPolicy, read, unreachable
@@ -83,30 +84,36 @@ class Client:
         """The answer to each search, in order; made together."""
         return self._do(calls.search_many(self.name, searches))
 
-    def put(self, documents: Iterable[Given]) -> WrittenView:
-        """Add or replace documents; they are durable and searchable when this returns."""
-        return self._do(calls.put(self.name, documents))
+    def put(self, documents: Iterable[Given], vectors: VectorsTaken = "checked") -> WrittenView:
+        """Add or replace documents; they are durable and searchable when this returns.
+
+        ``vectors`` says which of those that documents bring are taken: see ``PUT /documents``.
+        """
+        return self._do(calls.put(self.name, documents, vectors))
 
     def import_documents(
-        self, documents: Iterable[Given], tell: Callable[[Imported], object] = lambda _: None
+        self,
+        documents: Iterable[Given],
+        tell: Callable[[Imported], object] = lambda _: None,
+        vectors: VectorsTaken = "checked",
     ) -> Imported:
         """Add or replace any number of documents, a part at a time.
 
         ``tell`` is called with the totals after each part. A rejected document stops nothing. If a
-        part fails, those before it are stored.
+        part fails, those before it are stored. ``vectors`` is as of :meth:`put`.
         """
         done, sent, parts = Imported(), 0, Parts()
         for document in documents:
             if part := parts.add(document):
-                done, sent = done.plus(self._import(part), sent), sent + len(part)
+                done, sent = done.plus(self._import(part, vectors), sent), sent + len(part)
                 tell(parts.counted(done))
         if rest := parts.rest():
-            done = done.plus(self._import(rest), sent)
+            done = done.plus(self._import(rest, vectors), sent)
             tell(parts.counted(done))
         return parts.counted(done)
 
-    def _import(self, part: Sequence[Given]) -> Imported:
-        return self._do(calls.import_part(self.name, part))
+    def _import(self, part: Sequence[Given], vectors: VectorsTaken) -> Imported:
+        return self._do(calls.import_part(self.name, part, vectors))
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete those of these documents that exist, and return their number."""

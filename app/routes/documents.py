@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from app.access.roles import Role
 from app.middleware.audit import note_counts
+from app.routing.brought import brought_by, check_trust
 from app.routing.images import content_of
 from app.routing.limits import check_documents, check_ids, check_page
 from app.routing.parameters import parse_filter_text
@@ -23,12 +24,13 @@ from app.schemas.documents import (
     PageParameters,
     PageView,
     PictureBody,
+    WriteParameters,
     WrittenView,
 )
-from indexer.documents import Document
 from indexer.errors import NotFound
 from indexer.filters import parse_filter
-from indexer.readers import Illustrated
+from indexer.readers import Illustrated, Read
+from indexer.readers.reading import VectorTrust
 from indexer.readers.repeats import Repeats
 
 router = APIRouter(tags=["documents"], route_class=BoundedRoute)
@@ -39,16 +41,22 @@ Id = Annotated[str, Path(alias="id", description="A document's id; it may hold s
 @router.put("/documents")
 @needs(Role.WRITE)
 async def put_documents(
-    body: DocumentsBody, name: CollectionName, service: ServiceNeeded, request: Request
+    body: DocumentsBody,
+    parameters: Annotated[WriteParameters, Query()],
+    name: CollectionName,
+    service: ServiceNeeded,
+    request: Request,
 ) -> WrittenView:
     """Add or replace documents; they are durable and searchable when this answers.
 
-    Documents stored already with the same content are neither embedded nor written again.
+    Documents stored already with the same content are neither embedded nor written again. One that
+    brings its `vector` is not embedded at all.
     """
+    check_trust(parameters.vectors, request.scope)
     check_documents(body.documents, service.settings)
     collection = await service.writable(name)
-    documents = await service.reads.run(_items, body.documents)
-    stored = await service.store_all(collection, documents)
+    reads = await service.reads.run(_reads, body.documents, parameters.vectors)
+    stored = await service.store_all(collection, reads)
     changed = stored.written + stored.amended
     note_counts(request.scope, written=changed, unchanged=stored.unchanged)
     return WrittenView(
@@ -117,14 +125,18 @@ async def delete_document(id: Id, name: CollectionName, service: ServiceNeeded) 
         raise NotFound(f"there is no document {id!r} in {name!r}")
 
 
-def _items(bodies: Sequence[AnyDocumentBody]) -> list[Document | Illustrated]:
-    """The documents, those with a picture with the bytes of it; raises InvalidInput."""
-    items: list[Document | Illustrated] = []
+def _reads(bodies: Sequence[AnyDocumentBody], trust: VectorTrust) -> list[Read]:
+    """The documents with the vectors that they bring, and with the bytes of pictures.
+
+    Raises InvalidInput.
+    """
+    reads: list[Read] = []
     for place, one in enumerate(bodies):
         document = one.to_document()
         if isinstance(one, PictureBody):
             where = f"documents[{place}].image"
-            items.append(Illustrated(document, content_of(one.image, where), where))
+            item = Illustrated(document, content_of(one.image, where), where)
+            reads.append(Read(item, place))
         else:
-            items.append(document)
-    return items
+            reads.append(Read(document, place, brought=brought_by(one, place, trust)))
+    return reads

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from app.routes.imports import (
     failure_line,
     report_line,
 )
+from app.routing.brought import check_trust
 from app.routing.limits import check_file
 from app.routing.requests import CollectionName, GuardedRoute, ServiceNeeded, needs, pieces_before
 from app.schemas.imports import (
@@ -45,6 +46,7 @@ from indexer.collection import Collection
 from indexer.documents import Document
 from indexer.errors import BearingError, StorageFailed, TooLarge
 from indexer.readers import Fields, Illustrated, Read, Rejection, known_formats, read_file
+from indexer.readers.reading import VectorTrust
 
 router = APIRouter(tags=["documents"], route_class=GuardedRoute)
 formats_router = APIRouter(tags=["documents"], route_class=GuardedRoute)
@@ -91,7 +93,9 @@ async def take_file(
     whatever comes after.
     """
     check_file(request.headers, service.settings)
-    intake = FileIntake(service, await service.writable(name), parameters.name)
+    check_trust(parameters.vectors, request.scope)
+    collection = await service.writable(name)
+    intake = FileIntake(service, collection, parameters.name, parameters.vectors)
     body = pieces_before(request, service.settings.body_seconds)
     return Conversation(intake.answer(body, request.scope))
 
@@ -130,10 +134,13 @@ class FileTally(Tally):
 class FileIntake:
     """One file: held on disk while it arrives, since some formats start at their end; then read."""
 
-    def __init__(self, service: Service, collection: Collection, name: str) -> None:
+    def __init__(
+        self, service: Service, collection: Collection, name: str, trust: VectorTrust
+    ) -> None:
         self._service = service
         self._collection = collection
         self._name = name
+        self._trust = trust
         self._tally = FileTally()
 
     async def answer(self, body: AsyncIterable[bytes], scope: Scope) -> AsyncGenerator[bytes, None]:
@@ -175,25 +182,41 @@ class FileIntake:
 
     async def _reports(self, path: Path) -> AsyncIterator[BaseModel]:
         sees = await self._service.writes.run(self._service.sees, self._collection)
-        fields = Fields(ocr=self._service.settings.ocr or None, pictures=sees)
+        ocr = self._service.settings.ocr or None
+        fields = Fields(ocr=ocr, pictures=sees, vectors=self._trust)
         held = read_file(path, self._name, fields)
         with closing(self._service.develop(self._collection, held)) as reads:
             while taken := await self._service.writes.run(_next_reads, reads):
-                batch, pictures = [], []
+                batch: list[Document] = []
+                kept: list[Read] = []
                 for read in taken:
                     item = self._within_bounds(read.item)
                     if isinstance(item, Rejection):
-                        self._tally.rejected += 1
-                        yield FileRejection(place=item.place, reason=item.reason)
+                        yield self._rejected(item)
                     else:
                         batch.append(item)
-                        pictures.append(read.developed)
-                if batch:
-                    stored = await self._service.store(self._collection, batch, pictures)
-                    self._tally.add(batch, stored)
+                        kept.append(read)
+                for rejection in await self._store(batch, kept):
+                    yield self._rejected(rejection)
                 self._tally.consumed = taken[-1].consumed
                 yield self._tally.progress()
         yield self._tally.summary()
+
+    async def _store(self, batch: Sequence[Document], reads: Sequence[Read]) -> list[Rejection]:
+        """Store documents, and return those that bring vectors which are not taken."""
+        if not batch:
+            return []
+        pictures, brought = [one.developed for one in reads], [one.brought for one in reads]
+        stored = await self._service.store(self._collection, batch, pictures, brought)
+        self._tally.add(batch, stored)
+        return [
+            Rejection(its.place if (its := brought[place]) else batch[place].id, reason)
+            for place, reason in stored.refused
+        ]
+
+    def _rejected(self, one: Rejection) -> FileRejection:
+        self._tally.rejected += 1
+        return FileRejection(place=one.place, reason=one.reason)
 
     def _within_bounds(self, item: Document | Rejection | Illustrated) -> Document | Rejection:
         limit = self._service.settings.max_characters

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Annotated, Final
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -19,19 +19,28 @@ from app.access.roles import Role
 from app.http.headers import header_of
 from app.http.problems import describe, problem_document
 from app.middleware.audit import note_counts
+from app.routing.brought import check_trust, unvouched
 from app.routing.requests import CollectionName, GuardedRoute, ServiceNeeded, needs, pieces_before
+from app.schemas.documents import WriteParameters
 from app.schemas.imports import ImportProgress, ImportRejection, ImportSummary
 from app.serving.batching import Overloaded
 from app.serving.service import Service
 from app.settings import PREFIX, Settings
 from indexer.collection import Collection
 from indexer.documents import Document
-from indexer.errors import BearingError, TooLarge
+from indexer.errors import BearingError, TooLarge, Unreadable
 from indexer.ingestion.changes import Stored
 from indexer.readers.image_files import illustrated
-from indexer.readers.reading import Fields, Illustrated, Read, Rejection
+from indexer.readers.reading import Fields, Illustrated, Read, Rejection, VectorTrust
 from indexer.readers.records import document_of, parse_json
 from indexer.readers.repeats import Repeats
+from indexer.readers.vectors import (
+    MODEL_FIELD,
+    VECTOR_FIELD,
+    brought_in,
+    is_vector,
+    without_brought,
+)
 
 router = APIRouter(tags=["documents"], route_class=GuardedRoute)
 
@@ -53,13 +62,17 @@ BATCH_CHARACTERS: Final = 4_000_000
         "requestBody": {
             "required": False,
             "content": {NDJSON: {"schema": {"type": "string"}}},
-            "description": "A document as JSON on each line: id, text, title?, metadata?, image?.",
+            "description": "A document as JSON on each line: id, text, title?, metadata?, image?, "
+            "vector? with model?.",
         }
     },
 )
 @needs(Role.WRITE)
 async def import_documents(
-    name: CollectionName, service: ServiceNeeded, request: Request
+    parameters: Annotated[WriteParameters, Query()],
+    name: CollectionName,
+    service: ServiceNeeded,
+    request: Request,
 ) -> Response:
     """Add or replace documents, one JSON object a line, however many.
 
@@ -68,7 +81,8 @@ async def import_documents(
     `{"event": "done", ...}`, or `{"event": "failed", "problem": {...}}`. Read while you send, else
     both ends may wait for each other. Reported progress stays, whatever comes after.
     """
-    intake = Intake(service, await service.writable(name))
+    check_trust(parameters.vectors, request.scope)
+    intake = Intake(service, await service.writable(name), parameters.vectors)
     body = pieces_before(request, service.settings.body_seconds)
     return Conversation(intake.answer(body, request.scope))
 
@@ -118,7 +132,9 @@ class Tally:
         """Add the outcome of a batch."""
         self.written += stored.written + stored.amended
         self.unchanged += stored.unchanged
-        self.repeated += self.repeats.count([document.id for document in documents])
+        left_out = {place for place, _ in stored.refused}
+        kept = [one.id for place, one in enumerate(documents) if place not in left_out]
+        self.repeated += self.repeats.count(kept)
         self.truncated.extend(stored.truncated)
         self.unknown.extend(stored.unknown)
 
@@ -160,9 +176,10 @@ class LineTally(Tally):
 class Intake:
     """One import: lines in, batches stored, reports out. At most a batch is in memory."""
 
-    def __init__(self, service: Service, collection: Collection) -> None:
+    def __init__(self, service: Service, collection: Collection, trust: VectorTrust) -> None:
         self._service = service
         self._collection = collection
+        self._trust = trust
         self._count = LineTally()
         self._batch: list[Read] = []
         self._fields = Fields()
@@ -183,7 +200,7 @@ class Intake:
 
     async def _reports(self, body: AsyncIterable[bytes]) -> AsyncIterator[BaseModel]:
         sees = await self._service.writes.run(self._service.sees, self._collection)
-        self._fields = Fields(pictures=sees)
+        self._fields = Fields(pictures=sees, vectors=self._trust)
         async for line in split_lines(body, self._service.settings.max_line_bytes):
             self._count.line += 1
             rejection = self._take(line)
@@ -199,12 +216,12 @@ class Intake:
 
     def _take(self, line: bytes | TooLarge) -> ImportRejection | None:
         try:
-            document = _parse(line, self._service.settings, self._fields)
+            given = _parse(line, self._count.line, self._service.settings, self._fields)
         except BearingError as error:
             return self._rejected(self._count.line, str(error))
-        if document is None:
+        if given is None:
             return None
-        read = illustrated(Read(document, self._count.line), self._fields, None)
+        read = illustrated(given, self._fields, None)
         if isinstance(read.item, Rejection):
             return self._rejected(self._count.line, read.item.reason)
         self._batch.append(read)
@@ -224,15 +241,19 @@ class Intake:
         if any(isinstance(read.item, Illustrated) for read in reads):
             found = self._service.develop(self._collection, reads)
             reads = await self._service.writes.run(list, found)
-        batch, pictures = [], []
+        batch: list[Document] = []
+        kept: list[Read] = []
         for read in reads:
             if isinstance(read.item, Rejection):
                 yield self._rejected(read.consumed, read.item.reason)
             elif isinstance(read.item, Document):
                 batch.append(read.item)
-                pictures.append(read.developed)
+                kept.append(read)
         if batch:
-            stored = await self._service.store(self._collection, batch, pictures)
+            pictures, brought = [one.developed for one in kept], [one.brought for one in kept]
+            stored = await self._service.store(self._collection, batch, pictures, brought)
+            for place, reason in stored.refused:
+                yield self._rejected(kept[place].consumed, reason)
             self._count.add(batch, stored)
         yield self._count.progress()
 
@@ -244,17 +265,25 @@ def _size(read: Read) -> int:
     return len(item.text) if isinstance(item, Document) else 0
 
 
-def _parse(line: bytes | TooLarge, settings: Settings, fields: Fields) -> Document | None:
-    """The document on a line; None for a blank line."""
+def _parse(line: bytes | TooLarge, number: int, settings: Settings, fields: Fields) -> Read | None:
+    """The document on a line, with the vectors that it brings; None for a blank line."""
     if isinstance(line, TooLarge):
         raise line
     if not line.strip():
         return None
-    document = document_of(parse_json(line), fields, default_id=None)
+    record = parse_json(line)
+    brought = None
+    if isinstance(record, dict):
+        brought = brought_in(record, fields, f"line {number}")
+        if brought is not None or fields.vectors is VectorTrust.IGNORED:
+            record = without_brought(record, fields)
+        elif is_vector(record.get(VECTOR_FIELD)):
+            raise Unreadable(unvouched(record.get(MODEL_FIELD)))
+    document = document_of(record, fields, default_id=None)
     length, limit = len(document.content), settings.max_characters
     if length > limit:
         raise TooLarge(f"{length} characters, at most {limit} ({PREFIX}MAX_CHARACTERS)")
-    return document
+    return Read(document, number, brought=brought)
 
 
 async def split_lines(body: AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes | TooLarge]:

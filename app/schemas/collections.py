@@ -36,6 +36,9 @@ class CollectionView(Returned):
 
     name: str
     model: str
+    fingerprint: str = Field(
+        "", description="Of the model: vectors that are brought have it as their `model`."
+    )
     dimension: int
     documents: int
     chunks: int
@@ -60,6 +63,7 @@ class CollectionView(Returned):
         return cls(
             name=description.name,
             model=description.model,
+            fingerprint=description.fingerprint,
             dimension=description.dimension,
             documents=description.documents,
             chunks=description.chunks,

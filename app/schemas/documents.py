@@ -8,11 +8,32 @@ from typing import Annotated, Any, Final, Self, TypeAlias
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.schemas.base import Given, Returned
+from app.schemas.base import Closed, Given, Returned
 from app.schemas.listing import OrderParameters
 from indexer.documents import Document
+from indexer.readers.reading import VectorTrust
 
 IMAGE: Final = "The image itself, in base64 or as a `data:` URL; nothing is fetched."
+
+
+class WriteParameters(Closed):
+    """The vectors that are taken. Not strict: all parameters of a URL are text."""
+
+    vectors: VectorTrust = Field(
+        VectorTrust.CHECKED,
+        description="Which of the vectors that documents bring are taken: those with the "
+        "collection's `fingerprint` as their `model`, all (`trusted`, for keys that may `admin`), "
+        "or none.",
+    )
+
+
+class ChunkBody(Given):
+    """A passage of a text, by its characters, with its vector."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    vector: list[float] = Field(min_length=1)
+    unknown: bool = Field(False, description="Whether the model knows no word of it.")
 
 
 class DocumentBody(Given):
@@ -24,6 +45,34 @@ class DocumentBody(Given):
     metadata: dict[str, JsonValue] = Field(
         {}, description="A flat object of strings, numbers, booleans, nulls and lists of them."
     )
+    vector: list[float] | None = Field(
+        None,
+        min_length=1,
+        description="Its vector by the collection's model, of title and text, if it has one "
+        "already; then it is not embedded.",
+    )
+    chunks: list[ChunkBody] | None = Field(
+        None,
+        min_length=1,
+        description="In place of `vector`: the passages of a document that the model does not take "
+        "as a whole, in order, with their vectors.",
+    )
+    model: str | None = Field(
+        None, description="The `fingerprint` of the collection of these vectors' model."
+    )
+    truncated: bool = Field(
+        False, description="Whether a part of it is in none of the vectors it brings."
+    )
+
+    @model_validator(mode="after")
+    def _check_vectors(self) -> Self:
+        if self.vector is not None and self.chunks is not None:
+            raise PydanticCustomError("vectors", "give vector or chunks, not both")
+        if self.vector is None and self.chunks is None and (self.model or self.truncated):
+            raise PydanticCustomError(
+                "vectors", "model and truncated say something of a vector: give vector or chunks"
+            )
+        return self
 
     def to_document(self) -> Document:
         """The library's document; raises InvalidDocument."""

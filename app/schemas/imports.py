@@ -8,13 +8,14 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from app.schemas.base import Closed, Returned
+from app.schemas.base import Returned
+from app.schemas.documents import WriteParameters
 
 REPEATED = "Documents with an id that came before: of those with one id the last stays."
 
 
-class FileParameters(Closed):
-    """The name of a file."""
+class FileParameters(WriteParameters):
+    """The name of a file, and which of its vectors are taken."""
 
     name: str = Field(
         min_length=1,

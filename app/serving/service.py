@@ -28,7 +28,7 @@ from app.serving.model import EmbeddedText, Model
 from app.settings import Settings
 from indexer.collection import Collection
 from indexer.config import Config
-from indexer.documents import Document, Vectors
+from indexer.documents import BroughtVectors, Document, Vectors
 from indexer.embedding import HUB_ORGANISATION
 from indexer.embedding.cross_encoders.reranker import Pair
 from indexer.embedding.embedder import Embedder, Identity, Modality, TextRole
@@ -245,30 +245,35 @@ class Service:
         collection: Collection,
         documents: Sequence[Document],
         pictures: Sequence[Developed | None] | None = None,
+        brought: Sequence[BroughtVectors | None] | None = None,
+        *,
+        whole: bool = False,
     ) -> Stored:
         """Store documents durably; they are embedded again if the model changes meanwhile.
 
-        ``pictures`` is what became of each one's picture: see :meth:`develop`.
+        ``pictures`` is what became of each one's picture, see :meth:`develop`; ``brought`` and
+        ``whole`` are as in indexer.ingestion.changes.
         """
 
         def embed_and_store() -> Stored:
-            return store(collection, self._filling(collection), documents, pictures)
+            embedder = self._filling(collection)
+            return store(collection, embedder, documents, pictures, brought, whole=whole)
 
         with self._instruments.stage("store"):
             return await _on_one_state(lambda: self.writes.run(embed_and_store))
 
-    async def store_all(
-        self, collection: Collection, items: Sequence[Document | Illustrated]
-    ) -> Stored:
-        """Store documents, and read the pictures of those with one first.
+    async def store_all(self, collection: Collection, reads: Sequence[Read]) -> Stored:
+        """Store documents, all or none, and read the pictures of those with one first.
 
-        Raises InvalidInput, which names the place of a picture that cannot be read.
+        Raises InvalidInput, which names the place of a picture that cannot be read, or of vectors
+        that are not taken.
         """
-        reads = [Read(item, place) for place, item in enumerate(items)]
-        if any(isinstance(item, Illustrated) for item in items):
+        if any(isinstance(read.item, Illustrated) for read in reads):
             reads = await self.writes.run(list, self.develop(collection, reads))
         documents = [accepted(read) for read in reads]
-        return await self.store(collection, documents, [read.developed for read in reads])
+        pictures = [read.developed for read in reads]
+        brought = [read.brought for read in reads]
+        return await self.store(collection, documents, pictures, brought, whole=True)
 
     def develop(self, collection: Collection, reads: Iterable[Read]) -> Generator[Read, None, None]:
         """The reads with the pictures of documents read; to be iterated in a thread for writes."""

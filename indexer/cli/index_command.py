@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, BinaryIO, NoReturn
+from typing import Annotated, BinaryIO, Final, NoReturn
 
 import typer
 
@@ -30,6 +30,13 @@ from indexer.readers import (
     known_formats,
     read_paths,
 )
+from indexer.readers.reading import VectorTrust
+
+_TRUST: Final = {
+    None: VectorTrust.CHECKED,
+    True: VectorTrust.TRUSTED,
+    False: VectorTrust.IGNORED,
+}
 
 
 def index(
@@ -49,6 +56,17 @@ def index(
     id_field: Annotated[str | None, typer.Option(help="Field of the id.")] = None,
     text_field: Annotated[str | None, typer.Option(help="Field of the text.")] = None,
     title_field: Annotated[str | None, typer.Option(help="Field of the title.")] = None,
+    vector_field: Annotated[
+        str | None, typer.Option(help="Field of a record's own vector.", show_default="vector")
+    ] = None,
+    trust_vectors: Annotated[
+        bool | None,
+        typer.Option(
+            "--trust-vectors/--ignore-vectors",
+            help="Take the vectors of records for the model's own, or none of them.",
+            show_default="those with the fingerprint of the collection's model",
+        ),
+    ] = None,
     ocr: Annotated[
         str | None,
         typer.Option(
@@ -138,7 +156,14 @@ def index(
     Fields that are not id, text or title become metadata. Call it again after an interruption:
     it continues where it stopped.
     """
-    fields = Fields(id=id_field, text=text_field, title=title_field, ocr=ocr or None)
+    fields = Fields(
+        id=id_field,
+        text=text_field,
+        title=title_field,
+        ocr=ocr or None,
+        vector=vector_field,
+        vectors=_TRUST[trust_vectors],
+    )
     check_ocr(fields.ocr)
     require_both(sql, query, cursor_column)
     if sql is not None and query is not None:

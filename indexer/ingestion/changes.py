@@ -6,12 +6,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NoReturn
 
 from indexer.collection import Collection
-from indexer.documents import Change, Document, EmbeddedDocument
-from indexer.embedding.embedder import Embedder
-from indexer.errors import InvalidInput
+from indexer.documents import BroughtVectors, Change, Document, EmbeddedDocument
+from indexer.embedding.embedder import Embedder, Identity
+from indexer.errors import InvalidInput, InvalidVector
+from indexer.ingestion.bringing import unit, with_vectors
 from indexer.ingestion.pictures import develop
 from indexer.ingestion.preparation import Prepared, embed_documents, embed_prepared, prepare
 from indexer.pictures import Developed
@@ -26,6 +27,8 @@ class Stored:
     """The outcome of storing documents; ``truncated`` are ids, in the order given.
 
     ``unknown`` are the ids of documents with a passage of which the model knows no word.
+    ``refused`` are positions of documents with the reasons why the vectors they bring are not
+    taken.
     """
 
     written: int
@@ -33,6 +36,7 @@ class Stored:
     amended: int
     truncated: tuple[str, ...]
     unknown: tuple[str, ...] = ()
+    refused: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class PlannedChange:
     embedded: EmbeddedDocument | None = None
     passed_over: int = 0
     developed: Developed | None = None
+    brought: BroughtVectors | None = None
 
     @property
     def embeds(self) -> bool:
@@ -71,11 +76,12 @@ class PlannedChange:
 
     @property
     def nbytes(self) -> int:
-        """The memory that its picture takes, in bytes."""
+        """The memory that its picture takes, and the vectors that it brings, in bytes."""
         waiting = self.prepared.nbytes if self.prepared else 0
         files = self.embedded.files if self.embedded else None
         kept = len(files.thumbnail) + len(files.original or b"") if files else 0
-        return waiting + kept
+        brought = self.brought.vectors.nbytes if self.brought else 0
+        return waiting + kept + brought
 
     @property
     def chunks(self) -> int:
@@ -184,26 +190,85 @@ def store(
     embedder: Embedder,
     documents: Sequence[Document],
     developed: Sequence[Developed | None] | None = None,
+    brought: Sequence[BroughtVectors | None] | None = None,
+    *,
+    whole: bool = False,
 ) -> Stored:
     """Store documents, embedding only new content; of two with one id the later wins.
 
-    ``developed`` is what each document's picture was made into, if it is new. Counts are as if
+    ``developed`` is what each document's picture was made into, if it is new, ``brought`` are the
+    vectors that come with it; one whose vectors are not taken is left out, and told as refused,
+    or with ``whole`` the reason to raise InvalidVector before anything is written. Counts are as if
     documents came one at a time. Raises what the collection's ``put`` does.
     """
-    steps = PendingWrites(collection).compare(documents, developed)
-    prepared = prepare_changes(collection, embedder, steps)
-    embedded = embed_prepared(embedder, prepared)
-    waiting = iter(embedded)
+    given = list(brought or [None] * len(documents))
+    refused = _admit(documents, given, embedder.identity)
+    pictures = developed or [None] * len(documents)
+    kept = [place for place in range(len(documents)) if place not in refused]
+    compared = PendingWrites(collection).compare(
+        [documents[place] for place in kept], [pictures[place] for place in kept]
+    )
+    steps = take_vectors(
+        embedder,
+        [replace(one, brought=given[place]) for place, one in zip(kept, compared, strict=True)],
+    )
+    for place, step in zip(kept, steps, strict=True):
+        if isinstance(step.item, Rejection):
+            refused[place] = step.item.reason
+    if whole and refused:
+        _raise_first(refused, given)
+    waiting = iter(embed_prepared(embedder, prepare_changes(collection, embedder, steps)))
     steps = [replace(one, embedded=next(waiting)) if one.embeds else one for one in steps]
     Writes.of(steps).write(collection, embedder)
-    count = Counter(step.counted for step in steps)
+    count = Counter(step.counted for step in steps if isinstance(step.item, Document))
     return Stored(
         written=count[Change.NEW] + count[Change.CONTENT],
         unchanged=count[Change.NOTHING],
         amended=count[Change.METADATA],
-        truncated=tuple(truncated_ids(embedded)),
-        unknown=tuple(unknown_ids(embedded)),
+        truncated=tuple(truncated_ids(step.embedded for step in steps)),
+        unknown=tuple(unknown_ids(step.embedded for step in steps)),
+        refused=tuple(sorted(refused.items())),
     )
+
+
+def _raise_first(refused: Mapping[int, str], brought: Sequence[BroughtVectors | None]) -> NoReturn:
+    first = min(refused)
+    its = brought[first]
+    raise InvalidVector(f"{its.place if its else first}: {refused[first]}")
+
+
+def _admit(
+    documents: Sequence[Document], brought: list[BroughtVectors | None], identity: Identity
+) -> dict[int, str]:
+    """Make unit vectors of those brought; the reasons for refusing others, by their positions."""
+    refused: dict[int, str] = {}
+    for place, (document, its) in enumerate(zip(documents, brought, strict=True)):
+        if its is not None:
+            try:
+                brought[place] = unit(document, its, identity)
+            except InvalidVector as error:
+                refused[place] = str(error)
+    return refused
+
+
+def take_vectors(embedder: Embedder, steps: Sequence[PlannedChange]) -> list[PlannedChange]:
+    """The changes, with the unit vectors that their documents bring; else rejections in place."""
+    bringing = [one for one in steps if one.embeds and one.brought is not None]
+    documents = [one.item for one in bringing if isinstance(one.item, Document)]
+    brought = [one.brought for one in bringing if one.brought is not None]
+    outcomes = iter(with_vectors(embedder, documents, brought, [one.developed for one in bringing]))
+    return [
+        _taken(one, next(outcomes)) if one.embeds and one.brought is not None else one
+        for one in steps
+    ]
+
+
+def _taken(step: PlannedChange, outcome: EmbeddedDocument | InvalidVector) -> PlannedChange:
+    if isinstance(outcome, EmbeddedDocument):
+        return replace(step, embedded=outcome, developed=None, brought=None)
+    place = step.brought.place if step.brought else ""
+    rejection = Rejection(place, str(outcome))
+    return PlannedChange(rejection, step.consumed, passed_over=step.workload)
 
 
 def prepare_changes(

@@ -93,6 +93,6 @@ def digest_of(path: str) -> str:
 
 def reading_of(fields: Fields, *others: object) -> str:
     """A word for how files are read: the options, other things that matter, and the version."""
-    options = fields.id, fields.text, fields.title, fields.ocr
+    options = fields.id, fields.text, fields.title, fields.ocr, fields.vector, fields.vectors
     given = repr((options, others, installation.version()))
     return hashlib.blake2b(given.encode(), digest_size=8).hexdigest()

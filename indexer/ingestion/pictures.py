@@ -203,7 +203,7 @@ def _stored(seen: _Seen, found: Decoded | Rejection) -> Read:
     except BearingError as error:
         return replace(seen.read, item=Rejection(seen.item.place, str(error)))
     files = PictureFiles(found.thumbnail, seen.content if seen.place is None else None)
-    return Read(document, seen.read.consumed, Developed(found.fitted, files))
+    return replace(seen.read, item=document, developed=Developed(found.fitted, files))
 
 
 def _document(bare: Document, picture: Picture) -> Document:

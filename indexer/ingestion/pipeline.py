@@ -23,11 +23,13 @@ from indexer.collection import Collection
 from indexer.documents import Change, Document, EmbeddedDocument
 from indexer.embedding.embedder import Embedder
 from indexer.errors import InvalidVector
+from indexer.ingestion.bringing import admitted
 from indexer.ingestion.changes import (
     PendingWrites,
     PlannedChange,
     Writes,
     prepare_changes,
+    take_vectors,
     truncated_ids,
     unknown_ids,
 )
@@ -64,6 +66,9 @@ DOCUMENT_WEIGHT: Final = 8
 TOKEN_BYTES: Final = 48
 CHUNK_BYTES: Final = 8_192
 """The bytes of pictures that count as a token, and as a chunk, where things wait."""
+
+CHARACTER_BYTES: Final = 4
+"""The bytes of a vector that count as a character, where documents wait to be prepared."""
 
 READER_PATIENCE_SECONDS: Final = 2.0
 """The time an ended run waits for its reader, which may be waiting for input."""
@@ -192,7 +197,8 @@ def ingest(
         collection.writing("index"),
         _Pipeline(collection, embedder, window_seconds, journal) as pipeline,
     ):
-        pipeline.start(developed(reads, collection, embedder, pictures))
+        admissible = admitted(reads, embedder.identity)
+        pipeline.start(developed(admissible, collection, embedder, pictures))
         try:
             pipeline.follow(report)
         except KeyboardInterrupt:
@@ -296,13 +302,20 @@ class _Pipeline:
         steps = [
             PlannedChange(one.item, one.consumed)
             if isinstance(one.item, Rejection)
-            else replace(next(compared), consumed=one.consumed)
+            else replace(next(compared), consumed=one.consumed, brought=one.brought)
             for one in reads
         ]
-        steps = self._with_known_vectors(steps)
+        steps = self._with_known_vectors(self._with_brought_vectors(steps))
         prepared = iter(prepare_changes(self._collection, self._embedder, steps))
         for step in steps:
             yield _with_prepared(step, next(prepared)) if step.embeds else step
+
+    def _with_brought_vectors(self, steps: list[PlannedChange]) -> list[PlannedChange]:
+        taken = take_vectors(self._embedder, steps)
+        for before, step in zip(steps, taken, strict=True):
+            if isinstance(before.item, Document) and isinstance(step.item, Rejection):
+                self._pending.arrived([before.item])
+        return taken
 
     def _with_known_vectors(self, steps: list[PlannedChange]) -> list[PlannedChange]:
         waiting = [one.item for one in steps if one.embeds and isinstance(one.item, Document)]
@@ -419,7 +432,13 @@ def _with_vectors(step: PlannedChange, embedded: EmbeddedDocument) -> PlannedCha
 
 def _characters(read: Read) -> int:
     seen = read.developed.nbytes if read.developed else 0
-    return DOCUMENT_WEIGHT + seen + (len(read.item.text) if isinstance(read.item, Document) else 0)
+    brought = read.brought.vectors.nbytes // CHARACTER_BYTES if read.brought else 0
+    return (
+        DOCUMENT_WEIGHT
+        + seen
+        + brought
+        + (len(read.item.text) if isinstance(read.item, Document) else 0)
+    )
 
 
 def _tokens(step: PlannedChange) -> int:

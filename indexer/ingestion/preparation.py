@@ -100,6 +100,8 @@ def embed_documents(
 
 def embed_prepared(embedder: Embedder, prepared: Sequence[Prepared]) -> list[EmbeddedDocument]:
     """The documents with the vectors of their chunks, in order; see embed_documents."""
+    if not prepared:
+        return []
     try:
         vectors = _vectors(embedder, prepared)
     except InvalidVector as error:

@@ -207,6 +207,7 @@ class MemoryEngine:
         return Description(
             name=self.name,
             model=state.identity.name,
+            fingerprint=state.identity.mark,
             dimension=state.identity.dimension,
             documents=counts.documents,
             chunks=counts.chunks,

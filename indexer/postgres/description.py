@@ -36,6 +36,7 @@ def describe(
     return Description(
         name=name,
         model=state.identity.name,
+        fingerprint=state.identity.mark,
         dimension=state.identity.dimension,
         documents=counts.documents,
         chunks=counts.chunks,

@@ -10,7 +10,7 @@ import orjson
 from indexer.errors import Unreadable
 from indexer.readers.decoding import decode, marked_encoding
 from indexer.readers.json_lines import read_json_line_values, read_json_lines
-from indexer.readers.reading import Fields, Read
+from indexer.readers.reading import Fields, Read, Rejection
 from indexer.readers.records import (
     MAX_RECORD_BYTES,
     TEXT_FIELD,
@@ -38,13 +38,18 @@ def read_json(source: Source, fields: Fields) -> Iterator[Read]:
         yield from read_json_lines(source, fields)
         return
     records = find_records(parse_json(_utf8(source.content(MAX_JSON_BYTES))), fields)
-    vectors = VectorFields(source.name)
+    vectors = VectorFields(source.name, fields)
     for number, given in enumerate(records, start=1):
         place = f"{source.name}:record {number}"
-        record, told = vectors.apart(given)
-        yield from (source.gives(each, source.size * number // len(records)) for each in told)
-        item = document_or_rejection(record, fields, place, f"{source.name}:{number}")
-        yield source.gives(item, source.size * number // len(records))
+        offset = source.size * number // len(records)
+        try:
+            parted = vectors.apart(given, place)
+        except Unreadable as error:
+            yield source.gives(Rejection(place, str(error)), offset)
+            continue
+        yield from (source.gives(each, offset) for each in parted.told)
+        item = document_or_rejection(parted.record, fields, place, f"{source.name}:{number}")
+        yield source.gives(item, offset, parted.brought)
 
 
 def read_json_values(source: Source, named: str) -> Iterator[tuple[int, object]]:

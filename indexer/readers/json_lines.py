@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO, Final
 
-from indexer.documents import Document
+from indexer.documents import BroughtVectors, Document
 from indexer.errors import Unreadable
 from indexer.readers.decoding import BYTE_ORDER_MARK, recoded
 from indexer.readers.reading import Fields, Read, Rejection
@@ -20,8 +20,8 @@ STDIN: Final = "-"
 def read_json_lines(source: Source, fields: Fields) -> Iterator[Read]:
     """The document of each line; blank lines are skipped."""
     with source.opened() as opened:
-        for item, read in parse_lines(recoded(opened.stream), source.name, fields):
-            yield source.gives(item, opened.offset(read))
+        for item, read, brought in parse_lines(recoded(opened.stream), source.name, fields):
+            yield source.gives(item, opened.offset(read), brought)
 
 
 def read_json_line_values(source: Source) -> Iterator[tuple[int, object]]:
@@ -36,16 +36,16 @@ def read_json_line_values(source: Source) -> Iterator[tuple[int, object]]:
 
 def read_standard_input(stream: BinaryIO, fields: Fields, before: int) -> Iterator[Read]:
     """The document of each line of a stream, which need not be seekable."""
-    for item, read in parse_lines(recoded(stream), STDIN, fields):
-        yield Read(item, before + read)
+    for item, read, brought in parse_lines(recoded(stream), STDIN, fields):
+        yield Read(item, before + read, brought=brought)
 
 
 def parse_lines(
     stream: BinaryIO, name: str, fields: Fields
-) -> Iterator[tuple[Document | Rejection, int]]:
-    """Each line's document or rejection, and the number of bytes of the stream read for it."""
+) -> Iterator[tuple[Document | Rejection, int, BroughtVectors | None]]:
+    """Each line's document or rejection, the bytes of the stream read so far, and its vectors."""
     read = 0
-    vectors = VectorFields(name)
+    vectors = VectorFields(name, fields)
     for number, line in enumerate(_lines(stream), start=1):
         read += len(line)
         line = _bare(number, line)
@@ -53,12 +53,13 @@ def parse_lines(
             continue
         place = f"{name}:{number}"
         try:
-            record, told = vectors.apart(_record(line))
+            parted = vectors.apart(_record(line), place)
         except Unreadable as error:
-            yield Rejection(place, str(error)), read
+            yield Rejection(place, str(error)), read, None
             continue
-        yield from ((each, read) for each in told)
-        yield document_or_rejection(record, fields, place, place), read
+        yield from ((each, read, None) for each in parted.told)
+        item = document_or_rejection(parted.record, fields, place, place)
+        yield item, read, parted.brought
 
 
 def _numbered(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:

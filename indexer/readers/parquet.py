@@ -7,11 +7,12 @@ are not metadata: they are reported and left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from indexer.documents import Document
 from indexer.errors import Unreadable
+from indexer.readers.parquet_vectors import Brings
 from indexer.readers.reading import Fields, Read, Rejection
 from indexer.readers.records import (
     ID_FIELDS,
@@ -42,14 +43,28 @@ def read_parquet(source: Source, fields: Fields) -> Iterator[Read]:
             table = pyarrow.parquet.ParquetFile(file)
             _check_columns(table.schema_arrow.names, fields)
             total = max(table.metadata.num_rows, 1)
-            vectors = _vectors(table)
+            brings = Brings.of(table, fields)
+            vectors = _vectors(table, brings.columns)
             for name, size in vectors.items():
-                yield source.gives(vector_rejection(source.name, name, size), 0)
+                yield source.gives(vector_rejection(source.name, name, size, fields), 0)
             names = [name for name in table.schema_arrow.names if name not in vectors]
             batches = table.iter_batches(BATCH_ROWS, columns=names, use_threads=False)
-            for number, row in enumerate(_rows(batches), start=1):
+            rows = (
+                joined
+                for batch in batches
+                for joined in brings.joined(batch, _rows([brings.others(batch)]))
+            )
+            for number, (row, given) in enumerate(rows, start=1):
+                place = f"{source.name}:row {number}"
+                try:
+                    brought = given.brought(place)
+                    item = _item(row, source, number, fields)
+                except Unreadable as error:
+                    item, brought = Rejection(place, str(error)), None
+                yield source.gives(item, source.size * number // total, brought)
+            if brings.unvouched:
                 yield source.gives(
-                    _item(row, source, number, fields), source.size * number // total
+                    vector_rejection(source.name, brings.own, brings.unvouched, fields)
                 )
         except pyarrow.ArrowException as error:
             raise Unreadable(f"not a Parquet file that can be read: {error}") from error
@@ -138,15 +153,16 @@ def _microseconds(kind: pyarrow.DataType) -> pyarrow.DataType:
     return kind
 
 
-def _vectors(table: pyarrow.parquet.ParquetFile) -> dict[str, int]:
-    """The columns that hold vectors in the first rows, with their lengths."""
+def _vectors(table: pyarrow.parquet.ParquetFile, brought: Collection[str]) -> dict[str, int]:
+    """The other columns that hold vectors in the first rows, with their lengths."""
     from pyarrow import types
 
     lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
     numbers = [
         field.name
         for field in table.schema_arrow
-        if any(is_list(field.type) for is_list in lists)
+        if field.name not in brought
+        and any(is_list(field.type) for is_list in lists)
         and types.is_floating(field.type.value_type)
     ]
     first = next(table.iter_batches(BATCH_ROWS, columns=numbers, use_threads=False), None)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
-    from indexer.documents import Document
+    from indexer.documents import BroughtVectors, Document
     from indexer.pictures import Developed
+
+
+class VectorTrust(StrEnum):
+    """Which of the vectors that records bring are taken.
+
+    CHECKED are those with the fingerprint of their model beside them, TRUSTED all. IGNORED none.
+    """
+
+    CHECKED = "checked"
+    TRUSTED = "trusted"
+    IGNORED = "ignored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +30,8 @@ class Fields:
     Usual are ``_id`` or ``id``, ``text``, and ``title``. All other fields become metadata.
     A field that is named here must exist. ``ocr`` are the languages of text in pictures, as for
     ``check_ocr``; None leaves pictures unread. With ``pictures`` images are read, and records may
-    name one in the field ``image``.
+    name one in the field ``image``. ``vector`` is the field of a record's own vector, usually of
+    that name, and ``vectors`` says which of them are taken.
     """
 
     id: str | None = None
@@ -26,6 +39,8 @@ class Fields:
     title: str | None = None
     ocr: str | None = None
     pictures: bool = False
+    vector: str | None = None
+    vectors: VectorTrust = VectorTrust.CHECKED
 
 
 USUAL: Final = Fields()
@@ -79,9 +94,10 @@ class Read:
     """One step of reading: a document or a rejection, and the number of input bytes read so far.
 
     ``consumed`` counts over all paths, for progress; it never decreases. ``developed`` is what was
-    made of the document's picture, if that is new.
+    made of the document's picture, if that is new, ``brought`` the vectors that came with it.
     """
 
     item: Document | Rejection | Illustrated
     consumed: int
     developed: Developed | None = None
+    brought: BroughtVectors | None = None

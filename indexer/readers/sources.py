@@ -21,7 +21,7 @@ from indexer.errors import Unreadable
 from indexer.readers.reading import Illustrated, Read, Rejection
 
 if TYPE_CHECKING:
-    from indexer.documents import Document
+    from indexer.documents import BroughtVectors, Document
 
 BUFFER_BYTES: Final = 1 << 18
 GZIP_MARK: Final = b"\x1f\x8b"
@@ -115,10 +115,15 @@ class Source:
             raise Unreadable(f"larger than {limit:,} bytes, the most that is read at once")
         return content
 
-    def gives(self, item: Document | Rejection | Illustrated, offset: int | None = None) -> Read:
+    def gives(
+        self,
+        item: Document | Rejection | Illustrated,
+        offset: int | None = None,
+        brought: BroughtVectors | None = None,
+    ) -> Read:
         """A step of reading this file, ``offset`` bytes into it (None at its end)."""
         inside = self.size if offset is None else min(offset, self.size)
-        return Read(item, self.before + inside)
+        return Read(item, self.before + inside, brought=brought)
 
 
 def open_regular(path: Path) -> BinaryIO:

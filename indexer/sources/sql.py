@@ -148,7 +148,7 @@ class Query:
         ``after`` is a value of the cursor column: rows from there on are read, and those without a
         value.
         """
-        vectors = VectorFields(self.database.name)
+        vectors = VectorFields(self.database.name, fields)
         with (
             self.database.connected() as connection,
             closing(connection.execute(self._rows(after))) as result,
@@ -157,8 +157,7 @@ class Query:
             for number, row in enumerate(result.mappings(), start=1):
                 if passed is not None and self.cursor is not None:
                     passed(number, row[self.cursor])
-                for item in _items(row, f"row {number}", fields, vectors):
-                    yield Read(item, number)
+                yield from _reads(row, number, fields, vectors)
 
     def _columns(self) -> Executable:
         from sqlalchemy import false, select, text
@@ -200,14 +199,17 @@ def _check_columns(names: Sequence[str], fields: Fields) -> None:
             raise InvalidInput(f"{missing}; or name one so in the query, by AS {usual[-1]}")
 
 
-def _items(row: RowMapping, place: str, fields: Fields, vectors: VectorFields) -> Iterator[Any]:
+def _reads(row: RowMapping, number: int, fields: Fields, vectors: VectorFields) -> Iterator[Read]:
+    place = f"row {number}"
     try:
-        record, told = vectors.apart({name: plain(value) for name, value in row.items()})
+        parted = vectors.apart({name: plain(value) for name, value in row.items()}, place)
     except Unreadable as error:
-        yield Rejection(place, str(error))
+        yield Read(Rejection(place, str(error)), number)
         return
-    yield from told
+    yield from (Read(one, number) for one in parted.told)
+    record = parted.record
     assert isinstance(record, dict)
     roles = {fields.id, fields.text or TEXT_FIELD, fields.title, *ID_FIELDS}
     there = {name: value for name, value in record.items() if value is not None or name in roles}
-    yield document_or_rejection(there, fields, place, None)
+    item = document_or_rejection(there, fields, place, None)
+    yield Read(item, number, brought=parted.brought)

@@ -141,6 +141,7 @@ class LocalEngine:
         return Description(
             name=self.name,
             model=self.identity.name,
+            fingerprint=self.identity.mark,
             dimension=self.identity.dimension,
             documents=counts.documents,
             chunks=counts.chunks,

@@ -202,5 +202,6 @@ def _description_or_broken(told: Mapping[str, Any]) -> Description | Broken:
 def _description(told: Mapping[str, Any]) -> Description:
     names = ("name", "model", "dimension", "documents", "chunks", "bytes", "truncated", "index")
     later = {"unknown": told.get("unknown", 0), "backed_up": told.get("backed_up")}
+    later["fingerprint"] = told.get("fingerprint", "")
     aliases = tuple(told.get("aliases", ()))
     return Description(**{name: told[name] for name in names}, **later, aliases=aliases)
