@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,11 +16,15 @@ from indexer.cli.options import Data, ExitCode, Json, Model, open_library
 from indexer.cli.progress import training_progress
 from indexer.cli.rejects import RejectsFile, reason_lines
 from indexer.collection import Collection
-from indexer.embedding.embedder import Embedder
+from indexer.documents import Document
+from indexer.embedding.embedder import Embedder, Modality
 from indexer.errors import InvalidInput
-from indexer.learning.examples import Example
+from indexer.filters import Pictured
+from indexer.learning.examples import Example, Unread
 from indexer.learning.examples_collection import documents_of, unlabelled
-from indexer.learning.examples_files import read_examples
+from indexer.learning.examples_files import Found, read_examples
+from indexer.learning.examples_pictures import unlabelled_pictures, with_pictures
+from indexer.learning.kept_pictures import KeptPictures
 from indexer.learning.methods import METHODS
 from indexer.learning.models import Models
 from indexer.learning.options import read_options
@@ -29,7 +34,7 @@ from indexer.learning.trained import Figure
 from indexer.learning.training import Done, Training
 from indexer.learning.training import train as train_model
 from indexer.library import DEFAULT_COLLECTION, Library
-from indexer.readers import Illustrated, Rejection, read_paths
+from indexer.readers import Fields, Illustrated, Rejection, read_paths
 
 HELD_OUT_SHARE: Final = 0.2
 SIGNIFICANT: Final = 0.05
@@ -41,8 +46,8 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="PAIRS",
-            help="Pairs, triplets, grades or clicks in JSON Lines, CSV or Parquet; folders in "
-            "BEIR's layout; for methods that need no labels, texts.",
+            help="Pairs, triplets, grades, clicks or captions in JSON Lines, CSV or Parquet; "
+            "folders in BEIR's layout; for methods that need no labels, texts or pictures.",
             show_default=False,
         ),
     ] = None,
@@ -117,21 +122,25 @@ def train(
     after an interruption.
     """
     chosen = _method(method)
-    options = read_options(chosen.options, settings or ())
     given = collection or from_collection
-    with open_library(data, model) as library:
+    with open_library(data, model) as library, ExitStack() as opened:
         models = Models.of(library.config)
         stored = _collection(library, given, model)
         trained_for = stored.name if stored is not None else "model"
         called = name or _free_name(models, f"{trained_for}-{chosen.name}")
         models.path(called)  # which refuses what is no name
         embedder = _embedder(library, stored, model)
+        kept = _pictures(library, embedder, chosen)
+        if kept is not None:
+            opened.enter_context(kept)
+        lessons = chosen.learns(pictures=kept is not None)
+        options = read_options(lessons.options, settings or ())
         source = ", ".join(paths or ()) or f"the documents of {from_collection!r}"
         training = Training(
             called, chosen, options, source, models, embedder, stored, library.config.cache,
-            _splitting(held_out), resume, library.config.threads,
+            _splitting(held_out), resume, library.config.threads, kept,
         )  # fmt: skip
-        found = _examples(library, paths or (), from_collection, stored, chosen, split)
+        found = _examples(library, paths or (), from_collection, training, split)
         output.note(f"training {embedder.identity.name} by {chosen.name} on {source}")
         rejected = RejectsFile(models.folder, called, rejects)
         try:
@@ -164,6 +173,8 @@ def _collection(library: Library, name: str | None, model: str | None) -> Collec
 def _embedder(library: Library, stored: Collection | None, model: str | None) -> Embedder:
     if stored is None or model is not None:
         return library.model(model or library.config.model)
+    if stored.page(Pictured(), limit=1).documents:
+        return library.filling(stored)
     return library.embedder(stored)
 
 
@@ -174,26 +185,56 @@ def _free_name(models: Models, wanted: str) -> str:
     return next(name for name in (wanted, *numbered) if name not in taken)
 
 
+def _pictures(library: Library, embedder: Embedder, method: Method) -> KeptPictures | None:
+    """The place for pictures, if the model embeds any and the method learns from them."""
+    if method.pictured is None or Modality.IMAGE not in embedder.modalities:
+        return None
+    return KeptPictures(embedder.fit, max_pixels=library.config.max_pixels)
+
+
 def _examples(
     library: Library,
     paths: Sequence[str],
     from_collection: str | None,
-    stored: Collection | None,
-    method: Method,
+    training: Training,
     split: str | None,
 ) -> Iterator[Example | Rejection]:
+    """The examples, with pictures read where they are learned from."""
+    sees = Modality.IMAGE in training.embedder.modalities
+    source = training.collection
     if from_collection is not None:
         if paths:
             raise InvalidInput("give files or --from-collection, not both")
-        documents = documents_of(library.open(from_collection))
-        return unlabelled(documents, method.material)
-    if not paths:
+        source = library.open(from_collection)
+        found = _unlabelled(documents_of(source), training)
+    elif not paths:
         raise InvalidInput("nothing to train by: give files of pairs, or --from-collection NAME")
-    if method.material is Material.TEXTS:
-        items = (read.item for read in read_paths(paths))
-        texts = (one for one in items if not isinstance(one, Illustrated))  # none, unless asked for
-        return unlabelled(texts, method.material)
-    return read_examples(paths, stored, split)
+    elif training.material is Material.TEXTS:
+        fields = Fields(pictures=training.pictures is not None)
+        found = _unlabelled((read.item for read in read_paths(_corpora(paths), fields)), training)
+    else:
+        found = read_examples(paths, source, split, pictures=sees)
+    if training.pictures is None:
+        return (one.example if isinstance(one, Unread) else one for one in found)
+    return with_pictures(found, training.pictures, source)
+
+
+def _unlabelled(
+    documents: Iterable[Document | Illustrated | Rejection], training: Training
+) -> Iterator[Found]:
+    if training.pictures is not None:
+        return unlabelled_pictures(documents, training.material)
+    texts = (one for one in documents if not isinstance(one, Illustrated))  # none, unless asked for
+    return unlabelled(texts, training.material)
+
+
+def _corpora(paths: Sequence[str]) -> list[str]:
+    """The paths, and of folders in BEIR's layout only the documents."""
+    corpora = [Path(path) / "corpus.jsonl" for path in paths]
+    return [
+        str(corpus) if corpus.is_file() else path
+        for path, corpus in zip(paths, corpora, strict=True)
+    ]
 
 
 def _train(training: Training, found: Iterator[Example | Rejection], rejected: RejectsFile) -> Done:

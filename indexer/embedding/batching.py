@@ -51,6 +51,11 @@ class Batch:
     ids: NDArray[np.int32]
     lengths: NDArray[np.int32]
 
+    @property
+    def size(self) -> int:
+        """The number of tokens that are computed, with padding."""
+        return int(self.ids.size)
+
 
 def plan_batches(
     sequences: Sequence[Ids], places: Sequence[int], budget: int, pad_id: int, lanes: int = 1

@@ -141,7 +141,7 @@ def _known(seen: _Seen, how: PictureReading) -> Picture | None:
 def _fill(seen: _Seen) -> None:
     if not seen.content:
         image = seen.item.image
-        seen.content = image if isinstance(image, bytes) else _content(image)
+        seen.content = image if isinstance(image, bytes) else image_content(image)
         seen.sha256 = hashlib.sha256(seen.content).hexdigest()
 
 
@@ -152,7 +152,8 @@ def _status(path: Path) -> os.stat_result:
         raise Unreadable(f"image {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _content(path: Path) -> bytes:
+def image_content(path: Path) -> bytes:
+    """The bytes of an image's file; raises Unreadable."""
     try:
         with open_regular(path) as file:
             content = file.read(MAX_IMAGE_BYTES + 1)

@@ -63,7 +63,8 @@ class Temperature:
 class Contrast:
     """The way a loss is taken; see ContrastiveOptions for the meanings.
 
-    Without ``near_duplicate`` every other text of a batch is a negative.
+    Without ``near_duplicate`` every other text of a batch is a negative. ``near_queries`` holds
+    answers for one, too, whose queries are so alike.
     """
 
     loss: Loss
@@ -72,6 +73,7 @@ class Contrast:
     margin: float
     negatives: int
     dimensions: tuple[int, ...]
+    near_queries: bool = False
 
 
 class ContrastiveObjective:
@@ -87,7 +89,7 @@ class ContrastiveObjective:
         """The queries, their texts, and the negatives where there are any."""
         sides = [
             Side([one.query for one in batch], TextRole.QUERY),
-            Side([one.positive for one in batch], TextRole.DOCUMENT),
+            Side([one.answer for one in batch], TextRole.DOCUMENT),
         ]
         negatives = self._negatives(batch)
         return [*sides, Side(negatives, TextRole.DOCUMENT)] if negatives else sides
@@ -143,9 +145,12 @@ class ContrastiveObjective:
         with torch.no_grad():
             candidates = torch.cat(list(vectors[1:]))  # (n + m, d)
             near = vectors[1] @ candidates.T >= self._contrast.near_duplicate
+            if self._contrast.near_queries:
+                alike = vectors[0] @ vectors[0].T >= self._contrast.near_duplicate
+                near[:, : len(batch)] |= alike
         near[:, : len(batch)] |= self._same([one.document for one in batch])
         near[:, : len(batch)] |= self._same([one.query_id for one in batch])
-        near[:, : len(batch)] |= self._same([one.positive for one in batch])
+        near[:, : len(batch)] |= self._same([one.picture or one.positive for one in batch])
         return near
 
     def _same(self, keys: Sequence[str]) -> Tensor:

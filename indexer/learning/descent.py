@@ -10,8 +10,10 @@ from pathlib import Path
 from indexer.errors import InvalidInput
 from indexer.evaluation.statistics import Values, randomisation_p
 from indexer.learning.checkpoints import Checkpoints
-from indexer.learning.examples import Example
+from indexer.learning.examples import Example, Examples
+from indexer.learning.learner import Learner
 from indexer.learning.options import Tuning, settings
+from indexer.learning.picture_trainee import PictureTrainee
 from indexer.learning.progress import Progress
 from indexer.learning.run import Outcome, TrainingRun
 from indexer.learning.split import QUERIES
@@ -23,20 +25,26 @@ from indexer.learning.trial import MEASURE, Trial, divide
 
 @dataclass(frozen=True, slots=True)
 class Descent:
-    """A training, which examples serve its loss, and what it trains for."""
+    """A training, which examples serve its loss, and what it trains for.
+
+    ``texts`` says that texts are trained, beside pictures where there are any. ``opened`` gives
+    what is trained by these examples: without it, the whole model.
+    """
 
     run: TrainingRun
     tuning: Tuning
     serves: Callable[[Example], bool]
-    objective: Callable[[Trainee], Objective]
+    objective: Callable[[Learner], Objective]
     towers: int = 1
+    texts: bool = True
+    opened: Callable[[Examples], Learner] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Descended:
     """A model that was trained, the course of it, and its figures."""
 
-    trainee: Trainee
+    trainee: Learner
     tuning: Tuning
     course: Course
     figures: tuple[Figure, ...]
@@ -68,17 +76,12 @@ def descend(descent: Descent) -> Descended:
             f"too few examples: of {len(run.examples)}, {len(places)} can be trained by, since "
             "others are held out, or are none that the loss can use: give more, or another loss"
         )
-    trainee = Trainee.open(
-        run.checkpoint(),
-        frozen_layers=tuning.frozen_layers,
-        dropout=tuning.dropout,
-        threads=run.threads,
-        towers=descent.towers,
-    )
+    chosen = run.examples.at(places)
+    trainee = descent.opened(chosen) if descent.opened else _whole(descent)
     objective = descent.objective(trainee)
     before = _ranks(parts.held_out, trainee, run, "measuring the model as it is")
     course = Loop(
-        trainee, objective, run.examples.at(places), tuning,
+        trainee, objective, chosen, tuning,
         measure=lambda: _mean(parts.validation.ranks(trainee.embed)),
         checkpoints=Checkpoints(run.workspace), plan=run.digest, tell=run.tell,
     ).run(resume=run.resume)  # fmt: skip
@@ -87,7 +90,25 @@ def descend(descent: Descent) -> Descended:
     return Descended(trainee, tuning, course, figures, tuple(_notes(course, len(places))))
 
 
-def _ranks(trial: Trial, trainee: Trainee, run: TrainingRun, phase: str) -> Values:
+def _whole(descent: Descent) -> Learner:
+    """The whole model, of texts, or of both where there are pictures among the examples."""
+    run, tuning = descent.run, descent.tuning
+    if not run.pictures:
+        return Trainee.open(
+            run.checkpoint(),
+            frozen_layers=tuning.frozen_layers,
+            dropout=tuning.dropout,
+            threads=run.threads,
+            towers=descent.towers,
+        )
+    if tuning.frozen_layers or tuning.dropout or descent.towers > 1:
+        raise InvalidInput("frozen_layers, dropout and towers are of texts alone: leave them out")
+    return PictureTrainee.open(
+        run.checkpoint(), run.pictures, threads=run.threads, texts=descent.texts
+    )
+
+
+def _ranks(trial: Trial, trainee: Learner, run: TrainingRun, phase: str) -> Values:
     run.tell(Progress(phase, 0, 1))
     return trial.ranks(trainee.embed)
 

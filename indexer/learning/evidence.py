@@ -123,10 +123,12 @@ def keep_evidence(folder: Path, examples: Iterable[Example], splitting: Splittin
     documents: set[str] = set()
     held_out: list[Example] = []
     for one in examples:
-        if splitting.trains(one.query, one.document):
-            queries.add(one.query)
+        if splitting.trains(one.asked, one.document):
+            queries.add(one.asked)
             documents.add(one.document)
-        elif splitting.of_query(one.query) is Part.HELD_OUT and one.positive_id is not None:
+        elif not one.query or one.positive_id is None:
+            continue  # nothing that could be asked of a collection
+        elif splitting.of_query(one.query) is Part.HELD_OUT:
             held_out.append(one)
     Seen.of(queries, documents).write(folder / SEEN)
     JudgedQueries.of(held_out).write(folder / JUDGED)

@@ -1,6 +1,7 @@
-"""Training examples: a query with a text or document that answers it, kept on disk.
+"""Training examples: a query with a text, document or picture that answers it, kept on disk.
 
-Reading them is in ``examples_files`` and ``examples_collection``; checking, in ``examples_checks``.
+Reading them is in ``examples_files``, ``examples_collection`` and ``examples_pictures``; checking
+them in ``examples_checks``.
 """
 
 from __future__ import annotations
@@ -11,8 +12,12 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
 from hashlib import blake2b, sha256
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, Self, overload
+
+from indexer.documents import Document
+from indexer.learning.items import Item, View
 
 TEXT_CHARACTERS: Final = 32_768
 """A text is cut to as many characters: models read its beginning only, and lines may be long."""
@@ -23,11 +28,12 @@ MOST_NEGATIVES: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A query and one text for it, by its text, or by the id of a document.
+    """A query and one text for it, by its text, or by the id of a document; or one picture.
 
     ``grade`` is how well they fit: None if it was not said, which counts as fitting; 0 or less says
     that they do not. ``negatives`` are texts that do not answer the query. ``place`` is the file
-    with the line.
+    with the line, ``picture`` the key of what answers, if that is a picture: then ``positive`` is
+    empty, and so is ``query`` where the picture has no caption.
     """
 
     query: str
@@ -37,16 +43,40 @@ class Example:
     negatives: tuple[str, ...] = ()
     grade: float | None = None
     place: str = ""
+    picture: str = ""
 
     @property
     def document(self) -> str:
-        """The identity of what answers: the document's id, else a digest of the text."""
-        return self.positive_id if self.positive_id is not None else text_id(self.positive)
+        """The identity of what answers: the document's id, else a digest of the text or picture."""
+        if self.positive_id is not None:
+            return self.positive_id
+        return self.picture or text_id(self.positive)
+
+    @property
+    def answer(self) -> Item:
+        """The text that answers, or the picture as it is."""
+        return View(self.picture) if self.picture else self.positive
+
+    @property
+    def asked(self) -> str:
+        """The text by which it falls into a part: the query, or what stands for one."""
+        return self.query or self.document
 
     @property
     def fits(self) -> bool:
         """Return whether the text answers the query."""
         return self.grade is None or self.grade > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An example that a picture answers which is still to be read: a file, bytes, or a document's.
+
+    If it cannot be read, that is a rejection of the example.
+    """
+
+    example: Example
+    image: Path | bytes | Document
 
 
 def text_id(text: str) -> str:
@@ -68,7 +98,10 @@ class Examples(Sequence[Example]):
 
     def add(self, example: Example) -> None:
         """Append one."""
-        encoded = json.dumps(asdict(example)).encode() + b"\n"  # lone surrogates stay escaped
+        fields = asdict(example)
+        if not example.picture:
+            del fields["picture"]  # so that digests of texts are those that they always were
+        encoded = json.dumps(fields).encode() + b"\n"  # lone surrogates stay escaped
         self._file.seek(self._end)
         self._file.write(encoded)
         self._starts.append(self._end)

@@ -29,13 +29,14 @@ def gather(
     """The examples that are fit to train by, in their order; the caller closes them.
 
     Refused are those whose text is their query, those that came before, and those whose text, if it
-    is known by no id and has no grade, answers another query. Memory grows by 32 bytes for each.
+    is known by no id and has no grade, answers another query; a picture may answer several. Memory
+    grows by 32 bytes for each.
     """
     examples, seen = Examples(), _Seen()
     for one in found:
         if isinstance(one, Rejection):
             on_reject(one)
-        elif material is Material.PAIRS and _plain(one.query) == _plain(one.positive):
+        elif material is Material.PAIRS and _is_identical(one):
             on_reject(Rejection(one.place, IDENTICAL))
         else:
             examples.add(one)
@@ -56,7 +57,7 @@ class _Seen:
 
     def add(self, example: Example) -> None:
         self._queries.append(_hash(_plain(example.query)))
-        known = example.positive_id is not None
+        known = example.positive_id is not None or bool(example.picture)
         self._answers.append(_hash(example.document if known else _plain(example.positive)))
         self._lone.append(not known and example.grade is None)
 
@@ -71,6 +72,10 @@ class _Seen:
         pairs = queries ^ (answers * np.uint64(3))
         for place in np.flatnonzero(_firsts(pairs) != np.arange(len(pairs))).tolist():
             yield place, REPEATED
+
+
+def _is_identical(one: Example) -> bool:
+    return not one.picture and _plain(one.query) == _plain(one.positive)
 
 
 def _firsts(keys: NDArray[np.uint64]) -> NDArray[np.intp]:

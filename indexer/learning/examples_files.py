@@ -1,21 +1,30 @@
-"""Training examples from files: BEIR's folders; tables of pairs, triplets, grades and clicks."""
+"""Training examples from files: BEIR's folders; tables of pairs, triplets, grades and clicks.
+
+Where pictures are learned from, an answer may be one: of a record, of a document of the folder or
+of the collection. It is not read here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from indexer.collection import Collection
 from indexer.documents import Document
 from indexer.errors import Unreadable
 from indexer.evaluation.dataset import Dataset, read_dataset
-from indexer.learning.examples import TEXT_CHARACTERS, Example
-from indexer.learning.examples_records import QUERY, parse_example
-from indexer.readers import Rejection, check_paths, read_paths
+from indexer.learning.examples import TEXT_CHARACTERS, Example, Unread
+from indexer.learning.examples_records import QUERY, parse_captions, parse_example
+from indexer.readers import Fields, Illustrated, Rejection, check_paths, read_paths
+from indexer.readers.image_files import image_of
+from indexer.readers.records import IMAGE_FIELD
 from indexer.readers.tables import Record, read_records
+
+Found: TypeAlias = Example | Unread | Rejection
+"""An example, one whose picture is still to be read, or what was refused."""
 
 BLOCK: Final = 512
 """Examples whose documents are looked up in the collection together."""
@@ -24,37 +33,48 @@ TRAINING_SPLIT: Final = "train"
 
 
 def read_examples(
-    paths: Sequence[str], collection: Collection | None, split: str | None = None
-) -> Iterator[Example | Rejection]:
+    paths: Sequence[str],
+    collection: Collection | None,
+    split: str | None = None,
+    *,
+    pictures: bool = False,
+) -> Iterator[Found]:
     """The examples of these files and folders, in order, with what is refused.
 
     Ids of documents are looked up in the collection. ``split`` names the judgements of folders in
-    BEIR's layout: ``train`` without it, or the only ones there are. Raises Unreadable at once for a
-    path that does not exist, and for a folder in BEIR's layout that is malformed.
+    BEIR's layout: ``train`` without it, or the only ones there are. With ``pictures`` documents may
+    be pictures, which are still to be read. Raises Unreadable at once for a path that does not
+    exist, and for a folder in BEIR's layout that is malformed.
     """
     check_paths(paths)
-    return _resolved(_all(paths, split), collection)
+    return _resolved(_all(paths, split, pictures), collection, pictures)
 
 
-def _all(paths: Sequence[str], split: str | None) -> Iterator[Example | Rejection]:
+def _all(paths: Sequence[str], split: str | None, pictures: bool) -> Iterator[Found]:
     for path in map(Path, paths):
         if (path / "queries.jsonl").is_file():
-            yield from _judged(path, split or _split_of(path))
+            yield from _judged(path, split or _split_of(path), pictures)
         else:
-            yield from _recorded(path)
+            yield from _recorded(path, pictures)
 
 
-def _recorded(path: Path) -> Iterator[Example | Rejection]:
+def _recorded(path: Path, pictures: bool) -> Iterator[Found]:
     for record in read_records(path, QUERY[0]):
         if isinstance(record, Rejection):
             yield record
         else:
-            yield from _parsed(record)
+            yield from _parsed(record, pictures)
 
 
-def _parsed(record: Record) -> Iterator[Example | Rejection]:
+def _parsed(record: Record, pictures: bool) -> Iterator[Found]:
+    named = record.values.get(IMAGE_FIELD)
     try:
-        yield from parse_example(record.values, record.place)
+        if pictures and isinstance(named, str):
+            image = image_of(named, record.folder)
+            captions = parse_captions(record.values, record.place)
+            yield from (Unread(one, image) for one in captions)
+        else:
+            yield from parse_example(record.values, record.place)
     except Unreadable as error:
         yield Rejection(record.place, str(error))
 
@@ -66,38 +86,59 @@ def _split_of(folder: Path) -> str:
     return there[0]
 
 
-def _judged(folder: Path, split: str) -> Iterator[Example | Rejection]:
-    """The examples of judgements, whose texts are those of the folder's own corpus."""
+def _judged(folder: Path, split: str, pictures: bool) -> Iterator[Found]:
+    """The examples of judgements, whose documents are those of the folder's own corpus."""
     dataset = read_dataset(folder, split)
-    texts = _corpus_texts(dataset)
+    corpus = _judged_documents(dataset, pictures)
     place = f"{folder}/qrels/{split}.tsv"
     for query_id, grades in dataset.qrels.items():
-        wrong = tuple(texts[id] for id, grade in grades.items() if grade <= 0 and id in texts)
+        wrong = tuple(
+            corpus[id].text for id, grade in grades.items() if grade <= 0 and id in corpus
+        )
         right = {id: grade for id, grade in grades.items() if grade > 0}
         query = dataset.queries[query_id][:TEXT_CHARACTERS]
         if not right:
             yield Rejection(place, f"query {query_id!r} has no positive: no document above 0")
         for id, grade in right.items():
-            if id not in texts:
+            if id not in corpus:
                 yield Rejection(place, f"query {query_id!r}: document {id!r} is not in the corpus")
                 continue
-            yield Example(query, query_id, texts[id], id, wrong, float(grade), place)
+            one = Example(query, query_id, corpus[id].text, id, wrong, float(grade), place)
+            yield corpus[id].answers(one)
 
 
-def _corpus_texts(dataset: Dataset) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A document that is judged: its text, and its picture before that is read."""
+
+    text: str
+    image: Path | bytes | None = None
+
+    def answers(self, one: Example) -> Example | Unread:
+        """The example that it answers."""
+        if self.image is None:
+            return one
+        return Unread(replace(one, positive="", negatives=()), self.image)
+
+
+def _judged_documents(dataset: Dataset, pictures: bool) -> dict[str, _Judged]:
     judged = {id for grades in dataset.qrels.values() for id in grades}
-    documents = (read.item for read in read_paths([str(dataset.corpus_path)]))
-    return {
-        document.id: document.content[:TEXT_CHARACTERS]
-        for document in documents
-        if isinstance(document, Document) and document.id in judged
-    }
+    found: dict[str, _Judged] = {}
+    for read in read_paths([str(dataset.corpus_path)], Fields(pictures=pictures)):
+        item = read.item
+        if isinstance(item, Rejection):
+            continue
+        image = item.image if isinstance(item, Illustrated) else None
+        document = item.document if isinstance(item, Illustrated) else item
+        if document.id in judged:
+            found[document.id] = _Judged(document.content[:TEXT_CHARACTERS], image)
+    return found
 
 
 def _resolved(
-    found: Iterable[Example | Rejection], collection: Collection | None
-) -> Iterator[Example | Rejection]:
-    """The same, with the texts of documents that are known by their ids."""
+    found: Iterable[Found], collection: Collection | None, pictures: bool
+) -> Iterator[Found]:
+    """The same, with the documents that are known by their ids."""
     rest = iter(found)
     while block := list(islice(rest, BLOCK)):
         wanted = {
@@ -105,20 +146,23 @@ def _resolved(
             for one in block
             if isinstance(one, Example) and not one.positive and one.positive_id is not None
         }
-        texts = _stored_texts(sorted(wanted), collection)
-        yield from (_with_text(one, texts) for one in block)
+        stored = _stored(sorted(wanted), collection)
+        yield from (_with_document(one, stored, pictures) for one in block)
 
 
-def _stored_texts(ids: Sequence[str], collection: Collection | None) -> dict[str, str]:
+def _stored(ids: Sequence[str], collection: Collection | None) -> dict[str, Document]:
     if collection is None or not ids:
         return {}
     stored = zip(ids, collection.get(ids), strict=True)
-    return {id: document.content[:TEXT_CHARACTERS] for id, document in stored if document}
+    return {id: document for id, document in stored if document}
 
 
-def _with_text(one: Example | Rejection, texts: dict[str, str]) -> Example | Rejection:
-    if isinstance(one, Rejection) or one.positive or one.positive_id is None:
+def _with_document(one: Found, stored: dict[str, Document], pictures: bool) -> Found:
+    if not isinstance(one, Example) or one.positive or one.positive_id is None:
         return one
-    if one.positive_id not in texts:
+    if one.positive_id not in stored:
         return Rejection(one.place, f"unknown id: no document {one.positive_id!r} to be found")
-    return replace(one, positive=texts[one.positive_id])
+    document = stored[one.positive_id]
+    if pictures and document.picture is not None:
+        return Unread(one, document)
+    return replace(one, positive=document.content[:TEXT_CHARACTERS])

@@ -9,7 +9,9 @@ what does not         ``negative``, ``neg``, ``negatives``, ``negative_1`` and s
 how well it fits      ``grade``, ``label``, ``score``, ``relevant``; ``clicked`` (true, false)
 ====================  =========================================================================
 
-A line of a click log that has a ``rank`` and no ``clicked`` is a click.
+A line of a click log that has a ``rank`` and no ``clicked`` is a click. Where pictures are learned
+from, a record with a field ``image`` is one that the picture answers: its query is ``query`` or
+another of that line, ``caption`` or ``captions``, ``text`` or ``title``, or a list of them.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ DOCUMENT_ID: Final = ("document_id", "doc_id", "corpus-id", "corpus_id", "id", "
 NEGATIVE: Final = re.compile(r"neg|negatives?(?:_\d+)?")
 GRADE: Final = ("grade", "label", "score", "relevance", "relevant", "clicked", "similarity")
 TITLE: Final = "title"
+CAPTION: Final = (*QUERY, "caption", "captions", "text", TITLE)
 _TRUTHS: Final[Mapping[str, float]] = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
 
@@ -56,6 +59,20 @@ def parse_example(values: Mapping[str, Any], place: str) -> Iterator[Example]:
         raise Unreadable(
             f"no positive: a field {', '.join(POSITIVE)}, or a document's {DOCUMENT_ID[0]} or id"
         )
+
+
+def parse_captions(values: Mapping[str, Any], place: str) -> Iterator[Example]:
+    """The examples of a record with a picture, one for each caption, without the picture.
+
+    Raises Unreadable.
+    """
+    names = [name for name in CAPTION if values.get(name)][:1]
+    captions = list(_texts_of(values, names))
+    if not captions:
+        raise Unreadable(f"no caption of the picture: a field {', '.join(CAPTION[4:])} or query")
+    for one in captions:
+        id = _id(values, QUERY_ID) or text_id(one)
+        yield Example(one, id, "", _id(values, DOCUMENT_ID), (), _grade(values), place)
 
 
 def _query(values: Mapping[str, Any]) -> str:

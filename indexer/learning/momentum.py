@@ -2,8 +2,9 @@
 
 The texts are embedded by a second model that follows the first slowly, without gradients, so that
 the vectors in the queue are alike whenever they were made. So the number of negatives does not hang
-on the batch, and only the queries, which are short, cost what training costs. He et al., "Momentum
-Contrast for Unsupervised Visual Representation Learning", 2020.
+on the batch, and only the queries, which are short, cost what training costs. Pictures need no
+queries: one view of a picture finds another. He et al., "Momentum Contrast for Unsupervised Visual
+Representation Learning", 2020.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from indexer.embedding.embedder import TextRole
 from indexer.learning import losses
 from indexer.learning.contrast import Temperature
 from indexer.learning.examples import Example, text_id
-from indexer.learning.trainee import Trainee
+from indexer.learning.items import Item, View
+from indexer.learning.learner import Followed, encode
 from indexer.learning.training_loop import Side
 
 _QUEUE: Final = "queue"
@@ -32,14 +34,16 @@ class MomentumObjective:
 
     def __init__(
         self,
-        trainee: Trainee,
+        trainee: Followed,
         temperature: Temperature,
         *,
         queue: int,
         momentum: float,
         near_duplicate: float,
+        seed: int = 0,
     ) -> None:
         self._trainee = trainee
+        self._seed, self._step = seed, 0
         self._follower = trainee.copy()
         self._temperature = temperature
         self._most, self._momentum = queue, momentum
@@ -49,15 +53,26 @@ class MomentumObjective:
         self._last: tuple[Tensor, Tensor] | None = None
         self.parameters: Mapping[str, Parameter] = temperature.parameters
 
-    def sides(self, batch: Sequence[Example], step: int) -> list[Side]:  # noqa: ARG002 - all steps are alike
-        """The queries alone."""
-        return [Side([one.query for one in batch], TextRole.QUERY)]
+    def sides(self, batch: Sequence[Example], step: int) -> list[Side]:
+        """The queries alone, or the first views of pictures."""
+        self._step = step
+        if not any(one.picture for one in batch):
+            return [Side([one.query for one in batch], TextRole.QUERY)]
+        return [
+            Side([self._view(one, place, 0) for place, one in enumerate(batch)], TextRole.DOCUMENT)
+        ]
+
+    def _view(self, one: Example, place: int, number: int) -> Item:
+        """A view of a picture, or the text that answers."""
+        if not one.picture:
+            return one.positive
+        return View(one.picture, (self._seed, self._step, place, number))
 
     def loss(self, batch: Sequence[Example], vectors: Sequence[Tensor]) -> Tensor:
         """InfoNCE among the texts of the batch and of the queue, by the model that follows."""
         with torch.no_grad():
-            texts = self._follower.tokens([one.positive for one in batch], TextRole.DOCUMENT)
-            keys = self._follower.encode(texts, TextRole.DOCUMENT)
+            items = [self._view(one, place, 1) for place, one in enumerate(batch)]
+            keys = encode(self._follower, items, TextRole.DOCUMENT)
             documents = torch.tensor(
                 [_number(one.document) for one in batch], device=self._trainee.device
             )

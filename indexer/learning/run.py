@@ -12,13 +12,14 @@ from indexer.collection import Collection
 from indexer.embedding.checkpoint import Checkpoint
 from indexer.embedding.embedder import Embedder
 from indexer.learning.examples import Examples
+from indexer.learning.kept_pictures import KeptPictures
 from indexer.learning.progress import Tell
 from indexer.learning.split import Splitting
 from indexer.learning.trained import Figure, Setting, TrainedKind
 
 
 class Material(StrEnum):
-    """The material of a method: queries with what answers them, or texts alone."""
+    """The material of a method: queries with what answers them, or texts or pictures alone."""
 
     PAIRS = "pairs"
     TEXTS = "texts"
@@ -30,7 +31,8 @@ class TrainingRun:
 
     ``checkpoint`` gives the model's files, which only some methods need. ``workspace`` is a folder
     for checkpoints, and ``digest`` tells this training from others there; ``options`` are of the
-    method's own class; 0 ``threads`` leaves the number to torch.
+    method's own class; 0 ``threads`` leaves the number to torch. ``pictures`` are those of the
+    examples, None where none are learned from.
     """
 
     examples: Examples
@@ -44,6 +46,7 @@ class TrainingRun:
     resume: bool
     tell: Tell
     threads: int = 0
+    pictures: KeptPictures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,30 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Lessons:
+    """What a method learns from, and the class of what can be set."""
+
+    material: Material
+    options: type[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Method:
-    """A way to train: what it learns from, what can be set, and the function that does it."""
+    """A way to train: what it learns from, what can be set, and the function that does it.
+
+    ``pictured`` is the same of a model that embeds images, where it learns from pictures: None for
+    a method to which these are documents like others.
+    """
 
     name: str
     summary: str
     material: Material
     options: type[Any]
     train: Callable[[TrainingRun], Outcome]
+    pictured: Lessons | None = None
+
+    def learns(self, *, pictures: bool) -> Lessons:
+        """What it learns from and what can be set, of a model that embeds images or of another."""
+        if pictures and self.pictured is not None:
+            return self.pictured
+        return Lessons(self.material, self.options)

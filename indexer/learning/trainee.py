@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import Parameter
@@ -22,10 +21,12 @@ from indexer.documents import Vectors
 from indexer.embedding.batching import Batch, plan_batches
 from indexer.embedding.checkpoint import Checkpoint
 from indexer.embedding.embedder import TextRole
-from indexer.embedding.tokenizer import Ids, ModelTokenizer
+from indexer.embedding.tokenizer import ModelTokenizer
 from indexer.embedding.torch_engine import TorchEngine, describe, hushed, load_model
 from indexer.errors import InvalidInput
 from indexer.learning.frozen_layers import FrozenLayers
+from indexer.learning.items import Item
+from indexer.learning.learner import embed
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -36,9 +37,6 @@ BUDGET: Final = 2_048
 GPU_BUDGET: Final = 65_536
 _BF16: Final = re.compile(r"\b(?:avx512_bf16|amx_bf16|bf16)\b")
 """A processor's word for products in bf16, on x86 or ARM."""
-
-EMBED_BLOCK: Final = 1_024
-"""Texts tokenised together where no gradients are needed."""
 
 
 class Trainee:
@@ -53,7 +51,7 @@ class Trainee:
         self._tokenizer = ModelTokenizer(self._setup)
         self._engine = TorchEngine(model, self._setup)
         self._budget = GPU_BUDGET if model.device.type == "cuda" else BUDGET
-        self._reduced = _computes_bf16(model.device.type)
+        self._reduced = computes_bf16(model.device.type)
         self._frozen = None
         if frozen_layers:
             self._frozen = FrozenLayers(model, frozen_layers, self._setup.pad_id, self._budget)
@@ -101,12 +99,13 @@ class Trainee:
         """The parameters that are trained, by name."""
         return {name: one for name, one in self._model.named_parameters() if one.requires_grad}
 
-    def tokens(self, texts: Sequence[str], role: TextRole) -> list[Ids]:
-        """The texts as the model's inputs."""
-        return [encoded.ids for encoded in self._tokenizer.ids(texts, role)]
+    def plan(self, items: Sequence[Item], role: TextRole) -> list[Batch]:
+        """The texts in batches of like length; raises InvalidInput for a picture."""
+        return self.plan_texts(list(map(_text, items)), role)
 
-    def plan(self, sequences: Sequence[Ids]) -> list[Batch]:
-        """The sequences in batches of like length."""
+    def plan_texts(self, texts: Sequence[str], role: TextRole) -> list[Batch]:
+        """See :meth:`plan`."""
+        sequences = [encoded.ids for encoded in self._tokenizer.ids(texts, role)]
         places = range(len(sequences))
         return list(plan_batches(sequences, places, self._budget, self._setup.pad_id))
 
@@ -116,13 +115,6 @@ class Trainee:
             if self._frozen is None:
                 return self._engine.unit_vectors(batch, role)
             return self._frozen.forward(batch, lambda one: self._engine.unit_vectors(one, role))
-
-    def encode(self, sequences: Sequence[Ids], role: TextRole) -> Tensor:
-        """(n, d) float32 of unit length in the order of the sequences; see :meth:`forward`."""
-        batches = self.plan(sequences)
-        rows = torch.cat([self.forward(batch, role) for batch in batches])
-        places = np.concatenate([batch.places for batch in batches])
-        return rows[torch.from_numpy(np.argsort(places)).to(rows.device)]
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -135,14 +127,9 @@ class Trainee:
         finally:
             self._model.eval()
 
-    def embed(self, texts: Sequence[str], role: TextRole) -> Vectors:
+    def embed(self, items: Sequence[Item], role: TextRole) -> Vectors:
         """(n, d) unit vectors as the model stands, without gradients or dropout."""
-        vectors = np.empty((len(texts), self.dimension), np.float32)
-        for start in range(0, len(texts), EMBED_BLOCK):
-            block = self.tokens(texts[start : start + EMBED_BLOCK], role)
-            with torch.no_grad():
-                vectors[start : start + len(block)] = self.encode(block, role).cpu().numpy()
-        return vectors
+        return embed(self, items, role)
 
     def save(self, folder: Path) -> None:
         """Write it as a folder that sentence-transformers loads."""
@@ -150,9 +137,21 @@ class Trainee:
             self._model.eval().save(str(folder), create_model_card=False)
 
     def _computing(self) -> AbstractContextManager[object]:
-        if not self._reduced:
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
+        return computing(self.device.type, reduced=self._reduced)
+
+
+def computing(device: str, *, reduced: bool) -> AbstractContextManager[object]:
+    """Compute products in bf16, if they are to be reduced."""
+    return torch.autocast(device, torch.bfloat16) if reduced else nullcontext()
+
+
+def _text(item: Item) -> str:
+    if not isinstance(item, str):
+        raise InvalidInput(
+            "a picture, and the model embeds texts only: train one that embeds images, by "
+            "--model minilm-efficientnet-lite0 or a CLIP"
+        )
+    return item
 
 
 def _two_towers(model: SentenceTransformer) -> SentenceTransformer:
@@ -176,7 +175,7 @@ def _two_towers(model: SentenceTransformer) -> SentenceTransformer:
     ).eval()
 
 
-def _computes_bf16(device: str) -> bool:
+def computes_bf16(device: str) -> bool:
     """Return whether products in bf16 are faster than in float32."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported())

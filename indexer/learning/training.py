@@ -23,10 +23,11 @@ from indexer.learning.evidence import JUDGED, JudgedQueries, keep_evidence
 from indexer.learning.examples import Example, Examples
 from indexer.learning.examples_checks import gather
 from indexer.learning.gate.attempts import note_attempt
+from indexer.learning.kept_pictures import KeptPictures
 from indexer.learning.models import Models, write_record
 from indexer.learning.options import settings
 from indexer.learning.progress import Tell
-from indexer.learning.run import Method, Outcome, TrainingRun
+from indexer.learning.run import Material, Method, Outcome, TrainingRun
 from indexer.learning.split import Splitting
 from indexer.learning.trained import Base, Trained, TrainingData
 from indexer.readers import Rejection
@@ -40,6 +41,7 @@ class Training:
     """An order to train: the model, the method, and the name under which the result is kept.
 
     ``source`` says in words where the examples are from; ``collection`` is None if there is none.
+    ``pictures`` are filled as examples are found, None where none are learned from.
     """
 
     name: str
@@ -53,6 +55,12 @@ class Training:
     splitting: Splitting
     resume: bool = False
     threads: int = 0
+    pictures: KeptPictures | None = None
+
+    @property
+    def material(self) -> Material:
+        """What the method learns from."""
+        return self.method.learns(pictures=self.pictures is not None).material
 
     @property
     def workspace(self) -> Path:
@@ -90,7 +98,7 @@ def train(
         on_reject(rejection)
 
     start = time.monotonic()
-    with gather(found, refuse, training.method.material) as examples:
+    with gather(found, refuse, training.material) as examples:
         if not len(examples):
             raise InvalidInput(f"{training.source} holds no example to train by")
         data = _describe(examples, training.source, rejected)
@@ -129,6 +137,7 @@ def _run(training: Training, examples: Examples, tell: Tell) -> TrainingRun:
         resume=training.resume,
         tell=tell,
         threads=training.threads,
+        pictures=training.pictures,
     )
 
 

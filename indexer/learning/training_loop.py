@@ -20,14 +20,14 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.utils import clip_grad_norm_
 
-from indexer.embedding.batching import Batch
 from indexer.embedding.embedder import TextRole
 from indexer.errors import InvalidInput, ModelError
 from indexer.learning.checkpoints import Checkpoint, Checkpoints
 from indexer.learning.examples import Example, Examples
+from indexer.learning.items import Item
+from indexer.learning.learner import Learner, Planned
 from indexer.learning.options import Tuning
 from indexer.learning.progress import Progress, Tell
-from indexer.learning.trainee import Trainee
 
 LEAST_PROGRESS: Final = 1e-4
 """A measure that is better by less than this is not better."""
@@ -35,14 +35,14 @@ LEAST_PROGRESS: Final = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Texts of a batch, and the side of a search that they are on."""
+    """Texts or pictures of a batch, and the side of a search that they are on."""
 
-    texts: Sequence[str]
+    items: Sequence[Item]
     role: TextRole
 
 
 class Objective(Protocol):
-    """The aim of a method: the texts of a batch, and a loss on their vectors."""
+    """The aim of a method: the texts or pictures of a batch, and a loss on their vectors."""
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -50,7 +50,7 @@ class Objective(Protocol):
         ...
 
     def sides(self, batch: Sequence[Example], step: int) -> Sequence[Side]:
-        """The texts to embed with gradients, side by side."""
+        """The texts or pictures to embed with gradients, side by side."""
         ...
 
     def loss(self, batch: Sequence[Example], vectors: Sequence[Tensor]) -> Tensor:
@@ -100,7 +100,7 @@ class Loop:
 
     def __init__(
         self,
-        trainee: Trainee,
+        trainee: Learner,
         objective: Objective,
         examples: Examples,
         tuning: Tuning,
@@ -206,7 +206,7 @@ class Loop:
         sides = self._objective.sides(batch, step)
         parts = [part for place, side in enumerate(sides) for part in self._parts(place, side)]
         seeds = [self._tuning.seed * 1_000_003 + step * 1_009 + at for at in range(len(parts))]
-        if sum(part.batch.ids.size for part in parts) > self._tuning.cached_tokens:
+        if sum(part.batch.size for part in parts) > self._tuning.cached_tokens:
             return self._backward_by_parts(batch, sides, list(zip(parts, seeds, strict=True)))
         rows = [self._forward(part, seed) for part, seed in zip(parts, seeds, strict=True)]
         loss = self._objective.loss(batch, _joined(sides, parts, rows))
@@ -229,7 +229,7 @@ class Loop:
         return loss.item()
 
     def _parts(self, place: int, side: Side) -> Iterator[_Part]:
-        for batch in self._trainee.plan(self._trainee.tokens(side.texts, side.role)):
+        for batch in self._trainee.plan(side.items, side.role):
             yield _Part(place, batch, side.role)
 
     def _forward(self, part: _Part, seed: int) -> Tensor:
@@ -289,15 +289,15 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A forward pass: a batch of the texts of one side."""
+    """A forward pass: a batch of the items of one side."""
 
     side: int
-    batch: Batch
+    batch: Planned
     role: TextRole
 
 
 def _joined(sides: Sequence[Side], parts: Sequence[_Part], rows: Sequence[Tensor]) -> list[Tensor]:
-    """The rows of each side, in the order of its texts."""
+    """The rows of each side, in the order of its items."""
     joined = []
     for place in range(len(sides)):
         own = [(part, row) for part, row in zip(parts, rows, strict=True) if part.side == place]

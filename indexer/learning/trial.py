@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from indexer.documents import Vectors
 from indexer.embedding.embedder import TextRole
 from indexer.learning.examples import Example, Examples
+from indexer.learning.items import Item, View
 from indexer.learning.split import Part, Splitting
 
-Embed: TypeAlias = Callable[[Sequence[str], TextRole], Vectors]
-"""Texts of one side to unit vectors."""
+Embed: TypeAlias = Callable[[Sequence[Item], TextRole], Vectors]
+"""Texts or pictures of one side to unit vectors."""
 
 MEASURE: Final = "mrr"
 QUERIES: Final = {Part.VALIDATION: 200, Part.HELD_OUT: 600}
@@ -30,13 +31,17 @@ PASSAGES: Final = {Part.VALIDATION: 500, Part.HELD_OUT: 2_500}
 """Texts that they choose from, at most, unless there are more queries."""
 
 
+DRAW: Final = (1, 2, 3)
+"""The chances of a picture's view that is to find it."""
+
+
 @dataclass(slots=True)
 class Trial:
-    """Queries with the places of their texts among the passages."""
+    """Queries with the places of what answers them among the passages."""
 
-    queries: list[str] = field(default_factory=list)
+    queries: list[Item] = field(default_factory=list)
     relevant: list[set[int]] = field(default_factory=list)
-    passages: list[str] = field(default_factory=list)
+    passages: list[Item] = field(default_factory=list)
 
     def ranks(self, embed: Embed) -> NDArray[np.float64]:
         """(n,) the reciprocal of the rank of each query's first relevant passage.
@@ -71,10 +76,10 @@ def divide(examples: Examples, splitting: Splitting) -> Parts:
     unused: list[int] = []
     gathered = {part: _Gathered(QUERIES[part]) for part in QUERIES}
     for place, one in enumerate(examples):
-        part = splitting.of_query(one.query)
+        part = splitting.of_query(one.asked)
         if part in gathered:
             gathered[part].add(one)
-        elif splitting.trains(one.query, one.document):
+        elif splitting.trains(one.asked, one.document):
             train.append(place)
         else:
             unused.append(place)
@@ -101,7 +106,7 @@ class _Gathered:
             if len(self._queries) == self._most:
                 return
             row = self._queries[example.query_id] = len(self._queries)
-            self.trial.queries.append(example.query)
+            self.trial.queries.append(_query(example))
             self.trial.relevant.append(set())
         self.trial.relevant[row].add(self._place(example))
 
@@ -115,5 +120,10 @@ class _Gathered:
     def _place(self, example: Example) -> int:
         place = self._documents.setdefault(example.document, len(self._documents))
         if place == len(self.trial.passages):
-            self.trial.passages.append(example.positive)
+            self.trial.passages.append(example.answer)
         return place
+
+
+def _query(example: Example) -> Item:
+    """The query; of a picture without a caption a view of it, the same whenever it is asked."""
+    return example.query or View(example.picture, DRAW)

@@ -1,7 +1,8 @@
-"""The objective of SimCLR: two views of a text find each other among those of a batch.
+"""The objective of SimCLR: two views of a text or picture find each other among those of a batch.
 
-Views differ by dropout (Gao et al., "SimCSE", 2021), or are two parts of the text. Chen et al., "A
-Simple Framework for Contrastive Learning of Visual Representations", 2020.
+Views of a text differ by dropout (Gao et al., "SimCSE", 2021), or are two parts of it; those of a
+picture are cropped, coloured and blurred (indexer.learning.picture_views). Chen et al., "A Simple
+Framework for Contrastive Learning of Visual Representations", 2020.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from indexer.embedding.embedder import TextRole
 from indexer.learning import losses
 from indexer.learning.contrast import Temperature
 from indexer.learning.examples import Example
+from indexer.learning.items import Item, View
 from indexer.learning.training_loop import Side
 
 LEAST_WORDS: Final = 8
@@ -24,7 +26,7 @@ LEAST_WORDS: Final = 8
 
 
 class ViewsObjective:
-    """Two views of each text."""
+    """Two views of each text or picture."""
 
     def __init__(
         self, temperature: Temperature, *, crops: bool, shares: tuple[float, float], seed: int
@@ -35,13 +37,19 @@ class ViewsObjective:
 
     def sides(self, batch: Sequence[Example], step: int) -> list[Side]:
         """Both views; where they differ by dropout alone, the texts twice."""
-        texts = [one.positive for one in batch]
-        if not self._crops:
-            return [Side(texts, TextRole.DOCUMENT)] * 2
         random = np.random.default_rng([self._seed, step])
         return [
-            Side([self._crop(text, random) for text in texts], TextRole.DOCUMENT) for _ in range(2)
+            Side(
+                [self._view(one, (step, place, way), random) for place, one in enumerate(batch)],
+                TextRole.DOCUMENT,
+            )
+            for way in range(2)
         ]
+
+    def _view(self, one: Example, draw: tuple[int, ...], random: np.random.Generator) -> Item:
+        if one.picture:
+            return View(one.picture, (self._seed, *draw))
+        return self._crop(one.positive, random) if self._crops else one.positive
 
     def _crop(self, text: str, random: np.random.Generator) -> str:
         """Neighbouring words of the text, a share of them between the two that were set."""

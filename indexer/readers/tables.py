@@ -26,10 +26,11 @@ Values: TypeAlias = Iterator[tuple[int, object]]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record with its place, a path with a line or row."""
+    """A record with its place, a path with a line or row, and the folder of its file."""
 
     place: str
     values: Mapping[str, Any]
+    folder: Path
 
 
 _READERS: Final[Mapping[str, Callable[[Source, str], Values]]] = MappingProxyType(
@@ -70,7 +71,7 @@ def _read(source: Source, values: Values) -> Iterator[Record | Rejection]:
             if isinstance(value, Unreadable):
                 yield Rejection(place, str(value))
             elif isinstance(value, Mapping):
-                yield Record(place, value)
+                yield Record(place, value, source.path.parent)
             else:
                 yield Rejection(place, "expected an object with named fields")
     except Unreadable as error:

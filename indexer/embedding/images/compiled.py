@@ -113,6 +113,12 @@ def _fill(checkpoint: Checkpoint, work: Path) -> Mapping[str, Any]:
     }
 
 
+def convert_tower(tower: SentenceTransformer, setup: ImageSetup, path: Path) -> CompiledImages:
+    """A tower as a float32 graph that is written to ``path``, for one use; raises Unsuitable."""
+    _convert(tower, setup, reference_vectors(tower), path)
+    return CompiledImages(path, Precision.F32, threads=0)
+
+
 def _convert(tower: SentenceTransformer, setup: ImageSetup, reference: Vectors, path: Path) -> None:
     """Write a faithful graph of a tower to ``path``. Raises Unsuitable if there is none."""
     import torch

@@ -187,7 +187,7 @@ def _judge(
     def on_trial(done: int, total: int) -> None:
         tell("trial", done, total)
 
-    embedder, maps = library.embedder(collection), None
+    embedder, maps = library.filling(collection), None
     if trained.kind is TrainedKind.ADAPTER:
         maps = _maps_of(trained, folder, whole=given is not None)
         measured = try_maps(collection, embedder, known, maps)

@@ -24,6 +24,7 @@ from indexer.engines import open_catalogue
 from indexer.errors import InvalidInput
 from indexer.evaluation.measures import measure_each
 from indexer.evaluation.worsening import Placements, Told, Worsening, auc_fall, calibration_rise
+from indexer.ingestion.pictures import develop
 from indexer.ingestion.preparation import embed_documents
 from indexer.learning.evidence import JudgedQueries, Seen
 from indexer.learning.gate.judgement import MEASURE, InMode, Measured, Paired
@@ -209,7 +210,8 @@ def try_model(
     for number, model in enumerate((embedder, candidate)):
         with _part_collection(collection, model) as part:
             for start in range(0, len(documents), _BATCH):
-                part.put(embed_documents(model, documents[start : start + _BATCH]))
+                some = documents[start : start + _BATCH]
+                part.put(embed_documents(model, some, develop(collection, model, some)))
                 on_progress(number * len(documents) + start, total)
             sides.append(_side(part, model, texts))
     return _measure(collection, judged, each, *sides)

@@ -12,8 +12,13 @@ from typing import Final
 from indexer.embedding.torch_engine import need_torch
 from indexer.learning.methods.adapter_options import AdapterOptions
 from indexer.learning.methods.contrastive_options import ContrastiveOptions
-from indexer.learning.methods.other_options import ClipOptions, MomentumOptions, ViewsOptions
-from indexer.learning.run import Material, Method, Outcome, TrainingRun
+from indexer.learning.methods.other_options import (
+    ClipOptions,
+    MomentumOptions,
+    PictureOptions,
+    ViewsOptions,
+)
+from indexer.learning.run import Lessons, Material, Method, Outcome, TrainingRun
 
 
 def _train_contrastive(run: TrainingRun) -> Outcome:
@@ -64,6 +69,7 @@ _TABLE: Final = (
         Material.PAIRS,
         ContrastiveOptions,
         _train_contrastive,
+        Lessons(Material.PAIRS, ContrastiveOptions),
     ),
     Method(
         "moco",
@@ -71,6 +77,7 @@ _TABLE: Final = (
         Material.PAIRS,
         MomentumOptions,
         _train_moco,
+        Lessons(Material.TEXTS, MomentumOptions),
     ),
     Method(
         "clip",
@@ -78,6 +85,7 @@ _TABLE: Final = (
         Material.PAIRS,
         ClipOptions,
         _train_clip,
+        Lessons(Material.PAIRS, PictureOptions),
     ),
     Method(
         "simclr",
@@ -85,6 +93,7 @@ _TABLE: Final = (
         Material.TEXTS,
         ViewsOptions,
         _train_simclr,
+        Lessons(Material.TEXTS, ViewsOptions),
     ),
     Method(
         "adapter",

@@ -13,11 +13,11 @@ from indexer.errors import InvalidInput
 from indexer.learning.contrast import GRADED, Contrast, ContrastiveObjective, Loss, Temperature
 from indexer.learning.descent import Descent, descend
 from indexer.learning.examples import Example, Examples
+from indexer.learning.learner import Learner
 from indexer.learning.methods.contrastive_options import ContrastiveOptions
 from indexer.learning.mining import mine
 from indexer.learning.progress import Progress
 from indexer.learning.run import Outcome, TrainingRun
-from indexer.learning.trainee import Trainee
 
 
 def train_contrastive(run: TrainingRun) -> Outcome:
@@ -33,7 +33,7 @@ def train_contrastive(run: TrainingRun) -> Outcome:
         options.negatives + options.mined, options.matryoshka,
     )  # fmt: skip
 
-    def objective(trainee: Trainee) -> ContrastiveObjective:
+    def objective(trainee: Learner) -> ContrastiveObjective:
         return ContrastiveObjective(contrast, temperature, trainee.device)
 
     with _mined(run, options) as examples:

@@ -12,6 +12,7 @@ from small_models import CONVERTIBLE
 from indexer.embedding import TextRole
 from indexer.embedding.checkpoint import find_checkpoint
 from indexer.errors import InvalidInput
+from indexer.learning.learner import encode
 from indexer.learning.trainee import Trainee
 
 TEXTS = ["the quick brown fox", "a lazy dog jumps over the text of a document", "meaning"]
@@ -35,10 +36,9 @@ def test_a_text_goes_through_once(bert: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     layer = trainee._model[0].auto_model.encoder.layer[0].attention
     layer.register_forward_hook(lambda *_: seen.append(1))
-    tokens = trainee.tokens(TEXTS, TextRole.DOCUMENT)
     for _ in range(3):
-        trainee.encode(tokens, TextRole.DOCUMENT).sum().backward()
-    assert len(seen) == len(trainee.plan(tokens))
+        encode(trainee, TEXTS, TextRole.DOCUMENT).sum().backward()
+    assert len(seen) == len(trainee.plan(TEXTS, TextRole.DOCUMENT))
     assert all(
         one.grad is not None for name, one in trainee.parameters.items() if "pooler" not in name
     )

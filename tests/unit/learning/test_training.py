@@ -21,6 +21,7 @@ from indexer.errors import AlreadyExists, InvalidInput, ModelError
 from indexer.learning.contrast import Temperature
 from indexer.learning.evidence import JUDGED, SEEN, JudgedQueries, Seen
 from indexer.learning.examples import Examples
+from indexer.learning.learner import encode
 from indexer.learning.methods import METHODS
 from indexer.learning.methods.other_options import MomentumOptions
 from indexer.learning.momentum import MomentumObjective
@@ -229,9 +230,7 @@ def test_a_queue_holds_what_came_last(embedder: Embedder, tmp_path: Path) -> Non
     before = trainee.embed([one.positive for one in given], TextRole.DOCUMENT)
     for start in (0, 3, 6):
         batch = given[start : start + 3]
-        vectors = trainee.encode(
-            trainee.tokens([one.query for one in batch], TextRole.QUERY), TextRole.QUERY
-        )
+        vectors = encode(trainee, [one.query for one in batch], TextRole.QUERY)
         assert float(objective.loss(batch, [vectors.detach()])) > 0
         objective.stepped()
     assert np.allclose(objective.tensors()["queue"], before[-5:], atol=1e-5)
