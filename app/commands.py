@@ -18,8 +18,8 @@ from indexer.cli.group import no_commands
 from indexer.cli.messages import Figures
 from indexer.cli.options import Data, Json, Model, Reranker, open_library
 from indexer.engines import is_lasting
-from indexer.errors import InvalidInput, MissingExtra
-from indexer.library import DEFAULT_COLLECTION
+from indexer.errors import InvalidInput, MissingExtra, Unreadable
+from indexer.library import DEFAULT_COLLECTION, check_name
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -177,21 +177,55 @@ def key(
     role: Annotated[
         Role, typer.Option(help="What it may do; each may do what those before it may.")
     ] = Role.SEARCH,
+    collections: Annotated[
+        str,
+        typer.Option(help="The only collections it may use, between commas.", metavar="NAMES"),
+    ] = "",
+    filter_text: Annotated[
+        str,
+        typer.Option(
+            "--filter", help="Only documents that pass, as JSON, in each.", metavar="JSON"
+        ),
+    ] = "",
+    expires: Annotated[
+        str,
+        typer.Option(
+            help="When it ends: 30d, 12h or 15m from now, or a date or time.", metavar="WHEN"
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Make a key, and the line that lets it in, which does not tell the key.
 
-    The key is shown once: give it to its user. The line goes into BEARING_API_KEYS or the file
-    that BEARING_API_KEYS_FILE names.
+    The key is shown once: give it to its user. The line goes into the file that
+    BEARING_API_KEYS_FILE names, or, if nothing binds it, into BEARING_API_KEYS.
     """
     from app.access.keys import make_secret, write_entry
 
     secret = make_secret()
-    entry = write_entry(secret, role, name)
+    entry = write_entry(secret, role, name, **_bounds(collections, filter_text, expires))
     if as_json:
         messages.say_json({"key": secret, "entry": entry, "role": role.value})
     else:
         typer.echo(f"key   {secret}\nline  {entry}")
+
+
+def _bounds(collections: str, filter_text: str, expires: str) -> dict[str, object]:
+    """What a key's line says of its bounds; raises InvalidInput."""
+    from app.access.keys import end_of
+    from indexer.readers.records import parse_json
+
+    said: dict[str, object] = {}
+    if collections:
+        said["collections"] = [check_name(one.strip()) for one in collections.split(",")]
+    if filter_text:
+        try:
+            said["filter"] = parse_json(filter_text.encode("utf-8", "surrogateescape"))
+        except Unreadable as error:
+            raise InvalidInput(f"--filter {filter_text[:80]!r}: {error}") from error
+    if expires:
+        said["expires"] = end_of(expires)
+    return said
 
 
 def mcp(data: Data = None, model: Model = None) -> None:

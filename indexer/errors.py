@@ -11,6 +11,7 @@
     │   └── TooLarge                   over a limit that the message names
     ├── Unreadable                     a file or line that holds no document; names the place
     ├── NotFound                       no collection or document of that name
+    ├── Forbidden                      only a part of the collection, or service, may be used
     ├── Conflict
     │   ├── AlreadyExists              a collection of that name is there
     │   ├── CollectionBusy             another process is writing to it
@@ -73,6 +74,10 @@ class NotFound(BearingError):
 
 class Gone(BearingError):
     """A picture is no longer where it was indexed, or is another file now."""
+
+
+class Forbidden(BearingError):
+    """What is asked needs more of the collection, or of the service, than may be used."""
 
 
 class Conflict(BearingError):

@@ -6,6 +6,14 @@ A key is given as ``[[NAME:]ROLE:]SECRET [RATE]``::
     search:s3same-openU-7                 a key that may search
     shop:search:sha256:0d3f... 20/second  the digest of a key, with a name and a rate of its own
 
+A file may also hold a key as an object on a line of its own, which says more of it::
+
+    {"name": "acme", "role": "search", "key": "sha256:0d3f...", "rate": "20/second",
+     "collections": ["news"], "filter": {"tenant": "acme"}, "expires": "2027-01-01T00:00:00Z"}
+
+(in one line). Such a key may use those collections only, in them only the documents that pass the
+filter, and only until then. One that is bound to a part may search and write, not administer.
+
 The digest is SHA-256 and not a slow function such as scrypt: slow functions protect passwords
 that people choose, which keys are not. Trying the 2^256 keys that ``bearing key`` draws from is
 out of reach at any speed, while a slow function would let strangers burn a core with rubbish.
@@ -15,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import logging
 import os
 import re
@@ -23,12 +32,18 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from app.access.bounds import UNBOUNDED, Bounds
 from app.access.rate_limit import Rate, parse_rate
 from app.access.roles import Role
-from indexer.errors import InvalidInput
+from indexer.errors import InvalidFilter, InvalidInput, Unreadable
+from indexer.filters import parse_filter
+from indexer.readers.records import parse_json
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +63,9 @@ _ENTRY: Final = re.compile(
     rf"(?:(?:(?P<name>{_NAME.pattern}):)?(?P<role>{'|'.join(Role)}):)?"
     r"(?P<secret>\S+)(?:\s+(?P<rate>.+))?"
 )
+_SPAN: Final = re.compile(r"([1-9][0-9]{0,5})([mhd])", re.ASCII)
+_SECONDS: Final = {"m": 60, "h": 3_600, "d": 86_400}
+_OBJECT: Final = re.compile(r'\s*\{\s*"')
 _DIGEST: Final = re.compile(r"sha256:([0-9a-fA-F]{64})")
 
 Signature: TypeAlias = tuple[int, int, int]
@@ -56,12 +74,21 @@ Signature: TypeAlias = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as it is stored: its digest, not its secret. ``rate`` is None for the default one."""
+    """A key as it is stored: its digest, not its secret. ``rate`` is None for the default one.
+
+    ``expires`` is in seconds since 1970; None for a key that does not.
+    """
 
     name: str
     role: Role
     digest: bytes = field(repr=False)
     rate: Rate | None = None
+    bounds: Bounds = UNBOUNDED
+    expires: float | None = None
+
+    def has_expired(self, now: float) -> bool:
+        """Return whether it is of no use any more, at a time in seconds since 1970."""
+        return self.expires is not None and now >= self.expires
 
 
 class KeysBroken(ValueError):
@@ -78,14 +105,109 @@ def make_secret() -> str:
     return PREFIX + secrets.token_urlsafe(32)
 
 
-def write_entry(secret: str, role: Role, name: str = "") -> str:
-    """The entry of a key, by its digest; raises InvalidInput for an invalid name."""
+def write_entry(secret: str, role: Role, name: str = "", **more: object) -> str:
+    """The entry of a key, by its digest; an object if there is ``more`` to say: see KeyLine.
+
+    Raises InvalidInput for an invalid name, or for what the object may not say.
+    """
     if name and not _NAME.fullmatch(name):
         raise InvalidInput(
             f"name {name[:80]!r}: a key's name is of 1 to 64 letters, digits and ._@-, and begins "
             "with a letter or digit"
         )
-    return f"{name + ':' if name else ''}{role}:sha256:{digest_of(secret).hex()}"
+    digest = f"sha256:{digest_of(secret).hex()}"
+    if not more:
+        return f"{name + ':' if name else ''}{role}:{digest}"
+    said = ({"name": name} if name else {}) | {"role": role.value, "key": digest} | more
+    line = json.dumps(said)
+    try:
+        parse_lines([line])
+    except KeysBroken as error:
+        raise InvalidInput(str(error).removeprefix("line-1: ")) from error
+    return line
+
+
+def parse_moment(text: str) -> float:
+    """A moment in seconds since 1970: a date, or a date and a time with its offset (or Z).
+
+    A date is its first moment in UTC. Raises ValueError.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        if len(text) > len("2027-01-01"):
+            raise ValueError("a time needs its offset, such as Z")
+        moment = moment.replace(tzinfo=UTC)
+    return moment.timestamp()
+
+
+def end_of(text: str) -> str:
+    """The moment at which a time from now ends (30d, 12h, 15m), or the moment given, as text.
+
+    Raises InvalidInput.
+    """
+    span = _SPAN.fullmatch(text)
+    if span:
+        return moment_text(time.time() + int(span[1]) * _SECONDS[span[2]])
+    try:
+        return moment_text(parse_moment(text))
+    except ValueError as error:
+        raise InvalidInput(
+            f"{text[:80]!r} is no time at which a key may end: give 30d, 12h or 15m, a date, or a "
+            "time with its offset, such as 2027-01-01T00:00:00Z"
+        ) from error
+
+
+def moment_text(moment: float) -> str:
+    """A moment in seconds since 1970 as text, in UTC."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _moment(given: object) -> float:
+    try:
+        return parse_moment(given if isinstance(given, str) else "")
+    except ValueError as error:
+        raise ValueError(
+            "must be a date, or a time with its offset, such as 2027-01-01T00:00:00Z"
+        ) from error
+
+
+class KeyLine(BaseModel):
+    """A key as an object on a line of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str | None = Field(None, pattern=f"^(?:{_NAME.pattern})$")
+    role: Annotated[Role, Field(strict=False)] = Role.SEARCH
+    key: str = Field(pattern=r"^[!-~]+$")
+    rate: str | None = None
+    collections: list[str] | None = Field(None, min_length=1)
+    filter: dict[str, Any] | None = Field(None, min_length=1)
+    expires: Annotated[float, BeforeValidator(_moment)] | None = None
+
+    def to_key(self, place: str) -> Key:
+        """The key; raises KeysBroken."""
+        bounds = self._bounds(place)
+        if bounds and self.role is Role.ADMIN:
+            raise KeysBroken(
+                f"{place}: a key with collections or a filter may search or write, and not be of "
+                "role admin"
+            )
+        return Key(
+            self.name or place,
+            self.role,
+            _digest(self.key, place),
+            _rate(self.rate, place),
+            bounds,
+            self.expires,
+        )
+
+    def _bounds(self, place: str) -> Bounds:
+        try:
+            condition = parse_filter(self.filter)
+        except InvalidFilter as error:
+            raise KeysBroken(f"{place}: {error}") from error
+        names = None if self.collections is None else frozenset(self.collections)
+        return Bounds(names, condition)
 
 
 def parse_keys(entries: Iterable[str]) -> tuple[Key, ...]:
@@ -109,6 +231,8 @@ def check_distinct(keys: Sequence[Key]) -> None:
 
 
 def _parse(entry: str, place: str) -> Key:
+    if _OBJECT.match(entry):
+        raise KeysBroken(f"{place}: a key as an object goes into the file of keys")
     # An entry may be a secret from end to end, so no message quotes it.
     found = _ENTRY.fullmatch(entry.strip())
     if not found or not (entry.isascii() and entry.replace("\t", " ").isprintable()):
@@ -119,6 +243,27 @@ def _parse(entry: str, place: str) -> Key:
         digest=_digest(found["secret"], place),
         rate=_rate(found["rate"], place),
     )
+
+
+def _parse_object(entry: str, place: str) -> Key:
+    try:
+        said = KeyLine.model_validate(parse_json(entry.encode("utf-8", "surrogateescape")))
+        return said.to_key(place)
+    except Unreadable:
+        raise KeysBroken(f"{place}: it is not JSON, or has a field twice") from None
+    except ValidationError as error:
+        # Neither the input nor names that are not known are quoted: a key may be among them.
+        raise KeysBroken(f"{place}: {_complaint(error)}") from None
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    if first["type"] == "extra_forbidden":
+        return f"a field is unknown; there are {', '.join(KeyLine.model_fields)}"
+    field = first["loc"][0] if first["loc"] else "the object"
+    said = "must be of printable ASCII characters without spaces"
+    about = said if first["type"] == "string_pattern_mismatch" else first["msg"]
+    return f"{field}: {about.removeprefix('Value error, ')}"
 
 
 def _rate(text: str | None, place: str) -> Rate | None:
@@ -199,7 +344,8 @@ def parse_lines(lines: Iterable[str]) -> tuple[Key, ...]:
     for number, line in enumerate(lines, start=1):
         entry = line.strip()
         if entry and not entry.startswith("#"):
-            keys.append(_parse(entry, f"line-{number}"))
+            parse = _parse_object if _OBJECT.match(entry) else _parse
+            keys.append(parse(entry, f"line-{number}"))
     return _checked(keys)
 
 

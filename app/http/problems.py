@@ -37,6 +37,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     errors.Unreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Gone: HTTPStatus.GONE,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.ModelError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.MissingExtra: HTTPStatus.NOT_IMPLEMENTED,

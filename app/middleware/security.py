@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import re
+import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,7 +20,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.keys import Keyring
+from app.access.bounds import UNBOUNDED, Bounds
+from app.access.keys import Key, Keyring, moment_text
 from app.access.rate_limit import Counter, Rate
 from app.access.roles import Role
 from app.http.foreign_errors import route_path
@@ -58,6 +60,8 @@ class Caller:
     name: str
     role: Role
     rate: Rate | None = None
+    bounds: Bounds = UNBOUNDED
+    expires: float | None = None
 
 
 ANYONE: Final = Caller("anyone", Role.ADMIN)
@@ -175,14 +179,23 @@ class Gate:
             return
         given = key_of(scope)
         key = None if given is None else self._keys.find(given)
-        if key is not None:
-            scope["state"]["caller"] = Caller(key.name, key.role, key.rate)
+        if key is not None and not key.has_expired(time.time()):
+            scope["state"]["caller"] = Caller(key.name, key.role, key.rate, key.bounds, key.expires)
             await self.app(scope, receive, send)
             return
-        reason = "no key was given" if given is None else "the key that was given is not known"
-        detail = f"{reason}: send one as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
+        detail = (
+            f"{_refusal(given, key)}: send one as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
+        )
         document = problem_document(scope, HTTPStatus.UNAUTHORIZED, detail)
         await respond(document, CHALLENGE)(scope, receive, send)
+
+
+def _refusal(given: str | None, key: Key | None) -> str:
+    if given is None:
+        return "no key was given"
+    if key is None or key.expires is None:
+        return "the key that was given is not known"
+    return f"the key {key.name!r} expired at {moment_text(key.expires)}"
 
 
 class Throttle:

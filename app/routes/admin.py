@@ -70,8 +70,8 @@ async def _resolve(name: str, points: Sequence[Point], collection: str, service:
     found: dict[int, Any] = {p: point for p, point in enumerate(points) if isinstance(point, list)}
     truncated: list[int] = []
     if texts:
-        collection_queue = await service.collection_queue(collection)
-        embedded = await collection_queue.model.texts.submit(list(texts.values()))
+        model = await service.model_of(collection)
+        embedded = await model.texts.submit(list(texts.values()))
         found |= {place: one.vector for place, one in zip(texts, embedded, strict=True)}
         truncated = [place for place, one in zip(texts, embedded, strict=True) if one.truncated]
     if ids:

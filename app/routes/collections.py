@@ -35,13 +35,15 @@ Name = Annotated[str, Path(alias="collection", description="A collection.")]
 async def list_collections(service: ServiceNeeded) -> CollectionsView:
     """All collections; one that cannot be opened is listed with its error."""
     found = await service.reads.run(service.describe_all)
-    return CollectionsView(collections=[_view(one) for one in found])
+    in_part = not service.sees_all_documents
+    return CollectionsView(collections=[_view(one, in_part=in_part) for one in found])
 
 
 @router.get("/collections/{collection}")
 async def describe_collection(name: Name, service: ServiceNeeded) -> CollectionView:
     """A summary of a collection."""
-    return CollectionView.of(await service.reads.run(service.library.describe, name))
+    described = await service.reads.run(service.describe, name)
+    return CollectionView.of(described, in_part=not service.sees_all_documents)
 
 
 @router.get("/collections/{collection}/diagnostics")
@@ -112,10 +114,10 @@ def _hear_nothing(_: Step) -> None:
     """Ignore progress, which is for terminals."""
 
 
-def _view(one: Description | Broken) -> CollectionView | BrokenView:
+def _view(one: Description | Broken, *, in_part: bool) -> CollectionView | BrokenView:
     if isinstance(one, Broken):
         return BrokenView(name=one.name, error=str(one.error))
-    return CollectionView.of(one)
+    return CollectionView.of(one, in_part=in_part)
 
 
 def _create(

@@ -22,6 +22,7 @@ from app.access.roles import Role
 from app.http.headers import header_of
 from app.http.problems import Problem
 from app.middleware.security import SAFE_METHODS, caller_of
+from app.routing.reach import reach_of
 from app.serving.service import Service
 from indexer.errors import InvalidInput, Unreadable
 from indexer.library import DEFAULT_COLLECTION
@@ -48,9 +49,9 @@ _ROLE: Final = "__role_needed__"
 
 
 async def service_of(request: Request) -> Service:
-    """The service that the lifespan opened."""
+    """The service that the lifespan opened, within the bounds of the caller."""
     service: Service = request.state.service
-    return service
+    return service.within(caller_of(request.scope).bounds)
 
 
 ServiceNeeded = Annotated[Service, Depends(service_of)]
@@ -95,6 +96,7 @@ class GuardedRoute(APIRoute):
         """The handler, behind the check of the role."""
         answer = self.unguarded_handler()
         role = _role_needed(self.endpoint, self.methods)
+        reach = reach_of(self.endpoint)
         has_collection = any(one.call is collection_name for one in self.dependant.dependencies)
         usual = DEFAULT_COLLECTION if has_collection else None
 
@@ -110,6 +112,12 @@ class GuardedRoute(APIRoute):
                     HTTPStatus.FORBIDDEN,
                     f"the key {caller.name!r} may {caller.role}; this route needs a key that may "
                     f"{role}",
+                )
+            if not reach.admits(caller.bounds):
+                raise Problem(
+                    HTTPStatus.FORBIDDEN,
+                    f"the key {caller.name!r} is bound to a part of what is kept here; this route "
+                    "answers from all of it",
                 )
             return await answer(request)
 

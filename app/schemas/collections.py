@@ -41,10 +41,10 @@ class CollectionView(Returned):
     )
     dimension: int
     documents: int
-    chunks: int
-    bytes: int
-    truncated: int = Field(description="Documents whose text does not wholly fit the model.")
-    unknown: int = Field(
+    chunks: int | None = Field(description="Null, as the next three, for a key with a filter.")
+    bytes: int | None
+    truncated: int | None = Field(description="Documents whose text does not wholly fit the model.")
+    unknown: int | None = Field(
         0, description="Documents with a passage of which the model knows no word."
     )
     index: dict[str, Any] = Field(
@@ -58,18 +58,18 @@ class CollectionView(Returned):
     )
 
     @classmethod
-    def of(cls, description: Description) -> Self:
-        """The view of a description."""
+    def of(cls, description: Description, *, in_part: bool = False) -> Self:
+        """The view of a description; of a part of a collection, of which only documents count."""
         return cls(
             name=description.name,
             model=description.model,
             fingerprint=description.fingerprint,
             dimension=description.dimension,
             documents=description.documents,
-            chunks=description.chunks,
-            bytes=description.bytes,
-            truncated=description.truncated,
-            unknown=description.unknown,
+            chunks=None if in_part else description.chunks,
+            bytes=None if in_part else description.bytes,
+            truncated=None if in_part else description.truncated,
+            unknown=None if in_part else description.unknown,
             index=dict(description.index),
             backed_up=description.backed_up,
             aliases=list(description.aliases),

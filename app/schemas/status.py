@@ -29,6 +29,13 @@ class CallerView(Returned):
     name: str
     role: Role
     guarded: bool = Field(description="Whether a key is needed here.")
+    collections: list[str] | None = Field(
+        None, description="The collections that the key may use; null for all."
+    )
+    filtered: bool | None = Field(
+        None, description="True for a key that sees only the documents that pass a filter."
+    )
+    expires: str | None = Field(None, description="When the key ends; null if it does not.")
     feedback: bool = Field(False, description="Whether judgements on hits are taken here.")
 
 

@@ -14,6 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager, contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Self, TypeAlias, TypeVar
@@ -21,6 +22,7 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 import anyio
 import numpy as np
 
+from app.access.bounds import UNBOUNDED, Bounds
 from app.serving.batching import Batcher, Overloaded, Threads, Watch
 from app.serving.complaints import Complaints
 from app.serving.instruments import Instruments
@@ -28,14 +30,21 @@ from app.serving.model import EmbeddedText, Model
 from app.settings import Settings
 from indexer.collection import Collection
 from indexer.config import Config
-from indexer.documents import BroughtVectors, Document, Vectors
+from indexer.documents import BroughtVectors, Document, StoredVectors, Vectors
 from indexer.embedding import HUB_ORGANISATION
 from indexer.embedding.cross_encoders.reranker import Pair
 from indexer.embedding.embedder import Embedder, Identity, Modality, TextRole
-from indexer.errors import BearingError, Conflict, ModelChanged, NotFound, OtherFormat
+from indexer.errors import (
+    BearingError,
+    Conflict,
+    Forbidden,
+    ModelChanged,
+    NotFound,
+    OtherFormat,
+)
 from indexer.ingestion.changes import Stored, store
 from indexer.ingestion.pictures import PictureReading, accepted, developed
-from indexer.library import DEFAULT_COLLECTION, Library
+from indexer.library import DEFAULT_COLLECTION, Library, check_name
 from indexer.pictures import Developed, Fitted
 from indexer.queries import Answer, Query
 from indexer.readers.pictures import fitted, read_pictures
@@ -173,11 +182,12 @@ class CollectionQueue:
 
 
 class Service:
-    """A library, served asynchronously."""
+    """A library, served asynchronously: to everyone, or within the bounds of one caller."""
 
     def __init__(self, settings: Settings, library: Library, instruments: Instruments) -> None:
         self.settings = settings
-        self.library = library
+        self._library = library
+        self.bounds = UNBOUNDED
         self._instruments = instruments
         queue = settings.queue_requests
         self.reads = Threads(settings.readers, queue, instruments.queue("reads"))
@@ -187,7 +197,7 @@ class Service:
         self._counted: dict[Embedder, Embedder] = {}
         self._collection_queues: dict[str, CollectionQueue] = {}
         self._models: dict[Embedder, Model] = {}
-        self._judge: Batcher[Pair, float] | None = None
+        self._judges: list[Batcher[Pair, float]] = []
         self._complaints = Complaints()
 
     @classmethod
@@ -231,14 +241,66 @@ class Service:
             misses += model.vectors.misses
         return Load(waiting, kept, hits, misses)
 
+    def within(self, bounds: Bounds) -> Service:
+        """The service as if it kept only what these bounds admit; it shares models and queues.
+
+        It opens no other collection, and in each only the documents that pass the filter. What
+        needs more raises Forbidden.
+        """
+        if not bounds:
+            return self
+        part = copy(self)
+        part.bounds = self.bounds.within(bounds)
+        return part
+
+    @property
+    def is_bounded(self) -> bool:
+        """Return whether it is a part of the service."""
+        return bool(self.bounds)
+
+    @property
+    def sees_all_documents(self) -> bool:
+        """Return whether no filter keeps documents of its collections back."""
+        return self.bounds.condition is None
+
+    @property
+    def library(self) -> Library:
+        """All that is kept; raises Forbidden for a part of the service."""
+        if self.bounds:
+            raise Forbidden("this needs the whole service, and the key is bound to a part of it")
+        return self._library
+
     async def collection(self, name: str) -> Collection:
         """An open collection; raises NotFound."""
-        return await self.reads.run(self.library.open, name)
+        return await self.reads.run(self._seen, name)
 
     async def writable(self, name: str) -> Collection:
         """A collection to write to; ``default`` is created if it does not exist."""
-        make = name == DEFAULT_COLLECTION
-        return await self.writes.run(self.library.obtain if make else self.library.open, name)
+        make = name == DEFAULT_COLLECTION and not self.bounds
+        return await self.writes.run(self._library.obtain if make else self._seen, name)
+
+    def _seen(self, name: str) -> Collection:
+        """A collection as far as it is within the bounds."""
+        collection = self._within_bounds(name)
+        condition = self.bounds.condition
+        return collection if condition is None else collection.restricted(condition)
+
+    def _within_bounds(self, name: str) -> Collection:
+        """A collection that the bounds admit, whole; raises NotFound as if there were no others."""
+        if not self.bounds:
+            return self._library.open(name)
+        if self.bounds.admits(check_name(name)):
+            with suppress(NotFound):  # which names all that there are
+                return self._library.open(name)
+        there = ", ".join(self._names()) or "none"
+        raise NotFound(f"there is no collection {name!r} (there are: {there})")
+
+    def _names(self) -> list[str]:
+        """The collections there are within the bounds, by the names that those give them."""
+        names = self._library.names()
+        if self.bounds.collections is not None:
+            names = sorted({*names, *self._library.aliases()})
+        return [name for name in names if self.bounds.admits(name)]
 
     async def store(
         self,
@@ -254,10 +316,11 @@ class Service:
         ``pictures`` is what became of each one's picture, see :meth:`develop`; ``brought`` and
         ``whole`` are as in indexer.ingestion.changes.
         """
+        own = [self.bounds.complete(document) for document in documents]
 
         def embed_and_store() -> Stored:
             embedder = self._filling(collection)
-            return store(collection, embedder, documents, pictures, brought, whole=whole)
+            return store(collection, embedder, own, pictures, brought, whole=whole)
 
         with self._instruments.stage("store"):
             return await _on_one_state(lambda: self.writes.run(embed_and_store))
@@ -277,7 +340,7 @@ class Service:
 
     def develop(self, collection: Collection, reads: Iterable[Read]) -> Generator[Read, None, None]:
         """The reads with the pictures of documents read; to be iterated in a thread for writes."""
-        how = PictureReading(self.library.config.max_pixels)
+        how = PictureReading(self._library.config.max_pixels)
         yield from developed(reads, collection, self._filling(collection), how)
 
     def sees(self, collection: Collection) -> bool:
@@ -285,10 +348,14 @@ class Service:
         return Modality.IMAGE in self._filling(collection).modalities
 
     def _filling(self, collection: Collection) -> Embedder:
-        return self._counted_once(self.library.filling(collection))
+        return self._counted_once(self._library.filling(collection))
 
-    async def collection_queue(self, name: str) -> CollectionQueue:
-        """An open collection with its model and queues; raises NotFound."""
+    async def model_of(self, name: str) -> Model:
+        """The model of a collection; raises NotFound."""
+        return (await self._collection_queue(name)).model
+
+    async def _collection_queue(self, name: str) -> CollectionQueue:
+        """An open collection, whole, with its model and queues; raises NotFound."""
         opened = await self.reads.run(self._open, name)
         known = self._collection_queues.get(name)
         if known is None or not known.opened.is_same(opened):
@@ -300,21 +367,49 @@ class Service:
         return await _on_one_state(lambda: self._search(name, queries))
 
     async def _search(self, name: str, queries: Sequence[Query]) -> Searched:
-        collection_queue = self._collection_queues.get(name)
+        if not self.sees_all_documents:
+            return await self._search_part(name, queries)
+        collection_queue = self._collection_queues.get(name) if self.bounds.admits(name) else None
         if collection_queue is None or not collection_queue.is_current:
-            collection_queue = await self.collection_queue(name)
+            collection_queue = await self._collection_queue(name)
         if collection_queue.is_idle and len(queries) == 1 and _is_brief(queries[0]):
             alone = partial(self._search_alone, collection_queue, queries)
             return await collection_queue.model.take_turn(alone)
+        collection = collection_queue.collection
+        find = collection_queue.searches.submit
+        return await self._stages(
+            collection.name, queries, collection_queue.model, find, collection.vectors
+        )
+
+    async def _search_part(self, name: str, queries: Sequence[Query]) -> Searched:
+        """The same in the documents that pass the filter: without a queue, as few share it."""
+
+        async def find(asked: Sequence[Query]) -> list[Answer]:
+            return await self.reads.run(lambda: self._seen(name).search(asked))
+
+        def vectors(ids: Sequence[str]) -> list[StoredVectors | None]:
+            return self._seen(name).vectors(ids)
+
+        queue = await self._collection_queue(name)
+        return await self._stages(queue.collection.name, queries, queue.model, find, vectors)
+
+    async def _stages(
+        self,
+        name: str,
+        queries: Sequence[Query],
+        model: Model,
+        find: Callable[[Sequence[Query]], Awaitable[Iterable[Answer]]],
+        vectors: Callable[[Sequence[str]], Iterable[StoredVectors | None]],
+    ) -> Searched:
         work: Mapping[Work, Callable[[Sequence[Any]], Awaitable[Iterable[Any]]]] = {
-            Work.EMBED: collection_queue.model.embed_queries,
-            Work.FIND: collection_queue.searches.submit,
+            Work.EMBED: model.embed_queries,
+            Work.FIND: find,
             Work.SCORE: self.score,
-            Work.TEXTS: collection_queue.model.embed_documents,
-            Work.VECTORS: lambda ids: self.reads.run(collection_queue.collection.vectors, ids),
+            Work.TEXTS: model.embed_documents,
+            Work.VECTORS: lambda ids: self.reads.run(vectors, ids),
         }
         asked = [await self._naming_reranker(query) for query in queries]
-        searches = Searches(staged(query, collection_queue.collection.name) for query in asked)
+        searches = Searches(staged(query, name) for query in asked)
         for need in searches.needs():
             with self._instruments.stage(STAGES[need.work]):
                 searches.give(await work[need.work](need.items))
@@ -341,7 +436,7 @@ class Service:
         """The query with the name of the cross-encoder that it needs, if there is one."""
         if query.rerank is None or not self.settings.reranker:
             return query
-        reranker = required(await self.reads.run(self.library.reranker))
+        reranker = required(await self.reads.run(self._library.reranker))
         return replace(query, reranker=reranker.name)
 
     async def embed(
@@ -378,20 +473,20 @@ class Service:
         return await self.embed_images(self._models[embedder], contents, names)
 
     def _seeing(self, name: str) -> Embedder:
-        return self._counted_once(self.library.seeing(self.library.open(name)))
+        return self._counted_once(self._library.seeing(self._within_bounds(name)))
 
     def _read_images(
         self, model: Model, contents: Sequence[bytes], names: Sequence[str]
     ) -> list[Fitted]:
-        pixels = self.library.config.max_pixels
+        pixels = self._library.config.max_pixels
         return fitted(read_pictures(contents, model.embedder.fit, max_pixels=pixels, names=names))
 
     async def models(self) -> dict[str, Model]:
         """The models of the collections that can be opened, by name."""
         found: dict[str, Model] = {}
-        for name in await self.reads.run(self.library.names):
+        for name in await self.reads.run(self._names):
             try:
-                model = (await self.collection_queue(name)).model
+                model = await self.model_of(name)
             except BearingError as error:
                 self._complaints.tell(name, error)
             else:
@@ -399,13 +494,21 @@ class Service:
         return found
 
     async def default_model(self) -> Model:
-        """The model of the collection ``default``."""
-        return (await self.collection_queue(DEFAULT_COLLECTION)).model
+        """The model of the collection ``default``, or of the first where that is out of bounds."""
+        if self.bounds.admits(DEFAULT_COLLECTION):
+            return await self.model_of(DEFAULT_COLLECTION)
+        for model in (await self.models()).values():
+            return model
+        raise NotFound("no model is served here: there is no collection within the key's bounds")
+
+    async def configured_model(self) -> Embedder:
+        """The model that new collections are made for."""
+        return await self.reads.run(self._library.model, self.settings.model)
 
     async def model(self, name: str) -> Model:
         """A served model, by its name with or without its organisation; raises NotFound."""
         short = name.removeprefix(f"{HUB_ORGANISATION}/")
-        opened = {model.name: model for model in self._models.values()}
+        opened = {} if self.bounds else {one.name: one for one in self._models.values()}
         if name not in opened and short not in opened:
             opened = await self.models()
         found = opened.get(name) or opened.get(short)
@@ -415,8 +518,8 @@ class Service:
 
     async def score(self, pairs: Sequence[Pair]) -> list[float]:
         """The relevance of passages by the cross-encoder, scored together with other requests."""
-        if self._judge is None:
-            reranker = required(await self.reads.run(self.library.reranker))
+        if not self._judges:
+            reranker = required(await self.reads.run(self._library.reranker))
             batch, queue = self.settings.batch_texts, self.settings.queue_texts
             judge: Batcher[Pair, float] = Batcher(
                 lambda pairs: reranker.score(pairs).tolist(),
@@ -424,16 +527,32 @@ class Service:
                 queue=queue,
                 watch=self._instruments.queue("pairs"),
             )
-            self._judge = self._judge or judge  # another request may have set it during the await
-        return await self._judge.submit(pairs)
+            if not self._judges:  # another request may have set it during the await
+                self._judges.append(judge)
+        return await self._judges[0].submit(pairs)
 
     def describe_all(self) -> list[Description | Broken]:
         """Summaries of all collections, also of those that cannot be opened."""
-        found = self.library.describe_all()
+        found = [self._describe(name) for name in self._names()]
         for one in found:
             if isinstance(one, Broken):
                 self._complaints.tell(one.name, one.error)
         return found
+
+    def describe(self, name: str) -> Description:
+        """A summary of a collection, as far as it is within the bounds; raises NotFound.
+
+        Within bounds a collection has the name that it was asked for by, and no other.
+        """
+        if not self.bounds:
+            return self._library.describe(name)
+        return replace(self._seen(name).describe(), name=name)
+
+    def _describe(self, name: str) -> Description | Broken:
+        try:
+            return self.describe(name)
+        except BearingError as error:
+            return Broken(name, error)
 
     async def delete(self, name: str) -> None:
         """Delete a collection; raises NotFound."""
@@ -441,13 +560,13 @@ class Service:
         self._collection_queues.pop(name, None)
 
     def _open(self, name: str) -> Opened:
-        collection = self.library.open(name)
+        collection = self._within_bounds(name)
         identity = collection.identity
         return Opened(collection, identity, self._embedder(collection))
 
     def _embedder(self, collection: Collection) -> Embedder:
         """The collection's model with its tokens counted; one object for all its collections."""
-        return self._counted_once(self.library.embedder(collection))
+        return self._counted_once(self._library.embedder(collection))
 
     def _counted_once(self, embedder: Embedder) -> Embedder:
         return self._counted.setdefault(embedder, self._instruments.counted(embedder))
@@ -458,7 +577,7 @@ class Service:
             self._models[embedder] = Model(embedder, self.settings, self._instruments)
         watch = self._instruments.queue("searches")
         return CollectionQueue(
-            name, opened, self._models[embedder], self.library, self.settings, watch
+            name, opened, self._models[embedder], self._library, self.settings, watch
         )
 
     async def _warm(self) -> None:
@@ -466,8 +585,8 @@ class Service:
         if self.settings.reranker:
             await self.score([("warm", "warm")])
         with suppress(OtherFormat):  # reported below; the other collections still open
-            await self.writes.run(self.library.obtain, DEFAULT_COLLECTION)
-        for name in await self.reads.run(self.library.names):
+            await self.writes.run(self._library.obtain, DEFAULT_COLLECTION)
+        for name in await self.reads.run(self._library.names):
             try:
                 await self._warm_collection(name)
             except BearingError as error:
@@ -481,7 +600,7 @@ class Service:
             raise refusal
 
     async def _warm_collection(self, name: str) -> None:
-        collection_queue = await self.collection_queue(name)
+        collection_queue = await self._collection_queue(name)
         await collection_queue.model.texts.submit(["warm"])
         collection_queue.model.warm()
 
@@ -490,5 +609,5 @@ class Service:
             await collection_queue.searches.close()
         for model in self._models.values():
             await model.close()
-        if self._judge is not None:
-            await self._judge.close()
+        for judge in self._judges:
+            await judge.close()

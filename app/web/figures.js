@@ -12,14 +12,17 @@ const KINDS = {
   graph: "A graph of neighbours",
 };
 
+/** Where a key sees a part of a collection, only its documents are counted. */
+const UNTOLD = "\u2013";
+
 /** The columns in which collections are told, each with what stands there: a text, and more where the pointer rests on it. */
 export const COLUMNS = {
   Documents: ({ documents }) => [count(documents)],
-  Passages: ({ chunks }) => [count(chunks)],
+  Passages: ({ chunks }) => [chunks === null ? UNTOLD : count(chunks)],
   Model: ({ model, dimension }) => [model, `${count(dimension)} dimensions`],
-  Index: ({ index }) => [String(index.kind), KINDS[index.kind]],
+  Index: ({ index }) => [index.kind ?? UNTOLD, KINDS[index.kind]],
   Recall: ({ index }) => recallOf(index),
-  "On disk": ({ bytes }) => [size(bytes)],
+  "On disk": ({ bytes }) => [bytes === null ? UNTOLD : size(bytes)],
 };
 
 /** What is to be said of a collection besides, each with its reason. */
@@ -39,7 +42,7 @@ export function remarksOf({ name, truncated, unknown, index }) {
 function recallOf(index) {
   const { recall, watched_recall: watched } = index;
   if (typeof watched === "number") return [shareAt(watched, index.recall_k), `${within(index.watched_interval)}Of the last ${plural(index.watched_queries, "real query", "real queries")} that were compared with exact search${further(index)}`];
-  if (typeof recall !== "number") return ["unknown"];
+  if (typeof recall !== "number") return [index.kind ? "unknown" : UNTOLD];
   const measured = `${within(index.recall_interval)}Of the best ${index.recall_k}, measured with ${plural(index.recall_queries ?? 0, "query", "queries")} when the index was built`;
   return [shareAt(recall, index.recall_k), index.recall_k ? measured + further(index) : "Search is exact"];
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Self
+from typing import Final, Self
 
 from indexer.analysis.diagnosis import diagnose
 from indexer.collection.adapters import Adapters, mark_of
@@ -15,6 +17,7 @@ from indexer.collection.execution import answer_adapted
 from indexer.collection.feedback import Feedback
 from indexer.collection.modalities import graded_texts
 from indexer.collection.pages import page_of, with_counts
+from indexer.collection.restriction import RestrictedEngine
 from indexer.collection.score_background import NullVectors, ScoreBackgrounds
 from indexer.collection.targets import require_model
 from indexer.documents import (
@@ -41,6 +44,9 @@ from indexer.ranking.score_annotations import judged
 from indexer.ranking.significance import Background
 from indexer.reports import Description, Diagnosis, FieldSummary, Map, Tell
 
+VIEWS: Final = 256
+"""Restricted views that are kept at most, with what was derived for them."""
+
 
 class Collection:
     """Documents and their vectors, kept in step, with search over them.
@@ -53,6 +59,10 @@ class Collection:
     def __init__(self, engine: Engine, null_vectors: NullVectors | None = None) -> None:
         """Over an engine; without ``null_vectors`` no significance is learned anew."""
         self._engine = engine
+        self._null_vectors = null_vectors
+        self._viewing = threading.Lock()
+        self._guard = threading.RLock()
+        self._views: OrderedDict[str, Collection] = OrderedDict()
         self._adapters = Adapters(engine)
         self._backgrounds = ScoreBackgrounds(engine, null_vectors, adapters=self._adapters)
         self._calibrations = Calibrations(engine)
@@ -86,6 +96,8 @@ class Collection:
 
     def close(self) -> None:
         """Release files and memory; searches under way finish first."""
+        while self._views:
+            self._views.popitem()[1].close()
         self._backgrounds.close()
         self._engine.close()
 
@@ -94,6 +106,23 @@ class Collection:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def restricted(self, condition: Filter) -> Collection:
+        """The collection as if it held only the documents that pass a filter.
+
+        What is written to it must pass too. It is open as long as this one is; what cannot be had
+        of a part raises Forbidden. BM25 goes on to weigh words by all documents.
+        """
+        written = repr(condition)  # as values, 1 and true are equal in Python
+        with self._viewing:
+            view = self._views.pop(written, None)
+            if view is None:
+                engine = RestrictedEngine(self._engine, condition, self._guard)
+                view = Collection(engine, self._null_vectors)
+            self._views[written] = view
+            while len(self._views) > VIEWS:
+                self._views.popitem(last=False)
+        return view
 
     @property
     def feedback(self) -> Feedback:

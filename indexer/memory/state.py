@@ -12,6 +12,7 @@ from operator import gt, lt
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.analysis.field_summaries import least_of, summarise
 from indexer.documents import (
     Chunk,
     Document,
@@ -33,7 +34,6 @@ from indexer.errors import Damaged, InvalidQuery
 from indexer.facets import FieldCounts, count_fields
 from indexer.filters import Filter, Scalar, matches
 from indexer.lexical.analyzer import Analyzer
-from indexer.memory.facets import least_of, summarise
 from indexer.memory.lexical import MemoryLexical, Postings, Words
 from indexer.memory.scope import MemoryScope, scope_of
 from indexer.ordering import Order, Place

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from local import create_local
 from samples import make_identity, random_units
 
+from indexer.analysis.field_summaries import least_of, summarise
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import InvalidFilter
 from indexer.filters import MAX_INTEGER, Metadata, matches, parse_filter
-from indexer.memory.facets import least_of, summarise
 
 FIELDS = ["a", "b", "c.d", "ü", " "]
 

@@ -132,7 +132,7 @@ async def check_dimension(wanted: int | None, model: Model, service: Service) ->
     if wanted in (None, own):
         return
     allowed = [own]
-    configured = await service.reads.run(service.library.model, service.settings.model)
+    configured = await service.configured_model()
     if configured.identity.made(model.embedder.identity.mark):
         allowed += [each for each in service.settings.matryoshka_dimensions if each < own]
     if wanted not in allowed:

@@ -1,0 +1,462 @@
+"""An engine of which only the documents that pass a filter are seen, changed and counted.
+
+A collection over it answers everything as if it held no other documents, whatever is asked of it,
+because all that it learns comes through here: each search, page and count has the filter added,
+and ids of other documents are ids of none. What cannot be had of a part is refused (Forbidden).
+Of the whole there remain the statistics of words behind BM25, and the numbers that documents have
+in cursors.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final, NoReturn
+
+import numpy as np
+
+from indexer.analysis.field_summaries import summarise
+from indexer.documents import (
+    Change,
+    Chunk,
+    Document,
+    EmbeddedDocument,
+    StoredVectors,
+    Vector,
+    Vectors,
+)
+from indexer.embedding.embedder import Identity
+from indexer.engine import (
+    Candidate,
+    Capabilities,
+    ChunkCosines,
+    ChunkKey,
+    Counts,
+    Engine,
+    EngineState,
+    Keeper,
+    Kept,
+    KeptBytes,
+    Key,
+    LexicalState,
+    Lines,
+    Migration,
+    Sample,
+    Scope,
+)
+from indexer.errors import Conflict, Forbidden, InvalidDocument
+from indexer.facets import FieldCounts
+from indexer.filters import Condition, Every, Filter, Operator, Pictured, fields_of, matches
+from indexer.index_choice import IndexChoice, Language
+from indexer.ordering import Order, Place
+from indexer.origins import Origins
+from indexer.parts import WHOLE, Parts
+from indexer.passages import ReadPassage
+from indexer.reports import Description, FieldSummary, Map, Tell
+
+SAMPLED_DOCUMENTS: Final = 2_000
+"""A sample is drawn from the vectors of so many documents at most, those that were added first."""
+
+_PAGE: Final = 500
+
+
+def both(one: Filter | None, other: Filter | None) -> Filter | None:
+    """The filter that passes what passes both; None passes everything."""
+    if one is None or other is None:
+        return one or other
+    return Every((one, other))
+
+
+def passes(condition: Filter, document: Document) -> bool:
+    """Return whether a document passes a filter."""
+    return matches(condition, document.metadata, pictured=document.picture is not None)
+
+
+def refuse(what: str, *_: object) -> NoReturn:
+    """Raise Forbidden for what only the whole collection has."""
+    raise Forbidden(f"{what} needs the whole collection, and only a part of it is seen here")
+
+
+class RestrictedState:
+    """One state of an engine, without the documents that fail a filter.
+
+    Keys are given for documents that pass only, so what is asked by key needs no look.
+    """
+
+    def __init__(self, state: EngineState, condition: Filter) -> None:
+        self._state = state
+        self._condition = condition
+
+    @property
+    def token(self) -> str:
+        """The engine's token."""
+        return self._state.token
+
+    @property
+    def identity(self) -> Identity:
+        """The model of its vectors."""
+        return self._state.identity
+
+    @property
+    def counts(self) -> Counts:
+        """The number of documents that pass; their chunks are not counted, and taken for as many.
+
+        Nor is known how many are truncated or unknown: 0.
+        """
+        documents = self.scope().total
+        return Counts(documents, documents, 0)
+
+    @property
+    def has_pictures(self) -> bool:
+        """Return whether a document that passes has a picture."""
+        return self._state.has_pictures and self.scope(Pictured()).total > 0
+
+    @property
+    def is_exact(self) -> bool:
+        """Return whether searches are exact without ``exact``."""
+        return self._state.is_exact
+
+    @property
+    def is_behind(self) -> bool:
+        """Return whether it may lack the newest writes."""
+        return self._state.is_behind
+
+    @property
+    def lexical(self) -> LexicalState:
+        """The words of the whole collection; what is found by them is in a scope."""
+        return self._state.lexical
+
+    def keys(self, ids: Iterable[str]) -> dict[str, Key]:
+        """The keys of those of these documents that exist and pass."""
+        found = self._state.keys(ids)
+        documents = self._state.documents(found.values())
+        return {
+            id: key
+            for id, key in found.items()
+            if key in documents and passes(self._condition, documents[key])
+        }
+
+    def ids(self, keys: Iterable[Key]) -> dict[Key, str]:
+        """The ids of documents by their keys."""
+        return self._state.ids(keys)
+
+    def documents(self, keys: Iterable[Key]) -> dict[Key, Document]:
+        """Documents by their keys."""
+        return self._state.documents(keys)
+
+    def thumbnails(self, keys: Iterable[Key]) -> dict[Key, bytes]:
+        """The small JPEGs of pictures, by keys."""
+        return self._state.thumbnails(keys)
+
+    def originals(self, keys: Iterable[Key]) -> dict[Key, bytes]:
+        """The pictures that are kept, by keys."""
+        return self._state.originals(keys)
+
+    def vectors(self, keys: Iterable[Key]) -> dict[Key, StoredVectors]:
+        """Chunks and vectors by keys."""
+        return self._state.vectors(keys)
+
+    def truncated(self, keys: Iterable[Key]) -> set[Key]:
+        """Those of these documents whose text was truncated."""
+        return self._state.truncated(keys)
+
+    def chunks(self, keys: Iterable[Key]) -> dict[Key, list[tuple[ChunkKey, Chunk]]]:
+        """Chunks by keys."""
+        return self._state.chunks(keys)
+
+    def passages(
+        self, chunks: Iterable[ChunkKey], parts: Parts = WHOLE
+    ) -> Mapping[ChunkKey, ReadPassage]:
+        """These parts of chunks and their documents."""
+        return self._state.passages(chunks, parts)
+
+    def page(self, condition: Filter | None, after: Key, limit: int) -> list[tuple[Key, Document]]:
+        """The next documents by key that pass this filter too."""
+        return self._state.page(both(self._condition, condition), after, limit)
+
+    def ordered(
+        self, condition: Filter | None, order: Order, after: Place | None, limit: int
+    ) -> list[tuple[Key, Document]]:
+        """The next documents in an order that pass this filter too."""
+        return self._state.ordered(both(self._condition, condition), order, after, limit)
+
+    def facets(self, limit: int, common: int) -> list[FieldSummary]:
+        """The metadata fields of the documents that pass; each of them is read."""
+        return summarise((document for _, document in self._all()), limit, common)
+
+    def count_values(
+        self, fields: Sequence[str], scope: Scope, most: int, keys: Sequence[Key] | None = None
+    ) -> tuple[FieldCounts, ...]:
+        """Each of these fields with its most common values in the documents in scope."""
+        return self._state.count_values(fields, scope, most, keys)
+
+    def known_fields(self, names: Collection[str]) -> set[str]:
+        """Those of these metadata fields that a document that passes has."""
+        known = self._state.known_fields(names)
+        return {name for name in known if self.scope(_has(name)).total}
+
+    def column(self, field: str) -> NoReturn:
+        """Refused: it is for maps, which are of the whole."""
+        refuse("a column of values", field)
+
+    def copies(self, limit: int) -> NoReturn:
+        """Refused: it is for diagnostics, which are of the whole."""
+        refuse("a count of copies", limit)
+
+    def sample(self, count: int, seed: int) -> Sample:
+        """At most ``count`` vectors of SAMPLED_DOCUMENTS that pass, in random order."""
+        stored = self._state.vectors([key for key, _ in self._all(SAMPLED_DOCUMENTS)])
+        if not stored:
+            return Sample(np.empty((0, self.identity.dimension), np.float32), np.empty(0, np.int64))
+        vectors = np.concatenate([one.vectors for one in stored.values()])
+        keys = np.repeat(
+            np.array(list(stored), np.int64), [len(one.vectors) for one in stored.values()]
+        )
+        drawn = np.random.default_rng(seed).permutation(len(vectors))[:count]
+        return Sample(vectors[drawn], keys[drawn])
+
+    def scan(self, rows: int) -> NoReturn:
+        """Refused: it is for diagnostics, which are of the whole."""
+        refuse("a scan of all vectors", rows)
+
+    def scope(
+        self, condition: Filter | None = None, without: Sequence[Key] = (), token: str | None = None
+    ) -> Scope:
+        """The documents that pass this filter too."""
+        return self._state.scope(both(self._condition, condition), without, token)
+
+    def nearest(
+        self, directions: Vectors, k: int, scope: Scope, *, exact: bool
+    ) -> list[list[Candidate]]:
+        """The k nearest documents in scope to each direction."""
+        return self._state.nearest(directions, k, scope, exact=exact)
+
+    def chunk_cosines(self, keys: Sequence[Key], directions: Vectors) -> ChunkCosines:
+        """The cosines of all chunks of these documents."""
+        return self._state.chunk_cosines(keys, directions)
+
+    def count_near(self, direction: Vector, least: float, scope: Scope) -> int:
+        """The number of documents in scope that are as near as this."""
+        return self._state.count_near(direction, least, scope)
+
+    def _all(self, most: int | None = None) -> Iterator[tuple[Key, Document]]:
+        """The documents that pass, by key, at most so many."""
+        after, left = Key(0), most
+        while left is None or left > 0:
+            limit = _PAGE if left is None else min(_PAGE, left)
+            page = self._state.page(self._condition, after, limit)
+            yield from page
+            if len(page) < limit:
+                return
+            after, left = page[-1][0], None if left is None else left - len(page)
+
+
+def _has(field: str) -> Filter:
+    return Condition(field, Operator.EXISTS, (True,))
+
+
+class RestrictedEngine:
+    """An engine without the documents that fail a filter. Closing it closes nothing.
+
+    ``guard`` is held by every write through such an engine, so that no two of one process come
+    between each other's look at what is stored and their write. Writers elsewhere are kept out as
+    far as the engine's own right to write does that: not where it takes many writers.
+    """
+
+    def __init__(self, engine: Engine, condition: Filter, guard: threading.RLock) -> None:
+        self._engine = engine
+        self._condition = condition
+        self._guard = guard
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+        return self._engine.name
+
+    @property
+    def identity(self) -> Identity:
+        """The model that filled it."""
+        return self._engine.identity
+
+    @property
+    def language(self) -> Language:
+        """The language whose rules its words are stemmed by."""
+        return self._engine.language
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The promises of the engine."""
+        return self._engine.capabilities
+
+    @contextmanager
+    def reading(self, *, lexical: bool = False) -> Iterator[EngineState]:
+        """The newest state, restricted."""
+        with self._engine.reading(lexical=lexical) as state:
+            yield RestrictedState(state, self._condition)
+
+    def writing(self, purpose: str) -> AbstractContextManager[None]:
+        """Hold the right to write over several calls."""
+        return self._engine.writing(purpose)
+
+    def changes(self, documents: Sequence[Document]) -> list[Change]:
+        """The change that storing each would make; raises what :meth:`put` would."""
+        self._check(documents)
+        return self._engine.changes(documents)
+
+    def put(self, documents: Sequence[EmbeddedDocument]) -> None:
+        """Add or replace documents.
+
+        Raises InvalidDocument for one that fails the filter, Conflict for one whose id another
+        document has; nothing is written then.
+        """
+        with self._checked([one.document for one in documents]):
+            self._engine.put(documents)
+
+    def amend(self, documents: Sequence[Document]) -> None:
+        """Replace the metadata of documents; raises what :meth:`put` does."""
+        with self._checked(documents):
+            self._engine.amend(documents)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Delete those of these documents that exist and pass, and return their number."""
+        with self._guard, self._engine.writing("delete"):
+            with self.reading() as state:
+                own = list(state.keys(ids))
+            return self._engine.delete(own)
+
+    def delete_matching(self, condition: Filter) -> int:
+        """Delete the documents that pass this filter too, and return their number."""
+        return self._engine.delete_matching(Every((self._condition, condition)))
+
+    def migrate(self, identity: Identity) -> Migration:
+        """Refused."""
+        refuse("a migration", identity)
+
+    def rebuild(self, choice: IndexChoice | None) -> None:
+        """Refused."""
+        refuse("rebuilding the index", choice)
+
+    def compact(self) -> bool:
+        """Refused."""
+        refuse("compacting")
+
+    def keeper(self, what: Kept) -> Keeper:
+        """The place of what is kept of the whole, to be read; none for the background of scores."""
+        return _Nowhere() if what is Kept.SCORE_BACKGROUND else _Read(self._engine.keeper(what))
+
+    @property
+    def judgements(self) -> Lines:
+        """The place of judgements, which are added to, and not read or cleared."""
+        return _Added(self._engine.judgements)
+
+    @property
+    def origins(self) -> Origins:
+        """Refused."""
+        refuse("a record of sources")
+
+    def map(self) -> Map:
+        """Refused."""
+        refuse("a map")
+
+    def draw_map(self, tell: Tell, *, anew: bool) -> None:
+        """Refused."""
+        refuse("a map", tell, anew)
+
+    def describe(self) -> Description:
+        """Its name, its model, and the number of documents that pass; other numbers are 0."""
+        identity = self.identity
+        with self.reading() as state:
+            documents = state.counts.documents
+        return Description(
+            self.name,
+            identity.name,
+            identity.mark,
+            identity.dimension,
+            documents,
+            chunks=0,
+            bytes=0,
+            truncated=0,
+            unknown=0,
+            index={},
+        )
+
+    def close(self) -> None:
+        """Release nothing: the engine is whose it is."""
+
+    @contextmanager
+    def _checked(self, documents: Sequence[Document]) -> Iterator[None]:
+        with self._guard, self._engine.writing("write"):
+            self._check(documents)
+            yield
+
+    def _check(self, documents: Sequence[Document]) -> None:
+        """Raise InvalidDocument or Conflict unless these may be stored."""
+        for document in documents:
+            if not passes(self._condition, document):
+                fields = ", ".join(sorted(fields_of(self._condition)))
+                raise InvalidDocument(
+                    f"document {document.id!r}: its metadata must pass the filter that is set "
+                    f"here, on {fields}"
+                )
+        ids = [document.id for document in documents]
+        with self._engine.reading() as state:
+            stored = state.keys(ids)
+            own = RestrictedState(state, self._condition).keys(ids)
+        for id in ids:
+            if id in stored and id not in own:
+                raise Conflict(f"document {id!r}: this id is taken; use another")
+
+
+class _Nowhere:
+    """Keeps nothing."""
+
+    def read(self, identity: Identity, known: KeptBytes | None = None) -> KeptBytes | None:
+        """None."""
+        del identity, known
+        return None
+
+    def write(self, identity: Identity, content: bytes) -> None:
+        """Keep nothing."""
+
+
+class _Read:
+    """A place that is only read."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+
+    def read(self, identity: Identity, known: KeptBytes | None = None) -> KeptBytes | None:
+        """The item last kept."""
+        return self._keeper.read(identity, known)
+
+    def write(self, identity: Identity, content: bytes) -> None:
+        """Refused."""
+        refuse("keeping an adapter or a calibration", identity, content)
+
+
+class _Added:
+    """Lines that may be added to."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    def append(self, line: bytes, most: int) -> None:
+        """Keep one more."""
+        self._lines.append(line, most)
+
+    def secret(self) -> bytes:
+        """The secret of all lines."""
+        return self._lines.secret()
+
+    def read(self) -> Sequence[bytes]:
+        """Refused."""
+        refuse("reading judgements")
+
+    def clear(self) -> int:
+        """Refused."""
+        refuse("clearing judgements")
+
+    def fill(self, lines: Sequence[bytes], secret: bytes) -> None:
+        """Refused."""
+        refuse("filling judgements", lines, secret)
