@@ -46,6 +46,7 @@ from app.routing.requests import (
     DirectRoute,
     declare_collection,
 )
+from app.schemas.naming import PREFIX, with_short_names
 from app.schemas.status import ProblemView
 from app.serving.instruments import Instruments
 from app.serving.service import OpenLibrary, Service
@@ -62,7 +63,7 @@ SUMMARY = "Documents in, ranked answers out: embedding retrieval with exact cosi
 PROBLEM: Mapping[int | str, dict[str, Any]] = {
     "default": {
         "description": "What went wrong (RFC 9457).",
-        "content": {MEDIA_TYPE: {"schema": ProblemView.model_json_schema()}},
+        "content": {MEDIA_TYPE: {"schema": {"$ref": f"{PREFIX}{ProblemView.__name__}"}}},
     }
 }
 
@@ -84,7 +85,9 @@ class Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         if self.openapi_schema is None:
-            document = super().openapi()
+            document = self.openapi_schema = with_short_names(super().openapi())
+            schemas = document["components"]["schemas"]
+            schemas[ProblemView.__name__] = ProblemView.model_json_schema()
             for path, methods in document["paths"].items():
                 for method, operation in methods.items():
                     is_open = method.upper() in SAFE_METHODS and path in (self.needs_no_key or ())

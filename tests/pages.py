@@ -22,11 +22,14 @@ PAGES = (
 
 SHELLS = ("sh", "console")
 PROGRAMS = ("python", "javascript")
+TYPED = ("typescript",)
+"""Languages of programs that are compiled first; see test_typescript.py."""
 DATA = ("ini", "json", "nginx", "text", "yaml")
 """Languages of blocks that hold nothing to run."""
 
 REASONS = frozenset(
     (
+        "fetches packages from npm",
         "needs a cluster",
         "needs a service",
         "needs a trained model",

@@ -23,7 +23,19 @@ from pathlib import Path
 
 import pytest
 from judged import write_judged_set, write_lines
-from pages import DATA, PAGES, PROGRAMS, REASONS, ROOT, SHELLS, Block, all_blocks, blocks, marks
+from pages import (
+    DATA,
+    PAGES,
+    PROGRAMS,
+    REASONS,
+    ROOT,
+    SHELLS,
+    TYPED,
+    Block,
+    all_blocks,
+    blocks,
+    marks,
+)
 from pdf_files import make_pdf, page_content
 from serving import running_service
 from shown import COLUMNS, cleaned, layout, steps
@@ -222,7 +234,7 @@ def test_only_known_reasons_excuse_a_block(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_block_says_what_it_is(page: Path) -> None:
     """A block is a shell's, a program, or data; none escapes by having no language."""
-    assert {block.language for block in blocks(page)} <= {*SHELLS, *PROGRAMS, *DATA}
+    assert {block.language for block in blocks(page)} <= {*SHELLS, *PROGRAMS, *TYPED, *DATA}
 
 
 @pytest.mark.parametrize("block", parameters(all_blocks("json")))
