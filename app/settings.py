@@ -196,6 +196,11 @@ class Settings(BaseSettings):
         description="File that gets a line for each write and admin call; `-` means standard "
         "error, `off` none.",
     )
+    backups: Path | None = Field(
+        None,
+        description="Folder in which backups made over HTTP stay; without it each is kept for a "
+        "day.",
+    )
     log_level: LogLevel = Field(
         LogLevel.INFO, description=f"Least severity that is logged: {', '.join(LogLevel)}."
     )
@@ -223,6 +228,9 @@ class Settings(BaseSettings):
     ocr: str = Field(
         "",
         description="Languages in which text in the pictures of PDFs is read, such as `eng+deu`.",
+    )
+    max_backup_bytes: int = Field(
+        1 << 40, ge=1, description="Largest backup that is taken in to be restored."
     )
     max_megapixels: int = Field(50, ge=1, description="Largest image that is decoded.")
     max_line_bytes: int = Field(8_388_608, ge=1, description="Longest line of an import.")

@@ -39,6 +39,7 @@ from app.schemas.feedback import JudgementView
 from app.schemas.imports import (
     ImportRejection,
 )
+from app.schemas.jobs import JobsView, JobView
 from app.schemas.maps import (
     ColumnView,
     MapView,
@@ -385,6 +386,40 @@ def map_values(collection: str, field: str, limit: int) -> Call[ColumnView | Non
     parameters = {"field": field, "limit": str(limit)}
     path = _at(collection, "map", "values")
     return Call("GET", path, _drawn(ColumnView), parameters=parameters)
+
+
+def back_up(collection: str) -> Call[JobView]:
+    """A backup, begun."""
+    return Call("POST", _at(collection, "backup"), _view(JobView))
+
+
+def reindex(collection: str, model: str) -> Call[JobView]:
+    """A move to another model, begun."""
+    return Call("POST", _at(collection, "reindex"), _view(JobView), _json({"model": model}))
+
+
+def restore(collection: str, job: str) -> Call[JobView]:
+    """The restoring of what a job has backed up, begun."""
+    path = _at(collection, "restore")
+    return Call("POST", path, _view(JobView), parameters={"job": job})
+
+
+def jobs() -> Call[Sequence[JobView]]:
+    """All jobs that are known."""
+    read = _view(JobsView)
+    return Call("GET", "/jobs", lambda response: read(response).jobs)
+
+
+def job(id: str) -> Call[JobView]:
+    """A job."""
+    return Call("GET", f"/jobs/{quote(id, safe='')}", _view(JobView))
+
+
+def cancel(id: str) -> Call[JobView | None]:
+    """The end of a job, or of its record."""
+    read = _view(JobView)
+    path = f"/jobs/{quote(id, safe='')}"
+    return Call("DELETE", path, lambda response: read(response) if response.content else None)
 
 
 def aliases() -> Call[Mapping[str, str]]:

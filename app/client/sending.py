@@ -16,6 +16,11 @@ T = TypeVar("T")
 FIRST_WAIT_SECONDS: Final = 0.2
 LONGEST_WAIT_SECONDS: Final = 30.0
 
+FIRST_PAUSE_SECONDS: Final = 0.05
+"""Between two looks at a job that has just begun; the next are longer."""
+
+LONGEST_PAUSE_SECONDS: Final = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:

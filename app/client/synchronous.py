@@ -24,10 +24,17 @@ from app.client.calls import (
     VectorsTaken,
 )
 from app.client.errors import Busy, NotFound, Unreachable
-from app.client.sending import RetryPolicy, read, unreachable
+from app.client.sending import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    RetryPolicy,
+    read,
+    unreachable,
+)
 from app.schemas.collections import BrokenView, CollectionView, DiagnosticsView, FieldView
 from app.schemas.documents import DocumentView, PageView, WrittenView
 from app.schemas.feedback import JudgementView
+from app.schemas.jobs import LIVING, JobView
 from app.schemas.maps import ColumnView, MapView, PointsView
 from app.schemas.models import BrokenModelView, ModelView, PromotionView
 from app.schemas.search import SearchView
@@ -237,6 +244,51 @@ class Client:
     def collections(self) -> Sequence[CollectionView | BrokenView]:
         """All collections of the service."""
         return self._do(calls.collections())
+
+    def back_up(self) -> JobView:
+        """Begin a backup of the collection, and return its job; raises Conflict if it has one."""
+        return self._do(calls.back_up(self.name))
+
+    def reindex(self, model: str) -> JobView:
+        """Begin a move of the collection to another model, and return its job.
+
+        Raises Conflict if it has one.
+        """
+        return self._do(calls.reindex(self.name, model))
+
+    def restore(self, job: str) -> JobView:
+        """Begin to make this collection, which must not exist, of the backup that a job has made.
+
+        Raises Conflict if the collection exists, NotFound if there is no such backup any more.
+        """
+        return self._do(calls.restore(self.name, job))
+
+    def jobs(self) -> Sequence[JobView]:
+        """The jobs of the service that are known, the newest first."""
+        return self._do(calls.jobs())
+
+    def job(self, id: str) -> JobView:
+        """A job, and how far it is; raises NotFound."""
+        return self._do(calls.job(id))
+
+    def wait_for(self, id: str, tell: Callable[[JobView], object] = lambda _: None) -> JobView:
+        """The job once it has ended, however that was; ``tell`` hears of it now and then.
+
+        Raises NotFound.
+        """
+        pause = FIRST_PAUSE_SECONDS
+        while (job := self.job(id)).state in LIVING:
+            tell(job)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        return job
+
+    def cancel(self, id: str) -> JobView | None:
+        """Ask a job to end soon; one that has ended is forgotten, and None comes back.
+
+        Raises NotFound.
+        """
+        return self._do(calls.cancel(id))
 
     def aliases(self) -> Mapping[str, str]:
         """The collection that each alias of the service names."""

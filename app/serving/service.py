@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import secrets
+import shutil
+import tempfile
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -17,15 +20,19 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import anyio
+import anyio.to_thread
 import numpy as np
 
 from app.access.bounds import UNBOUNDED, Bounds
 from app.serving.batching import Batcher, Overloaded, Threads, Watch
 from app.serving.complaints import Complaints
 from app.serving.instruments import Instruments
+from app.serving.jobs import Jobs
 from app.serving.model import EmbeddedText, Model
 from app.settings import Settings
 from indexer.collection import Collection
@@ -34,6 +41,7 @@ from indexer.documents import BroughtVectors, Document, StoredVectors, Vectors
 from indexer.embedding import HUB_ORGANISATION
 from indexer.embedding.cross_encoders.reranker import Pair
 from indexer.embedding.embedder import Embedder, Identity, Modality, TextRole
+from indexer.engines import is_lasting, local_folder
 from indexer.errors import (
     BearingError,
     Conflict,
@@ -98,6 +106,19 @@ def _is_brief(query: Query) -> bool:
     """Return whether a search needs no more than a text embedded and its few best hits found."""
     more = query.examples or query.rerank or query.explain or query.diversity or query.group_by
     return not (more or query.facets) and query.k <= BRIEF
+
+
+def jobs_folder(config: Config) -> Path:
+    """The folder of the records of jobs: in the data directory, or beside converted models.
+
+    Where collections are lost with the process, it is one of this process alone.
+    """
+    data = local_folder(str(config.data))
+    if data is not None:
+        return data / ".jobs"
+    if not is_lasting(str(config.data)):
+        return Path(tempfile.gettempdir()) / f"bearing-jobs-{secrets.token_hex(8)}"
+    return config.cache / f"jobs-{blake2b(str(config.data).encode(), digest_size=8).hexdigest()}"
 
 
 class Reopened(Conflict):
@@ -199,6 +220,7 @@ class Service:
         self._models: dict[Embedder, Model] = {}
         self._judges: list[Batcher[Pair, float]] = []
         self._complaints = Complaints()
+        self.jobs = Jobs(jobs_folder(settings.config), self._instruments)
 
     @classmethod
     @asynccontextmanager
@@ -605,6 +627,9 @@ class Service:
         collection_queue.model.warm()
 
     async def _close(self) -> None:
+        await anyio.to_thread.run_sync(self.jobs.close)
+        if not is_lasting(str(self.settings.data)):
+            shutil.rmtree(self.jobs.records.folder, ignore_errors=True)
         for collection_queue in self._collection_queues.values():
             await collection_queue.searches.close()
         for model in self._models.values():

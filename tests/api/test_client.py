@@ -27,6 +27,7 @@ LEFT_OUT = {
     ("GET", "/whoami"): "is for pages; whoever writes a program knows what its key may do",
     ("GET", "/formats"): "is for pages that take files",
     ("GET", "/collections/{collection}/search"): "is for links; it answers as POST does",
+    ("GET", "/jobs/{id}/file"): "is for shells: a backup is as large as its collection",
     (
         "POST",
         "/collections/{collection}/documents/files",
@@ -112,6 +113,13 @@ def call_everything(client: Client) -> None:
     assert client.point("shelf") is None
     assert (client.aliases(), client.alias("shelf")) == ({"shelf": "books"}, "books")
     client.unpoint("shelf")
+    made = client.wait_for(client.back_up().id)
+    copy = client.collection("copy")
+    assert copy.wait_for(copy.restore(made.id).id).outcome["documents"] == 1
+    copy.drop()
+    assert client.wait_for(client.reindex("hashing-8").id).outcome["documents"] == 1
+    assert len(client.jobs()) == 3
+    assert client.cancel(made.id) is None
     client.diagnose()
     client.fields()
     client.examples()
