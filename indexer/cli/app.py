@@ -13,6 +13,7 @@ from indexer.cli.collections import create_collection, delete_collection, list_c
 from indexer.cli.distil import distil
 from indexer.cli.documents import documents_commands
 from indexer.cli.evaluate import evaluate
+from indexer.cli.export import export_collection
 from indexer.cli.feedback import clear_feedback, export_feedback
 from indexer.cli.group import Commands, no_commands
 from indexer.cli.index_command import index
@@ -37,6 +38,7 @@ def commands() -> typer.Typer:
         app.command()(learning)
     app.command("models")(list_models)
     app.command()(promote)
+    app.command("export")(export_collection)
     for upkeep in (verify, backup, restore, upgrade, rejects):
         app.command()(upkeep)
     collections = typer.Typer(

@@ -53,13 +53,10 @@ def unit(document: Document, brought: BroughtVectors, identity: Identity) -> Bro
 
 
 def _unit_rows(brought: BroughtVectors) -> Vectors:
-    given = np.asarray(brought.vectors)
-    plain = given.astype(np.float32)
-    if (given == plain).all():
-        lengths = np.linalg.norm(plain.astype(np.float64), axis=1)
-        if (np.abs(lengths - 1.0) <= UNIT).all():
-            return plain
-    return normalise(given)
+    given = np.asarray(brought.vectors, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_unit = (np.abs(np.linalg.norm(given, axis=1) - 1.0) <= UNIT).all()
+    return given.astype(np.float32) if is_unit else normalise(given)
 
 
 def admitted(reads: Iterable[Read], identity: Identity) -> Generator[Read, None, None]:

@@ -1,0 +1,52 @@
+"""The command ``export``: a collection into a file, vectors and all."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from indexer.cli import output
+from indexer.cli.index import terminable
+from indexer.cli.options import Condition, Data, Json, Name, open_library, read_filter
+from indexer.cli.progress import stepping
+from indexer.errors import InvalidInput
+from indexer.export.files import STANDARD_OUTPUT, export
+from indexer.filters import parse_filter
+from indexer.library import DEFAULT_COLLECTION
+from indexer.sizes import readable_bytes
+
+
+def export_collection(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="A new .parquet, .jsonl or .jsonl.gz, or - for JSON Lines on standard output.",
+            show_default=False,
+        ),
+    ],
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    condition: Condition = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write documents with texts, metadata and vectors to a file that other programs read.
+
+    `bearing index FILE` makes an equal collection of it, and embeds nothing.
+    """
+    if file == STANDARD_OUTPUT and as_json:
+        raise InvalidInput("standard output is for the documents: leave --json out, or name a file")
+    chosen = parse_filter(read_filter(condition))
+    with open_library(data) as library, stepping() as tell, terminable():
+        made = export(library.open(collection), file, tell, chosen, replace=force)
+    if as_json:
+        output.say_json(asdict(made))
+        return
+    done = f"exported {made.documents:,} documents of {collection!r}"
+    if file == STANDARD_OUTPUT:
+        output.note(done)
+    else:
+        output.say(f"{done} to {file}: {made.chunks:,} vectors, {readable_bytes(made.bytes)}")
