@@ -116,6 +116,7 @@ def create_app(
                 yield {
                     "service": service,
                     "telemetry": telemetry,
+                    "keys": keys,
                     "vocabulary": vocabulary,
                     "started": int(time.time()),
                 }
@@ -189,7 +190,9 @@ def _middleware(
     if settings.cors_origins:
         chain.append(Middleware(CORSMiddleware, **_cross_origin(settings)))
     if settings.is_guarded:
-        chain.append(Middleware(Gate, keys=keys, open_paths=open_paths))
+        chain.append(
+            Middleware(Gate, keys=keys, open_paths=open_paths, token_secret=settings.token_key)
+        )
     else:
         chain.append(Middleware(OriginGuard, origins=settings.cors_origins))
     refused = instruments.rate_refusals.inc

@@ -63,6 +63,10 @@ class Collected(StrEnum):
     HASHES = "hashes"
 
 
+LEAST_SECRET: Final = 32
+"""Characters of a secret that signs, at least."""
+
+
 class Settings(BaseSettings):
     """Settings of the service: from ``BEARING_*`` in the environment, or by keyword."""
 
@@ -174,6 +178,11 @@ class Settings(BaseSettings):
     )
     api_keys_file: Path | None = Field(
         None, description="File of more such keys, one a line; read again when it changes."
+    )
+    token_secret: SecretStr | None = Field(
+        None,
+        description="Secret that short-lived tokens are signed with, of 32 characters or more; "
+        "none: no tokens are made or taken.",
     )
     rate_limit: str = Field(
         "",
@@ -305,6 +314,16 @@ class Settings(BaseSettings):
             parse_keys(key.get_secret_value() for key in keys)
         return keys
 
+    @field_validator("token_secret")
+    @classmethod
+    def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        given = "" if secret is None else secret.get_secret_value()
+        if 0 < len(given) < LEAST_SECRET:
+            raise ValueError(
+                f"must be of {LEAST_SECRET} characters or more: take those of openssl rand -hex 32"
+            )
+        return secret if given else None
+
     @field_validator("rate_limit")
     @classmethod
     def _check_rate(cls, text: str) -> str:
@@ -355,6 +374,12 @@ class Settings(BaseSettings):
                 "a request of max_texts would never be let in"
             )
         return self
+
+    @property
+    def token_key(self) -> bytes | None:
+        """The bytes that tokens are signed with; None if there are no tokens."""
+        secret = self.token_secret
+        return None if secret is None else secret.get_secret_value().encode()
 
     @property
     def is_guarded(self) -> bool:

@@ -76,7 +76,8 @@ Signature: TypeAlias = tuple[int, int, int]
 class Key:
     """A key as it is stored: its digest, not its secret. ``rate`` is None for the default one.
 
-    ``expires`` is in seconds since 1970; None for a key that does not.
+    ``expires`` is in seconds since 1970; None for a key that does not. With the number of a
+    ``token``, it is what that token makes of a key, and has a rate of its own besides, or none.
     """
 
     name: str
@@ -85,6 +86,8 @@ class Key:
     rate: Rate | None = None
     bounds: Bounds = UNBOUNDED
     expires: float | None = None
+    token: str | None = None
+    token_rate: Rate | None = None
 
     def has_expired(self, now: float) -> bool:
         """Return whether it is of no use any more, at a time in seconds since 1970."""
@@ -369,9 +372,12 @@ class Keyring:
     """The keys that let clients in: those given, and those of a file."""
 
     def __init__(self, keys: Iterable[Key] = (), file: KeyFile | None = None) -> None:
-        self._keys = tuple(keys)
+        self._given = tuple(keys)
         self._file = file
-        check_distinct([*self._keys, *(file.keys if file else ())])
+        check_distinct(self._all())
+
+    def _all(self) -> tuple[Key, ...]:
+        return (*self._given, *(self._file.keys if self._file else ()))
 
     @property
     def problem(self) -> str | None:
@@ -381,8 +387,12 @@ class Keyring:
     def find(self, secret: str) -> Key | None:
         """The key with this secret, or None; the time taken does not tell how close a guess is."""
         given, found = digest_of(secret), None
-        for key in (*self._keys, *(self._file.keys if self._file else ())):
+        for key in self._all():
             # No early return: its timing would reveal the place of the match.
             if hmac.compare_digest(given, key.digest):
                 found = found or key
         return found
+
+    def named(self, name: str) -> Key | None:
+        """The key of this name, or None."""
+        return next((key for key in self._all() if key.name == name), None)

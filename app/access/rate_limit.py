@@ -75,7 +75,7 @@ class Counter:
             if not await self._limiter.hit(one, client):
                 return await self._standing(client, one, admitted=False)
         standings = [await self._standing(client, one, admitted=True) for one in rate]
-        return _closest(standings)
+        return closest(standings)
 
     async def _standing(self, client: str, limit: RateLimitItem, *, admitted: bool) -> Standing:
         stats = await self._limiter.get_window_stats(limit, client)
@@ -88,5 +88,6 @@ class Counter:
         )
 
 
-def _closest(standings: Sequence[Standing]) -> Standing | None:
-    return min(standings, key=lambda one: one.remaining / one.limit, default=None)
+def closest(standings: Sequence[Standing]) -> Standing | None:
+    """The standing nearest to being used up; None of none."""
+    return min(standings, key=lambda one: (one.admitted, one.remaining / one.limit), default=None)

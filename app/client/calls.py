@@ -56,6 +56,7 @@ from app.schemas.similarity import (
 from app.schemas.status import (
     ProblemView,
 )
+from app.schemas.tokens import TokenView
 from indexer.documents import Document
 from indexer.errors import InvalidInput
 from indexer.readers.repeats import Repeats
@@ -420,6 +421,12 @@ def cancel(id: str) -> Call[JobView | None]:
     read = _view(JobView)
     path = f"/jobs/{quote(id, safe='')}"
     return Call("DELETE", path, lambda response: read(response) if response.content else None)
+
+
+def make_token(collection: str, rights: Mapping[str, Any]) -> Call[TokenView]:
+    """A token for a collection."""
+    body = _json({"collections": [collection], **rights})
+    return Call("POST", "/tokens", _view(TokenView), body)
 
 
 def aliases() -> Call[Mapping[str, str]]:

@@ -39,6 +39,7 @@ from app.schemas.maps import ColumnView, MapView, PointsView
 from app.schemas.models import BrokenModelView, ModelView, PromotionView
 from app.schemas.search import SearchView
 from app.schemas.similarity import SimilarityView
+from app.schemas.tokens import TokenView
 from indexer.documents import Vectors
 
 T = TypeVar("T")
@@ -289,6 +290,21 @@ class Client:
         Raises NotFound.
         """
         return self._do(calls.cancel(id))
+
+    def make_token(
+        self,
+        minutes: float = 15,
+        role: Literal["search", "write"] = "search",
+        filter: Filter | None = None,
+        rate: str | None = None,
+    ) -> TokenView:
+        """A token that may use this collection only, for a page or another program.
+
+        It ends after so many minutes. Of the documents it sees those that pass the filter, and
+        those of the client's own key at most.
+        """
+        rights = {"minutes": minutes, "role": role, "filter": filter, "rate": rate}
+        return self._do(calls.make_token(self.name, rights))
 
     def aliases(self) -> Mapping[str, str]:
         """The collection that each alias of the service names."""

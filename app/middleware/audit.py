@@ -80,8 +80,13 @@ def note_counts(scope: Scope, **counts: int) -> None:
     scope["state"]["counts"] = counts
 
 
+def note_token(scope: Scope, number: str) -> None:
+    """Note for the audit log that a request made a token of this number."""
+    scope["state"]["made_token"] = number
+
+
 class Auditor:
-    """Middleware that logs each call of a route that needs the role write or admin.
+    """Middleware that logs each call that needs the role write or admin, or that made a token.
 
     Refused and failed calls are logged too. A request that met no such route, or whose key is
     unknown, is counted in the metrics only.
@@ -100,19 +105,24 @@ class Auditor:
         try:
             await self._app(scope, receive, send)
         finally:
-            if scope["state"].get("role_needed") in (Role.WRITE, Role.ADMIN):
+            state = scope["state"]
+            is_change = state.get("role_needed") in (Role.WRITE, Role.ADMIN)
+            if is_change or "made_token" in state:
                 self._log.write(_line(scope, status_of(scope), time.perf_counter() - started))
 
 
 def _line(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
     state, caller = scope["state"], caller_of(scope)
     client = scope.get("client")
+    made = state.get("made_token")
     return {
-        "audit": state["role_needed"],
+        "audit": state["role_needed"] if made is None else "token",
         "time": now(),
         "request_id": state["request_id"],
         "key": caller.name,
         "role": caller.role,
+        **({} if caller.token is None else {"token": caller.token}),
+        **({} if made is None else {"made_token": made}),
         "address": client[0] if client else None,
         "method": scope["method"],
         "route": state.get("route"),

@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access import tokens
 from app.access.bounds import UNBOUNDED, Bounds
 from app.access.keys import Key, Keyring, moment_text
-from app.access.rate_limit import Counter, Rate
+from app.access.rate_limit import Counter, Rate, Standing, closest
 from app.access.roles import Role
 from app.http.foreign_errors import route_path
 from app.http.headers import header_of
@@ -55,13 +56,18 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The client behind a request; ``rate`` is None for the default one."""
+    """The client behind a request; ``rate`` is None for the default one.
+
+    One with a token has its number, and the token's own rate, if it has one.
+    """
 
     name: str
     role: Role
     rate: Rate | None = None
     bounds: Bounds = UNBOUNDED
     expires: float | None = None
+    token: str | None = None
+    token_rate: Rate | None = None
 
 
 ANYONE: Final = Caller("anyone", Role.ADMIN)
@@ -167,9 +173,16 @@ class HeadBounds:
 class Gate:
     """Lets in requests for open paths, and others only with a key, before their body is read."""
 
-    def __init__(self, app: ASGIApp, keys: Keyring, open_paths: Collection[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: Keyring,
+        open_paths: Collection[str],
+        token_secret: bytes | None = None,
+    ) -> None:
         self.app = app
         self._keys = keys
+        self._token_secret = token_secret
         self._open_paths = frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -178,9 +191,17 @@ class Gate:
             await self.app(scope, receive, send)
             return
         given = key_of(scope)
-        key = None if given is None else self._keys.find(given)
+        key = None if given is None else self._find(given)
         if key is not None and not key.has_expired(time.time()):
-            scope["state"]["caller"] = Caller(key.name, key.role, key.rate, key.bounds, key.expires)
+            scope["state"]["caller"] = Caller(
+                key.name,
+                key.role,
+                key.rate,
+                key.bounds,
+                key.expires,
+                key.token,
+                key.token_rate,
+            )
             await self.app(scope, receive, send)
             return
         detail = (
@@ -189,13 +210,23 @@ class Gate:
         document = problem_document(scope, HTTPStatus.UNAUTHORIZED, detail)
         await respond(document, CHALLENGE)(scope, receive, send)
 
+    def _find(self, given: str) -> Key | None:
+        """The key, or what a token makes of its key."""
+        found = self._keys.find(given)
+        if found is not None or self._token_secret is None:
+            return found
+        name = tokens.key_named(given)
+        key = None if name is None else self._keys.named(name)
+        return None if key is None else tokens.narrowed(self._token_secret, given, key)
+
 
 def _refusal(given: str | None, key: Key | None) -> str:
     if given is None:
         return "no key was given"
     if key is None or key.expires is None:
         return "the key that was given is not known"
-    return f"the key {key.name!r} expired at {moment_text(key.expires)}"
+    what = "key" if key.token is None else "token of the key"
+    return f"the {what} {key.name!r} expired at {moment_text(key.expires)}"
 
 
 class Throttle:
@@ -228,10 +259,10 @@ class Throttle:
             return
         caller = caller_of(scope)
         rate = self._rate if caller.rate is None else caller.rate
-        if not rate or _is_open(scope, self._open_paths):
+        if not (rate or caller.token_rate) or _is_open(scope, self._open_paths):
             await self.app(scope, receive, send)
             return
-        standing = await self._counter.count(_client(caller, scope), rate)
+        standing = await self._count(_client(caller, scope), rate, caller)
         if standing is None:
             await self.app(scope, receive, send)
             return
@@ -253,6 +284,15 @@ class Throttle:
         )
         document = problem_document(scope, HTTPStatus.TOO_MANY_REQUESTS, detail)
         await respond(document)(scope, receive, send_standing)
+
+    async def _count(self, client: str, rate: Rate, caller: Caller) -> Standing | None:
+        """The standing after one more request, of a token by its own rate and by its key's."""
+        standing = await self._counter.count(client, rate)
+        if not caller.token_rate or (standing and not standing.admitted):
+            return standing
+        # No key's name holds a space.
+        own = await self._counter.count(f"{client} {caller.token}", caller.token_rate)
+        return closest([one for one in (standing, own) if one])
 
 
 def _is_open(scope: Scope, paths: Collection[str]) -> bool:

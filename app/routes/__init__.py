@@ -32,6 +32,7 @@ from app.routes import (
     search,
     search_links,
     status,
+    tokens,
 )
 
 
@@ -82,6 +83,7 @@ ROUTES: Final = (
     Resource(aliases.router),
     Resource(models.router),
     Resource(callers.router),
+    Resource(tokens.router),
     Resource(files.formats_router),
     Resource(admin.router),
     Resource(status.router),

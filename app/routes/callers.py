@@ -24,6 +24,7 @@ async def describe_caller(service: ServiceNeeded, request: Request) -> CallerVie
         collections=None if bounds.collections is None else sorted(bounds.collections),
         filtered=None if bounds.condition is None else True,
         expires=None if caller.expires is None else moment_text(caller.expires),
+        token=caller.token,
         guarded=settings.is_guarded,
         feedback=settings.feedback is not Collected.OFF,
     )

@@ -72,6 +72,7 @@ REACH: Final[Mapping[str, Reach]] = {
     "models.list_models": Reach.SERVICE,
     "models.promote_model": Reach.SERVICE,
     "callers.describe_caller": Reach.OWN,
+    "tokens.make_token": Reach.OWN,
     "admin.compare": Reach.OWN,
     "status.check_health": Reach.OWN,
     "status.check_readiness": Reach.OWN,

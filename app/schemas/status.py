@@ -36,6 +36,7 @@ class CallerView(Returned):
         None, description="True for a key that sees only the documents that pass a filter."
     )
     expires: str | None = Field(None, description="When the key ends; null if it does not.")
+    token: str | None = Field(None, description="The number of the token, if it is one.")
     feedback: bool = Field(False, description="Whether judgements on hits are taken here.")
 
 

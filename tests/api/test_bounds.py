@@ -142,6 +142,7 @@ CALLS: dict[str, list[tuple[Any, ...]]] = {
     "collections.list_fields": [("GET", "/collections/default/fields")],
     "collections.list_examples": [("GET", "/collections/default/examples?limit=20")],
     "callers.describe_caller": [("GET", "/whoami")],
+    "tokens.make_token": [("POST", "/tokens", {"filter": {"tenant": "acme"}})],
     "assistants.answer_assistant": [
         ("POST", "/mcp", mcp_call("search", query="a moon over a house", k=100), MCP),
         ("POST", "/mcp", mcp_call("list_documents", limit=100), MCP),

@@ -111,6 +111,8 @@ def call_everything(client: Client) -> None:
     client.delete(["c"])
     client.describe()
     assert client.point("shelf") is None
+    with pytest.raises(clients.Conflict):
+        client.make_token()
     assert (client.aliases(), client.alias("shelf")) == ({"shelf": "books"}, "books")
     client.unpoint("shelf")
     made = client.wait_for(client.back_up().id)

@@ -99,9 +99,9 @@ def test_a_key_that_may_not_is_refused_before_the_body_is_read(connect) -> None:
 READING = {
     *("/embed", "/similarity", "/rerank", "/tokenize"),
     *("/v1/embeddings", "/v1/embed", "/v2/embed", "/v1/rerank", "/v2/rerank"),
-    *("/api/embed", "/api/embeddings"),
+    *("/api/embed", "/api/embeddings", "/tokens"),
 }
-"""Routes of other services' clients that are asked by POST, and change nothing."""
+"""Routes that are asked by POST, and change nothing: of other services' clients, and tokens."""
 
 JUDGING = "/feedback"
 """The end of the one route by which those who may only search write: it is off unless set."""
