@@ -19,6 +19,7 @@ from indexer.cli.group import Commands, no_commands
 from indexer.cli.index_command import index
 from indexer.cli.maintenance import backup, compact, rebuild, reindex, restore, upgrade, verify
 from indexer.cli.models import list_models, promote
+from indexer.cli.move_in import move_in
 from indexer.cli.rejects import rejects
 from indexer.cli.runtime import tune_interpreter
 from indexer.cli.search import search
@@ -34,6 +35,7 @@ def commands() -> typer.Typer:
     for assessment in (calibrate, diagnose):
         app.command()(assessment)
     app.command("map")(draw_map)
+    app.command("import")(move_in)
     for learning in (train, distil):
         app.command()(learning)
     app.command("models")(list_models)

@@ -172,7 +172,7 @@ def index(
         chosen = SqlOptions(sql, query, cursor_column, fields, model, language, rejects)
         _index_query(data, collection, chosen, as_json)
     if not paths:
-        raise InvalidInput("nothing to index: give files, folders, - for standard input, or --sql")
+        raise InvalidInput("nothing to index: give a PATH, - for standard input, or --sql URL")
     if sync:
         options = SyncOptions(fields, parse_share(prune_at_most), source, model, language, rejects)
         _sync(paths, data, collection, options, shard=shard, dry_run=dry_run, as_json=as_json)
