@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Literal, Self, TypeVar, Unpack
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Self, TypeVar, Unpack
 
 import anyio
 import httpx2
@@ -24,10 +24,11 @@ from app.client.calls import (
     SearchOptions,
     VectorsTaken,
 )
-from app.client.errors import Busy, NotFound, Unreachable
+from app.client.errors import Busy, NotFound, Unreachable, refusal_of
 from app.client.sending import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
+    JsonLines,
     RetryPolicy,
     read,
     unreachable,
@@ -178,6 +179,26 @@ class AsyncClient:
             for document in page.documents:
                 yield document
             cursor, more = page.cursor, page.cursor is not None
+
+    async def export(self, filter: Filter | None = None) -> AsyncGenerator[Mapping[str, Any], None]:
+        """All documents that pass a filter, each with its vectors, as an import takes them.
+
+        They are read as they come: use them, or close the iterator. Raises Unreachable if the
+        answer is cut.
+        """
+        call = calls.export(self.name, filter)
+        options = self._retry_policy.options(call)
+        try:
+            async with self._http.stream(call.method, self._url + call.path, **options) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise refusal_of(answer)
+                lines = JsonLines()
+                async for piece in answer.aiter_bytes():
+                    for one in lines.values(piece):
+                        yield one
+        except httpx2.TransportError as error:
+            raise unreachable(call, error) from error
 
     async def judge(
         self,

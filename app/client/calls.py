@@ -275,6 +275,12 @@ def remove(collection: str, id: str) -> Call[None]:
     return Call("DELETE", _document(collection, id), _nothing)
 
 
+def export(collection: str, filter: Filter | None) -> Call[None]:
+    """All documents with their vectors; the answer is read as it comes."""
+    parameters = {"filter": _json(filter).decode()} if filter else {}
+    return Call("GET", _at(collection, "documents", "export"), _nothing, parameters=parameters)
+
+
 def page(
     collection: str,
     filter: Filter | None,

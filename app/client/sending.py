@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import httpx2
+import orjson
 
 from app.client.calls import Call
 from app.client.errors import Busy, Unreachable, refusal_of
@@ -60,3 +61,18 @@ def read(call: Call[T], response: httpx2.Response) -> T:
 def unreachable(call: Call[Any], error: httpx2.TransportError) -> Unreachable:
     """The error of a request that was not answered."""
     return Unreachable(f"{call.method} {call.path}: {type(error).__name__}: {error}")
+
+
+class JsonLines:
+    """The values of lines that come in pieces.
+
+    Only a line feed ends one: the texts within may hold other ends of lines.
+    """
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def values(self, piece: bytes) -> list[Mapping[str, Any]]:
+        """The values of the lines that this piece ends."""
+        *lines, self._held = (self._held + piece).split(b"\n")
+        return [orjson.loads(line) for line in lines if line]

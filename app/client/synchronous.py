@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal, Self, TypeVar, Unpack
+from typing import Any, Literal, Self, TypeVar, Unpack
 
 import httpx2
 import numpy as np
@@ -23,10 +23,11 @@ from app.client.calls import (
     SearchOptions,
     VectorsTaken,
 )
-from app.client.errors import Busy, NotFound, Unreachable
+from app.client.errors import Busy, NotFound, Unreachable, refusal_of
 from app.client.sending import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
+    JsonLines,
     RetryPolicy,
     read,
     unreachable,
@@ -180,6 +181,25 @@ class Client:
         while page.cursor is not None:
             page = self.page(filter, page.cursor, sort=sort, order=order)
             yield from page.documents
+
+    def export(self, filter: Filter | None = None) -> Iterator[Mapping[str, Any]]:
+        """All documents that pass a filter, each with its vectors, as an import takes them.
+
+        They are read as they come: use them, or close the iterator. Raises Unreachable if the
+        answer is cut.
+        """
+        call = calls.export(self.name, filter)
+        options = self._retry_policy.options(call)
+        try:
+            with self._http.stream(call.method, self._url + call.path, **options) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise refusal_of(answer)
+                lines = JsonLines()
+                for piece in answer.iter_bytes():
+                    yield from lines.values(piece)
+        except httpx2.TransportError as error:
+            raise unreachable(call, error) from error
 
     def judge(
         self,

@@ -141,6 +141,14 @@ class PageParameters(OrderParameters):
     limit: int = Field(100, ge=1, description="How many documents at most.")
 
 
+class ExportParameters(Closed):
+    """The documents to export."""
+
+    filter: str | None = Field(
+        None, description="A filter as JSON text.", examples=['{"year": {"$gte": 2020}}']
+    )
+
+
 class PictureView(Returned):
     """The facts of a document's picture, which is at `/documents/{id}/picture`."""
 

@@ -17,7 +17,7 @@ from indexer.embedding.embedder import Identity
 from indexer.errors import AlreadyExists, InvalidInput, StorageFailed
 from indexer.export.lines import line_of
 from indexer.export.parquet import ParquetTarget
-from indexer.export.stored import Exported, exported
+from indexer.export.stored import PAGE, Exported, exported
 from indexer.filters import Filter
 from indexer.reports import Step, Tell
 
@@ -134,13 +134,14 @@ def _write(
     total = collection.describe().documents if condition is None else 0
     documents = chunks = 0
     with closing(make(file, identity)) as target:
-        for batch in exported(collection, identity, condition):
-            for one in batch:
-                target.add(one)
-                chunks += len(one.stored.chunks)
-            documents += len(batch)
-            tell(Step("documents", documents, max(total, documents)))
+        for one in exported(collection, identity, condition):
+            target.add(one)
+            chunks += len(one.stored.chunks)
+            documents += 1
+            if documents % PAGE == 0:
+                tell(Step("documents", documents, max(total, documents)))
         target.finish()
+    tell(Step("documents", documents, documents))
     return documents, chunks
 
 

@@ -35,7 +35,7 @@ class Exported:
 
 def exported(
     collection: Collection, identity: Identity, condition: Filter | None = None
-) -> Iterator[list[Exported]]:
+) -> Iterator[Exported]:
     """The documents that pass a filter, in insertion order, with their vectors.
 
     Those that stay as they are come once; of those written or deleted meanwhile, some do. Raises
@@ -50,7 +50,8 @@ def exported(
             raise ModelChanged(
                 f"{collection.name!r} has moved to another model meanwhile: export it once more"
             )
-        yield [Exported(one, _image(collection, one.document)) for one in found]
+        for one in found:  # one by one, since pictures may be large
+            yield Exported(one, _image(collection, one.document))
         cursor = page.cursor
         if cursor is None:
             return

@@ -130,6 +130,10 @@ CALLS: dict[str, list[tuple[Any, ...]]] = {
         ("GET", "/documents?limit=100&sort=year"),
         ("GET", '/documents?limit=100&filter={"tenant":"zeta"}'),
     ],
+    "exports.export_documents": [
+        ("GET", "/documents/export"),
+        ("GET", '/documents/export?filter={"tenant":"zeta"}'),
+    ],
     "documents.get_document": [("GET", "/documents/own1")],
     "pictures.get_thumbnail": [("GET", "/documents/own1/thumbnail")],
     "pictures.get_picture": [("GET", "/documents/own1/picture")],

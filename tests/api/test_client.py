@@ -104,6 +104,7 @@ def call_everything(client: Client) -> None:
     client.search_many([{"query": "cat"}])
     client.get("a")
     client.page()
+    assert len(list(client.export())) == 3
     for picture_of in (client.thumbnail, client.picture):
         with pytest.raises(clients.NotFound):
             picture_of("a")
