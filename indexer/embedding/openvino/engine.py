@@ -37,7 +37,7 @@ BUDGET: Final = 1024
 """Tokens of a batch: more overflow a core's own cache, fewer pay the fixed cost too often."""
 
 MANY: Final = 4
-"""From this many batches a thread on, a separate graph for many batches is worth its memory.
+"""From this many long batches a thread on, a graph for many batches is worth its memory.
 
 Once it exists, one batch a thread is enough to use it.
 """
@@ -110,9 +110,10 @@ class CompiledEngine:
     The second graph is compiled when many batches first come. ``fused`` lets OpenVINO generate code
     for whole attentions, else their products and softmax run separately.
 
-    Once warm, both have tiles for short texts beside the graph of any shape, or graphs for packed
-    ones if these keep ``references``, float32 vectors of CHECK_TEXTS by role; those for several
-    texts are made in the background when several first come.
+    Once warm, the first has tiles for short texts beside the graph of any shape, or graphs for
+    packed ones if these keep ``references``, float32 vectors of CHECK_TEXTS by role. Those for
+    several texts, one batch a thread, are a third by themselves: a graph of any shape beside them
+    would take as much memory again. They are made in the background when several first come.
     """
 
     budget = BUDGET
@@ -142,6 +143,7 @@ class CompiledEngine:
         # One request more than streams, so that no stream waits for input.
         self._all = Streams(self._threads, self._threads + 1)
         self._alone = self._compile(ALONE)
+        self._few: Requests | None = None
         self._many: Requests | None = None
         self._lock = threading.Lock()
         self._warming = threading.Lock()
@@ -173,7 +175,7 @@ class CompiledEngine:
         if sum(len(ids) for ids in sequences) > most:
             return None
         self._warm_many()
-        return self._many if self._many and self._many.is_laid else None
+        return self._few
 
     def _plan_packs(
         self, sequences: Sequence[Ids], places: Sequence[int], room: int, lanes: int
@@ -193,26 +195,33 @@ class CompiledEngine:
         ]
 
     def run(self, batches: Iterable[Batch], role: TextRole) -> Iterator[tuple[Batch, Vectors]]:
-        """Each batch with its vectors, in the order they came."""
+        """Each batch with its vectors: in the order they came, but short ones before long ones."""
         coming = iter(batches)
-        many = self._threads * (MANY if self._many is None else 1)
-        first = list(itertools.islice(coming, many))
-        requests = self._for_many() if len(first) == many else self._for_few(first)
-        return self._run(requests, itertools.chain(first, coming), role)
+        many = self._threads * MANY
+        while first := list(itertools.islice(coming, many)):
+            few, (short, long) = self._few, self._part(first)
+            if few is not None and short:
+                yield from self._run(few, short, role)
+            rest = itertools.chain(long, coming) if len(long) == many else long
+            yield from self._run(self._for_long(len(long)), rest, role)
 
-    def _for_many(self) -> Requests:
-        with self._lock:
-            if self._many is None:
-                self._many = self._compile(self._all)
-            return self._many
-
-    def _for_few(self, batches: Sequence[Batch]) -> Requests:
-        """The compiled graph for fewer batches than threads: the one with tiles for them."""
-        alone, many = self._alone, self._many
+    def _part(self, batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
+        """The batches that the graphs for a few texts take, and the others."""
+        alone, few = self._alone, self._few
         is_text = bool(alone.packs) and len(batches) == 1  # several would be a pack for each thread
-        if many is None or is_text or all(map(alone.takes, batches)):
-            return alone
-        return many if any(map(many.takes, batches)) else alone
+        if few is None or is_text or all(map(alone.takes, batches)):
+            return [], list(batches)
+        sides: tuple[list[Batch], list[Batch]] = [], []
+        for batch in batches:
+            sides[not few.takes(batch)].append(batch)
+        return sides
+
+    def _for_long(self, count: int) -> Requests:
+        """The compiled graph of any shape for so many batches."""
+        with self._lock:
+            if self._many is None and count >= self._threads * MANY:
+                self._many = self._compile(self._all)
+            return self._many if self._many and count >= self._threads else self._alone
 
     def warm(self) -> None:
         """Compile tiles for single texts; those for a few are made when a few first come."""
@@ -225,9 +234,7 @@ class CompiledEngine:
         """Compile tiles for a few texts, once, while the caller goes on without them."""
 
         def lay() -> None:
-            laid = self._lay(self._all, MANY_PACKS, MANY_TILES)
-            with self._lock:
-                self._many = laid or self._many
+            self._few = self._lay(self._all, MANY_PACKS, MANY_TILES)
 
         with self._warming:
             if self._background is None:
@@ -237,7 +244,7 @@ class CompiledEngine:
     def _lay(
         self, streams: Streams, packs: Sequence[int], tiles: Sequence[Shape]
     ) -> Requests | None:
-        """The graph compiled with packs, or else with those tiles that fit the window.
+        """Compiled packs, or else those tiles that fit the window; for one stream, with the graph.
 
         Only if they give its vectors. Not all do: with a fixed shape, OpenVINO breaks ties of a
         maximum differently, so that a last token may be found in the padding.
@@ -262,7 +269,8 @@ class CompiledEngine:
         if self._refusal.exists():
             return None
         try:
-            model = lay_packs(self._model, PackedTexts(self._model, self._setup).lay, packs)
+            whole = self._model if streams == ALONE else None
+            model = lay_packs(whole, PackedTexts(self._model, self._setup).lay, packs)
             laid = self._compile(streams, model, packs=packs)
             if self._is_faithful(laid) and self._keeps_references(laid):
                 return laid
@@ -277,7 +285,8 @@ class CompiledEngine:
 
     def _with_tiles(self, streams: Streams, tiles: Sequence[Shape]) -> Requests:
         fitting = [tile for tile in tiles if tile[1] <= self._setup.window]
-        return self._compile(streams, lay_tiles(self._model, fitting), tiles=fitting)
+        model = lay_tiles(self._model, fitting, whole=streams == ALONE)
+        return self._compile(streams, model, tiles=fitting)
 
     def _is_faithful(self, laid: Requests) -> bool:
         """Return whether each shape gives padded texts the vectors of the graph of any shape."""
@@ -293,7 +302,7 @@ class CompiledEngine:
         for start in range(0, SAMPLES * size, size):
             texts = [np.resize(some[start + length :], length) for length in lengths]
             (batch,) = plan_packs(texts, range(len(texts)), self.pad_id, room=size, lanes=1)
-            ((_, expected),) = self._run(laid, [batch], TextRole.DOCUMENT, packed=False)
+            ((_, expected),) = self._run(self._alone, [batch], TextRole.DOCUMENT, packed=False)
             ((_, found),) = self._run(laid, [batch], TextRole.DOCUMENT)
             off = max(off, float(np.linalg.norm(_unit(found) - expected, axis=1).max()))
         return off <= FAITHFUL_PACK
@@ -323,8 +332,9 @@ class CompiledEngine:
         ids = np.resize(some, (rows, int(lengths[0])))
         padded = np.full(tile, self.pad_id, np.int32)
         padded[:, : lengths[0]] = ids
-        batches = [Batch(np.arange(rows), given, lengths) for given in (ids, padded)]
-        (_, expected), (_, found) = self._run(laid, batches, TextRole.DOCUMENT)
+        whole, tiled = (Batch(np.arange(rows), given, lengths) for given in (ids, padded))
+        ((_, expected),) = self._run(self._alone, [whole], TextRole.DOCUMENT)
+        ((_, found),) = self._run(laid, [tiled], TextRole.DOCUMENT)
         off = np.linalg.norm(np.nan_to_num(found) - np.nan_to_num(expected), axis=1)
         return bool((off <= FAITHFUL_TILE * np.linalg.norm(np.nan_to_num(expected), axis=1)).all())
 
@@ -394,7 +404,7 @@ class CompiledEngine:
         """Drop the compiled graphs; calls under way keep the ones they use."""
         if self._background is not None:
             self._background.join()
-        self._many = None
+        self._few = self._many = None
         del self._alone, self._model
 
 

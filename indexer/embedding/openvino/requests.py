@@ -40,7 +40,8 @@ class Requests:
     """Inference requests of a compiled graph, lent to the threads that embed.
 
     ``tiles`` are the shapes with graphs of their own, with their places; ``packs`` the numbers of
-    tokens, rising, with graphs for packed texts. There is at most one of both.
+    tokens, rising, with graphs for packed texts. There is at most one of both. Not each has the
+    graph of any shape, so it is given those batches that it takes, or has that graph.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Requests:
         self._nothing = _tensor(NOTHING)
         graphs = len(tiles or packs) + 1
         self._choices = [_tensor(np.array(place, np.int32)) for place in range(graphs)]
+        self._inputs = frozenset(name for node in compiled.inputs for name in node.names)
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
         for _ in range(count):
             self._idle.put(compiled.create_infer_request())
@@ -92,8 +94,8 @@ class Requests:
         Tensors are set one by one: OpenVINO's own way from arrays to tensors takes 0.2 ms.
         """
         flight.tensors = self._choose(flight.batch, inputs, packed=packed)
-        for name, tensor in flight.tensors.items():
-            flight.request.set_tensor(name, tensor)
+        for name in self._inputs & flight.tensors.keys():
+            flight.request.set_tensor(name, flight.tensors[name])
         flight.request.start_async()
 
     def _choose(

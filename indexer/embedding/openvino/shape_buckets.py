@@ -19,23 +19,25 @@ if TYPE_CHECKING:
     import openvino
 
 CHOICE: Final = "tile"
-"""The input that chooses: the place of a tile, or the number of tiles for the dynamic graph."""
+"""The input that chooses: the place of a tile, or their number for the dynamic graph, if any."""
 
 
-def lay_tiles(graph: openvino.Model, tiles: Sequence[Shape]) -> openvino.Model:
-    """A model with the graph's inputs, and CHOICE, that runs the graph or one of its tiles.
+def lay_tiles(graph: openvino.Model, tiles: Sequence[Shape], *, whole: bool) -> openvino.Model:
+    """A model with the graph's inputs, and CHOICE, that runs one of its tiles, or the ``whole``.
 
-    All inputs of the graph are (n, length) int32; with a tile they must have its shape.
+    All inputs of the graph are (n, length) int32; with a tile they must have its shape. CHOICE is
+    missing where there is but one graph.
     """
     leaves = [_fix(graph, tile) for tile in tiles]
-    return _choose([*leaves, graph.clone()], 0)
+    return _choose([*leaves, graph.clone()] if whole else leaves, 0)
 
 
 def lay_packs(
-    graph: openvino.Model, packed: Callable[[int], openvino.Model], sizes: Sequence[int]
+    whole: openvino.Model | None, packed: Callable[[int], openvino.Model], sizes: Sequence[int]
 ) -> openvino.Model:
-    """A model with the graph's inputs, PACK, and CHOICE, that runs a packed graph or this one."""
-    return _choose([*map(packed, sizes), graph.clone()], 0)
+    """A model with PACK and CHOICE that runs a packed graph; or the whole one, with its inputs."""
+    leaves = list(map(packed, sizes))
+    return _choose([*leaves, whole.clone()] if whole else leaves, 0)
 
 
 def _fix(graph: openvino.Model, tile: Shape) -> openvino.Model:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
-from small_models import MODELS, WIDTH
+from small_models import MODELS
 
-from indexer.documents import Vectors
+from indexer.documents import Vector, Vectors
 from indexer.embedding import Precision, TextRole, open_embedder
 from indexer.embedding.checkpoint import find_checkpoint
 from indexer.embedding.openvino.engine import ALONE_TILES, MANY_TILES, CompiledEngine
@@ -87,10 +87,11 @@ def shapes(engine: CompiledEngine, *lengths: int) -> list[tuple[int, ...]]:
 
 def unit_vectors(engine: CompiledEngine, sequences: list[Ids], role: TextRole) -> Vectors:
     """Those of the sequences, in their order."""
-    found = np.empty((len(sequences), WIDTH), np.float32)
+    found: dict[int, Vector] = {}
     for batch, vectors in engine.run(engine.plan(sequences, range(len(sequences))), role):
-        found[batch.places] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return found
+        units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        found |= zip(batch.places.tolist(), units, strict=True)
+    return np.stack([found[place] for place in range(len(sequences))])
 
 
 def test_a_cold_engine_takes_texts_as_they_are(mpnet: CompiledEngine) -> None:
@@ -165,6 +166,19 @@ def test_texts_of_a_model_that_packing_would_change_are_padded(
     engine.warm()
     assert shapes(engine, 9) == [(1, 9)]
     engine.close()
+
+
+def test_a_few_texts_of_which_some_have_no_shape_have_the_vectors_of_each_alone(
+    mpnet: CompiledEngine, models: dict[str, Model]
+) -> None:
+    """The graphs for a few texts take the short ones only; the others go to that of any shape."""
+    warm(mpnet)
+    random = np.random.default_rng(0)
+    for cold in running(models["mpnet"].entry):
+        sequences = [random.integers(5, 60, length, np.int32) for length in (9, 44, 12, 50, 9, 28)]
+        together = unit_vectors(mpnet, sequences, TextRole.DOCUMENT)
+        alone = [unit_vectors(cold, [one], TextRole.DOCUMENT)[0] for one in sequences]
+        np.testing.assert_allclose(together, alone, atol=2e-5)
 
 
 @pytest.mark.parametrize("role", TextRole)
