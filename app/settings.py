@@ -96,6 +96,12 @@ class Settings(BaseSettings):
         Precision.AUTO, description=f"Arithmetic of the model: {', '.join(Precision)}."
     )
     threads: int = Field(0, ge=0, description="Threads of the model; 0 means all cores.")
+    memory_mb: int = Field(
+        0,
+        ge=0,
+        description="Memory of a process in MB, files' pages left out, within which it does what "
+        "only saves time; 0 means no bound.",
+    )
     index: IndexKind = Field(
         IndexKind.AUTO,
         description=f"How nearest vectors are found: {', '.join(IndexKind)}; auto measures, "
@@ -415,6 +421,12 @@ class Settings(BaseSettings):
         return parse_rate(self.rate_limit) if self.rate_limit else ()
 
     @property
+    def query_cache_bytes(self) -> int:
+        """The bound of a model's query vectors: an eighth of a bound of the whole at most."""
+        allowed = self.query_cache_mb * 1_000_000
+        return min(allowed, self.memory_mb * 125_000) if self.memory_mb else allowed
+
+    @property
     def config(self) -> Config:
         """The configuration of the library; several workers share the cores."""
         shared = max(1, (os.cpu_count() or 1) // self.workers) if self.workers > 1 else 0
@@ -425,6 +437,7 @@ class Settings(BaseSettings):
             backend=self.backend,
             precision=self.precision,
             threads=self.threads or shared,
+            memory_mb=self.memory_mb,
             index=self.index,
             target_recall=self.target_recall,
             index_memory_mb=self.index_memory_mb,

@@ -32,6 +32,15 @@ def trim() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def held() -> int:
+    """Bytes of this process that the system may not drop, pages of files left out; 0 if unknown."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(lines.get("RssAnon", "0 kB").split()[0]) * 1024
+
+
 def unload(file: Path) -> None:
     """Drop the pages of a file that is mapped and only read; they come back when they are read."""
     if not _is_glibc():

@@ -34,6 +34,7 @@ class Config:
     backend: Backend = Backend.AUTO
     precision: Precision = Precision.AUTO
     threads: int = 0
+    memory_mb: int = 0
     index: IndexKind = IndexKind.AUTO
     target_recall: float = 0.99
     index_memory_mb: int = 0
@@ -153,6 +154,7 @@ _READERS: Final[Mapping[str, Any]] = {
     "backend": _backend,
     "precision": _precision,
     "threads": _count,
+    "memory_mb": _count,
     "index": _kind,
     "target_recall": _share,
     "index_memory_mb": _count,

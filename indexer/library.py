@@ -358,5 +358,6 @@ class Library:
                     backend=self._config.backend,
                     precision=self._config.precision,
                     threads=self._config.threads,
+                    memory=self._config.memory_mb * 1_000_000,
                 )
             return self._embedders[name]

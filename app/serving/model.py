@@ -74,7 +74,7 @@ class Model:
             thread=thread,
             watch=instruments.queue("images"),
         )
-        self.vectors = VectorCache(settings.query_cache_mb * 1_000_000)
+        self.vectors = VectorCache(settings.query_cache_bytes)
         self._warming: asyncio.Task[None] | None = None
 
     def warm(self) -> None:

@@ -45,7 +45,9 @@ def _open_hashing(request: ModelRequest) -> Embedder:
 def _open_compiled(request: ModelRequest) -> Embedder:
     from indexer.embedding.openvino.model_cache import open_compiled
 
-    embedder = open_compiled(request.checkpoint, request.cache, request.precision, request.threads)
+    embedder = open_compiled(
+        request.checkpoint, request.cache, request.precision, request.threads, request.memory
+    )
     if not request.checkpoint.images:
         return embedder
     images = _open_images(request)
@@ -119,13 +121,16 @@ def open_embedder(
     backend: Backend = Backend.AUTO,
     precision: Precision = Precision.AUTO,
     threads: int = 0,
+    memory: int = 0,
 ) -> Embedder:
     """The embedder of a model: the default's name, a folder, a hub's name, or ``hashing-<d>``.
 
-    Converted models are kept in ``cache``; ``threads`` of 0 means all cores. Raises ModelError for
-    a model that cannot be loaded or trusted, MissingExtra for one whose library is not installed.
+    Converted models are kept in ``cache``; ``threads`` of 0 means all cores. What only saves time
+    is left out where the process would hold more than ``memory`` bytes; 0 means no bound. Raises
+    ModelError for a model that cannot be loaded or trusted, MissingExtra for one whose library is
+    not installed.
     """
-    return open_model(EMBEDDERS, ModelRequest(model, cache, precision, threads), backend)
+    return open_model(EMBEDDERS, ModelRequest(model, cache, precision, threads, memory), backend)
 
 
 __all__ = [

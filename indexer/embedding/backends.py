@@ -30,12 +30,16 @@ class Unsuitable(ModelError):
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """The model to open; ``cache`` keeps converted models, 0 ``threads`` means all."""
+    """The model to open; ``cache`` keeps converted models, 0 ``threads`` means all.
+
+    ``memory`` is the bytes of the process that what only saves time stays within, 0 means no bound.
+    """
 
     model: str
     cache: Path
     precision: Precision = Precision.AUTO
     threads: int = 0
+    memory: int = 0
     find: Callable[[str, Path], Checkpoint] = find_checkpoint
 
     @cached_property

@@ -51,6 +51,15 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, v
         load_settings()
 
 
+def test_a_bound_of_memory_bounds_what_recent_queries_take() -> None:
+    """An eighth of it, if that is less than their own bound; the library's models know it, too."""
+    assert load_settings().query_cache_bytes == 64_000_000
+    assert load_settings(memory_mb=80).query_cache_bytes == 10_000_000
+    assert load_settings(memory_mb=8_000).query_cache_bytes == 64_000_000
+    assert load_settings(memory_mb=80, query_cache_mb=0).query_cache_bytes == 0
+    assert load_settings(memory_mb=80).config.memory_mb == 80
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", ""])
 def test_without_keys_only_loopback_is_listened_on(host: str) -> None:
     """Another address is refused, with what would allow it."""

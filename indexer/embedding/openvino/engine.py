@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.allocator import trim, unload
+from indexer.allocator import held, trim, unload
 from indexer.documents import Vectors
 from indexer.embedding.acceptance import CHECK_TEXTS, FAITHFUL_COSINE
 from indexer.embedding.batching import STEP, Batch, Shape, plan_batches, plan_few, plan_packs
@@ -90,6 +90,14 @@ The default is thousands; this option, too, is undocumented.
 """
 
 
+NODE_BYTES: Final = 20_000
+"""Memory that an operation takes in each graph and stream, beside its weights, roughly."""
+
+ORDERS: Final = 2
+"""Times that weights are held by graphs of fixed shapes: once in each order that products prefer.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Streams:
     """The number of batches a compiled graph runs at once, and the number it may be given."""
@@ -114,6 +122,9 @@ class CompiledEngine:
     packed ones if these keep ``references``, float32 vectors of CHECK_TEXTS by role. Those for
     several texts, one batch a thread, are a third by themselves: a graph of any shape beside them
     would take as much memory again. They are made in the background when several first come.
+
+    What only saves time is left out where the process would hold more than ``memory`` bytes that
+    the system may not drop, as far as that can be told before; 0 means no bound.
     """
 
     budget = BUDGET
@@ -127,6 +138,7 @@ class CompiledEngine:
         *,
         fused: bool = True,
         references: Mapping[TextRole, Vectors] = NO_REFERENCES,
+        memory: int = 0,
     ) -> None:
         self.pad_id = setup.pad_id
         self._setup = setup
@@ -137,6 +149,7 @@ class CompiledEngine:
         self._weights = graph.with_suffix(".bin")
         self._precision = precision
         self._fused = fused
+        self._memory = memory
         self._threads = threads or _cores()
         self.lanes = self._threads
         self._prompt_lengths = _count_prompts(setup)
@@ -219,7 +232,7 @@ class CompiledEngine:
     def _for_long(self, count: int) -> Requests:
         """The compiled graph of any shape for so many batches."""
         with self._lock:
-            if self._many is None and count >= self._threads * MANY:
+            if self._many is None and count >= self._threads * MANY and self._has_room(self._all):
                 self._many = self._compile(self._all)
             return self._many if self._many and count >= self._threads else self._alone
 
@@ -249,6 +262,12 @@ class CompiledEngine:
         Only if they give its vectors. Not all do: with a fixed shape, OpenVINO breaks ties of a
         maximum differently, so that a last token may be found in the padding.
         """
+        if not self._has_room(streams, len(packs)):
+            log.warning(
+                "short texts take longer: graphs for them would need more than the %d MB allowed",
+                self._memory // 1_000_000,
+            )
+            return None
         if (packed := self._with_packs(streams, packs)) is not None:
             return packed
         try:
@@ -260,6 +279,17 @@ class CompiledEngine:
             return laid
         log.warning("short texts take longer, without graphs of their shapes: %s", problem)
         return None
+
+    def _has_room(self, streams: Streams, packs: int = 0) -> bool:
+        """Return whether graphs fit into the memory that is left: of any shape, or packs."""
+        if not self._memory:
+            return True
+        operations = self._model.get_ops()
+        constants = [one for one in operations if one.get_type_name() == "Constant"]
+        *weights, _tokens = sorted(one.get_byte_size() for one in constants)
+        packed = sum(weights) // (2 if self._precision is Precision.BF16 else 1)
+        objects = NODE_BYTES * len(operations) * max(packs, 1) * streams.count
+        return held() + packed * (ORDERS if packs else 1) + objects <= self._memory
 
     def _with_packs(self, streams: Streams, packs: Sequence[int]) -> Requests | None:
         """The graph with packs; None for a model that has none, or keeps its vectors in none.

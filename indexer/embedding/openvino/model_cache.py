@@ -68,12 +68,13 @@ DAY_SECONDS: Final = 86_400
 
 
 def open_compiled(
-    checkpoint: Checkpoint, cache: Path, precision: Precision, threads: int
+    checkpoint: Checkpoint, cache: Path, precision: Precision, threads: int, memory: int = 0
 ) -> EngineEmbedder:
     """The model as an OpenVINO graph, converted first if it is not in the cache.
 
-    Raises Unsuitable if it has no faithful graph, ModelError if it cannot be loaded at all or
-    the precision is not available.
+    Graphs that only save time stay within ``memory`` bytes of the process; 0 means no bound. Raises
+    Unsuitable if it has no faithful graph, ModelError if it cannot be loaded at all or the
+    precision is not available.
     """
     entry = _obtain(entry_folder(checkpoint, cache), cache, partial(_fill_converted, checkpoint))
     if precision is Precision.INT8:
@@ -82,7 +83,13 @@ def open_compiled(
     ways = product(precisions(precision), dict.fromkeys((entry.fused, True)))
     for kind, fused in ways:
         engine = CompiledEngine(
-            entry.graph, entry.setup, kind, threads, fused=fused, references=_distinct(entry)
+            entry.graph,
+            entry.setup,
+            kind,
+            threads,
+            fused=fused,
+            references=_distinct(entry),
+            memory=memory,
         )
         embedder = assemble(checkpoint, entry.setup, engine)
         worst = worst_cosine(embedder, _distinct(entry))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from sentence_transformers import SentenceTransformer
 from small_models import MODELS
 
+from indexer.allocator import held
 from indexer.documents import Vector, Vectors
 from indexer.embedding import Precision, TextRole, open_embedder
 from indexer.embedding.checkpoint import find_checkpoint
@@ -116,6 +119,24 @@ def test_shapes_for_a_few_come_while_others_answer(mpnet: CompiledEngine) -> Non
     assert shapes(mpnet, 9, 9) == [(1, 16), (1, 16)]
     assert set(shapes(mpnet, *[12] * 8)) <= set(MANY_TILES)
     assert [thread for thread in threading.enumerate() if thread.name == "tiles"] == []
+
+
+def test_graphs_that_only_save_time_stay_within_the_memory_allowed(
+    models: dict[str, Model], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where there is no room for them, texts are embedded as by a cold engine, few and many."""
+    entry = models["mpnet"].entry
+    assert held() > 20_000_000
+    bound = partial(CompiledEngine, entry.graph, entry.setup, Precision.F32, threads=2)
+    with closing(bound(memory=held() + 1)) as narrow, closing(bound(memory=1 << 40)) as wide:
+        for engine in (narrow, wide):
+            warm(engine)
+        assert (shapes(narrow, 9), shapes(wide, 9)) == ([(1, 9)], [(1, 12)])
+        assert shapes(narrow, 9, 9) == [(2, 9)]
+        assert "short texts take longer" in caplog.text
+        many = [np.full(length, 7, np.int32) for length in range(3, 60)] * 20
+        vectors = [unit_vectors(engine, many, TextRole.DOCUMENT) for engine in (narrow, wide)]
+        np.testing.assert_allclose(*vectors, atol=2e-5)
 
 
 def test_shapes_stay_within_the_window(models: dict[str, Model]) -> None:
