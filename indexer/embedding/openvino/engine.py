@@ -286,7 +286,7 @@ class CompiledEngine:
             return True
         operations = self._model.get_ops()
         constants = [one for one in operations if one.get_type_name() == "Constant"]
-        *weights, _tokens = sorted(one.get_byte_size() for one in constants)
+        *weights, _tokens = sorted(int(one.get_byte_size()) for one in constants)
         packed = sum(weights) // (2 if self._precision is Precision.BF16 else 1)
         objects = NODE_BYTES * len(operations) * max(packs, 1) * streams.count
         return held() + packed * (ORDERS if packs else 1) + objects <= self._memory
