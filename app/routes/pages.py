@@ -6,45 +6,22 @@ document. Its script, ``web/try.js``, adds a form to each route; all is there to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from fastapi import FastAPI, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 WEB: Final = Path(__file__).parent.parent / "web"
-OPEN_PATHS: Final = frozenset(
-    {"/", "/healthz", "/health", "/readyz", "/docs", "/docs.css", "/openapi.json"}
-)
+OPEN_PATHS: Final = frozenset({"/", "/healthz", "/health", "/readyz", "/docs", "/openapi.json"})
 
-STYLE: Final = """
-:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent); }
-body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; padding: 1rem; }
-a { color: inherit; }
-section { border-top: 1px solid var(--line); padding: .5rem 0; }
-h2 { font: bold 1rem ui-monospace, monospace; overflow-wrap: anywhere; }
-h2 b { display: inline-block; min-width: 4.5em; }
-p { white-space: pre-line; }
-code, pre { font: .9em ui-monospace, monospace; }
-pre { overflow-x: auto; padding: .5rem; border: 1px solid var(--line); border-radius: .25rem; }
-table { border-collapse: collapse; width: 100%; }
-.try form { display: grid; gap: .6rem; justify-items: start; margin: .6rem 0 1rem; padding: .8rem;
-            border: 1px solid var(--line); border-radius: .5rem; }
-.try label { display: grid; gap: .2rem; width: 100%; font-size: .9rem; }
-.try :is(input, select), #key input { font: inherit; padding: .3rem .5rem; max-width: 24rem; }
-.try textarea { font: .85rem/1.5 ui-monospace, monospace; width: 100%; padding: .5rem; }
-.try button { font: inherit; padding: .4rem 1rem; }
-.try summary { width: fit-content; cursor: pointer; }
-.answer { width: 100%; }
-.answer pre { max-height: 30rem; overflow: auto; }
-.good::before { content: "\\2713\\a0"; } .bad::before { content: "\\2717\\a0"; }
-th, td { text-align: left; vertical-align: top; padding: .25rem .5rem .25rem 0;
-         border-top: 1px solid var(--line); }
-"""
+_OF_DEFAULT: Final = "_default"
+"""What names of operations end in that act on the usual collection."""
 
 
 class WebPages:
@@ -84,74 +61,135 @@ def add_pages(app: FastAPI, web: WebPages) -> None:
     async def docs(request: Request) -> Response:
         return HTMLResponse(render_docs(app.openapi(), request.scope.get("root_path", "")))
 
-    async def docs_style(_: Request) -> Response:
-        return PlainTextResponse(STYLE, media_type="text/css")
-
     app.add_route("/docs", docs, include_in_schema=False)
-    app.add_route("/docs.css", docs_style, include_in_schema=False)
 
 
 def render_docs(document: Mapping[str, Any], root: str = "") -> str:
-    """An OpenAPI document as one HTML page."""
-    info = document["info"]
-    title, summary = escape(info["title"]), escape(info.get("summary", ""))
-    sections = "\n".join(
-        _operation(method, path, operation, document)
-        for path, methods in document["paths"].items()
-        for method, operation in methods.items()
+    """An OpenAPI document as one HTML page: a contents, and a section for each operation.
+
+    What is served for the collection of the path and for the usual one is one section.
+    """
+    title = escape(document["info"]["title"])
+    base = escape(root)
+    resources = _resources(document)
+    sections = (
+        _section(name, routes, document)
+        for found in resources.values()
+        for name, routes in found.items()
     )
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>{title}: routes</title>
-<link rel="icon" href="{escape(root)}/favicon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="{escape(root)}/docs.css">
-<script type="module" src="{escape(root)}/try.js"></script>
+<link rel="icon" href="{base}/favicon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="{base}/style.css">
+<link rel="stylesheet" href="{base}/docs.css">
+<script type="module" src="{base}/try.js"></script>
 </head>
 <body>
-<main>
-<h1>{title} {escape(info["version"])}</h1>
-<p>{summary}</p>
-<p>For machines: <a href="{escape(root)}/openapi.json">openapi.json</a> (OpenAPI 3.1).
-Errors are application/problem+json. Routes without /collections/{{collection}} act on the
-collection <code>default</code>.</p>
-<div id="key"></div>
-{sections}
+<header class="top">
+<p class="brand"><a href="{base}/"><img src="{base}/favicon.svg" alt="" width="28" height="28">
+<span class="word">{title}</span></a></p>
+</header>
+<main class="routes">
+{_about(document, base)}
+<nav class="contents" aria-label="Routes" tabindex="0">{_contents(resources)}</nav>
+<div>
+{"".join(sections)}
+</div>
 </main>
 </body>
 </html>
 """
 
 
-def _operation(
-    method: str, path: str, operation: Mapping[str, Any], document: Mapping[str, Any]
-) -> str:
+def _about(document: Mapping[str, Any], base: str) -> str:
+    info = document["info"]
+    return f"""<div class="about">
+<h1>Routes of {escape(info["title"])} {escape(info["version"])}</h1>
+<p>{escape(info.get("summary", ""))}</p>
+<p>For machines: <a href="{base}/openapi.json">openapi.json</a> (OpenAPI 3.1).
+Errors are <code>application/problem+json</code>. Routes without
+<code>/collections/{{collection}}</code> act on the collection <code>default</code>.</p>
+<div id="key"></div>
+</div>"""
+
+
+class _Route(NamedTuple):
+    method: str
+    path: str
+    operation: Mapping[str, Any]
+
+
+_Routes = dict[str, list[_Route]]
+
+
+def _resources(document: Mapping[str, Any]) -> dict[str, _Routes]:
+    """The operations by their first tag and their names; that of the usual collection is first."""
+    resources: dict[str, _Routes] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            resource = str(operation.get("tags", ["others"])[0])
+            name = str(operation["operationId"]).removesuffix(_OF_DEFAULT)
+            routes = resources.setdefault(resource, {}).setdefault(name, [])
+            routes.append(_Route(method, path, operation))
+            routes.sort(key=lambda route: len(route.path))
+    return resources
+
+
+def _contents(resources: Mapping[str, _Routes]) -> str:
+    return "".join(
+        f"<h2>{escape(resource[0].upper() + resource[1:])}</h2>"
+        + "".join(
+            f'<a href="#{name}"><b data-method="{first.method}">{first.method.upper()}</b> '
+            f"{escape(first.path)}</a>"
+            for name, (first, *_) in routes.items()
+        )
+        for resource, routes in resources.items()
+    )
+
+
+def _section(name: str, routes: list[_Route], document: Mapping[str, Any]) -> str:
+    first, *others = routes
+    operation = others[-1].operation if others else first.operation
     rows = [_row(one["name"], one["in"], one) for one in operation.get("parameters", [])]
     body = operation.get("requestBody", {})
     for content in body.get("content", {}).values():
         schema = _resolve(content.get("schema", {}), document)
         required = schema.get("required", [])
         rows += [
-            _row(name, "body", {"schema": field, "required": name in required} | field)
-            for name, field in schema.get("properties", {}).items()
+            _row(field, "body", {"schema": about, "required": field in required} | about)
+            for field, about in schema.get("properties", {}).items()
         ]
-    table = f"<table>{''.join(rows)}</table>" if rows else ""
-    return f"""<section>
-<h2><b>{method.upper()}</b> {escape(path)}</h2>
-<p>{escape(operation.get("description") or operation.get("summary", ""))}</p>
-{f"<p>{escape(body['description'])}</p>" if "description" in body else ""}
+    table = f'<table class="fields">{"".join(rows)}</table>' if rows else ""
+    return f"""<section class="route" id="{name}">
+<h2><b>{first.method.upper()}</b> {escape(first.path)}</h2>
+{"".join(f"<h3>{escape(other.path)}</h3>" for other in others)}
+<p>{_prose(operation.get("description") or operation.get("summary", ""))}</p>
+{f"<p>{_prose(body['description'])}</p>" if "description" in body else ""}
 {table}
-<details class="try" data-method="{method}" data-path="{escape(path)}">
-<summary>Try it</summary>
-</details>
+{"".join(_try(route, alone=not others) for route in routes)}
 </section>"""
+
+
+def _try(route: _Route, *, alone: bool) -> str:
+    words = "Try it" if alone else f"Try {escape(route.path)}"
+    return f"""<details class="try" data-method="{route.method}" data-path="{escape(route.path)}">
+<summary>{words}</summary>
+</details>"""
+
+
+def _prose(text: str) -> str:
+    """A description, with names of fields between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _row(name: str, place: str, field: Mapping[str, Any]) -> str:
     needed = "required" if field.get("required") else "optional"
-    about = escape(field.get("description", ""))
+    about = _prose(field.get("description", ""))
     kind = escape(_type(field.get("schema", {})))
     default = field.get("schema", {}).get("default")
     shown = f", default {escape(orjson.dumps(default).decode())}" if default is not None else ""

@@ -64,6 +64,16 @@ def test_the_docs_name_every_route_and_field(client: TestClient) -> None:
         assert f"<code>{field}</code>" in text
 
 
+def test_the_docs_have_a_section_for_each_operation(client: TestClient) -> None:
+    """Those of the usual collection and of any are one; each link of the contents leads to one."""
+    text = client.get("/docs").text
+    document = client.get("/openapi.json").json()["paths"].values()
+    names = {one["operationId"].removesuffix("_default") for ms in document for one in ms.values()}
+    assert set(re.findall(r'<section class="route" id="(\w+)">', text)) == names
+    assert set(re.findall(r'href="#(\w+)"', text)) == names
+    assert "By a text (<code>query</code>)" in text
+
+
 def test_the_contract_is_in_the_openapi_document(client: TestClient) -> None:
     """Each route of the contract is there, with a collection and without."""
     paths = client.get("/openapi.json").json()["paths"]
