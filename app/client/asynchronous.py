@@ -34,7 +34,7 @@ from app.client.sending import (
     unreachable,
 )
 from app.schemas.collections import BrokenView, CollectionView, DiagnosticsView, FieldView
-from app.schemas.documents import DocumentView, PageView, WrittenView
+from app.schemas.documents import DocumentView, PageView, TracedView, WrittenView
 from app.schemas.feedback import JudgementView
 from app.schemas.jobs import LIVING, JobView
 from app.schemas.maps import ColumnView, MapView, PointsView
@@ -129,11 +129,11 @@ class AsyncClient:
         """Delete the documents that pass a filter, and return their number."""
         return await self._do(calls.delete_matching(self.name, filter))
 
-    async def get(self, id: str) -> DocumentView:
+    async def get(self, id: str) -> TracedView:
         """A document; raises NotFound."""
         return await self._do(calls.get(self.name, id))
 
-    async def find(self, id: str) -> DocumentView | None:
+    async def find(self, id: str) -> TracedView | None:
         """A document, or None if there is none of this id."""
         try:
             return await self.get(id)

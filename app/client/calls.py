@@ -31,8 +31,8 @@ from app.schemas.collections import (
 )
 from app.schemas.documents import (
     DeletedView,
-    DocumentView,
     PageView,
+    TracedView,
     WrittenView,
 )
 from app.schemas.feedback import JudgementView
@@ -251,9 +251,9 @@ def _deletion(collection: str, which: Mapping[str, object]) -> Call[int]:
     return Call("POST", path, lambda response: read(response).deleted, _json(which))
 
 
-def get(collection: str, id: str) -> Call[DocumentView]:
-    """A document."""
-    return Call("GET", _document(collection, id), _view(DocumentView))
+def get(collection: str, id: str) -> Call[TracedView]:
+    """A document, and where it comes from."""
+    return Call("GET", _document(collection, id), _view(TracedView))
 
 
 def thumbnail(collection: str, id: str) -> Call[bytes]:

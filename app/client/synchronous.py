@@ -33,7 +33,7 @@ from app.client.sending import (
     unreachable,
 )
 from app.schemas.collections import BrokenView, CollectionView, DiagnosticsView, FieldView
-from app.schemas.documents import DocumentView, PageView, WrittenView
+from app.schemas.documents import DocumentView, PageView, TracedView, WrittenView
 from app.schemas.feedback import JudgementView
 from app.schemas.jobs import LIVING, JobView
 from app.schemas.maps import ColumnView, MapView, PointsView
@@ -132,11 +132,11 @@ class Client:
         """Delete the documents that pass a filter, and return their number."""
         return self._do(calls.delete_matching(self.name, filter))
 
-    def get(self, id: str) -> DocumentView:
+    def get(self, id: str) -> TracedView:
         """A document; raises NotFound."""
         return self._do(calls.get(self.name, id))
 
-    def find(self, id: str) -> DocumentView | None:
+    def find(self, id: str) -> TracedView | None:
         """A document, or None if there is none of this id."""
         try:
             return self.get(id)

@@ -24,6 +24,7 @@ from app.schemas.documents import (
     PageParameters,
     PageView,
     PictureBody,
+    TracedView,
     WriteParameters,
     WrittenView,
 )
@@ -107,13 +108,13 @@ async def list_documents(
 
 
 @router.get("/documents/{id:path}")
-async def get_document(id: Id, name: CollectionName, service: ServiceNeeded) -> DocumentView:
-    """A document."""
+async def get_document(id: Id, name: CollectionName, service: ServiceNeeded) -> TracedView:
+    """A document, and the files of sources that give it."""
     collection = await service.collection(name)
     document = (await service.reads.run(collection.get, [id]))[0]
     if document is None:
         raise NotFound(f"there is no document {id!r} in {name!r}")
-    return DocumentView.of(document)
+    return TracedView.traced(document, await service.reads.run(collection.trace, id))
 
 
 @router.delete("/documents/{id:path}", status_code=HTTPStatus.NO_CONTENT)

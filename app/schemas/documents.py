@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Self, TypeAlias
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
@@ -181,6 +181,29 @@ class DocumentView(Returned):
             metadata=dict(document.metadata),
             picture=PictureView(**document.picture.plain) if document.picture else None,
         )
+
+
+class OriginView(Returned):
+    """A file of a source that is kept in step."""
+
+    source: str
+    file: str = Field(description="Its name within the source.")
+
+
+class TracedView(DocumentView):
+    """A stored document, and where it comes from."""
+
+    origins: list[OriginView] = Field(
+        [],
+        description="The files that give it, of sources that are kept in step.",
+        exclude_if=lambda seen: not seen,
+    )
+
+    @classmethod
+    def traced(cls, document: Document, origins: Sequence[tuple[str, str]]) -> Self:
+        """The view of a document that these files of sources give."""
+        given = [OriginView(source=source, file=file) for source, file in origins]
+        return cls.of(document).model_copy(update={"origins": given})
 
 
 class WrittenView(Returned):

@@ -65,16 +65,17 @@ function documentOf(found, { collection, at }, navigate) {
     { className: "document", "aria-labelledby": "document-title" },
     element("h2", { id: "document-title", tabIndex: -1, dir: "auto" }, title || id),
     title && title !== id && element("p", { className: "id", dir: "auto" }, id),
-    metadataOf(metadata),
+    metadataOf(metadata, found.origins),
     found.picture && wholePicture(found, collection),
     found.text && readingOf(found, at),
     element("button", { type: "button", className: "like", onclick: () => navigate({ view: "search", query: "", like: [id], image: null }) }, "More like this"),
   );
 }
 
-/** The metadata, less the headings, which stand in the text; addresses of the web are links. */
-function metadataOf({ headings, ...metadata }) {
-  const rows = Object.entries(metadata).map(([field, value]) =>
+/** The metadata, less the headings, which stand in the text, and the files that give it; addresses of the web are links. */
+function metadataOf({ headings, ...metadata }, origins = []) {
+  const files = origins.map(({ source, file }) => `${file} in ${source}`);
+  const rows = [...Object.entries(metadata), ...(files.length ? [["from", files]] : [])].map(([field, value]) =>
     element("div", {}, element("dt", {}, field), element("dd", { dir: "auto" }, ...[value].flat().flatMap((one, i) => [i > 0 && ", ", isAddress(one) ? link(one) : inWords(one)]))),
   );
   return rows.length > 0 && element("dl", { className: "metadata" }, ...rows);

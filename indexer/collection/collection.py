@@ -134,6 +134,12 @@ class Collection:
         """The origins of its documents."""
         return self._engine.origins
 
+    def trace(self, id: str) -> list[tuple[str, str]]:
+        """The sources and their files that give a document, sorted; none where a part is seen."""
+        if isinstance(self._engine, RestrictedEngine):
+            return []
+        return sorted({(source, claim.file) for source, claim in self.origins.claimed([id])})
+
     # Writing
 
     def writing(self, purpose: str = "write") -> AbstractContextManager[None]:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from indexer.cli.app import commands
+from indexer.config import Config
+from indexer.filters import parse_filter
+from indexer.library import Library
 
 
 def document(id: str, text: str = "some text", **metadata: object) -> dict[str, object]:
@@ -87,6 +95,26 @@ def test_a_document_that_is_not_there_is_not_found(client: TestClient) -> None:
     for response in (client.get("/documents/a"), client.delete("/documents/a")):
         assert response.status_code == 404
         assert "'a'" in response.json()["detail"]
+
+
+def test_a_document_says_which_files_give_it(
+    connect: Callable[..., TestClient], tmp_path: Path
+) -> None:
+    """Those of sources that are kept in step; who sees a part of the collection is told none."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text('{"id": "x", "text": "one", "of": "me"}\n')
+    settings = {"BEARING_DATA": str(tmp_path / "data"), "BEARING_MODEL": "hashing"}
+    words = ["index", str(folder), "--sync", "--source", "notes"]
+    assert CliRunner().invoke(commands(), words, env=settings).exit_code == 0
+    client = connect()
+    put(client, document("own"))
+    assert client.get("/documents/x").json()["origins"] == [{"source": "notes", "file": "a.jsonl"}]
+    assert "origins" not in client.get("/documents/own").json()
+    with Library(Config(data=str(tmp_path / "data"))) as library:
+        part = library.open("default").restricted(parse_filter({"of": "me"}))
+        assert part.get(["x"])[0] is not None
+        assert part.trace("x") == []
 
 
 def test_pages_hold_every_document_once_in_order(client: TestClient) -> None:

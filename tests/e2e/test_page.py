@@ -16,6 +16,9 @@ from browsing import Page
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 from serving import running_service
+from typer.testing import CliRunner
+
+from indexer.cli.app import commands
 
 LONG = " ".join(f"\N{COMPASS} Leg {i} keeps a course of {i * 7 % 360} degrees." for i in range(400))
 HOSTILE = "<img src=x onerror=alert(1)> & <b>bold</b>"
@@ -50,12 +53,21 @@ KEY = "a-key-for-the-page"
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service whose default collection holds DOCUMENTS, and whose other one is empty."""
+    """A service whose default collection holds DOCUMENTS; one is empty, one kept in step."""
     data = tmp_path_factory.mktemp("data")
+    keep_in_step(data, tmp_path_factory.mktemp("notes"))
     with running_service(data, {"MODEL": "hashing"}) as address:
         fill(address)
         httpx.put(f"{address}/collections/bare", json={"model": "hashing"}).raise_for_status()
         yield address
+
+
+def keep_in_step(data: Path, folder: Path) -> None:
+    """Index a file of a folder into the collection ``kept``, as a source."""
+    (folder / "tide.txt").write_text("The tide follows the moon.")
+    words = ["index", str(folder), "--sync", "--source", "notes", "--collection", "kept"]
+    settings = {"BEARING_DATA": str(data), "BEARING_MODEL": "hashing"}
+    assert CliRunner().invoke(commands(), words, env=settings).exit_code == 0
 
 
 def fill(address: str, headers: dict[str, str] | None = None) -> None:
@@ -661,6 +673,15 @@ class TestDocument:
         links = [link.get_property("href") for link in page.all(".metadata a")]
         assert links == ["https://example.org/a?b#c"]
         httpx.delete(place).raise_for_status()
+
+    def test_says_which_file_gives_it(self, page: Page) -> None:
+        """The file of a source that is kept in step stands among its metadata."""
+        page.open("/#/c/kept/d/notes%2Ftide.txt")
+        assert page.text(".whole") == "The tide follows the moon."
+        assert page.contents(".metadata dt")[-1] == "from"
+        assert page.contents(".metadata dd")[-1] == "tide.txt in notes"
+        page.open("/#/c/default/d/json")
+        assert "from" not in page.contents(".metadata dt")
 
     def test_back_leads_to_the_hits(self, page: Page) -> None:
         """From neighbour to neighbour and back is the browser's history; the hits stay."""
