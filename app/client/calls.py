@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from dataclasses import fields as fields_of
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar
 from urllib.parse import quote
 
@@ -38,6 +39,7 @@ from app.schemas.documents import (
 from app.schemas.feedback import JudgementView
 from app.schemas.imports import (
     ImportRejection,
+    PrunedView,
 )
 from app.schemas.jobs import JobsView, JobView
 from app.schemas.maps import (
@@ -142,7 +144,8 @@ class Imported:
     """The outcome of an import; ``rejected`` has the lines, from 1, without a document, and why.
 
     ``repeated`` documents have an id that came before: of those with one id the last stays.
-    ``truncated`` and ``unknown`` are ids, as a write of documents answers them.
+    ``truncated`` and ``unknown`` are ids, as a write of documents answers them. Of a source that is
+    kept in step, ``pruned`` says what became of the documents that it no longer gives.
     """
 
     written: int = 0
@@ -151,6 +154,8 @@ class Imported:
     rejected: tuple[ImportRejection, ...] = ()
     repeated: int = 0
     unknown: tuple[str, ...] = ()
+    run: int | None = None
+    pruned: PrunedView | None = None
 
     def plus(self, other: Imported, offset: int) -> Imported:
         """The sum of both, the other's lines counted on from this offset."""
@@ -162,6 +167,8 @@ class Imported:
             (*self.rejected, *moved),
             self.repeated + other.repeated,
             self.unknown + other.unknown,
+            other.run or self.run,
+            other.pruned or self.pruned,
         )
 
 
@@ -522,12 +529,15 @@ def ready() -> Call[None]:
 
 
 def import_part(
-    collection: str, documents: Sequence[Given], vectors: VectorsTaken = "checked"
+    collection: str,
+    documents: Sequence[Given],
+    vectors: VectorsTaken = "checked",
+    step: Mapping[str, str] = MappingProxyType({}),
 ) -> Call[Imported]:
-    """A part of an import."""
+    """A part of an import; ``step`` says which of a source."""
     body = b"\n".join(_json(_given(one)) for one in documents)
     path = _at(collection, "documents", "import")
-    given = _vectors(vectors)
+    given = {**_vectors(vectors), **step}
     return Call("POST", path, _read_import, body, "application/x-ndjson", given)
 
 
@@ -549,8 +559,40 @@ def _read_import(response: httpx2.Response) -> Imported:
                 tuple(rejected),
                 report["repeated"],
                 tuple(report.get("unknown", ())),
+                report.get("run"),
+                PrunedView.model_validate(report["pruned"]) if "pruned" in report else None,
             )
     raise refusal(response.status_code, "the import ended without a summary", None)
+
+
+@dataclass(slots=True)
+class Following:
+    """A run over a source: what each of its parts says of itself."""
+
+    source: str
+    prune_at_most: str
+    run: int | None = None
+    part: int = 0
+
+    def step(self, *, last: bool) -> Mapping[str, str]:
+        """The parameters of the next part."""
+        told = {"source": self.source, "part": str(self.part)}
+        if self.run is not None:
+            told["run"] = str(self.run)
+        if last:
+            told |= {"prune": "true", "prune_at_most": self.prune_at_most}
+        return told
+
+    def sent(self, outcome: Imported) -> Imported:
+        """The same outcome, of a part that was taken."""
+        self.run, self.part = outcome.run, self.part + 1
+        return outcome
+
+
+def rehearsal(source: str, prune_at_most: str) -> Mapping[str, str]:
+    """The parameters of an import of all documents that changes nothing."""
+    given = {"source": source, "prune": "true", "dry_run": "true"}
+    return given | {"prune_at_most": prune_at_most}
 
 
 class Parts:

@@ -121,6 +121,38 @@ class Client:
             tell(parts.counted(done))
         return parts.counted(done)
 
+    def sync(
+        self,
+        documents: Iterable[Given],
+        source: str,
+        *,
+        prune_at_most: str = "30%",
+        dry_run: bool = False,
+        tell: Callable[[Imported], object] = lambda _: None,
+        vectors: VectorsTaken = "checked",
+    ) -> Imported:
+        """Import all documents of a source, and delete those that it gave before and not now.
+
+        Nothing is deleted if a document is rejected, or if more than this share of the source's
+        would go; ``pruned`` tells. If a part fails, or iterating raises, nothing is deleted. With
+        ``dry_run`` nothing is changed, and all documents are held at once.
+        """
+        if dry_run:
+            step = calls.rehearsal(source, prune_at_most)
+            return self._do(calls.import_part(self.name, list(documents), vectors, step))
+        following, parts = calls.Following(source, prune_at_most), Parts()
+        done, sent = Imported(), 0
+        for document in documents:
+            if part := parts.add(document):
+                call = calls.import_part(self.name, part, vectors, following.step(last=False))
+                done = done.plus(following.sent(self._do(call)), sent)
+                sent += len(part)
+                tell(parts.counted(done))
+        call = calls.import_part(self.name, parts.rest(), vectors, following.step(last=True))
+        done = parts.counted(done.plus(following.sent(self._do(call)), sent))
+        tell(done)
+        return done
+
     def _import(self, part: Sequence[Given], vectors: VectorsTaken) -> Imported:
         return self._do(calls.import_part(self.name, part, vectors))
 

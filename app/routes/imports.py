@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Final
 
 import orjson
@@ -21,8 +22,13 @@ from app.http.problems import describe, problem_document
 from app.middleware.audit import note_counts
 from app.routing.brought import check_trust, unvouched
 from app.routing.requests import CollectionName, GuardedRoute, ServiceNeeded, needs, pieces_before
-from app.schemas.documents import WriteParameters
-from app.schemas.imports import ImportProgress, ImportRejection, ImportSummary
+from app.schemas.imports import (
+    ImportParameters,
+    ImportProgress,
+    ImportRejection,
+    ImportSummary,
+    PrunedView,
+)
 from app.serving.batching import Overloaded
 from app.serving.service import Service
 from app.settings import PREFIX, Settings
@@ -30,6 +36,8 @@ from indexer.collection import Collection
 from indexer.documents import Document
 from indexer.errors import BearingError, TooLarge, Unreadable
 from indexer.ingestion.changes import Stored
+from indexer.ingestion.given import Part, Rehearsal, check_source
+from indexer.ingestion.pruning import Pruned, parse_share
 from indexer.readers.image_files import illustrated
 from indexer.readers.reading import Fields, Illustrated, Read, Rejection, VectorTrust
 from indexer.readers.records import document_of, parse_json
@@ -69,7 +77,7 @@ BATCH_CHARACTERS: Final = 4_000_000
 )
 @needs(Role.WRITE)
 async def import_documents(
-    parameters: Annotated[WriteParameters, Query()],
+    parameters: Annotated[ImportParameters, Query()],
     name: CollectionName,
     service: ServiceNeeded,
     request: Request,
@@ -80,9 +88,14 @@ async def import_documents(
     that holds no document, `{"event": "progress", ...}` when a batch is durable, and at the end
     `{"event": "done", ...}`, or `{"event": "failed", "problem": {...}}`. Read while you send, else
     both ends may wait for each other. Reported progress stays, whatever comes after.
+
+    A `source` that gives all its documents again is kept in step: with `prune`, those that it gives
+    no longer are deleted at the end. It may come in several imports, of one `run`.
     """
     check_trust(parameters.vectors, request.scope)
-    intake = Intake(service, await service.writable(name), parameters.vectors)
+    collection = await service.writable(name)
+    step = await _step(collection, service, parameters)
+    intake = Intake(service, collection, parameters.vectors, step)
     body = pieces_before(request, service.settings.body_seconds)
     return Conversation(intake.answer(body, request.scope))
 
@@ -160,9 +173,15 @@ class LineTally(Tally):
             repeated=self.repeated,
         )
 
-    def summary(self) -> ImportSummary:
+    def summary(self, run: int | None = None, pruned: Pruned | None = None) -> ImportSummary:
         """The totals of the whole import."""
+        told = None
+        if pruned is not None:
+            kept = list(pruned.foreign)
+            told = PrunedView(deleted=pruned.deleted, kept=kept, refused=pruned.refused)
         return ImportSummary(
+            run=run,
+            pruned=told,
             line=self.line,
             written=self.written,
             unchanged=self.unchanged,
@@ -173,13 +192,48 @@ class LineTally(Tally):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The part of a run over a source that an import is, or a rehearsal of the whole run.
+
+    ``most`` is the share of its documents that may go at the end; None if it is not the end.
+    """
+
+    of: Part | Rehearsal
+    most: float | None
+
+    def end(self, *, rejected: int) -> Pruned | None:
+        """Note that all was stored, and prune if this is the end."""
+        if isinstance(self.of, Part) and not rejected:
+            self.of.end()
+        if self.most is None:
+            return None
+        if isinstance(self.of, Rehearsal) and rejected:
+            return Pruned(refused="lines were rejected")
+        return self.of.prune(self.most)
+
+
+async def _step(collection: Collection, service: Service, given: ImportParameters) -> Step | None:
+    if given.source is None:
+        return None
+    most = parse_share(given.prune_at_most)
+    if given.dry_run:
+        return Step(Rehearsal(collection, check_source(given.source)), most)
+    begin = partial(Part.begin, collection, given.source, given.run, given.part)
+    part = await service.writes.run(begin)
+    return Step(part, most if given.prune else None)
+
+
 class Intake:
     """One import: lines in, batches stored, reports out. At most a batch is in memory."""
 
-    def __init__(self, service: Service, collection: Collection, trust: VectorTrust) -> None:
+    def __init__(
+        self, service: Service, collection: Collection, trust: VectorTrust, step: Step | None
+    ) -> None:
         self._service = service
         self._collection = collection
         self._trust = trust
+        self._step = step
         self._count = LineTally()
         self._batch: list[Read] = []
         self._fields = Fields()
@@ -212,7 +266,17 @@ class Intake:
         if self._batch:
             async for report in self._store():
                 yield report
-        yield self._count.summary()
+        yield await self._end()
+
+    async def _end(self) -> ImportSummary:
+        step = self._step
+        if step is None:
+            return self._count.summary()
+        if isinstance(step.of, Rehearsal):
+            self._count.written, self._count.unchanged = step.of.written, step.of.unchanged
+        rejected = self._count.rejected
+        pruned = await self._service.writes.run(partial(step.end, rejected=rejected))
+        return self._count.summary(step.of.run if isinstance(step.of, Part) else None, pruned)
 
     def _take(self, line: bytes | TooLarge) -> ImportRejection | None:
         try:
@@ -249,13 +313,21 @@ class Intake:
             elif isinstance(read.item, Document):
                 batch.append(read.item)
                 kept.append(read)
-        if batch:
+        if self._step is not None:
+            note = self._step.of.claim if isinstance(self._step.of, Part) else self._step.of.add
+            await self._service.writes.run(note, batch)
+        if batch and not self._is_rehearsed:
             pictures, brought = [one.developed for one in kept], [one.brought for one in kept]
             stored = await self._service.store(self._collection, batch, pictures, brought)
             for place, reason in stored.refused:
                 yield self._rejected(kept[place].consumed, reason)
             self._count.add(batch, stored)
-        yield self._count.progress()
+        if not self._is_rehearsed:  # which may be sent whole before its answer is read
+            yield self._count.progress()
+
+    @property
+    def _is_rehearsed(self) -> bool:
+        return self._step is not None and isinstance(self._step.of, Rehearsal)
 
 
 def _size(read: Read) -> int:

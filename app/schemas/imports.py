@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.schemas.base import Returned
 from app.schemas.documents import WriteParameters
+from indexer.ingestion.pruning import USUAL_SHARE
 
 REPEATED = "Documents with an id that came before: of those with one id the last stays."
 
@@ -31,6 +32,63 @@ class FileParameters(WriteParameters):
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
             raise PydanticCustomError("name", "a name has no control characters or surrogates")
         return name
+
+
+class ImportParameters(WriteParameters):
+    """The vectors that are taken, and the source that is kept in step.
+
+    Not strict: all parameters of a URL are text.
+    """
+
+    source: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="The name of what gives all its documents again and again, so that it is "
+        "remembered which are its.",
+    )
+    run: int | None = Field(
+        None,
+        ge=1,
+        description="The `run` that the answer to the first part of this import told, if it comes "
+        "in several.",
+    )
+    part: int | None = Field(
+        None, ge=0, description="The number of the part: one that is sent again counts once."
+    )
+    prune: bool = Field(
+        False,
+        description="Whether this is the last part: documents of the source that the run did not "
+        "give are deleted, unless a line was rejected or a part came to no end.",
+    )
+    prune_at_most: str = Field(
+        f"{USUAL_SHARE:.0%}",
+        description="If more of the source's documents would go at once, none does: `30%` or "
+        "`0.3`.",
+    )
+    dry_run: bool = Field(
+        False, description="Whether to say what would happen, and change nothing."
+    )
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        if self.source is None and (
+            self.run is not None or self.part is not None or self.prune or self.dry_run
+        ):
+            raise PydanticCustomError(
+                "source", "run, part, prune and dry_run are of a source: name it"
+            )
+        if self.dry_run and (self.run is not None or self.part is not None):
+            raise PydanticCustomError("run", "a dry run is one import, with all documents")
+        return self
+
+
+class PrunedView(Returned):
+    """What became of the documents that a source no longer gives."""
+
+    deleted: int
+    kept: list[str] = Field(description="Ids of those that others have changed, which stay.")
+    refused: str | None = Field(description="Why none was deleted.")
 
 
 class ImportProgress(Returned):
@@ -63,6 +121,12 @@ class ImportSummary(Returned):
     repeated: int = Field(description=REPEATED)
     truncated: list[str]
     unknown: list[str] = Field([], description="As in the answer to a write of documents.")
+    run: int | None = Field(
+        None, description="Of a source: for the next part.", exclude_if=lambda run: run is None
+    )
+    pruned: PrunedView | None = Field(
+        None, description="Of the last part.", exclude_if=lambda pruned: pruned is None
+    )
 
 
 class FileProgress(Returned):

@@ -100,6 +100,7 @@ def call_everything(client: Client) -> None:
     client.create()
     client.put(DOCUMENTS)
     client.import_documents(DOCUMENTS)
+    client.sync(DOCUMENTS, "a program")
     client.search("cat")
     client.search_many([{"query": "cat"}])
     client.get("a")
