@@ -12,6 +12,7 @@ from typing import Annotated, BinaryIO, Final, NoReturn
 
 import typer
 
+from indexer.cli.elsewhere import ElsewhereOptions, index_website, website_of
 from indexer.cli.foresight import ForeseenSources, foresee_sources
 from indexer.cli.index import index_reads
 from indexer.cli.options import Data, Json, LanguageOption, Model, Name, open_library
@@ -31,6 +32,7 @@ from indexer.readers import (
     read_paths,
 )
 from indexer.readers.reading import VectorTrust
+from indexer.sources.website import Bounds
 
 _TRUST: Final = {
     None: VectorTrust.CHECKED,
@@ -149,6 +151,20 @@ def index(
             show_default=False,
         ),
     ] = None,
+    crawl: Annotated[
+        bool,
+        typer.Option(
+            "--crawl",
+            help="Fetch a website: PATH is the URL of a page, whose links are followed on its "
+            "host, or of a sitemap.",
+        ),
+    ] = False,
+    max_pages: Annotated[
+        int, typer.Option(min=1, help="With --crawl: the most pages that are visited.")
+    ] = Bounds().pages,
+    max_depth: Annotated[
+        int, typer.Option(min=0, help="With --crawl: the most links from the start to a page.")
+    ] = Bounds().depth,
     as_json: Json = False,
 ) -> None:
     """Read files and store their documents; what is stored and unchanged is skipped.
@@ -173,6 +189,12 @@ def index(
         _index_query(data, collection, chosen, as_json)
     if not paths:
         raise InvalidInput("nothing to index: give a PATH, - for standard input, or --sql URL")
+    if url := website_of(paths, crawl):
+        if sync or dry_run or shard:
+            raise InvalidInput("--crawl is by itself: leave out --sync, --dry-run and --shard")
+        bounds = Bounds(pages=max_pages, depth=max_depth)
+        asked = ElsewhereOptions(url, fields, bounds, model, language, rejects)
+        _index_website(data, collection, asked, as_json)
     if sync:
         options = SyncOptions(fields, parse_share(prune_at_most), source, model, language, rejects)
         _sync(paths, data, collection, options, shard=shard, dry_run=dry_run, as_json=as_json)
@@ -217,6 +239,15 @@ def _standard_input(paths: Iterable[str]) -> Iterator[BinaryIO | None]:
 def _index_query(data: str | None, collection: str, options: SqlOptions, as_json: bool) -> NoReturn:
     with open_library(data, options.model) as library:
         done = index_query(library, collection, options)
+    done.show(as_json)
+    raise typer.Exit(done.exit_code)
+
+
+def _index_website(
+    data: str | None, collection: str, options: ElsewhereOptions, as_json: bool
+) -> NoReturn:
+    with open_library(data, options.model) as library:
+        done = index_website(library, collection, options)
     done.show(as_json)
     raise typer.Exit(done.exit_code)
 

@@ -155,13 +155,16 @@ def _read_member(source: Source, member: Member, fields: Fields) -> Iterator[Rea
         yield from _read_sent(*found, fields)
 
 
-def read_file(path: Path, name: str, fields: Fields = USUAL) -> Generator[Read, None, None]:
+def read_file(
+    path: Path, name: str, fields: Fields = USUAL, called: str | None = None
+) -> Generator[Read, None, None]:
     """The documents of one file that has, or had, another name than its path, with rejections.
 
-    Its format is that of the name, with which its ids and places begin.
+    Ids and places begin with the name; the format is that of what it is ``called``, else of the
+    name.
     """
     size = path.stat().st_size
-    found = recognised(path, name, size, fields)
+    found = _known(Source(path, name, size), PurePosixPath(called or name), fields)
     if isinstance(found, Rejection):
         yield Read(found, size)
         return

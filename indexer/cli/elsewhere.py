@@ -1,0 +1,81 @@
+"""Websites into a collection, by the command ``index``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from indexer.cli import output
+from indexer.cli.index import Indexed, index_reads
+from indexer.errors import InvalidInput
+from indexer.index_choice import Language
+from indexer.ingestion.file_state import reading_of
+from indexer.ingestion.gathering import Gathering
+from indexer.library import Library
+from indexer.readers import USUAL, Fields, Read
+from indexer.sources.web_requests import host_of
+from indexer.sources.website import Bounds, Crawl
+
+_WEB: Final = ("http://", "https://")
+
+
+@dataclass(frozen=True, slots=True)
+class ElsewhereOptions:
+    """A place's URL, and the options it is indexed by."""
+
+    url: str
+    fields: Fields = USUAL
+    bounds: Bounds = field(default_factory=Bounds)
+    model: str | None = None
+    language: Language | None = None
+    rejects: Path | None = None
+
+    def gathering(self, library: Library, name: str) -> Gathering:
+        """A run over the place; read by other options it is another source."""
+        collection = library.obtain(name, self.model, self.language)
+        parts = self.url, reading_of(self.fields)
+        digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+        return Gathering(collection.origins, f"web:{digest}", self.url)
+
+
+def website_of(paths: list[str], crawl: bool) -> str | None:
+    """The URL that is to be crawled, if one is; raises InvalidInput for anything else."""
+    urls = [one for one in paths if one.startswith(_WEB)]
+    if urls and not crawl:
+        raise InvalidInput(f"{urls[0]!r} is on the web: to fetch it and what it links to, --crawl")
+    if not crawl:
+        return None
+    if len(paths) != 1 or not urls:
+        raise InvalidInput("--crawl takes one URL, such as https://host/docs/ or .../sitemap.xml")
+    host_of(urls[0])
+    return urls[0]
+
+
+def index_website(library: Library, name: str, options: ElsewhereOptions) -> Indexed:
+    """Store the pages of a website that have changed since the last crawl from there."""
+    gathering = options.gathering(library, name)
+    crawl = Crawl(options.url, options.bounds, gathering.known())
+
+    def reads(pictures: bool) -> Iterator[Read]:  # noqa: ARG001 - pictures are not fetched
+        return gathering.reads(crawl.found(), replace(options.fields, pictures=False))
+
+    done = index_reads(
+        library,
+        name,
+        reads,
+        None,
+        model=options.model,
+        language=options.language,
+        rejects=options.rejects,
+        on_committed=lambda now: gathering.stored(now.consumed),
+    )
+    visited = output.counted(crawl.pages, "page")
+    output.note(f"{visited} visited: {gathering.read:,} read, {gathering.unchanged:,} unchanged")
+    if crawl.forbidden:
+        output.note(f"{crawl.forbidden:,} left out as the site's robots.txt asks")
+    if crawl.stopped:
+        output.note(crawl.stopped)
+    return done
