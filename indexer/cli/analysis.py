@@ -121,7 +121,17 @@ def _figures(made: Calibration) -> dict[str, Any]:
 
 
 def diagnose(
-    data: Data = None, collection: Name = DEFAULT_COLLECTION, as_json: Json = False
+    data: Data = None,
+    collection: Name = DEFAULT_COLLECTION,
+    duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--duplicates",
+            help="List all documents that are copies of others instead: equal texts, and pictures "
+            "that were resized, recompressed, mirrored or cropped.",
+        ),
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Report on a collection's vectors: duplicates, hubs, spread, truncation.
 
@@ -129,6 +139,9 @@ def diagnose(
     """
     with open_library(data) as library:
         opened = library.open(collection)
+        if duplicates:
+            _list_duplicates(opened, as_json)
+            return
         _open_model(library, opened)
         with stepping() as tell:
             figures = opened.diagnose(tell)
@@ -140,6 +153,24 @@ def diagnose(
         f"{figures.model}; {figures.sampled:,} sampled, {figures.seconds:.1f} s"
     )
     output.say(diagnostics_table(explain(figures)))
+
+
+def _list_duplicates(collection: Collection, as_json: bool) -> None:
+    from indexer.retrieval.duplicates import find_duplicates
+
+    with stepping() as tell:
+        found = find_duplicates(collection, tell)
+    if as_json:
+        told = [group.plain for group in found]
+        copies = sum(len(group.copies) for group in found)
+        output.say_json({"collection": collection.name, "copies": copies, "duplicates": told})
+        return
+    for group in found:
+        output.say(Text(group.id, style="bold"))
+        for one in group.copies:
+            output.say(Text(f"  {one.like or 'same text':<9}  {one.id}"))
+    if not found:
+        output.say("no document is a copy of another")
 
 
 def _open_model(library: Library, collection: Collection) -> None:

@@ -1,0 +1,72 @@
+"""``bearing diagnose --duplicates``: documents with their copies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from indexer.cli.app import commands
+
+
+def call(folder: Path, *words: str) -> str:
+    """What a command prints."""
+    settings = {"BEARING_DATA": str(folder / "data"), "BEARING_MODEL": "hashing-images"}
+    done = CliRunner().invoke(commands(), words, env=settings)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def scene(seed: int) -> Image.Image:
+    """Soft shapes, no two scenes the same."""
+    rough = np.random.default_rng(seed).integers(0, 256, (12, 16, 3)).astype(np.uint8)
+    return Image.fromarray(rough).resize((320, 240), Image.Resampling.BICUBIC)
+
+
+def test_copies_are_listed_beside_their_originals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures by what became of them, under the one of most pixels; texts that are the same."""
+    monkeypatch.chdir(tmp_path)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(4):
+        scene(number).save(photos / f"{number}.png")
+    first = scene(0)
+    first.resize((160, 120)).save(photos / "0-small.webp")
+    first.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((64, 48)).save(photos / "0-turned.jpg")
+    (photos / "2x.png").write_bytes((photos / "2.png").read_bytes())
+    call(tmp_path, "index", "photos")
+    assert [*groups(tmp_path)] == ["photos/0.png", "photos/2.png"]
+    texts = [{"id": id, "text": text} for id, text in (("a", "x y"), ("b", "z"), ("c", "x y"))]
+    (tmp_path / "texts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in texts))
+    call(tmp_path, "index", "texts.jsonl")
+    assert groups(tmp_path) == {
+        "photos/0.png": {"photos/0-small.webp": "copy", "photos/0-turned.jpg": "mirrored"},
+        "photos/2.png": {"photos/2x.png": "copy"},
+        "a": {"c": "same text"},
+    }
+    shown = call(tmp_path, "diagnose", "--duplicates").splitlines()
+    assert shown[:2] == ["photos/0.png", "  copy       photos/0-small.webp"]
+
+
+def groups(folder: Path) -> dict[str, dict[str, str]]:
+    """The kinds of each document's copies."""
+    found = json.loads(call(folder, "diagnose", "--duplicates", "--json"))
+    told = {
+        group["id"]: {one["id"]: one["kind"] for one in group["copies"]}
+        for group in found["duplicates"]
+    }
+    assert found["copies"] == sum(map(len, told.values()))
+    return told
+
+
+def test_a_collection_without_copies_says_so(tmp_path: Path) -> None:
+    """Nothing is listed."""
+    (tmp_path / "one.txt").write_text("alone")
+    call(tmp_path, "index", str(tmp_path / "one.txt"))
+    assert "no document is a copy" in call(tmp_path, "diagnose", "--duplicates")
