@@ -9,6 +9,10 @@ const FADED = 0.16;
 const REACH = 14; // pixels around a pointer in which a point is meant
 const STEP = 90; // pixels that an arrow moves by
 const ZOOM = 1.5; // times that a key or button magnifies by
+const REST_MS = 160; // without a move, after which all points are drawn
+const FRAME_MS = 25; // between frames of a move; where drawing takes longer, fewer points are drawn meanwhile
+const FEWEST = 4_000; // points of a frame, however slow
+const AT_FIRST = 60_000; // points of the first frame of the first move
 
 const VERTICES = `
 attribute vec2 place; attribute vec4 colour; uniform vec2 centre; uniform vec2 factor; uniform float size; varying vec4 shade;
@@ -27,7 +31,10 @@ void main() {
  */
 export function planeIn(host, { onPoint, onOpen, onMove, onLasso }) {
   const canvas = document.createElement("canvas");
-  host.prepend(canvas);
+  const ring = document.createElement("span"); // around what is pointed at, so that nothing is drawn anew for it
+  ring.className = "map-ring";
+  ring.hidden = true;
+  host.prepend(canvas, ring);
   const painter = webglPainter(canvas) ?? flatPainter(canvas);
   host.dataset.renderer = painter.name;
   const camera = { x: 0, y: 0, scale: 1 };
@@ -36,6 +43,9 @@ export function planeIn(host, { onPoint, onOpen, onMove, onLasso }) {
   let pointed = null;
   let cells = null;
   let drawing = 0;
+  let rest = 0; // the timer of what is moving
+  let drawn = -Infinity; // when the last frame of a move was
+  let most = AT_FIRST; // points of a frame of a move: the first of all, which are a fair sample
   let whole = true;
   let bounds = { x: 0, y: 0, across: 2, down: 2 }; // of the points
   let ink = inkOf(host);
@@ -48,20 +58,33 @@ export function planeIn(host, { onPoint, onOpen, onMove, onLasso }) {
   const seenAt = (x, y) => [(x - camera.x) * camera.scale + width() / 2, height() / 2 - (y - camera.y) * camera.scale];
   const placeAt = (left, top) => [(left - width() / 2) / camera.scale + camera.x, (height() / 2 - top) / camera.scale + camera.y];
 
+  /** The diameter of a point, in pixels. */
+  const sizeOf = () => Math.min(12, Math.max(1.7, 5 * (1_000 / Math.max(points.count, 300)) ** 0.25 * (camera.scale / fitting()) ** 0.35));
+
   /** Draws with the next frame, once however often it is asked for. */
   function draw() {
     drawing ||= requestAnimationFrame(drawNow);
   }
 
+  /** How many points the next frame has: all at rest, in a move as many as can be drawn in time. */
+  function allowed() {
+    if (!rest || points.count <= FEWEST) return points.count;
+    const took = performance.now() - drawn;
+    if (took < 8 * REST_MS) most = Math.min(points.count, Math.max(FEWEST, Math.round(most * Math.min(1.3, Math.max(0.4, FRAME_MS / took)))));
+    drawn = performance.now();
+    return Math.min(points.count, most);
+  }
+
   function drawNow() {
     drawing = 0;
+    const count = allowed();
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     const [across, down] = [Math.round(width() * ratio), Math.round(height() * ratio)];
     if (canvas.width !== across || canvas.height !== down) [canvas.width, canvas.height] = [across, down];
-    const magnified = camera.scale / fitting();
-    const size = Math.min(12, Math.max(1.7, 5 * (1_000 / Math.max(points.count, 300)) ** 0.25 * magnified ** 0.35));
-    painter.draw({ camera, width: width(), height: height(), ratio, size, lit, pointed, points, ink });
-    Object.assign(host.dataset, { x: camera.x, y: camera.y, scale: camera.scale });
+    const size = sizeOf();
+    painter.draw({ camera, width: width(), height: height(), ratio, size, count, lit, points, ink });
+    Object.assign(host.dataset, { x: camera.x, y: camera.y, scale: camera.scale, drawn: count });
+    placeRing(size);
     onMove();
   }
 
@@ -70,7 +93,18 @@ export function planeIn(host, { onPoint, onOpen, onMove, onLasso }) {
     camera.scale = Math.min(GREATEST * fit, Math.max(LEAST * fit, scale));
     [camera.x, camera.y] = [x, y].map((at) => Math.min(1, Math.max(-1, at)));
     whole = false;
+    if (!rest) drawn = -Infinity; // the time before it is of no frame
+    clearTimeout(rest);
+    rest = setTimeout(() => ((rest = 0), draw()), REST_MS);
     draw();
+  }
+
+  function placeRing(size) {
+    ring.hidden = pointed === null;
+    if (pointed === null) return;
+    const [left, top] = seenAt(points.xy[2 * pointed], points.xy[2 * pointed + 1]);
+    ring.style.setProperty("--size", `${size + 8}px`);
+    ring.style.transform = `translate(${left}px, ${top}px)`;
   }
 
   /** Magnifies so that what is at a pixel stays there. */
@@ -88,7 +122,7 @@ export function planeIn(host, { onPoint, onOpen, onMove, onLasso }) {
   function point(index) {
     if (index === pointed) return;
     pointed = index;
-    draw();
+    placeRing(sizeOf());
     onPoint(index);
   }
 
@@ -311,7 +345,7 @@ function webglPainter(canvas) {
     gl.bufferData(gl.ARRAY_BUFFER, points.colours, gl.STATIC_DRAW);
   }
 
-  function draw({ camera, width, height, ratio, size, lit, pointed, points, ink }) {
+  function draw({ camera, width, height, ratio, size, count, lit, points, ink }) {
     gl.viewport(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
@@ -325,17 +359,12 @@ function webglPainter(canvas) {
         gl.disableVertexAttribArray(scene.colour);
         gl.vertexAttrib4f(scene.colour, ...colour.map((c) => c / 255), 1);
       } else bind(scene.colours, null, scene.colour, 4, gl.UNSIGNED_BYTE);
-      gl.drawArrays(gl.POINTS, 0, indices ? indices.length : points.count);
+      gl.drawArrays(gl.POINTS, 0, indices ? indices.length : count);
     };
     pass(size, lit ? FADED : 0.85, null, null);
     if (lit?.length) {
       pass(Math.max(9, size + 5), 1, lit, ink.paper);
       pass(Math.max(7, size + 3), 1, lit, ink.accent);
-    }
-    if (pointed !== null) {
-      pass(size + 8, 1, [pointed], ink.ink);
-      pass(size + 4, 1, [pointed], ink.paper);
-      pass(size, 1, [pointed], ink.ink);
     }
   }
 
@@ -381,7 +410,7 @@ function flatPainter(canvas) {
     }
   }
 
-  function draw({ camera, width, height, ratio, size, lit, pointed, points: { xy }, ink }) {
+  function draw({ camera, width, height, ratio, size, count, lit, points: { xy }, ink }) {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     const square = (i, side) => {
@@ -392,7 +421,10 @@ function flatPainter(canvas) {
     context.globalAlpha = lit ? FADED : 0.85;
     for (const [key, members] of groups) {
       context.fillStyle = `rgb(${key >> 16} ${(key >> 8) & 255} ${key & 255})`;
-      for (const i of members) square(i, size * 0.9);
+      for (const i of members) {
+        if (i >= count) break;
+        square(i, size * 0.9);
+      }
     }
     context.globalAlpha = 1;
     const disc = (i, diameter, colour) => {
@@ -405,10 +437,6 @@ function flatPainter(canvas) {
       disc(i, Math.max(9, size + 5), ink.paper);
       disc(i, Math.max(7, size + 3), ink.accent);
     }
-    if (pointed === null) return;
-    disc(pointed, size + 8, ink.ink);
-    disc(pointed, size + 4, ink.paper);
-    disc(pointed, size, ink.ink);
   }
 
   return { name: "2d", load, draw };
