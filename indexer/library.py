@@ -22,6 +22,7 @@ from indexer.embedding import open_embedder
 from indexer.embedding.checkpoint import DEFAULT_MODEL, PHOTO_MODEL
 from indexer.embedding.cross_encoders import open_reranker
 from indexer.embedding.cross_encoders.reranker import Reranker
+from indexer.embedding.cutting import CuttingEmbedder
 from indexer.embedding.embedder import Embedder, Identity, Modality, TextRole
 from indexer.engine import Availability
 from indexer.engines import local_folder, open_catalogue
@@ -33,7 +34,7 @@ from indexer.errors import (
     InvalidInput,
     ModelMismatch,
 )
-from indexer.index_choice import Language
+from indexer.index_choice import USUAL_CHUNKING, Chunking, Language
 from indexer.ranking.null_queries import null_queries
 from indexer.reports import Backup, Broken, Description, Tell, Verification
 
@@ -69,6 +70,7 @@ class Library:
         self._lock = threading.RLock()
         self._collections: dict[str, _Opened] = {}
         self._embedders: dict[str, Embedder] = {}
+        self._cutting: dict[tuple[str, Chunking], Embedder] = {}
         self._reranker: Reranker | None = None
         self._loading: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._null: dict[str, Vectors] = {}
@@ -152,14 +154,22 @@ class Library:
         return [self._describe(name) for name in self.names()]
 
     def create(
-        self, name: str, model: str | None = None, language: Language | None = None
+        self,
+        name: str,
+        model: str | None = None,
+        language: Language | None = None,
+        chunking: Chunking = USUAL_CHUNKING,
     ) -> Collection:
-        """A new collection for a model and a language; raises AlreadyExists."""
+        """A new collection for a model, a language, and a way to cut documents.
+
+        Raises AlreadyExists, or InvalidInput for chunks that do not fit the model.
+        """
         if self._catalogue.version(check_name(name)) is not None:
             raise AlreadyExists(f"collection {name!r} already exists")
         require_free(name, self.aliases())
-        identity = self.model(model or self._config.model).identity
-        self._catalogue.create(name, identity, language or self._config.language)
+        embedder = self.model(model or self._config.model, chunking)
+        _require_room(embedder)
+        self._catalogue.create(name, embedder.identity, language or self._config.language)
         return self.open(name)
 
     def obtain(
@@ -252,8 +262,23 @@ class Library:
     def embedder(self, collection: Collection) -> Embedder:
         """The model that filled a collection; raises ModelMismatch if it has changed since."""
         identity = collection.identity
-        embedder = self.model(identity.name)
+        embedder = self.model(identity.name, identity.chunking)
         identity.require(embedder.identity)
+        return embedder
+
+    def successor(
+        self, collection: Collection, model: str | None, chunking: Chunking | None
+    ) -> Embedder:
+        """What a collection is to be moved to: another model or chunking, its own where None.
+
+        Raises InvalidInput if both are None, or for chunks that do not fit the model.
+        """
+        if model is None and chunking is None:
+            raise InvalidInput("say what is to change: the model, or how documents are cut")
+        identity = collection.identity
+        embedder = self.model(model or identity.name, chunking or identity.chunking)
+        if chunking is not None:
+            _require_room(embedder)
         return embedder
 
     def filling(self, collection: Collection) -> Embedder:
@@ -265,7 +290,7 @@ class Library:
         own = self.embedder(collection)
         if Modality.IMAGE in own.modalities or self._config.model != PHOTO_MODEL:
             return own
-        chosen = self.model(PHOTO_MODEL)
+        chosen = self.model(PHOTO_MODEL, collection.identity.chunking)
         try:
             collection.identity.require(chosen.identity)
         except ModelMismatch:
@@ -281,7 +306,7 @@ class Library:
         if Modality.IMAGE in own.modalities:
             return own
         identity = collection.identity
-        chosen = self.model(self._config.model)
+        chosen = self.model(self._config.model, identity.chunking)
         if Modality.IMAGE in chosen.modalities:
             identity.require(chosen.identity)
             return chosen
@@ -297,19 +322,21 @@ class Library:
         It opens no model, and takes no lock that closing holds while it waits for collections.
         """
         embedder = self._embedders.get(identity.name)
-        if embedder is None or embedder.identity.fingerprint != identity.fingerprint:
+        model = replace(identity, chunking=USUAL_CHUNKING).fingerprint
+        if embedder is None or embedder.identity.fingerprint != model:
             return None
         with self._embedding_null:
-            if identity.fingerprint not in self._null:
+            if model not in self._null:
                 texts = [query.text for query in null_queries()]
-                self._null[identity.fingerprint] = embedder.embed(texts, TextRole.QUERY).vectors
-            return self._null[identity.fingerprint]
+                self._null[model] = embedder.embed(texts, TextRole.QUERY).vectors
+            return self._null[model]
 
     def close(self) -> None:
         """Close all collections, then all models."""
         with self._lock:
             while self._collections:
                 self._collections.popitem()[1].collection.close()
+            self._cutting.clear()
             while self._embedders:
                 self._embedders.popitem()[1].close()
             if self._reranker is not None:
@@ -344,8 +371,23 @@ class Library:
                 )
             return self._reranker
 
-    def model(self, name: str) -> Embedder:
-        """The model with this name or path, opened once; relative paths are resolved first."""
+    def model(self, name: str, chunking: Chunking = USUAL_CHUNKING) -> Embedder:
+        """The model with this name or path, opened once; relative paths are resolved first.
+
+        It is one object for each chunking that collections have.
+        """
+        embedder = self._model(name)
+        if chunking == USUAL_CHUNKING:
+            return embedder
+        with self._lock:
+            known = self._cutting.get((embedder.identity.name, chunking))
+            if known is None:
+                known = self._cutting[embedder.identity.name, chunking] = CuttingEmbedder(
+                    embedder, chunking
+                )
+            return known
+
+    def _model(self, name: str) -> Embedder:
         if "/" in name and Path(name).expanduser().is_dir():
             name = str(Path(name).expanduser().resolve())
         with self._lock:
@@ -361,3 +403,19 @@ class Library:
                     memory=self._config.memory_mb * 1_000_000,
                 )
             return self._embedders[name]
+
+
+def _require_room(embedder: Embedder) -> None:
+    """Raise InvalidInput if chunks are to be longer than the model takes them."""
+    size, overlap = embedder.identity.chunking.size, embedder.identity.chunking.overlap
+    room = embedder.room
+    if size is not None and size > room:
+        raise InvalidInput(
+            f"model {embedder.identity.name!r} has room for {room:,} tokens, not for chunks of "
+            f"{size:,}: ask for smaller ones"
+        )
+    if overlap is not None and overlap > room // 2:
+        raise InvalidInput(
+            f"a chunk may repeat at most half of the {room:,} tokens that "
+            f"{embedder.identity.name!r} has room for, got {overlap:,}"
+        )

@@ -23,6 +23,7 @@ class Description:
 
     ``unknown`` is the number of documents with a passage of which the model knows no word.
     ``backed_up`` is the time of the last backup, in seconds since 1970; None if none is known.
+    ``chunking`` is how its documents are cut, as JSON has it; None if not asked for.
     ``aliases`` are its other names, if they were asked for too.
     ``fingerprint`` is the mark of its model.
     """
@@ -39,6 +40,7 @@ class Description:
     index: Mapping[str, object]
     backed_up: float | None = None
     aliases: tuple[str, ...] = ()
+    chunking: Mapping[str, int | str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

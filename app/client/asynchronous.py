@@ -13,6 +13,7 @@ import numpy as np
 from app.client import calls
 from app.client.calls import (
     Call,
+    Cuts,
     Filter,
     Given,
     Imported,
@@ -285,9 +286,14 @@ class AsyncClient:
         """A field's value in each of these documents; raises NotFound if none has the field."""
         return await self._do(calls.map_values(self.name, field, limit))
 
-    async def create(self, model: str | None = None) -> CollectionView:
-        """Create the collection, for this model or the service's own; an existing one is kept."""
-        return await self._do(calls.create(self.name, model))
+    async def create(
+        self, model: str | None = None, *, chunking: Cuts | None = None
+    ) -> CollectionView:
+        """Create the collection, for this model or the service's own; an existing one is kept.
+
+        ``chunking`` is how documents are cut; raises InvalidRequest if an existing one differs.
+        """
+        return await self._do(calls.create(self.name, model, chunking))
 
     async def drop(self) -> None:
         """Delete the collection with all that is in it; raises NotFound."""
@@ -301,12 +307,12 @@ class AsyncClient:
         """Begin a backup of the collection, and return its job; raises Conflict if it has one."""
         return await self._do(calls.back_up(self.name))
 
-    async def reindex(self, model: str) -> JobView:
-        """Begin a move of the collection to another model, and return its job.
+    async def reindex(self, model: str | None = None, *, chunking: Cuts | None = None) -> JobView:
+        """Begin a move of the collection to another model or chunking, and return its job.
 
         Raises Conflict if it has one.
         """
-        return await self._do(calls.reindex(self.name, model))
+        return await self._do(calls.reindex(self.name, model, chunking))
 
     async def restore(self, job: str) -> JobView:
         """Begin to make this collection, which must not exist, of the backup that a job has made.

@@ -79,6 +79,15 @@ PART_CHARACTERS: Final = 8_000_000
 VectorsTaken: TypeAlias = Literal["checked", "trusted", "ignored"]
 """Which of the vectors that documents bring are taken: see ``PUT /documents``."""
 
+
+class Cuts(TypedDict, total=False):
+    """How documents are cut; see ``PUT /collections/{collection}``."""
+
+    size: int | None
+    overlap: int | None
+    by: str
+
+
 Order: TypeAlias = Literal["ascending", "descending"]
 
 
@@ -407,9 +416,10 @@ def back_up(collection: str) -> Call[JobView]:
     return Call("POST", _at(collection, "backup"), _view(JobView))
 
 
-def reindex(collection: str, model: str) -> Call[JobView]:
-    """A move to another model, begun."""
-    return Call("POST", _at(collection, "reindex"), _view(JobView), _json({"model": model}))
+def reindex(collection: str, model: str | None, chunking: Cuts | None) -> Call[JobView]:
+    """A move to another model or chunking, begun."""
+    body = _json({"model": model, "chunking": chunking})
+    return Call("POST", _at(collection, "reindex"), _view(JobView), body)
 
 
 def restore(collection: str, job: str) -> Call[JobView]:
@@ -470,9 +480,10 @@ def _alias(name: str) -> str:
     return f"/aliases/{quote(name, safe='')}"
 
 
-def create(collection: str, model: str | None) -> Call[CollectionView]:
+def create(collection: str, model: str | None, chunking: Cuts | None) -> Call[CollectionView]:
     """A new collection, or the existing one of this name."""
-    return Call("PUT", _at(collection), _view(CollectionView), _json({"model": model}))
+    body = _json({"model": model, "chunking": chunking})
+    return Call("PUT", _at(collection), _view(CollectionView), body)
 
 
 def drop(collection: str) -> Call[None]:

@@ -12,6 +12,7 @@ import numpy as np
 from app.client import calls
 from app.client.calls import (
     Call,
+    Cuts,
     Filter,
     Given,
     Imported,
@@ -286,9 +287,12 @@ class Client:
         """A field's value in each of these documents; raises NotFound if none has the field."""
         return self._do(calls.map_values(self.name, field, limit))
 
-    def create(self, model: str | None = None) -> CollectionView:
-        """Create the collection, for this model or the service's own; an existing one is kept."""
-        return self._do(calls.create(self.name, model))
+    def create(self, model: str | None = None, *, chunking: Cuts | None = None) -> CollectionView:
+        """Create the collection, for this model or the service's own; an existing one is kept.
+
+        ``chunking`` is how documents are cut; raises InvalidRequest if an existing one differs.
+        """
+        return self._do(calls.create(self.name, model, chunking))
 
     def drop(self) -> None:
         """Delete the collection with all that is in it; raises NotFound."""
@@ -302,12 +306,12 @@ class Client:
         """Begin a backup of the collection, and return its job; raises Conflict if it has one."""
         return self._do(calls.back_up(self.name))
 
-    def reindex(self, model: str) -> JobView:
-        """Begin a move of the collection to another model, and return its job.
+    def reindex(self, model: str | None = None, *, chunking: Cuts | None = None) -> JobView:
+        """Begin a move of the collection to another model or chunking, and return its job.
 
         Raises Conflict if it has one.
         """
-        return self._do(calls.reindex(self.name, model))
+        return self._do(calls.reindex(self.name, model, chunking))
 
     def restore(self, job: str) -> JobView:
         """Begin to make this collection, which must not exist, of the backup that a job has made.

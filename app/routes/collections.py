@@ -22,7 +22,7 @@ from app.schemas.collections import (
 )
 from indexer.analysis.diagnostics import report
 from indexer.errors import AlreadyExists, InvalidInput, ModelError
-from indexer.index_choice import Language
+from indexer.index_choice import USUAL_CHUNKING
 from indexer.library import Library
 from indexer.reports import Broken, Description, Step
 
@@ -96,10 +96,11 @@ async def create_collection(
 ) -> CollectionView:
     """Create a collection, which keeps its model for ever; an existing one is left as it is.
 
-    Another model than the collection's is refused (409), and so is another language (422).
+    Another model than the collection's is refused (409), and so are another language and another
+    way to cut documents (422).
     """
-    model, language = (body.model, body.language) if body else (None, None)
-    view, created = await service.writes.run(_create, service.library, name, model, language)
+    wanted = body or CollectionBody.model_validate({})
+    view, created = await service.writes.run(_create, service.library, name, wanted)
     response.status_code = HTTPStatus.CREATED if created else HTTPStatus.OK
     return view
 
@@ -120,15 +121,20 @@ def _view(one: Description | Broken, *, in_part: bool) -> CollectionView | Broke
     return CollectionView.of(one, in_part=in_part)
 
 
-def _create(
-    library: Library, name: str, model: str | None, language: Language | None
-) -> tuple[CollectionView, bool]:
+def _create(library: Library, name: str, body: CollectionBody) -> tuple[CollectionView, bool]:
+    chunking = body.chunking.to_chunking() if body.chunking else None
     try:
         try:
-            collection, created = library.create(name, model, language), True
+            collection = library.create(name, body.model, body.language, chunking or USUAL_CHUNKING)
+            created = True
         except AlreadyExists:
-            collection, created = library.obtain(name, model, language), False
+            collection, created = library.obtain(name, body.model, body.language), False
     except ModelError as error:
         # The client chose the model, so the fault is the client's, not the service's.
         raise InvalidInput(f"model: {error}") from error
-    return CollectionView.of(collection.describe()), created
+    if chunking is not None and collection.identity.chunking != chunking:
+        raise InvalidInput(
+            f"collection {name!r} cuts its documents by {collection.identity.chunking.plain}: "
+            f"POST /collections/{name}/reindex cuts them anew"
+        )
+    return CollectionView.of(library.describe(name)), created

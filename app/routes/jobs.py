@@ -29,6 +29,7 @@ from app.serving.jobs import Tell
 from app.serving.service import Service
 from indexer.collection import Collection
 from indexer.errors import AlreadyExists, InvalidInput, StorageFailed, TooLarge
+from indexer.index_choice import Chunking
 from indexer.ingestion.reindex import Moved, reindex
 from indexer.library import Library, check_name
 from indexer.reports import Backup, Step
@@ -60,12 +61,17 @@ async def back_up_collection(name: CollectionName, service: ServiceNeeded) -> Jo
 async def reindex_collection(
     body: ReindexBody, name: CollectionName, service: ServiceNeeded
 ) -> JobView:
-    """Move the collection to another model, as a job: see `/jobs`. Searching and writing go on.
+    """Move the collection to another model, or cut its documents anew, as a job: see `/jobs`.
+
+    Searching and writing go on, over what is there, until the job switches to the new in one step.
 
     Cancelled or interrupted, it changes nothing, and the same request goes on where it was.
     """
     collection = await service.collection(name)
-    job = await service.reads.run(_begin_reindex, service, collection, body.model)
+    if body.model is None and body.chunking is None:
+        raise InvalidInput("give what is to change: model, chunking")
+    chunking = body.chunking.to_chunking() if body.chunking else None
+    job = await service.reads.run(_begin_reindex, service, collection, body.model, chunking)
     return _view(job)
 
 
@@ -184,17 +190,20 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _begin_reindex(service: Service, collection: Collection, model: str) -> Job:
+def _begin_reindex(
+    service: Service, collection: Collection, model: str | None, chunking: Chunking | None
+) -> Job:
     def work(_: Job, tell: Tell) -> Mapping[str, Any]:
         before = collection.identity.name
-        embedder = service.library.model(model)
+        embedder = service.library.successor(collection, model, chunking)
 
         def moving(moved: Moved) -> None:
             tell(Step("documents", moved.documents, moved.total))
 
         tell(Step("documents", 0, collection.describe().documents))
         moved = reindex(collection, embedder, moving)
-        return {**asdict(moved), "from": before, "to": embedder.identity.name}
+        now = {"to": embedder.identity.name, "chunking": embedder.identity.chunking.plain}
+        return {**asdict(moved), "from": before, **now}
 
     return service.jobs.begin(JobKind.REINDEX, collection.name, work)
 

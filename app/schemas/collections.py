@@ -6,11 +6,36 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from app.schemas.base import Closed, Given, Returned
+from app.schemas.base import Closed, Given, Returned, Whole
 from indexer.analysis.diagnostics import Verdict
 from indexer.filters import Kind
-from indexer.index_choice import Language
+from indexer.index_choice import LEAST_CHUNK, Chunking, CutBy, Language
 from indexer.reports import LONGEST_COMMON, Description, FieldSummary
+
+
+class ChunkingBody(Given):
+    """How long documents are cut into chunks, of which each has a vector."""
+
+    size: Whole | None = Field(
+        None,
+        ge=LEAST_CHUNK,
+        description="The most tokens of a chunk, its title included; null for what the model has "
+        "room for.",
+    )
+    overlap: Whole | None = Field(
+        None,
+        ge=0,
+        description="The most tokens that a chunk repeats of the one before; null for a tenth.",
+    )
+    by: Annotated[CutBy, Field(strict=False)] = Field(
+        CutBy.PAUSES,
+        description="Where: at the best pause, at the ends of sentences alone, or into sections "
+        "(`headings`) or `pages`, each a chunk of its own.",
+    )
+
+    def to_chunking(self) -> Chunking:
+        """The library's chunking; raises InvalidInput."""
+        return Chunking(self.size, self.overlap, self.by)
 
 
 class CollectionBody(Given):
@@ -22,6 +47,17 @@ class CollectionBody(Given):
     language: Annotated[Language, Field(strict=False)] | None = Field(
         None, description="By whose rules words are stemmed; the service's own if null."
     )
+    chunking: ChunkingBody | None = Field(
+        None, description="How documents are cut; `POST .../reindex` cuts them anew."
+    )
+
+
+class ChunkingView(Returned):
+    """How long documents are cut: see `PUT /collections/{collection}`."""
+
+    size: int | None
+    overlap: int | None
+    by: CutBy
 
 
 class FieldsParameters(Closed):
@@ -52,6 +88,9 @@ class CollectionView(Returned):
         "has what was measured and how hard is searched for up to 10, 100 and 1,000 hits, and "
         "within each the same under a filter (`filtered`)."
     )
+    chunking: ChunkingView | None = Field(
+        None, description="How its documents are cut; null in an answer of an earlier version."
+    )
     aliases: list[str] = Field([], description="Its other names: see `/aliases`.")
     backed_up: float | None = Field(
         None, description="When it was last backed up, in seconds since 1970; null if unknown."
@@ -73,7 +112,13 @@ class CollectionView(Returned):
             index=dict(description.index),
             backed_up=description.backed_up,
             aliases=list(description.aliases),
+            chunking=_chunking(description),
         )
+
+
+def _chunking(description: Description) -> ChunkingView | None:
+    cut = description.chunking
+    return None if cut is None else ChunkingView.model_validate(cut)
 
 
 class ValueView(Returned):

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from app.schemas.base import Closed, Given, Returned
+from app.schemas.collections import ChunkingBody
 
 
 class JobKind(StrEnum):
@@ -33,11 +34,14 @@ LIVING: Final = (JobState.WAITING, JobState.RUNNING)
 
 
 class ReindexBody(Given):
-    """The model that a collection is to be moved to."""
+    """The model that a collection is to be moved to, or how its documents are to be cut anew."""
 
-    model: str = Field(
-        min_length=1, description="By hub name, or a folder on the service's machine."
+    model: str | None = Field(
+        None,
+        min_length=1,
+        description="By hub name, or a folder on the service's machine; its own if null.",
     )
+    chunking: ChunkingBody | None = Field(None, description="As they are cut now if null.")
 
 
 class RestoreParameters(Closed):

@@ -11,6 +11,9 @@ from indexer.cli import facts, output
 from indexer.cli.holders import hold
 from indexer.cli.options import (
     ApiKey,
+    ChunkBy,
+    ChunkOverlap,
+    ChunkSize,
     Data,
     ExitCode,
     Json,
@@ -21,8 +24,10 @@ from indexer.cli.options import (
     Yes,
     confirm,
     open_library,
+    read_chunking,
 )
 from indexer.errors import InvalidInput
+from indexer.index_choice import USUAL_CHUNKING
 from indexer.library import DEFAULT_COLLECTION
 from indexer.reports import Broken, Description
 
@@ -41,7 +46,8 @@ def stats(
         output.say_json(figures)
         return
     backed_up = {"backed_up": facts.readable_time(figures["backed_up"])}
-    shown = figures | backed_up | dict(facts.index_figures(figures["index"]))
+    cut = {"chunking": facts.chunking_text(figures["chunking"])}
+    shown = figures | backed_up | cut | dict(facts.index_figures(figures["index"]))
     del shown["index"]
     output.say(facts.facts_table(shown))
 
@@ -96,11 +102,15 @@ def create_collection(
     data: Data = None,
     model: Model = None,
     language: LanguageOption = None,
+    chunk_size: ChunkSize = None,
+    chunk_overlap: ChunkOverlap = None,
+    chunk_by: ChunkBy = None,
     as_json: Json = False,
 ) -> None:
-    """Make an empty collection for a model."""
+    """Make an empty collection for a model, and a way to cut long documents."""
+    chunking = read_chunking(chunk_size, chunk_overlap, chunk_by) or USUAL_CHUNKING
     with open_library(data, model) as library:
-        figures = asdict(library.create(name, model, language).describe())
+        figures = asdict(library.create(name, model, language, chunking).describe())
     if as_json:
         output.say_json(figures)
     else:

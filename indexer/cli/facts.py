@@ -73,6 +73,16 @@ def _recalls(bands: Figures, first: int | None) -> Iterator[tuple[str, Any]]:
             yield f"filtered_recall@{k}_interval", filtered.get("recall_interval")
 
 
+def chunking_text(chunking: Figures | None) -> str:
+    """How documents are cut, in words."""
+    if chunking is None:
+        return "unknown"
+    size, overlap = chunking["size"], chunking["overlap"]
+    told = "as many tokens as the model takes" if size is None else f"{size:,} tokens"
+    repeated = "a tenth" if overlap is None else f"{overlap:,}"
+    return f"by {chunking['by']}, at most {told}, of which {repeated} may be repeated"
+
+
 def readable_time(seconds: float | None) -> str:
     """A time in seconds since 1970 in UTC; "unknown" for None."""
     if seconds is None:

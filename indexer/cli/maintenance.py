@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from indexer.cli import facts, output
-from indexer.cli.options import Data, ExitCode, Json, Name, open_library
+from indexer.cli.options import (
+    ChunkBy,
+    ChunkOverlap,
+    ChunkSize,
+    Data,
+    ExitCode,
+    Json,
+    Name,
+    open_library,
+    read_chunking,
+)
 from indexer.cli.progress import moving_line, stepping
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.ingestion.reindex import reindex as reindex_documents
@@ -19,23 +29,33 @@ from indexer.sizes import readable_bytes
 
 def reindex(
     model: Annotated[
-        str, typer.Option("--model", help="The new model: hub name or folder.", show_default=False)
-    ],
+        str | None,
+        typer.Option("--model", help="The new model: hub name or folder.", show_default="its own"),
+    ] = None,
     data: Data = None,
     collection: Name = DEFAULT_COLLECTION,
+    chunk_size: ChunkSize = None,
+    chunk_overlap: ChunkOverlap = None,
+    chunk_by: ChunkBy = None,
     as_json: Json = False,
 ) -> None:
-    """Move a collection to another model; searching and writing go on meanwhile.
+    """Move a collection to another model, or cut its documents anew; searching goes on meanwhile.
 
-    Interrupted, it changes nothing; the same command continues where it stopped.
+    Writing goes on, too. Interrupted, it changes nothing; the same command continues where it
+    stopped. Without options for chunks documents are cut as they were.
     """
+    chunking = read_chunking(chunk_size, chunk_overlap, chunk_by)
     with open_library(data) as library:
         stored = library.open(collection)
         before = stored.identity.name
-        moved = reindex_documents(stored, library.model(model), moving_line)
-    figures = {**asdict(moved), "collection": collection, "from": before, "to": model}
+        successor = library.successor(stored, model, chunking)
+        moved = reindex_documents(stored, successor, moving_line)
+    identity = successor.identity
+    figures = {**asdict(moved), "collection": collection, "from": before, "to": model or before}
     if as_json:
-        output.say_json(figures)
+        output.say_json({**figures, "chunking": identity.chunking.plain})
+    elif model is None:
+        output.say(f"{collection!r} is cut anew: {output.counted(moved.total, 'document')}")
     else:
         output.say(f"{collection!r} moved from {before} to {model}: {moved.total:,} documents")
 

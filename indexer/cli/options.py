@@ -16,7 +16,7 @@ from indexer.config import Config
 from indexer.engines import is_lasting
 from indexer.errors import InvalidInput
 from indexer.filters import parse_filter
-from indexer.index_choice import Language
+from indexer.index_choice import Chunking, CutBy, Language
 from indexer.library import Library
 from indexer.parts import CHOICES
 from indexer.queries import Mode
@@ -97,6 +97,30 @@ ApiKey = Annotated[
         help="Its key; better given as a variable, since others see a command's words.",
     ),
 ]
+ChunkSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="TOKENS",
+        help="The most tokens of a chunk, its title included.",
+        show_default="what the model has room for",
+    ),
+]
+ChunkOverlap = Annotated[
+    int | None,
+    typer.Option(
+        metavar="TOKENS",
+        help="The most tokens that a chunk repeats of the one before.",
+        show_default="a tenth",
+    ),
+]
+ChunkBy = Annotated[
+    CutBy | None,
+    typer.Option(
+        help="Where long documents are cut: at the best pause, at sentences alone, or into "
+        "sections or pages, each a chunk of its own.",
+        show_default="pauses",
+    ),
+]
 Condition = Annotated[
     str | None,
     typer.Option("--filter", metavar="JSON", help='As {"year": {"$gte": 2020}}.'),
@@ -132,6 +156,13 @@ def read_filter(given: str | None) -> Mapping[str, Any] | None:
         raise InvalidInput(f"--filter is not JSON ({error}): {given[:80]!r}") from error
     parse_filter(condition)
     return dict(condition or {})
+
+
+def read_chunking(size: int | None, overlap: int | None, by: CutBy | None) -> Chunking | None:
+    """The chunking that options ask for; None if none was given. Raises InvalidInput."""
+    if size is None and overlap is None and by is None:
+        return None
+    return Chunking(size, overlap, by or CutBy.PAUSES)
 
 
 def split_names(given: str | None) -> list[str] | None:

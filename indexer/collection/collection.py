@@ -92,7 +92,8 @@ class Collection:
         described = self._engine.describe()
         modes = {"modes": [str(mode) for mode in Mode]}
         told = self._adapters.serving(self.identity).summary
-        return replace(described, index={**modes, **described.index, **told})
+        index = {**modes, **described.index, **told}
+        return replace(described, index=index, chunking=self.identity.chunking.plain)
 
     def close(self) -> None:
         """Release files and memory; searches under way finish first."""

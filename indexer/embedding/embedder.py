@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from indexer.documents import Vectors
 from indexer.errors import ModelMismatch
+from indexer.index_choice import USUAL_CHUNKING, Chunking, CutBy
 from indexer.pictures import Fit, Fitted, Pixels
 
 CANARIES: Final = (
@@ -155,7 +156,9 @@ class Identity:
     of CANARIES, (len(CANARIES), dimension) float32. ``essence`` is a digest of only those parts of
     the files of ``setup`` that determine vectors, which stays the same when a model is saved again;
     "" where it is not known. ``images`` is the part of a model that embeds images, too: without
-    it, as of a collection of texts, any model agrees whose texts do.
+    it, as of a collection of texts, any model agrees whose texts do. ``chunking`` is how documents
+    are cut before they are embedded. It belongs to a collection's vectors and to no model: models
+    agree whatever it is, while vectors of another are to be made anew.
     """
 
     name: str
@@ -168,11 +171,13 @@ class Identity:
     canaries: Vectors
     essence: str = ""
     images: ImageIdentity | None = None
+    chunking: Chunking = USUAL_CHUNKING
 
     @property
     def fingerprint(self) -> str:
         """The text by which a collection records the model that something belongs to."""
-        return f"{self.weights[:24]}.{self.setup[:24]}.{self.dimension}"
+        cut = "" if self.chunking == USUAL_CHUNKING else f"-{self.chunking.mark}"
+        return f"{self.weights[:24]}.{self.setup[:24]}.{self.dimension}{cut}"
 
     @property
     def mark(self) -> str:
@@ -210,7 +215,10 @@ class Identity:
             self.images.require(other.images, (self.name, other.name))
 
     def encode(self) -> str:
-        """The identity as JSON, without the essence: versions before it refuse the field."""
+        """The identity as JSON, without the essence: versions before it refuse the field.
+
+        They refuse a chunking too, as they must, since they would cut otherwise.
+        """
         fields: dict[str, object] = {
             "name": self.name,
             "weights": self.weights,
@@ -227,6 +235,8 @@ class Identity:
                 "setup": self.images.setup,
                 "canaries": self.images.canaries.astype(np.float32).tolist(),
             }
+        if self.chunking != USUAL_CHUNKING:
+            fields["chunking"] = self.chunking.plain
         return json.dumps(fields)
 
     @classmethod
@@ -237,6 +247,8 @@ class Identity:
         if images := fields.get("images"):
             canaries = np.asarray(images.pop("canaries"), dtype=np.float32)
             fields["images"] = ImageIdentity(**images, canaries=canaries)
+        if cut := fields.get("chunking"):
+            fields["chunking"] = Chunking(cut["size"], cut["overlap"], CutBy(cut["by"]))
         return cls(**fields)
 
 

@@ -4,7 +4,7 @@ The embedded text of a chunk is :func:`chunk_content`: the heading and the chunk
 that fits is one chunk over its whole text, under its whole title. A longer one is cut where the
 text itself pauses: at the end of a page or section, else of a paragraph, a sentence, a line, a
 word, in this order, looking back no further than half the room. Each chunk repeats a little of the
-one before.
+one before. A collection may choose otherwise: see Chunking.
 
 Nothing here knows a model: tokens come as the characters each stands for. Time is linear in the
 length of the text, whatever it contains.
@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -23,7 +25,8 @@ from numpy.typing import NDArray
 
 from indexer.documents import Chunk, Document
 from indexer.embedding.embedder import Tokens
-from indexer.outline import PAGE, SECTION
+from indexer.index_choice import USUAL_CHUNKING, Chunking, CutBy
+from indexer.outline import BELOW, HEADINGS, PAGE, SECTION
 from indexer.scripts import COMMAS, FULL_STOPS, POINTS, is_unspaced
 
 TITLE_SHARE: Final = 3
@@ -86,18 +89,66 @@ def heading(document: Document, tokens: Tokens, room: int) -> Heading:
     return Heading(f"{title} " if title else "", kept, cut=True)
 
 
-def chunk(document: Document, tokens: Tokens, room: int) -> tuple[Chunk, ...]:
+def chunk(
+    document: Document, tokens: Tokens, room: int, how: Chunking = USUAL_CHUNKING
+) -> tuple[Chunk, ...]:
     """The chunks of a document, in order; together they cover all of its text except white space.
 
     ``tokens`` are those of ``document.content``; a chunk under its heading takes at most ``room``
     of them. A chunk cut inside a word may take more when tokenised by itself: the caller checks.
     """
-    if fits(tokens, room):
+    whole = fits(tokens, room)
+    if whole and how.by in (CutBy.PAUSES, CutBy.SENTENCES):
         return (Chunk(0, 0, len(document.text)),)
     top = heading(document, tokens, room)
     spans = _text_spans(document, tokens)
-    passages = _passages(document.text, spans, max(1, room - top.tokens))
+    parts = _parts(document, spans, how.by)
+    if whole and len(parts) == 1:
+        return (Chunk(0, 0, len(document.text)),)
+    passages = _passages_of(document.text, spans, parts, max(1, room - top.tokens), how)
     return tuple(Chunk(i, start, end) for i, (start, end) in enumerate(passages))
+
+
+def _parts(document: Document, spans: NDArray[np.int32], by: CutBy) -> list[int]:
+    """The first token of each part of the text that is cut by itself, beginning with 0."""
+    if by not in (CutBy.HEADINGS, CutBy.PAGES) or not len(spans):
+        return [0]
+    begins = _begins_page if by is CutBy.PAGES else _begins_section(document)
+    text, ends, starts = document.text, spans[:-1, 1], spans[1:, 0]
+    gaps = np.flatnonzero(starts > ends)
+    return [0, *(int(at) + 1 for at in gaps if begins(text, int(ends[at]), int(starts[at])))]
+
+
+def _begins_page(text: str, before: int, after: int) -> bool:
+    return PAGE in text[before:after]
+
+
+def _begins_section(document: Document) -> Callable[[str, int, int], bool]:
+    """A test of whether a section begins between two places; one may open a page, too."""
+    listed = document.metadata.get(HEADINGS)
+    paths = listed if isinstance(listed, list | tuple) else ()
+    headings = {str(path).split(BELOW)[-1] for path in paths}
+
+    def begins(text: str, before: int, after: int) -> bool:
+        gap = text[before:after]
+        if SECTION in gap:
+            return True
+        return PAGE in gap and text[after:].partition("\n")[0].strip() in headings
+
+    return begins
+
+
+def _passages_of(
+    text: str, spans: NDArray[np.int32], parts: list[int], room: int, how: Chunking
+) -> list[tuple[int, int]]:
+    """Start and end of each chunk of each part, at least one of all."""
+    found: list[tuple[int, int]] = []
+    for first, following in pairwise([*parts, len(spans)]):
+        end = int(spans[following, 0]) if following < len(spans) else len(text)
+        begin = int(spans[first, 0]) if first else 0
+        own = spans[first:following]
+        found += [one for one in _passages(text[:end], begin, own, room, how) if one[0] < one[1]]
+    return found or [_trimmed(text, 0, len(text))]
 
 
 def chunk_content(document: Document, chunk: Chunk, heading: Heading) -> str:
@@ -120,21 +171,37 @@ def _text_spans(document: Document, tokens: Tokens) -> NDArray[np.int32]:
     return shifted
 
 
-def _passages(text: str, spans: NDArray[np.int32], room: int) -> list[tuple[int, int]]:
-    """Start and end of each chunk, at least one, without the white space around it."""
+def _passages(
+    text: str, begin: int, spans: NDArray[np.int32], room: int, how: Chunking
+) -> list[tuple[int, int]]:
+    """Start and end of each chunk from ``begin`` on, at least one, without white space around."""
     found: list[tuple[int, int]] = []
     first, total = 0, len(spans)
+    overlap = room // OVERLAP_SHARE if how.overlap is None else min(how.overlap, room // 2)
+    by_sentences = how.by is CutBy.SENTENCES
     while first < total:
-        cut = _best_cut(text, spans, first + (room + 1) // 2, first + room)
-        start = int(spans[first, 0]) if first else 0
+        cut = _last_sentence(text, spans, first, first + room) if by_sentences else None
+        cut = cut or _best_cut(text, spans, first + (room + 1) // 2, first + room)
+        start = int(spans[first, 0]) if first else begin
         end = int(spans[cut, 0]) if cut < total else len(text)
         passage = _trimmed(text, start, end)
         if passage[0] < passage[1]:
             found.append(passage)
         if cut >= total:
             break
-        first = max(first + 1, _overlap_start(text, spans, cut, room // OVERLAP_SHARE))
-    return found or [_trimmed(text, 0, len(text))]
+        least = Pause.SENTENCE if by_sentences else Pause.SEAM
+        first = max(first + 1, _overlap_start(text, spans, cut, overlap, least))
+    return found or [_trimmed(text, begin, len(text))]
+
+
+def _last_sentence(text: str, spans: NDArray[np.int32], first: int, most: int) -> int | None:
+    """The token behind the last sentence that ends within reach; None if none does."""
+    if most >= len(spans):
+        return len(spans)
+    for token in range(most, first, -1):
+        if _pause(text, int(spans[token - 1, 1]), int(spans[token, 0])) >= Pause.SENTENCE:
+            return token
+    return None
 
 
 def _best_cut(text: str, spans: NDArray[np.int32], least: int, most: int) -> int:
@@ -153,15 +220,15 @@ def _best_cut(text: str, spans: NDArray[np.int32], least: int, most: int) -> int
     return best
 
 
-def _overlap_start(text: str, spans: NDArray[np.int32], cut: int, most: int) -> int:
+def _overlap_start(text: str, spans: NDArray[np.int32], cut: int, most: int, least: Pause) -> int:
     """The token at which the next chunk begins: the first start of a sentence or word in reach.
 
-    It is ``cut`` itself after a paragraph's or section's end, or where only the inside of a word
-    is in reach.
+    It is ``cut`` itself after a paragraph's or section's end, or where no pause in reach is at
+    ``least`` that good.
     """
     if _pause(text, int(spans[cut - 1, 1]), int(spans[cut, 0])) >= Pause.PARAGRAPH:
         return cut
-    best, strongest = cut, Pause.INSIDE
+    best, strongest = cut, Pause(least - 1)
     for token in range(max(1, cut - most), cut):
         pause = _pause(text, int(spans[token - 1, 1]), int(spans[token, 0]))
         if pause > strongest:

@@ -58,9 +58,16 @@ def prepare(
 
 
 def _of_text(embedder: Embedder, document: Document, whole: Tokens) -> Prepared:
-    if not fits(whole, embedder.room):
+    chunks = chunk(document, whole, _room(embedder), embedder.identity.chunking)
+    if len(chunks) > 1 or not fits(whole, _room(embedder)):
         return _cut(embedder, document, whole)
-    return Prepared(document, chunk(document, whole, embedder.room), (whole,), truncated=False)
+    return Prepared(document, chunks, (whole,), truncated=False)
+
+
+def _room(embedder: Embedder) -> int:
+    """The number of tokens that a chunk may have."""
+    size = embedder.identity.chunking.size
+    return embedder.room if size is None else min(size, embedder.room)
 
 
 def _of_picture(document: Document, developed: Developed) -> Prepared:
@@ -75,10 +82,10 @@ def _cut(embedder: Embedder, document: Document, whole: Tokens) -> Prepared:
     A chunk cut inside a word can take more tokens by itself than in its context; then the room for
     all chunks is reduced until they fit.
     """
-    room = embedder.room
+    room, how = _room(embedder), embedder.identity.chunking
     while True:
         top = heading(document, whole, room)
-        chunks = chunk(document, whole, room)
+        chunks = chunk(document, whole, room, how)
         tokens = embedder.tokenize([chunk_content(document, one, top) for one in chunks])
         cut = any(one.truncated for one in tokens)
         if not cut or room <= _LEAST_ROOM:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +12,13 @@ from samples import DIMENSION, make_identity, random_units
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.embedding.embedder import Identity
-from indexer.engine import Migration
+from indexer.engine import Catalogue, Migration
 from indexer.errors import CollectionBusy, InvalidVector, ModelChanged
 from indexer.filters import parse_filter
+from indexer.index_choice import Chunking, CutBy
 from indexer.queries import Query
+
+MakeCollection = Callable[..., Collection]
 
 OTHER = replace(make_identity(8, "other-model"), weights="o" * 64)
 
@@ -191,3 +194,34 @@ def test_a_model_that_is_not_kept_leaves_nothing(collection: Collection) -> None
         assert ("beside" in collection.describe().index) == keep
     collection.compact()
     assert collection.identity.name == make_identity().name
+
+
+def test_a_chunking_belongs_to_the_vectors(catalogue: Catalogue, make: MakeCollection) -> None:
+    """It is kept with the collection, and changed by a migration, which is of the same model."""
+    coarse = make_identity()
+    fine = replace(coarse, chunking=Chunking(size=32, by=CutBy.SENTENCES))
+    collection = make("cut", coarse)
+    fill(collection, 3)
+    late = embedded("d7", collection.identity)
+    with collection.migrate(fine) as migration:
+        while documents := migration.pending(7):
+            migration.put([halved(one, fine) for one in documents])
+        assert migration.finish()
+    fine.require(collection.identity)
+    assert (collection.describe().chunks, collection.identity.chunking) == (6, fine.chunking)
+    hit = collection.search([Query(vector=random_units(2, DIMENSION, 1)[1], k=1)])[0].hits[0]
+    assert (hit.document.id, hit.passage.start > 0) == ("d1", True)
+    with pytest.raises(ModelChanged):
+        collection.put([late])  # it was cut as before
+    later = catalogue.open("cut")
+    assert later.identity.chunking == fine.chunking
+    assert Identity.decode(later.identity.encode()).fingerprint == fine.fingerprint
+    later.close()
+
+
+def halved(document: Document, identity: Identity) -> EmbeddedDocument:
+    """A document in two chunks."""
+    middle, end = len(document.text) // 2, len(document.text)
+    chunks = (Chunk(0, 0, middle), Chunk(1, middle, end))
+    vectors = random_units(2, identity.dimension, int(document.id[1:]))
+    return EmbeddedDocument(document, chunks, vectors, model=identity.mark)

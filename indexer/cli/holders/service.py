@@ -204,4 +204,9 @@ def _description(told: Mapping[str, Any]) -> Description:
     later = {"unknown": told.get("unknown", 0), "backed_up": told.get("backed_up")}
     later["fingerprint"] = told.get("fingerprint", "")
     aliases = tuple(told.get("aliases", ()))
-    return Description(**{name: told[name] for name in names}, **later, aliases=aliases)
+    return Description(
+        **{name: told[name] for name in names},
+        **later,
+        aliases=aliases,
+        chunking=told.get("chunking"),
+    )

@@ -134,7 +134,7 @@ def roll_back(library: Library, collection_name: str, tell: Tell = lambda *_: No
         collection.adapt_as_before()
         documents = 0
     else:
-        embedder = library.model(collection.came_from)
+        embedder = library.model(collection.came_from, collection.identity.chunking)
         documents = reindex(collection, embedder, _moving(tell), keep=True).documents
     adapter = collection.adapter
     return RolledBack(
@@ -198,7 +198,7 @@ def _judge(
         measured = try_model(
             collection,
             embedder,
-            library.model(str(folder)),
+            library.model(str(folder), collection.identity.chunking),
             known,
             Seen.read(folder / SEEN),
             on_trial,
@@ -260,7 +260,7 @@ def _serve(
     if trained.kind is TrainedKind.ADAPTER:
         collection.adapt(replace(read_map(folder / MAP), name=trained.name, forced=forced))
         return 0
-    candidate = library.model(str(folder))
+    candidate = library.model(str(folder), collection.identity.chunking)
     if collection.identity.made(candidate.identity.mark):
         return 0  # it serves already
     mapped = None

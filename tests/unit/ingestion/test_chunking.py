@@ -8,6 +8,8 @@ import pytest
 from indexer.documents import Chunk, Document
 from indexer.embedding.embedder import TextRole, Tokens
 from indexer.embedding.hashing_engine import HashingTokenizer
+from indexer.errors import InvalidInput
+from indexer.index_choice import Chunking, CutBy
 from indexer.ingestion.chunking import Heading, chunk, chunk_content, fits, heading
 
 
@@ -155,3 +157,83 @@ def test_characters_that_a_tokenizer_drops_are_in_the_chunk_before_them():
     tokens = Tokens(np.zeros(4, np.int32), spans, truncated=False)
     document = Document("a", "a b \x00 c d \x00")
     assert texts(document, 2, tokens) == ["a b \x00", "c d \x00"]
+
+
+PAGED = "One two three.\fFour five.\n\n\nHead\n\nSix seven eight nine.\f\fTen."
+
+
+def parts(document: Document, room: int, **how: object) -> list[str]:
+    """The text of each chunk, cut as a collection has chosen."""
+    chunks = chunk(document, tokens_of(document), room, Chunking(**how))
+    return [document.text[c.start : c.end] for c in chunks]
+
+
+def test_each_page_is_a_chunk_of_its_own():
+    """Of a document that would fit, too; an empty page is none."""
+    expected = [page.strip() for page in PAGED.split("\f") if page.strip()]
+    assert parts(Document("a", PAGED), 100, by=CutBy.PAGES) == expected
+    assert parts(Document("a", "One page."), 100, by=CutBy.PAGES) == ["One page."]
+
+
+def test_each_section_is_a_chunk_of_its_own():
+    """It goes on over the end of a page, unless a heading opens the next."""
+    document = Document("a", PAGED, metadata={"headings": ["Head"]})
+    section = "Head\n\nSix seven eight nine.\f\fTen."
+    assert parts(document, 100, by=CutBy.HEADINGS) == ["One two three.\fFour five.", section]
+    opening = Document("a", "One.\fTwo\nThree.", metadata={"headings": ["Top > Two"]})
+    assert parts(opening, 100, by=CutBy.HEADINGS) == ["One.", "Two\nThree."]
+
+
+def test_a_page_that_does_not_fit_is_cut_within():
+    """No chunk has more than a page, or more tokens than were asked for."""
+    document = Document("a", "word " * 30 + "\f" + "end " * 5)
+    found = parts(document, 12, by=CutBy.PAGES, overlap=0)
+    assert [one.split() for one in found] == [
+        ["word"] * 12,
+        ["word"] * 12,
+        ["word"] * 6,
+        ["end"] * 5,
+    ]
+
+
+def test_sentences_stay_whole():
+    """As many as fit; a sentence that does not fit is cut at a pause."""
+    sentences = [f"This is sentence number {n} ." for n in range(9)]
+    document = Document("a", " ".join(sentences))
+    found = parts(document, 13, by=CutBy.SENTENCES, overlap=0)
+    assert found == [" ".join(sentences[n : n + 2]) for n in range(0, 9, 2)]
+    long = Document("a", "One two. " + "word " * 20 + ". Last one.")
+    assert parts(long, 8, by=CutBy.SENTENCES, overlap=0)[0] == "One two."
+
+
+def test_as_much_is_repeated_as_was_asked_for():
+    """Whole sentences of it, where those are what is cut."""
+    words = [f"w{n}" for n in range(40)]
+    document = Document("a", " ".join(words))
+    plain = [one.split() for one in parts(document, 10, overlap=4)]
+    assert all(b[:4] == a[-4:] for a, b in itertools.pairwise(plain))
+    none = [one.split() for one in parts(document, 10, overlap=0)]
+    assert list(itertools.chain(*none)) == words
+    sentences = [f"This is sentence number {n} ." for n in range(9)]
+    found = parts(Document("a", " ".join(sentences)), 18, by=CutBy.SENTENCES, overlap=8)
+    assert found == [" ".join(sentences[n : n + 3]) for n in (0, 2, 4, 6)]
+
+
+@pytest.mark.parametrize("by", list(CutBy))
+def test_nothing_but_white_space_is_left_out_however_it_is_cut(by):
+    """Chunks follow each other, and cover each character that says something."""
+    document = Document("a", PAGED * 7 + "x y z " * 50, metadata={"headings": ["Head"]})
+    for room in (5, 17, 1_000):
+        chunks = chunk(document, tokens_of(document), room, Chunking(by=by))
+        covered = set().union(*(range(c.start, c.end) for c in chunks))
+        assert all(n in covered or c.isspace() for n, c in enumerate(document.text))
+        assert [c.start for c in chunks] == sorted(c.start for c in chunks)
+
+
+@pytest.mark.parametrize(
+    "given", [{"size": 15}, {"size": 100, "overlap": 51}, {"overlap": -1}, {"size": 0}]
+)
+def test_chunks_that_cannot_be_are_refused(given):
+    """With what is allowed."""
+    with pytest.raises(InvalidInput, match="chunk"):
+        Chunking(**given)
