@@ -25,7 +25,8 @@ class Description:
     ``backed_up`` is the time of the last backup, in seconds since 1970; None if none is known.
     ``chunking`` is how its documents are cut, as JSON has it; None if not asked for.
     ``aliases`` are its other names, if they were asked for too.
-    ``fingerprint`` is the mark of its model.
+    ``fingerprint`` is the mark of its model. Of a part of a collection only documents are counted:
+    ``chunks``, ``bytes``, ``truncated`` and ``unknown`` are None, and ``index`` says little.
     """
 
     name: str
@@ -33,10 +34,10 @@ class Description:
     fingerprint: str
     dimension: int
     documents: int
-    chunks: int
-    bytes: int
-    truncated: int
-    unknown: int
+    chunks: int | None
+    bytes: int | None
+    truncated: int | None
+    unknown: int | None
     index: Mapping[str, object]
     backed_up: float | None = None
     aliases: tuple[str, ...] = ()

@@ -35,15 +35,14 @@ Name = Annotated[str, Path(alias="collection", description="A collection.")]
 async def list_collections(service: ServiceNeeded) -> CollectionsView:
     """All collections; one that cannot be opened is listed with its error."""
     found = await service.reads.run(service.describe_all)
-    in_part = not service.sees_all_documents
-    return CollectionsView(collections=[_view(one, in_part=in_part) for one in found])
+    return CollectionsView(collections=[_view(one) for one in found])
 
 
 @router.get("/collections/{collection}")
 async def describe_collection(name: Name, service: ServiceNeeded) -> CollectionView:
     """A summary of a collection."""
     described = await service.reads.run(service.describe, name)
-    return CollectionView.of(described, in_part=not service.sees_all_documents)
+    return CollectionView.of(described)
 
 
 @router.get("/collections/{collection}/diagnostics")
@@ -115,10 +114,10 @@ def _hear_nothing(_: Step) -> None:
     """Ignore progress, which is for terminals."""
 
 
-def _view(one: Description | Broken, *, in_part: bool) -> CollectionView | BrokenView:
+def _view(one: Description | Broken) -> CollectionView | BrokenView:
     if isinstance(one, Broken):
         return BrokenView(name=one.name, error=str(one.error))
-    return CollectionView.of(one, in_part=in_part)
+    return CollectionView.of(one)
 
 
 def _create(library: Library, name: str, body: CollectionBody) -> tuple[CollectionView, bool]:

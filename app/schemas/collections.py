@@ -97,18 +97,18 @@ class CollectionView(Returned):
     )
 
     @classmethod
-    def of(cls, description: Description, *, in_part: bool = False) -> Self:
-        """The view of a description; of a part of a collection, of which only documents count."""
+    def of(cls, description: Description) -> Self:
+        """The view of a description."""
         return cls(
             name=description.name,
             model=description.model,
             fingerprint=description.fingerprint,
             dimension=description.dimension,
             documents=description.documents,
-            chunks=None if in_part else description.chunks,
-            bytes=None if in_part else description.bytes,
-            truncated=None if in_part else description.truncated,
-            unknown=None if in_part else description.unknown,
+            chunks=description.chunks,
+            bytes=description.bytes,
+            truncated=description.truncated,
+            unknown=description.unknown,
             index=dict(description.index),
             backed_up=description.backed_up,
             aliases=list(description.aliases),

@@ -102,8 +102,8 @@ def _description_table(collections: Sequence[Description]) -> Table:
         table.add_row(
             one.name,
             f"{one.documents:,}",
-            f"{one.chunks:,}",
-            readable_bytes(one.bytes),
+            readable("chunks", one.chunks),
+            readable("bytes", one.bytes),
             one.model,
             str(one.dimension),
             str(one.index.get("kind", "")),
@@ -115,7 +115,9 @@ def _description_list(collections: Sequence[Description]) -> Group:
     lines: list[RenderableType] = []
     for one in collections:
         lines.append(Text(one.name, style="bold", overflow="fold"))
-        counted = f"{one.documents:,} documents, {one.chunks:,} chunks, {readable_bytes(one.bytes)}"
+        counted = f"{one.documents:,} documents"
+        if one.chunks is not None and one.bytes is not None:
+            counted += f", {one.chunks:,} chunks, {readable_bytes(one.bytes)}"
         model = f"{one.model}, {one.dimension} dimensions, index {one.index.get('kind', '')}"
         lines += [_indented(counted), _indented(model)]
     return Group(*lines)

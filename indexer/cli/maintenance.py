@@ -72,7 +72,7 @@ def compact(
     if as_json:
         output.say_json({"bytes_before": before, "bytes_after": after, "complete": complete})
     else:
-        sizes = f"{readable_bytes(before)} before, {readable_bytes(after)} now"
+        sizes = f"{facts.readable('bytes', before)} before, {facts.readable('bytes', after)} now"
         output.say(f"compacted {collection!r}: {sizes}")
     if not complete:
         output.note("bearing: a search in another process still uses deleted data: compact again")

@@ -18,7 +18,7 @@ from indexer.collection.feedback import Feedback
 from indexer.collection.modalities import graded_texts
 from indexer.collection.pages import page_of, with_counts
 from indexer.collection.restriction import RestrictedEngine
-from indexer.collection.score_background import NullVectors, ScoreBackgrounds
+from indexer.collection.score_background import AT_ONCE_CHUNKS, NullVectors, ScoreBackgrounds
 from indexer.collection.targets import require_model
 from indexer.documents import (
     Change,
@@ -56,15 +56,26 @@ class Collection:
     of the collection throughout. A context manager; it closes its engine.
     """
 
-    def __init__(self, engine: Engine, null_vectors: NullVectors | None = None) -> None:
-        """Over an engine; without ``null_vectors`` no significance is learned anew."""
+    def __init__(
+        self,
+        engine: Engine,
+        null_vectors: NullVectors | None = None,
+        turns: threading.Lock | None = None,
+    ) -> None:
+        """Over an engine; without ``null_vectors`` no significance is learned anew.
+
+        With ``turns`` it is learned beside searches, never within one, in turn with others.
+        """
         self._engine = engine
         self._null_vectors = null_vectors
         self._viewing = threading.Lock()
         self._guard = threading.RLock()
         self._views: OrderedDict[str, Collection] = OrderedDict()
         self._adapters = Adapters(engine)
-        self._backgrounds = ScoreBackgrounds(engine, null_vectors, adapters=self._adapters)
+        self._turns = turns or threading.Lock()
+        self._backgrounds = ScoreBackgrounds(
+            engine, null_vectors, 0 if turns else AT_ONCE_CHUNKS, self._adapters, turns
+        )
         self._calibrations = Calibrations(engine)
 
     @property
@@ -119,7 +130,7 @@ class Collection:
             view = self._views.pop(written, None)
             if view is None:
                 engine = RestrictedEngine(self._engine, condition, self._guard)
-                view = Collection(engine, self._null_vectors)
+                view = Collection(engine, self._null_vectors, self._turns)
             self._views[written] = view
             while len(self._views) > VIEWS:
                 self._views.popitem(last=False)
@@ -153,6 +164,15 @@ class Collection:
     def changes(self, documents: Sequence[Document]) -> list[Change]:
         """The change that storing each of these documents would make."""
         return self._engine.changes(documents)
+
+    def refusals(self, documents: Sequence[Document]) -> Mapping[int, str]:
+        """The reasons for which some of these may not be stored here, by their positions.
+
+        Only a restricted collection has any: see :meth:`restricted`.
+        """
+        if not isinstance(self._engine, RestrictedEngine):
+            return {}
+        return {place: str(why) for place, why in self._engine.refusals(documents).items()}
 
     def put(self, documents: Sequence[EmbeddedDocument]) -> None:
         """Add or replace documents, in one transaction; of two with one id the later wins.

@@ -364,7 +364,7 @@ class RestrictedEngine:
         refuse("a map", tell, anew)
 
     def describe(self) -> Description:
-        """Its name, its model, and the number of documents that pass; other numbers are 0."""
+        """Its name, its model, and the number of documents that pass."""
         identity = self.identity
         with self.reading() as state:
             documents = state.counts.documents
@@ -374,10 +374,10 @@ class RestrictedEngine:
             identity.mark,
             identity.dimension,
             documents,
-            chunks=0,
-            bytes=0,
-            truncated=0,
-            unknown=0,
+            chunks=None,
+            bytes=None,
+            truncated=None,
+            unknown=None,
             index={},
         )
 
@@ -390,22 +390,27 @@ class RestrictedEngine:
             self._check(documents)
             yield
 
-    def _check(self, documents: Sequence[Document]) -> None:
-        """Raise InvalidDocument or Conflict unless these may be stored."""
-        for document in documents:
+    def refusals(self, documents: Sequence[Document]) -> dict[int, InvalidDocument | Conflict]:
+        """The reasons for which some of these may not be stored, by their positions."""
+        ids = [document.id for document in documents]
+        with self._engine.reading() as state:
+            taken = state.keys(ids).keys() - RestrictedState(state, self._condition).keys(ids)
+        found: dict[int, InvalidDocument | Conflict] = {}
+        for place, document in enumerate(documents):
             if not passes(self._condition, document):
                 fields = ", ".join(sorted(fields_of(self._condition)))
-                raise InvalidDocument(
+                found[place] = InvalidDocument(
                     f"document {document.id!r}: its metadata must pass the filter that is set "
                     f"here, on {fields}"
                 )
-        ids = [document.id for document in documents]
-        with self._engine.reading() as state:
-            stored = state.keys(ids)
-            own = RestrictedState(state, self._condition).keys(ids)
-        for id in ids:
-            if id in stored and id not in own:
-                raise Conflict(f"document {id!r}: this id is taken; use another")
+            elif document.id in taken:
+                found[place] = Conflict(f"document {document.id!r}: this id is taken; use another")
+        return found
+
+    def _check(self, documents: Sequence[Document]) -> None:
+        """Raise InvalidDocument or Conflict unless these may be stored."""
+        for refusal in self.refusals(documents).values():
+            raise refusal
 
 
 class _Nowhere:

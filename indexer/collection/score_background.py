@@ -95,8 +95,11 @@ class ScoreBackgrounds:
         null_vectors: NullVectors | None,
         at_once: int = AT_ONCE_CHUNKS,
         adapters: Adapters | None = None,
+        turns: threading.Lock | None = None,
     ) -> None:
+        """With ``turns`` it is made beside searches only in turn with others that share them."""
         self._engine = engine
+        self._turns = turns or threading.Lock()
         self._null_vectors = null_vectors
         self._keeper = engine.keeper(Kept.SCORE_BACKGROUND)
         self._at_once = at_once
@@ -157,7 +160,7 @@ class ScoreBackgrounds:
             _log.info("the background of scores is not kept (%s): it will be made again", error)
 
     def _make_newest(self) -> None:
-        with self._engine.reading() as state:
+        with self._turns, self._engine.reading() as state:
             self.make(state)
 
     def _warn(self, error: BearingError) -> None:

@@ -197,12 +197,15 @@ def store(
     """Store documents, embedding only new content; of two with one id the later wins.
 
     ``developed`` is what each document's picture was made into, if it is new, ``brought`` are the
-    vectors that come with it; one whose vectors are not taken is left out, and told as refused,
+    vectors that come with it; one whose vectors are not taken, or that a restricted collection does
+    not take, is left out, and told as refused,
     or with ``whole`` the reason to raise InvalidVector before anything is written. Counts are as if
     documents came one at a time. Raises what the collection's ``put`` does.
     """
     given = list(brought or [None] * len(documents))
     refused = _admit(documents, given, embedder.identity)
+    if not whole:  # else they are raised when the changes are looked up
+        refused |= collection.refusals(documents)
     pictures = developed or [None] * len(documents)
     kept = [place for place in range(len(documents)) if place not in refused]
     compared = PendingWrites(collection).compare(

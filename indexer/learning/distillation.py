@@ -163,11 +163,12 @@ def _base(collection: Collection, embedder: Embedder) -> Base:
 def _gather(collection: Collection, how: Distilling, tell: Tell) -> Lesson:
     """About as many passages as wanted, of documents chosen by a hash of their ids."""
     identity, counted = collection.identity, collection.describe()
+    chunks = counted.chunks or 0
     splitting = Splitting(
-        held_out=min(how.passages / max(counted.chunks, 1), 0.999), validation=0.0,
+        held_out=min(how.passages / max(chunks, 1), 0.999), validation=0.0,
         salt=f"passages {how.seed}",
     )  # fmt: skip
-    all_of_them = counted.chunks <= how.passages
+    all_of_them = chunks <= how.passages
     texts: list[str] = []
     ids: list[str] = []
     vectors: list[Vectors] = []

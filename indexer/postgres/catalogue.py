@@ -227,7 +227,12 @@ class PostgresCatalogue:
                 self.delete(hidden)
                 raise
         return Backup(
-            str(source), name, counts.model, counts.documents, counts.chunks, source.stat().st_size
+            str(source),
+            name,
+            counts.model,
+            counts.documents,
+            counts.chunks or 0,
+            source.stat().st_size,
         )
 
     def collection_of(self, source: Path) -> str:

@@ -285,7 +285,12 @@ def test_a_bound_key_writes_within_its_bounds(ask: Ask) -> None:
     assert taken.status_code == 409
     assert not FOREIGN.search(taken.content.replace(b"zid1", b""))
     lines = ask(WRITER, "POST", "/documents/import", **NDJSON).text.splitlines()
-    assert json.loads(lines[-1])["event"] == "failed"
+    refusal, _, done = map(json.loads, lines)
+    assert (refusal["line"], refusal["reason"]) == (
+        2,
+        "document 'zid1': this id is taken; use another",
+    )
+    assert (done["event"], done["written"], done["rejected"]) == ("done", 1, 1)
     assert ask(OWNER, "GET", "/documents/zid1").json()["title"].startswith("A night")
 
 
