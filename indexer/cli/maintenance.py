@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from indexer.backups import Backups, back_up_all, restore_all
 from indexer.cli import facts, output
+from indexer.cli.messages import Figures
 from indexer.cli.options import (
     ChunkBy,
     ChunkOverlap,
@@ -21,6 +23,7 @@ from indexer.cli.options import (
     read_chunking,
 )
 from indexer.cli.progress import moving_line, stepping
+from indexer.errors import InvalidInput
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.ingestion.reindex import reindex as reindex_documents
 from indexer.library import DEFAULT_COLLECTION
@@ -155,20 +158,48 @@ def upgrade(data: Data = None, as_json: Json = False) -> None:
 def backup(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A new file; .tar suits it.", show_default=False),
+        typer.Argument(
+            metavar="FILE",
+            help="A new file; .tar suits it. With --all a new folder.",
+            show_default=False,
+        ),
     ],
     data: Data = None,
     collection: Name = DEFAULT_COLLECTION,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Each collection to a file in the folder FILE, and the aliases."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write a collection to one file, as it is now; searching and writing go on meanwhile."""
+    """Write a collection to one file, as it is now; searching and writing go on meanwhile.
+
+    With --all, exit code 3 says that a collection could not be backed up; the others are.
+    """
     with open_library(data) as library, stepping() as tell:
-        made = library.back_up(collection, file, tell)
+        if every:
+            found = back_up_all(library, file, tell)
+        else:
+            found = Backups([library.back_up(collection, file, tell)], {})
+    for one in found.failed:
+        output.note(f"bearing: {one.collection!r} is not backed up: {one.error}")
     if as_json:
-        output.say_json(asdict(made))
+        output.say_json(_backup_figures(found) if every else asdict(found.made[0]))
     else:
-        size = readable_bytes(made.bytes)
-        output.say(f"backed up {collection!r} to {file}: {made.documents:,} documents, {size}")
+        for made in found.made:
+            size = readable_bytes(made.bytes)
+            told = f"{output.counted(made.documents, 'document')}, {size}"
+            output.say(f"backed up {made.collection!r} to {made.path}: {told}")
+    if found.failed:
+        raise typer.Exit(ExitCode.REJECTED)
+
+
+def _backup_figures(found: Backups) -> Figures:
+    failed = {one.collection: str(one.error) for one in found.failed}
+    made = [asdict(one) for one in found.made]
+    return {"backups": made, "aliases": dict(found.aliases), "failed": failed}
 
 
 def restore(
@@ -187,12 +218,20 @@ def restore(
             show_default="the name it was backed up by",
         ),
     ] = None,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="All collections and aliases in a folder of backup --all."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make a collection from a backup; an existing one is never overwritten.
 
-    A backup that was damaged or changed is refused, and leaves nothing behind.
+    A backup that was damaged or changed is refused, and leaves nothing behind; with --all, none of
+    the collections.
     """
+    if every:
+        _restore_all(file, data, collection, as_json=as_json)
+        return
     with open_library(data) as library, stepping() as tell:
         name = collection or library.collection_of(file)
         made = library.restore(file, name, tell)
@@ -200,3 +239,16 @@ def restore(
         output.say_json({**asdict(made), "collection": name, "of": made.collection})
     else:
         output.say(f"restored {made.documents:,} documents of {made.model} to {name!r}")
+
+
+def _restore_all(folder: Path, data: str | None, name: str | None, *, as_json: bool) -> None:
+    if name is not None:
+        raise InvalidInput("--all restores each collection by its own name: leave --collection out")
+    with open_library(data) as library, stepping() as tell:
+        found = restore_all(library, folder, tell)
+    if as_json:
+        output.say_json(_backup_figures(found))
+    else:
+        for made in found.made:
+            documents = output.counted(made.documents, "document")
+            output.say(f"restored {made.collection!r}: {documents} of {made.model}")
