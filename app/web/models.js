@@ -4,6 +4,7 @@ import { job, Problem, request } from "./api.js";
 import { ask, tell } from "./dialogs.js";
 import { element, figure, plural } from "./dom.js";
 
+const LEAST_P = 0.0001; // below which it is not told how small p is
 const SHOWN = ["queries", "documents"]; // what a card's figures are held out by; `bearing models NAME` tells all
 
 /**
@@ -36,19 +37,36 @@ function cardOf(model, collection, mayManage, changed) {
     "li",
     { dataset: { model: name } },
     element("h3", { dir: "auto" }, name, serves.length > 0 && element("span", { className: "chosen" }, ` serves ${serves.join(", ")}`)),
-    error ? element("p", { className: "problem-line" }, error) : element("dl", { className: "figures" }, ...rowsOf(model)),
+    ...(error ? [element("p", { className: "problem-line" }, error)] : [element("dl", { className: "figures" }, ...rowsOf(model)), measured(model)].filter(Boolean)),
     ...[model.verdict?.case, ...(model.verdict?.notes ?? []), ...(model.verdict?.reasons ?? [])].filter(Boolean).map((reason) => element("p", { className: "quiet" }, reason)),
     mayManage && !error && collection && !serves.includes(collection) && element("div", { className: "actions" }, element("button", { type: "button", className: "promote", onclick: promote, "aria-label": `Promote ${name} in ${collection}` }, `Promote in ${collection}`)),
   );
 }
 
-const rowsOf = ({ kind, method, base, pairs, queries, figures, verdict }) => [
+const rowsOf = ({ kind, method, base, pairs, queries, verdict }) => [
   fact("Kind", kind === method ? kind : `${kind}, by ${method}`),
   fact("Began with", base),
   fact("Trained on", `${plural(pairs, "pair")} of ${plural(queries, "query", "queries")}`),
-  ...figures.filter(({ split }) => SHOWN.includes(split)).map((one) => fact(`${one.measure} by ${one.split}${one.mode && `, ${one.mode}`}`, `${figure(one.before)} before, ${figure(one.after)} after`, `Of ${plural(one.queries, "query", "queries")} held out${one.p === null ? "" : `; p ${figure(one.p, 4)}`}`)),
   fact("Gate", verdict ? (verdict.passed ? "passed" : "refused") : "not asked"),
 ];
+
+/** How good it is on what was held out: before it was trained, after, and by how much that differs. */
+function measured({ name, figures }) {
+  const rows = figures.filter(({ split }) => SHOWN.includes(split)).map(({ measure, split, mode, before, after, queries, p }) => {
+    const change = after - before;
+    return element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, `${measure} by ${split}${mode && `, ${mode}`}`),
+      ...[figure(before), figure(after)].map((text) => element("td", {}, text)),
+      element("td", { className: "change", dataset: { sign: change < 0 ? "negative" : "positive" } }, `${change < 0 ? "" : "+"}${figure(change)}`),
+      element("td", {}, p === null ? "" : p < LEAST_P ? "<0.0001" : figure(p, 4)),
+      element("td", {}, queries.toLocaleString()),
+    );
+  });
+  const heads = ["Held out", "Before", "After", "Change", "p", "Queries"].map((head) => element("th", { scope: "col" }, head));
+  return rows.length > 0 && element("table", { className: "measured", "aria-label": `Figures of ${name}` }, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
+}
 
 const fact = (term, value, title) => element("div", { title }, element("dt", {}, term), element("dd", {}, value));
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+from axe_core_python.selenium import Axe
 from browsing import Page
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
@@ -32,7 +33,15 @@ def test_a_model_is_promoted_and_taken_back(browser: webdriver.Chrome, tmp_path:
         page = Page(browser, url)
         page.emulate()
         page.open("/?view=collections&c=docs")
-        assert "ndcg@10 by queries" in page.text("[data-model=good]")
+        figures = httpx.get(f"{url}/models", trust_env=False).json()["models"][0]["figures"]
+        shown = [one for one in figures if one["split"] in ("queries", "documents")]
+        row = "[data-model=good] .measured tbody tr"
+        assert page.contents(f"{row} th") == [
+            f"{one['measure']} by {one['split']}, {one['mode']}" for one in shown
+        ]
+        changes = [f"{one['after'] - one['before']:+.3f}" for one in shown]
+        assert page.contents(f"{row} .change") == [one.replace("-", "\u2212") for one in changes]
+        assert Axe().run(page.driver)["violations"] == []
         page.one("[data-model=ten] .promote").click()
         page.one("dialog[open] .primary").click()
         page.until(lambda: "too few" in page.text("dialog[open] [role=alert]"))
