@@ -15,9 +15,10 @@ import typer
 from indexer.cli.elsewhere import ElsewhereOptions, index_website, website_of
 from indexer.cli.foresight import ForeseenSources, foresee_sources
 from indexer.cli.index import index_reads
-from indexer.cli.options import Data, Json, LanguageOption, Model, Name, open_library
+from indexer.cli.options import Data, ExitCode, Json, LanguageOption, Model, Name, open_library
 from indexer.cli.sql import SqlOptions, index_query, require_both
 from indexer.cli.sync import SyncedSources, SyncOptions, sources_of, sync_sources
+from indexer.cli.watch import watch_sources
 from indexer.errors import InvalidInput
 from indexer.ingestion.pruning import USUAL_SHARE, parse_share
 from indexer.ingestion.shards import Shard
@@ -125,6 +126,12 @@ def index(
         bool,
         typer.Option("--dry-run", help="With --sync: say what would happen, and change nothing."),
     ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="With --sync: go on, and follow each change until Ctrl-C (extra watch)."
+        ),
+    ] = False,
     sql: Annotated[
         str | None,
         typer.Option(
@@ -197,9 +204,20 @@ def index(
         _index_website(data, collection, asked, as_json)
     if sync:
         options = SyncOptions(fields, parse_share(prune_at_most), source, model, language, rejects)
-        _sync(paths, data, collection, options, shard=shard, dry_run=dry_run, as_json=as_json)
-    if source is not None or dry_run:
-        raise InvalidInput("--source and --dry-run are for what is kept in step: give --sync, too")
+        _sync(
+            paths,
+            data,
+            collection,
+            options,
+            shard=shard,
+            dry_run=dry_run,
+            watch=watch,
+            as_json=as_json,
+        )
+    if source is not None or dry_run or watch:
+        raise InvalidInput(
+            "--source, --dry-run and --watch are for what is kept in step: give --sync, too"
+        )
     with open_library(data, model) as library, _standard_input(paths) as stdin:
         check_paths(paths)
         own = [path for path in (library.folder, rejects) if path]
@@ -260,12 +278,18 @@ def _sync(
     *,
     shard: str | None,
     dry_run: bool,
+    watch: bool,
     as_json: bool,
 ) -> NoReturn:
+    if dry_run and watch:
+        raise InvalidInput("--dry-run changes nothing, so that there is nothing to --watch")
     if shard is not None:
         raise InvalidInput("--sync is for one process: leave --shard out")
     sources = sources_of(paths, options.name)
     with open_library(data, options.model) as library:
+        if watch:
+            watch_sources(library, collection, sources, options, as_json=as_json)
+            raise typer.Exit(ExitCode.DONE)
         carry_out = foresee_sources if dry_run else sync_sources
         done: ForeseenSources | SyncedSources = carry_out(library, collection, sources, options)
     done.show(as_json)

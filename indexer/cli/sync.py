@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,10 +106,16 @@ def sources_of(paths: Sequence[str], name: str | None) -> list[Source]:
 
 
 def sync_sources(
-    library: Library, name: str, sources: Sequence[Source], options: SyncOptions
+    library: Library,
+    name: str,
+    sources: Sequence[Source],
+    options: SyncOptions,
+    *,
+    settle_seconds: float = 0.0,
 ) -> SyncedSources:
     """Bring a collection in step with sources, with progress on standard error.
 
+    If files are gone, they are looked for once more after ``settle_seconds``.
     An interrupt deletes nothing; it is passed on as a KeyboardInterrupt that says how to continue.
     """
     collection = library.obtain(name, options.model, options.language)
@@ -116,9 +123,14 @@ def sync_sources(
         done: list[Synced] = []
         with terminable(), collection.writing("sync"):
             for source in sources:
-                output.note(f"keeping {name!r} in {library.place} in step with {source.root}")
                 sync = options.sync(library, collection, source)
                 plan = sync.plan()
+                if plan.gone and settle_seconds:
+                    time.sleep(settle_seconds)
+                    plan = sync.plan()
+                if plan.changed or plan.gone or not settle_seconds:
+                    place = library.place
+                    output.note(f"keeping {name!r} in {place} in step with {source.root}")
                 with reporting(plan.parts(source, options.fields)) as report:
                     done.append(
                         sync.run(
