@@ -5,7 +5,7 @@ import { request } from "./api.js";
 import { byId, element, plural } from "./dom.js";
 import { axisOf, passageOf, scoreOf } from "./hits.js";
 import { problemNotice } from "./notices.js";
-import { wholePicture } from "./pictures.js";
+import { nameOf, smallPicture, wholePicture } from "./pictures.js";
 import { readingOf } from "./reading.js";
 
 const NEIGHBOURS = 10;
@@ -30,7 +30,7 @@ export function documentView(navigate) {
       const [found, answer] = await read(state, running.signal);
       place.append(documentOf(found, state, navigate), neighboursOf(answer, state));
       shown = wanted;
-      document.title = `${found.title || found.id} \u2013 Bearing`;
+      document.title = `${nameOf(found)} \u2013 Bearing`;
       place.querySelector("h2").focus({ preventScroll: true });
       scrollTo(0, 0);
       place.querySelector(".sought")?.scrollIntoView({ block: "center" });
@@ -59,12 +59,12 @@ function read({ collection, document: id }, signal) {
 }
 
 function documentOf(found, { collection, at }, navigate) {
-  const { id, title, metadata } = found;
+  const { id, metadata } = found;
   return element(
     "article",
     { className: "document", "aria-labelledby": "document-title" },
-    element("h2", { id: "document-title", tabIndex: -1, dir: "auto" }, title || id),
-    title && title !== id && element("p", { className: "id", dir: "auto" }, id),
+    element("h2", { id: "document-title", tabIndex: -1, dir: "auto" }, nameOf(found)),
+    nameOf(found) !== id && element("p", { className: "id", dir: "auto" }, id),
     metadataOf(metadata, found.origins),
     found.picture && wholePicture(found, collection),
     found.text && readingOf(found, at),
@@ -92,8 +92,9 @@ function neighboursOf(answer, { collection }) {
     element(
       "li",
       { dataset: { id: hit.id } },
+      smallPicture(hit, collection),
       scoreOf(hit, axis),
-      element("a", { href: hashOf(collection, hit.id, passageOf(hit)), className: hit.title ? "" : "untitled", dir: "auto" }, hit.title || hit.id),
+      element("a", { href: hashOf(collection, hit.id, passageOf(hit)), className: hit.title ? "" : "untitled", dir: "auto" }, nameOf(hit)),
       element("p", { className: "glimpse", dir: "auto" }, hit.passage.text),
     ),
   );

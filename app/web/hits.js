@@ -4,6 +4,7 @@ import { isCode } from "./code.js";
 import { element, figure, ordinal } from "./dom.js";
 import { factsPlace } from "./facts.js";
 import { problemNotice } from "./notices.js";
+import { nameOf } from "./pictures.js";
 import { carriersOf, gradeInWords, weighed, whyOf } from "./why.js";
 import { around, keysOf, marked, offsetOf } from "./words.js";
 
@@ -43,7 +44,7 @@ function hitItem(hit, index, keys, axis, actions) {
       { "aria-labelledby": `hit-${index}` },
       actions.picture(hit),
       scoreOf(hit, axis),
-      element("h2", { id: `hit-${index}`, className: hit.title ? "title" : "title untitled", dir: "auto" }, element("a", { href: actions.hrefOf(hit) }, ...marked(hit.title || hit.id, keys))),
+      element("h2", { id: `hit-${index}`, className: hit.title ? "title" : "title untitled", dir: "auto" }, element("a", { href: actions.hrefOf(hit) }, ...marked(nameOf(hit), keys))),
       hit.title && hit.title !== hit.id && element("p", { className: "id", dir: "auto" }, hit.id),
       placeOf(hit.passage) && element("p", { className: "id place", dir: "auto" }, placeOf(hit.passage)),
       hit.unknown && element("p", { className: "id warning" }, "The model knows no word of this passage: its cosine says nothing"),

@@ -6,6 +6,7 @@ import { byId, count, element, plural } from "./dom.js";
 import { clustersOf, coloursOf, keeperOf, legendOf } from "./map-colours.js";
 import { clusterLabels } from "./map-labels.js";
 import { emptyNotice, problemNotice } from "./notices.js";
+import { nameOf as nameOfPicture, smallPicture } from "./pictures.js";
 import { planeIn } from "./plane.js";
 
 const POLL_MS = 700;
@@ -117,6 +118,7 @@ function pause(ms, signal) {
 function mapOf(state, base, about, points, fields, navigate, note) {
   const { collection } = state;
   const known = new Map(); // titles by id
+  const pictured = new Map(); // documents with a picture, by id
   let plane = null;
   let index = new Map();
   let column = null;
@@ -131,7 +133,7 @@ function mapOf(state, base, about, points, fields, navigate, note) {
   const select = element("button", { type: "button", id: "map-select", "aria-pressed": "false", title: "Draw around documents; dragging with Shift does, too", onclick: () => turnLasso(select.getAttribute("aria-pressed") !== "true") }, "Select");
   const facts = element("p", { className: "summary map-facts", role: "status" });
   const status = element("p", { className: "map-status", role: "status" });
-  const readout = element("p", { className: "readout", role: "status", hidden: true });
+  const readout = element("div", { className: "readout", role: "status", hidden: true });
   const overlay = element("div", { className: "map-labels", "aria-hidden": "true" });
   const labels = clusterLabels(overlay);
   const legend = element("div", { className: "map-legend" });
@@ -249,7 +251,7 @@ function mapOf(state, base, about, points, fields, navigate, note) {
     asking = new AbortController();
     try {
       const { hits } = await request(`${base}/search`, { body: { query, k: Math.min(scored ? SCORED : HITS, points.ids.length) }, signal: asking.signal });
-      for (const { id, title, text } of hits) known.set(id, nameOf(id, title, text));
+      hits.forEach(remember);
       const seen = hits.map(({ id, score }) => [index.get(id), score]).filter(([i]) => i !== undefined);
       if (scored) column = scoresOf(seen, points.ids.length);
       if (scored) paint();
@@ -290,8 +292,12 @@ function mapOf(state, base, about, points, fields, navigate, note) {
   }
 
   async function learn(id, signal) {
-    const { title, text } = await request(`${base}/documents/${encodeURIComponent(id)}`, { signal });
-    known.set(id, nameOf(id, title, text));
+    remember(await request(`${base}/documents/${encodeURIComponent(id)}`, { signal }));
+  }
+
+  function remember(found) {
+    known.set(found.id, found.picture ? nameOfPicture(found) : nameOf(found.id, found.title, found.text));
+    if (found.picture) pictured.set(found.id, found);
   }
 
   /** Says which document is pointed at, beside it. */
@@ -314,7 +320,7 @@ function mapOf(state, base, about, points, fields, navigate, note) {
       }
     }
     const words = about.clusters[points.cluster[i]]?.words ?? [];
-    readout.replaceChildren(element("b", { dir: "auto" }, known.get(id)), words.length ? element("span", { className: "quiet" }, words.join(", ")) : "");
+    readout.replaceChildren(pictured.has(id) ? smallPicture(pictured.get(id), collection) : "", element("b", { dir: "auto" }, known.get(id)), words.length ? element("span", { className: "quiet" }, words.join(", ")) : "");
     readout.hidden = false;
     placeReadout();
   }

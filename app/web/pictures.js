@@ -27,22 +27,55 @@ const pathOf = (collection, id, what) => `collections/${encodeURIComponent(colle
 /** The image at a path; where a key is needed it is asked for with it, since elements send none. */
 function imageAt(path, properties) {
   const image = element("img", { loading: "lazy", decoding: "async", ...properties });
-  if (hasKey()) bytesOf(path).then(asDataUrl).then((url) => (image.src = url), () => image.classList.add("gone"));
+  const fade = () => image.classList.add("gone");
+  if (hasKey()) bytesOf(path).then(asDataUrl).then((url) => (image.src = url), () => (fade(), image.dispatchEvent(new Event("missing"))));
   else image.src = urlOf(path);
-  image.addEventListener("error", () => image.classList.add("gone"));
+  image.addEventListener("error", fade);
   return image;
+}
+
+const LONGEST_NAME = 32;
+
+/** What a document is called: its title, or its id; of a picture with a long path as its id, the file's name. */
+export function nameOf({ id, title, picture }) {
+  const file = id.slice(id.lastIndexOf("/") + 1);
+  return title || (picture && file && id.length > LONGEST_NAME ? file : id);
+}
+
+const altOf = (hit) => hit.text || nameOf(hit);
+
+/** A document's picture in small; null for a document without one. */
+export function smallPicture(hit, collection) {
+  if (!hit.picture) return null;
+  const { width, height } = hit.picture;
+  return imageAt(pathOf(collection, hit.id, "thumbnail"), { alt: altOf(hit), width, height, className: "small-picture" });
 }
 
 /** A document's picture in small, which opens it in large; null for a document without one. */
 export function thumbnailOf(hit, collection, open) {
   if (!hit.picture) return null;
-  const { width, height } = hit.picture;
-  const image = imageAt(pathOf(collection, hit.id, "thumbnail"), { alt: hit.text || hit.title || hit.id, width, height });
-  return element("button", { type: "button", className: "thumbnail", "aria-label": `Show ${hit.title || hit.id} in large`, onclick: open }, image);
+  return element("button", { type: "button", className: "thumbnail", "aria-label": `Show ${nameOf(hit)} in large`, onclick: open }, smallPicture(hit, collection));
 }
 
-/** A document's picture as it was given. */
-export const wholePicture = ({ id, title, text, picture }, collection) => imageAt(pathOf(collection, id, "picture"), { alt: text || title || id, width: picture.width, height: picture.height, className: "whole-picture" });
+/** A document's picture as it was given; where that is gone, its thumbnail, which says so. */
+export function wholePicture(hit, collection) {
+  const { width, height } = hit.picture;
+  const place = element("div", { className: "whole-picture-place" });
+  const image = imageAt(pathOf(collection, hit.id, "picture"), { alt: altOf(hit), width, height, className: "whole-picture", loading: "eager" });
+  const showGone = () => place.replaceChildren(smallPicture(hit, collection), element("p", { className: "picture-gone", role: "status" }, "The picture is no longer where it was indexed: this is its thumbnail."));
+  image.addEventListener("error", showGone);
+  image.addEventListener("missing", showGone);
+  place.append(image);
+  return place;
+}
+
+/** What is known of a picture: its size and kind, and its document's metadata. */
+function factsOf({ picture, metadata = {} }) {
+  const { width, height, orientation, format, headings, ...others } = metadata;
+  const told = { size: `${picture.width} \u00d7 ${picture.height}`, kind: picture.media_type.replace("image/", ""), ...others };
+  const rows = Object.entries(told).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", { dir: "auto" }, [value].flat().join(", "))));
+  return element("dl", { className: "metadata" }, ...rows);
+}
 
 /**
  * Shows the pictures of hits one by one, in large; arrows lead from one to the next.
@@ -58,7 +91,7 @@ export function openLightBox(hits, first, collection, like) {
 
   function show() {
     const hit = hits[at];
-    const name = hit.title || hit.id;
+    const name = nameOf(hit);
     const go = (step, label, sign) => element("button", { type: "button", "aria-label": label, disabled: !hits[at + step], onclick: () => turn(step) }, sign);
     place.replaceChildren(
       wholePicture(hit, collection),
@@ -71,6 +104,7 @@ export function openLightBox(hits, first, collection, like) {
         element("button", { type: "button", onclick: () => (dialog.close(), like(hit.id)) }, "More like this"),
         element("button", { type: "button", className: "close", onclick: () => dialog.close() }, "Close"),
       ),
+      factsOf(hit),
     );
   }
 

@@ -4,9 +4,11 @@ import { hashOf } from "./address.js";
 import { request } from "./api.js";
 import { element, plural } from "./dom.js";
 import { command, emptyNotice } from "./notices.js";
+import { nameOf, smallPicture } from "./pictures.js";
 
 const EXAMPLES = 6;
 const FIRST = 5;
+const PICTURES = 18;
 const GLIMPSE = 240;
 
 /** The command that fills a collection; the usual one need not be named. */
@@ -26,7 +28,7 @@ export function emptyCollection({ name }, addButton) {
 export function startOf({ name }, navigate) {
   const place = element("div", { className: "start", "aria-busy": "true" });
   const base = `collections/${encodeURIComponent(name)}`;
-  const asked = [request(`${base}/examples?limit=${EXAMPLES}`), request(`${base}/documents?limit=${FIRST}`)];
+  const asked = [request(`${base}/examples?limit=${EXAMPLES}`), request(`${base}/documents?limit=${PICTURES}`)];
   Promise.allSettled(asked).then(([examples, first]) => {
     place.append(...[examplesOf(examples.value, name, navigate), firstOf(first.value, name), keys()].filter(Boolean));
     place.setAttribute("aria-busy", "false");
@@ -52,10 +54,17 @@ const searchFor = (q, c) => `?${new URLSearchParams({ q, c })}`;
 
 function firstOf(told, name) {
   if (!told?.documents.length) return null;
-  const items = told.documents.map(({ id, title, text }) =>
+  const seen = told.documents.filter(({ picture }) => picture);
+  if (seen.length * 2 > told.documents.length) return picturesOf(seen, name);
+  const items = told.documents.slice(0, FIRST).map(({ id, title, text }) =>
     element("li", {}, element("a", { href: hashOf(name, id), className: title ? "" : "untitled", dir: "auto" }, title || id), element("p", { className: "glimpse", dir: "auto" }, text.slice(0, GLIMPSE))),
   );
   return element("section", {}, element("h2", {}, "First documents"), element("ol", { className: "first", "aria-label": "First documents" }, ...items));
+}
+
+function picturesOf(documents, name) {
+  const items = documents.map((one) => element("li", {}, element("a", { href: hashOf(name, one.id), "aria-label": nameOf(one) }, smallPicture(one, name))));
+  return element("section", {}, element("h2", {}, "First pictures"), element("ol", { className: "first-pictures", "aria-label": "First pictures" }, ...items));
 }
 
 const keys = () => element("p", { className: "keys" }, element("kbd", {}, "/"), " to the box, ", element("kbd", {}, "\u2193"), element("kbd", {}, "\u2191"), " through the hits, ", element("kbd", {}, "Enter"), " opens one");

@@ -16,6 +16,9 @@ from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 from serving import running_service
+from typer.testing import CliRunner
+
+from indexer.cli.app import commands
 
 KEY = "a-key-for-pictures"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -37,11 +40,23 @@ def picture(colour: tuple[int, int, int]) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
+def leave_one(data: Path) -> Path:
+    """A picture that was indexed into the collection ``left``, and is no longer in its place."""
+    file = data.with_name("left.png")
+    Image.new("RGB", (64, 48), (90, 40, 10)).save(file)
+    command = ["index", str(file), "--data", str(data), "--collection", "left"]
+    done = CliRunner().invoke(commands(), [*command, "--model", "hashing-images"])
+    assert done.exit_code == 0, done.output
+    file.unlink()
+    return data
+
+
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service that wants a key, with three pictures and a text."""
+    """A service that wants a key, with three pictures and a text; and another that went away."""
     settings = {"MODEL": "hashing-images", "API_KEYS": KEY}
-    with running_service(tmp_path_factory.mktemp("data"), settings) as address:
+    data = tmp_path_factory.mktemp("data")
+    with running_service(leave_one(data), settings) as address:
         documents: list[dict[str, Any]] = [
             {"id": f"{name}/1.png", "image": picture(colour), "text": f"a {name} sheet"}
             for name, colour in COLOURS.items()
@@ -89,6 +104,7 @@ def test_hits_with_pictures_are_a_grid(page: Page) -> None:
     page.one(".hit .thumbnail").click()
     page.until(lambda: loaded(page, ".light-box img"))
     assert page.text(".light-box .caption a") == names[0]
+    assert "64 \u00d7 48" in page.text(".light-box .metadata")
     page.press(Keys.ARROW_RIGHT)
     page.until(lambda: page.text(".light-box .caption a") == names[1])
     assert Axe().run(page.driver)["violations"] == []
@@ -127,3 +143,16 @@ def test_a_picture_is_chosen_by_a_button(page: Page, tmp_path: Path) -> None:
     page.until(lambda: loaded(page, ".hit img"))
     assert page.run("return document.documentElement.scrollWidth") <= 360
     assert Axe().run(page.driver)["violations"] == []
+
+
+def test_a_picture_that_is_gone_is_said(page: Page) -> None:
+    """The beginning shows pictures in small; one that went away has its thumbnail, and says so."""
+    page.open("/?c=left")
+    page.until(lambda: loaded(page, ".first-pictures img"))
+    page.one(".first-pictures a").click()
+    page.until(lambda: page.all(".picture-gone"))
+    assert "no longer where it was indexed" in page.text(".picture-gone")
+    page.until(lambda: loaded(page, ".whole-picture-place img"))
+    assert Axe().run(page.driver)["violations"] == []
+    refused = page.complaints()  # by the browser, of the answer 410
+    assert all("410" in one for one in refused)
