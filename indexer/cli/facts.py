@@ -118,7 +118,9 @@ def _description_list(collections: Sequence[Description]) -> Group:
         counted = f"{one.documents:,} documents"
         if one.chunks is not None and one.bytes is not None:
             counted += f", {one.chunks:,} chunks, {readable_bytes(one.bytes)}"
-        model = f"{one.model}, {one.dimension} dimensions, index {one.index.get('kind', '')}"
+        model = f"{one.model}, {one.dimension} dimensions"
+        if kind := one.index.get("kind"):
+            model += f", index {kind}"
         lines += [_indented(counted), _indented(model)]
     return Group(*lines)
 
