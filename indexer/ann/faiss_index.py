@@ -27,6 +27,7 @@ from indexer.ann.kinds import INDEX_KINDS, Visits, lists_for
 from indexer.documents import Vector, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.index_choice import IndexKind
+from indexer.matrix_threads import threads_for_product
 from indexer.thresholds import DEFAULT, Thresholds
 
 RowIds: TypeAlias = NDArray[np.int64]
@@ -308,7 +309,9 @@ def _multiply(
     k-th, as one of many copies may, the query is compared with each row.
     """
     products, rows = _best_products(queries, vectors, k + _MORE, allowed)
-    scores, best = score_rows(queries, vectors, rows, k)
+    # All of them, since FAISS would keep any of those whose scores are the same.
+    scores, best = score_rows(queries, vectors, rows, rows.shape[1])
+    scores, best = scores[:, :k], best[:, :k]
     if rows.shape[1] < k + _MORE:
         return scores, best  # these are all rows
     unsure = np.flatnonzero(scores[:, -1] <= products[:, -1] + ROUNDING)
@@ -329,7 +332,8 @@ def _best_products(
             members = members[allowed[start : start + len(part)]]
             part = vectors[members]
         if len(members):
-            products = queries @ part.T
+            with threads_for_product(part.size * len(queries)):
+                products = queries @ part.T
             line, place = np.nonzero(products >= _bar(scores, products, k)[:, None])
             scores, rows = _joined(scores, rows, line, products[line, place], members[place], k)
     return scores, rows

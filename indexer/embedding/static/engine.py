@@ -17,6 +17,7 @@ from indexer.embedding.static.model import WINDOW, read_static
 from indexer.embedding.static.pieces import PieceTokenizer, is_berts
 from indexer.embedding.tokenizer import Ids, ModelTokenizer
 from indexer.errors import ModelError
+from indexer.matrix_threads import threads_for_product
 
 BUDGET: Final = 65_536
 """Tokens of a batch, which bounds only the memory of their ids."""
@@ -59,9 +60,10 @@ class StaticEngine:
     def _sum(self, batch: Batch) -> Vectors:
         """The sums, which have the direction of the means."""
         vectors = np.empty((len(batch.ids), self._table.shape[1]), np.float32)
-        for row, ids, length in zip(vectors, batch.ids, batch.lengths, strict=True):
-            # A product adds the rows faster than sum does.
-            np.dot(_ONES[:length], self._table.take(ids[:length], axis=0), out=row)
+        with threads_for_product(WINDOW * vectors.shape[1]):
+            for row, ids, length in zip(vectors, batch.ids, batch.lengths, strict=True):
+                # A product adds the rows faster than sum does.
+                np.dot(_ONES[:length], self._table.take(ids[:length], axis=0), out=row)
         return vectors
 
     def warm(self) -> None:
