@@ -33,7 +33,8 @@ export function collectionsView(navigate, refresh, changed) {
     place.setAttribute("aria-busy", "false");
   }
 
-  function contentsOf({ collections, caller, languages }, state, again) {
+  function contentsOf({ collections: named, caller, languages }, state, again) {
+    const collections = named.filter(({ aliasOf }) => !aliasOf);
     const [mayWrite, mayManage] = [may(caller, "write"), may(caller, "admin")];
     const make = async () => {
       const made = await askForNew(collections, languages);
@@ -81,7 +82,7 @@ export function collectionsView(navigate, refresh, changed) {
     const remarks = error ? [] : remarksOf(collection);
     return [
       error ? element("span", { dir: "auto" }, name) : element("button", { type: "button", className: "into", dir: "auto", onclick: () => enter(name), title: `Search in ${name}` }, name),
-      name === state.collection && element("span", { className: "chosen" }, " chosen"),
+      [name, ...(collection.aliases ?? [])].includes(state.collection) && element("span", { className: "chosen" }, " chosen"),
       ...remarks.map(([text, title]) => element("span", { className: "remark", title }, text)),
     ].filter(Boolean);
   }

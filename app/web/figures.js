@@ -26,9 +26,10 @@ export const COLUMNS = {
 };
 
 /** What is to be said of a collection besides, each with its reason. */
-export function remarksOf({ name, truncated, unknown, index }) {
+export function remarksOf({ name, aliases = [], truncated, unknown, index }) {
   const latency = latencyOf(name);
   return [
+    aliases.length > 0 && [`Also ${aliases.join(", ")}`, "Aliases, which can be pointed to another collection"],
     latency && [`Searches took ${milliseconds(latency.median)}`, `Median of the last ${plural(latency.searches, "search", "searches")} in this tab; the slowest took ${milliseconds(latency.most)}`],
     index.adapter && [`Adapter ${index.adapter.name}${index.adapter.forced ? ", by force" : ""}`, "A map of queries that was trained"],
     index.forced && ["Promoted by force", "The gate refused this model"],

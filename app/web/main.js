@@ -94,7 +94,7 @@ function usualOf({ collections }) {
 }
 
 function fillPicker(collections, chosen) {
-  const options = collections.map(({ name }) => element("option", { value: name }, name));
+  const options = collections.map(({ name, aliasOf }) => element("option", { value: name }, aliasOf ? `${name} (${aliasOf})` : name));
   if (!collections.some(({ name }) => name === chosen)) options.push(element("option", { value: chosen }, `${chosen} (not there)`));
   byId("collection").replaceChildren(...options);
   byId("collection").value = chosen;

@@ -8,12 +8,15 @@ const ROLES = ["search", "write", "admin"];
 export async function readOffers() {
   const [listing, caller, document] = await Promise.all([request("collections"), request("whoami"), request("openapi.json").catch(() => ({}))]);
   return {
-    collections: listing.collections,
+    collections: withAliases(listing.collections),
     caller,
     measures: namesIn(document, "post", "/admin/similarity", "metrics") ?? ["cosine", "cosine_distance"],
     languages: namesIn(document, "put", "/collections/{collection}", "language") ?? [],
   };
 }
+
+/** Collections, each by its name and by its aliases, which say `aliasOf` what they are. */
+export const withAliases = (collections) => collections.flatMap((one) => [one, ...(one.aliases ?? []).map((alias) => ({ ...one, name: alias, aliasOf: one.name }))]);
 
 /** Whether the caller may do what needs a role: each role may do what those before it may. */
 export const may = ({ role }, needed) => ROLES.indexOf(role) >= ROLES.indexOf(needed);

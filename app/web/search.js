@@ -10,7 +10,7 @@ import { withCondition } from "./filters.js";
 import { axisOf, focusOn, hitItems, openHit, passageOf, settle, tapeOf, walkable } from "./hits.js";
 import { noteLatency } from "./latencies.js";
 import { command, curlNotice, emptyNotice, problemNotice } from "./notices.js";
-import { may, modesOf, usualModeOf } from "./offers.js";
+import { may, modesOf, usualModeOf, withAliases } from "./offers.js";
 import { givenPicture, keepPicture, openLightBox, pictureIn, thumbnailOf } from "./pictures.js";
 import { emptyCollection, fillCommand, glanceOf, startOf } from "./start.js";
 import { askWhy, doubtOf } from "./why.js";
@@ -100,7 +100,7 @@ export function searchView(navigate, refresh) {
     const isShown = () => asked === shown && byId("about").childElementCount > 0;
     setTimeout(async () => {
       if (!isShown()) return;
-      const listed = document.hidden ? known : await request("collections").catch(() => known);
+      const listed = document.hidden ? known : await request("collections").then(({ collections }) => ({ collections: withAliases(collections) })).catch(() => known);
       const grows = documentsOf(listed, state) !== documentsOf(known, state);
       const now = grows ? await refresh().catch(() => known) : known;
       if (!isShown()) return;

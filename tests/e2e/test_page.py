@@ -424,6 +424,24 @@ class TestCollections:
         assert page.address == "/?c=bare"
         assert page.one("#collection").get_property("value") == "bare"
 
+    def test_an_alias_is_another_name(self, page: Page, url: str) -> None:
+        """It can be chosen and searched by; the table has its collection once, and says it."""
+        alias = f"{url}/aliases/latest"
+        httpx.put(alias, json={"collection": "default"}, trust_env=False).raise_for_status()
+        try:
+            page.open("/?c=latest")
+            assert page.text("#collection option:checked") == "latest (default)"
+            assert page.text("#summary").startswith(f"{len(DOCUMENTS)} documents")
+            page.search("rows")
+            assert shown_ids(page) == [hit["id"] for hit in ask(url, query="rows")["hits"]]
+            page.one("#tab-collections").click()
+            page.settle()
+            assert len(page.all("#collections tbody tr")) == len(page.all("#collection option")) - 1
+            assert "Also latest" in page.text("[data-name=default] th")
+            assert page.all("[data-name=default] .chosen")
+        finally:
+            httpx.delete(alias, trust_env=False).raise_for_status()
+
     def test_collections_of_evaluations_are_apart(self, page: Page, url: str) -> None:
         """They are folded up below the others, with a table of their own."""
         place = f"{url}/collections/evaluate-made"
@@ -1271,6 +1289,7 @@ class TestEveryone:
             "/?view=collections",
             "/?view=add",
             "/?view=compare#texts=a%20b%0Ac%20d",
+            "/?c=bare",
         ],
     )
     def test_axe_finds_nothing(self, page: Page, address: str, scheme: str) -> None:
@@ -1303,12 +1322,13 @@ class TestEveryone:
         assert page.run("return document.documentElement.scrollWidth") <= 360
 
     def test_axe_finds_nothing_in_an_explanation(self, page: Page) -> None:
-        """Nor where a hit was asked why it is one, in the dark."""
+        """Nor where a hit was asked why it is one, in the dark, with *More* open beside it."""
         page.emulate(scheme="dark")
         page.open("/?q=how to parse a JSON document&mode=hybrid")
         page.one(".ask-why").click()
         page.settle()
         assert page.all("mark.weight")
+        page.one("#more-toggle").click()
         assert [each["id"] for each in Axe().run(page.driver)["violations"]] == []
 
 
