@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import anyio
 from fastapi import APIRouter, Query, Request, Response
@@ -37,7 +37,10 @@ from indexer.reports import Backup, Step
 router = APIRouter(tags=["jobs"], route_class=BoundedRoute)
 collection_router = APIRouter(tags=["jobs"], route_class=GuardedRoute)
 
-ARCHIVE = "application/x-tar"
+WINDOW_DOCUMENTS: Final = 256
+"""Documents embedded between two looks at whether a job was cancelled or its service stops."""
+
+ARCHIVE: Final = "application/x-tar"
 BEGUN: dict[int | str, dict[str, Any]] = {
     HTTPStatus.ACCEPTED: {"model": JobView, "description": "It has begun, or waits for room."}
 }
@@ -201,7 +204,7 @@ def _begin_reindex(
             tell(Step("documents", moved.documents, moved.total))
 
         tell(Step("documents", 0, collection.describe().documents))
-        moved = reindex(collection, embedder, moving)
+        moved = reindex(collection, embedder, moving, window=WINDOW_DOCUMENTS)
         now = {"to": embedder.identity.name, "chunking": embedder.identity.chunking.plain}
         return {**asdict(moved), "from": before, **now}
 

@@ -41,14 +41,16 @@ def reindex(
     before_switch: Callable[[], None] = lambda: None,
     keep: bool = False,
     mapped: Callable[[Vectors], Vectors] | None = None,
+    window: int = WINDOW_DOCUMENTS,
 ) -> Moved:
     """Embed all documents by another model, then switch to its vectors in one step.
 
     Searching and writing go on meanwhile, under the old model. An interrupted move changes nothing,
     and the next one to the same model continues from there. ``before_switch`` is called when all is
     embedded. With ``keep`` the old vectors stay, so that a move back is instant. ``mapped`` makes
-    the model's vectors of the present ones, where one differs from the other by a map. Raises Gone,
-    before anything is embedded, if a picture that is needed is no longer where it was indexed.
+    the model's vectors of the present ones, where one differs from the other by a map. ``window``
+    documents are embedded together, between two calls of ``on_progress``. Raises Gone, before
+    anything is embedded, if a picture that is needed is no longer where it was indexed.
     """
     if mapped is None:
         require_pictures(collection)
@@ -57,7 +59,7 @@ def reindex(
     with collection.migrate(embedder.identity) as migration:
         done = False
         while not done:
-            while documents := migration.pending(WINDOW_DOCUMENTS):
+            while documents := migration.pending(window):
                 for part in _parts(documents):
                     migration.put(_embedded(collection, embedder, part, mapped))
                 moved = Moved(
