@@ -142,7 +142,9 @@ class _Progress:
         self._noted = 0.0
 
     def tell(self, step: Step) -> None:
-        """Note a step; raises Stopped."""
+        """Note a step, the first of a phase at once; raises Stopped."""
+        if step.name != self.job.phase:
+            self._noted = 0.0
         self.job = replace(self.job, phase=step.name, done=step.done, total=step.total)
         self.note()
 
