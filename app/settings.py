@@ -126,6 +126,11 @@ class Settings(BaseSettings):
         description="Dimensions, separated by commas, that clients may cut the vectors of "
         "BEARING_MODEL to; only of a model that was trained for it.",
     )
+    model_key: SecretStr = Field(
+        SecretStr(""),
+        description="The key for a BEARING_MODEL that is an address: see docs/indexing.md.",
+        json_schema_extra={"default": "none"},
+    )
     token_vocabulary: Path | None = Field(
         None,
         description="A tiktoken vocabulary (cl100k_base.tiktoken) that decodes token ids given to "
@@ -434,6 +439,7 @@ class Settings(BaseSettings):
             data=self.data,
             cache=self.cache,
             model=self.model,
+            model_key=self.model_key.get_secret_value(),
             backend=self.backend,
             precision=self.precision,
             threads=self.threads or shared,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -31,6 +31,7 @@ class Config:
     data: Path | str = Path("data")
     cache: Path = Path(platformdirs.user_cache_dir("bearing"))
     model: str = DEFAULT_MODEL
+    model_key: str = field(default="", repr=False)
     backend: Backend = Backend.AUTO
     precision: Precision = Precision.AUTO
     threads: int = 0
@@ -151,6 +152,7 @@ _READERS: Final[Mapping[str, Any]] = {
     "data": place_of,
     "cache": _path,
     "model": _text,
+    "model_key": _text,
     "backend": _backend,
     "precision": _precision,
     "threads": _count,

@@ -24,6 +24,7 @@ from indexer.embedding.cross_encoders import open_reranker
 from indexer.embedding.cross_encoders.reranker import Reranker
 from indexer.embedding.cutting import CuttingEmbedder
 from indexer.embedding.embedder import Embedder, Identity, Modality, TextRole
+from indexer.embedding.external.addresses import is_external
 from indexer.engine import Availability
 from indexer.engines import local_folder, open_catalogue
 from indexer.errors import (
@@ -32,6 +33,7 @@ from indexer.errors import (
     Conflict,
     Damaged,
     InvalidInput,
+    ModelError,
     ModelMismatch,
 )
 from indexer.index_choice import USUAL_CHUNKING, Chunking, Language
@@ -262,7 +264,10 @@ class Library:
     def embedder(self, collection: Collection) -> Embedder:
         """The model that filled a collection; raises ModelMismatch if it has changed since."""
         identity = collection.identity
-        embedder = self.model(identity.name, identity.chunking)
+        # The server of an external model may have moved: the one that is configured is asked.
+        configured = self._config.model
+        moved = is_external(identity.name) and is_external(configured)
+        embedder = self.model(configured if moved else identity.name, identity.chunking)
         identity.require(embedder.identity)
         return embedder
 
@@ -374,8 +379,15 @@ class Library:
     def model(self, name: str, chunking: Chunking = USUAL_CHUNKING) -> Embedder:
         """The model with this name or path, opened once; relative paths are resolved first.
 
-        It is one object for each chunking that collections have.
+        It is one object for each chunking that collections have. Raises ModelError for an external
+        one that is not configured: what names it may be a stranger's backup, and nothing is asked
+        that the user did not name.
         """
+        if is_external(name) and name != self._config.model:
+            raise ModelError(
+                f"{name} is a model at an address, which is asked only if BEARING_MODEL or --model "
+                f"names it; now that is {self._config.model}"
+            )
         embedder = self._model(name)
         if chunking == USUAL_CHUNKING:
             return embedder
@@ -401,6 +413,7 @@ class Library:
                     precision=self._config.precision,
                     threads=self._config.threads,
                     memory=self._config.memory_mb * 1_000_000,
+                    key=self._config.model_key,
                 )
             return self._embedders[name]
 

@@ -26,6 +26,7 @@ from indexer.embedding.embedder import (
     TextRole,
     Tokens,
 )
+from indexer.embedding.external.addresses import EXTERNAL
 from indexer.embedding.hashing_engine import DIMENSION, open_hashing
 from indexer.embedding.images.tower import ImageTower
 from indexer.embedding.static.model import is_static
@@ -40,6 +41,12 @@ def _open_hashing(request: ModelRequest) -> Embedder:
     name = _HASHING.fullmatch(request.model)
     sees, dimension = name.groups() if name else (None, None)
     return open_hashing(int(dimension or DIMENSION), sees=bool(sees))
+
+
+def _open_external(request: ModelRequest) -> Embedder:
+    from indexer.embedding.external.engine import open_external
+
+    return open_external(request.model, request.key)
 
 
 def _open_compiled(request: ModelRequest) -> Embedder:
@@ -102,6 +109,7 @@ def _has_gpu() -> bool:
 
 EMBEDDERS: Final[Sequence[BackendSpec[Embedder]]] = (
     BackendSpec(_open_hashing, Backend.HASHING, names=_HASHING),
+    BackendSpec(_open_external, names=EXTERNAL),
     BackendSpec(_open_static, suits=_is_static),
     BackendSpec(_open_compiled, Backend.OPENVINO, turn=lambda: 1),
     BackendSpec(
@@ -122,15 +130,18 @@ def open_embedder(
     precision: Precision = Precision.AUTO,
     threads: int = 0,
     memory: int = 0,
+    key: str = "",
 ) -> Embedder:
     """The embedder of a model: the default's name, a folder, a hub's name, or ``hashing-<d>``.
 
+    A name may also be an address, as indexer.embedding.external has it, which is shown the ``key``.
     Converted models are kept in ``cache``; ``threads`` of 0 means all cores. What only saves time
     is left out where the process would hold more than ``memory`` bytes; 0 means no bound. Raises
     ModelError for a model that cannot be loaded or trusted, MissingExtra for one whose library is
     not installed.
     """
-    return open_model(EMBEDDERS, ModelRequest(model, cache, precision, threads, memory), backend)
+    request = ModelRequest(model, cache, precision, threads, memory, key)
+    return open_model(EMBEDDERS, request, backend)
 
 
 __all__ = [

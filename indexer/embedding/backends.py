@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +33,7 @@ class ModelRequest:
     """The model to open; ``cache`` keeps converted models, 0 ``threads`` means all.
 
     ``memory`` is the bytes of the process that what only saves time stays within, 0 means no bound.
+    ``key`` is shown to an external model.
     """
 
     model: str
@@ -40,6 +41,7 @@ class ModelRequest:
     precision: Precision = Precision.AUTO
     threads: int = 0
     memory: int = 0
+    key: str = field(default="", repr=False)
     find: Callable[[str, Path], Checkpoint] = find_checkpoint
 
     @cached_property
