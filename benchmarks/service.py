@@ -59,6 +59,9 @@ RATIOS: Final = {
 }
 """The figure of which each is this build's over the other's."""
 
+EARLY_SECONDS: Final = 120
+"""Until then a service under load may still fill its caches."""
+
 LOAD: Final = Path(__file__).with_name("load.lua")
 BEARING, AGAINST = "bearing", "against"
 
@@ -190,6 +193,15 @@ def crowd(server: Server, sizes: Sizes) -> dict[str, Any]:
     }
 
 
+def lasting(server: Server, first: int, last: int) -> dict[str, float]:
+    """The memory after so many seconds of 32 clients, after more of them, and their ratio."""
+    load(server, 32, first)
+    early = resident_mb(server.pid)
+    load(server, 32, last - first)
+    late = resident_mb(server.pid)
+    return {"rss_mb_early": early, "rss_mb_late": late, "ratio_rss_lasting": round(late / early, 4)}
+
+
 def starting(server: Server) -> dict[str, float]:
     """The seconds, and the processor's, that it took until it was ready."""
     start = server.start
@@ -227,6 +239,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         figures = measure(servers, sizes)
         for name in figures.keys() & {BEARING, AGAINST}:
             figures[name] |= starting(servers[name]) | crowd(servers[name], sizes)
+        if options.minutes:
+            figures[BEARING] |= lasting(servers[BEARING], EARLY_SECONDS, 60 * options.minutes)
         own = figures.pop(BEARING)
         for name in figures:
             figures[name].setdefault("rss_mb", resident_mb(servers[name].pid))
@@ -260,7 +274,16 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         "--against", type=Path, metavar="PATH", help="a checkout of another build of Bearing"
     )
     parser.add_argument("--peers", nargs="*", choices=list(PEERS), default=list(PEERS))
-    return parser.parse_args(given)
+    parser.add_argument(
+        "--minutes",
+        type=int,
+        default=0,
+        help="load it for so many more, 3 or more, and compare its memory with that of the second",
+    )
+    options = parser.parse_args(given)
+    if options.minutes and 60 * options.minutes <= EARLY_SECONDS:
+        parser.error(f"--minutes {options.minutes}: give at least 3, or 0 for none")
+    return options
 
 
 def main() -> None:

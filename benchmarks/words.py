@@ -119,13 +119,15 @@ def main() -> None:
     parser.add_argument("vectors", type=Path, help="their vectors, a NumPy file")
     parser.add_argument("--rows", type=int, default=0, help="so many titles; 0 for all")
     parser.add_argument("--queries", type=int, default=500, help="so many of them are held out")
+    parser.add_argument("--json", action="store_true", help="print the JSON object in one line")
     given = parser.parse_args()
     titles = read_titles(given.titles)
     vectors = np.load(given.vectors, mmap_mode="r")
     count = min(given.rows or len(vectors), len(titles), len(vectors))
     chosen = np.ascontiguousarray(vectors[:count], dtype=np.float32)
     chosen = chosen / np.linalg.norm(chosen, axis=1, keepdims=True)
-    print(json.dumps(measure(titles[:count], chosen, given.queries), indent=1))
+    figures = measure(titles[:count], chosen, given.queries)
+    print(json.dumps(figures, indent=None if given.json else 1))
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def draw(build: Path | None, data: Path) -> dict[str, float]:
 def measure_index(texts: Sequence[str], rounds: int) -> dict[str, float]:
     """The time of an index run over that of embedding alone, in a process of its own."""
     with Process(__spec__.name if __spec__ else "benchmarks.writing", {}) as worker:
-        return {"index_over_embedding": worker.ask("index", texts=list(texts), rounds=rounds)["x"]}
+        return {"ratio_index_run": worker.ask("index", texts=list(texts), rounds=rounds)["x"]}
 
 
 def index_and_embed(texts: Sequence[str], rounds: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.servers import Server, cpu_seconds, free_port, running
-from benchmarks.service import load, parse_arguments, read_texts, resident_mb
+from benchmarks.service import lasting, load, parse_arguments, read_texts, resident_mb
 
 
 def test_texts_are_distinct_and_as_many_as_wanted(tmp_path: Path) -> None:
@@ -54,6 +54,14 @@ def test_peers_are_chosen_by_name() -> None:
     """All that are known by default; none if none is named."""
     assert parse_arguments([]).peers == ["txtai", "chroma"]
     assert parse_arguments(["--peers"]).peers == []
+
+
+def test_memory_is_compared_with_that_of_the_second_minute() -> None:
+    """So less than three minutes are refused."""
+    assert parse_arguments([]).minutes == 0
+    assert parse_arguments(["--minutes", "3"]).minutes == 3
+    with pytest.raises(SystemExit):
+        parse_arguments(["--minutes", "2"])
 
 
 def test_a_start_is_timed_until_the_server_answers(tmp_path: Path) -> None:
@@ -110,3 +118,16 @@ def test_answers_are_counted_by_kind(tmp_path: Path) -> None:
     assert abs(seen["failed"] - seen["busy"]) <= 1
     assert seen["errors"] >= seen["failed"] > 0
     assert seen["p99_ms"] >= seen["p50_ms"] > 0
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk")
+def test_memory_that_grows_under_load_is_told(tmp_path: Path) -> None:
+    """The later over the earlier, of the process that is loaded."""
+    bodies = tmp_path / "bodies"
+    bodies.write_text('{"query": "a"}\n')
+    grow = "import time; kept = []\nwhile True: kept.append(b"1" * 10**6); time.sleep(0.02)"
+    with answering(200) as url, subprocess.Popen([sys.executable, "-c", grow]) as growing:
+        seen = lasting(Server(url, "/search", bodies, growing.pid), 1, 2)
+        growing.kill()
+    assert seen["rss_mb_late"] > seen["rss_mb_early"] + 5
+    assert seen["ratio_rss_lasting"] > 1
