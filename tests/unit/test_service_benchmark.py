@@ -125,7 +125,7 @@ def test_memory_that_grows_under_load_is_told(tmp_path: Path) -> None:
     """The later over the earlier, of the process that is loaded."""
     bodies = tmp_path / "bodies"
     bodies.write_text('{"query": "a"}\n')
-    grow = "import time; kept = []\nwhile True: kept.append(b"1" * 10**6); time.sleep(0.02)"
+    grow = "import time; kept = []\nwhile True: kept.append(b'1' * 10**6); time.sleep(0.02)"
     with answering(200) as url, subprocess.Popen([sys.executable, "-c", grow]) as growing:
         seen = lasting(Server(url, "/search", bodies, growing.pid), 1, 2)
         growing.kill()
