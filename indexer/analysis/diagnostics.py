@@ -282,6 +282,18 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
+def diagnostic_of(plain: Mapping[str, Any]) -> Diagnostic:
+    """One of those that :func:`report` lists; raises KeyError or ValueError for something else."""
+    return Diagnostic(
+        plain["name"],
+        plain["value"],
+        Verdict(plain["verdict"]),
+        plain["meaning"],
+        plain["remedy"],
+        plain["details"],
+    )
+
+
 def report(figures: Diagnosis) -> dict[str, Any]:
     """All of it as one JSON object."""
     return {

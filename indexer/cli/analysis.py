@@ -17,15 +17,26 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from indexer.analysis.diagnostics import Diagnostic, Verdict, explain, report
+from indexer.analysis.diagnostics import Diagnostic, Verdict, diagnostic_of
 from indexer.cli import facts, output
+from indexer.cli.holders import hold
 from indexer.cli.index import index_reads, reading
-from indexer.cli.options import Data, Json, Model, ModeOption, Name, Reranker, open_library
+from indexer.cli.options import (
+    ApiKey,
+    Data,
+    Json,
+    Model,
+    ModeOption,
+    Name,
+    Reranker,
+    Url,
+    open_library,
+)
 from indexer.cli.progress import stepping
 from indexer.collection import Collection
-from indexer.errors import BearingError
+from indexer.errors import InvalidInput
 from indexer.layout import ByWidth
-from indexer.library import DEFAULT_COLLECTION, Library
+from indexer.library import DEFAULT_COLLECTION
 from indexer.queries import Mode
 from indexer.ranking.calibration import Calibration
 from indexer.readers import input_parts
@@ -122,6 +133,8 @@ def _figures(made: Calibration) -> dict[str, Any]:
 
 def diagnose(
     data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
     collection: Name = DEFAULT_COLLECTION,
     duplicates: Annotated[
         bool,
@@ -137,22 +150,22 @@ def diagnose(
 
     It only reads. Pairs are estimated from samples, which take seconds.
     """
-    with open_library(data) as library:
-        opened = library.open(collection)
-        if duplicates:
-            _list_duplicates(opened, as_json)
-            return
-        _open_model(library, opened)
-        with stepping() as tell:
-            figures = opened.diagnose(tell)
+    if duplicates:
+        if url is not None:
+            raise InvalidInput("--duplicates is for collections here: leave --url out")
+        with open_library(data) as library:
+            _list_duplicates(library.open(collection), as_json)
+        return
+    with hold(data, url, api_key) as holder, stepping() as tell:
+        told = holder.diagnose(collection, tell)
     if as_json:
-        output.say_json(report(figures))
+        output.say_json(told)
         return
     output.say(
-        f"{collection}: {figures.documents:,} documents, {figures.chunks:,} chunks of "
-        f"{figures.model}; {figures.sampled:,} sampled, {figures.seconds:.1f} s"
+        f"{collection}: {told['documents']:,} documents, {told['chunks']:,} chunks of "
+        f"{told['model']}; {told['sampled']:,} sampled, {told['seconds']:.1f} s"
     )
-    output.say(diagnostics_table(explain(figures)))
+    output.say(diagnostics_table([diagnostic_of(one) for one in told["diagnostics"]]))
 
 
 def _list_duplicates(collection: Collection, as_json: bool) -> None:
@@ -171,14 +184,6 @@ def _list_duplicates(collection: Collection, as_json: bool) -> None:
             output.say(Text(f"  {one.like or 'same text':<9}  {one.id}"))
     if not found:
         output.say("no document is a copy of another")
-
-
-def _open_model(library: Library, collection: Collection) -> None:
-    """Open the collection's model, which unrelated queries are embedded by; go on without it."""
-    try:
-        library.embedder(collection)
-    except BearingError as error:
-        output.note(f"significance is not looked at anew: {error}")
 
 
 def draw_map(

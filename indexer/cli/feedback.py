@@ -6,14 +6,20 @@ import json
 import sys
 
 from indexer.cli import output
-from indexer.cli.options import Data, Json, Name, open_library
+from indexer.cli.holders import hold
+from indexer.cli.options import ApiKey, Data, Json, Name, Url, open_library
 from indexer.library import DEFAULT_COLLECTION
 
 
-def export_feedback(data: Data = None, collection: Name = DEFAULT_COLLECTION) -> None:
+def export_feedback(
+    data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    collection: Name = DEFAULT_COLLECTION,
+) -> None:
     """Print the judgements of documents that exist, one JSON object a line, for bearing train."""
-    with open_library(data) as library:
-        lines = library.open(collection).feedback.read()
+    with hold(data, url, api_key) as holder:
+        lines = holder.judgements(collection)
     for line in lines:
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
     sys.stdout.flush()

@@ -19,7 +19,7 @@ from indexer.index_choice import Language
 from indexer.ordering import ADDED, Order
 from indexer.parts import PASSAGES, Parts, asked_parts
 from indexer.queries import Answer, Query
-from indexer.reports import Broken, Description
+from indexer.reports import Broken, Description, Tell
 from indexer.similarity import Measure
 
 
@@ -125,6 +125,14 @@ class Holder(Protocol):
 
     def compare(self, collection: str, asked: Comparison) -> Compared:
         """The similarities of texts, by the model of a collection."""
+        ...
+
+    def diagnose(self, collection: str, tell: Tell) -> Figures:
+        """Diagnostics of a collection's vectors: see indexer.analysis.diagnostics.report."""
+        ...
+
+    def judgements(self, collection: str) -> Sequence[Figures]:
+        """The judgements of a collection's users, the oldest first."""
         ...
 
     def describe(self, collection: str) -> Description:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from indexer.analysis.diagnostics import report
 from indexer.cli import output
 from indexer.cli.holders import Compared, Comparison, Found, Listed, Listing, Search
 from indexer.cli.messages import Figures
@@ -15,12 +16,12 @@ from indexer.cli.options import open_library
 from indexer.collection import Collection
 from indexer.documents import Document, Vector
 from indexer.embedding import Embedder, open_embedder
-from indexer.errors import InvalidFilter, NotFound
+from indexer.errors import BearingError, InvalidFilter, NotFound
 from indexer.facets import Count
 from indexer.filters import Filter, parse_filter
 from indexer.library import Library
 from indexer.parts import WHOLE, parts_by_name
-from indexer.reports import Broken, Description
+from indexer.reports import Broken, Description, Tell
 from indexer.retrieval.search import search_timed
 from indexer.similarity import Measure, cosine, pairwise, softmax
 from indexer.workspace import embed_images
@@ -113,6 +114,19 @@ class LocalHolder:
             threads=config.threads,
         ) as embedder:
             yield embedder, stored
+
+    def diagnose(self, collection: str, tell: Tell) -> Figures:
+        """Diagnostics of a collection's vectors."""
+        opened = self.library.open(collection)
+        try:
+            self.library.embedder(opened)  # by which unrelated queries are embedded
+        except BearingError as error:
+            output.note(f"significance is not looked at anew: {error}")
+        return report(opened.diagnose(tell))
+
+    def judgements(self, collection: str) -> Sequence[Figures]:
+        """The judgements of a collection's users, the oldest first."""
+        return self.library.open(collection).feedback.read()
 
     def describe(self, collection: str) -> Description:
         """A summary of a collection; raises NotFound."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from indexer.analysis.diagnostics import diagnostic_of
 from indexer.cli.holders import Compared, Comparison, Found, Listed, Listing, Search
 from indexer.cli.holders.answers import answer_of
 from indexer.cli.messages import Figures
@@ -18,7 +19,7 @@ from indexer.errors import InvalidInput, NotFound, ServiceFailed
 from indexer.index_choice import Language
 from indexer.queries import ExampleText
 from indexer.remote_service import RemoteService, path_of
-from indexer.reports import Broken, Description
+from indexer.reports import Broken, Description, Tell
 
 FIELDS_NAMED: Final = 100
 """Fields that a message names, at most."""
@@ -75,6 +76,23 @@ class ServiceHolder:
             matrices = {name: told[name] for name in names if told.get(name) is not None}
             truncated = told["truncated"] if asked.b else {**told["truncated"], "b": []}
             return Compared(matrices, told["metrics"], truncated)
+
+    def diagnose(self, collection: str, tell: Tell) -> Figures:
+        """Diagnostics of a collection's vectors; the service does not tell how far it is."""
+        del tell
+        told = self.service.call("GET", path_of(collection, "diagnostics"))
+        with self._understanding():
+            for one in told["diagnostics"]:
+                diagnostic_of(one)
+            return dict(told)
+
+    def judgements(self, collection: str) -> Sequence[Figures]:
+        """The judgements of a collection's users, the oldest first."""
+        response = self.service.request("GET", path_of(collection, "feedback"))
+        if not response.is_success:
+            self.service.read(response)  # raises what was refused
+        with self._understanding():
+            return [dict(json.loads(line)) for line in response.content.splitlines()]
 
     def describe(self, collection: str) -> Description:
         """A summary of a collection; raises NotFound."""
