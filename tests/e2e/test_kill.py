@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from indexer.collection import Collection
 from indexer.config import Config
@@ -124,3 +125,56 @@ def test_a_killed_update_keeps_what_was_committed(tmp_path: Path) -> None:
 def test_many_killed_updates_keep_what_was_committed(tmp_path: Path) -> None:
     """The same, at many more moments."""
     kill_and_check(tmp_path, MANY_KILLS, seed=2)
+
+
+IMAGES, FEW_IMAGES = 3_000, 600
+
+
+def start_images(folder: Path, data: Path, told: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    """A process that indexes a folder of images; ``told`` is its standard error."""
+    inherited = {name: value for name, value in os.environ.items() if "BEARING" not in name}
+    return subprocess.Popen(
+        [sys.executable, "-m", "indexer", "index", str(folder), "--data", str(data), "--json"],
+        env=inherited | {"BEARING_MODEL": "hashing-images"},
+        stdout=subprocess.PIPE,
+        stderr=told,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[dict, int]:
+    """The figures of a run that ends by itself, and the most memory it took, in kB."""
+    assert process.stdout is not None
+    answer = process.stdout.read()
+    process.stdout.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return json.loads(answer), usage.ru_maxrss
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_killed_run_over_images_goes_on(tmp_path: Path) -> None:
+    """What was committed is not decoded again, and memory does not grow with the folder."""
+    folder, few = tmp_path / "all", tmp_path / "few"
+    for number in range(IMAGES):
+        for place in (folder, few) if number < FEW_IMAGES else (folder,):
+            place.mkdir(exist_ok=True)
+            colour = (number % 256, number // 256, 99)
+            Image.new("RGB", (24, 16), colour).save(place / f"{number:05}.png")
+    _, some = finish(start_images(few, tmp_path / "few-data"))
+    killed = start_images(folder, tmp_path / "data", subprocess.PIPE)
+    assert killed.stderr is not None
+    committed = 0
+    while committed < FEW_IMAGES:
+        line = killed.stderr.readline()
+        assert line, "it ended before it could be killed"
+        found = re.match(r"committed (\d+) documents", line)
+        committed = int(found.group(1)) if found else committed
+    killed.kill()
+    killed.communicate()
+    figures, most = finish(start_images(folder, tmp_path / "data"))
+    assert figures["written"] + figures["unchanged"] == IMAGES
+    assert figures["unchanged"] >= committed
+    assert most < 1.2 * some
