@@ -26,8 +26,10 @@ def joined_vectors(documents: Sequence[EmbeddedDocument], identity: Identity) ->
 
     Raises ModelChanged or InvalidVector, naming the document.
     """
+    marks = {one.model for one in documents}
+    others = {mark for mark in marks if mark is not None and not identity.made(mark)}
     for one in documents:
-        if one.model is not None and not identity.made(one.model):
+        if one.model in others:
             raise ModelChanged(
                 f"the vectors of {one.document.id!r} are of another model than "
                 f"{identity.name!r}, the collection's: embed it again"

@@ -41,6 +41,13 @@ MAX_KEY_CHARACTERS: Final = 256
 MAX_METADATA_BYTES: Final = 65_536
 UNIT_TOLERANCE: Final = 1e-3
 
+_ESCAPED: Final = 6
+"""Bytes of a character in JSON, at most: that of a control character."""
+
+_NUMBER_BYTES: Final = 25
+_AROUND: Final = 6
+"""Bytes of quotes, colons, commas and brackets, at most."""
+
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -152,13 +159,20 @@ def _check_metadata(id: str, metadata: object) -> None:
             problem = _scalar_problem(element)
             if problem:
                 raise InvalidDocument(f"document {id!r}: metadata {key!r}: {problem}")
-    if not metadata:
-        return
+    if sum(map(_most_bytes, metadata, metadata.values())) <= MAX_METADATA_BYTES:
+        return  # surely, without writing it all down
     size = len(encode_metadata(metadata).encode())
     if size > MAX_METADATA_BYTES:
         raise InvalidDocument(
             f"document {id!r}: metadata takes {size} bytes, at most {MAX_METADATA_BYTES}"
         )
+
+
+def _most_bytes(key: str, value: object) -> int:
+    """The bytes that a field of an object may take as JSON, at most; a list's by its elements."""
+    elements = value if isinstance(value, list | tuple) else (value,)
+    held = sum(len(one) if isinstance(one, str) else _NUMBER_BYTES for one in elements)
+    return _ESCAPED * (len(key) + held) + _AROUND * (1 + len(elements))
 
 
 def _scalar_problem(value: object) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from indexer.collection import Collection
@@ -39,9 +39,12 @@ class Stored:
     refused: tuple[tuple[int, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PlannedChange:
     """The change for one input: a rejection, or a document with what storing it takes.
+
+    It is filled on its way, by one step after the other: to copy it each time took longer than to
+    embed a title by a static model.
 
     ``counted`` is the change as if documents came one at a time, ``action`` the one to carry out:
     nothing if a later document with the same id is at hand. ``consumed`` is as in Read.
@@ -71,8 +74,9 @@ class PlannedChange:
     @property
     def workload(self) -> int:
         """The approximate number of tokens in its text, whether it is embedded or not."""
-        text = self.item.text if isinstance(self.item, Document) else ""
-        return self.passed_over or max(self.tokens, len(text) // CHARACTERS_PER_TOKEN)
+        if self.passed_over or not isinstance(self.item, Document):
+            return self.passed_over
+        return max(self.tokens, len(self.item.text) // CHARACTERS_PER_TOKEN)
 
     @property
     def nbytes(self) -> int:
@@ -211,17 +215,18 @@ def store(
     compared = PendingWrites(collection).compare(
         [documents[place] for place in kept], [pictures[place] for place in kept]
     )
-    steps = take_vectors(
-        embedder,
-        [replace(one, brought=given[place]) for place, one in zip(kept, compared, strict=True)],
-    )
+    for place, one in zip(kept, compared, strict=True):
+        one.brought = given[place]
+    steps = take_vectors(embedder, compared)
     for place, step in zip(kept, steps, strict=True):
         if isinstance(step.item, Rejection):
             refused[place] = step.item.reason
     if whole and refused:
         _raise_first(refused, given)
     waiting = iter(embed_prepared(embedder, prepare_changes(collection, embedder, steps)))
-    steps = [replace(one, embedded=next(waiting)) if one.embeds else one for one in steps]
+    for one in steps:
+        if one.embeds:
+            one.embedded = next(waiting)
     Writes.of(steps).write(collection, embedder)
     count = Counter(step.counted for step in steps if isinstance(step.item, Document))
     return Stored(
@@ -268,7 +273,8 @@ def take_vectors(embedder: Embedder, steps: Sequence[PlannedChange]) -> list[Pla
 
 def _taken(step: PlannedChange, outcome: EmbeddedDocument | InvalidVector) -> PlannedChange:
     if isinstance(outcome, EmbeddedDocument):
-        return replace(step, embedded=outcome, developed=None, brought=None)
+        step.embedded, step.developed, step.brought = outcome, None, None
+        return step
     place = step.brought.place if step.brought else ""
     rejection = Rejection(place, str(outcome))
     return PlannedChange(rejection, step.consumed, passed_over=step.workload)

@@ -302,7 +302,7 @@ class _Pipeline:
         steps = [
             PlannedChange(one.item, one.consumed)
             if isinstance(one.item, Rejection)
-            else replace(next(compared), consumed=one.consumed, brought=one.brought)
+            else _read_as(next(compared), one)
             for one in reads
         ]
         steps = self._with_known_vectors(self._with_brought_vectors(steps))
@@ -322,7 +322,10 @@ class _Pipeline:
         if self._journal is None or not waiting:
             return steps
         known = iter(self._journal.reuse(waiting))
-        return [replace(one, embedded=next(known)) if one.embeds else one for one in steps]
+        for one in steps:
+            if one.embeds:
+                one.embedded = next(known)
+        return steps
 
     def _embed(self) -> Iterator[list[PlannedChange]]:
         with closing(self._prepared):
@@ -420,14 +423,23 @@ def _is_empty(document: Document) -> bool:
     return document.picture is None and not document.text.strip()
 
 
+def _read_as(step: PlannedChange, read: Read) -> PlannedChange:
+    """The change, with what was read beside its document."""
+    step.consumed, step.brought = read.consumed, read.brought
+    return step
+
+
 def _with_prepared(step: PlannedChange, prepared: Prepared) -> PlannedChange:
-    return replace(step, prepared=prepared, developed=None)
+    step.prepared, step.developed = prepared, None
+    return step
 
 
 def _with_vectors(step: PlannedChange, embedded: EmbeddedDocument) -> PlannedChange:
     """The change with its vectors, and without the pixels that they were made of."""
-    prepared = step.prepared and replace(step.prepared, developed=None)
-    return replace(step, embedded=embedded, prepared=prepared)
+    if step.prepared and step.prepared.developed:
+        step.prepared = replace(step.prepared, developed=None)
+    step.embedded = embedded
+    return step
 
 
 def _characters(read: Read) -> int:

@@ -20,18 +20,14 @@ _LEAST_ROOM: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document ready to be embedded: the tokens of each chunk's content."""
+    """A document ready to be embedded: the tokens of each chunk's content, and their number."""
 
     document: Document
     chunks: tuple[Chunk, ...]
     tokens: tuple[Tokens, ...]
+    weight: int
     truncated: bool
     developed: Developed | None = None
-
-    @property
-    def weight(self) -> int:
-        """The number of tokens to embed."""
-        return sum(len(tokens.ids) for tokens in self.tokens)
 
     @property
     def nbytes(self) -> int:
@@ -51,17 +47,18 @@ def prepare(
     pictures = developed or [None] * len(documents)
     worded = [one for one, seen in zip(documents, pictures, strict=True) if seen is None]
     tokens = iter(embedder.tokenize([one.content for one in worded]) if worded else ())
+    room = _room(embedder)
     return [
-        _of_text(embedder, document, next(tokens)) if seen is None else _of_picture(document, seen)
+        _of_picture(document, seen) if seen else _of_text(embedder, document, next(tokens), room)
         for document, seen in zip(documents, pictures, strict=True)
     ]
 
 
-def _of_text(embedder: Embedder, document: Document, whole: Tokens) -> Prepared:
-    chunks = chunk(document, whole, _room(embedder), embedder.identity.chunking)
-    if len(chunks) > 1 or not fits(whole, _room(embedder)):
+def _of_text(embedder: Embedder, document: Document, whole: Tokens, room: int) -> Prepared:
+    chunks = chunk(document, whole, room, embedder.identity.chunking)
+    if len(chunks) > 1 or not fits(whole, room):
         return _cut(embedder, document, whole)
-    return Prepared(document, chunks, (whole,), truncated=False)
+    return Prepared(document, chunks, (whole,), len(whole.ids), truncated=False)
 
 
 def _room(embedder: Embedder) -> int:
@@ -73,7 +70,7 @@ def _room(embedder: Embedder) -> int:
 def _of_picture(document: Document, developed: Developed) -> Prepared:
     """A picture's document: one chunk over all of its caption, whose vector is the picture's."""
     chunks = (Chunk(0, 0, len(document.text)),)
-    return Prepared(document, chunks, (), truncated=False, developed=developed)
+    return Prepared(document, chunks, (), 0, truncated=False, developed=developed)
 
 
 def _cut(embedder: Embedder, document: Document, whole: Tokens) -> Prepared:
@@ -89,7 +86,8 @@ def _cut(embedder: Embedder, document: Document, whole: Tokens) -> Prepared:
         tokens = embedder.tokenize([chunk_content(document, one, top) for one in chunks])
         cut = any(one.truncated for one in tokens)
         if not cut or room <= _LEAST_ROOM:
-            return Prepared(document, chunks, tuple(tokens), truncated=cut or top.cut)
+            weight = sum(len(one.ids) for one in tokens)
+            return Prepared(document, chunks, tuple(tokens), weight, truncated=cut or top.cut)
         room = int(room * _SHRINK)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from indexer.learning.split import QUERIES
 from indexer.learning.trained import Figure, Setting, TrainedKind
 from indexer.learning.trainee import Trainee
 from indexer.learning.training_loop import Course, Loop, Objective
-from indexer.learning.trial import MEASURE, Trial, divide
+from indexer.learning.trial import MEASURE, Embed, Trial, divide
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Descent:
     """A training, which examples serve its loss, and what it trains for.
 
     ``texts`` says that texts are trained, beside pictures where there are any. ``opened`` gives
-    what is trained by these examples: without it, the whole model.
+    what is trained by these examples: without it, the whole model. ``as_it_was`` embeds by the
+    model before, where what is trained does not begin as that.
     """
 
     run: TrainingRun
@@ -38,6 +39,7 @@ class Descent:
     towers: int = 1
     texts: bool = True
     opened: Callable[[Examples], Learner] | None = None
+    as_it_was: Embed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +81,16 @@ def descend(descent: Descent) -> Descended:
     chosen = run.examples.at(places)
     trainee = descent.opened(chosen) if descent.opened else _whole(descent)
     objective = descent.objective(trainee)
-    before = _ranks(parts.held_out, trainee, run, "measuring the model as it is")
+    as_it_was = descent.as_it_was or trainee.embed
+    before = _ranks(parts.held_out, as_it_was, run, "measuring the model as it is")
     course = Loop(
         trainee, objective, chosen, tuning,
         measure=lambda: _mean(parts.validation.ranks(trainee.embed)),
         checkpoints=Checkpoints(run.workspace), plan=run.digest, tell=run.tell,
     ).run(resume=run.resume)  # fmt: skip
-    after = _ranks(parts.held_out, trainee, run, "measuring the trained model")
+    after = _ranks(parts.held_out, trainee.embed, run, "measuring the trained model")
     figures = _figures(before, after)
-    return Descended(trainee, tuning, course, figures, tuple(_notes(course, len(places))))
+    return Descended(trainee, tuning, course, figures, tuple(_notes(course, figures, len(places))))
 
 
 def _whole(descent: Descent) -> Learner:
@@ -108,9 +111,9 @@ def _whole(descent: Descent) -> Learner:
     )
 
 
-def _ranks(trial: Trial, trainee: Learner, run: TrainingRun, phase: str) -> Values:
+def _ranks(trial: Trial, embed: Embed, run: TrainingRun, phase: str) -> Values:
     run.tell(Progress(phase, 0, 1))
-    return trial.ranks(trainee.embed)
+    return trial.ranks(embed)
 
 
 def _figures(before: Values, after: Values) -> tuple[Figure, ...]:
@@ -125,11 +128,11 @@ def _mean(values: Values) -> float:
     return float(values.mean()) if len(values) else math.nan
 
 
-def _notes(course: Course, trained_by: int) -> list[str]:
+def _notes(course: Course, figures: Sequence[Figure], trained_by: int) -> list[str]:
     notes = [f"trained by {trained_by:,} examples in {course.step:,} steps"]
     if math.isnan(course.before):
         notes.append("no queries are left to tell by when to end: the last weights were kept")
-    elif course.best <= course.before:
+    elif course.best <= course.before or any(one.after <= one.before for one in figures):
         notes.append("on queries held out it is no better than the model as it was")
     if course.best_step < course.step:
         notes.append(

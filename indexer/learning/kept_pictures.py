@@ -6,14 +6,20 @@ import zlib
 from collections.abc import Sequence
 from hashlib import blake2b
 from tempfile import TemporaryFile
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
+from indexer.documents import Vectors
+from indexer.embedding.embedder import Embedder, TextRole
+from indexer.learning.items import Item, View
 from indexer.pictures import Fit, Fitted, Pixels
 
-LEVEL = 1
+LEVEL: Final = 1
 """zlib's quickest: drawings shrink to a tenth, photos hardly, and either in some milliseconds."""
+
+TOGETHER: Final = 256
+"""Pictures that are unpacked at once, which bounds memory."""
 
 
 class KeptPictures:
@@ -70,3 +76,20 @@ class KeptPictures:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def embed_by(
+    embedder: Embedder, pictures: KeptPictures, items: Sequence[Item], role: TextRole
+) -> Vectors:
+    """(n, d) unit vectors of texts, and of pictures as they are, by a model that sees."""
+    texts = [(place, item) for place, item in enumerate(items) if isinstance(item, str)]
+    views = [(place, item) for place, item in enumerate(items) if isinstance(item, View)]
+    vectors = np.empty((len(items), embedder.identity.dimension), np.float32)
+    if texts:
+        places, words = zip(*texts, strict=True)
+        vectors[list(places)] = embedder.embed(words, role).vectors
+    for start in range(0, len(views), TOGETHER):
+        places, some = zip(*views[start : start + TOGETHER], strict=True)
+        read = pictures.read([view.picture for view in some])
+        vectors[list(places)] = embedder.embed_images([Fitted(one, pictures.fit) for one in read])
+    return vectors

@@ -8,13 +8,18 @@ of each is trained.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from indexer.documents import Vectors
+from indexer.embedding.embedder import TextRole
 from indexer.errors import InvalidInput
 from indexer.learning.contrast import Contrast, ContrastiveObjective, Loss, Temperature
 from indexer.learning.descent import Descent, descend
 from indexer.learning.examples import Examples
 from indexer.learning.frozen_towers import FrozenTowers, Projections
+from indexer.learning.items import Item
+from indexer.learning.kept_pictures import embed_by
 from indexer.learning.learner import Learner
 from indexer.learning.methods.other_options import ClipOptions, PictureOptions
 from indexer.learning.run import Outcome, TrainingRun
@@ -63,6 +68,11 @@ def _train_pictures(run: TrainingRun, options: PictureOptions) -> Outcome:
         found.look((one.picture for one in examples if one.picture), run.tell)
         return found
 
-    opened = towers if options.frozen else None
-    done = descend(Descent(run, options, lambda one: one.fits, objective, opened=opened))
+    def as_it_was(items: Sequence[Item], role: TextRole) -> Vectors:
+        return embed_by(run.embedder, pictures, items, role)
+
+    descent = Descent(run, options, lambda one: one.fits, objective)
+    if options.frozen:  # projections begin by chance, which says nothing of the model
+        descent = replace(descent, opened=towers, as_it_was=as_it_was)
+    done = descend(descent)
     return done.outcome({"temperature_after": round(temperature.value, 5)})

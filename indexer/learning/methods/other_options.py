@@ -77,7 +77,7 @@ class ClipOptions(Tuning):
 
 
 _FROZEN: Final = MappingProxyType(
-    {"epochs": 60.0, "batch": 512, "learning_rate": 1e-3, "weight_decay": 0.05}
+    {"epochs": 30.0, "batch": 128, "learning_rate": 1e-3, "weight_decay": 0.05}
 )
 _TRAINED: Final = MappingProxyType(
     {"epochs": 2.0, "batch": 32, "learning_rate": 3e-5, "weight_decay": 0.01}

@@ -114,6 +114,12 @@ def weights(folder: Path) -> dict[str, Any]:
     }
 
 
+def reciprocal_rank(queries: Any, pictures: Any) -> float:
+    """The mean of one over the rank of each query's picture, which has its place."""
+    scores = queries @ pictures.T
+    return float(np.mean([1 / (row >= row[place]).sum() for place, row in enumerate(scores)]))
+
+
 @pytest.mark.parametrize("kind", ["router", "clip"])
 def test_projections_name_pictures_that_they_never_saw(
     kind: str, seeing: Seeing, album: Path, tmp_path: Path
@@ -140,10 +146,13 @@ def test_projections_name_pictures_that_they_never_saw(
     with open_embedder(str(done.folder), cache=cache, backend=Backend.TORCH, threads=1) as mine:
         assert np.vecdot(mine.embed(texts).vectors, encoded).min() > 0.9999
         assert np.vecdot(mine.embed_images(list(map(np.asarray, images))), seen).min() > 0.9999
-    scores = encoded @ seen.T
-    ranks = [(row >= row[place]).sum() for place, row in enumerate(scores)]
     assert figure.queries == len(held)
-    assert np.mean(1 / np.array(ranks)) == pytest.approx(figure.after, abs=1e-4)
+    assert reciprocal_rank(encoded, seen) == pytest.approx(figure.after, abs=1e-4)
+    old = seeing(kind)
+    plain = reciprocal_rank(
+        old.embed(texts).vectors, old.embed_images(list(map(np.asarray, images)))
+    )
+    assert plain == pytest.approx(figure.before, abs=1e-4)
 
 
 @pytest.mark.parametrize(
