@@ -158,7 +158,11 @@ CALLS: dict[str, list[tuple[Any, ...]]] = {
         ("POST", "/documents/delete", {"filter": {"tenant": {"$ne": "acme"}}})
     ],
     "documents.delete_document": [("DELETE", "/documents/own99")],
-    "imports.import_documents": [("POST", "/documents/import", None, NDJSON)],
+    "imports.import_documents": [
+        ("POST", "/documents/import", None, NDJSON),
+        ("POST", "/documents/import?source=crm&prune=true", None, NDJSON),
+        ("POST", "/documents/import?source=crm&dry_run=true", None, NDJSON),
+    ],
     "files.take_file": [
         ("POST", "/documents/files?name=a.jsonl", None, NDJSON),
         ("POST", "/documents/files?name=own.txt", None, {"content": b"a moon"}),
@@ -292,6 +296,8 @@ def test_a_bound_key_writes_within_its_bounds(ask: Ask) -> None:
     )
     assert (done["event"], done["written"], done["rejected"]) == ("done", 1, 1)
     assert ask(OWNER, "GET", "/documents/zid1").json()["title"].startswith("A night")
+    of_a_source = ask(WRITER, "POST", "/documents/import?source=crm&prune=true", **NDJSON)
+    assert of_a_source.status_code == 403
 
 
 def test_a_key_of_some_collections_meets_no_others(ask: Ask) -> None:
