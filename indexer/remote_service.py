@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -77,14 +78,41 @@ class RemoteService:
             try:
                 response = self._client.request(method, path, json=body, params=parameters)
             except httpx2.HTTPError as error:
-                reason = str(error) or type(error).__name__
-                raise ServiceFailed(
-                    f"{self.url} does not answer ({reason}): is that where the service listens?"
-                ) from error
+                raise self._silent(error) from error
             if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE or last:
                 break
             time.sleep(_seconds(response.headers.get("retry-after", "1")))
         return response
+
+    def send(self, path: str, content: Iterator[bytes]) -> Any:  # noqa: ANN401 - any JSON
+        """The JSON that answers a body of any length, which is sent once. Raises as call does."""
+        import httpx2
+
+        try:
+            return self.read(self._client.post(path, content=content))
+        except httpx2.HTTPError as error:
+            raise self._silent(error) from error
+
+    def fetch(self, path: str, target: Path) -> None:
+        """Write what answers a request to a file. Raises as call does, or OSError."""
+        import httpx2
+
+        try:
+            with self._client.stream("GET", path) as response:
+                if not response.is_success:
+                    response.read()
+                    self.read(response)
+                with target.open("wb") as file:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+        except httpx2.HTTPError as error:
+            raise self._silent(error) from error
+
+    def _silent(self, error: httpx2.HTTPError) -> ServiceFailed:
+        reason = str(error) or type(error).__name__
+        return ServiceFailed(
+            f"{self.url} does not answer ({reason}): is that where the service listens?"
+        )
 
     def read(self, response: httpx2.Response) -> Any:  # noqa: ANN401 - any JSON
         """The JSON of a response; raises InvalidInput, NotFound or ServiceFailed for a refusal."""

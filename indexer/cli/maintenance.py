@@ -10,8 +10,10 @@ import typer
 
 from indexer.backups import Backups, back_up_all, restore_all
 from indexer.cli import facts, output
+from indexer.cli.holders.jobs import ServiceJobs
 from indexer.cli.messages import Figures
 from indexer.cli.options import (
+    ApiKey,
     ChunkBy,
     ChunkOverlap,
     ChunkSize,
@@ -19,14 +21,16 @@ from indexer.cli.options import (
     ExitCode,
     Json,
     Name,
+    Url,
     open_library,
     read_chunking,
 )
 from indexer.cli.progress import moving_line, stepping
 from indexer.errors import InvalidInput
-from indexer.index_choice import IndexChoice, IndexKind
+from indexer.index_choice import Chunking, IndexChoice, IndexKind
 from indexer.ingestion.reindex import reindex as reindex_documents
 from indexer.library import DEFAULT_COLLECTION
+from indexer.remote_service import connect
 from indexer.sizes import readable_bytes
 
 
@@ -36,6 +40,8 @@ def reindex(
         typer.Option("--model", help="The new model: hub name or folder.", show_default="its own"),
     ] = None,
     data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
     collection: Name = DEFAULT_COLLECTION,
     chunk_size: ChunkSize = None,
     chunk_overlap: ChunkOverlap = None,
@@ -48,19 +54,32 @@ def reindex(
     stopped. Without options for chunks documents are cut as they were.
     """
     chunking = read_chunking(chunk_size, chunk_overlap, chunk_by)
+    if url is not None:
+        change = {"model": model, "chunking": chunking and chunking.plain}
+        with connect(url, api_key) as service, stepping() as tell:
+            figures = ServiceJobs(service).reindex(collection, change, tell)
+    else:
+        figures = _reindex_here(data, collection, model, chunking)
+    if as_json:
+        output.say_json({"collection": collection, **figures})
+        return
+    documents = output.counted(figures["total"], "document")
+    if model is None:
+        output.say(f"{collection!r} is cut anew: {documents}")
+    else:
+        output.say(f"{collection!r} moved from {figures['from']} to {model}: {documents}")
+
+
+def _reindex_here(
+    data: str | None, collection: str, model: str | None, chunking: Chunking | None
+) -> Figures:
     with open_library(data) as library:
         stored = library.open(collection)
         before = stored.identity.name
         successor = library.successor(stored, model, chunking)
         moved = reindex_documents(stored, successor, moving_line)
-    identity = successor.identity
-    figures = {**asdict(moved), "collection": collection, "from": before, "to": model or before}
-    if as_json:
-        output.say_json({**figures, "chunking": identity.chunking.plain})
-    elif model is None:
-        output.say(f"{collection!r} is cut anew: {output.counted(moved.total, 'document')}")
-    else:
-        output.say(f"{collection!r} moved from {before} to {model}: {moved.total:,} documents")
+    now = {"to": model or before, "chunking": successor.identity.chunking.plain}
+    return {**asdict(moved), "from": before, **now}
 
 
 def compact(
@@ -165,6 +184,8 @@ def backup(
         ),
     ],
     data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
     collection: Name = DEFAULT_COLLECTION,
     every: Annotated[
         bool,
@@ -178,6 +199,13 @@ def backup(
 
     With --all, exit code 3 says that a collection could not be backed up; the others are.
     """
+    if url is not None:
+        if every:
+            raise InvalidInput("--all is for collections here: leave --url out")
+        with connect(url, api_key) as service, stepping() as tell:
+            told = {**ServiceJobs(service).back_up(collection, file, tell), "path": str(file)}
+        _tell_of_job("backed up", collection, told, as_json=as_json)
+        return
     with open_library(data) as library, stepping() as tell:
         if every:
             found = back_up_all(library, file, tell)
@@ -196,6 +224,14 @@ def backup(
         raise typer.Exit(ExitCode.REJECTED)
 
 
+def _tell_of_job(done: str, collection: str, outcome: Figures, *, as_json: bool) -> None:
+    if as_json:
+        output.say_json({**outcome, "collection": collection})
+    else:
+        documents = output.counted(outcome["documents"], "document")
+        output.say(f"{done} {collection!r}: {documents} of {outcome['model']}")
+
+
 def _backup_figures(found: Backups) -> Figures:
     failed = {one.collection: str(one.error) for one in found.failed}
     made = [asdict(one) for one in found.made]
@@ -208,6 +244,8 @@ def restore(
         typer.Argument(metavar="FILE", help="What backup has written.", show_default=False),
     ],
     data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
     collection: Annotated[
         str | None,
         typer.Option(
@@ -229,6 +267,13 @@ def restore(
     A backup that was damaged or changed is refused, and leaves nothing behind; with --all, none of
     the collections.
     """
+    if url is not None:
+        if every or collection is None:
+            raise InvalidInput("with --url, say --collection NAME, and restore one at a time")
+        with connect(url, api_key) as service, stepping() as tell:
+            told = ServiceJobs(service).restore(file, collection, tell)
+        _tell_of_job("restored", collection, told, as_json=as_json)
+        return
     if every:
         _restore_all(file, data, collection, as_json=as_json)
         return

@@ -146,3 +146,25 @@ def test_what_a_service_chooses_itself_is_no_option(call: Call, at: Call) -> Non
     assert "leave it out" in at("search", "moon", "--reranker", "overlap").stderr
     assert "leave it out" in at("similarity", "a", "b", "--model", "hashing").stderr
     assert "like http://localhost:8000" in call("stats", "--url", "localhost").stderr
+
+
+def test_a_service_backs_up_restores_and_cuts_anew(at: Call, call: Call, tmp_path: Path) -> None:
+    """By jobs, which the commands follow; the file is one that a command here restores, too."""
+    file = str(tmp_path / "there.tar")
+    made = json.loads(at("backup", file, "--json").stdout)
+    assert (made["documents"], made["path"]) == (3, file)
+    again = at("backup", file)
+    assert (again.exit_code, "never overwrites" in again.stderr) == (1, True)
+    assert "restored 'copy': 3 documents" in " ".join(
+        at("restore", file, "-c", "copy").stdout.split()
+    )
+    taken = at("restore", file, "-c", "copy")
+    assert (taken.exit_code, "409" in taken.stderr) == (1, True)
+    moved = json.loads(at("reindex", "-c", "copy", "--chunk-by", "pages", "--json").stdout)
+    assert (moved["total"], moved["chunking"]["by"]) == (3, "pages")
+    failed = at("reindex", "-c", "copy", "--model", "no such model")
+    assert (failed.exit_code, "the job is failed" in failed.stderr) == (1, True)
+    assert call("restore", file, "-c", "here").exit_code == 0
+    assert (
+        at("restore", file).exit_code == at("backup", "--all", str(tmp_path / "x")).exit_code == 2
+    )
