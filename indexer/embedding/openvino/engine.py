@@ -264,7 +264,8 @@ class CompiledEngine:
         """
         if not self._has_room(streams, len(packs)):
             log.warning(
-                "short texts take longer: graphs for them would need more than the %d MB allowed",
+                "%s take longer: graphs for them would need more than %d MB (BEARING_MEMORY_MB)",
+                "short texts" if streams == ALONE else "a few short texts at once",
                 self._memory // 1_000_000,
             )
             return None
