@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +12,15 @@ from typing import Annotated, BinaryIO, Final, NoReturn
 
 import typer
 
-from indexer.cli.elsewhere import ElsewhereOptions, index_website, website_of
+from indexer.cli.elsewhere import (
+    ElsewhereOptions,
+    folder_of,
+    index_folder,
+    index_website,
+    website_of,
+)
 from indexer.cli.foresight import ForeseenSources, foresee_sources
-from indexer.cli.index import index_reads
+from indexer.cli.index import Indexed, index_reads
 from indexer.cli.options import Data, ExitCode, Json, LanguageOption, Model, Name, open_library
 from indexer.cli.sql import SqlOptions, index_query, require_both
 from indexer.cli.sync import SyncedSources, SyncOptions, sources_of, sync_sources
@@ -22,7 +28,7 @@ from indexer.cli.watch import watch_sources
 from indexer.errors import InvalidInput
 from indexer.ingestion.pruning import USUAL_SHARE, parse_share
 from indexer.ingestion.shards import Shard
-from indexer.library import DEFAULT_COLLECTION
+from indexer.library import DEFAULT_COLLECTION, Library
 from indexer.readers import (
     Fields,
     Read,
@@ -197,11 +203,14 @@ def index(
     if not paths:
         raise InvalidInput("nothing to index: give a PATH, - for standard input, or --sql URL")
     if url := website_of(paths, crawl):
-        if sync or dry_run or shard:
-            raise InvalidInput("--crawl is by itself: leave out --sync, --dry-run and --shard")
+        _require_alone("--crawl", sync, dry_run or watch, shard)
         bounds = Bounds(pages=max_pages, depth=max_depth)
         asked = ElsewhereOptions(url, fields, bounds, model, language, rejects)
-        _index_website(data, collection, asked, as_json)
+        _index_elsewhere(index_website, data, collection, asked, as_json)
+    if url := folder_of(paths):
+        _require_alone(url, sync, dry_run or watch, shard)
+        asked = ElsewhereOptions(url, fields, model=model, language=language, rejects=rejects)
+        _index_elsewhere(index_folder, data, collection, asked, as_json)
     if sync:
         options = SyncOptions(fields, parse_share(prune_at_most), source, model, language, rejects)
         _sync(
@@ -261,11 +270,20 @@ def _index_query(data: str | None, collection: str, options: SqlOptions, as_json
     raise typer.Exit(done.exit_code)
 
 
-def _index_website(
-    data: str | None, collection: str, options: ElsewhereOptions, as_json: bool
+def _require_alone(what: str, sync: bool, dry_run: bool, shard: str | None) -> None:
+    if sync or dry_run or shard:
+        raise InvalidInput(f"{what} is by itself: leave out --sync, --dry-run and --shard")
+
+
+def _index_elsewhere(
+    index_place: Callable[[Library, str, ElsewhereOptions], Indexed],
+    data: str | None,
+    collection: str,
+    options: ElsewhereOptions,
+    as_json: bool,
 ) -> NoReturn:
     with open_library(data, options.model) as library:
-        done = index_website(library, collection, options)
+        done = index_place(library, collection, options)
     done.show(as_json)
     raise typer.Exit(done.exit_code)
 

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Final, TypeAlias
 
 from indexer.readers.archives import read_tar, read_zip
+from indexer.readers.arrow_tables import read_arrow
 from indexer.readers.books import read_book
 from indexer.readers.decoding import BYTE_ORDER_MARK, marked_encoding
 from indexer.readers.delimited import read_csv, read_tsv
@@ -89,6 +90,14 @@ FORMATS: Final = (
         (".parquet", ".pq"),
         re.compile(rb"PAR1"),
         token_density=0.4,
+        records=True,
+    ),
+    Format(
+        "Arrow",
+        read_arrow,
+        (".arrow", ".feather"),
+        re.compile(rb"ARROW1|\xff\xff\xff\xff"),
+        token_density=0.2,
         records=True,
     ),
     Format(

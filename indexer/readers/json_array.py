@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from indexer.errors import Unreadable
+from indexer.readers.arrow_tables import is_about_dataset
 from indexer.readers.decoding import decode, marked_encoding
 from indexer.readers.json_lines import read_json_line_values, read_json_lines
 from indexer.readers.reading import Fields, Read, Rejection
@@ -32,8 +33,10 @@ def read_json(source: Source, fields: Fields) -> Iterator[Read]:
     exactly one list of objects, under any name, and those are the records, as in the answers of
     Solr and Elasticsearch. The result of Chroma's ``get()``, a list for each field, is read as
     records too. A file whose first line is a complete object, followed by more lines, is read as
-    JSON Lines.
+    JSON Lines. A file that only tells about a dataset of Hugging Face's beside it holds none.
     """
+    if is_about_dataset(source.path):
+        return
     if _holds_lines(source):
         yield from read_json_lines(source, fields)
         return

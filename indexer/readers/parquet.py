@@ -41,33 +41,41 @@ def read_parquet(source: Source, fields: Fields) -> Iterator[Read]:
     with source.unpacked(MAX_PARQUET_BYTES) as file:
         try:
             table = pyarrow.parquet.ParquetFile(file)
-            _check_columns(table.schema_arrow.names, fields)
-            total = max(table.metadata.num_rows, 1)
-            brings = Brings.of(table, fields)
-            vectors = _vectors(table, brings.columns)
-            for name, size in vectors.items():
-                yield source.gives(vector_rejection(source.name, name, size, fields), 0)
-            names = [name for name in table.schema_arrow.names if name not in vectors]
-            batches = table.iter_batches(BATCH_ROWS, columns=names, use_threads=False)
-            rows = (
-                joined
-                for batch in batches
-                for joined in brings.joined(batch, _rows([brings.others(batch)]))
-            )
-            for number, (row, given) in enumerate(rows, start=1):
-                place = f"{source.name}:row {number}"
-                try:
-                    brought = given.brought(place)
-                    item = _item(row, source, number, fields)
-                except Unreadable as error:
-                    item, brought = Rejection(place, str(error)), None
-                yield source.gives(item, source.size * number // total, brought)
-            if brings.unvouched:
-                yield source.gives(
-                    vector_rejection(source.name, brings.own, brings.unvouched, fields)
-                )
+            yield from table_reads(source, fields, table, table.metadata.num_rows)
         except pyarrow.ArrowException as error:
             raise Unreadable(f"not a Parquet file that can be read: {error}") from error
+
+
+def table_reads(
+    source: Source,
+    fields: Fields,
+    table: Any,  # noqa: ANN401 - a ParquetFile, or what is asked like one
+    rows: int,
+) -> Iterator[Read]:
+    """The document of each row of a table of about this many rows; raises Arrow's errors."""
+    _check_columns(table.schema_arrow.names, fields)
+    total = max(rows, 1)
+    brings = Brings.of(table, fields)
+    vectors = _vectors(table, brings.columns)
+    for name, size in vectors.items():
+        yield source.gives(vector_rejection(source.name, name, size, fields), 0)
+    names = [name for name in table.schema_arrow.names if name not in vectors]
+    batches = table.iter_batches(BATCH_ROWS, columns=names, use_threads=False)
+    joined_rows = (
+        joined
+        for batch in batches
+        for joined in brings.joined(batch, _rows([brings.others(batch)]))
+    )
+    for number, (row, given) in enumerate(joined_rows, start=1):
+        place = f"{source.name}:row {number}"
+        try:
+            brought = given.brought(place)
+            item = _item(row, source, number, fields)
+        except Unreadable as error:
+            item, brought = Rejection(place, str(error)), None
+        yield source.gives(item, source.size * number // total, brought)
+    if brings.unvouched:
+        yield source.gives(vector_rejection(source.name, brings.own, brings.unvouched, fields))
 
 
 def read_parquet_rows(source: Source) -> Iterator[tuple[int, object]]:

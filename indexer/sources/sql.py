@@ -58,6 +58,15 @@ class Database:
             raise Unreadable(f"no such file: {parsed.database!r}, which the URL names")
         return cls(parsed)
 
+    @classmethod
+    def of_file(cls, path: Path) -> Database:
+        """The SQLite database in a file."""
+        try:
+            from sqlalchemy import URL
+        except ImportError as error:
+            raise MissingExtra("SQLAlchemy", "sql") from error
+        return cls(URL.create("sqlite", database=str(path)))
+
     @property
     def name(self) -> str:
         """Its URL without a password."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from indexer.errors import InvalidInput, Unreadable
 from indexer.readers.json_lines import read_json_line_values
 from indexer.readers.sources import Source, is_packed
-from indexer.sources.systems.holding import Entry, Holding, Place
+from indexer.sources.systems.holding import Entry, Holding, Place, Vector
 
 if TYPE_CHECKING:
     import faiss
@@ -71,3 +71,40 @@ def _read(at: str) -> faiss.Index:
     if hasattr(index, "make_direct_map"):
         index.make_direct_map()
     return index
+
+
+def vectors_by_number(path: Path) -> Callable[[int], Vector | None]:
+    """The vectors of an index file by the numbers they were added with.
+
+    None for all where the file is none of FAISS, or keeps them only roughly.
+    """
+    import faiss
+
+    try:
+        index = faiss.read_index(str(path))
+    except RuntimeError:
+        return lambda _: None
+    if isinstance(index, faiss.IndexIDMap):
+        numbers = faiss.vector_to_array(index.id_map).tolist()
+        places = {number: place for place, number in enumerate(numbers)}
+        inner = faiss.downcast_index(index.index)
+        if type(inner).__name__ not in _EXACT:
+            return lambda _: None
+        # The outer index owns the inner one, and is kept by this function.
+        return lambda number: (
+            inner.reconstruct(places[number]) if number in places and index else None
+        )
+    if type(index).__name__ not in _EXACT:
+        return lambda _: None
+    if not isinstance(index, faiss.IndexIVFFlat):
+        return lambda number: index.reconstruct(number) if number < index.ntotal else None
+    index.set_direct_map_type(faiss.DirectMap.Hashtable)
+
+    def found(number: int) -> Vector | None:
+        try:
+            vector: Vector = index.reconstruct(number)
+        except RuntimeError:  # there is none of that number
+            return None
+        return vector
+
+    return found

@@ -14,6 +14,7 @@ from indexer.sources.systems.holding import Entry, Holding, Place
 from indexer.sources.systems.lance import open_lance
 from indexer.sources.systems.pgvector import open_pgvector
 from indexer.sources.systems.qdrant import open_qdrant
+from indexer.sources.systems.txtai import open_txtai
 
 Opener: TypeAlias = Callable[[Place], AbstractContextManager[Holding]]
 """Opens a place for reading; raises InvalidInput, Unreadable, or MissingExtra."""
@@ -24,6 +25,7 @@ SYSTEMS: Final[Mapping[str, Opener]] = {
     "lancedb": open_lance,
     "pgvector": open_pgvector,
     "qdrant": open_qdrant,
+    "txtai": open_txtai,
 }
 
 

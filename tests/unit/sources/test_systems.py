@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from indexer.errors import InvalidInput, MissingExtra, Unreadable
 from indexer.ingestion.moving import Move, Verdict
 from indexer.library import Library
 from indexer.readers import USUAL, Fields
+from indexer.sources.systems.faiss_files import vectors_by_number
 from indexer.sources.systems.holding import Entry, Holding, Place, one_vector, only
 from indexer.sources.systems.opening import SYSTEMS, open_system
 
@@ -89,10 +92,29 @@ def fill_lancedb(folder: Path, vectors: Vectors) -> tuple[str, dict[str, Any]]:
     return str(folder), {"stars": 1}
 
 
+def fill_txtai(folder: Path, vectors: Vectors) -> tuple[str, dict[str, Any]]:
+    """A folder of txtai, as its version 9.14 saves one; txtai itself would not be quick to load."""
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "documents")) as connection, connection:
+        connection.execute("CREATE TABLE documents (id TEXT PRIMARY KEY, data JSON)")
+        connection.execute(
+            "CREATE TABLE sections (indexid INTEGER PRIMARY KEY, id TEXT, text TEXT, tags TEXT)"
+        )
+        for number, (id, text) in enumerate(TEXTS.items()):
+            connection.execute("INSERT INTO sections VALUES (?, ?, ?, null)", (number, id, text))
+        connection.execute("INSERT INTO documents VALUES ('1', ?)", ('{"text": "x", "stars": 1}',))
+    index = faiss.IndexIDMap(faiss.IndexFlatIP(vectors.shape[1]))
+    order = np.array([2, 0, 1])
+    index.add_with_ids(vectors[order], order)
+    faiss.write_index(index, str(folder / "embeddings"))
+    return str(folder), {"stars": 1}
+
+
 FILLED: dict[str, Callable[[Path, Vectors], tuple[str, dict[str, Any]]]] = {
     "chroma": fill_chroma,
     "lancedb": fill_lancedb,
     "qdrant": fill_qdrant,
+    "txtai": fill_txtai,
 }
 
 
@@ -103,7 +125,8 @@ def test_a_system_moves_in_with_its_vectors(
     """Ids, texts, metadata and vectors are there, and no text was embedded."""
     place, metadata = FILLED[system](tmp_path / "theirs", vectors)
     with open_system(system, Place(place)) as holding:
-        assert (holding.name, holding.count) == ("notes", 3)
+        assert holding.name == ("theirs" if system == "txtai" else "notes")
+        assert holding.count == 3
         entries = {entry.id or entry.record["id"]: entry for entry in holding.entries()}
     found = np.asarray([entries[id].vector for id in TEXTS])
     assert np.allclose(normalise(found), vectors, atol=1e-6)
@@ -171,6 +194,24 @@ def test_faiss_goes_with_its_records(vectors: Vectors, tmp_path: Path) -> None:
     place = Place(str(tmp_path / "lossy.faiss"), texts=str(tmp_path / "texts.jsonl"))
     with pytest.raises(Unreadable, match="keeps no vectors"), open_system("faiss", place):
         pass
+
+
+def test_vectors_are_found_by_their_numbers(tmp_path: Path) -> None:
+    """Whatever kind of index keeps them; none of one that keeps them roughly, or is none."""
+    rows = np.random.default_rng(1).standard_normal((300, 8)).astype(np.float32)
+    numbers = np.arange(300)[::-1] * 2
+    for kind, exact in (("IDMap,Flat", True), ("IVF4,Flat", True), ("IDMap,SQ8", False)):
+        index = faiss.index_factory(8, kind)
+        index.train(rows)
+        index.add_with_ids(rows, numbers)
+        faiss.write_index(index, str(tmp_path / "index"))
+        found = vectors_by_number(tmp_path / "index")
+        if exact:
+            assert np.array_equal(np.asarray([found(int(one)) for one in numbers]), rows)
+        assert found(1) is None
+        assert (found(0) is None) is not exact
+    (tmp_path / "index").write_bytes(b"nothing")
+    assert vectors_by_number(tmp_path / "index")(0) is None
 
 
 def held(*entries: Entry) -> Holding:

@@ -245,7 +245,7 @@ def test_a_stamp_is_kept_of_what_is_stored(site: LocalSite) -> None:
 def test_what_is_no_website_is_told(tmp_path: Path) -> None:
     """Before anything is made."""
     for words, told in (
-        (["http://h/"], "to fetch it and what it links to, --crawl"),
+        (["http://h/"], "--crawl fetches it and what it links to"),
         (["x", "--crawl"], "--crawl takes one URL"),
         (["http://h/", "http://i/", "--crawl"], "--crawl takes one URL"),
         (["http://u:p@h/", "--crawl"], "name and password"),
