@@ -96,7 +96,8 @@ def find_duplicates(collection: Collection, tell: Tell) -> list[Duplicates]:
         for one in page:
             if one.picture is None:
                 texts.setdefault(one.content_hash, []).append(one.id)
-        pictures.add([one for one in page if one.picture is not None], collection)
+        if seen := [one for one in page if one.picture is not None]:
+            pictures.add(seen, collection)
         done += len(page)
         tell(Step("documents", done, total))
     equal = (
