@@ -218,8 +218,8 @@ def backup(
     else:
         for made in found.made:
             size = readable_bytes(made.bytes)
-            told = f"{output.counted(made.documents, 'document')}, {size}"
-            output.say(f"backed up {made.collection!r} to {made.path}: {told}")
+            documents = output.counted(made.documents, "document")
+            output.say(f"backed up {made.collection!r} to {made.path}: {documents}, {size}")
     if found.failed:
         raise typer.Exit(ExitCode.REJECTED)
 
