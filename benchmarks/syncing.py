@@ -36,10 +36,17 @@ def make_files(folder: Path, count: int) -> None:
         (place / f"{number}.txt").write_text(f"The text of file {number}. {words}\n")
 
 
-def run(folder: Path, name: str, model: str) -> tuple[float, dict[str, Any]]:
-    """The seconds of a command over the folder, and its figures."""
+def run(
+    folder: Path, name: str, model: str, against: Path | None = None
+) -> tuple[float, dict[str, Any]]:
+    """The seconds of a command over the folder, and its figures.
+
+    With ``against`` indexing is that of another tree of sources, as an older one.
+    """
     command = [sys.executable, "-m", "indexer", "index", "docs", *COMMANDS[name], "--json"]
     settings = {"BEARING_DATA": str(folder / name), "BEARING_MODEL": model}
+    if against is not None and not COMMANDS[name]:
+        settings["PYTHONPATH"] = str(against)
     started = time.perf_counter()
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **settings}, check=True, capture_output=True
@@ -47,19 +54,21 @@ def run(folder: Path, name: str, model: str) -> tuple[float, dict[str, Any]]:
     return time.perf_counter() - started, json.loads(done.stdout)
 
 
-def measure(folder: Path, files: int, rounds: int, model: str) -> dict[str, object]:
+def measure(
+    folder: Path, files: int, rounds: int, model: str, against: Path | None = None
+) -> dict[str, object]:
     """The median seconds of each command over what has not changed, and their ratio."""
     make_files(folder / "docs", files)
     time.sleep(SETTLED_SECONDS)
     for name in COMMANDS:
-        seconds, figures = run(folder, name, model)
+        seconds, figures = run(folder, name, model, against)
         if figures["written"] != files:
             raise RuntimeError(f"{name} wrote {figures['written']} of {files} documents")
         say(f"{name}: {seconds:.1f} s for what is new")
     seen: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for turn in range(rounds):
         for name in COMMANDS if turn % 2 == 0 else reversed(list(COMMANDS)):
-            seconds, figures = run(folder, name, model)
+            seconds, figures = run(folder, name, model, against)
             if figures["written"]:
                 raise RuntimeError(f"{name} wrote {figures['written']} documents again")
             seen[name].append(seconds)
@@ -79,9 +88,12 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", default="hashing")
+    parser.add_argument("--against", type=Path, help="sources of an older build, that indexes")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(Path(folder), given.files, given.rounds, given.model)))
+        place = Path(folder)
+        seen = measure(place, given.files, given.rounds, given.model, given.against)
+    print(json.dumps(seen))
 
 
 if __name__ == "__main__":

@@ -378,7 +378,7 @@ def _reads(documents: Iterable[Given], fields: Fields) -> Iterator[Read]:
             yield Read(given, number)
             continue
         place = f"document {number}"
-        record = _plain(told_dates(given)) if isinstance(given, Mapping) else given
+        record = dict(told_dates(given)) if isinstance(given, Mapping) else given
         try:
             parted = parting.apart(record, place)
         except Unreadable as error:
@@ -387,11 +387,3 @@ def _reads(documents: Iterable[Given], fields: Fields) -> Iterator[Read]:
         yield from (Read(one, number) for one in parted.told)
         item = document_or_rejection(parted.record, fields, place, None)
         yield Read(item, number, brought=parted.brought)
-
-
-def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record with lists of numbers in place of arrays."""
-    return {
-        name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in record.items()
-    }

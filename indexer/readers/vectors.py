@@ -121,7 +121,7 @@ def brought_in(record: Mapping[str, Any], fields: Fields, place: str) -> Brought
 def without_brought(record: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
     """The record without the vectors that it brings, and what is said of them."""
     own = fields.vector or VECTOR_FIELD
-    out = {own} if isinstance(record.get(own), list | None) else set()
+    out = {own} if isinstance(record.get(own), list | np.ndarray | None) else set()
     if is_fingerprint(record.get(MODEL_FIELD)):
         out |= {MODEL_FIELD, TRUNCATED_FIELD}
     if _is_passages(record.get(CHUNKS_FIELD)):
@@ -131,6 +131,8 @@ def without_brought(record: Mapping[str, Any], fields: Fields) -> dict[str, Any]
 
 def stacked(vectors: Sequence[object], field: str) -> NDArray[np.float64]:
     """(n, d) vectors from lists of numbers; raises Unreadable."""
+    if all(isinstance(each, np.ndarray) for each in vectors):
+        return _stacked_arrays(vectors, field)
     for each in vectors:
         if not isinstance(each, list) or not each or not _NUMBERS.issuperset(map(type, each)):
             raise Unreadable(f"{field}: a vector is a list of numbers, got {str(each)[:40]}")
@@ -138,6 +140,19 @@ def stacked(vectors: Sequence[object], field: str) -> NDArray[np.float64]:
         return np.array(vectors, dtype=np.float64)
     except (ValueError, OverflowError) as error:
         raise Unreadable(f"{field}: the vectors are not all of one length") from error
+
+
+def _stacked_arrays(vectors: Sequence[Any], field: str) -> NDArray[np.float64]:
+    """The same of arrays, as programs have them."""
+    try:
+        rows = np.stack(vectors).astype(np.float64)
+    except (ValueError, TypeError) as error:
+        raise Unreadable(f"{field}: the vectors are not numbers, or not of one length") from error
+    if rows.ndim != 2 or not rows.shape[1]:
+        raise Unreadable(
+            f"{field}: a vector is a row of numbers, got one of shape {rows.shape[1:]}"
+        )
+    return rows
 
 
 def passages_of(chunks: Sequence[Mapping[str, Any]]) -> tuple[Chunk, ...]:

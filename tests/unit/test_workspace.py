@@ -236,3 +236,22 @@ def test_a_search_without_anything_to_search_for_is_refused(
     """The message says what may be given."""
     with pytest.raises(InvalidQuery, match="give one of"):
         things.search()
+
+
+def test_records_bring_their_vectors(tmp_path: Path) -> None:
+    """As arrays or lists, if the caller vouches for them; else they are told and left out."""
+    with indexer.open(tmp_path, model="hashing-64") as workspace:
+        given = workspace.embed(["a whale", "the moon"])
+        things = workspace.collection("things")
+        records = [
+            {"id": "a", "text": "one", "vector": given[0] * 2},
+            {"id": "b", "text": "two", "vector": given[1].tolist()},
+            {"id": "c", "text": "three", "vector": given},
+        ]
+        report = things.index(records, vectors="trusted")
+        assert [one.place for one in report.rejections] == ["document 3"]
+        stored = np.concatenate([one.vectors for one in things.stored.vectors(["a", "b"])])
+        np.testing.assert_allclose(stored, given, atol=1e-6)
+        left_out = things.index([{"id": "d", "text": "x", "vector": given[0].tolist()}])
+        assert [one.place for one in left_out.rejections] == ["documents:field vector"]
+        assert things.stored.get(["d"])[0].metadata == {}
