@@ -92,7 +92,7 @@ PICTURES = (
     Picture("map", "/?view=map", height=900),
     Picture("filter", FILTERED, script=OPEN_FILTER),
     Picture("document", "/#/c/default/d/functools.lru_cache"),
-    Picture("files", f"/?view=add&c={NOTEBOOK}", script=DROP_FILES, height=700),
+    Picture("files", f"/?view=add&c={NOTEBOOK}", script=DROP_FILES, height=820),
     Picture("collections", "/?view=collections", height=560),
 )
 MODELS = Picture("models", "/?view=collections&c=docs", height=760)
@@ -129,7 +129,9 @@ def take(picture: Picture, page: Page) -> None:
     page.settle()
     seen = Image.open(BytesIO(page.driver.get_screenshot_as_png())).convert("RGB")
     path = IMAGES / f"{picture.name}.png"
-    seen.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    # The usual way drops rare colours, such as that of the needle in the compass.
+    few = seen.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
     sys.stdout.write(f"docs/images/{path.name}\n")
 
 
