@@ -27,6 +27,7 @@ import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.demonstration import sample_photos
 from benchmarks.servers import say
 from indexer.embedding import DEFAULT_MODEL, Precision, open_embedder
 from indexer.embedding.checkpoint import PHOTO_MODEL, find_checkpoint
@@ -243,15 +244,31 @@ def enlarged(files: Sequence[Path], folder: Path) -> list[Path]:
     return made
 
 
-def measure(images: Path, odd: Path | None, rounds: int, most: int, threads: int) -> dict[str, Any]:
+def photos_in(folder: Path) -> list[Path]:
+    """The photos of a folder that both read alike."""
+    return [file for file in sorted(folder.glob("*.jpg")) if is_plain(file)]
+
+
+def save_samples(folder: Path) -> Path:
+    """A folder with the photos of the demonstration as plain JPEG."""
+    folder.mkdir()
+    for photo in map(Path, sample_photos()):
+        with Image.open(photo) as image:
+            image.convert("RGB").save(folder / f"{photo.stem}.jpg", quality=92, icc_profile=None)
+    return folder
+
+
+def measure(
+    images: Path | None, odd: Path | None, rounds: int, most: int, threads: int
+) -> dict[str, Any]:
     """All figures, the ratios first."""
     if threads:
         import torch
 
         torch.set_num_threads(threads)
-    files = [file for file in sorted(images.glob("*.jpg")) if is_plain(file)][:most]
     with tempfile.TemporaryDirectory() as place:
         folder, cache = Path(place), Path(place) / "cache"
+        files = photos_in(images or save_samples(folder / "photos"))[:most]
         tried = Setting(files, cache, rounds, threads)
         made = find_checkpoint(PHOTO_MODEL, cache).images_folder
         say(f"{len(files)} images")
@@ -286,7 +303,9 @@ def measure(images: Path, odd: Path | None, rounds: int, most: int, threads: int
 def main() -> None:
     """Measure, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.images", description=__doc__)
-    parser.add_argument("images", type=Path, help="a folder of photos, as JPEG")
+    parser.add_argument(
+        "images", type=Path, nargs="?", help="a folder of photos, as JPEG; else the demonstration's"
+    )
     parser.add_argument("--odd", type=Path, help="a folder of odd images, indexed for its memory")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--most", type=int, default=MAX_IMAGES, help="images, at most")

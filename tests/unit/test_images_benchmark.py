@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.images import SIDES, Turn, enlarged, in_turns, is_plain
+from benchmarks.images import SIDES, Turn, enlarged, in_turns, photos_in, save_samples
 
 
 def test_the_least_cosine_of_all_turns_is_told() -> None:
@@ -37,9 +37,9 @@ def test_only_images_that_both_read_alike_are_compared(tmp_path: Path) -> None:
     plain.save(tmp_path / "turned.jpg", exif=exif)
     plain.save(tmp_path / "profile.jpg", icc_profile=b"some")
     plain.convert("L").save(tmp_path / "grey.jpg")
-    files = sorted(tmp_path.glob("*.jpg"))
-    kept = [file for file in files if is_plain(file)]
+    kept = photos_in(tmp_path)
     assert [file.name for file in kept] == ["plain.jpg"]
+    assert len(photos_in(save_samples(tmp_path / "samples"))) > 15
     (large,) = enlarged(kept, tmp_path)
     with Image.open(large) as image:
         assert image.size == SIDES
