@@ -93,7 +93,7 @@ PICTURES = (
     Picture("filter", FILTERED, script=OPEN_FILTER),
     Picture("document", "/#/c/default/d/functools.lru_cache"),
     Picture("files", f"/?view=add&c={NOTEBOOK}", script=DROP_FILES, height=820),
-    Picture("collections", "/?view=collections", height=560),
+    Picture("collections", "/?view=collections", height=420),
 )
 MODELS = Picture("models", "/?view=collections&c=docs", height=760)
 
