@@ -73,7 +73,7 @@ def reindex(
 def _reindex_here(
     data: str | None, collection: str, model: str | None, chunking: Chunking | None
 ) -> Figures:
-    with open_library(data) as library:
+    with open_library(data, model) as library:
         stored = library.open(collection)
         before = stored.identity.name
         successor = library.successor(stored, model, chunking)

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from indexer.cli.app import commands
 from indexer.config import Config
 from indexer.documents import Document
 from indexer.embedding.external.addresses import Address, is_external
@@ -236,6 +238,20 @@ def test_nothing_is_asked_that_is_not_configured(server: Server, tmp_path: Path)
         with pytest.raises(ModelError, match="BEARING_MODEL"):
             other.create("more", name)
     assert len(server.asked) == asked
+
+
+def test_a_collection_moves_to_a_server(server: Server, tmp_path: Path) -> None:
+    """By ``reindex --model``, which names the address."""
+    with library(tmp_path, "hashing-64") as first:
+        things = first.create("default")
+        store(things, first.filling(things), [Document("a", "a whale"), Document("b", "the moon")])
+    name = f"ollama+{server.url}#m"
+    words = ["reindex", "--model", name, "--data", str(tmp_path)]
+    done = CliRunner().invoke(commands(), words, env={"BEARING_MODEL": "hashing"})
+    assert done.exit_code == 0, done.output
+    with library(tmp_path, name) as then:
+        things = then.open("default")
+        assert (things.identity.name, things.describe().dimension) == (name, DIMENSION)
 
 
 @pytest.mark.parametrize(
