@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import json
 import os
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from typer.testing import CliRunner
@@ -139,3 +143,82 @@ def test_what_is_not_there_is_told(store: Any, tmp_path: Path) -> None:
     assert Folder("sftp://me:secret@host/x").name == "sftp://host/x"
     assert is_remote("s3://b")
     assert not is_remote("notes/a:b")
+
+
+class _Bucket(BaseHTTPRequestHandler):
+    """As much of S3 as reading takes: a listing, heads, and ranges of objects."""
+
+    objects: ClassVar[dict[str, bytes]] = {}
+
+    def do_GET(self) -> None:
+        """Answer a listing or an object."""
+        parts = urlsplit(self.path)
+        key = unquote(parts.path).removeprefix("/bucket").lstrip("/")
+        if "list-type" in parts.query:
+            told = parse_qs(parts.query)
+            self._answer(200, self._listing(told["prefix"][0] if "prefix" in told else ""))
+        elif key not in self.objects:
+            self._answer(404, b"")
+        else:
+            first, _, last = (
+                self.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")
+            )
+            whole = self.objects[key]
+            body = whole[int(first) : int(last or len(whole)) + 1]
+            self._answer(206 if "range" in self.headers else 200, body)
+
+    def do_HEAD(self) -> None:
+        """Answer with a head alone."""
+        self.do_GET()
+
+    def _listing(self, prefix: str) -> bytes:
+        below = {
+            key.removeprefix(prefix).partition("/")
+            for key in self.objects
+            if key.startswith(prefix)
+        }
+        folders = {name for name, slash, _ in below if slash}
+        files = {name for name, slash, _ in below if not slash}
+        inside = [
+            f"<CommonPrefixes><Prefix>{prefix}{one}/</Prefix></CommonPrefixes>" for one in folders
+        ]
+        inside += [
+            f"<Contents><Key>{prefix}{one}</Key><Size>{len(self.objects[prefix + one])}</Size>"
+            "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+            for one in files
+        ]
+        count = len(folders) + len(files)
+        head = f"<KeyCount>{count}</KeyCount><IsTruncated>false</IsTruncated>"
+        return f"<ListBucketResult>{head}{''.join(inside)}</ListBucketResult>".encode()
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.send_header("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *given: object) -> None:
+        """Say nothing."""
+
+
+def test_a_bucket_is_read_by_the_driver_of_pyarrow() -> None:
+    """Over the protocol of S3: folders below too, with names that hold no key."""
+    if importlib.util.find_spec("s3fs"):
+        pytest.skip("s3fs is installed, and is taken")
+    _Bucket.objects = {"docs/a.txt": b"the moon", "docs/deep/b.txt": b"the sun", "other.txt": b""}
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Bucket) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        place = f"127.0.0.1:{server.server_port}&scheme=http&region=us-east-1"
+        folder = Folder(f"s3://key:secret@bucket/docs?endpoint_override={place}")
+        texts = {
+            one.name: one.path.read_bytes() for one in folder.found() if isinstance(one, Fetched)
+        }
+        server.shutdown()
+        thread.join()
+    assert texts == {
+        "s3://bucket/docs/a.txt": b"the moon",
+        "s3://bucket/docs/deep/b.txt": b"the sun",
+    }
