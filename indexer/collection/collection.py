@@ -17,7 +17,7 @@ from indexer.collection.execution import answer_adapted
 from indexer.collection.feedback import Feedback
 from indexer.collection.modalities import graded_texts
 from indexer.collection.pages import page_of, with_counts
-from indexer.collection.restriction import RestrictedEngine
+from indexer.collection.restriction import RestrictedEngine, refuse
 from indexer.collection.score_background import AT_ONCE_CHUNKS, NullVectors, ScoreBackgrounds
 from indexer.collection.targets import require_model
 from indexer.documents import (
@@ -60,21 +60,26 @@ class Collection:
         self,
         engine: Engine,
         null_vectors: NullVectors | None = None,
-        turns: threading.Lock | None = None,
+        whole: Collection | None = None,
     ) -> None:
         """Over an engine; without ``null_vectors`` no significance is learned anew.
 
-        With ``turns`` it is learned beside searches, never within one, in turn with others.
+        In a part of a ``whole`` it is learned beside searches, never within one, and in turn with
+        other parts, which all have the whole's adapter.
         """
         self._engine = engine
         self._null_vectors = null_vectors
         self._viewing = threading.Lock()
         self._guard = threading.RLock()
         self._views: OrderedDict[str, Collection] = OrderedDict()
-        self._adapters = Adapters(engine)
-        self._turns = turns or threading.Lock()
+        self._adapters: Adapters = whole._adapters if whole else Adapters(engine)  # noqa: SLF001 -- its own
+        self._turns = threading.Lock()
         self._backgrounds = ScoreBackgrounds(
-            engine, null_vectors, 0 if turns else AT_ONCE_CHUNKS, self._adapters, turns
+            engine,
+            null_vectors,
+            0 if whole else AT_ONCE_CHUNKS,
+            self._adapters,
+            whole._turns if whole else self._turns,  # noqa: SLF001 -- its own
         )
         self._calibrations = Calibrations(engine)
 
@@ -130,7 +135,7 @@ class Collection:
             view = self._views.pop(written, None)
             if view is None:
                 engine = RestrictedEngine(self._engine, condition, self._guard)
-                view = Collection(engine, self._null_vectors, self._turns)
+                view = Collection(engine, self._null_vectors, self)
             self._views[written] = view
             while len(self._views) > VIEWS:
                 self._views.popitem(last=False)
@@ -366,7 +371,7 @@ class Collection:
         The one before it is kept. Raises InvalidInput for one of another dimension.
         """
         with self._engine.writing("promote"):
-            self._adapters.replace(adapter, self.identity)
+            self._changing().replace(adapter, self.identity)
 
     @property
     def came_from(self) -> str:
@@ -375,12 +380,18 @@ class Collection:
 
     def move(self, identity: Identity, *, forced: bool) -> None:
         """Note that a migration to a model is about to finish, which promotes it."""
-        self._adapters.arrive(identity, self.identity.name, forced=forced)
+        self._changing().arrive(identity, self.identity.name, forced=forced)
 
     def adapt_as_before(self) -> Adapter | None:
         """Go back to the adapter before the last, and return it; raises NotFound."""
         with self._engine.writing("promote"):
-            return self._adapters.roll_back(self.identity)
+            return self._changing().roll_back(self.identity)
+
+    def _changing(self) -> Adapters:
+        """The adapters, to be changed; raises Forbidden in a part, which has those of the whole."""
+        if isinstance(self._engine, RestrictedEngine):
+            refuse("a change of its adapter")
+        return self._adapters
 
     def background(self) -> Background | None:
         """The best scores of unrelated queries here, found anew as the collection grows.

@@ -179,6 +179,8 @@ def test_what_only_the_whole_has_is_refused(whole: Collection) -> None:
         lambda: part.diagnose(print),
         lambda: part.migrate(part.identity),
         lambda: part.adapt(None),
+        lambda: part.move(part.identity, forced=False),
+        part.adapt_as_before,
         lambda: part.origins,
     ):
         with pytest.raises(Forbidden):
