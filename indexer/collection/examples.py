@@ -14,6 +14,7 @@ import numpy as np
 
 from indexer.documents import Document, Vectors
 from indexer.engine import EngineState, Key
+from indexer.scripts import FULL_STOPS, UNSPACED
 
 SAMPLED: Final = 200
 LONGEST: Final = 60
@@ -23,9 +24,12 @@ TRIED: Final = 3
 """Documents that are read for each query that is wanted; some have no words to be asked by."""
 
 _SEED: Final = 20
-_SENTENCE_END: Final = re.compile(r"[.!?:;](?:\s|$)|[。！？]|\n\s*\n")  # noqa: RUF001 - as it is written
+_SENTENCE_END: Final = re.compile(rf"[.!?:;](?:\s|$)|[{FULL_STOPS}]|\n\s*\n")
 _WORD: Final = re.compile(r"[^\W\d_]{3,}|(?:(?![a-zA-Z])[^\W\d_]){2,}")
 """A word that says something: "part ii" has one. Short ones do in scripts with more in a letter."""
+
+_UNSPACED: Final = re.compile(f"[{UNSPACED}]{{4,}}")
+"""Several words of a script that writes no spaces between them."""
 
 
 def example_queries(state: EngineState, count: int) -> list[str]:
@@ -53,9 +57,15 @@ def phrase(document: Document) -> str | None:
     """A title of several words, else the first sentence; None where it is long or has no words."""
     for text in (document.title or "", _SENTENCE_END.split(document.text.strip(), maxsplit=1)[0]):
         words = " ".join(text.split()).rstrip(".:;,")
-        if len(words) <= LONGEST and len(_WORD.findall(words)) >= FEWEST_WORDS and " " in words:
+        if len(words) <= LONGEST and _asks(words):
             return words
     return None
+
+
+def _asks(words: str) -> bool:
+    """Whether a text is of several words: a name or a number is no question."""
+    spaced = " " in words and len(_WORD.findall(words)) >= FEWEST_WORDS
+    return spaced or _UNSPACED.search(words) is not None
 
 
 def _different(documents: dict[Key, Document], order: list[Key]) -> Iterator[str]:

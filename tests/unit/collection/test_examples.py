@@ -23,13 +23,19 @@ from indexer.documents import Document
         ("single", "----- 1234", None),
         ("part ii", "A study of the flow of gases", "A study of the flow of gases"),
         ("\uc11c\uc6b8 \ub0a0\uc528", "x", "\uc11c\uc6b8 \ub0a0\uc528"),
+        ("\u8840\u6db2\u306e\u6d41\u308c", "x", "\u8840\u6db2\u306e\u6d41\u308c"),
+        (
+            "\u6771\u4eac",
+            "\u6771\u4eac\u306e\u5929\u6c17\u3002\u660e\u65e5",
+            "\u6771\u4eac\u306e\u5929\u6c17",
+        ),
         (None, "", None),
     ],
 )
 def test_a_phrase_is_a_title_of_words_or_a_first_sentence(
     title: str | None, text: str, said: str | None
 ) -> None:
-    """Names and numbers are no questions; long sentences are not cut."""
+    """Names and numbers are no questions, in any script; long sentences are not cut."""
     assert phrase(Document("a", text, title)) == said
 
 
