@@ -211,7 +211,7 @@ def key(
 
 
 def _bounds(collections: str, filter_text: str, expires: str) -> dict[str, object]:
-    """What a key's line says of its bounds; raises InvalidInput."""
+    """The part of a key's line that says its bounds; raises InvalidInput."""
     from app.access.keys import end_of
     from indexer.readers.records import parse_json
 

@@ -77,7 +77,7 @@ class Gone(BearingError):
 
 
 class Forbidden(BearingError):
-    """What is asked needs more of the collection, or of the service, than may be used."""
+    """The request needs more of the collection, or of the service, than may be used."""
 
 
 class Conflict(BearingError):

@@ -53,7 +53,7 @@ LEAST_CHUNK: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """How documents are cut: chunks of at most ``size`` tokens of the model, their title included.
+    """The way documents are cut: chunks of at most ``size`` tokens, their title included.
 
     Each repeats at most ``overlap`` tokens of the one before. None takes as many as the model's
     window holds, and a tenth of that.

@@ -274,7 +274,7 @@ class Library:
     def successor(
         self, collection: Collection, model: str | None, chunking: Chunking | None
     ) -> Embedder:
-        """What a collection is to be moved to: another model or chunking, its own where None.
+        """The goal of a collection's move: another model or chunking, its own where None.
 
         Raises InvalidInput if both are None, or for chunks that do not fit the model.
         """

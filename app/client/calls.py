@@ -77,11 +77,11 @@ PART_CHARACTERS: Final = 8_000_000
 
 
 VectorsTaken: TypeAlias = Literal["checked", "trusted", "ignored"]
-"""Which of the vectors that documents bring are taken: see ``PUT /documents``."""
+"""The vectors that are taken of those that documents bring: see ``PUT /documents``."""
 
 
 class Cuts(TypedDict, total=False):
-    """How documents are cut; see ``PUT /collections/{collection}``."""
+    """The way documents are cut; see ``PUT /collections/{collection}``."""
 
     size: int | None
     overlap: int | None

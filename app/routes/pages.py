@@ -21,7 +21,7 @@ WEB: Final = Path(__file__).parent.parent / "web"
 OPEN_PATHS: Final = frozenset({"/", "/healthz", "/health", "/readyz", "/docs", "/openapi.json"})
 
 _OF_DEFAULT: Final = "_default"
-"""What names of operations end in that act on the usual collection."""
+"""The end of the names of operations that act on the usual collection."""
 
 
 class WebPages:

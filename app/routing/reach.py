@@ -15,7 +15,7 @@ from app.access.bounds import Bounds
 
 
 class Reach(StrEnum):
-    """What a route answers from."""
+    """The documents that a route answers from."""
 
     OWN = "own"
     """From collections and documents that the key may use, or from none at all."""

@@ -14,7 +14,7 @@ from indexer.reports import LONGEST_COMMON, Description, FieldSummary
 
 
 class ChunkingBody(Given):
-    """How long documents are cut into chunks, of which each has a vector."""
+    """The way long documents are cut into chunks, of which each has a vector."""
 
     size: Whole | None = Field(
         None,
@@ -53,7 +53,7 @@ class CollectionBody(Given):
 
 
 class ChunkingView(Returned):
-    """How long documents are cut: see `PUT /collections/{collection}`."""
+    """The way long documents are cut: see `PUT /collections/{collection}`."""
 
     size: int | None
     overlap: int | None

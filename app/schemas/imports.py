@@ -84,7 +84,7 @@ class ImportParameters(WriteParameters):
 
 
 class PrunedView(Returned):
-    """What became of the documents that a source no longer gives."""
+    """The fate of the documents that a source no longer gives."""
 
     deleted: int
     kept: list[str] = Field(description="Ids of those that others have changed, which stay.")

@@ -1,4 +1,4 @@
-"""How schemas are called in the OpenAPI document, which is how generated clients call them.
+"""Names of schemas in the OpenAPI document, by which generated clients call them.
 
 Classes of one name in several modules get the names of their modules, in full, from pydantic. Here
 our own are called by their name alone, and those of other tools' routes have the tool's before it.

@@ -1,4 +1,4 @@
-"""How alike two pictures look, told by small grey versions of them.
+"""The likeness of two pictures, told by small grey versions of them.
 
 Vectors say that two pictures show the same kind of thing; whether one is a copy of the other is
 told here: by difference hashes (Krawetz, Kind of Like That, 2013), which resizing and recompression
@@ -44,7 +44,7 @@ LIGHT: Final = np.array((0.299, 0.587, 0.114), np.float32)
 
 
 class Likeness(StrEnum):
-    """What one of two pictures is to the other: the same, resized or recompressed, ..."""
+    """The relation of one of two pictures to the other: the same, resized or recompressed, ..."""
 
     COPY = "copy"
     MIRRORED = "mirrored"
@@ -65,7 +65,7 @@ def difference_hash(seen: Glimpse) -> Bits:
 
 
 def likeness(a: Glimpse, b: Glimpse) -> Likeness | None:
-    """What two pictures are to each other; None if neither shows the other or a part of it."""
+    """The relation of two pictures; None if neither shows the other or a part of it."""
     if min(float(a.std()), float(b.std())) < LEAST_SPREAD:
         return None
     if _is_copy(a, b):

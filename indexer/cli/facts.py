@@ -74,7 +74,7 @@ def _recalls(bands: Figures, first: int | None) -> Iterator[tuple[str, Any]]:
 
 
 def chunking_text(chunking: Figures | None) -> str:
-    """How documents are cut, in words."""
+    """The way documents are cut, in words."""
     if chunking is None:
         return "unknown"
     size, overlap = chunking["size"], chunking["overlap"]

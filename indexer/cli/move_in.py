@@ -71,7 +71,7 @@ class MovedIn:
 
 
 def verdict_text(verdict: Verdict) -> str:
-    """What becomes of the vectors, and why."""
+    """The fate of the vectors, and the reason."""
     if not verdict.kept:
         return f"vectors are embedded anew: {verdict.reason}"
     bare = "; they are of the texts alone, so titles stay metadata" if verdict.bare else ""

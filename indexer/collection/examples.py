@@ -63,7 +63,7 @@ def phrase(document: Document) -> str | None:
 
 
 def _asks(words: str) -> bool:
-    """Whether a text is of several words: a name or a number is no question."""
+    """Return whether a text is of several words: a name or a number is no question."""
     spaced = " " in words and len(_WORD.findall(words)) >= FEWEST_WORDS
     return spaced or _UNSPACED.search(words) is not None
 

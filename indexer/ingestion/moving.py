@@ -38,7 +38,7 @@ TITLE: Final = "title"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether vectors are kept, and why; ``least`` is the least cosine of those ``compared``.
+    """The verdict on vectors, kept or not, and why; ``least`` of the cosines of ``compared``.
 
     With ``bare`` they are of the texts alone, so that titles stay metadata.
     """
@@ -52,7 +52,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
-    """What there is to move: entries, those with a text and a vector, and how many have a field."""
+    """The things to move: entries, those with a text and a vector, and how many have a field."""
 
     entries: int
     texts: int

@@ -1,4 +1,4 @@
-"""What is embedded in training: texts, and pictures that were read beforehand."""
+"""Items that are embedded in training: texts, and pictures that were read beforehand."""
 
 from __future__ import annotations
 

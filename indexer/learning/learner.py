@@ -1,4 +1,4 @@
-"""What a training trains: items to unit vectors with gradients, and what is written of it."""
+"""The object of a training: items to unit vectors with gradients, and what is written of it."""
 
 from __future__ import annotations
 

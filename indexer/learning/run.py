@@ -65,7 +65,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """What a method learns from, and the class of what can be set."""
+    """The material that a method learns from, and the class of what can be set."""
 
     material: Material
     options: type[Any]
@@ -87,7 +87,7 @@ class Method:
     pictured: Lessons | None = None
 
     def learns(self, *, pictures: bool) -> Lessons:
-        """What it learns from and what can be set, of a model that embeds images or of another."""
+        """The material and the settings, of a model that embeds images or of another."""
         if pictures and self.pictured is not None:
             return self.pictured
         return Lessons(self.material, self.options)

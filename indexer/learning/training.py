@@ -59,7 +59,7 @@ class Training:
 
     @property
     def material(self) -> Material:
-        """What the method learns from."""
+        """The material that the method learns from."""
         return self.method.learns(pictures=self.pictures is not None).material
 
     @property

@@ -35,7 +35,7 @@ Row: TypeAlias = "dict[str, Any] | Unreadable"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a row brings: its vector, or its passages with theirs, in Arrow's values."""
+    """The vectors that a row brings: its own, or its passages with theirs, in Arrow's values."""
 
     vector: Any = None
     chunks: Any = None

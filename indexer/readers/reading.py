@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class VectorTrust(StrEnum):
-    """Which of the vectors that records bring are taken.
+    """The vectors that are taken of those that records bring.
 
     CHECKED are those with the fingerprint of their model beside them, TRUSTED all. IGNORED none.
     """

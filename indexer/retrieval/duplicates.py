@@ -117,7 +117,7 @@ def _pages(collection: Collection) -> Iterator[Sequence[Document]]:
 
 
 def _alike(pictures: _Pictures, collection: Collection, tell: Tell) -> dict[Pair, Likeness]:
-    """What pictures are to each other, pair by pair."""
+    """The relations of pictures to each other, pair by pair."""
     found: dict[Pair, Likeness] = {}
     pairs = sorted({*_by_hash(pictures), *_by_vector(pictures, collection)})
     for done, pair in enumerate(pairs, start=1):
@@ -177,7 +177,7 @@ def _groups(pictures: _Pictures, alike: Mapping[Pair, Likeness]) -> Iterator[Dup
 
 
 def _relation(at: int, best: int, alike: Mapping[Pair, Likeness]) -> Likeness:
-    """What a picture is to the best of its group, or if they are linked by others, to another."""
+    """The relation of a picture to the best of its group, or to another that links them."""
     direct = alike.get((min(at, best), max(at, best)))
     return direct or next(like for pair, like in alike.items() if at in pair)
 

@@ -42,7 +42,7 @@ class Answer:
 
     @property
     def leads_to(self) -> str | None:
-        """Where a redirect leads, as written."""
+        """The target of a redirect, as written."""
         moved = self.status in (301, 302, 303, 307, 308)
         return self.head.get("location") if moved else None
 

@@ -90,7 +90,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What a site said of a page by which to ask whether it has changed, and the page's links."""
+    """The marks of a page by which to ask whether it has changed, and the page's links."""
 
     etag: str | None
     modified: str | None

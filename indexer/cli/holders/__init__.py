@@ -1,4 +1,4 @@
-"""What holds the collections that a command asks: this process, or a running service.
+"""The holders of collections that commands ask: this process, or a running service.
 
 Answers are plain values as JSON has them, so that a command prints the same whoever holds.
 """

@@ -171,7 +171,7 @@ class ServiceHolder:
 
     @contextmanager
     def _understanding(self) -> Iterator[None]:
-        """What reads an answer; raises ServiceFailed if it is of another shape."""
+        """A reader of an answer; raises ServiceFailed if it is of another shape."""
         try:
             yield
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -25,7 +25,7 @@ from indexer.embedding.vocabulary import has_words
 from indexer.errors import ModelError
 
 PIECES: Final = re.compile(r"[A-Za-z]{1,4}|[0-9]{1,2}|[^\W\d_A-Za-z]|[^\w\s]|_|\d")
-"""What counts as a token: a few letters or digits, or any other character that is no space."""
+"""A token, as far as can be told: a few letters or digits, or another character but a space."""
 
 MARGIN: Final = 8
 """Tokens that the model may add of its own."""

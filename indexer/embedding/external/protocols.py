@@ -1,4 +1,4 @@
-"""What each kind of server is sent, and where the vectors stand in its answer."""
+"""The kinds of server: requests as each takes them, and the place of vectors in its answer."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something is to be read: its path or URL, and what it is called there, if told.
+    """A place to read from: its path or URL, and the name there, if told.
 
     ``vector`` names one of several vectors of an entry, ``texts`` the file of texts that goes with
     a file of vectors alone.

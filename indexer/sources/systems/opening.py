@@ -31,7 +31,7 @@ SYSTEMS: Final[Mapping[str, Opener]] = {
 
 @contextmanager
 def open_system(system: str, place: Place) -> Iterator[Holding]:
-    """What a system holds at a place; raises InvalidInput for a system that is not known.
+    """The contents of a system at a place; raises InvalidInput for a system that is not known.
 
     Whatever a system's library raises, here or while its entries are read, becomes Unreadable.
     """

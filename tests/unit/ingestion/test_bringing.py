@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from embedders import Unused
 from local import create_local
 
 from indexer.collection import Collection
@@ -22,17 +23,6 @@ from indexer.readers.reading import VectorTrust
 
 DIMENSION = 32
 TRUSTED = Fields(vectors=VectorTrust.TRUSTED)
-
-
-class _Unused:
-    """An embedder that tokenises as another does, and embeds nothing."""
-
-    def __init__(self, inner: Embedder) -> None:
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> object:
-        assert name not in ("embed", "embed_images"), "a text was embedded"
-        return getattr(self._inner, name)
 
 
 @pytest.fixture
@@ -61,7 +51,7 @@ def take(
         path = tmp_path / name
         path.write_bytes(content)
         rejections: list[Rejection] = []
-        model = embedder if embeds else _Unused(embedder)
+        model = embedder if embeds else Unused(embedder)
         reads = read_paths([str(path)], fields)
         done = ingest(collection, model, reads, on_reject=rejections.append)
         return done, rejections
