@@ -131,7 +131,7 @@ def test_an_unknown_field_is_answered_with_the_known_ones(client: TestClient) ->
     [
         ("GET", "/nowhere", 404),
         ("POST", "/nowhere", 404),
-        ("GET", "/search", 405),
+        ("GET", "/search/batch", 405),
         ("POST", "/healthz", 405),
         ("PATCH", "/documents", 405),
         ("GET", "/documents/import/../../../etc/passwd", 404),

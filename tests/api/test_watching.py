@@ -61,6 +61,9 @@ def told(connect, tmp_path: Path) -> dict[str, tuple[str, frozenset[str]]]:
     client.put("/documents", json={"documents": [{"id": "a", "text": "one"}]})
     client.post("/search", json={"query": "one"})
     back_up(tmp_path / "data" / "default", tmp_path / "default.tar", lambda _: None)
+    job = client.post("/backup").json()
+    while job["state"] in ("waiting", "running"):
+        job = client.get(f"/jobs/{job['id']}").json()
     return {
         sample.name: (family.type, frozenset(sample.labels))
         for family in text_string_to_metric_families(client.get("/metrics").text)

@@ -992,7 +992,7 @@ class TestAddress:
         """The picker has the collections' names; choosing one asks it the same question."""
         page.open("/?q=rows")
         options = page.all("#collection option")
-        assert {option.text for option in options} == {"default", "bare"}
+        assert {option.text for option in options} == {"default", "bare", "kept"}
         next(option for option in options if option.text == "bare").click()
         page.settle()
         assert page.address == "/?q=rows&c=bare"

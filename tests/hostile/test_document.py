@@ -29,10 +29,11 @@ NOT_CHECKED = {
     "positive_data_acceptance": {"enabled": False},
 }
 MISTAKEN = {
-    # `import`, `delete` and `files` are also ids, which may be got and deleted.
+    # `import`, `delete`, `files` and `export` are also ids, which may be got and deleted.
     ("documents/import", "AllowHeaderMismatch"),
     ("documents/delete", "AllowHeaderMismatch"),
     ("documents/files", "AllowHeaderMismatch"),
+    ("documents/export", "AllowHeaderMismatch"),
     # So may `a/picture` and `a/thumbnail`.
     ("documents/{id}/picture", "AllowHeaderMismatch"),
     ("documents/{id}/thumbnail", "AllowHeaderMismatch"),
@@ -47,6 +48,12 @@ MISTAKEN = {
 def as_lines(_context: object, value: object) -> bytes:
     """The body of an import: text as it is, anything else as a line of JSON."""
     return value.encode() if isinstance(value, str) else orjson.dumps(value)
+
+
+@schemathesis.serializer("application/x-tar")
+def as_archive(_context: object, value: object) -> bytes:
+    """The body of a restore: whatever it is, hardly a backup."""
+    return value if isinstance(value, bytes) else orjson.dumps(value)
 
 
 @pytest.fixture
