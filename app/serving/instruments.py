@@ -9,24 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.serving.batching import Watch
-from indexer.documents import Vectors
-from indexer.embedding.embedder import (
-    Embedder,
-    Embeddings,
-    Identity,
-    Image,
-    Input,
-    Modality,
-    Runtime,
-    TextRole,
-    Tokens,
-)
-from indexer.pictures import Fit
+from indexer.embedding.borrowed import BorrowedEmbedder
+from indexer.embedding.embedder import Embedder, Embeddings, Input, TextRole
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -131,52 +120,15 @@ class _Stage(AbstractContextManager[None]):
             self._observe(time.perf_counter() - self._started)
 
 
-class _CountedEmbedder:
-    """A model opened and closed elsewhere, whose tokens are counted."""
+class _CountedEmbedder(BorrowedEmbedder):
+    """A model whose tokens are counted."""
 
     def __init__(self, embedder: Embedder, tokens: Counter) -> None:
-        self._embedder = embedder
+        super().__init__(embedder)
         self._tokens = tokens
 
-    @property
-    def identity(self) -> Identity:
-        return self._embedder.identity
-
-    @property
-    def runtime(self) -> Runtime:
-        return self._embedder.runtime
-
-    @property
-    def room(self) -> int:
-        return self._embedder.room
-
-    def tokenize(self, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT) -> list[Tokens]:
-        return self._embedder.tokenize(texts, role)
-
     def embed(self, inputs: Sequence[Input], role: TextRole = TextRole.DOCUMENT) -> Embeddings:
+        """Unit vectors in the order of the inputs."""
         embedded = self._embedder.embed(inputs, role)
         self._tokens.inc(embedded.tokens)
         return embedded
-
-    @property
-    def modalities(self) -> frozenset[Modality]:
-        return self._embedder.modalities
-
-    @property
-    def fit(self) -> Fit:
-        return self._embedder.fit
-
-    def embed_images(self, images: Sequence[Image]) -> Vectors:
-        return self._embedder.embed_images(images)
-
-    def warm(self) -> None:
-        self._embedder.warm()
-
-    def close(self) -> None:
-        self._embedder.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Self
 
 import anyio.to_thread
 import pytest
@@ -16,27 +15,16 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from indexer.collection import Collection
-from indexer.documents import Vectors
-from indexer.embedding.embedder import (
-    Embedder,
-    Embeddings,
-    Identity,
-    Image,
-    Input,
-    Modality,
-    Runtime,
-    TextRole,
-    Tokens,
-)
+from indexer.embedding.borrowed import BorrowedEmbedder
+from indexer.embedding.embedder import Embedder, Embeddings, Input, TextRole
 from indexer.library import Library
-from indexer.pictures import Fit
 
 
-class GatedEmbedder:
+class GatedEmbedder(BorrowedEmbedder):
     """An embedder that embeds when it is let, notes what it was given, and fails on request."""
 
     def __init__(self, inner: Embedder) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self.passes: list[list[Input]] = []
         self.began = threading.Semaphore(0)
         self.gate = threading.Event()
@@ -45,25 +33,6 @@ class GatedEmbedder:
         self.may_be_warm = threading.Event()
         self.fails = False
 
-    @property
-    def identity(self) -> Identity:
-        """That of the model behind the gate."""
-        return self._inner.identity
-
-    @property
-    def runtime(self) -> Runtime:
-        """That of the model behind the gate."""
-        return self._inner.runtime
-
-    @property
-    def room(self) -> int:
-        """That of the model behind the gate."""
-        return self._inner.room
-
-    def tokenize(self, texts: Sequence[str], role: TextRole = TextRole.DOCUMENT) -> list[Tokens]:
-        """The texts' tokens."""
-        return self._inner.tokenize(texts, role)
-
     def embed(self, inputs: Sequence[Input], role: TextRole = TextRole.DOCUMENT) -> Embeddings:
         """The inputs' vectors, once the gate is open."""
         self.passes.append(list(inputs))
@@ -71,35 +40,12 @@ class GatedEmbedder:
         assert self.gate.wait(30)
         if self.fails:
             raise MemoryError("the model is out of memory: secret")
-        return self._inner.embed(inputs, role)
-
-    @property
-    def modalities(self) -> frozenset[Modality]:
-        """Those of the model behind the gate."""
-        return self._inner.modalities
-
-    @property
-    def fit(self) -> Fit:
-        """That of the model behind the gate."""
-        return self._inner.fit
-
-    def embed_images(self, images: Sequence[Image]) -> Vectors:
-        """The images' vectors; they pass no gate."""
-        return self._inner.embed_images(images)
+        return super().embed(inputs, role)
 
     def warm(self) -> None:
         """Return once it may."""
         self.warming.set()
         assert self.may_be_warm.wait(30)
-
-    def close(self) -> None:
-        """Nothing is held here."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 class GatedLibrary(Library):
