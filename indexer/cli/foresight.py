@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -11,11 +12,13 @@ from indexer.cli import output
 from indexer.cli.options import ExitCode
 from indexer.cli.rejects import ReasonCount, Reasons, reason_lines
 from indexer.cli.sync import SyncOptions, refusal_text, unreadable_text
+from indexer.errors import NotFound
 from indexer.ingestion.foresight import Foreseen, foresee
 from indexer.ingestion.sync import Source
 from indexer.library import Library
 
 IDS_SHOWN: Final = 20
+MEMORY: Final = "memory:"
 _MARKS: Final = {"new": "+", "changed": "~", "amended": "=", "deleted": "-"}
 
 
@@ -63,14 +66,23 @@ class ForeseenSources:
 def foresee_sources(
     library: Library, name: str, sources: Sequence[Source], options: SyncOptions
 ) -> ForeseenSources:
-    """The changes that keeping a collection in step with sources would make; raises NotFound."""
-    collection = library.open(name)
+    """The changes that keeping a collection in step with sources would make.
+
+    One that is not there yet is foreseen by an empty one in memory, and that is said.
+    """
     reasons = Reasons()
     found = []
-    for source in sources:
-        sync = options.sync(library, collection, source)
-        opened = partial(library.filling, collection)
-        found.append(foresee(sync, sync.plan(), opened, reasons.add))
+    with ExitStack() as opened:
+        try:
+            collection = library.open(name)
+        except NotFound:
+            output.note(f"there is no collection {name!r} yet: it would be made")
+            library = opened.enter_context(Library(replace(library.config, data=MEMORY)))
+            collection = library.obtain(name, options.model, options.language)
+        for source in sources:
+            sync = options.sync(library, collection, source)
+            filling = partial(library.filling, collection)
+            found.append(foresee(sync, sync.plan(), filling, reasons.add))
     return ForeseenSources(name, tuple(found), reasons.counted())
 
 

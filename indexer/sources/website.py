@@ -300,7 +300,10 @@ def _robots(http: httpx2.Client, site: Site, start: str, path: Path) -> Protego:
         raise MissingExtra("Protego", "web") from error
     url = urljoin(start, "/robots.txt")
     for _ in range(REDIRECTS):
-        answer = fetch(http, site, url, path, ROBOTS_BYTES, {})
+        try:
+            answer = fetch(http, site, url, path, ROBOTS_BYTES, {})
+        except Unreadable as error:
+            raise Unreadable(f"{url}: {error}") from error
         if answer.leads_to is None:
             break
         url = urljoin(url, answer.leads_to)

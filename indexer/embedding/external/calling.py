@@ -93,7 +93,8 @@ class Caller:
                     raise
                 problem, after = str(refused), refused.after
             except (OSError, http.client.HTTPException) as error:
-                problem, after = str(error) or type(error).__name__, None
+                cause = error.reason if isinstance(error, urllib.error.URLError) else error
+                problem, after = str(cause) or type(cause).__name__, None
             if attempt + 1 < TRIES:
                 usual = FIRST_WAIT_SECONDS * 2.0**attempt * random.uniform(0.75, 1.25)  # noqa: S311
                 self.sleep(min(usual if after is None else after, LONGEST_WAIT_SECONDS))

@@ -281,6 +281,16 @@ def test_a_dry_run_says_what_a_run_does(folder: Path) -> None:
     assert "Nothing was written" in said
 
 
+def test_a_dry_run_needs_no_collection(folder: Path) -> None:
+    """Before the first run all is new; no collection is made, and that there is none is said."""
+    asked = ["index", str(folder / "docs"), "--sync", "--dry-run", "--collection", "other"]
+    done = call(folder, *asked)
+    assert done.exit_code == 0
+    assert "no collection 'other' yet" in done.stderr
+    assert "+ docs/moon.txt" in done.stdout
+    assert "other" not in call(folder, "collections").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -184,7 +184,7 @@ def test_no_other_address_is_asked(server: Server, caller: Caller) -> None:
 def test_a_silent_server_is_given_up(waits: list[float]) -> None:
     """After all tries, with the address."""
     caller = Caller(Address.parse("tei+http://127.0.0.1:9"), sleep=waits.append)
-    with pytest.raises(ModelError, match=r"127\.0\.0\.1:9: .*tried"):
+    with pytest.raises(ModelError, match=r"127\.0\.0\.1:9[^<]*: \[Errno[^<]*tried"):
         caller.vectors(["x"])
     assert len(waits) == TRIES - 1
 
