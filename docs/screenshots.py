@@ -34,6 +34,7 @@ ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
 INDEXING_SECONDS = 3_600
 COLOURS = 256
+EXACT_COLOURS = 96
 
 QUESTION = "keep only the most recently used results of a slow function"
 TEXTS = """How do I open a file?
@@ -47,7 +48,10 @@ Stock prices fell sharply today"""
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is shown at an address of the page, on a screen of this size, after a script."""
+    """What is shown at an address of the page, on a screen of this size, after a script.
+
+    ``awaited`` selects what must be there.
+    """
 
     name: str
     address: str
@@ -55,6 +59,7 @@ class Picture:
     height: int = 860
     scheme: str = "light"
     script: str = ""
+    awaited: str = "main"
 
 
 NOTEBOOK = "notebook"
@@ -89,7 +94,7 @@ PICTURES = (
     Picture("similarity", COMPARE, height=850),
     Picture("similarity-dark", COMPARE, height=850, scheme="dark"),
     Picture("phone", SEARCH, width=390, height=844),
-    Picture("map", "/?view=map", height=900),
+    Picture("map", "/?view=map", height=900, awaited=".map-leaders ~ span:not(.hidden)"),
     Picture("filter", FILTERED, script=OPEN_FILTER),
     Picture("document", "/#/c/default/d/functools.lru_cache"),
     Picture("files", f"/?view=add&c={NOTEBOOK}", script=DROP_FILES, height=820),
@@ -114,6 +119,7 @@ def main(data: Path = ROOT / "data") -> None:
     ):
         wait_for_documents(url)
         wait_for_map(url)
+        ask_once(url)
         page = Page(driver, url)
         for picture in PICTURES:
             take(picture, page)
@@ -127,12 +133,29 @@ def take(picture: Picture, page: Page) -> None:
     page.open(picture.address)
     page.run(f"document.activeElement.blur(); {picture.script}")
     page.settle()
+    page.until(lambda: page.all(picture.awaited))
     seen = Image.open(BytesIO(page.driver.get_screenshot_as_png())).convert("RGB")
     path = IMAGES / f"{picture.name}.png"
-    # The usual way drops rare colours, such as that of the needle in the compass.
-    few = seen.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(path, optimize=True)
+    in_few_colours(seen).save(path, optimize=True)
     sys.stdout.write(f"docs/images/{path.name}\n")
+
+
+def in_few_colours(seen: Image.Image) -> Image.Image:
+    """The picture in COLOURS colours; the commonest, such as the page's own, stay as they are."""
+    counted = sorted(seen.getcolors(seen.width * seen.height) or [], reverse=True)
+    exact = [value for _, colour in counted[:EXACT_COLOURS] for value in colour]
+    # The usual way drops rare colours, such as that of the needle in the compass.
+    rest = seen.quantize(COLOURS - EXACT_COLOURS, Image.Quantize.MAXCOVERAGE)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*exact, *(rest.getpalette() or [])])
+    return seen.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+def ask_once(url: str) -> None:
+    """Ask what the pictures ask: the first search of a collection learns what scores mean there."""
+    httpx.post(
+        f"{url}/search", json={"query": QUESTION, "mode": "hybrid"}, timeout=60, trust_env=False
+    )
 
 
 @contextmanager
