@@ -233,7 +233,7 @@ def _case(measured: Measured) -> str:
         return f"{known}: nothing is known of documents that training never saw"
     like = "by query" if measured.known >= LIKE_KNOWN else "by document"
     changes = " and ".join(
-        f"{_change(one.difference)} in {mode} searches"
+        f"{_change(one.difference, corrected(one.difference.p, len(found)))} in {mode} searches"
         for mode, one in found.items()
         if one.difference is not None
     )

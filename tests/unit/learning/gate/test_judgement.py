@@ -123,6 +123,15 @@ def test_the_case_is_told() -> None:
     assert "10%" in told and "held out by document" in told and "more than memory" in told
 
 
+def test_the_case_says_the_p_of_the_figures() -> None:
+    """That of both modes together, as it stands in the table beside it."""
+    decision = judge(measured(0.05, 0.02))
+    by_document = [one for one in decision.figures if one.split == DOCUMENTS]
+    assert len(by_document) == 2 and 0 < by_document[0].p < 1
+    for one in by_document:
+        assert f"(p {one.p:.4f}) in {one.mode} searches" in decision.verdict.case
+
+
 def test_a_gain_on_new_documents_alone_is_not_enough() -> None:
     """Queries as users ask them decide."""
     assert not judge(measured(0.0, 0.05, known=0.1)).verdict.passed
