@@ -80,6 +80,11 @@ def declared_distributions() -> set[str]:
     return names([*project()["dependencies"], *optional])
 
 
+def developed_distributions() -> set[str]:
+    """The distributions that `pip install bearing[dev]` brings."""
+    return names([*project()["dependencies"], *project()["optional-dependencies"]["dev"]])
+
+
 def docstrings(package: str) -> Iterator[tuple[str, str]]:
     """The place and the text of each docstring in the sources of a package, attributes' too."""
     for path in sorted((ROOT / package).rglob("*.py")):
@@ -153,8 +158,12 @@ def test_every_dependency_is_used() -> None:
 
 def test_every_import_of_a_test_is_declared() -> None:
     """`pip install bearing[dev]` brings all that the tests need."""
-    declared = declared_distributions() | names(project()["optional-dependencies"]["dev"])
-    assert imported_distributions("tests") - declared == set()
+    assert imported_distributions("tests") - developed_distributions() == set()
+
+
+def test_developers_have_every_extra() -> None:
+    """No test is skipped and no type unknown for want of what a user may add to an install."""
+    assert declared_distributions() - developed_distributions() == set()
 
 
 def test_every_dependency_is_pinned() -> None:
