@@ -10,12 +10,14 @@ from typing import Final
 
 from indexer.cli import output
 from indexer.cli.index import Indexed, index_reads
+from indexer.collection import Collection
 from indexer.errors import InvalidInput
 from indexer.index_choice import Language
 from indexer.ingestion.file_state import reading_of
 from indexer.ingestion.gathering import Gathering
 from indexer.library import Library
 from indexer.readers import USUAL, Fields, Read
+from indexer.sources.places import FolderPlace, Place, WebsitePlace
 from indexer.sources.remote import Folder, is_remote
 from indexer.sources.web_requests import host_of
 from indexer.sources.website import Bounds, Crawl
@@ -65,6 +67,15 @@ def folder_of(paths: list[str]) -> str | None:
     if urls and len(paths) > 1:
         raise InvalidInput("a URL is indexed by itself: one at a time, and no other PATH")
     return urls[0] if urls else None
+
+
+def place_of(options: ElsewhereOptions, *, crawl: bool) -> Callable[[Collection], Place]:
+    """The place as what a collection is kept in step with; raises Unreadable if it is not there."""
+    if crawl:
+        return lambda _: WebsitePlace(options.url, options.bounds)
+    place = FolderPlace(options.url)
+    place.check()
+    return lambda _: place
 
 
 def index_folder(library: Library, name: str, options: ElsewhereOptions) -> Indexed:

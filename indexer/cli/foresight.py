@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -12,10 +12,12 @@ from indexer.cli import output
 from indexer.cli.options import ExitCode
 from indexer.cli.rejects import ReasonCount, Reasons, reason_lines
 from indexer.cli.sync import SyncOptions, refusal_text, unreadable_text
+from indexer.collection import Collection
 from indexer.errors import NotFound
-from indexer.ingestion.foresight import Foreseen, foresee
+from indexer.ingestion.foresight import Foreseen, foresee, foresee_elsewhere
 from indexer.ingestion.sync import Source
 from indexer.library import Library
+from indexer.sources.places import Place
 
 IDS_SHOWN: Final = 20
 MEMORY: Final = "memory:"
@@ -72,6 +74,33 @@ def foresee_sources(
     """
     reasons = Reasons()
     found = []
+    with _opened(library, name, options) as (there, collection):
+        for source in sources:
+            sync = options.sync(there, collection, source)
+            filling = partial(there.filling, collection)
+            found.append(foresee(sync, sync.plan(), filling, reasons.add))
+    return ForeseenSources(name, tuple(found), reasons.counted())
+
+
+def foresee_place(
+    library: Library, name: str, place_of: Callable[[Collection], Place], options: SyncOptions
+) -> ForeseenSources:
+    """The changes that keeping a collection in step with a place elsewhere would make."""
+    reasons = Reasons()
+    with _opened(library, name, options) as (there, collection):
+        place = place_of(collection)
+        sync = options.elsewhere(there, collection, place)
+        found = foresee_elsewhere(sync, partial(there.filling, collection), reasons.add)
+    for line in place.notes:
+        output.note(line)
+    return ForeseenSources(name, (found,), reasons.counted())
+
+
+@contextmanager
+def _opened(
+    library: Library, name: str, options: SyncOptions
+) -> Iterator[tuple[Library, Collection]]:
+    """A collection with its library: an empty one in memory where it is not there yet."""
     with ExitStack() as opened:
         try:
             collection = library.open(name)
@@ -79,16 +108,12 @@ def foresee_sources(
             output.note(f"there is no collection {name!r} yet: it would be made")
             library = opened.enter_context(Library(replace(library.config, data=MEMORY)))
             collection = library.obtain(name, options.model, options.language)
-        for source in sources:
-            sync = options.sync(library, collection, source)
-            filling = partial(library.filling, collection)
-            found.append(foresee(sync, sync.plan(), filling, reasons.add))
-    return ForeseenSources(name, tuple(found), reasons.counted())
+        yield library, collection
 
 
 def _lines(one: Foreseen) -> Iterator[str]:
     yield (
-        f"{one.source}: {output.counted(one.files, 'file')}, {one.read:,} to read, "
+        f"{one.source}: {output.counted(one.files, one.what)}, {one.read:,} to read, "
         f"{one.gone:,} gone"
     )
     for kind, mark in _MARKS.items():

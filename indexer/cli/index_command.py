@@ -17,14 +17,16 @@ from indexer.cli.elsewhere import (
     folder_of,
     index_folder,
     index_website,
+    place_of,
     website_of,
 )
-from indexer.cli.foresight import ForeseenSources, foresee_sources
+from indexer.cli.foresight import ForeseenSources, foresee_place, foresee_sources
 from indexer.cli.index import Indexed, index_reads
 from indexer.cli.options import Data, ExitCode, Json, LanguageOption, Model, Name, open_library
-from indexer.cli.sql import SqlOptions, index_query, require_both
-from indexer.cli.sync import SyncedSources, SyncOptions, sources_of, sync_sources
+from indexer.cli.sql import SqlOptions, index_query, query_place, require_both
+from indexer.cli.sync import SyncedSources, SyncOptions, sources_of, sync_place, sync_sources
 from indexer.cli.watch import watch_sources
+from indexer.collection import Collection
 from indexer.errors import InvalidInput
 from indexer.ingestion.pruning import USUAL_SHARE, parse_share
 from indexer.ingestion.shards import Shard
@@ -39,6 +41,7 @@ from indexer.readers import (
     read_paths,
 )
 from indexer.readers.reading import VectorTrust
+from indexer.sources.places import Place
 from indexer.sources.website import Bounds
 
 _TRUST: Final = {
@@ -109,8 +112,9 @@ def index(
         bool,
         typer.Option(
             "--sync",
-            help="Keep the collection in step with each PATH: what is gone there goes here, too, "
-            "what moved keeps its vectors, and files that are as they were are not read.",
+            help="Keep the collection in step with each PATH, or with --sql: what is gone there "
+            "goes here, too, what moved keeps its vectors, and files that are as they were are not "
+            "read.",
         ),
     ] = False,
     source: Annotated[
@@ -195,38 +199,45 @@ def index(
     )
     check_ocr(fields.ocr)
     require_both(sql, query, cursor_column)
+
+    def kept() -> SyncOptions:
+        return SyncOptions(fields, parse_share(prune_at_most), source, model, language, rejects)
+
     if sql is not None and query is not None:
-        if paths or sync or dry_run or shard:
-            raise InvalidInput("--sql is for a query alone: leave out PATH, --sync and --shard")
+        if paths or shard:
+            raise InvalidInput("--sql is for a query alone: leave out PATH and --shard")
         chosen = SqlOptions(sql, query, cursor_column, fields, model, language, rejects)
+        if sync:
+            _require_no_watch("--sql", watch)
+            _sync_place(data, collection, query_place(chosen), kept(), dry_run, as_json)
+        _require_sync(source, dry_run, watch)
         _index_query(data, collection, chosen, as_json)
     if not paths:
         raise InvalidInput("nothing to index: give a PATH, - for standard input, or --sql URL")
-    if url := website_of(paths, crawl):
-        _require_alone("--crawl", sync, dry_run or watch, shard)
+    if url := website_of(paths, crawl) or folder_of(paths):
+        if shard:
+            raise InvalidInput("what is elsewhere is read by one process: leave --shard out")
         bounds = Bounds(pages=max_pages, depth=max_depth)
         asked = ElsewhereOptions(url, fields, bounds, model, language, rejects)
-        _index_elsewhere(index_website, data, collection, asked, as_json)
-    if url := folder_of(paths):
-        _require_alone(url, sync, dry_run or watch, shard)
-        asked = ElsewhereOptions(url, fields, model=model, language=language, rejects=rejects)
-        _index_elsewhere(index_folder, data, collection, asked, as_json)
+        if sync:
+            _require_no_watch(url, watch)
+            place = place_of(asked, crawl=crawl)
+            _sync_place(data, collection, place, kept(), dry_run, as_json)
+        _require_sync(source, dry_run, watch)
+        index_place = index_website if crawl else index_folder
+        _index_elsewhere(index_place, data, collection, asked, as_json)
     if sync:
-        options = SyncOptions(fields, parse_share(prune_at_most), source, model, language, rejects)
         _sync(
             paths,
             data,
             collection,
-            options,
+            kept(),
             shard=shard,
             dry_run=dry_run,
             watch=watch,
             as_json=as_json,
         )
-    if source is not None or dry_run or watch:
-        raise InvalidInput(
-            "--source, --dry-run and --watch are for what is kept in step: give --sync, too"
-        )
+    _require_sync(source, dry_run, watch)
     with open_library(data, model) as library, _standard_input(paths) as stdin:
         check_paths(paths)
         own = [path for path in (library.folder, rejects) if path]
@@ -270,9 +281,33 @@ def _index_query(data: str | None, collection: str, options: SqlOptions, as_json
     raise typer.Exit(done.exit_code)
 
 
-def _require_alone(what: str, sync: bool, dry_run: bool, shard: str | None) -> None:
-    if sync or dry_run or shard:
-        raise InvalidInput(f"{what} is by itself: leave out --sync, --dry-run and --shard")
+def _require_sync(source: str | None, dry_run: bool, watch: bool) -> None:
+    if source is not None or dry_run or watch:
+        raise InvalidInput(
+            "--source, --dry-run and --watch are for what is kept in step: give --sync, too"
+        )
+
+
+def _require_no_watch(what: str, watch: bool) -> None:
+    if watch:
+        raise InvalidInput(
+            f"{what} tells of no changes to --watch: run --sync now and then, as by cron"
+        )
+
+
+def _sync_place(
+    data: str | None,
+    collection: str,
+    place: Callable[[Collection], Place],
+    options: SyncOptions,
+    dry_run: bool,
+    as_json: bool,
+) -> NoReturn:
+    with open_library(data, options.model) as library:
+        carry_out = foresee_place if dry_run else sync_place
+        done: ForeseenSources | SyncedSources = carry_out(library, collection, place, options)
+    done.show(as_json)
+    raise typer.Exit(done.exit_code)
 
 
 def _index_elsewhere(

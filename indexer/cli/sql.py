@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indexer.cli import output
 from indexer.cli.index import Indexed, index_reads
+from indexer.collection import Collection
 from indexer.errors import InvalidInput, Unreadable
 from indexer.index_choice import Language
 from indexer.ingestion.cursor import Cursor
 from indexer.library import Library
 from indexer.readers import USUAL, Fields, Read
+from indexer.sources.places import QueryPlace
 from indexer.sources.sql import Database, Query
 
 
@@ -33,6 +35,19 @@ class SqlOptions:
         """The query, which the database knows."""
         database = Database.at(self.url)
         return Query.checked(database, _text(self.query), self.fields, self.cursor_column)
+
+
+def query_place(options: SqlOptions) -> Callable[[Collection], QueryPlace]:
+    """The rows of a query as what a collection is kept in step with."""
+    query = options.checked()
+
+    def of(collection: Collection) -> QueryPlace:
+        cursor = _cursor_of(collection, query, options)
+        after = cursor.last() if cursor else None
+        passed = cursor.passed if cursor else None
+        return QueryPlace(query, after, passed, cursor.stored if cursor else lambda _: None)
+
+    return of
 
 
 def index_query(library: Library, name: str, options: SqlOptions) -> Indexed:
@@ -61,9 +76,13 @@ def index_query(library: Library, name: str, options: SqlOptions) -> Indexed:
 
 def _cursor(library: Library, name: str, query: Query, options: SqlOptions) -> Cursor | None:
     """The cursor of this very query; another text is another source, read from its beginning."""
+    collection = library.obtain(name, options.model, options.language)
+    return _cursor_of(collection, query, options)
+
+
+def _cursor_of(collection: Collection, query: Query, options: SqlOptions) -> Cursor | None:
     if query.cursor is None:
         return None
-    collection = library.obtain(name, options.model, options.language)
     fields = options.fields
     parts = query.database.name, query.text, query.cursor, fields.id, fields.text, fields.title
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +21,10 @@ from indexer.ingestion.pictures import PictureReading
 from indexer.ingestion.pipeline import combined
 from indexer.ingestion.pruning import USUAL_SHARE
 from indexer.ingestion.sync import Source, Sync, Synced
+from indexer.ingestion.sync_elsewhere import SyncElsewhere
 from indexer.library import Library
 from indexer.readers import USUAL, Fields
+from indexer.sources.places import Place
 
 _STANDARD_INPUT: Final = "-"
 
@@ -48,6 +50,19 @@ class SyncOptions:
             self.fields,
             self.most,
             skip=[path for path in (library.folder, self.rejects) if path],
+            pictures=PictureReading(config.max_pixels, self.gps),
+            filled_by=f"{collection.identity.name} {config.model == PHOTO_MODEL}",
+        )
+
+    def elsewhere(self, library: Library, collection: Collection, place: Place) -> SyncElsewhere:
+        """A run over a place elsewhere by these options."""
+        config = library.config
+        return SyncElsewhere(
+            collection,
+            place,
+            self.name,
+            self.fields,
+            self.most,
             pictures=PictureReading(config.max_pixels, self.gps),
             filled_by=f"{collection.identity.name} {config.model == PHOTO_MODEL}",
         )
@@ -145,6 +160,30 @@ def sync_sources(
     return SyncedSources(indexed, tuple(done))
 
 
+def sync_place(
+    library: Library, name: str, place_of: Callable[[Collection], Place], options: SyncOptions
+) -> SyncedSources:
+    """Bring a collection in step with a place elsewhere, with progress on standard error.
+
+    An interrupt deletes nothing.
+    """
+    collection = library.obtain(name, options.model, options.language)
+    place = place_of(collection)
+    output.note(f"keeping {name!r} in {library.place} in step with {place.name}")
+    with (
+        RejectsFile(library.folder or Path(), name, options.rejects) as rejected,
+        terminable(),
+        collection.writing("sync"),
+        reporting(None) as report,
+    ):
+        sync = options.elsewhere(library, collection, place)
+        done = sync.run(lambda: library.filling(collection), report, rejected.add)
+    for line in place.notes:
+        output.note(line)
+    indexed = Indexed(name, done.summary, rejected.path, rejected.reasons(), rejected.earlier)
+    return SyncedSources(indexed, (done,))
+
+
 def _figures(one: Synced) -> dict[str, Any]:
     return {
         "source": one.source,
@@ -160,9 +199,8 @@ def _figures(one: Synced) -> dict[str, Any]:
 
 
 def _text(one: Synced) -> str:
-    files = (
-        f"{one.source}: {output.counted(one.files, 'file')}, {one.read:,} read, {one.gone:,} gone"
-    )
+    found = output.counted(one.files, one.what)
+    files = f"{one.source}: {found}, {one.read:,} read, {one.gone:,} gone"
     reused = f"; {output.counted(one.reused, 'document')} took over stored vectors"
     deleted = f"; {output.counted(one.pruned.deleted, 'document')} deleted"
     return f"{files}{reused if one.reused else ''}{deleted if one.pruned.deleted else ''}."

@@ -1,19 +1,20 @@
-"""The changes that keeping a folder in step would make: files are read, and nothing is written."""
+"""The changes that keeping a folder or a place elsewhere in step would make: nothing is written."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
 
 from indexer.collection import Collection
 from indexer.documents import Change, Document
 from indexer.embedding.embedder import Embedder
-from indexer.ingestion.journal import SourceJournal
-from indexer.ingestion.pruning import doomed
+from indexer.ingestion.journal import Naming, SourceJournal
+from indexer.ingestion.pruning import Doomed, doomed
 from indexer.ingestion.sync import Plan, Sync
+from indexer.ingestion.sync_elsewhere import SyncElsewhere
 from indexer.origins import Claim
 from indexer.readers.image_files import IMAGE
 from indexer.readers.reading import Illustrated, Read, Rejection
@@ -27,7 +28,7 @@ class Foreseen:
 
     ``amended`` ones have new metadata only. ``reused`` is the number of those ``new`` or
     ``changed`` whose vectors are stored already. ``refused`` is the reason why none would be
-    ``deleted`` all the same, as are ``unreadable`` places.
+    ``deleted`` all the same, as are ``unreadable`` places. ``what`` is the word for a file.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Foreseen:
     reused: int
     refused: str | None
     unreadable: tuple[str, ...]
+    what: str = "file"
 
 
 @dataclass(slots=True)
@@ -70,18 +72,56 @@ def foresee(
     for rejection in plan.rejections:
         on_reject(rejection)
     collection, source = sync.collection, sync.source.name
-    found = _read(sync, plan, on_reject)
+    journal = SourceJournal(collection, sync.source.naming, 0, {})
+    reads = ((file.name, read) for file in plan.changed for read in sync.reads_of(file, 0, journal))
+    found = _read(collection, journal, reads, on_reject)
+    read = {file.name for file in plan.changed}
+    going = doomed(
+        collection, source, _obsolete(collection, source, read, plan.gone, found), found.contents
+    )
     unreadable = (*plan.unreadable, *sync.unreadable)
-    going = doomed(collection, source, _obsolete(sync, plan, found), found.contents)
-    refused = going.refusal(sync.most)
+    foreseen = _foreseen(source, found, going, going.refusal(sync.most), unreadable)
+    return replace(foreseen, files=plan.seen, read=len(read), gone=len(plan.gone))
+
+
+def foresee_elsewhere(
+    sync: SyncElsewhere,
+    open_embedder: Callable[[], Embedder],
+    on_reject: Callable[[Rejection], None] = lambda _: None,
+) -> Foreseen:
+    """The changes that keeping a place in step would make; its files are fetched.
+
+    The model is opened if there may be images, to say whether it embeds them.
+    """
+    collection, source, known = sync.collection, sync.source, sync.known()
+    if sync.place.has_pictures:
+        sync.opened(open_embedder)
+    journal = SourceJournal(collection, Naming(source), 0, {})
+    found = _read(collection, journal, sync.reads(known), on_reject)
+    gone = sync.gone(known)
+    obsolete = _obsolete(collection, source, sync.whole, gone, found)
+    going = doomed(collection, source, obsolete, found.contents)
+    unreadable = tuple(sync.place.unreadable)
+    foreseen = _foreseen(source, found, going, going.refusal(sync.most), unreadable)
+    files, read = len(sync.seen), len(sync.read)
+    return replace(foreseen, files=files, read=read, gone=len(gone), what=sync.place.what)
+
+
+def _foreseen(
+    source: str,
+    found: _Reading,
+    going: Doomed,
+    refused: str | None,
+    unreadable: tuple[str, ...],
+) -> Foreseen:
     of: dict[Change, list[str]] = {change: [] for change in Change}
     for id, change in found.changes.items():
         of[change].append(id)
     return Foreseen(
         source,
-        files=plan.seen,
-        read=len(plan.changed),
-        gone=len(plan.gone),
+        files=0,
+        read=0,
+        gone=0,
         new=tuple(of[Change.NEW]),
         changed=tuple(of[Change.CONTENT]),
         amended=tuple(of[Change.METADATA]),
@@ -92,18 +132,21 @@ def foresee(
     )
 
 
-def _read(sync: Sync, plan: Plan, on_reject: Callable[[Rejection], None]) -> _Reading:
+def _read(
+    collection: Collection,
+    journal: SourceJournal,
+    reads: Iterator[tuple[str, Read]],
+    on_reject: Callable[[Rejection], None],
+) -> _Reading:
     found = _Reading()
-    journal = SourceJournal(sync.collection, sync.source.naming, 0, {})
-    reads = ((file.name, read) for file in plan.changed for read in sync.reads_of(file, 0, journal))
     while some := list(islice(reads, _BATCH)):
         for file, read in some:
             if isinstance(read.item, Rejection):
                 found.partly.add(file)
                 on_reject(read.item)
             elif isinstance(read.item, Illustrated):
-                _add_image(found, sync.collection, file, read.item.document)
-        _add(found, sync.collection, journal, _documents(some))
+                _add_image(found, collection, file, read.item.document)
+        _add(found, collection, journal, _documents(some))
     return found
 
 
@@ -141,13 +184,15 @@ def _add(
     found.before.extend(journal.taken_over(given))
 
 
-def _obsolete(sync: Sync, plan: Plan, found: _Reading) -> list[Claim]:
-    """The claims that would be obsolete once the plan is carried out."""
-    origins, source = sync.collection.origins, sync.source.name
-    whole = {file.name for file in plan.changed} - found.partly
+def _obsolete(
+    collection: Collection, source: str, read: set[str], gone: Sequence[str], found: _Reading
+) -> list[Claim]:
+    """The claims that would be obsolete once these files are read, and those are gone."""
+    origins = collection.origins
+    whole = read - found.partly
     of_changed = [
         claim
         for claim in origins.claims(source, sorted(whole))
         if (claim.id, claim.content) not in found.given.get(claim.file, set())
     ]
-    return [*origins.obsolete(source, plan.gone), *of_changed, *found.before]
+    return [*origins.obsolete(source, gone), *of_changed, *found.before]

@@ -10,23 +10,23 @@ import threading
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from indexer.collection import Collection
 from indexer.documents import Document, EmbeddedDocument
-from indexer.ingestion.file_state import FileState
 from indexer.origins import Claim, FileRecord
 from indexer.readers.reading import Rejection
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """The name of a source, with which its ids begin, and the path it was given by.
+    """The name of a source, with which its ids begin, and the path it was given by, if any.
 
     Documents that were stored without a source have ids that begin with that path.
     """
 
     source: str
-    given: str
+    given: str | None = None
 
     def called(self, file: str) -> str:
         """The name of a file, with which its documents' ids and places begin."""
@@ -34,6 +34,8 @@ class Naming:
 
     def earlier(self, id: str) -> str | None:
         """The id a document had without a source; None if it is the same."""
+        if self.given is None:
+            return None
         if id != self.source and id[len(self.source) : len(self.source) + 1] not in ("/", ":"):
             return None
         if not id.startswith(self.source):
@@ -41,6 +43,18 @@ class Naming:
         before = self.given + id.removeprefix(self.source)
         before = before.removeprefix("./").replace("//", "/") or id
         return None if before == id else before
+
+
+class Stamp(Protocol):
+    """The state of a file when it was read, by which one tells later whether it has changed."""
+
+    def encode(self) -> str:
+        """The state as text; empty for a file to be read again."""
+        ...
+
+    def with_rejections(self, rejections: list[Rejection]) -> Stamp:
+        """The state of a file in which this was rejected."""
+        ...
 
 
 @dataclass(slots=True)
@@ -52,7 +66,7 @@ class SourceJournal:
     run: int
     known: dict[str, FileRecord]
     reused: int = 0
-    finished: dict[str, FileState] = field(default_factory=dict)
+    finished: dict[str, Stamp] = field(default_factory=dict)
     """The files that were read to their end, and are not yet noted."""
     _queue: deque[str] = field(default_factory=deque)
     _left: Counter[str] = field(default_factory=Counter)
@@ -68,7 +82,7 @@ class SourceJournal:
             self._left[file] += 1
             self._queue.append(file)
 
-    def finish(self, file: str, state: FileState) -> None:
+    def finish(self, file: str, state: Stamp) -> None:
         """Note that a file was read to its end, and was the same file all the time."""
         with self._lock:
             self.finished[file] = state
@@ -131,7 +145,7 @@ class SourceJournal:
         done = [file for file in self.finished if self._left[file] == 0]
         return {file: self._record(file, self.finished.pop(file)) for file in done}
 
-    def _record(self, file: str, state: FileState) -> FileRecord:
+    def _record(self, file: str, state: Stamp) -> FileRecord:
         """The record of a file; one with rejections is not whole, and what it gave before stays."""
         rejected = self._rejected.pop(file, [])
         del self._left[file]

@@ -86,7 +86,7 @@ class Synced:
 
     Of its ``files`` some were ``read``, and some of those known before are ``gone``. ``reused``
     documents have vectors that were stored for the same content. ``unreadable`` places are the
-    reason why nothing was deleted.
+    reason why nothing was deleted. ``what`` is the word for a file.
     """
 
     source: str
@@ -97,6 +97,7 @@ class Synced:
     reused: int
     pruned: Pruned
     unreadable: tuple[str, ...]
+    what: str = "file"
 
 
 @dataclass(slots=True)
@@ -155,6 +156,11 @@ class Sync:
         """Raise InvalidInput if another folder has the name that this one was given by itself."""
         name, place = self.source.name, name_of(self.source.root)
         others = [one for one in self.collection.origins.sources() if one.name == name]
+        if any("://" in one.place for one in others):
+            raise InvalidInput(
+                f"the source {name!r} is {others[0].place}: give this folder another name by "
+                "--source"
+            )
         if not self.source.told and any(one.place != place for one in others):
             raise InvalidInput(
                 f"the source {name!r} of collection {self.collection.name!r} is "

@@ -57,11 +57,15 @@ def is_remote(path: str) -> bool:
 
 @dataclass(slots=True)
 class Folder:
-    """A folder, or a file, by its URL; ``known`` are the stamps of files by their names."""
+    """A folder, or a file, by its URL; ``known`` are the stamps of files by their names.
+
+    ``unreadable`` are the files that could not be fetched.
+    """
 
     url: str
     known: Mapping[str, str] = field(default_factory=dict)
     files: int = 0
+    unreadable: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -101,6 +105,7 @@ class Folder:
         try:
             _save(system, facts["name"], path)
         except (OSError, Unreadable) as error:
+            self.unreadable.append(name)
             return Rejection(name, f"cannot be fetched: {error}")
         return Fetched(name, PurePosixPath(name).name, path, stamp)
 

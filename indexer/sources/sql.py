@@ -72,6 +72,14 @@ class Database:
         """Its URL without a password."""
         return self.url.set(password=None, query={}).render_as_string()
 
+    @property
+    def absolute_name(self) -> str:
+        """The same from every folder: with the whole path of SQLite's file."""
+        if self.url.get_backend_name() != "sqlite":
+            return self.name
+        path = Path(self.url.database or "").resolve()
+        return self.url.set(database=str(path), query={}).render_as_string()
+
     @contextmanager
     def connected(self) -> Iterator[Connection]:
         """A connection that commits nothing; raises Unreadable for whatever the database says."""

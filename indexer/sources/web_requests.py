@@ -32,6 +32,10 @@ _PORTS: Final = {"http": 80, "https": 443}
 _BUSY: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
+class NoAnswer(Unreadable):
+    """The site did not answer, or was at fault: it may answer later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer: its status, its head, and the number of bytes that were written to a file."""
@@ -45,6 +49,16 @@ class Answer:
         """The target of a redirect, as written."""
         moved = self.status in (301, 302, 303, 307, 308)
         return self.head.get("location") if moved else None
+
+    @property
+    def is_permanent(self) -> bool:
+        """Return whether a redirect is for ever."""
+        return self.status in (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.PERMANENT_REDIRECT)
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether the site asks to come again later."""
+        return self.status in _BUSY
 
     @property
     def media_type(self) -> str:
@@ -150,7 +164,7 @@ def fetch(
     for left in reversed(range(TRIES)):
         site.wait()
         answer = _once(http, site, url, path, most, head)
-        if answer.status not in _BUSY or not left:
+        if not answer.is_busy or not left:
             return answer
         time.sleep(_patience(answer.head.get("retry-after"), TRIES - left))
     raise AssertionError
@@ -175,7 +189,7 @@ def _once(
         finally:
             answer.close()
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise Unreadable(f"no answer: {str(error) or type(error).__name__}") from error
+        raise NoAnswer(f"no answer: {str(error) or type(error).__name__}") from error
 
 
 def _save(answer: httpx2.Response, path: Path, most: int) -> int:
@@ -186,7 +200,7 @@ def _save(answer: httpx2.Response, path: Path, most: int) -> int:
             if size > most:
                 raise Unreadable(f"larger than {most:,} bytes, the most that is fetched at once")
             if time.monotonic() > end:
-                raise Unreadable("it comes too slowly")
+                raise NoAnswer("it comes too slowly")
     return size
 
 

@@ -30,6 +30,7 @@ from indexer.sources.web_requests import (
     AGENT,
     MOST_PATIENCE_SECONDS,
     Answer,
+    NoAnswer,
     Site,
     client,
     fetch,
@@ -118,11 +119,12 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """An address to visit: links from the start, and redirects to it."""
+    """An address to visit: links from the start, redirects to it, and the address they began at."""
 
     url: str
     depth: int
     redirects: int = 0
+    moved_from: str | None = None
 
 
 @dataclass(slots=True)
@@ -130,17 +132,22 @@ class Crawl:
     """One crawl from a URL; ``known`` are the stamps of pages by their names.
 
     ``stopped`` says which bound ended it, if one did; ``forbidden`` addresses are left out as the
-    site's robots.txt asks.
+    site's robots.txt asks. One that ``revisits`` asks for all known pages, whether or not links
+    lead there; those that the site says are gone are left out. ``unreadable`` are the pages that
+    gave no answer to go by, at first or where they led.
     """
 
     start: str
     bounds: Bounds = Bounds()
     known: Mapping[str, str] = field(default_factory=dict)
+    revisits: bool = False
+    unreadable: list[str] = field(default_factory=list)
     stopped: str | None = None
     forbidden: int = 0
     pages: int = 0
     _bytes: int = 0
     _seen: set[str] = field(default_factory=set)
+    _failed: set[str] = field(default_factory=set)
     _given: set[str] = field(default_factory=set)
     _waiting: deque[_Address] = field(default_factory=deque)
 
@@ -155,7 +162,7 @@ class Crawl:
             asked = robots.crawl_delay(AGENT) or 0.0
             site.pause = min(max(site.pause, asked), MOST_PATIENCE_SECONDS)
             self._follow(site, [self.start], 0)
-            while self._waiting and not self._ended(end):
+            while self._has_more(site) and not self._ended(end):
                 here = self._waiting.popleft()
                 try:
                     if self._may_visit(robots, here.url):
@@ -163,7 +170,18 @@ class Crawl:
                 except Unreadable as error:
                     if here.url == self._start_url:
                         raise Unreadable(f"{here.url}: {error}") from error
+                    self._failed.add(here.url)
+                    if isinstance(error, NoAnswer) or here.moved_from in self.known:
+                        self.unreadable.append(here.url)
                     yield Rejection(here.url, str(error))
+
+    def _has_more(self, site: Site) -> bool:
+        """Return whether an address waits; in the end known pages do that no link led to."""
+        if not self._waiting and self.revisits:
+            left = [one for one in self.known if one not in self._seen and site.has(one)]
+            self._seen.update(left)
+            self._waiting.extend(_Address(one, self.bounds.depth) for one in left)
+        return bool(self._waiting)
 
     def _may_visit(self, robots: Protego, url: str) -> bool:
         able = bool(robots.can_fetch(url, AGENT))
@@ -200,14 +218,26 @@ class Crawl:
         if answer.status == HTTPStatus.NOT_MODIFIED and stamp is not None:
             self._follow(site, stamp.links, here.depth + 1)
             yield Unchanged(url)
+        elif self.revisits and url in self.known and self._is_gone(site, url, answer):
+            return
         elif answer.leads_to is not None:
             self._redirect(site, here, answer.leads_to)
         elif answer.status != HTTPStatus.OK:
-            raise Unreadable(f"the site answers {answer.status}")
+            at_fault = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            problem = NoAnswer if at_fault or answer.is_busy else Unreadable
+            raise problem(f"the site answers {answer.status}")
         elif _may_be_sitemap(url) and (locations := _locations(path)) is not None:
             self._follow(site, locations, here.depth)
         else:
             yield from self._page(site, here, answer, path)
+
+    def _is_gone(self, site: Site, url: str, answer: Answer) -> bool:
+        """Return whether a known page is no longer there: missing, or for ever on another host."""
+        if url == self._start_url:
+            return False
+        if answer.leads_to is not None and answer.is_permanent:
+            return not site.has(urljoin(url, answer.leads_to))
+        return answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
     def _redirect(self, site: Site, here: _Address, target: str) -> None:
         """Put the place where a redirect leads in line; the start may lead to another host."""
@@ -219,7 +249,9 @@ class Crawl:
             raise Unreadable(f"it leads to another host, {urlsplit(there).netloc}")
         if here.redirects >= REDIRECTS:
             raise Unreadable("it leads on and on")
-        self._follow(site, [there], here.depth, here.redirects + 1)
+        if there in self._failed:
+            raise Unreadable(f"it leads to {there}, which cannot be read")
+        self._follow(site, [there], here.depth, here.redirects + 1, here.moved_from or here.url)
 
     def _page(self, site: Site, here: _Address, answer: Answer, path: Path) -> Iterator[Found]:
         url = here.url
@@ -244,7 +276,14 @@ class Crawl:
         able = kept is not None and stamp.head and name == url
         yield Fetched(name, f"page{suffix}", path, stamp.encode() if able else "")
 
-    def _follow(self, site: Site, links: Iterable[str], depth: int, redirects: int = 0) -> None:
+    def _follow(
+        self,
+        site: Site,
+        links: Iterable[str],
+        depth: int,
+        redirects: int = 0,
+        moved_from: str | None = None,
+    ) -> None:
         """Put links in line that are of the site, not too deep, and new."""
         most = SEEN_PER_PAGE * self.bounds.pages
         if depth > self.bounds.depth:
@@ -256,7 +295,7 @@ class Crawl:
             if _PASSED_OVER.search(urlsplit(there).path) and not _may_be_sitemap(there):
                 continue
             self._seen.add(there)
-            self._waiting.append(_Address(there, depth, redirects))
+            self._waiting.append(_Address(there, depth, redirects, moved_from))
 
 
 def normalised(url: str) -> str:

@@ -137,7 +137,8 @@ def test_what_is_not_there_is_told(store: Any, tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="nothing is at memory://none"):
         Folder("memory://none").check()
     assert "one at a time" in index(tmp_path, "memory://a", "b", code=2)["error"]
-    assert "leave out --sync" in index(tmp_path, "memory://a", "--sync", code=2)["error"]
+    assert "--watch" in index(tmp_path, "memory://a", "--sync", "--watch", code=2)["error"]
+    assert "nothing is at" in index(tmp_path, "memory://a", "--sync", code=1)["error"]
     assert list(tmp_path.iterdir()) == []
     assert Folder("s3://key:secret@bucket/x/?region=eu").name == "s3://bucket/x"
     assert Folder("sftp://me:secret@host/x").name == "sftp://host/x"
@@ -222,3 +223,74 @@ def test_a_bucket_is_read_by_the_driver_of_pyarrow() -> None:
         "s3://bucket/docs/a.txt": b"the moon",
         "s3://bucket/docs/deep/b.txt": b"the sun",
     }
+
+
+def kept(folder: Path, *words: str, code: int = 0) -> dict[str, Any]:
+    """The figures of keeping in step with the store's docs, with those of its only source."""
+    done = index(folder, "memory://docs", "--sync", *words, code=code)
+    return {**done, **done["sources"][0]}
+
+
+def test_files_that_are_gone_elsewhere_go(store: Any, tmp_path: Path) -> None:
+    """Moved ones keep their vectors, a dry run changes nothing, and the guard holds."""
+    for name in "abc":
+        store.pipe(f"/docs/{name}.txt", f"the {name}".encode())
+    store.pipe("/docs/d.jsonl", b'{"id": "x", "text": "the sun"}\n{"id": "y", "text": "stars"}\n')
+    first = kept(tmp_path)
+    assert (first["written"], first["source"]) == (5, "memory://docs")
+    store.mv("/docs/a.txt", "/docs/deep/a.txt")
+    store.pipe("/docs/d.jsonl", b'{"id": "x", "text": "the sun"}\n')
+    before = texts(tmp_path)
+    would = kept(tmp_path, "--dry-run")
+    assert set(would["deleted"]) == {"memory://docs/a.txt", "y"}
+    assert would["new"] == ["memory://docs/deep/a.txt"]
+    assert texts(tmp_path) == before
+    done = kept(tmp_path)
+    assert (done["deleted"], done["gone"], done["reused"], done["tokens"]) == (2, 1, 1, 0)
+    assert texts(tmp_path) == {
+        "memory://docs/b.txt": "the b",
+        "memory://docs/c.txt": "the c",
+        "memory://docs/deep/a.txt": "the a",
+        "x": "the sun",
+    }
+    assert (again := kept(tmp_path))["read"] == 0
+    assert again["deleted"] == 0
+
+
+def test_what_was_not_seen_stays(tmp_path: Path) -> None:
+    """Nothing goes after a file could not be fetched; one unread in part keeps what it gave."""
+    there, data = tmp_path / "there", tmp_path / "data"
+    there.mkdir()
+    (there / "a.txt").write_text("the moon")
+    (there / "b.jsonl").write_text('{"id": "x", "text": "sun"}\n{"id": "y", "text": "stars"}\n')
+    (there / "c.txt").write_text("the tide")
+    words = f"file://{there}", "--sync"
+    assert index(data, *words)["written"] == 4
+    (there / "a.txt").unlink()
+    (there / "c.txt").unlink()
+    (there / "c.txt").symlink_to("lost")
+    (done,) = index(data, *words, code=3)["sources"]
+    assert (done["deleted"], done["unreadable"]) == (0, [f"file://{there}/c.txt"])
+    (there / "c.txt").unlink()
+    (there / "c.txt").write_text("the ebb")
+    (there / "b.jsonl").write_text('{"id": "x", "text": "sun"}\nbroken\n')
+    (done,) = index(data, *words, code=3)["sources"]
+    assert (done["deleted"], done["unreadable"]) == (1, [])
+    assert sorted(texts(data)) == [f"file://{there}/c.txt", "x", "y"]
+    other = tmp_path / "other"
+    other.mkdir()
+    error = index(data, str(other), "--sync", "--source", f"file://{there}", code=2)["error"]
+    assert "cannot be the name of a source" in error
+
+
+def test_of_two_files_with_one_id_the_last_stays(store: Any, tmp_path: Path) -> None:
+    """When it goes, what the other gives comes back, in the same run or in the next."""
+    store.pipe("/docs/a.jsonl", b'{"id": "x", "text": "the sun"}\n')
+    store.pipe("/docs/b.jsonl", b'{"id": "x", "text": "the moon"}\n')
+    kept(tmp_path)
+    store.pipe("/docs/a.jsonl", b'{"id": "x", "text": "a star"}\n')
+    kept(tmp_path)
+    assert texts(tmp_path) == {"x": "the moon"}
+    store.rm("/docs/b.jsonl")
+    kept(tmp_path)
+    assert texts(tmp_path) == {"x": "a star"}

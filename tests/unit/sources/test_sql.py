@@ -173,9 +173,70 @@ def test_options_that_do_not_go_together_are_refused(tmp_path: Path, notes: Path
     """Each error says what to give."""
     assert "--sql needs a query" in index(tmp_path, code=2)["error"]
     assert "leave out PATH" in index(tmp_path, "x", "--query", SELECT, code=2)["error"]
+    words = "--query", SELECT, "--sync", "--watch"
+    assert "tells of no changes to --watch" in index(tmp_path, *words, code=2)["error"]
+    assert "give --sync" in index(tmp_path, "--query", SELECT, "--dry-run", code=2)["error"]
     alone = CliRunner().invoke(commands(), ["index", "--query", SELECT])
     assert alone.exit_code == 2
     assert "give --sql URL" in alone.stderr
+
+
+def kept(folder: Path, *words: str, query: str = SELECT, code: int = 0) -> dict[str, Any]:
+    """The figures of keeping in step with a query, with those of its only source."""
+    done = index(folder, "--query", query, "--sync", *words, code=code)
+    return {**done, **done["sources"][0]}
+
+
+def test_rows_that_are_gone_go(tmp_path: Path, notes: Path) -> None:
+    """A row with another id keeps its vector; a dry run says so, and changes nothing."""
+    assert kept(tmp_path)["written"] == 3
+    change(notes, "delete from notes where id = 1")
+    change(notes, "update notes set id = 9 where id = 2")
+    would = kept(tmp_path, "--dry-run")
+    assert (would["deleted"], would["new"], would["reused"]) == (["1", "2"], ["9"], 1)
+    assert sorted(stored(tmp_path)) == ["1", "2", "3"]
+    done = kept(tmp_path)
+    assert (done["deleted"], done["reused"], done["tokens"]) == (2, 1, 0)
+    assert sorted(stored(tmp_path)) == ["3", "9"]
+    assert kept(tmp_path)["unchanged"] == 2
+
+
+def test_no_row_goes_unless_all_were_read(tmp_path: Path, notes: Path) -> None:
+    """Not behind a cursor, not with rejected rows, and not when the query gives nothing."""
+    words = "--cursor-column", "at"
+    assert kept(tmp_path, *words)["written"] == 3
+    change(notes, "delete from notes where id = 1")
+    change(notes, "insert into notes values (4, 'the ebb', 'c', 1)")
+    for more in (("--dry-run",), ()):
+        done = kept(tmp_path, *words, *more)
+        assert "rows before at = b were not asked for" in done["unreadable"][0]
+    assert sorted(stored(tmp_path)) == ["1", "2", "3", "4"]
+    change(notes, "delete from notes where id = 4")
+    change(notes, "insert into notes values (5, null, 'c', 1)")
+    assert kept(tmp_path, code=3)["unreadable"] == ["1 rows were rejected"]
+    change(notes, "delete from notes")
+    assert kept(tmp_path, code=1)["refused"].startswith("4 of 4 documents are no longer there")
+    change(notes, "insert into notes values (2, 'the sun', 'b', null)")
+    done = kept(tmp_path)
+    assert (done["deleted"], sorted(stored(tmp_path))) == (3, ["2"])
+
+
+def test_a_query_goes_by_a_name_of_its_own(tmp_path: Path, notes: Path) -> None:
+    """So that it may be written otherwise; another source's name is refused."""
+    kept(tmp_path, "--source", "shop")
+    change(notes, "delete from notes where id = 1")
+    done = kept(tmp_path, "--source", "shop", query=f"{SELECT} where 1")
+    assert (done["source"], done["deleted"]) == ("shop", 1)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.txt").write_text("words")
+    given = ["index", str(other), "--sync", "--source", "shop", "--data", str(tmp_path / "data")]
+    refused = CliRunner().invoke(commands(), given)
+    assert (refused.exit_code, "give this folder another name" in refused.stderr) == (2, True)
+    given[given.index("shop")] = "mine"
+    assert CliRunner().invoke(commands(), given).exit_code == 0
+    error = index(tmp_path, "--query", SELECT, "--sync", "--source", "mine", code=1)["error"]
+    assert "give another name by --source" in error
 
 
 @pytest.fixture(scope="module")

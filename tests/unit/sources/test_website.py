@@ -249,10 +249,99 @@ def test_what_is_no_website_is_told(tmp_path: Path) -> None:
         (["x", "--crawl"], "--crawl takes one URL"),
         (["http://h/", "http://i/", "--crawl"], "--crawl takes one URL"),
         (["http://u:p@h/", "--crawl"], "name and password"),
-        (["http://h/", "--crawl", "--sync"], "leave out --sync"),
+        (["http://h/", "--crawl", "--sync", "--watch"], "tells of no changes to --watch"),
+        (["http://h/", "--crawl", "--dry-run"], "give --sync, too"),
+        (["http://h/", "--crawl", "--shard", "1/2"], "leave --shard out"),
     ):
         assert told in index(tmp_path, *words, code=2)["error"]
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(InvalidInput, match="a website's URL"):
         host_of("ftp://h/")
     assert normalised("HTTPS://Host:443#x") == "https://host/"
+
+
+def kept(site: LocalSite, folder: Path, *words: str, code: int = 0) -> dict[str, Any]:
+    """The figures of a crawl that keeps a collection in step, with those of its only source."""
+    done = index(folder, f"{site.url}/", "--crawl", "--sync", *words, code=code)
+    return {**done, **done["sources"][0]}
+
+
+def ids(site: LocalSite, folder: Path) -> set[str]:
+    """The paths of the pages that are stored."""
+    with Library(Config(data=str(folder))) as library:
+        documents = library.open("default").page().documents
+    return {one.id.removeprefix(site.url) for one in documents}
+
+
+@pytest.fixture
+def linked(site: LocalSite) -> LocalSite:
+    """A site of five pages, of which two are known to be as they were."""
+    site.page("/", "/a", "/b", etag='"1"')
+    for path in ("/a", "/b", "/d"):
+        site.page(path, text=f"the page {path}")
+    site.page("/b", "/c", "/d", text="the moon")
+    site.page("/c", text="the tide", etag='"3"')
+    return site
+
+
+def test_pages_that_are_gone_go(linked: LocalSite, tmp_path: Path) -> None:
+    """Missing ones, and those that moved, whose vectors stay; a dry run says so before."""
+    assert kept(linked, tmp_path)["written"] == 5
+    del linked.pages["/a"]
+    linked.pages["/c"] = (301, {"location": "/e"}, b"")
+    linked.pages["/e"] = (200, {"content-type": "text/plain"}, b"the tide")
+    would = kept(linked, tmp_path, "--dry-run", "--prune-at-most", "50%")
+    assert {one.removeprefix(linked.url) for one in would["deleted"]} == {"/a", "/c"}
+    assert [one.removeprefix(linked.url) for one in would["new"]] == ["/e"]
+    assert ids(linked, tmp_path) == {"/", "/a", "/b", "/c", "/d"}
+    done = kept(linked, tmp_path)
+    assert (done["deleted"], done["gone"], done["refused"]) == (2, 2, None)
+    assert ids(linked, tmp_path) == {"/", "/b", "/d", "/e"}
+    assert kept(linked, tmp_path, code=3)["written"] == 0  # a link to nowhere is told
+
+
+def test_a_page_without_links_to_it_stays_while_it_is_there(
+    linked: LocalSite, tmp_path: Path
+) -> None:
+    """It is asked for by its address, with fewer links from the start, too."""
+    kept(linked, tmp_path)
+    linked.page("/b", text="no links")
+    done = kept(linked, tmp_path, "--max-depth", "1")
+    assert (done["deleted"], ids(linked, tmp_path)) == (0, {"/", "/a", "/b", "/c", "/d"})
+    del linked.pages["/d"]
+    assert kept(linked, tmp_path)["deleted"] == 1
+
+
+def test_nothing_goes_after_a_crawl_that_did_not_see_all(linked: LocalSite, tmp_path: Path) -> None:
+    """Cut by a bound, or a site at fault; a page that is refused keeps only what it gave."""
+    kept(linked, tmp_path)
+    del linked.pages["/a"]
+    done = kept(linked, tmp_path, "--max-pages", "2")
+    assert "nothing of" in done["said"]
+    assert "stopped at 2 pages" in done["unreadable"][0]
+    linked.pages["/d"] = (500, {}, b"")
+    done = kept(linked, tmp_path, code=3)
+    assert (done["deleted"], done["unreadable"]) == (0, [f"{linked.url}/d"])
+    assert "/a" in ids(linked, tmp_path)
+    linked.pages["/d"] = (403, {}, b"")
+    done = kept(linked, tmp_path, code=3)
+    assert (done["deleted"], ids(linked, tmp_path)) == (1, {"/", "/b", "/c", "/d"})
+    linked.pages["/d"] = (302, {"location": "/login"}, b"")
+    linked.pages["/login"] = (500, {}, b"")
+    assert kept(linked, tmp_path, code=3)["deleted"] == 0
+    linked.pages["/d"] = (302, {"location": "http://127.0.0.1:1/"}, b"")
+    assert kept(linked, tmp_path, code=3)["deleted"] == 0
+    linked.pages["/d"] = (301, {"location": "http://127.0.0.1:1/"}, b"")
+    assert kept(linked, tmp_path)["deleted"] == 1
+
+
+def test_a_site_that_is_gone_deletes_nothing(linked: LocalSite, tmp_path: Path) -> None:
+    """Without its first page it is an error; most pages at once are too many."""
+    kept(linked, tmp_path)
+    for path in ("/a", "/b", "/c", "/d"):
+        del linked.pages[path]
+    done = kept(linked, tmp_path, "--prune-at-most", "10%", code=0)
+    assert done["deleted"] == 4  # few, and the first page stays
+    del linked.pages["/"]
+    assert "answers 404" in index(tmp_path, f"{linked.url}/", "--crawl", "--sync", code=1)["error"]
+    assert ids(linked, tmp_path) == {"/"}
