@@ -8,12 +8,13 @@ of 384 components, two cores, five programs beside: 2.4 ms of processor time on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Final
 
-from threadpoolctl import LibController, ThreadpoolController
+from threadpoolctl import LibController, OpenBLASController, ThreadpoolController
 
 SMALL: Final = 1 << 29
 """Multiplications of a product that one core does in some 20 ms, and more cores not much sooner."""
@@ -28,22 +29,58 @@ def threads_for_product(multiplications: int) -> Iterator[None]:
     if multiplications > SMALL:
         yield
         return
-    libraries = _libraries()
-    for library, _ in libraries:
-        library.set_num_threads(1)
+    limit = _limit()
+    limit.lower()
     try:
         yield
     finally:
-        for library, usual in libraries:  # not as before, since others may be computing
-            library.set_num_threads(usual)
+        limit.raise_again()
+
+
+class _Limit:
+    """The number of threads of products: one as long as any thread computes a small one.
+
+    If each gave the number back by itself, the first to end would give its threads to the others.
+    """
+
+    def __init__(self, libraries: Sequence[LibController]) -> None:
+        self._libraries = [(one, one.num_threads) for one in libraries if one.num_threads]
+        self._changing = threading.Lock()
+        self._small = 0
+
+    def lower(self) -> None:
+        """Begin a small product."""
+        with self._changing:
+            self._small += 1
+            if self._small == 1:
+                for library, _ in self._libraries:
+                    _set_threads(library, 1)
+
+    def raise_again(self) -> None:
+        """End one; with the last, products have their threads again."""
+        with self._changing:
+            self._small -= 1
+            if not self._small:
+                for library, usual in self._libraries:
+                    _set_threads(library, usual)
+
+
+def _set_threads(library: LibController, count: int) -> None:
+    """Set a library's number of threads, and leave it to the next thread that wants to.
+
+    From threadpoolctl 3.8 on the first thread that sets OpenBLAS's is the only one that may, and
+    those of others are ignored without a word.
+    """
+    library.set_num_threads(count)
+    if isinstance(library, OpenBLASController):
+        library.clear_controlling_thread()
 
 
 @cache
-def _libraries() -> tuple[tuple[LibController, int], ...]:
-    """NumPy's libraries of matrix products, each with its usual number of threads.
+def _limit() -> _Limit:
+    """The limit for NumPy's libraries of matrix products.
 
     FAISS has another, whose threads are those of OpenMP.
     """
     found = ThreadpoolController().select(user_api="blas").lib_controllers
-    ours = (one for one in found if one.info().get("threading_layer") != "openmp")
-    return tuple((one, one.num_threads) for one in ours if one.num_threads)
+    return _Limit([one for one in found if one.info().get("threading_layer") != "openmp"])
