@@ -26,7 +26,8 @@ from indexer.embedding.embedder import (
     TextRole,
     Tokens,
 )
-from indexer.embedding.tokenizer import Encoded, Ids, ModelTokenizer, Setup, Tokenizer
+from indexer.embedding.pieces import tokenizer_of
+from indexer.embedding.tokenizer import Encoded, Ids, Setup, Tokenizer
 from indexer.errors import InvalidInput, InvalidVector
 from indexer.pictures import Fit
 
@@ -271,7 +272,7 @@ def assemble(
         dict(setup.prompts),
         checkpoint.essence,
     )
-    return EngineEmbedder(description, tokenizer or ModelTokenizer(setup), engine)
+    return EngineEmbedder(description, tokenizer or tokenizer_of(setup), engine)
 
 
 def _unit(vectors: Vectors, batch: Batch) -> Vectors:

@@ -69,7 +69,11 @@ class Tokenizer(Protocol):
 
 
 class ModelTokenizer:
-    """A model's own tokenizer. Safe to use from several threads: it never changes."""
+    """A model's own tokenizer. Safe to use from several threads: it never changes.
+
+    ``unknown_id`` is the token of a word that is not known, None where there are no such words;
+    ``added`` are tokens that are found in a text before all others.
+    """
 
     def __init__(self, setup: Setup) -> None:
         from tokenizers import Tokenizer
@@ -80,7 +84,9 @@ class ModelTokenizer:
         self._tokenizer = Tokenizer.from_str(setup.tokenizer)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._unknown_id = unknown_id(self._tokenizer, setup.tokenizer)
+        self.unknown_id = unknown_id(self._tokenizer, setup.tokenizer)
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        self.added = tuple(str(token.content) for token in added)
         self._front, self._back = self._count_special()
         types = set(self._tokenizer.encode("a").type_ids)
         if types - {0}:
@@ -99,15 +105,40 @@ class ModelTokenizer:
     @property
     def room(self) -> int:
         """The number of a document's tokens that fit beside special tokens and prompt."""
-        return self._window - self._front - self._back - self._prompt_tokens(TextRole.DOCUMENT)
+        return self.most - self._prompt_tokens(TextRole.DOCUMENT)
 
     @property
     def size(self) -> int:
         """The number of tokens in the vocabulary."""
         return int(self._tokenizer.get_vocab_size())
 
+    @property
+    def most(self) -> int:
+        """The number of a text's tokens, those of a prompt with them, beside special ones."""
+        return self._window - self._front - self._back
+
+    @property
+    def around(self) -> tuple[Ids, Ids]:
+        """The special tokens before and after a text."""
+        ids = np.asarray(self._tokenizer.encode("a").ids, np.int32)
+        return ids[: self._front], ids[len(ids) - self._back :]
+
+    @property
+    def steps(self) -> tuple[str, str]:
+        """The kinds of what normalises texts, and of what parts them into words."""
+        steps = self._tokenizer.normalizer, self._tokenizer.pre_tokenizer
+        return type(steps[0]).__name__, type(steps[1]).__name__
+
+    def prompt(self, role: TextRole) -> str:
+        """The text that is put in front of those in a role."""
+        return self._prompts.get(role, "")
+
+    def bare(self, texts: Sequence[str]) -> list[Encoding]:
+        """The texts' tokens alone: without special ones, a prompt, or a bound."""
+        return self._tokenizer.encode_batch(texts, add_special_tokens=False)
+
     def _prompt_tokens(self, role: TextRole) -> int:
-        prompt = self._prompts.get(role, "")
+        prompt = self.prompt(role)
         return len(self._tokenizer.encode(prompt, add_special_tokens=False)) if prompt else 0
 
     def prompt_length(self, role: TextRole) -> int:
@@ -120,7 +151,7 @@ class ModelTokenizer:
 
     def tokenize(self, texts: Sequence[str], role: TextRole) -> list[Tokens]:
         """Ids with the spans of all tokens."""
-        prompt = self._prompts.get(role, "")
+        prompt = self.prompt(role)
         encodings = self._tokenizer.encode_batch([prompt + text for text in texts])
         return [
             self._tokens(text, encoding, len(prompt))
@@ -139,7 +170,7 @@ class ModelTokenizer:
 
     def ids(self, texts: Sequence[str], role: TextRole) -> list[Encoded]:
         """The texts' tokens without their spans, which is cheaper."""
-        prompt = self._prompts.get(role, "")
+        prompt = self.prompt(role)
         whole = [prompt + text for text in texts] if prompt else list(texts)
         encodings = self._tokenizer.encode_batch_fast(whole)
         return [
@@ -149,18 +180,18 @@ class ModelTokenizer:
 
     def _encoded(self, text: str, prompt: str, all_ids: list[int]) -> Encoded:
         ids, truncated = self._cut(all_ids)
-        if truncated or self._unknown_id not in all_ids:
+        if truncated or self.unknown_id not in all_ids:
             return Encoded(ids, truncated, not has_words(text))
         again = self._tokenizer.encode(prompt + text)  # with offsets; it is seldom needed
         return Encoded(ids, truncated, self._is_unknown(text, all_ids, again, len(prompt)))
 
     def _is_unknown(self, text: str, all_ids: list[int], encoding: Encoding, prompt: int) -> bool:
-        if self._unknown_id not in all_ids:
+        if self.unknown_id not in all_ids:
             return not has_words(text)
         places = [
             (max(start - prompt, 0), max(end - prompt, 0))
             for id, (start, end) in zip(all_ids, encoding.offsets, strict=True)
-            if id == self._unknown_id
+            if id == self.unknown_id
         ]
         return is_unknown(text, places)
 

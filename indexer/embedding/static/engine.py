@@ -13,9 +13,9 @@ from indexer.embedding.batching import Batch, plan_batches
 from indexer.embedding.checkpoint import Checkpoint
 from indexer.embedding.embedder import Runtime, TextRole
 from indexer.embedding.engine import EngineEmbedder, assemble
+from indexer.embedding.pieces import tokenizer_of
 from indexer.embedding.static.model import WINDOW, read_static
-from indexer.embedding.static.pieces import PieceTokenizer, is_berts
-from indexer.embedding.tokenizer import Ids, ModelTokenizer
+from indexer.embedding.tokenizer import Ids
 from indexer.errors import ModelError
 from indexer.matrix_threads import threads_for_product
 
@@ -29,7 +29,7 @@ def open_static(checkpoint: Checkpoint) -> EngineEmbedder:
     """The embedder of a static model; raises ModelError."""
     model = read_static(checkpoint)
     setup = model.setup
-    tokenizer = (PieceTokenizer if is_berts(setup.tokenizer) else ModelTokenizer)(setup)
+    tokenizer = tokenizer_of(setup)
     if tokenizer.size > len(model.table):
         raise ModelError(
             f"the static model in {checkpoint.folder} has vectors of {len(model.table):,} tokens, "

@@ -6,6 +6,8 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import chain
+from typing import Final
 
 import numpy as np
 
@@ -24,6 +26,9 @@ from indexer.storage.sqlite.records import (
     chunk_line,
 )
 from indexer.storage.sqlite.snapshot import Snapshot
+
+LINES: Final = 256
+"""Lines that one statement inserts, at most: SQLite's bound of 32,766 values is far."""
 
 
 class Transaction(Snapshot):
@@ -130,10 +135,10 @@ class Transaction(Snapshot):
         # A number is never given twice: indexes and cursors would confuse the documents.
         first = 1 + max(self._last_given(), self.last_number())
         numbers = list(range(first, first + len(documents)))
-        self._connection.executemany(
+        insert_lines(
+            self._connection,
             "INSERT INTO documents"
-            "(hash, truncated, title, metadata, text, picture, changed, number, id)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "(hash, truncated, title, metadata, text, picture, changed, number, id)",
             [
                 (*_columns(document, truncated), self.sequence, number, document.id)
                 for number, (document, truncated) in zip(numbers, documents, strict=True)
@@ -202,9 +207,10 @@ class Transaction(Snapshot):
 
     def add_chunks(self, generation: int, chunks: Iterable[StoredChunk]) -> None:
         """Record the chunks of rows."""
-        self._connection.executemany(
+        insert_lines(
+            self._connection,
             'INSERT INTO chunks(generation, row, document, position, "start", "end", unknown,'
-            " checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            " checksum)",
             [(*line, checksum_of(line)) for line in map(partial(chunk_line, generation), chunks)],
         )
 
@@ -245,8 +251,9 @@ class Transaction(Snapshot):
         return self._fields[name]
 
     def _add_facets(self, documents: Iterable[tuple[int, Metadata]]) -> None:
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO facets VALUES (?, ?, ?, ?)",
+        insert_lines(
+            self._connection,
+            "INSERT OR IGNORE INTO facets",
             [
                 (self._field(name), kind, value, number)
                 for number, metadata in documents
@@ -274,6 +281,20 @@ class Transaction(Snapshot):
         ]
         self._drop_facets(old for old, _ in changed)
         self._add_facets((old.number, metadata) for old, metadata in changed)
+
+
+def insert_lines(
+    connection: sqlite3.Connection, into: str, lines: Sequence[tuple[object, ...]]
+) -> None:
+    """Insert lines of one length into the table that the beginning of a statement names.
+
+    Many go into one statement: between two, the interpreter may be with another thread for long.
+    """
+    for start in range(0, len(lines), LINES):
+        some = lines[start : start + LINES]
+        marks = f"({', '.join('?' * len(some[0]))})"
+        values = ", ".join([marks] * len(some))
+        connection.execute(f"{into} VALUES {values}", list(chain.from_iterable(some)))
 
 
 def _columns(document: Document, truncated: bool) -> tuple[object, ...]:

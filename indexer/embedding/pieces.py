@@ -1,31 +1,31 @@
 """The tokens of many texts from those of their pieces, each of which is tokenised once.
 
 Tokenizers of BERT's kind part words at spaces and at ASCII's punctuation, whatever stands beside
-them. So the tokens of a text are those of its pieces, one after the other; and texts repeat most of
-their words, so looking them up is several times as fast as tokenising them again.
+them. So the tokens of a text are those of its pieces, one after the other, between the special
+tokens of the model; and texts repeat most of their words, so looking them up is several times as
+fast as tokenising them again.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.embedding.embedder import TextRole, Tokens
 from indexer.embedding.tokenizer import Encoded, Ids, ModelTokenizer, Setup
-from indexer.embedding.vocabulary import has_words, unknown_id
+from indexer.embedding.vocabulary import has_words
 
 FEW: Final = 16
 """Fewer texts than these are tokenised as they are: they do not pay for the arrays."""
 
-MOST_PIECES: Final = 100_000
-"""Pieces that are remembered before all are forgotten: with their tokens some 20 MB."""
+MOST_PIECES: Final = 50_000
+"""Pieces that are remembered before all are forgotten: with their tokens some 10 MB."""
 
 TOGETHER: Final = 128
 """Texts whose tokens are put together at a time: more leave the processor's cache."""
@@ -43,22 +43,20 @@ _CONTROLS: Final = frozenset(map(chr, [*range(32), 127])) - set("\t\n\r")
 _NO_TOKEN: Final = -1
 
 
-def is_berts(tokenizer: str) -> bool:
-    """Return whether a tokenizer, as JSON, parts words as BERT's does."""
-    fields = json.loads(tokenizer)
-    return [_kind(fields, name) for name in ("normalizer", "pre_tokenizer")] == [
-        "BertNormalizer",
-        "BertPreTokenizer",
-    ]
+def tokenizer_of(setup: Setup) -> ModelTokenizer | PieceTokenizer:
+    """The tokenizer of a model: with a memory for pieces where its kind allows for one."""
+    whole = ModelTokenizer(setup)
+    return PieceTokenizer(whole) if is_berts(whole) and not setup.padded else whole
 
 
-def _kind(fields: dict[str, Any], part: str) -> object:
-    return (fields.get(part) or {}).get("type")
+def is_berts(tokenizer: ModelTokenizer) -> bool:
+    """Return whether a tokenizer parts words as BERT's does."""
+    return tokenizer.steps == ("BertNormalizer", "BertPreTokenizer")
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A text's tokens: ``ids`` is (t,) int32, ``spans`` is (t, 2) int32."""
+    """A text's tokens: ``ids`` is (n,) int32 with special ones, ``spans`` is (t, 2) int32."""
 
     ids: Ids
     spans: NDArray[np.int32]
@@ -67,21 +65,16 @@ class _Found:
 class PieceTokenizer:
     """A ModelTokenizer that is_berts, with a memory. Safe to use from several threads."""
 
-    def __init__(self, setup: Setup, most: int = MOST_PIECES) -> None:
-        from tokenizers import Tokenizer
-
+    def __init__(self, whole: ModelTokenizer, most: int = MOST_PIECES) -> None:
         self._most = most
-        self._whole = ModelTokenizer(setup)
-        self._setup = setup
-        self._tokenizer = Tokenizer.from_str(setup.tokenizer)
-        self._unknown_id = unknown_id(self._tokenizer, setup.tokenizer)
-        added = self._tokenizer.get_added_tokens_decoder().values()
-        self._added = [str(token.content) for token in added]
+        self._whole = whole
+        self._unknown_id = whole.unknown_id
+        self._front, self._back = whole.around
         self._known = self._forgetful()
 
     @property
     def room(self) -> int:
-        """The number of a document's tokens that fit beside the prompt."""
+        """The number of a document's tokens that fit beside special tokens and prompt."""
         return self._whole.room
 
     @property
@@ -114,7 +107,7 @@ class PieceTokenizer:
 
         Those are few texts, texts with a prompt, and those that need a closer look.
         """
-        if len(texts) < FEW or self._setup.prompts.get(role):
+        if len(texts) < FEW or self._whole.prompt(role):
             return [None] * len(texts)
         parted = {place: pieces for place, text in enumerate(texts) if (pieces := self._part(text))}
         found: list[_Found | None] = [None] * len(texts)
@@ -130,7 +123,7 @@ class PieceTokenizer:
         """The pieces of a text; none if it cannot be parted, or not with profit."""
         pieces: list[str] = (_ASCII if text.isascii() else _OTHER).findall(text)
         parts = pieces and len(max(pieces, key=len)) <= LONGEST
-        return pieces if parts and not any(token in text for token in self._added) else []
+        return pieces if parts and not any(map(text.__contains__, self._whole.added)) else []
 
     def _join(self, texts: Sequence[list[str]]) -> Iterator[_Found | None]:
         """The tokens of texts, given by their pieces; None where a part is unknown or too much."""
@@ -149,8 +142,13 @@ class PieceTokenizer:
         bounds = tokens[np.append(firsts, len(pieces))]
         odd = np.append(0, np.cumsum((ids == self._unknown_id) | (ids == _NO_TOKEN)))[bounds]
         for start, end, is_odd in zip(bounds[:-1], bounds[1:], np.diff(odd), strict=True):
-            whole = not is_odd and end - start <= self._setup.window
-            yield _Found(ids[start:end], spans[start:end]) if whole else None
+            whole = not is_odd and end - start <= self._whole.most
+            yield _Found(self._between(ids[start:end]), spans[start:end]) if whole else None
+
+    def _between(self, ids: Ids) -> Ids:
+        """The tokens between the special ones."""
+        special = len(self._front) or len(self._back)
+        return np.concatenate((self._front, ids, self._back)) if special else ids
 
     def _tokens(self, pieces: Sequence[str]) -> list[bytes]:
         """The tokens of each piece, as rows of id, start and end."""
@@ -162,8 +160,7 @@ class PieceTokenizer:
         if len(known) + len(missing) > self._most:
             known = self._known = self._forgetful()  # other threads keep what they look up in
             missing = set(pieces) - known.keys()
-        encodings = self._tokenizer.encode_batch(list(missing), add_special_tokens=False)
-        for piece, encoding in zip(missing, encodings, strict=True):
+        for piece, encoding in zip(missing, self._whole.bare(list(missing)), strict=True):
             rows = [(id, *span) for id, span in zip(encoding.ids, encoding.offsets, strict=True)]
             known[piece] = np.asarray(rows, np.int32).tobytes()
         return [known[piece] for piece in pieces]
