@@ -108,6 +108,27 @@ class RemoteService:
         except httpx2.HTTPError as error:
             raise self._silent(error) from error
 
+    def lines(self, path: str, parameters: Mapping[str, str]) -> Iterator[bytes]:
+        """The lines that answer a request, each with its end, as they come. Raises as call does.
+
+        A service that ends before the answer is whole raises ServiceFailed.
+        """
+        import httpx2
+
+        try:
+            with self._client.stream("GET", path, params=parameters or None) as response:
+                if not response.is_success:
+                    response.read()
+                    self.read(response)
+                held = b""
+                for piece in response.iter_bytes():
+                    *whole, held = (held + piece).split(b"\n")
+                    yield from (line + b"\n" for line in whole)
+                if held:
+                    raise self.stranger()
+        except httpx2.HTTPError as error:
+            raise self._silent(error) from error
+
     def _silent(self, error: httpx2.HTTPError) -> ServiceFailed:
         reason = str(error) or type(error).__name__
         return ServiceFailed(

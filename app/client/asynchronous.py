@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, Unpack
 
 import anyio
@@ -12,6 +13,7 @@ import numpy as np
 
 from app.client import calls
 from app.client.calls import (
+    PIECE_BYTES,
     Call,
     Cuts,
     Filter,
@@ -33,6 +35,7 @@ from app.client.sending import (
     RetryPolicy,
     read,
     unreachable,
+    whole_file,
 )
 from app.schemas.collections import BrokenView, CollectionView, DiagnosticsView, FieldView
 from app.schemas.documents import DocumentView, PageView, TracedView, WrittenView
@@ -321,6 +324,43 @@ class AsyncClient:
         """
         return await self._do(calls.restore(self.name, job))
 
+    async def restore_file(self, path: str | Path) -> JobView:
+        """Begin to make this collection, which must not exist, of a backup here; returns the job.
+
+        Raises Conflict if the collection exists, OSError for a file that cannot be read.
+        """
+        call = calls.restore_file(self.name)
+        options = self._retry_policy.upload_options(call)
+        try:
+            async with await anyio.open_file(path, "rb") as file:
+                url, pieces = self._url + call.path, _pieces(file)
+                answer = await self._http.request(call.method, url, content=pieces, **options)
+                return read(call, answer)
+        except httpx2.TransportError as error:
+            raise unreachable(call, error) from error
+
+    async def fetch_backup(self, job: str, path: str | Path) -> None:
+        """Write the backup that a job has made to a new file, which is there once it is whole.
+
+        Raises NotFound if there is no such backup any more, FileExistsError or another OSError.
+        """
+        call, target = calls.backup_file(job), Path(path)
+        draft = whole_file(target)
+        options = self._retry_policy.options(call)
+        try:
+            async with self._http.stream(call.method, self._url + call.path, **options) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise refusal_of(answer)
+                async with await anyio.open_file(draft, "xb") as file:
+                    async for piece in answer.aiter_bytes(PIECE_BYTES):
+                        await file.write(piece)
+            draft.rename(target)
+        except httpx2.TransportError as error:
+            raise unreachable(call, error) from error
+        finally:
+            draft.unlink(missing_ok=True)
+
     async def jobs(self) -> Sequence[JobView]:
         """The jobs of the service that are known, the newest first."""
         return await self._do(calls.jobs())
@@ -462,3 +502,8 @@ class AsyncClient:
 
     async def __aexit__(self, *exception: object) -> None:
         await self.aclose()
+
+
+async def _pieces(file: anyio.AsyncFile[bytes]) -> AsyncIterator[bytes]:
+    while piece := await file.read(PIECE_BYTES):
+        yield piece

@@ -80,6 +80,11 @@ VectorsTaken: TypeAlias = Literal["checked", "trusted", "ignored"]
 """The vectors that are taken of those that documents bring: see ``PUT /documents``."""
 
 
+ARCHIVE: Final = "application/x-tar"
+PIECE_BYTES: Final = 1 << 20
+"""Bytes of a file that are sent or written together."""
+
+
 class Cuts(TypedDict, total=False):
     """The way documents are cut; see ``PUT /collections/{collection}``."""
 
@@ -426,6 +431,16 @@ def restore(collection: str, job: str) -> Call[JobView]:
     """The restoring of what a job has backed up, begun."""
     path = _at(collection, "restore")
     return Call("POST", path, _view(JobView), parameters={"job": job})
+
+
+def restore_file(collection: str) -> Call[JobView]:
+    """The restoring of a backup that is sent, begun."""
+    return Call("POST", _at(collection, "restore"), _view(JobView), media_type=ARCHIVE)
+
+
+def backup_file(id: str) -> Call[None]:
+    """The file that a job has made, which is read as it comes."""
+    return Call("GET", f"/jobs/{quote(id, safe='')}/file", lambda _: None)
 
 
 def jobs() -> Call[Sequence[JobView]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import httpx2
@@ -41,6 +43,12 @@ class RetryPolicy:
             "params": call.parameters or None,
         }
 
+    def upload_options(self, call: Call[Any]) -> Mapping[str, Any]:
+        """The same for a body that is sent in pieces, which are not among them."""
+        options = dict(self.options(call))
+        del options["content"]
+        return {**options, "headers": {**options["headers"], "content-type": call.media_type}}
+
     def wait_seconds(self, error: Busy, attempt: int) -> float:
         """Seconds before the next attempt; raises the error if there is none left."""
         if attempt >= self.retries:
@@ -61,6 +69,13 @@ def read(call: Call[T], response: httpx2.Response) -> T:
 def unreachable(call: Call[Any], error: httpx2.TransportError) -> Unreachable:
     """The error of a request that was not answered."""
     return Unreachable(f"{call.method} {call.path}: {type(error).__name__}: {error}")
+
+
+def whole_file(path: Path) -> Path:
+    """A name beside a path for what is not whole yet; raises FileExistsError if it is taken."""
+    if path.exists():
+        raise FileExistsError(f"{path} already exists: a backup never overwrites")
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
 class JsonLines:

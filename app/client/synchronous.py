@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, Unpack
 
 import httpx2
@@ -11,6 +13,7 @@ import numpy as np
 
 from app.client import calls
 from app.client.calls import (
+    PIECE_BYTES,
     Call,
     Cuts,
     Filter,
@@ -32,6 +35,7 @@ from app.client.sending import (
     RetryPolicy,
     read,
     unreachable,
+    whole_file,
 )
 from app.schemas.collections import BrokenView, CollectionView, DiagnosticsView, FieldView
 from app.schemas.documents import DocumentView, PageView, TracedView, WrittenView
@@ -319,6 +323,43 @@ class Client:
         Raises Conflict if the collection exists, NotFound if there is no such backup any more.
         """
         return self._do(calls.restore(self.name, job))
+
+    def restore_file(self, path: str | Path) -> JobView:
+        """Begin to make this collection, which must not exist, of a backup here; returns the job.
+
+        Raises Conflict if the collection exists, OSError for a file that cannot be read.
+        """
+        call = calls.restore_file(self.name)
+        options = self._retry_policy.upload_options(call)
+        try:
+            with Path(path).open("rb") as file:
+                pieces = iter(partial(file.read, PIECE_BYTES), b"")
+                url = self._url + call.path
+                return read(call, self._http.request(call.method, url, content=pieces, **options))
+        except httpx2.TransportError as error:
+            raise unreachable(call, error) from error
+
+    def fetch_backup(self, job: str, path: str | Path) -> None:
+        """Write the backup that a job has made to a new file, which is there once it is whole.
+
+        Raises NotFound if there is no such backup any more, FileExistsError or another OSError.
+        """
+        call, target = calls.backup_file(job), Path(path)
+        draft = whole_file(target)
+        options = self._retry_policy.options(call)
+        try:
+            with self._http.stream(call.method, self._url + call.path, **options) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise refusal_of(answer)
+                with draft.open("xb") as file:
+                    for piece in answer.iter_bytes(PIECE_BYTES):
+                        file.write(piece)
+            draft.rename(target)
+        except httpx2.TransportError as error:
+            raise unreachable(call, error) from error
+        finally:
+            draft.unlink(missing_ok=True)
 
     def jobs(self) -> Sequence[JobView]:
         """The jobs of the service that are known, the newest first."""

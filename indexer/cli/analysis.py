@@ -40,7 +40,7 @@ from indexer.library import DEFAULT_COLLECTION
 from indexer.queries import Mode
 from indexer.ranking.calibration import Calibration
 from indexer.readers import input_parts
-from indexer.reports import Map, Step
+from indexer.reports import Step
 
 HISTOGRAM_WIDTH: Final = 20
 LEAST_COLUMNS: Final = 70
@@ -188,6 +188,8 @@ def _list_duplicates(collection: Collection, as_json: bool) -> None:
 
 def draw_map(
     data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
     collection: Name = DEFAULT_COLLECTION,
     anew: Annotated[
         bool,
@@ -200,32 +202,15 @@ def draw_map(
     The service draws a map by itself when it is first viewed; for a large collection, draw it
     ahead.
     """
-    with open_library(data) as library:
-        opened = library.open(collection)
-        with stepping() as tell:
-            found = opened.draw_map(tell, anew=anew)
-    figures = _map_figures(found)
+    with hold(data, url, api_key) as holder, stepping() as tell:
+        figures = holder.draw_map(collection, tell, anew=anew)
     if as_json:
         output.say_json(figures)
         return
     known = {name: value for name, value in figures.items() if value is not None}
-    output.say(facts.facts_table({**known, "clusters": len(found.labels)}))
-    for cluster in sorted(found.labels, key=lambda one: -one.documents):
-        output.say(f"{cluster.documents:>9,}  {', '.join(cluster.words)}")
-
-
-def _map_figures(found: Map) -> dict[str, Any]:
-    return {
-        "documents": len(found.ids),
-        "fitted": found.fitted,
-        "late": found.late,
-        "neighbours_kept": found.kept and found.kept.mean,
-        "neighbours_kept_interval": found.kept and [found.kept.low, found.kept.high],
-        "k": found.kept and found.kept.k,
-        "sampled": found.kept and found.kept.documents,
-        "seconds": found.seconds,
-        "clusters": [asdict(one) for one in found.labels],
-    }
+    output.say(facts.facts_table({**known, "clusters": len(known["clusters"])}))
+    for cluster in sorted(known["clusters"], key=lambda one: -one["documents"]):
+        output.say(f"{cluster['documents']:>9,}  {', '.join(cluster['words'])}")
 
 
 def diagnostics_table(found: Sequence[Diagnostic]) -> RenderableType:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from indexer.cli import facts, output
-from indexer.cli.holders import hold
+from indexer.cli.holders import NewCollection, hold
 from indexer.cli.options import (
     ApiKey,
     ChunkBy,
@@ -23,11 +23,9 @@ from indexer.cli.options import (
     Url,
     Yes,
     confirm,
-    open_library,
     read_chunking,
 )
 from indexer.errors import InvalidInput
-from indexer.index_choice import USUAL_CHUNKING
 from indexer.library import DEFAULT_COLLECTION
 from indexer.reports import Broken, Description
 
@@ -100,6 +98,8 @@ NewName = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_d
 def create_collection(
     name: NewName,
     data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
     model: Model = None,
     language: LanguageOption = None,
     chunk_size: ChunkSize = None,
@@ -108,9 +108,9 @@ def create_collection(
     as_json: Json = False,
 ) -> None:
     """Make an empty collection for a model, and a way to cut long documents."""
-    chunking = read_chunking(chunk_size, chunk_overlap, chunk_by) or USUAL_CHUNKING
-    with open_library(data, model) as library:
-        figures = asdict(library.create(name, model, language, chunking).describe())
+    wanted = NewCollection(model, language, read_chunking(chunk_size, chunk_overlap, chunk_by))
+    with hold(data, url, api_key, model=None if url else model) as holder:
+        figures = holder.create(name, wanted)
     if as_json:
         output.say_json(figures)
     else:
@@ -120,15 +120,17 @@ def create_collection(
 def delete_collection(
     name: NewName,
     data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Delete a collection with all its documents."""
-    with open_library(data) as library:
-        documents = library.open(name).describe().documents
+    with hold(data, url, api_key) as holder:
+        documents = holder.describe(name).documents
         if not yes:
             confirm(f"Delete {name!r} with {documents:,} documents?")
-        library.delete(name)
+        holder.drop(name)
     if as_json:
         output.say_json({"deleted": name, "documents": documents})
     else:

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from indexer.cli import output
+from indexer.cli.holders import Wanted, hold
 from indexer.cli.index import terminable
-from indexer.cli.options import Condition, Data, Json, Name, open_library, read_filter
+from indexer.cli.options import ApiKey, Condition, Data, Json, Name, Url, read_filter
 from indexer.cli.progress import stepping
 from indexer.errors import InvalidInput
-from indexer.export.files import STANDARD_OUTPUT, export
+from indexer.export.files import STANDARD_OUTPUT
 from indexer.filters import parse_filter
 from indexer.library import DEFAULT_COLLECTION
 from indexer.sizes import readable_bytes
@@ -28,6 +29,8 @@ def export_collection(
         ),
     ],
     data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
     collection: Name = DEFAULT_COLLECTION,
     condition: Condition = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
@@ -35,13 +38,15 @@ def export_collection(
 ) -> None:
     """Write documents with texts, metadata and vectors to a file that other programs read.
 
-    `bearing index FILE` makes an equal collection of it, and embeds nothing.
+    `bearing index FILE` makes an equal collection of it, and embeds nothing. A service sends JSON
+    Lines.
     """
     if file == STANDARD_OUTPUT and as_json:
         raise InvalidInput("standard output is for the documents: leave --json out, or name a file")
-    chosen = parse_filter(read_filter(condition))
-    with open_library(data) as library, stepping() as tell, terminable():
-        made = export(library.open(collection), file, tell, chosen, replace=force)
+    wanted = Wanted(file, read_filter(condition), force)
+    parse_filter(wanted.condition)  # what is wrong with it is told before anything is opened
+    with hold(data, url, api_key) as holder, stepping() as tell, terminable():
+        made = holder.export(collection, wanted, tell)
     if as_json:
         output.say_json(asdict(made))
         return

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Group
 from rich.table import Table
 
 from indexer.cli import facts, output
-from indexer.cli.options import Data, ExitCode, Json, Name, open_library
+from indexer.cli.holders import hold
+from indexer.cli.messages import Figures
+from indexer.cli.options import ApiKey, Data, ExitCode, Json, Name, Url, open_library
 from indexer.cli.progress import stepping
-from indexer.errors import InvalidInput
+from indexer.errors import InvalidInput, ModelError, NotFound
 from indexer.evaluation.dataset import read_dataset
 from indexer.learning.evidence import JudgedQueries
 from indexer.learning.gate import promotion
@@ -24,8 +26,8 @@ from indexer.learning.gate.promotion import (
     calibration_sentences,
     sentences,
 )
-from indexer.learning.models import BrokenModel, Models
-from indexer.learning.trained import Figure, Trained
+from indexer.learning.models import Models
+from indexer.learning.trained import Figure, Verdict
 from indexer.library import DEFAULT_COLLECTION
 from indexer.reports import Step
 
@@ -35,23 +37,22 @@ def list_models(
         str | None, typer.Argument(metavar="NAME", help="Only this one, with all that is known.")
     ] = None,
     data: Data = None,
+    url: Url = None,
+    api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
     """Show what was trained: data, method, figures before and after, and where it serves."""
-    with open_library(data) as library:
-        models = Models.of(library.config)
-        found = models.all() if name is None else [models.read(name)]
-        serving = promotion.serving(library, models)
+    with hold(data, url, api_key) as holder:
+        every, place = holder.models(), holder.place
+    found = every if name is None else [_named(every, name, place)]
     if as_json:
-        listed = [model_figures(one, serving.get(one.name, ())) for one in found]
-        output.say_json(listed[0] if name is not None else {"models": listed})
-        return
-    if not found:
-        output.note(f"nothing was trained yet (in {models.folder})")
+        output.say_json(found[0] if name is not None else {"models": list(found)})
+    elif not found:
+        output.note(f"nothing was trained yet (in {place})")
     elif name is not None:
-        output.say(_details(found[0], serving.get(name, ())))
+        output.say(_details(found[0]))
     else:
-        output.say(_table(found, serving))
+        output.say(_table(found))
 
 
 def promote(
@@ -101,11 +102,15 @@ def promote(
     _show(done, as_json)
 
 
-def model_figures(one: Trained | BrokenModel, serves: Sequence[str]) -> dict[str, Any]:
-    """One as a JSON object, with the collections it serves."""
-    if isinstance(one, BrokenModel):
-        return {"name": one.name, "error": str(one.error)}
-    return {**asdict(one), "serves": list(serves)}
+def _named(every: Sequence[Figures], name: str, place: str) -> Figures:
+    """The one of a name; raises NotFound, or ModelError for one that cannot be read."""
+    found = next((one for one in every if one["name"] == name), None)
+    if found is None:
+        there = ", ".join(one["name"] for one in every) or "none"
+        raise NotFound(f"no model {name!r} was trained in {place} (there are: {there})")
+    if "error" in found:
+        raise ModelError(str(found["error"]))
+    return found
 
 
 def _show(done: Promoted, as_json: bool) -> None:
@@ -131,35 +136,37 @@ def _show_rollback(done: RolledBack, as_json: bool) -> None:
         output.say(f"calibrated as before: {', '.join(done.calibrated)}")
 
 
-def _table(found: Sequence[Trained | BrokenModel], serving: dict[str, list[str]]) -> Table:
+def _table(found: Sequence[Figures]) -> Table:
     table = Table("model", "kind", "method", "measure", "before", "after", "gate", "serves")
     for one in found:
-        if isinstance(one, BrokenModel):
-            table.add_row(one.name, "", "", str(one.error))
+        if "error" in one:
+            table.add_row(one["name"], "", "", str(one["error"]))
             continue
-        first = next(iter(one.figures), None)
+        first = next(iter(one["figures"]), None)
         figures = (
-            (first.measure, f"{first.before:.4f}", f"{first.after:.4f}") if first else ("",) * 3
+            (first["measure"], f"{first['before']:.4f}", f"{first['after']:.4f}")
+            if first
+            else ("",) * 3
         )
-        serves = ", ".join(serving.get(one.name, ()))
-        table.add_row(one.name, str(one.kind), one.method, *figures, _gate(one), serves)
+        serves = ", ".join(one["serves"])
+        table.add_row(one["name"], str(one["kind"]), one["method"], *figures, _gate(one), serves)
     return table
 
 
-def _gate(one: Trained) -> str:
-    if one.verdict is None:
+def _gate(one: Figures) -> str:
+    if one["verdict"] is None:
         return "not asked"
-    return "passed" if one.verdict.passed else "refused"
+    return "passed" if one["verdict"]["passed"] else "refused"
 
 
-def _details(one: Trained | BrokenModel, serves: Sequence[str]) -> Group:
-    assert isinstance(one, Trained)
-    plain = asdict(one)
-    del plain["figures"], plain["verdict"]
+def _details(one: Figures) -> Group:
+    left_out = ("figures", "verdict", "serves")
+    plain = {name: value for name, value in one.items() if name not in left_out}
+    verdict = one["verdict"]
     return Group(
-        facts.facts_table({**plain, "gate": _gate(one), "serves": list(serves)}),
-        _figures_table(one.figures),
-        *(sentences(one.verdict) if one.verdict else ()),
+        facts.facts_table({**plain, "gate": _gate(one), "serves": list(one["serves"])}),
+        _figures_table([Figure(**each) for each in one["figures"]]),
+        *(sentences(Verdict(**verdict)) if verdict else ()),
     )
 
 

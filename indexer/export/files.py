@@ -6,11 +6,13 @@ import gzip
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, cast
+
+import orjson
 
 from indexer.collection import Collection
 from indexer.embedding.embedder import Identity
@@ -19,6 +21,8 @@ from indexer.export.lines import line_of
 from indexer.export.parquet import ParquetTarget
 from indexer.export.stored import PAGE, Exported, exported
 from indexer.filters import Filter
+from indexer.readers.formats import GZIP
+from indexer.readers.vectors import CHUNKS_FIELD
 from indexer.reports import Step, Tell
 
 STANDARD_OUTPUT: Final = "-"
@@ -101,15 +105,79 @@ def export(
     if file == STANDARD_OUTPUT:
         counts = _write(collection, make, sys.stdout.buffer, tell, condition)
         return Export(collection.name, file, collection.identity.mark, *counts, 0)
-    path = Path(file)
-    if path.exists() and not replace:
-        raise AlreadyExists(f"{path} is there already: give another name, or --force to replace it")
+    path = _new(file, replace=replace)
     try:
         with _whole(path) as opened:
             counts = _write(collection, make, opened, tell, condition)
         return Export(collection.name, file, collection.identity.mark, *counts, path.stat().st_size)
     except OSError as error:
         raise StorageFailed(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An export that another process sends: of which collection, by which fingerprint's model.
+
+    ``total`` is the number of documents, 0 if that is not known.
+    """
+
+    collection: str
+    model: str
+    total: int = 0
+
+
+def write_lines(
+    given: Received, lines: Iterable[bytes], file: str, tell: Tell, *, replace: bool = False
+) -> Export:
+    """Write an export's lines to a new file, or to standard output, as they are.
+
+    Raises as ``export`` does, ValueError for a line that is no document, and what ``lines`` raises;
+    then nothing is left.
+    """
+    if file == STANDARD_OUTPUT:
+        counts = _copied(given, lines, sys.stdout.buffer, tell)
+        sys.stdout.buffer.flush()
+        return Export(given.collection, file, given.model, *counts, 0)
+    if _target_of(file) is ParquetTarget:
+        raise InvalidInput("a service sends JSON Lines: end the file by .jsonl or .jsonl.gz")
+    path = _new(file, replace=replace)
+    try:
+        with _whole(path) as opened, _packed_if(file, opened) as target:
+            counts = _copied(given, lines, target, tell)
+        return Export(given.collection, file, given.model, *counts, path.stat().st_size)
+    except OSError as error:
+        raise StorageFailed(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _copied(
+    given: Received, lines: Iterable[bytes], target: BinaryIO, tell: Tell
+) -> tuple[int, int]:
+    """The number of documents, and of their chunks."""
+    documents = chunks = 0
+    for line in lines:
+        target.write(line)
+        chunks += len(orjson.loads(line).get(CHUNKS_FIELD) or [None])
+        documents += 1
+        if documents % PAGE == 0:
+            tell(Step("documents", documents, max(given.total, documents)))
+    tell(Step("documents", documents, documents))
+    return documents, chunks
+
+
+@contextmanager
+def _packed_if(file: str, opened: BinaryIO) -> Iterator[BinaryIO]:
+    if not file.lower().endswith(GZIP):
+        yield opened
+        return
+    with gzip.GzipFile(fileobj=opened, mode="wb", mtime=0) as packed:
+        yield cast("BinaryIO", packed)
+
+
+def _new(file: str, *, replace: bool) -> Path:
+    path = Path(file)
+    if path.exists() and not replace:
+        raise AlreadyExists(f"{path} is there already: give another name, or --force to replace it")
+    return path
 
 
 def _target_of(file: str) -> Callable[[BinaryIO, Identity], _Target]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,6 @@ LEFT_OUT = {
     ("GET", "/whoami"): "is for pages; whoever writes a program knows what its key may do",
     ("GET", "/formats"): "is for pages that take files",
     ("GET", "/collections/{collection}/search"): "is for links; it answers as POST does",
-    ("GET", "/jobs/{id}/file"): "is for shells: a backup is as large as its collection",
     (
         "POST",
         "/collections/{collection}/documents/files",
@@ -121,8 +121,20 @@ def call_everything(client: Client) -> None:
     copy = client.collection("copy")
     assert copy.wait_for(copy.restore(made.id).id).outcome["documents"] == 1
     copy.drop()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "books.tar"
+        client.fetch_backup(made.id, file)
+        with pytest.raises(FileExistsError):
+            client.fetch_backup(made.id, file)
+        with pytest.raises(clients.NotFound):
+            client.fetch_backup("nothing", Path(folder) / "lost.tar")
+        assert copy.wait_for(copy.restore_file(file).id).outcome["documents"] == 1
+        with pytest.raises(clients.Conflict):
+            copy.restore_file(file)
+        assert [one.name for one in Path(folder).iterdir()] == ["books.tar"]
+    copy.drop()
     assert client.wait_for(client.reindex("hashing-8").id).outcome["documents"] == 1
-    assert len(client.jobs()) == 3
+    assert len(client.jobs()) == 4
     assert client.cancel(made.id) is None
     client.diagnose()
     client.fields()
@@ -356,7 +368,7 @@ def url(listen: Callable[..., int]) -> Iterator[str]:
     return f"http://127.0.0.1:{listen()}"
 
 
-def test_the_asynchronous_client_does_the_same(url: str) -> None:
+def test_the_asynchronous_client_does_the_same(url: str, tmp_path: Path) -> None:
     """Each of its methods is answered like that of the other client."""
 
     async def use() -> None:
@@ -380,6 +392,13 @@ def test_the_asynchronous_client_does_the_same(url: str) -> None:
             assert (await client.rerank("a", ["b"]))[0].index == 0
             assert (await client.similarity(["a"])).similarity == [[pytest.approx(1, abs=1e-6)]]
             assert (await client.collection("default").describe()).documents == 0
+            made = await client.wait_for((await client.back_up()).id)
+            await client.fetch_backup(made.id, tmp_path / "books.tar")
+            copy = client.collection("copy")
+            done = await copy.wait_for((await copy.restore_file(tmp_path / "books.tar")).id)
+            assert done.outcome["documents"] == len(more)
+            with pytest.raises(clients.NotFound):
+                await client.fetch_backup("nothing", tmp_path / "lost.tar")
             await client.drop()
 
     asyncio.run(use())

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 from indexer.cli.messages import Figures
 from indexer.documents import Vector
 from indexer.errors import InvalidInput
+from indexer.export.files import Export
 from indexer.filters import parse_filter
-from indexer.index_choice import Language
+from indexer.index_choice import Chunking, Language
 from indexer.ordering import ADDED, Order
 from indexer.parts import PASSAGES, Parts, asked_parts
 from indexer.queries import Answer, Query
@@ -111,6 +112,24 @@ class Compared:
     truncated: Mapping[str, Sequence[int]]
 
 
+@dataclass(frozen=True, slots=True)
+class NewCollection:
+    """The choices of a new collection; None is whatever its holder has for usual."""
+
+    model: str | None = None
+    language: Language | None = None
+    chunking: Chunking | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An export: the file, which may be there only if it is replaced, and a filter as JSON."""
+
+    file: str
+    condition: Figures | None = None
+    replace: bool = False
+
+
 class Holder(Protocol):
     """Holds collections. Safe for one thread; what it raises is a BearingError."""
 
@@ -173,6 +192,26 @@ class Holder(Protocol):
 
     def delete_matching(self, collection: str, condition: Figures) -> int:
         """Delete the documents that pass a filter, and return their number."""
+        ...
+
+    def create(self, collection: str, wanted: NewCollection) -> Figures:
+        """Make an empty collection, and return its summary; raises AlreadyExists."""
+        ...
+
+    def drop(self, collection: str) -> None:
+        """Delete a collection with all that is in it; raises NotFound."""
+        ...
+
+    def export(self, collection: str, wanted: Wanted, tell: Tell) -> Export:
+        """Write documents with their vectors to a file here."""
+        ...
+
+    def models(self) -> Sequence[Figures]:
+        """All that was trained, each with the collections it serves, or why it cannot be read."""
+        ...
+
+    def draw_map(self, collection: str, tell: Tell, *, anew: bool) -> Figures:
+        """Draw a collection's map as far as need be, or anew, and return what is on it."""
         ...
 
 

@@ -42,6 +42,34 @@ def answer_of(plain: Plain) -> Answer:
     )
 
 
+def map_figures(
+    documents: int,
+    fitted: int,
+    late: int,
+    kept: Plain | None,
+    seconds: float,
+    clusters: Sequence[Plain],
+) -> dict[str, Any]:
+    """A map as commands print it; ``kept`` is how well it keeps neighbours, if that is known."""
+    return {
+        "documents": documents,
+        "fitted": fitted,
+        "late": late,
+        "neighbours_kept": kept and kept["mean"],
+        "neighbours_kept_interval": kept and [kept["low"], kept["high"]],
+        "k": kept and kept["k"],
+        "sampled": kept and kept["documents"],
+        "seconds": seconds,
+        "clusters": list(clusters),
+    }
+
+
+def map_of(plain: Plain) -> dict[str, Any]:
+    """What ``GET /map`` answers, as commands print it; raises KeyError or TypeError."""
+    names = ("documents", "fitted", "late", "neighbours_kept", "seconds", "clusters")
+    return map_figures(*(plain[name] for name in names))
+
+
 def _hit(plain: Plain) -> Hit:
     grade = plain.get("grade")
     explanation = plain.get("explanation")

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from indexer.analysis.diagnostics import report
 from indexer.cli import output
-from indexer.cli.holders import Compared, Comparison, Found, Listed, Listing, Search
+from indexer.cli.holders import (
+    Compared,
+    Comparison,
+    Found,
+    Listed,
+    Listing,
+    NewCollection,
+    Search,
+    Wanted,
+)
+from indexer.cli.holders.answers import map_figures
 from indexer.cli.messages import Figures
 from indexer.cli.options import open_library
 from indexer.collection import Collection
 from indexer.documents import Document, Vector
 from indexer.embedding import Embedder, open_embedder
 from indexer.errors import BearingError, InvalidFilter, NotFound
+from indexer.export.files import Export, export
 from indexer.facets import Count
 from indexer.filters import Filter, parse_filter
+from indexer.index_choice import USUAL_CHUNKING
+from indexer.learning.gate import promotion
+from indexer.learning.models import BrokenModel, Models
+from indexer.learning.trained import Trained
 from indexer.library import Library
 from indexer.parts import WHOLE, parts_by_name
 from indexer.reports import Broken, Description, Tell
@@ -176,6 +191,42 @@ class LocalHolder:
     def delete_matching(self, collection: str, condition: Figures) -> int:
         """Delete the documents that pass a filter, and return their number."""
         return self.library.open(collection).delete_matching(_some(condition))
+
+    def create(self, collection: str, wanted: NewCollection) -> Figures:
+        """Make an empty collection, and return its summary; raises AlreadyExists."""
+        chunking = wanted.chunking or USUAL_CHUNKING
+        made = self.library.create(collection, wanted.model, wanted.language, chunking)
+        return asdict(made.describe())
+
+    def drop(self, collection: str) -> None:
+        """Delete a collection with all that is in it; raises NotFound."""
+        self.library.delete(collection)
+
+    def export(self, collection: str, wanted: Wanted, tell: Tell) -> Export:
+        """Write documents with their vectors to a file here."""
+        chosen = parse_filter(wanted.condition)
+        opened = self.library.open(collection)
+        return export(opened, wanted.file, tell, chosen, replace=wanted.replace)
+
+    def models(self) -> Sequence[Figures]:
+        """All that was trained, each with the collections it serves, or why it cannot be read."""
+        models = Models.of(self.library.config)
+        serving = promotion.serving(self.library, models)
+        return [model_figures(one, serving.get(one.name, ())) for one in models.all()]
+
+    def draw_map(self, collection: str, tell: Tell, *, anew: bool) -> Figures:
+        """Draw a collection's map as far as need be, or anew, and return what is on it."""
+        found = self.library.open(collection).draw_map(tell, anew=anew)
+        kept = asdict(found.kept) if found.kept else None
+        clusters = [asdict(one) for one in found.labels]
+        return map_figures(len(found.ids), found.fitted, found.late, kept, found.seconds, clusters)
+
+
+def model_figures(one: Trained | BrokenModel, serves: Sequence[str]) -> Figures:
+    """One as a JSON object, with the collections it serves."""
+    if isinstance(one, BrokenModel):
+        return {"name": one.name, "error": str(one.error)}
+    return {**asdict(one), "serves": list(serves)}
 
 
 def _some(condition: Figures) -> Filter:

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from indexer.analysis.diagnostics import diagnostic_of
-from indexer.cli.holders import Compared, Comparison, Found, Listed, Listing, Search
-from indexer.cli.holders.answers import answer_of
+from indexer.cli.holders import (
+    Compared,
+    Comparison,
+    Found,
+    Listed,
+    Listing,
+    NewCollection,
+    Search,
+    Wanted,
+)
+from indexer.cli.holders.answers import answer_of, map_of
+from indexer.cli.holders.jobs import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from indexer.cli.messages import Figures
-from indexer.errors import InvalidInput, NotFound, ServiceFailed
+from indexer.errors import AlreadyExists, InvalidInput, NotFound, ServiceFailed
+from indexer.export.files import Export, Received, write_lines
 from indexer.index_choice import Language
 from indexer.queries import ExampleText
 from indexer.remote_service import RemoteService, path_of
-from indexer.reports import Broken, Description, Tell
+from indexer.reports import Broken, Description, MapState, Step, Tell
 
 FIELDS_NAMED: Final = 100
 """Fields that a message names, at most."""
@@ -168,6 +181,58 @@ class ServiceHolder:
         told = self.service.call("POST", path_of(collection, "documents", "delete"), which)
         with self._understanding():
             return int(told["deleted"])
+
+    def create(self, collection: str, wanted: NewCollection) -> Figures:
+        """Make an empty collection, and return its summary; raises AlreadyExists."""
+        chunking = asdict(wanted.chunking) if wanted.chunking else None
+        body = {"model": wanted.model, "language": wanted.language, "chunking": chunking}
+        given = {name: value for name, value in body.items() if value is not None}
+        response = self.service.request("PUT", path_of(collection), given)
+        told = self.service.read(response)
+        if response.status_code != HTTPStatus.CREATED:
+            raise AlreadyExists(f"{self.place} has a collection {collection!r} already")
+        with self._understanding():
+            return asdict(_description(told))
+
+    def drop(self, collection: str) -> None:
+        """Delete a collection with all that is in it; raises NotFound."""
+        self.service.call("DELETE", path_of(collection))
+
+    def export(self, collection: str, wanted: Wanted, tell: Tell) -> Export:
+        """Write documents with their vectors to a file here, as JSON Lines."""
+        described = self.describe(collection)
+        condition = json.dumps(wanted.condition) if wanted.condition else None
+        lines = self.service.lines(
+            path_of(collection, "documents", "export"),
+            {} if condition is None else {"filter": condition},
+        )
+        total = described.documents if condition is None else 0
+        given = Received(collection, described.fingerprint, total)
+        try:
+            return write_lines(given, lines, wanted.file, tell, replace=wanted.replace)
+        except json.JSONDecodeError as error:
+            raise self.service.stranger() from error
+
+    def models(self) -> Sequence[Figures]:
+        """All that was trained, each with the collections it serves, or why it cannot be read."""
+        told = self.service.call("GET", "/models")
+        with self._understanding():
+            return [dict(one) for one in told["models"]]
+
+    def draw_map(self, collection: str, tell: Tell, *, anew: bool) -> Figures:
+        """Wait until a collection's map, which the service draws when it is asked for, is ready."""
+        if anew:
+            raise InvalidInput("--anew is for collections here: a service draws as far as need be")
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            told = self.service.call("GET", path_of(collection, "map"))
+            with self._understanding():
+                if told["state"] == MapState.READY:
+                    return map_of(told)
+                if told["progress"] is not None:
+                    tell(Step(**told["progress"]))
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     @contextmanager
     def _understanding(self) -> Iterator[None]:
