@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.testclient import TestClient
+from warm import warm_python
 
 from app.main import create_app
 from app.settings import load_settings
@@ -38,7 +38,7 @@ def running_service(
     environment = inherited | {f"BEARING_{key}": value for key, value in given.items()}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", command],
+            [*warm_python(), "-m", "app.cli", command],
             env=environment,
             stdout=log,
             stderr=log,

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
+from warm import warm_python
 
 from indexer.cli.app import commands
 from indexer.cli.options import ExitCode
@@ -266,7 +266,7 @@ def process(folder: Path, *words: str, **options: Any) -> subprocess.Popen[str]:
     """A command as a process of its own."""
     inherited = {name: value for name, value in os.environ.items() if "BEARING" not in name}
     return subprocess.Popen(
-        [sys.executable, "-m", "indexer", *words],
+        [*warm_python(), "-m", "indexer", *words],
         env=inherited | {"BEARING_MODEL": "hashing", "BEARING_DATA": str(folder / "data")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from PIL import Image
+from warm import warm_python
 
 from app.demonstration import sample_photos
 
@@ -24,12 +25,13 @@ SECONDS = 60
 def start(
     folder: Path, *words: str, closed: Sequence[int] = (), model: str = "hashing"
 ) -> subprocess.Popen[str]:
-    """A command on a directory of collections; some of its standard files are closed."""
+    """A command on a directory of collections; with standard files closed, an interpreter anew."""
     inherited = {name: value for name, value in os.environ.items() if "BEARING" not in name}
     settings = {"BEARING_DATA": str(folder / "data"), "BEARING_MODEL": model, "PYTHONWARNINGS": ""}
     shut = " ".join(f"{descriptor}>&-" for descriptor in closed)
+    python = [sys.executable] if closed else warm_python()
     return subprocess.Popen(
-        ["sh", "-c", f'exec "$0" -m app.cli "$@" {shut}', sys.executable, *words],
+        ["sh", "-c", f'exec "$@" {shut}', "sh", *python, "-m", "app.cli", *words],
         env=inherited | settings,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -13,6 +13,7 @@ import heapq
 import json
 import os
 import re
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -39,6 +40,7 @@ from pages import (
 from pdf_files import make_pdf, page_content
 from serving import running_service
 from shown import COLUMNS, cleaned, layout, steps
+from warm import warm_python
 
 from indexer.documents import Document
 from indexer.embedding.cross_encoders.reranker import OVERLAP
@@ -49,10 +51,7 @@ SHOWN_ADDRESSES = ("localhost:8000", "127.0.0.1:8000")
 SHOWN_RERANKER = "ms-marco-MiniLM-L6-v2"
 """A model of the hub; the reranker that needs no model stands for it."""
 
-INTERPRETERS = {
-    "python": [sys.executable, "-W", "error", "-c"],
-    "javascript": ["node", "--input-type=module", "-e"],
-}
+JAVASCRIPT = ["node", "--input-type=module", "-e"]
 
 
 def name(page: Path) -> str:
@@ -109,8 +108,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_shims(folder: Path) -> None:
     """Programs of the pages' names that are those of the tests, and curl failing as it should."""
     folder.mkdir()
-    for program, module in {"bearing": "-m app.cli", "python": "", "python3": ""}.items():
-        (folder / program).write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n')
+    forked = shlex.join(warm_python())
+    python = f'case "$1" in -m) exec "{sys.executable}" "$@";; *) exec {forked} "$@";; esac'
+    programs = {"bearing": f'exec {forked} -m app.cli "$@"', "python": python, "python3": python}
+    for program, script in programs.items():
+        (folder / program).write_text(f"#!/bin/sh\n{script}\n")
         (folder / program).chmod(0o755)
     (folder / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n")
 
@@ -208,7 +210,8 @@ def test_a_program_ends_without_an_error(
     scene: Path, address: str, tmp_path: Path, block: Block
 ) -> None:
     """Each program in Python and JavaScript runs, warnings being errors in Python."""
-    interpreter = INTERPRETERS[block.language]
+    python = [*warm_python(), "-W", "error", "-c"]
+    interpreter = python if block.language == "python" else JAVASCRIPT
     if shutil.which(interpreter[0]) is None:
         pytest.skip(f"{interpreter[0]} is not installed")
     shutil.copytree(scene / "bin", tmp_path / "bin")

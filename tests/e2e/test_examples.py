@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from judged import write_lines
 from pdf_files import make_pdf, page_content
 from serving import running_service
+from warm import warm_python
 
 from app.client import Client
 
@@ -31,7 +31,7 @@ def run(words: list[str], settings: Mapping[str, str]) -> str:
     """What a Python program prints; it must end well."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("BEARING_")}
     done = subprocess.run(
-        [sys.executable, "-W", "error", *words],
+        [*warm_python(), "-W", "error", *words],
         capture_output=True,
         text=True,
         env=inherited | {"PYTHONPATH": str(EXAMPLES.parent), "no_proxy": "*", **settings},

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from warm import kill, warm_python
 
 from indexer.collection import Collection
 from indexer.config import Config
@@ -55,13 +56,13 @@ def index(path: Path, data: Path, seconds: float | None) -> int:
     """Index a file, and kill the process after so long; how many documents it called committed."""
     inherited = {name: value for name, value in os.environ.items() if "BEARING" not in name}
     process = subprocess.Popen(
-        [sys.executable, "-m", "indexer", "index", str(path), "--data", str(data)],
+        [*warm_python(), "-m", "indexer", "index", str(path), "--data", str(data)],
         env=inherited | {"BEARING_MODEL": "hashing"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    timer = threading.Timer(seconds or 0.0, process.kill)
+    timer = threading.Timer(seconds or 0.0, kill, [process])
     if seconds is not None:
         timer.start()
     _, told = process.communicate()
@@ -99,16 +100,16 @@ def kill_and_check(folder: Path, kills: int, seed: int) -> None:
     usual = time.monotonic() - started
     old = new = version(0)
     midway = 0
-    for kill in range(kills):
-        if kill % 3 == 0:
-            number = kill // 3 + 1
+    for turn in range(kills):
+        if turn % 3 == 0:
+            number = turn // 3 + 1
             old, new = new, version(number)
             write_version(path, number)
         committed = index(path, data, chance.uniform(0.1, 1.2) * usual)
         midway += 0 < committed < DOCUMENTS
         with Library(Config(data=data, model="hashing")) as library:
             check(library.open("default"), old, new, committed)
-        if kill % 3 == 2:
+        if turn % 3 == 2:
             index(path, data, None)
             with Library(Config(data=data, model="hashing")) as library:
                 check(library.open("default"), old, new, DOCUMENTS)

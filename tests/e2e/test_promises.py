@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from warm import kill, warm_python
 
 from indexer.config import Config
 from indexer.library import Library
@@ -82,7 +83,7 @@ def index_and_kill(folder: Path, start: int, lines: int, delay: float) -> int:
     Returns how many of them it had called committed.
     """
     process = subprocess.Popen(
-        bearing("index", "-", "--model", "hashing"),
+        [*warm_python(), "-m", "app.cli", "index", "-", "--model", "hashing"],
         env=environment(folder),
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -93,7 +94,7 @@ def index_and_kill(folder: Path, start: int, lines: int, delay: float) -> int:
     feeder.start()
     progress = committed(process.stderr)
     seen = [0, *(next(progress, 0) for _ in range(lines))]
-    threading.Timer(delay, process.kill).start()
+    threading.Timer(delay, kill, [process]).start()
     seen += progress
     assert process.wait() == -9
     feeder.join()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from warm import warm_python
 
 import indexer
 from indexer.documents import Document
@@ -74,7 +74,7 @@ def test_it_is_measured_by_a_benchmark(tmp_path: Path) -> None:
         (tmp_path / name / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
     sets = [str(tmp_path / name) for name in texts]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scores", "--json", *sets],
+        [*warm_python(), "-m", "benchmarks.scores", "--json", *sets],
         capture_output=True, text=True, check=True, timeout=240,
     )  # fmt: skip
     figures = json.loads(done.stdout)
