@@ -125,7 +125,7 @@ def draw(
         drawn = _fill_in(means, kept, tell)
     drawn = replace(drawn, instance=subject.instance, model=subject.model, clock=subject.clock)
     drawn = replace(drawn, kept=_measure(means, drawn.places, sizes.measured, tell))
-    words = _words(subject, drawn, tell)
+    words = _words(subject.analyzer, subject.documents, drawn, tell)
     return replace(drawn, labels=_label(drawn, words), seconds=time.monotonic() - started)
 
 
@@ -322,9 +322,39 @@ def _beside(places: Places, one: int, k: int) -> Numbers:
 # Labels
 
 
-def _words(subject: Subject, drawn: Drawing, tell: Tell) -> list[Counter[str]]:
+def regrouped(
+    numbers: Numbers,
+    places: Places,
+    analyzer: Analyzer,
+    documents: Callable[[Sequence[int]], Mapping[int, Document]],
+) -> tuple[NDArray[np.int16], tuple[Cluster, ...]]:
+    """Clusters of documents by where they are on a map, and labels by these documents' words.
+
+    Of (n,) numbers and (n, 2) places in [-1, 1]. They are grouped as directions from a point above
+    the middle of the map.
+    """
+    count = len(numbers)
+    directions = np.ones((count, 3), np.float32)
+    directions[:, :2] = places
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    centroids = cluster_directions(directions, _cluster_count(count), _SEED)
+    clusters = np.zeros(count, np.int16)
+    if count:
+        clusters[:] = np.argmax(directions @ centroids.T, axis=1)
+    all_of_them = np.ones(count, np.bool_)
+    drawn = Drawing(
+        "", "", (), numbers, places, clusters, all_of_them, centroids, (), None, count, 0, 0.0
+    )
+    return clusters, _label(drawn, _words(analyzer, documents, drawn, lambda _: None))
+
+
+def _words(
+    analyzer: Analyzer,
+    documents: Callable[[Sequence[int]], Mapping[int, Document]],
+    drawn: Drawing,
+    tell: Tell,
+) -> list[Counter[str]]:
     """The number of documents of each cluster with each word, from a sample of the documents."""
-    analyzer = subject.analyzer
     counters: list[Counter[str]] = [Counter() for _ in drawn.centroids]
     written: dict[str, Counter[str]] = {}
     cluster_of = dict(zip(drawn.numbers.tolist(), drawn.clusters.tolist(), strict=True))
@@ -336,8 +366,7 @@ def _words(subject: Subject, drawn: Drawing, tell: Tell) -> list[Counter[str]]:
 
     for start in range(0, len(sample), _PAGE):
         tell(Step("labels", start, len(sample)))
-        documents = subject.documents(sorted(sample[start : start + _PAGE]))
-        for number, document in documents.items():
+        for number, document in documents(sorted(sample[start : start + _PAGE])).items():
             spelled = _spelled(document, analyzer, stem)
             counters[cluster_of[number]].update(spelled.keys())
             for word, spelling in spelled.items():

@@ -16,7 +16,8 @@ from typing import Final, NoReturn
 
 import numpy as np
 
-from indexer.analysis.field_summaries import summarise
+from indexer.analysis.field_summaries import least_of, summarise
+from indexer.analysis.map_part import part_of
 from indexer.documents import (
     Change,
     Chunk,
@@ -47,8 +48,9 @@ from indexer.engine import (
 )
 from indexer.errors import Conflict, Forbidden, InvalidDocument
 from indexer.facets import FieldCounts
-from indexer.filters import Condition, Every, Filter, Operator, Pictured, fields_of, matches
+from indexer.filters import Condition, Every, Filter, Operator, Pictured, Scalar, fields_of, matches
 from indexer.index_choice import IndexChoice, Language
+from indexer.lexical.analyzer import Analyzer
 from indexer.ordering import Order, Place
 from indexer.origins import Origins
 from indexer.parts import WHOLE, Parts
@@ -183,7 +185,7 @@ class RestrictedState:
 
     def facets(self, limit: int, common: int) -> list[FieldSummary]:
         """The metadata fields of the documents that pass; each of them is read."""
-        return summarise((document for _, document in self._all()), limit, common)
+        return summarise((document for _, document in self.everything()), limit, common)
 
     def count_values(
         self, fields: Sequence[str], scope: Scope, most: int, keys: Sequence[Key] | None = None
@@ -196,9 +198,14 @@ class RestrictedState:
         known = self._state.known_fields(names)
         return {name for name in known if self.scope(_has(name)).total}
 
-    def column(self, field: str) -> NoReturn:
-        """Refused: it is for maps, which are of the whole."""
-        refuse("a column of values", field)
+    def column(self, field: str) -> dict[str, Scalar]:
+        """The value of a metadata field by document id; of a list, its smallest."""
+        return {
+            document.id: value
+            for _, document in self.everything()
+            if field in document.metadata
+            for value in least_of(document.metadata[field])
+        }
 
     def copies(self, limit: int) -> NoReturn:
         """Refused: it is for diagnostics, which are of the whole."""
@@ -206,7 +213,7 @@ class RestrictedState:
 
     def sample(self, count: int, seed: int) -> Sample:
         """At most ``count`` vectors of SAMPLED_DOCUMENTS that pass, in random order."""
-        stored = self._state.vectors([key for key, _ in self._all(SAMPLED_DOCUMENTS)])
+        stored = self._state.vectors([key for key, _ in self.everything(SAMPLED_DOCUMENTS)])
         if not stored:
             return Sample(np.empty((0, self.identity.dimension), np.float32), np.empty(0, np.int64))
         vectors = np.concatenate([one.vectors for one in stored.values()])
@@ -240,7 +247,7 @@ class RestrictedState:
         """The number of documents in scope that are as near as this."""
         return self._state.count_near(direction, least, scope)
 
-    def _all(self, most: int | None = None) -> Iterator[tuple[Key, Document]]:
+    def everything(self, most: int | None = None) -> Iterator[tuple[Key, Document]]:
         """The documents that pass, by key, at most so many."""
         after, left = Key(0), most
         while left is None or left > 0:
@@ -268,6 +275,8 @@ class RestrictedEngine:
         self._engine = engine
         self._condition = condition
         self._guard = guard
+        self._mapping = threading.Lock()
+        self._mapped: tuple[str, Map] | None = None
 
     @property
     def name(self) -> str:
@@ -356,8 +365,16 @@ class RestrictedEngine:
         refuse("a record of sources")
 
     def map(self) -> Map:
-        """Refused."""
-        refuse("a map")
+        """The documents that pass, where the map of all has them; their clusters are their own."""
+        whole = self._engine.map()
+        with self._mapping, self._engine.reading() as state:
+            seen = f"{whole.state} {whole.version} {state.token}"
+            if self._mapped is None or self._mapped[0] != seen:
+                own = RestrictedState(state, self._condition)
+                analyzer = Analyzer(self.language)
+                part = part_of(whole, own.everything(), analyzer, own.documents)
+                self._mapped = (seen, part)
+            return self._mapped[1]
 
     def draw_map(self, tell: Tell, *, anew: bool) -> None:
         """Refused."""

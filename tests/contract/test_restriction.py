@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from samples import random_units
 
 from indexer.collection import Collection
 from indexer.collection.feedback import Judgement
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors
-from indexer.errors import Conflict, Forbidden, InvalidDocument, NotFound
+from indexer.errors import Conflict, Forbidden, InvalidDocument, NotFound, Unsupported
 from indexer.facets import Count
 from indexer.filters import matches, parse_filter
 from indexer.ordering import Order
 from indexer.queries import Mode, Query, Strategy
+from indexer.reports import MapState
 
 COUNT = 60
 FILTER = {"tenant": "acme", "year": {"$gte": 2003}}
@@ -167,15 +170,13 @@ def test_a_part_is_written_to_within_its_bounds(whole: Collection, vectors: Vect
 
 
 def test_what_only_the_whole_has_is_refused(whole: Collection) -> None:
-    """A map, diagnostics, sources, judgements and the care of an index are of all documents."""
+    """Diagnostics, sources, judgements and the care of an index are of all documents."""
     part = whole.restricted(CONDITION)
     for call in (
-        part.map,
         part.rebuild,
         part.compact,
         part.feedback.read,
         part.feedback.clear,
-        lambda: part.column("year"),
         lambda: part.diagnose(print),
         lambda: part.migrate(part.identity),
         lambda: part.adapt(None),
@@ -185,3 +186,37 @@ def test_what_only_the_whole_has_is_refused(whole: Collection) -> None:
     ):
         with pytest.raises(Forbidden):
             call()
+
+
+def test_a_map_of_a_part_has_its_own_documents(whole: Collection) -> None:
+    """Where the map of all has them, scaled; clusters, words and counts are of these alone."""
+    part = whole.restricted(CONDITION)
+    years = {one.id: one.metadata["year"] for one in OWN}
+    assert dict(part.column("year")) == years
+    assert part.column("of zeta") == {}
+    if not whole.capabilities.maps:
+        with pytest.raises(Unsupported):
+            part.map()
+        return
+    if part.map().state is MapState.BUILDING:
+        assert (part.map().late, len(part.map().ids)) == (len(OWN), 0)
+        assert part.map().progress is None
+    drawn = whole.draw_map(lambda _: None)
+    found = part.map()
+    assert (found.state, found.late, found.fitted) == (MapState.READY, 0, len(OWN))
+    assert sorted(found.ids) == sorted(years)
+    where = dict(zip(drawn.ids, drawn.places, strict=True))
+    expected = np.array([where[id] for id in found.ids])
+    span = (expected.max(axis=0) - expected.min(axis=0)).max()
+    scaled = (expected - (expected.max(axis=0) + expected.min(axis=0)) / 2) * 2 / span
+    np.testing.assert_allclose(found.places, scaled, atol=1e-5)
+    assert sum(one.documents for one in found.labels) == len(OWN)
+    assert np.bincount(found.clusters).tolist() == [one.documents for one in found.labels]
+    foreign = FOREIGN[0]
+    whole.amend([replace(foreign, metadata={**foreign.metadata, "more": 1})])
+    assert part.map().version == found.version
+    own = OWN[0]
+    whole.amend([replace(own, metadata={**own.metadata, "more": 1})])
+    assert part.map().version != found.version
+    nobody = whole.restricted(parse_filter({"tenant": "nobody"})).map()
+    assert (nobody.state, len(nobody.ids), nobody.labels) == (MapState.READY, 0, ())
