@@ -9,15 +9,16 @@ import gc
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.keys import KeyFile, Keyring, KeysBroken
@@ -145,7 +146,8 @@ def create_app(
     )
     app.needs_no_key = pages.OPEN_PATHS if settings.is_guarded else None
     add_problems(app)
-    _add_routes(app, web)
+    app.router.routes += _routes()
+    pages.add_pages(app, web)
     if tracer is not None:
         app.user_middleware.insert(1, Middleware(Traced, tracer=tracer))  # within the Envelope
     return app
@@ -226,25 +228,32 @@ def _cross_origin(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _add_routes(app: FastAPI, web: pages.WebPages) -> None:
+@cache
+def _routes() -> Sequence[BaseRoute]:
+    """The routes of all services of this process.
+
+    The framework works out what a route takes when it first looks for one, in about 0.1 s for all,
+    and keeps it there: it depends on no setting.
+    """
+    router = APIRouter()
     named = [Depends(declare_collection)]
     for resource in ROUTES:
         given: dict[str, Any] = {"responses": dict(PROBLEM) if resource.has_problems else None}
         name_of = resource.names(of_default=resource.by_collection)
-        _add_router(app, resource.router, "", generate_unique_id_function=name_of, **given)
+        _include(router, resource.router, "", generate_unique_id_function=name_of, **given)
         if resource.by_collection:
             given |= {"dependencies": named, "generate_unique_id_function": resource.names()}
-            _add_router(app, resource.router, COLLECTION_PREFIX, **given)
-    pages.add_pages(app, web)
+            _include(router, resource.router, COLLECTION_PREFIX, **given)
+    return tuple(router.routes)
 
 
-def _add_router(app: FastAPI, router: APIRouter, prefix: str, **given: Any) -> None:  # noqa: ANN401
+def _include(all_routes: APIRouter, router: APIRouter, prefix: str, **given: Any) -> None:  # noqa: ANN401
     """Serve a router's routes below a prefix; those that are direct, by the app itself."""
     direct = [route for route in router.routes if isinstance(route, DirectRoute)]
     if len(direct) == len(router.routes):
-        app.router.routes += [route.under(prefix, **given) for route in direct]
+        all_routes.routes += [route.under(prefix, **given) for route in direct]
     else:
-        app.include_router(router, prefix=prefix, **given)
+        all_routes.include_router(router, prefix=prefix, **given)
 
 
 class Launch:

@@ -6,6 +6,7 @@ The distribution is not named like the command: ``bearing`` is someone else's on
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,11 +50,17 @@ def how_to_update(home: Path = _HOME) -> str:
 
 def _clone(home: Path) -> Mapping[str, Any] | None:
     """The project a clone describes; None for a folder that is not a clone of Bearing."""
-    import tomllib
-
     try:
         text = (home / "pyproject.toml").read_text("utf-8")
     except OSError:
         return None
-    project: Mapping[str, Any] = tomllib.loads(text).get("project", {})
+    project = _project(text)
     return project if project.get("name") == DISTRIBUTION else None
+
+
+@lru_cache(maxsize=1)  # the same one at each call, but for tests of this module
+def _project(text: str) -> Mapping[str, Any]:
+    import tomllib
+
+    project: Mapping[str, Any] = tomllib.loads(text).get("project", {})
+    return project
