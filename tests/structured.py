@@ -5,6 +5,7 @@ Random vectors lie alike around every query, so that no filter, and no deletion,
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,20 +51,38 @@ def around(topics: NDArray[np.int64], spread: float, rng: np.random.Generator) -
     return normalise(centres[topics] + spread * rng.normal(size=(len(topics), DIMENSION)))
 
 
+def bars_of(
+    queries: Vectors,
+    vectors: Vectors,
+    ks: Iterable[int],
+    allowed: NDArray[np.bool_] | None = None,
+) -> dict[int, NDArray[np.float64]]:
+    """For each k the products, (q, 1), that the k best rows reach; by float64."""
+    products = queries.astype(np.float64) @ vectors.astype(np.float64).T
+    if allowed is not None:
+        products = products[:, allowed]
+    products = -np.sort(-products, axis=1)
+    return {k: products[:, [min(k, products.shape[1]) - 1]] - 1e-6 for k in ks}
+
+
 def recall_of(
     queries: Vectors,
     vectors: Vectors,
     rows: NDArray[np.int64],
     k: int,
     allowed: NDArray[np.bool_] | None = None,
+    bars: Mapping[int, NDArray[np.float64]] | None = None,
 ) -> float:
-    """The share of the k best places that these rows, (q, m), are as good as; by float64."""
-    products = queries.astype(np.float64) @ vectors.astype(np.float64).T
-    if allowed is not None:
-        products[:, ~allowed] = -np.inf
+    """The share of the k best places that these rows, (q, m), are as good as; by float64.
+
+    ``bars`` are those that these queries have among these vectors, if they are known.
+    """
+    bar = (bars or bars_of(queries, vectors, [k], allowed))[k]
     k = min(k, len(vectors) if allowed is None else int(allowed.sum()))
-    bars = -np.partition(-products, k - 1, axis=1)[:, k - 1 : k] - 1e-6
-    line = np.arange(len(queries))[:, None]
-    good = (rows[:, :k] >= 0) & (products[line, rows[:, :k]] >= bars)
+    given = rows[:, :k]
+    products = np.einsum("qd,qkd->qk", queries.astype(np.float64), vectors[given])
+    good = (given >= 0) & (products >= bar)
+    if allowed is not None:
+        good &= allowed[given]
     assert all(len(set(own.tolist())) == len(own) for own in rows)
     return float(good.mean(axis=1).mean())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from serving import service_here
 from starlette.testclient import TestClient
 
+Connect = Callable[..., TestClient]
 WAIT_SECONDS = 60
 TOPICS = ("heart and blood", "wings and lift", "stars and orbits")
 
@@ -34,12 +38,21 @@ def wait_for(client: TestClient, path: str = "/map", state: str = "ready") -> di
     return told
 
 
+@pytest.fixture(scope="module")
+def drawn_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a collection with a map of 90 documents."""
+    folder = tmp_path_factory.mktemp("drawn")
+    with service_here(folder) as client:
+        fill(client)
+        wait_for(client)
+    return folder
+
+
 @pytest.fixture
-def drawn(client: TestClient) -> Iterator[TestClient]:
-    """A client of a service with a map of 90 documents."""
-    fill(client)
-    wait_for(client)
-    yield client
+def drawn(drawn_once: Path, tmp_path: Path, connect: Connect) -> TestClient:
+    """A client of a service with a copy of that."""
+    shutil.copytree(drawn_once, tmp_path / "data")
+    return connect()
 
 
 def test_a_map_is_accepted_first_and_then_there(client: TestClient) -> None:
@@ -173,7 +186,7 @@ def test_what_cannot_be_answered_is_refused(
     assert told in answer.text
 
 
-def test_a_key_that_may_search_may_look(connect: Callable[..., TestClient]) -> None:
+def test_a_key_that_may_search_may_look(connect: Connect) -> None:
     """And who has none may not."""
     client = connect(api_keys="search:looking,admin:writing")
     assert client.get("/map").status_code == 401
