@@ -29,7 +29,7 @@ demo: $(VENV)/.runtime ## serve the documentation of this Python, and index it m
 	$(BIN)/bearing demo
 
 test: $(VENV)/.development ## run the test suite, all but its long tests
-	$(BIN)/pytest -m "not long" --numprocesses $(JOBS) $(ARGS)
+	$(BIN)/pytest -m "not long" --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 test-long: $(VENV)/.development ## run the tests that take more than a minute each
 	$(BIN)/pytest -m "long and not cluster" $(ARGS)

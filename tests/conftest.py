@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 
 from hypothesis import settings
+
+# Tests are rewritten by pytest, and start hundreds of processes: neither compiles all each time.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("untimed", settings.default, deadline=None)
 settings.load_profile("untimed")  # a busy machine is no failure
