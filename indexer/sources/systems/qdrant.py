@@ -1,4 +1,4 @@
-"""Qdrant: a service by its URL, or a folder of its client's local mode."""
+"""Qdrant: a service by its URL, a snapshot, or a folder of its client's local mode."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from indexer.errors import MissingExtra, Unreadable
 from indexer.sources.systems.holding import PAGE, Entry, Holding, Place, Vector, one_vector, only
+from indexer.sources.systems.qdrant_snapshot import SUFFIX, open_snapshot
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -24,6 +25,10 @@ _META: Final = "meta.json"
 @contextmanager
 def open_qdrant(place: Place) -> Iterator[Holding]:
     """A collection of Qdrant; a payload is the record of its point."""
+    if place.at.endswith(SUFFIX):
+        with open_snapshot(place) as holding:
+            yield holding
+        return
     with closing(_client(place.at)) as client:
         names = [one.name for one in client.get_collections().collections]
         name = only("collection", names, place.name)
@@ -52,14 +57,10 @@ def _client(at: str) -> QdrantClient:
         raise MissingExtra("qdrant-client", "qdrant") from error
     if at.startswith(("http://", "https://")):
         return QdrantClient(url=at, api_key=os.environ.get(KEY_VARIABLE))
-    if at.endswith(".snapshot"):
-        raise Unreadable(
-            f"{at!r} is a snapshot, which only Qdrant reads: restore it there, and give its URL"
-        )
     if not (Path(at) / _META).is_file():
         raise Unreadable(
             f"{at!r} is no folder of Qdrant's local mode: it holds no {_META}; of a service give "
-            "the URL, such as http://localhost:6333"
+            f"the URL, such as http://localhost:6333; a snapshot ends by {SUFFIX}"
         )
     return QdrantClient(path=at)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -293,6 +295,79 @@ def test_a_dry_run_stores_nothing(vectors: Vectors, tmp_path: Path) -> None:
     }
     assert figures["vectors"]["kept"]
     assert not (tmp_path / "data" / "default").exists()
+
+
+def snapshot(path: Path, shards: dict[str, list[Any]], names: tuple[str, ...] = ("",)) -> Path:
+    """A snapshot as Qdrant lays it out: the files of each shard below its number, if it has one."""
+    edge = pytest.importorskip("qdrant_edge")
+    size = edge.EdgeVectorParams(size=3, distance=edge.Distance.Dot)
+    with tarfile.open(path, "w") as packed:
+        for prefix, points in shards.items():
+            folder = path.parent / f"made-{prefix.strip('/')}"
+            folder.mkdir()
+            config = edge.EdgeConfig(vectors=dict.fromkeys(names, size))
+            shard = edge.EdgeShard.create(str(folder), config)
+            shard.update(edge.UpdateOperation.upsert_points([edge.Point(*one) for one in points]))
+            shard.close()
+            (folder / "edge_config.json").unlink()
+            for segment in list((folder / "segments").iterdir()):
+                with tarfile.open(folder / "segments" / f"{segment.name}.tar", "w") as inner:
+                    inner.add(segment, "snapshot/files")
+                shutil.rmtree(segment)
+            for file in folder.rglob("*"):
+                packed.add(file, f"{prefix}{file.relative_to(folder)}", recursive=False)
+        packed.addfile(tarfile.TarInfo(f"{'x/' if '' in shards else ''}version.info"))
+    return path
+
+
+def test_a_snapshot_of_qdrant_is_read(tmp_path: Path) -> None:
+    """Of a collection with all its shards, or of one shard, without a Qdrant; as often as asked."""
+    uuid = "5e6a2bd8-7c0c-4a5b-9b44-4b5a1bb0c001"
+    moon = (1, [1.0, 2.0, 3.0], {"text": "moon", "deep": {"n": [1, 2]}})
+    sun = (uuid, [3.0, 2.0, 1.0], {"text": "sun"})
+    expected = {"1": (moon[2], moon[1]), uuid: (sun[2], sun[1])}
+    whole = snapshot(tmp_path / "notes.snapshot", {"0/": [moon], "12/": [sun]})
+    alone = snapshot(tmp_path / "shard.snapshot", {"": [moon, sun]})
+    for path in (whole, alone):
+        before = path.read_bytes()
+        with open_system("qdrant", Place(str(path))) as found:
+            assert (found.name, found.count) == (path.stem, 2)
+            next(iter(found.entries()))
+            told = {one.id: (one.record, one.vector.tolist()) for one in found.entries()}
+        assert told == expected
+        assert path.read_bytes() == before
+
+
+def test_one_of_the_vectors_of_a_snapshot_is_named(tmp_path: Path) -> None:
+    """Unless there is but one; points without it have none."""
+    given = {"a": [1.0, 2.0, 3.0], "b": [3.0, 2.0, 1.0]}
+    points = [(1, given, {"text": "moon"}), (2, {"a": given["a"]}, {"text": "sun"})]
+    path = snapshot(tmp_path / "n.snapshot", {"0/": points}, ("a", "b"))
+    with open_system("qdrant", Place(str(path), vector="b")) as found:
+        vectors = {one.id: one.vector for one in found.entries()}
+    assert vectors["1"].tolist() == given["b"]
+    assert vectors["2"] is None
+    with (
+        pytest.raises(InvalidInput, match="--vector-field"),
+        open_system("qdrant", Place(str(path))),
+    ):
+        pass
+
+
+def test_what_is_no_snapshot_is_told(tmp_path: Path) -> None:
+    """Text, an archive of something else, one with links, and what was cut."""
+    text, other, linked, cut = (tmp_path / f"{name}.snapshot" for name in "abcd")
+    text.write_text("words")
+    for path, kind in ((other, tarfile.REGTYPE), (linked, tarfile.SYMTYPE)):
+        with tarfile.open(path, "w") as packed:
+            member = tarfile.TarInfo("0/segments/x" if kind == tarfile.SYMTYPE else "notes.txt")
+            member.type, member.linkname = kind, "/etc/passwd"
+            packed.addfile(member)
+    whole = snapshot(tmp_path / "whole.snapshot", {"0/": [(1, [1.0, 2.0, 3.0], {})]})
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    for path in (text, other, linked, cut):
+        with pytest.raises(Unreadable), open_system("qdrant", Place(str(path))):
+            pass
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
