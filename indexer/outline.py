@@ -20,13 +20,14 @@ HEADINGS: Final = "headings"
 BELOW: Final = " > "
 """Stands between a heading and the one below it."""
 
-COUNTS: Final = ("pages", "slides")
+COUNTS: Final = frozenset({"pages", "slides"})
 """The metadata that say that a text without a form feed is one page."""
 
 
 def page_of(text: str, metadata: Metadata, start: int) -> int | None:
     """The page, from 1, on which a character stands; None for a text without pages."""
-    if PAGE not in text and not any(isinstance(metadata.get(name), int) for name in COUNTS):
+    counted = metadata.keys() & COUNTS
+    if PAGE not in text and not any(isinstance(metadata[name], int) for name in counted):
         return None
     return text.count(PAGE, 0, start) + 1
 

@@ -427,3 +427,26 @@ class Answer:
     direction: Vector | None = None
     reranked_relevance: Relevance | None = None
     facets: Facets | None = None
+
+    def followed_by(self, cursor: str) -> Answer:
+        """The same answer with the cursor of the next page.
+
+        As most answers have one, without ``replace``, which takes several times as long.
+        """
+        return Answer(
+            self.hits,
+            self.mode,
+            self.exact,
+            self.truncated,
+            self.total,
+            cursor,
+            self.candidates,
+            self.token,
+            self.significance,
+            self.unknown_fields,
+            self.unknown,
+            self.behind,
+            self.direction,
+            self.reranked_relevance,
+            self.facets,
+        )

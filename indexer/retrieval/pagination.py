@@ -17,7 +17,7 @@ import struct
 import zlib
 from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
-from operator import sub
+from operator import attrgetter, sub
 from typing import Final
 
 import numpy as np
@@ -66,9 +66,9 @@ class Cursor:
     def encode(self) -> str:
         """The cursor as URL-safe text, about three characters a document."""
         keys, token = sorted(self.exclusions.keys), self.exclusions.token.encode("ascii")
-        steps = np.array(list(map(sub, keys, [0, *keys])), dtype="<u4")
+        steps = struct.pack(f"<{len(keys)}I", *map(sub, keys, [0, *keys]))
         groups = json.dumps(self.groups).encode() if self.groups else b"[]"
-        rest = token + steps.tobytes() + groups
+        rest = token + steps + groups
         version = _PLAIN if len(rest) <= _PLAIN_BYTES else _PACKED
         content = _HEAD.pack(version, self.search, len(token), len(keys)) + rest
         is_plain = version == _PLAIN
@@ -178,6 +178,11 @@ def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
 
     ``query`` is the query as it was asked.
     """
+    if query.cursor is None and query.group_by is None:  # as most searches are
+        if len(answer.hits) < query.k or len(answer.hits) == answer.total:
+            return answer
+        given = PageExclusions(answer.token, tuple([hit.key for hit in answer.hits]))
+        return answer.followed_by(Cursor(_digest(query, collection), given).encode())
     before = Cursor.decode(query.cursor) if query.cursor else _BEGINNING
     keys_given = (*before.exclusions.keys, *[hit.key for hit in answer.hits])
     named = [] if query.group_by is None else [h.group for h in answer.hits if h.group is not None]
@@ -187,18 +192,17 @@ def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
         return answer
     groups = (*before.groups, *keys.values())
     cursor = Cursor(_digest(query, collection), PageExclusions(answer.token, keys_given), groups)
-    return replace(answer, cursor=cursor.encode())
+    return answer.followed_by(cursor.encode())
 
 
 def _digest(query: Query, collection: str) -> bytes:
     """A digest of 16 bytes that identifies the search; the vector of a text does not matter."""
-    parts = [repr(collection).encode()]
-    for name, usual, written in _USUAL:
-        if name == "vector" and query.text is not None:
-            continue
-        value = getattr(query, name)
-        parts.append(written if value is usual else _bytes_of(name, value))
-    return blake2b(b"".join(parts), digest_size=16).digest()
+    parts = [
+        written if value is usual else _bytes_of(name, value)
+        for (name, usual, written), value in zip(_USUAL, _VALUES(query), strict=True)
+        if name != "vector" or query.text is None
+    ]
+    return blake2b(b"".join([repr(collection).encode(), *parts]), digest_size=16).digest()
 
 
 def _bytes_of(name: str, value: object) -> bytes:
@@ -219,3 +223,6 @@ _USUAL: Final = tuple(
     if field.name not in FREE
 )
 """The fields that identify a search: each with its default and the bytes of that."""
+
+_VALUES: Final = attrgetter(*[name for name, _, _ in _USUAL])
+"""Their values in a query."""

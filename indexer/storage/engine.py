@@ -48,6 +48,7 @@ from indexer.storage.maintenance.backup import last_backup
 from indexer.storage.maintenance.vector_checks import require_written_vectors
 from indexer.storage.origins import StoredOrigins
 from indexer.storage.query.filter_cache import FilterCache
+from indexer.storage.query.passage_cache import PassageCache
 from indexer.storage.query.state import LocalState, Shared
 from indexer.storage.runtime.durable_files import bytes_under, sync_folder
 from indexer.storage.runtime.locks import writer_lock
@@ -104,7 +105,7 @@ class LocalEngine:
         self._maps = Maps(folder, self._store)
         self.judgements = KeptLines(folder)
         self.origins = StoredOrigins(self._store, self._turn)
-        self._shared = Shared(FilterCache(), self._live.watch)
+        self._shared = Shared(FilterCache(), self._live.watch, PassageCache())
 
     @classmethod
     def create(

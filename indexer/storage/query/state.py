@@ -37,6 +37,7 @@ from indexer.reports import FieldSummary
 from indexer.storage.generation.recall_monitor import Observation, RecallWatch
 from indexer.storage.generation.row_table import RowTable
 from indexer.storage.query.filter_cache import FilterCache, Selection
+from indexer.storage.query.passage_cache import PassageCache, State
 from indexer.storage.sqlite.records import NOBODY, StoredChunk
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.ties import first_of
@@ -49,10 +50,11 @@ _TOKEN: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The parts that the states of a collection share: cached filters, and the watch."""
+    """The parts that the states of a collection share: two caches, and the watch."""
 
     filter_cache: FilterCache
     watch: RecallWatch
+    passages: PassageCache
 
 
 class LocalState:
@@ -139,8 +141,13 @@ class LocalState:
         self, chunks: Iterable[ChunkKey], parts: Parts = WHOLE
     ) -> Mapping[ChunkKey, ReadPassage]:
         """These parts of chunks and their documents; raises Damaged if one is of none."""
-        wanted = set(chunks)
-        found = self.snapshot.passages(self.rows.generation, wanted, parts)
+        wanted, cache = set(chunks), self._shared.passages
+        state = State(self.snapshot.sequence, self.rows.generation)
+        found = cache.known(state, wanted, parts)
+        if len(found) < len(wanted):
+            read = self.snapshot.passages(state.generation, wanted - found.keys(), parts)
+            cache.keep(state, read, parts)
+            found |= read
         if len(found) < len(wanted):
             row = min(wanted - found.keys())
             raise Damaged(f"row {row} has no chunk or document: see `bearing verify`")
