@@ -36,6 +36,7 @@ from app.schemas.documents import (
     TracedView,
     WrittenView,
 )
+from app.schemas.duplicates import DuplicatesView
 from app.schemas.feedback import JudgementView
 from app.schemas.imports import (
     ImportRejection,
@@ -396,6 +397,13 @@ def examples(collection: str, limit: int) -> Call[Sequence[str]]:
 def diagnose(collection: str) -> Call[DiagnosticsView]:
     """The diagnostics of a collection's vectors."""
     return Call("GET", f"{_at(collection)}/diagnostics", _view(DiagnosticsView))
+
+
+def duplicates(collection: str, limit: int, documents: int) -> Call[DuplicatesView]:
+    """Documents with their copies."""
+    parameters = {"limit": str(limit), "documents": str(documents)}
+    path = _at(collection, "duplicates")
+    return Call("GET", path, _view(DuplicatesView), parameters=parameters)
 
 
 def show_map(collection: str) -> Call[MapView]:

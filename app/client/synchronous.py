@@ -39,6 +39,7 @@ from app.client.sending import (
 )
 from app.schemas.collections import BrokenView, CollectionView, DiagnosticsView, FieldView
 from app.schemas.documents import DocumentView, PageView, TracedView, WrittenView
+from app.schemas.duplicates import DuplicatesView
 from app.schemas.feedback import JudgementView
 from app.schemas.jobs import LIVING, JobView
 from app.schemas.maps import ColumnView, MapView, PointsView
@@ -278,6 +279,10 @@ class Client:
     def diagnose(self) -> DiagnosticsView:
         """Duplicates, spread, hubs and truncation, and what to do about them; takes seconds."""
         return self._do(calls.diagnose(self.name))
+
+    def duplicates(self, limit: int = 100, documents: int = 10_000) -> DuplicatesView:
+        """The documents that have copies, with these, among the first ``documents``."""
+        return self._do(calls.duplicates(self.name, limit, documents))
 
     def map(self) -> MapView:
         """The state of the collection's map; an outdated one is redrawn in the background."""

@@ -40,6 +40,7 @@ REACH: Final[Mapping[str, Reach]] = {
     "documents.list_documents": Reach.OWN,
     "documents.get_document": Reach.OWN,
     "documents.delete_document": Reach.OWN,
+    "duplicates.list_duplicates": Reach.OWN,
     "exports.export_documents": Reach.OWN,
     "pictures.get_thumbnail": Reach.OWN,
     "pictures.get_picture": Reach.OWN,

@@ -4,7 +4,7 @@
 
 const LONGEST_FRAGMENT = 4_000;
 const DOCUMENT = /^#\/c\/([^/]+)\/d\/(.+?)(?:\/at\/(\d+)-(\d+))?$/;
-const VIEWS = ["search", "map", "compare", "collections", "add"];
+const VIEWS = ["search", "map", "compare", "collections", "add", "duplicates"];
 
 /** The state that an address names; what it leaves out has its default. */
 export function readAddress(location = window.location) {

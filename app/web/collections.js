@@ -71,6 +71,7 @@ export function collectionsView(navigate, refresh, changed) {
         "td",
         { className: "actions" },
         mayWrite && !error && element("button", { type: "button", className: "add", onclick: () => navigate({ view: "add", collection: name }), "aria-label": `Add documents to ${name}` }, "Add"),
+        !error && collection.documents > 1 && element("button", { type: "button", className: "duplicates-of", onclick: () => navigate({ view: "duplicates", collection: name }), "aria-label": `Duplicates in ${name}` }, "Duplicates"),
         mayManage && !error && rollbackButton(collection, again),
         mayManage && !error && element("button", { type: "button", className: "delete", onclick: remove, "aria-label": `Delete ${name}` }, "Delete"),
       ),

@@ -7,6 +7,7 @@ import { collectionsView } from "./collections.js";
 import { compareView } from "./compare.js";
 import { documentView } from "./document.js";
 import { byId, element } from "./dom.js";
+import { duplicatesView } from "./duplicates.js";
 import { mapView } from "./map.js";
 import { keyButton, problemNotice } from "./notices.js";
 import { readOffers } from "./offers.js";
@@ -15,7 +16,7 @@ import { searchView } from "./search.js";
 const USUAL_COLLECTION = "default";
 
 /** Views without a tab of their own, and the one whose tab they are under. */
-const UNDER = { document: "search", add: "collections" };
+const UNDER = { document: "search", add: "collections", duplicates: "collections" };
 
 async function start() {
   onKeyNeeded(askForKey);
@@ -26,6 +27,7 @@ async function start() {
     compare: compareView(navigate),
     collections: collectionsView(navigate, refresh, changed),
     add: addView(navigate, changed),
+    duplicates: duplicatesView(navigate),
   };
   let state = readAddress();
   let offers = null;
@@ -109,7 +111,7 @@ function tellCaller({ name, role, guarded }) {
 }
 
 function titleOf({ view, query, document: id }) {
-  const subject = { map: "Map", compare: "Compare", collections: "Collections", add: "Add documents", document: id, search: query }[view];
+  const subject = { map: "Map", compare: "Compare", collections: "Collections", add: "Add documents", duplicates: "Duplicates", document: id, search: query }[view];
   return subject ? `${subject} \u2013 Bearing` : "Bearing";
 }
 

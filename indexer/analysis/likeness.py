@@ -8,7 +8,7 @@ hardly change, and by looking for one within the other.
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -64,35 +64,92 @@ def difference_hash(seen: Glimpse) -> Bits:
     return np.concatenate([across.ravel(), down.ravel()])
 
 
+class Look:
+    """A picture with what is told of it, each computed once, when first asked for."""
+
+    def __init__(self, seen: Glimpse) -> None:
+        self.seen = seen
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """Return whether it shows too little to be told from others."""
+        return float(self.seen.std()) < LEAST_SPREAD
+
+    @cached_property
+    def hash(self) -> Bits:
+        """Its difference hash."""
+        return difference_hash(self.seen)
+
+    @cached_property
+    def mirrored(self) -> Look:
+        """The same with left and right exchanged."""
+        return Look(self.seen[:, ::-1])
+
+    @cached_property
+    def edges(self) -> NDArray[np.float32]:
+        """The edges of the whole, (480,) of length 1."""
+        whole = _lines()[-1]
+        found: NDArray[np.float32] = _edges((whole @ self.seen @ whole.T)[None])[0]
+        return found
+
+    @cached_property
+    def lengths(self) -> NDArray[np.float32]:
+        """(n, n) the lengths of the edges of each of its parts."""
+        lines = _lines()
+        parts = (lines @ self.seen)[:, None] @ lines.transpose(0, 2, 1)[None]
+        each = np.linalg.norm(_changes(parts.reshape(-1, WITHIN, WITHIN)), axis=1)
+        found: NDArray[np.float32] = each.reshape(len(lines), len(lines)).astype(np.float32)
+        return found
+
+
 def likeness(a: Glimpse, b: Glimpse) -> Likeness | None:
     """The relation of two pictures; None if neither shows the other or a part of it."""
-    if min(float(a.std()), float(b.std())) < LEAST_SPREAD:
+    return relation(Look(a), Look(b))
+
+
+def relation(a: Look, b: Look) -> Likeness | None:
+    """The same of pictures that are held against others, too."""
+    if a.is_flat or b.is_flat:
         return None
     if _is_copy(a, b):
         return Likeness.COPY
-    if _is_copy(a, b[:, ::-1]):
+    if _is_copy(a, b.mirrored):
         return Likeness.MIRRORED
     if max(_found_within(a, b), _found_within(b, a)) >= CORRELATED:
         return Likeness.CROPPED
     return None
 
 
-def _is_copy(a: Glimpse, b: Glimpse) -> bool:
-    unlike = np.count_nonzero(difference_hash(a) != difference_hash(b))
-    if unlike > HASHES_DIFFER:
-        return False
+def _is_copy(a: Look, b: Look) -> bool:
+    unlike = int(np.count_nonzero(a.hash != b.hash))
     # Pictures of few things share hashes by chance.
-    whole = _lines()[-1]
-    own, other = (_edges((whole @ each @ whole.T)[None])[0] for each in (a, b))
-    return float(own @ other) >= CORRELATED
+    return unlike <= HASHES_DIFFER and float(a.edges @ b.edges) >= CORRELATED
 
 
-def _found_within(part: Glimpse, whole: Glimpse) -> float:
-    """The best correlation of a picture with any part of another, of half its sides or more."""
+def _found_within(part: Look, whole: Look) -> float:
+    """The best correlation of a picture with any part of another, of half its sides or more.
+
+    Edges are linear in the light, so a product of the picture's with those of a part is one of
+    light: the edges of all parts are never made.
+    """
     lines = _lines()
-    wanted = _edges((lines[-1] @ part @ lines[-1].T)[None])[0]
-    parts = (lines @ whole)[:, None] @ lines.transpose(0, 2, 1)[None]  # (n, n, WITHIN, WITHIN)
-    return float((_edges(parts.reshape(-1, WITHIN, WITHIN)) @ wanted).max())
+    wanted = _light_of(part.edges)
+    rows, columns = lines @ whole.seen, wanted @ lines  # (n, WITHIN, SIDE) each
+    products = rows.reshape(len(lines), -1) @ columns.reshape(len(lines), -1).T
+    return float((products / np.maximum(whole.lengths, 1e-6)).max())
+
+
+def _light_of(edges: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(WITHIN, WITHIN) by whose product with any light the edges' product with its edges is had."""
+    light = np.zeros((WITHIN, WITHIN), np.float32)
+    half = WITHIN * (WITHIN - 1)
+    across = _centred(edges[:half].reshape(1, WITHIN, WITHIN - 1))[0]
+    down = _centred(edges[half:].reshape(1, WITHIN - 1, WITHIN))[0]
+    light[:, 1:] += across
+    light[:, :-1] -= across
+    light[1:] += down
+    light[:-1] -= down
+    return light
 
 
 @cache
@@ -121,16 +178,21 @@ def _means(length: int) -> NDArray[np.float32]:
 
 
 def _edges(parts: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The changes of light across and down parts, (n, WITHIN, WITHIN), as rows of length 1.
-
-    The light itself will not do: half of all photos are light above and dark below.
-    """
-    rows = np.concatenate(
-        [_centred(np.diff(parts, axis=axis)).reshape(len(parts), -1) for axis in (2, 1)], axis=1
-    )
+    """The changes of parts, (n, WITHIN, WITHIN), as rows of length 1."""
+    rows = _changes(parts)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: NDArray[np.float32] = rows / np.maximum(lengths, 1e-6)
     return unit
+
+
+def _changes(parts: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The changes of light across and down parts, (n, WITHIN, WITHIN), as (n, 480).
+
+    The light itself will not do: half of all photos are light above and dark below.
+    """
+    return np.concatenate(
+        [_centred(np.diff(parts, axis=axis)).reshape(len(parts), -1) for axis in (2, 1)], axis=1
+    )
 
 
 def _centred(changes: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -21,6 +21,7 @@ from indexer.analysis.diagnostics import Diagnostic, Verdict, diagnostic_of
 from indexer.cli import facts, output
 from indexer.cli.holders import hold
 from indexer.cli.index import index_reads, reading
+from indexer.cli.messages import Figures
 from indexer.cli.options import (
     ApiKey,
     Data,
@@ -33,8 +34,6 @@ from indexer.cli.options import (
     open_library,
 )
 from indexer.cli.progress import stepping
-from indexer.collection import Collection
-from indexer.errors import InvalidInput
 from indexer.layout import ByWidth
 from indexer.library import DEFAULT_COLLECTION
 from indexer.queries import Mode
@@ -140,8 +139,8 @@ def diagnose(
         bool,
         typer.Option(
             "--duplicates",
-            help="List all documents that are copies of others instead: equal texts, and pictures "
-            "that were resized, recompressed, mirrored or cropped.",
+            help="List all documents that are copies of others instead: equal and similar texts, "
+            "and pictures that were resized, recompressed, mirrored or cropped.",
         ),
     ] = False,
     as_json: Json = False,
@@ -150,14 +149,11 @@ def diagnose(
 
     It only reads. Pairs are estimated from samples, which take seconds.
     """
-    if duplicates:
-        if url is not None:
-            raise InvalidInput("--duplicates is for collections here: leave --url out")
-        with open_library(data) as library:
-            _list_duplicates(library.open(collection), as_json)
-        return
     with hold(data, url, api_key) as holder, stepping() as tell:
-        told = holder.diagnose(collection, tell)
+        told = (holder.duplicates if duplicates else holder.diagnose)(collection, tell)
+    if duplicates:
+        _list_duplicates(told, as_json)
+        return
     if as_json:
         output.say_json(told)
         return
@@ -168,22 +164,24 @@ def diagnose(
     output.say(diagnostics_table([diagnostic_of(one) for one in told["diagnostics"]]))
 
 
-def _list_duplicates(collection: Collection, as_json: bool) -> None:
-    from indexer.retrieval.duplicates import find_duplicates
-
-    with stepping() as tell:
-        found = find_duplicates(collection, tell)
+def _list_duplicates(found: Figures, as_json: bool) -> None:
     if as_json:
-        told = [group.plain for group in found]
-        copies = sum(len(group.copies) for group in found)
-        output.say_json({"collection": collection.name, "copies": copies, "duplicates": told})
+        output.say_json(found)
         return
-    for group in found:
-        output.say(Text(group.id, style="bold"))
-        for one in group.copies:
-            output.say(Text(f"  {one.like or 'same text':<9}  {one.id}"))
-    if not found:
+    for group in found["duplicates"]:
+        output.say(Text(group["id"], style="bold"))
+        for one in group["copies"]:
+            cosine = f"  {one['cosine']:.3f}" if "cosine" in one else ""
+            output.say(Text(f"  {one['kind']:<12}  {one['id']}{cosine}"))
+    if not found["duplicates"]:
         output.say("no document is a copy of another")
+    listed, groups = len(found["duplicates"]), found["groups"]
+    if listed < groups:
+        output.note(f"{listed:,} of {groups:,} documents with copies are listed")
+    if found["looked"] < found["documents"]:
+        output.note(
+            f"the first {found['looked']:,} of {found['documents']:,} documents were looked at"
+        )
 
 
 def draw_map(

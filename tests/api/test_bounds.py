@@ -130,6 +130,7 @@ CALLS: dict[str, list[tuple[Any, ...]]] = {
         ("GET", "/documents?limit=100&sort=year"),
         ("GET", '/documents?limit=100&filter={"tenant":"zeta"}'),
     ],
+    "duplicates.list_duplicates": [("GET", "/duplicates"), ("GET", "/duplicates?documents=3")],
     "exports.export_documents": [
         ("GET", "/documents/export"),
         ("GET", '/documents/export?filter={"tenant":"zeta"}'),

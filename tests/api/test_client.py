@@ -137,6 +137,7 @@ def call_everything(client: Client) -> None:
     assert len(client.jobs()) == 4
     assert client.cancel(made.id) is None
     client.diagnose()
+    client.duplicates()
     client.fields()
     client.examples()
     client.map()

@@ -44,6 +44,8 @@ READING = [
     ["stats"],
     ["stats", "--json"],
     ["diagnose", "--json"],
+    ["diagnose", "--duplicates"],
+    ["diagnose", "--duplicates", "--json"],
     ["feedback", "export"],
     ["alias", "list", "--json"],
     ["models", "--json"],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from axe_core_python.selenium import Axe
 from browsing import Page
@@ -40,6 +41,21 @@ def picture(colour: tuple[int, int, int]) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
+def copied_documents() -> list[dict[str, Any]]:
+    """A scene and a smaller copy of it, two equal texts, and others like nothing."""
+    rough = np.random.default_rng(1).integers(0, 256, (12, 16, 3)).astype(np.uint8)
+    scene = Image.fromarray(rough).resize((160, 120), Image.Resampling.BICUBIC)
+    documents: list[dict[str, Any]] = []
+    for id, image, year in (("large", scene, 2019), ("small", scene.resize((80, 60)), 2020)):
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        encoded = base64.b64encode(file.getvalue()).decode()
+        documents.append({"id": id, "image": encoded, "metadata": {"year": year}})
+    said = [" ".join(f"{a}{n}" for n in range(30)) for a in "abcdefgh"]
+    texts = [*said, f"{said[3]} <b>more", said[3]]
+    return [*documents, *({"id": f"text-{at}", "text": text} for at, text in enumerate(texts))]
+
+
 def leave_one(data: Path) -> Path:
     """A picture that was indexed into the collection ``left``, and is no longer in its place."""
     file = data.with_name("left.png")
@@ -63,6 +79,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ]
         body = {"documents": [*documents, {"id": "words", "text": "a sheet of words"}]}
         httpx.put(f"{address}/documents", json=body, headers=HEADERS).raise_for_status()
+        copies = {"documents": copied_documents()}
+        path = f"{address}/collections/copies"
+        httpx.put(path, json={"model": "hashing-images"}, headers=HEADERS).raise_for_status()
+        httpx.put(f"{path}/documents", json=copies, headers=HEADERS).raise_for_status()
         yield address
 
 
@@ -156,3 +176,41 @@ def test_a_picture_that_is_gone_is_said(page: Page) -> None:
     assert Axe().run(page.driver)["violations"] == []
     refused = page.complaints()  # by the browser, of the answer 410
     assert all("410" in one for one in refused)
+
+
+def members(page: Page) -> list[list[str | None]]:
+    """The ids of each document with copies, and of these."""
+    groups = page.all(".duplicate-group ul")
+    return [
+        [one.get_dom_attribute("data-id") for one in group.find_elements("css selector", "li")]
+        for group in groups
+    ]
+
+
+def test_copies_stand_side_by_side(page: Page, url: str) -> None:
+    """What differs is marked, also on a phone in the dark; one is deleted by keys, and goes."""
+    page.emulate(width=360, height=740, scheme="dark")
+    page.open("/?view=collections")
+    page.one('[aria-label="Duplicates in copies"]').send_keys(Keys.ENTER)
+    page.until(lambda: page.all(".duplicate-group"))
+    assert page.address == "/?view=duplicates&c=copies"
+    assert members(page) == [["large", "small"], ["text-3", "text-9", "text-8"]]
+    page.until(lambda: loaded(page, ".side-by-side img"))
+    large, small = page.all(".side-by-side img")
+    assert large.rect["y"] == small.rect["y"]
+    assert page.contents(".side-by-side .kind")[:3] == ["largest", "copy", "first"]
+    differing = page.contents('[data-id="small"] .differs')
+    assert "80 \u00d7 60" in differing
+    assert "2020" in differing
+    assert page.contents(".side-by-side mark") == ["<b>more"]
+    assert page.run("return document.documentElement.scrollWidth") <= 360
+    assert Axe().run(page.driver)["violations"] == []
+    page.one('[aria-label="Delete small"]').send_keys(Keys.ENTER)
+    page.until(lambda: page.all("dialog[open]"))
+    page.one("dialog[open] .primary").send_keys(Keys.ENTER)
+    page.until(lambda: members(page) == [["text-3", "text-9", "text-8"]])
+    assert page.focused.text == "text-3"
+    left = httpx.get(f"{url}/collections/copies/documents/small", headers=HEADERS)
+    assert left.status_code == 404
+    page.open("/?view=duplicates&c=left")
+    page.until(lambda: "No document is a copy" in page.text("#duplicates"))

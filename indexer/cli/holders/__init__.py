@@ -150,6 +150,10 @@ class Holder(Protocol):
         """Diagnostics of a collection's vectors: see indexer.analysis.diagnostics.report."""
         ...
 
+    def duplicates(self, collection: str, tell: Tell) -> Figures:
+        """Documents with their copies: see indexer.retrieval.duplicates.Found.plain."""
+        ...
+
     def judgements(self, collection: str) -> Sequence[Figures]:
         """The judgements of a collection's users, the oldest first."""
         ...

@@ -139,6 +139,12 @@ class LocalHolder:
             output.note(f"significance is not looked at anew: {error}")
         return report(opened.diagnose(tell))
 
+    def duplicates(self, collection: str, tell: Tell) -> Figures:
+        """Documents with their copies, of the whole collection."""
+        from indexer.retrieval.duplicates import find_duplicates
+
+        return find_duplicates(self.library.open(collection), tell).plain
+
     def judgements(self, collection: str) -> Sequence[Figures]:
         """The judgements of a collection's users, the oldest first."""
         return self.library.open(collection).feedback.read()

@@ -39,6 +39,10 @@ FIELDS_NAMED: Final = 100
 
 IDS_AT_ONCE: Final = 1_000
 
+DUPLICATES_LOOKED: Final = 100_000
+DUPLICATES_LISTED: Final = 1_000
+"""The most documents that a service holds against each other, and the most groups that it lists."""
+
 _SIDES: Final = ("like", "unlike")
 
 
@@ -98,6 +102,14 @@ class ServiceHolder:
             for one in told["diagnostics"]:
                 diagnostic_of(one)
             return dict(told)
+
+    def duplicates(self, collection: str, tell: Tell) -> Figures:
+        """Documents with their copies, as many as the service looks at and lists at most."""
+        del tell
+        most = {"documents": str(DUPLICATES_LOOKED), "limit": str(DUPLICATES_LISTED)}
+        told = self.service.call("GET", path_of(collection, "duplicates"), parameters=most)
+        with self._understanding():
+            return {**told, "duplicates": [_copies(group) for group in told["duplicates"]]}
 
     def judgements(self, collection: str) -> Sequence[Figures]:
         """The judgements of a collection's users, the oldest first."""
@@ -241,6 +253,13 @@ class ServiceHolder:
             yield
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self.service.stranger() from error
+
+
+def _copies(group: Mapping[str, Any]) -> dict[str, Any]:
+    """A group as a collection here tells it: ids and kinds, without the documents."""
+    told = ("id", "kind", "cosine")
+    copies = [{name: one[name] for name in told if name in one} for one in group["copies"]]
+    return {"id": group["id"], "copies": copies}
 
 
 def _alias(name: str) -> str:

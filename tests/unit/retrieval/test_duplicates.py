@@ -51,7 +51,7 @@ def test_copies_are_listed_beside_their_originals(
         "a": {"c": "same text"},
     }
     shown = call(tmp_path, "diagnose", "--duplicates").splitlines()
-    assert shown[:2] == ["photos/0.png", "  copy       photos/0-small.webp"]
+    assert shown[:2] == ["photos/0.png", "  copy          photos/0-small.webp"]
 
 
 def groups(folder: Path) -> dict[str, dict[str, str]]:
@@ -70,3 +70,25 @@ def test_a_collection_without_copies_says_so(tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text("alone")
     call(tmp_path, "index", str(tmp_path / "one.txt"))
     assert "no document is a copy" in call(tmp_path, "diagnose", "--duplicates")
+
+
+def test_similar_texts_are_listed_below_the_first(tmp_path: Path) -> None:
+    """Each with its cosine, the nearest first; what says something else is not listed."""
+    rng = np.random.default_rng(2)
+    words = [f"word{number}" for number in range(400)]
+    texts = [" ".join(rng.choice(words, 30)) for _ in range(40)]
+    near = {"close": f"{texts[7]} two more", "closer": f"{texts[7]} more", "far": texts[7][:9]}
+    lines = [{"id": str(at), "text": text} for at, text in enumerate(texts)]
+    lines += [{"id": id, "text": text} for id, text in near.items()]
+    lines.append({"id": "again", "text": near["close"]})
+    (tmp_path / "texts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+    call(tmp_path, "index", str(tmp_path / "texts.jsonl"))
+    found = json.loads(call(tmp_path, "diagnose", "--duplicates", "--json"))
+    (group,) = found["duplicates"]
+    assert (group["id"], found["copies"], found["groups"]) == ("7", 3, 1)
+    assert [one["id"] for one in group["copies"]] == ["closer", "close", "again"]
+    assert {one["kind"] for one in group["copies"]} == {"similar text"}
+    for one in group["copies"]:
+        other = near.get(one["id"], near["close"])
+        told = call(tmp_path, "similarity", texts[7], "--against", other, "--json")
+        assert one["cosine"] == pytest.approx(json.loads(told)["similarity"][0][0], abs=1e-4)
