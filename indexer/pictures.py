@@ -102,10 +102,17 @@ class Fit:
 
     def apply(self, image: Image.Image) -> Image.Image:
         """An RGB image in this form."""
-        scaled = image.resize(self.scaled(*image.size), self.resample)
-        left = (scaled.width - self.width) // 2
-        top = (scaled.height - self.height) // 2
-        return scaled.crop((left, top, left + self.width, top + self.height))
+        size = self.scaled(*image.size)
+        left, top = (size[0] - self.width) // 2, (size[1] - self.height) // 2
+        across, down = image.width / size[0], image.height / size[1]
+        if min(left, top) < 0 or min(across, down) < 1:
+            around = (left, top, left + self.width, top + self.height)
+            return image.resize(size, self.resample).crop(around)
+        # Only what is kept is made smaller: a third less work, the same pixels but for rounding.
+        right = min((left + self.width) * across, image.width)
+        bottom = min((top + self.height) * down, image.height)
+        box = (left * across, top * down, right, bottom)
+        return image.resize((self.width, self.height), self.resample, box=box)
 
     def of(self, pixels: Pixels) -> Fitted:
         """Pixels in this form. Raises InvalidInput for an array that is no image."""

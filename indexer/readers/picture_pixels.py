@@ -241,7 +241,7 @@ def _in_profile(image: Image.Image, notes: list[str]) -> Image.Image:
     if image.mode not in ("RGB", "L", "CMYK", "LAB"):
         image = image.convert("RGB")
     if not profile:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if image.mode == "RGB" and SRGB in ImageCms.getProfileDescription(source):

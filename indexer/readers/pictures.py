@@ -1,19 +1,25 @@
 """Images: decoded in a process with limits, in the form that a model wants.
 
-One process decodes many images; when an image ends it, another goes on after that image. An image
-that cannot be read is one rejection, and the others are not touched by it.
+One process decodes many images, beside others of its kind; when an image ends it, another goes on
+after that image. An image that cannot be read is one rejection, and the others are not touched by
+it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeAlias
 
 import numpy as np
 
@@ -21,6 +27,9 @@ from indexer.errors import InvalidInput, MissingExtra
 from indexer.pictures import Fit, Fitted, Picture
 from indexer.readers.isolation import Limits, run_isolated
 from indexer.readers.reading import Rejection
+
+Reports: TypeAlias = Sequence[Mapping[str, Any]]
+"""What a process says of images, one by one."""
 
 EXTRACTOR: Final = Path(__file__).with_name("picture_pixels.py")
 
@@ -34,6 +43,12 @@ PIXEL_BYTES: Final = 12
 BATCH_IMAGES: Final = 64
 BATCH_BYTES: Final = 128 * 2**20
 """The most that a process is given; a single larger image is a batch of its own."""
+
+LEAST_IMAGES: Final = 8
+"""Images of one process at least, before there is another beside it: starting it takes 0.15 s."""
+
+MOST_PROCESSES: Final = 4
+"""Processes at once: each may hold an image of many megapixels."""
 
 IMAGE_SECONDS: Final = 20
 
@@ -68,13 +83,37 @@ def read_pictures(
     """
     if importlib.util.find_spec("PIL") is None:
         raise MissingExtra("pillow", "images")
-    for first, batch in _batches(contents):
-        options = {"max_pixels": max_pixels, "thumbnails": thumbnails, "gps": gps}
-        for place, found in enumerate(_decode(batch, fit, options), start=first):
-            if "problem" in found:
-                yield Rejection(names[place] if names else f"image[{place}]", found["problem"])
-            else:
-                yield _decoded(contents[place], found, fit)
+    options = {"max_pixels": max_pixels, "thumbnails": thumbnails, "gps": gps}
+    reports = chain.from_iterable(_at_once(contents, partial(_decode, fit=fit, options=options)))
+    for place, found in enumerate(reports):
+        if "problem" in found:
+            yield Rejection(names[place] if names else f"image[{place}]", found["problem"])
+        else:
+            yield _decoded(contents[place], found, fit)
+
+
+def _at_once(
+    contents: Sequence[bytes], decode: Callable[[Sequence[bytes]], Reports]
+) -> Iterator[Reports]:
+    """The reports on batches of images, in order, with a batch for each core under way."""
+    cores = min(_cores(), MOST_PROCESSES)
+    most = min(max(-(-len(contents) // cores), LEAST_IMAGES), BATCH_IMAGES)
+    batches = list(_batches(contents, most))
+    if len(batches) < 2:
+        yield from map(decode, batches)
+        return
+    under_way: deque[Future[Reports]] = deque()
+    with ThreadPoolExecutor(cores) as threads:
+        try:
+            for batch in batches:
+                if len(under_way) == cores:
+                    yield under_way.popleft().result()
+                under_way.append(threads.submit(decode, batch))
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for each in under_way:
+                each.cancel()
 
 
 def fitted(read: Iterable[Decoded | Rejection]) -> list[Fitted]:
@@ -87,22 +126,25 @@ def fitted(read: Iterable[Decoded | Rejection]) -> list[Fitted]:
     return found
 
 
-def _batches(contents: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
-    """Neighbouring images that one process takes, with the place of the first."""
+def _cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _batches(contents: Sequence[bytes], most: int) -> Iterator[Sequence[bytes]]:
+    """Neighbouring images that one process takes, at most so many."""
     first = size = 0
     for place, content in enumerate(contents):
-        full = place - first == BATCH_IMAGES or size + len(content) > BATCH_BYTES
+        full = place - first == most or size + len(content) > BATCH_BYTES
         if full and place > first:
-            yield first, contents[first:place]
+            yield contents[first:place]
             first, size = place, 0
         size += len(content)
     if first < len(contents):
-        yield first, contents[first:]
+        yield contents[first:]
 
 
-def _decode(
-    batch: Sequence[bytes], fit: Fit, options: Mapping[str, Any]
-) -> list[Mapping[str, Any]]:
+def _decode(batch: Sequence[bytes], fit: Fit, options: Mapping[str, Any]) -> Reports:
     """The report on each image; one that ended its process has the reason."""
     with TemporaryFile() as file:
         for content in batch:
@@ -119,7 +161,7 @@ def _decode(
 
 def _run(
     file: BinaryIO, batch: Sequence[bytes], fit: Fit, options: Mapping[str, Any], first: int
-) -> tuple[Sequence[Mapping[str, Any]], str | None]:
+) -> tuple[Reports, str | None]:
     seconds = IMAGE_SECONDS * len(batch)
     limits = Limits(
         memory_bytes=MEMORY_BYTES + PIXEL_BYTES * options["max_pixels"],

