@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 
 from app.access.roles import Role
 from indexer.cli import messages
+from indexer.cli.app import asked_command, commands
 from indexer.cli.group import no_commands
 from indexer.cli.messages import Figures
 from indexer.cli.options import Data, Json, Model, Reranker, open_library
@@ -38,21 +38,11 @@ def run() -> None:
     its start.
     """
     own = (serve, demo, key, mcp)
-    app = no_commands() if _asked() in {command.__name__ for command in own} else _all_others()
+    asked = asked_command()
+    app = no_commands() if asked in {command.__name__ for command in own} else commands(asked)
     for command in own:
         app.command()(command)
     app()
-
-
-def _asked() -> str:
-    """The first word that the process was called with."""
-    return next(iter(sys.argv[1:]), "")
-
-
-def _all_others() -> typer.Typer:
-    from indexer.cli.app import commands
-
-    return commands()
 
 
 Host = Annotated[

@@ -1,84 +1,123 @@
 """The commands of the library, and how they are called. What they do is elsewhere.
 
+A command's module is imported when that command is asked for, or all are, to be listed: importing
+all takes twice as long as a short command itself.
+
 Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage, 3 done but some inputs were rejected.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, Final
+
 import typer
 
-from indexer.cli.aliases import alias_commands
-from indexer.cli.analysis import calibrate, diagnose, draw_map
-from indexer.cli.collections import create_collection, delete_collection, list_collections, stats
-from indexer.cli.distil import distil
-from indexer.cli.documents import documents_commands
-from indexer.cli.evaluate import evaluate
-from indexer.cli.export import export_collection
-from indexer.cli.feedback import clear_feedback, export_feedback
 from indexer.cli.group import Commands, no_commands
-from indexer.cli.index_command import index
-from indexer.cli.maintenance import backup, compact, rebuild, reindex, restore, upgrade, verify
-from indexer.cli.models import list_models, promote
-from indexer.cli.move_in import move_in
-from indexer.cli.rejects import rejects
 from indexer.cli.runtime import tune_interpreter
-from indexer.cli.search import search
-from indexer.cli.similarity import similarity
-from indexer.cli.train import train
+
+_FUNCTIONS: Final[Mapping[str, str]] = {
+    "index": "index_command:index",
+    "search": "search:search",
+    "evaluate": "evaluate:evaluate",
+    "similarity": "similarity:similarity",
+    "stats": "collections:stats",
+    "reindex": "maintenance:reindex",
+    "rebuild": "maintenance:rebuild",
+    "compact": "maintenance:compact",
+    "calibrate": "analysis:calibrate",
+    "diagnose": "analysis:diagnose",
+    "map": "analysis:draw_map",
+    "import": "move_in:move_in",
+    "train": "train:train",
+    "distil": "distil:distil",
+    "models": "models:list_models",
+    "promote": "models:promote",
+    "export": "export:export_collection",
+    "verify": "maintenance:verify",
+    "backup": "maintenance:backup",
+    "restore": "maintenance:restore",
+    "upgrade": "maintenance:upgrade",
+    "rejects": "rejects:rejects",
+}
+"""Where the function of each command is: a module of this room, and a name there."""
 
 
-def commands() -> typer.Typer:
-    """The commands, ready to be called or added to."""
-    app = no_commands()
-    for command in (index, search, evaluate, similarity, stats, reindex, rebuild, compact):
-        app.command()(command)
-    for assessment in (calibrate, diagnose):
-        app.command()(assessment)
-    app.command("map")(draw_map)
-    app.command("import")(move_in)
-    for learning in (train, distil):
-        app.command()(learning)
-    app.command("models")(list_models)
-    app.command()(promote)
-    app.command("export")(export_collection)
-    for upkeep in (verify, backup, restore, upgrade, rejects):
-        app.command()(upkeep)
-    collections = typer.Typer(
+def _collections() -> typer.Typer:
+    from indexer.cli.collections import create_collection, delete_collection, list_collections
+
+    group = typer.Typer(
         cls=Commands,
         invoke_without_command=True,
         callback=list_collections,
         help="List, create and delete collections.",
     )
-    collections.command("list")(list_collections)
-    collections.command("create")(create_collection)
-    collections.command("delete")(delete_collection)
-    app.add_typer(collections, name="collections")
-    app.add_typer(documents_commands(), name="documents")
-    app.add_typer(alias_commands(), name="alias")
-    feedback = typer.Typer(
+    group.command("list")(list_collections)
+    group.command("create")(create_collection)
+    group.command("delete")(delete_collection)
+    return group
+
+
+def _documents() -> typer.Typer:
+    from indexer.cli.documents import documents_commands
+
+    return documents_commands()
+
+
+def _aliases() -> typer.Typer:
+    from indexer.cli.aliases import alias_commands
+
+    return alias_commands()
+
+
+def _feedback() -> typer.Typer:
+    from indexer.cli.feedback import clear_feedback, export_feedback
+
+    group = typer.Typer(
         cls=Commands,
         no_args_is_help=True,
         help="Export or delete the judgements of a service's users on its hits.",
     )
-    feedback.command("export")(export_feedback)
-    feedback.command("clear")(clear_feedback)
-    app.add_typer(feedback, name="feedback")
+    group.command("export")(export_feedback)
+    group.command("clear")(clear_feedback)
+    return group
+
+
+_GROUPS: Final[Mapping[str, Callable[[], typer.Typer]]] = {
+    "collections": _collections,
+    "documents": _documents,
+    "alias": _aliases,
+    "feedback": _feedback,
+}
+
+
+def commands(asked: str | None = None) -> typer.Typer:
+    """The commands, ready to be called or added to: only the one asked for, if there is such."""
+    app = no_commands()
+    one = asked in _FUNCTIONS or asked in _GROUPS
+    for name, place in _FUNCTIONS.items():
+        if name == asked or not one:
+            app.command(name)(_function(place))
+    for name, group in _GROUPS.items():
+        if name == asked or not one:
+            app.add_typer(group(), name=name)
     return app
+
+
+def _function(place: str) -> Callable[..., Any]:
+    module, name = place.split(":")
+    function: Callable[..., Any] = getattr(import_module(f"indexer.cli.{module}"), name)
+    return function
+
+
+def asked_command() -> str:
+    """The first word that the process was called with; empty if there is none."""
+    return next(iter(sys.argv[1:]), "")
 
 
 def main() -> None:
     """Run the command that the process was called with."""
     tune_interpreter()
-    commands()()
-
-
-# index
-
-
-# search
-
-
-# similarity
-
-
-# collections
+    commands(asked_command())()
