@@ -25,6 +25,7 @@ _FORM: Final = re.compile(
 _SHORTEST: Final = len("2024-03-01")
 _LONGEST: Final = len("2024-03-01T09:30:00+01:00") + len(".") + 18
 _DAY: Final = 86_400
+_PLAIN: Final = frozenset((str, int, float, bool, type(None)))
 _YEAR_0: Final = 366
 """The days of year 0, which Python's calendar lacks."""
 _CYCLE: Final = ("0400", 146_097)
@@ -75,7 +76,10 @@ def _days(day: str) -> int | None:
 def told_dates(given: Any) -> Any:  # noqa: ANN401 - metadata or a filter, and what they hold
     """Metadata, or a filter, with ISO texts in place of Python's datetimes and dates."""
     if isinstance(given, Mapping):
-        return {key: told_dates(value) for key, value in given.items()}
+        return {
+            key: value if type(value) in _PLAIN else told_dates(value)
+            for key, value in given.items()
+        }
     if isinstance(given, list | tuple):
         return [told_dates(value) for value in given]
     return given.isoformat() if isinstance(given, date) else given

@@ -145,7 +145,8 @@ def stacked(vectors: Sequence[object], field: str) -> NDArray[np.float64]:
 def _stacked_arrays(vectors: Sequence[Any], field: str) -> NDArray[np.float64]:
     """The same of arrays, as programs have them."""
     try:
-        rows = np.stack(vectors).astype(np.float64)
+        rows = np.asarray(vectors[0], np.float64)[None] if len(vectors) == 1 else np.stack(vectors)
+        rows = rows.astype(np.float64, copy=False)
     except (ValueError, TypeError) as error:
         raise Unreadable(f"{field}: the vectors are not numbers, or not of one length") from error
     if rows.ndim != 2 or not rows.shape[1]:
