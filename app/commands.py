@@ -16,7 +16,7 @@ from indexer.cli import messages
 from indexer.cli.app import asked_command, commands
 from indexer.cli.group import no_commands
 from indexer.cli.messages import Figures
-from indexer.cli.options import Data, Json, Model, Reranker, open_library
+from indexer.cli.options import ApiKey, Data, Json, Model, Reranker, open_library
 from indexer.engines import is_lasting
 from indexer.errors import InvalidInput, MissingExtra, Unreadable
 from indexer.library import DEFAULT_COLLECTION, check_name
@@ -37,7 +37,7 @@ def run() -> None:
     The library's commands are imported for none of the service's: that takes as long as a tenth of
     its start.
     """
-    own = (serve, demo, key, mcp)
+    own = (serve, demo, key, token, mcp)
     asked = asked_command()
     app = no_commands() if asked in {command.__name__ for command in own} else commands(asked)
     for command in own:
@@ -198,6 +198,48 @@ def key(
         messages.say_json({"key": secret, "entry": entry, "role": role.value})
     else:
         typer.echo(f"key   {secret}\nline  {entry}")
+
+
+def token(
+    url: Annotated[
+        str, typer.Option("--url", metavar="URL", help="The service that makes it.")
+    ] = "http://localhost:8000",
+    api_key: ApiKey = None,
+    minutes: Annotated[
+        float, typer.Option(help="How long it is good for, at most a day.", metavar="MINUTES")
+    ] = 15.0,
+    role: Annotated[
+        Role, typer.Option(help="What it may do; at most what its key may.")
+    ] = Role.SEARCH,
+    collections: Annotated[
+        str,
+        typer.Option(help="The only collections it may use, between commas.", metavar="NAMES"),
+    ] = "",
+    filter_text: Annotated[
+        str,
+        typer.Option(
+            "--filter", help="Only documents that pass, as JSON, in each.", metavar="JSON"
+        ),
+    ] = "",
+    rate: Annotated[
+        str, typer.Option(help="Requests that it may make, such as 5/second.", metavar="RATE")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Make a token of a key: a key for a page, that ends soon and may do a part of what that may.
+
+    It is printed alone, to be put into a page. The service needs BEARING_TOKEN_SECRET for that.
+    """
+    from indexer.remote_service import connect
+
+    rights = {"minutes": minutes, "role": role.value, **_bounds(collections, filter_text, "")}
+    with connect(url, api_key) as service:
+        made = service.call("POST", "/tokens", rights | ({"rate": rate} if rate else {}))
+    if as_json:
+        messages.say_json(made)
+    else:
+        typer.echo(made["token"])
+        messages.note(f"good until {made['expires']}; the audit log calls it {made['number']}")
 
 
 def _bounds(collections: str, filter_text: str, expires: str) -> dict[str, object]:

@@ -372,7 +372,11 @@ class RestrictedEngine:
             if self._mapped is None or self._mapped[0] != seen:
                 own = RestrictedState(state, self._condition)
                 analyzer = Analyzer(self.language)
-                part = part_of(whole, own.everything(), analyzer, own.documents)
+
+                def documents(numbers: Sequence[int]) -> Mapping[int, Document]:
+                    return dict(own.documents(map(Key, numbers)))
+
+                part = part_of(whole, own.everything(), analyzer, documents)
                 self._mapped = (seen, part)
             return self._mapped[1]
 

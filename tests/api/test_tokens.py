@@ -11,12 +11,15 @@ from typing import Any
 
 import httpx2
 import pytest
+import typer
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
 from app.access.keys import parse_keys
 from app.access.tokens import LONGEST, Grant, issue, key_named, narrowed
+from app.commands import token as token_command
 from app.settings import load_settings
-from indexer.errors import Forbidden, InvalidInput
+from indexer.errors import Forbidden, InvalidInput, ServiceFailed
 
 SECRET = "a-secret-of-more-than-thirty-two-characters"
 READER, WRITER, OWNER = "reader-of-acme", "writer", "owner"
@@ -235,3 +238,25 @@ def test_a_short_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "short" not in str(refusal.value)
     monkeypatch.setenv("BEARING_TOKEN_SECRET", "")
     assert load_settings().token_key is None
+
+
+def test_a_command_makes_a_token(
+    listen: Callable[..., int], keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone on standard output, with the rights that were asked for; a refusal says why."""
+    url = f"http://127.0.0.1:{listen(api_keys_file=keys, audit_log='off', token_secret=SECRET)}"
+    app = typer.Typer()
+    app.command()(token_command)
+    runner = CliRunner()
+    monkeypatch.setenv("BEARING_API_KEY", READER)
+    words = ["--url", url, "--minutes", "5", "--filter", '{"user": 1}', "--collections", "news"]
+    done = runner.invoke(app, words)
+    token, _ = done.stdout.splitlines()[0], done.stderr
+    asked = httpx2.get(f"{url}/whoami", headers={"authorization": f"Bearer {token}"}).json()
+    assert (asked["name"], asked["role"], asked["collections"]) == ("reader", "search", ["news"])
+    assert done.stdout == f"{token}\n"
+    assert "good until" in done.stderr
+    assert json.loads(runner.invoke(app, ["--url", url, "--json"]).stdout)["role"] == "search"
+    refused = runner.invoke(app, ["--url", url, "--role", "admin"])
+    assert isinstance(refused.exception, ServiceFailed)
+    assert "403" in str(refused.exception)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from app.commands import demo, key, mcp, serve
+from app.commands import demo, key, mcp, serve, token
 from app.settings import PREFIX, Settings, settings_table
 from indexer.cli.app import commands
 
@@ -134,6 +134,7 @@ def test_shown_bearing_commands_exist() -> None:
     bearing.command()(serve)
     bearing.command()(demo)
     bearing.command()(key)
+    bearing.command()(token)
     bearing.command()(mcp)
     group = typer.main.get_command(bearing)
     assert shown_commands("bearing")

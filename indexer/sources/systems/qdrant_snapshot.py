@@ -105,7 +105,8 @@ def _edge() -> type[EdgeShard]:
         from qdrant_edge import EdgeShard
     except ImportError as error:
         raise MissingExtra("qdrant-edge-py", "qdrant") from error
-    return EdgeShard
+    shard: type[EdgeShard] = EdgeShard
+    return shard
 
 
 def _opened(folder: Path) -> EdgeShard:
