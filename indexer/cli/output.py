@@ -33,6 +33,9 @@ LEAST_COLUMNS: Final = 60
 """The least width of a terminal, in columns, for a score with its text beside it."""
 
 PASSAGE_CHARACTERS: Final = 240
+FURTHER_CHARACTERS: Final = 120
+"""The length of a passage that is shown, and of one that is not the hit's best."""
+
 WORDS_SHOWN: Final = 5
 LEAST_SHARE: Final = 0.001
 """Smaller shares of unrelated questions are extrapolated, and not worth telling apart."""
@@ -283,7 +286,22 @@ def _hit_cell(hit: Hit, marker: Marker) -> Text:
         cell.append("\n").append(printable(_words_line(hit.explanation)), style="dim not bold")
     if hit.explanation is not None and hit.explanation.terms:
         cell.append("\n").append(printable(_terms_line(hit.explanation)), style="dim not bold")
+    for line in _further_passages(hit):
+        cell.append("\n").append(printable(line), style="dim not bold")
     return cell
+
+
+def _further_passages(hit: Hit) -> Iterator[str]:
+    """The document's next best passages, each with its cosine and its place in the file."""
+    for one in hit.explanation.passages if hit.explanation is not None else ():
+        if one.passage.start == hit.passage.start:
+            continue
+        text = " ".join(one.passage.text.split())
+        if len(text) > FURTHER_CHARACTERS:
+            text = text[: FURTHER_CHARACTERS - 1].rstrip() + "…"
+        told = [] if one.score is None else [f"{one.score:.4f}"]
+        told += [one.passage.place] if one.passage.place else []
+        yield f"also {', '.join(told)}: {text}"
 
 
 def _words_line(explanation: Explanation) -> str:

@@ -111,6 +111,21 @@ def test_the_stages_of_a_search_have_options(tmp_path: Path) -> None:
     assert refused.exit_code == 2 and "BEARING_RERANKER" in refused.stderr
 
 
+def test_an_explained_hit_tells_of_its_other_passages(tmp_path: Path) -> None:
+    """Of a book, which is one document: each with its cosine and its page, the best first."""
+    pages = ["fox " * 400, "bear and fox " * 120, "nothing " * 400]
+    book = {"id": "book", "text": "\f".join(pages), "format": "pdf", "pages": 3}
+    call(tmp_path, "index", write_lines(tmp_path / "a.jsonl", json.dumps(book)))
+    shown = call(tmp_path, "search", "bear", "--explain", "--mode", "dense").stdout.split()
+    first, *others = " ".join(shown).split(" also ")
+    assert "page 2" in first
+    assert len(others) == 2
+    (hit,) = json.loads(call(tmp_path, "search", "bear", "--explain", "--json").stdout)["hits"]
+    passages = hit["explanation"]["passages"]
+    for line, passage in zip(others, passages[1:], strict=True):
+        assert line.startswith(f"{passage['score']:.4f}, page {passage['page']}: ")
+
+
 def test_the_version_is_that_of_these_sources(tmp_path: Path) -> None:
     """It is told alone, also where a command follows, and nothing is opened for it."""
     for words in (["--version"], ["--version", "stats"]):
