@@ -147,17 +147,19 @@ def test_what_is_not_there_is_told(store: Any, tmp_path: Path) -> None:
 
 
 class _Bucket(BaseHTTPRequestHandler):
-    """As much of S3 as reading takes: a listing, heads, and ranges of objects."""
+    """As much of S3 as reading takes: a listing in pages, heads, and ranges of objects."""
 
     objects: ClassVar[dict[str, bytes]] = {}
+    listed_at_once: ClassVar = 2
 
     def do_GET(self) -> None:
         """Answer a listing or an object."""
         parts = urlsplit(self.path)
         key = unquote(parts.path).removeprefix("/bucket").lstrip("/")
         if "list-type" in parts.query:
-            told = parse_qs(parts.query)
-            self._answer(200, self._listing(told["prefix"][0] if "prefix" in told else ""))
+            told = {name: value for name, (value, *_) in parse_qs(parts.query).items()}
+            start = int(told.get("continuation-token", "0"))
+            self._answer(200, self._listing(told.get("prefix", ""), start))
         elif key not in self.objects:
             self._answer(404, b"")
         else:
@@ -172,7 +174,7 @@ class _Bucket(BaseHTTPRequestHandler):
         """Answer with a head alone."""
         self.do_GET()
 
-    def _listing(self, prefix: str) -> bytes:
+    def _listing(self, prefix: str, start: int) -> bytes:
         below = {
             key.removeprefix(prefix).partition("/")
             for key in self.objects
@@ -181,16 +183,20 @@ class _Bucket(BaseHTTPRequestHandler):
         folders = {name for name, slash, _ in below if slash}
         files = {name for name, slash, _ in below if not slash}
         inside = [
-            f"<CommonPrefixes><Prefix>{prefix}{one}/</Prefix></CommonPrefixes>" for one in folders
+            f"<CommonPrefixes><Prefix>{prefix}{one}/</Prefix></CommonPrefixes>"
+            for one in sorted(folders)
         ]
         inside += [
             f"<Contents><Key>{prefix}{one}</Key><Size>{len(self.objects[prefix + one])}</Size>"
             "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
-            for one in files
+            for one in sorted(files)
         ]
-        count = len(folders) + len(files)
-        head = f"<KeyCount>{count}</KeyCount><IsTruncated>false</IsTruncated>"
-        return f"<ListBucketResult>{head}{''.join(inside)}</ListBucketResult>".encode()
+        end = start + self.listed_at_once
+        more = str(end < len(inside)).lower()
+        head = f"<KeyCount>{len(inside[start:end])}</KeyCount><IsTruncated>{more}</IsTruncated>"
+        if end < len(inside):
+            head += f"<NextContinuationToken>{end}</NextContinuationToken>"
+        return f"<ListBucketResult>{head}{''.join(inside[start:end])}</ListBucketResult>".encode()
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -204,25 +210,44 @@ class _Bucket(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_a_bucket_is_read_by_the_driver_of_pyarrow() -> None:
-    """Over the protocol of S3: folders below too, with names that hold no key."""
+@pytest.fixture
+def bucket() -> Iterator[str]:
+    """The URL of a folder in an empty bucket, which pyarrow's own driver asks."""
     if importlib.util.find_spec("s3fs"):
         pytest.skip("s3fs is installed, and is taken")
-    _Bucket.objects = {"docs/a.txt": b"the moon", "docs/deep/b.txt": b"the sun", "other.txt": b""}
+    _Bucket.objects = {}
     with ThreadingHTTPServer(("127.0.0.1", 0), _Bucket) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         place = f"127.0.0.1:{server.server_port}&scheme=http&region=us-east-1"
-        folder = Folder(f"s3://key:secret@bucket/docs?endpoint_override={place}")
-        texts = {
-            one.name: one.path.read_bytes() for one in folder.found() if isinstance(one, Fetched)
-        }
+        yield f"s3://key:secret@bucket/docs?endpoint_override={place}"
         server.shutdown()
         thread.join()
+
+
+def test_a_bucket_is_read_by_the_driver_of_pyarrow(bucket: str) -> None:
+    """Over the protocol of S3: folders below too, with names that hold no key."""
+    _Bucket.objects = {"docs/a.txt": b"the moon", "docs/deep/b.txt": b"the sun", "other.txt": b""}
+    found = Folder(bucket).found()
+    texts = {one.name: one.path.read_bytes() for one in found if isinstance(one, Fetched)}
     assert texts == {
         "s3://bucket/docs/a.txt": b"the moon",
         "s3://bucket/docs/deep/b.txt": b"the sun",
     }
+
+
+def test_a_bucket_is_kept_in_step(bucket: str, tmp_path: Path) -> None:
+    """All pages of its listing are seen; objects that are gone go, unless the bucket is empty."""
+    _Bucket.objects = {f"docs/{n}.txt": f"number {n}".encode() for n in range(7)}
+    (first,) = index(tmp_path, bucket, "--sync")["sources"]
+    assert (first["source"], first["files"], first["read"]) == ("s3://bucket/docs", 7, 7)
+    del _Bucket.objects["docs/3.txt"]
+    (second,) = index(tmp_path, bucket, "--sync")["sources"]
+    assert (second["read"], second["deleted"]) == (0, 1)
+    assert sorted(texts(tmp_path)) == [f"s3://bucket/docs/{n}.txt" for n in (0, 1, 2, 4, 5, 6)]
+    _Bucket.objects = {}
+    assert "nothing is at s3://bucket/docs" in index(tmp_path, bucket, "--sync", code=1)["error"]
+    assert len(texts(tmp_path)) == 6
 
 
 def kept(folder: Path, *words: str, code: int = 0) -> dict[str, Any]:
