@@ -199,12 +199,14 @@ class AsyncClient:
         *,
         sort: str | None = None,
         order: Order | None = None,
+        total: bool = False,
     ) -> PageView:
         """A page of the documents that pass a filter, with the next cursor.
 
         In insertion order, or by the field ``sort``; ``order`` says from which end.
+        With ``total`` it says how many there are on all pages.
         """
-        return await self._do(calls.page(self.name, filter, cursor, limit, sort, order))
+        return await self._do(calls.page(self.name, filter, cursor, limit, sort, order, total))
 
     async def documents(
         self, filter: Filter | None = None, *, sort: str | None = None, order: Order | None = None

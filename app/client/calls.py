@@ -310,12 +310,15 @@ def page(
     limit: int,
     sort: str | None = None,
     order: str | None = None,
+    total: bool = False,
 ) -> Call[PageView]:
     """Some documents."""
     condition = _json(filter).decode() if filter else None
     given = {"filter": condition, "cursor": cursor, "sort": sort, "order": order}
     parameters = {name: value for name, value in given.items() if value is not None}
     parameters["limit"] = str(limit)
+    if total:
+        parameters["total"] = "true"
     path = _at(collection, "documents")
     return Call("GET", path, _view(PageView), parameters=parameters)
 

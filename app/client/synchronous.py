@@ -203,12 +203,14 @@ class Client:
         *,
         sort: str | None = None,
         order: Order | None = None,
+        total: bool = False,
     ) -> PageView:
         """A page of the documents that pass a filter, with the next cursor.
 
         In insertion order, or by the field ``sort``; ``order`` says from which end.
+        With ``total`` it says how many there are on all pages.
         """
-        return self._do(calls.page(self.name, filter, cursor, limit, sort, order))
+        return self._do(calls.page(self.name, filter, cursor, limit, sort, order, total))
 
     def documents(
         self, filter: Filter | None = None, *, sort: str | None = None, order: Order | None = None

@@ -29,6 +29,7 @@ from app.schemas.documents import (
     WrittenView,
 )
 from indexer.errors import NotFound
+from indexer.facets import Count
 from indexer.filters import parse_filter
 from indexer.readers import Illustrated, Read
 from indexer.readers.reading import VectorTrust
@@ -103,8 +104,13 @@ async def list_documents(
         parameters.cursor,
         parameters.limit,
         parameters.to_order(),
+        count=Count() if parameters.total else None,
     )
-    return PageView(documents=[DocumentView.of(one) for one in page.documents], cursor=page.cursor)
+    return PageView(
+        documents=[DocumentView.of(one) for one in page.documents],
+        cursor=page.cursor,
+        total=page.total,
+    )
 
 
 @router.get("/documents/{id:path}")

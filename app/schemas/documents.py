@@ -139,6 +139,7 @@ class PageParameters(OrderParameters):
     )
     cursor: str | None = Field(None, description="Where the page before said to go on.")
     limit: int = Field(100, ge=1, description="How many documents at most.")
+    total: bool = Field(False, description="Also count those on all pages.")
 
 
 class ExportParameters(Closed):
@@ -231,3 +232,4 @@ class PageView(Returned):
 
     documents: list[DocumentView]
     cursor: str | None = Field(description="Where to go on; null at the end.")
+    total: int | None = Field(None, description="On all pages; null unless asked for.")

@@ -217,6 +217,7 @@ def test_all_documents_come_page_by_page(client: Client) -> None:
     newest = client.documents(order="descending")
     assert [one.id for one in newest] == [one.id for one in client.documents()][::-1]
     assert client.page(limit=1, sort="year", order="descending").documents[0].id == "b/é ?#"
+    assert client.page(limit=1, total=True).total == len(list(client.documents()))
 
 
 def test_an_import_goes_in_parts_and_names_rejected_lines(client: Client) -> None:

@@ -137,6 +137,12 @@ def test_a_page_takes_a_filter_as_json_text(client: TestClient) -> None:
     condition = json.dumps({"year": {"$gte": 2022}})
     page = client.get("/documents", params={"filter": condition}).json()
     assert [one["id"] for one in page["documents"]] == ["d2022", "d2023", "d2024"]
+    assert page["total"] is None
+    counted = {"filter": condition, "total": True, "limit": 1}
+    first = client.get("/documents", params=counted).json()
+    assert (len(first["documents"]), first["total"]) == (1, 3)
+    rest = client.get("/documents", params=counted | {"cursor": first["cursor"]}).json()
+    assert (len(rest["documents"]), rest["total"]) == (1, 3)
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from embedders import Unused
 from local import create_local
 from PIL import Image
 
 from indexer.collection import Collection
 from indexer.documents import Document
+from indexer.embedding.embedder import Embedder
 from indexer.embedding.hashing_engine import open_hashing
 from indexer.errors import Gone, InvalidInput
+from indexer.export.files import export
 from indexer.ingestion.pictures import USUAL_READING, PictureReading
 from indexer.ingestion.pipeline import Summary, ingest
 from indexer.ingestion.reindex import reindex
@@ -258,3 +261,38 @@ def test_a_model_of_texts_embeds_no_picture(collection: Collection, tmp_path: Pa
     with pytest.raises(InvalidInput, match="embeds texts only"):
         reindex(collection, open_hashing(64))
     assert collection.identity.dimension == 256
+
+
+@pytest.mark.parametrize("suffix", ["jsonl.gz", "parquet"])
+def test_an_export_with_pictures_indexes_to_an_equal_collection(
+    collection: Collection, tmp_path: Path, suffix: str
+) -> None:
+    """Kept ones come along, those in their places are named; vectors and all files are the same."""
+    write_image(tmp_path / "photos" / "a.png", COLOURS[0])
+    encoded = base64.b64encode(write_image(tmp_path / "b.png", COLOURS[1])).decode()
+    picture = {"id": "kept", "text": "a caption", "image": f"data:image/png;base64,{encoded}"}
+    bare = {"id": "bare", "image": f"data:image/png;base64,{encoded}", "year": 2020}
+    lines = [picture, bare, {"id": "text", "text": "red and green"}]
+    (tmp_path / "lines.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+    done, rejected = index(collection, tmp_path / "photos", tmp_path / "lines.jsonl")
+    assert (done.written, rejected) == (4, [])
+    file = str(tmp_path / f"out.{suffix}")
+    export(collection, file, lambda _: None)
+    with create_local(tmp_path / "data" / "copy", MODEL.identity) as copy:
+        unused: Embedder = Unused(MODEL)  # type: ignore[assignment]
+        refused: list[Rejection] = []
+        ingest(copy, unused, read_paths([file], Fields(pictures=True)), on_reject=refused.append)
+        assert refused == []
+        assert everything(copy) == everything(collection)
+        assert sum(original is not None for *_, original in everything(copy)) >= 2
+
+
+def everything(collection: Collection) -> list[tuple[object, ...]]:
+    """All documents in order, with vectors, chunks, and the files of their pictures."""
+    ids = [one.id for one in collection.page().documents]
+    stored = [one for one in collection.embedded(ids) if one is not None]
+    files = [(collection.thumbnail(id), collection.original(id)) for id in ids]
+    return [
+        (one.document, one.chunks, one.vectors.tobytes(), *kept)
+        for one, kept in zip(stored, files, strict=True)
+    ]
