@@ -23,6 +23,8 @@ from typing import Any, Final
 
 HERE: Final = Path(__file__).parent
 START_SECONDS: Final = 120
+FORKS: Final = hasattr(os, "pidfd_open")
+"""False where a process is not waited for beside a socket, as on macOS: each is started there."""
 
 
 def warm_python() -> list[str]:
@@ -30,6 +32,8 @@ def warm_python() -> list[str]:
 
     Raises RuntimeError with what it wrote if it does not start.
     """
+    if not FORKS:
+        return [sys.executable]
     return [sys.executable, "-I", "-S", str(HERE / "warm_call.py"), str(_parent(os.getpid()))]
 
 
@@ -61,7 +65,7 @@ def kill(process: subprocess.Popen[Any]) -> None:
 
     Killed itself, the process would end before its program does.
     """
-    process.send_signal(signal.SIGUSR1)
+    process.send_signal(signal.SIGUSR1 if FORKS else signal.SIGKILL)
 
 
 def _neutral() -> dict[str, str]:
