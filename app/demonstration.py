@@ -98,7 +98,7 @@ def _documents(
     from indexer.readers.standard_library import read_standard_library, standard_library_parts
 
     if paths:
-        return reading(paths), input_parts(paths)
+        return reading(paths, short=True), input_parts(paths)
     return (lambda _: read_standard_library()), standard_library_parts()
 
 

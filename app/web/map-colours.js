@@ -67,7 +67,7 @@ const share = (value, low, high) => (high > low ? Math.min(1, Math.max(0, (value
 export function clustersOf({ clusters }, goTo) {
   const order = clusters.map((one, i) => ({ ...one, i })).filter(({ documents }) => documents).sort((a, b) => b.documents - a.documents);
   const items = order.map((one) =>
-    element("li", {}, element("button", { type: "button", onclick: () => goTo(one) }, swatch(hue(one.i)), element("span", { className: "value", dir: "auto" }, one.words.join(", ") || "without words"), element("span", { className: "quiet" }, count(one.documents)))),
+    element("li", {}, element("button", { type: "button", onclick: () => goTo(one) }, swatch(hue(one.i)), element("span", { className: "value", dir: "auto" }, one.words.join(", ") || "unnamed"), element("span", { className: "quiet" }, count(one.documents)))),
   );
   return element("ul", { className: "swatches", "aria-label": "Clusters" }, ...items);
 }

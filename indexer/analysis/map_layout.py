@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from indexer.analysis.cluster_labels import marking_words
 from indexer.analysis.map_drawing import Clock, Drawing, Numbers
+from indexer.analysis.picture_names import names_in, told_by_camera
 from indexer.analysis.tsne import NEIGHBOURS, Places, fit_square, place, principal_places, project
 from indexer.ann.faiss_index import (
     AnnIndex,
@@ -376,10 +377,15 @@ def _words(
 
 
 def _spelled(document: Document, analyzer: Analyzer, stem: Callable[[str], str]) -> dict[str, str]:
-    """The stems of a document's words, without function words, with their first spelling."""
+    """The stems of a document's words, without function words, with their first spelling.
+
+    A picture without a caption has those of its name, its camera and its month.
+    """
     text = document.title or document.text[:LABEL_CHARACTERS]
-    asked = analyzer.asked(text)
     spelled: dict[str, str] = {}
+    if document.picture is not None and not text.strip():
+        text, spelled = names_in(document.id), dict(told_by_camera(document.metadata))
+    asked = analyzer.asked(text)
     for piece in pieces(text):
         written = text[piece.start : piece.end].lower()
         if len(written) > 1 and written[0].isalpha() and (found := stem(piece.spelled)) in asked:

@@ -131,9 +131,9 @@ def index_reads(
     return Indexed(name, summary, rejected.path, rejected.reasons(), rejected.earlier)
 
 
-def reading(paths: Sequence[str]) -> Callable[[bool], Iterable[Read]]:
+def reading(paths: Sequence[str], *, short: bool = False) -> Callable[[bool], Iterable[Read]]:
     """The reads of files by the usual names of fields, with images or without."""
-    return lambda pictures: read_paths(paths, Fields(pictures=pictures))
+    return lambda pictures: read_paths(paths, Fields(pictures=pictures), short=short)
 
 
 def _require_many_writers(collection: Collection) -> None:

@@ -18,6 +18,7 @@ from indexer.collection import Collection
 from indexer.documents import Document
 from indexer.embedding.embedder import Embedder, Modality
 from indexer.errors import BearingError, Gone, InvalidInput, Unreadable
+from indexer.facets import Count
 from indexer.filters import Metadata, Pictured
 from indexer.pictures import Developed, Picture, PictureFiles
 from indexer.readers.image_files import MAX_IMAGE_BYTES, TEXTS_ONLY
@@ -302,6 +303,22 @@ def gone(documents: Sequence[Document], more: int = 0) -> Gone:
         f"the pictures of documents {named}{others} are gone, or no longer the files that were "
         "indexed: put them back, index them where they are now, or delete these documents"
     )
+
+
+def require_sight(collection: Collection, embedder: Embedder) -> None:
+    """Raise InvalidInput, naming some, if there are pictures and the model embeds texts only."""
+    if Modality.IMAGE in embedder.modalities:
+        return
+    page = collection.page(Pictured(), None, NAMED, count=Count())
+    if page.documents:
+        named = ", ".join(repr(one.id) for one in page.documents)
+        more = (page.total or 0) - len(page.documents)
+        others = f" and {more:,} more" if more > 0 else ""
+        raise InvalidInput(
+            f"model {embedder.identity.name!r} embeds texts only, and documents {named}{others} "
+            "are pictures, which would have no vectors: delete them first, or choose a model that "
+            "embeds images"
+        )
 
 
 def require_pictures(collection: Collection) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from indexer.collection import Collection
 from indexer.documents import Document, EmbeddedDocument, Vectors
 from indexer.embedding.embedder import Embedder
-from indexer.ingestion.pictures import develop, require_pictures
+from indexer.ingestion.pictures import develop, require_pictures, require_sight
 from indexer.ingestion.preparation import embed_documents
 
 WINDOW_DOCUMENTS: Final = 2_000
@@ -50,8 +50,10 @@ def reindex(
     embedded. With ``keep`` the old vectors stay, so that a move back is instant. ``mapped`` makes
     the model's vectors of the present ones, where one differs from the other by a map. ``window``
     documents are embedded together, between two calls of ``on_progress``. Raises Gone, before
-    anything is embedded, if a picture that is needed is no longer where it was indexed.
+    anything is embedded, if a picture that is needed is no longer where it was indexed, and
+    InvalidInput if there are pictures and the model embeds texts only.
     """
+    require_sight(collection, embedder)
     if mapped is None:
         require_pictures(collection)
     start = time.monotonic()

@@ -54,14 +54,16 @@ def read_paths(
     *,
     stdin: BinaryIO | None = None,
     skip: Collection[Path] = (),
+    short: bool = False,
 ) -> Iterator[Read]:
     """The documents of all these files, folders and standard input, in order, with rejections.
 
-    Files in ``skip`` are skipped within folders. Raises Unreadable at once for a path that does not
-    exist; whatever goes wrong later is a rejection.
+    Files in ``skip`` are skipped within folders. ``short`` names begin with the last part of a path
+    as given, not with the whole. Raises Unreadable at once for a path that does not exist; whatever
+    goes wrong later is a rejection.
     """
     check_paths(paths)
-    return _read_all(paths, fields, stdin or sys.stdin.buffer, skip)
+    return _read_all(paths, fields, stdin or sys.stdin.buffer, skip, short=short)
 
 
 def input_parts(paths: Sequence[str], *, skip: Collection[Path] = ()) -> list[Part] | None:
@@ -90,7 +92,7 @@ def parts_of(files: Iterable[FoundFile]) -> list[Part]:
 
 
 def _read_all(
-    paths: Sequence[str], fields: Fields, stdin: BinaryIO, skip: Collection[Path]
+    paths: Sequence[str], fields: Fields, stdin: BinaryIO, skip: Collection[Path], *, short: bool
 ) -> Iterator[Read]:
     before = 0
     named = NamedImages()
@@ -105,8 +107,9 @@ def _read_all(
                 yield Read(found, before)
                 continue
             source, format = found
+            name = name_of(source.path.relative_to(Path(path).parent)) if short else source.name
             for read in read_source(
-                replace(source, before=before), format, fields, source.path.parent
+                replace(source, name=name, before=before), format, fields, source.path.parent
             ):
                 if named.admits(read.item, is_file=format.name == IMAGE):
                     yield read

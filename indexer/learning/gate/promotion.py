@@ -127,7 +127,8 @@ def roll_back(library: Library, collection_name: str, tell: Tell = lambda *_: No
 
     At once for a map; for a model, only documents written since are embedded, as long as its
     vectors are kept. Raises NotFound if there is nothing to go back to: done again, it never
-    returns to what was taken back.
+    returns to what was taken back. Raises InvalidInput, and changes nothing, if pictures are there
+    now and the model before embeds texts only.
     """
     collection = library.open(collection_name)
     if collection.adapter is not None or not collection.came_from:

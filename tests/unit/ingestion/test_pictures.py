@@ -256,11 +256,15 @@ def test_a_picture_that_is_gone_is_named(
 
 def test_a_model_of_texts_embeds_no_picture(collection: Collection, tmp_path: Path) -> None:
     """A collection with pictures does not move to it."""
-    write_image(tmp_path / "a.png", COLOURS[0])
-    index(collection, tmp_path / "a.png")
-    with pytest.raises(InvalidInput, match="embeds texts only"):
-        reindex(collection, open_hashing(64))
+    for name in "abcdefg":
+        write_image(tmp_path / f"{name}.png", COLOURS[0])
+    index(collection, tmp_path)
+    told: list[object] = []
+    with pytest.raises(InvalidInput, match="embeds texts only") as refused:
+        reindex(collection, open_hashing(64), told.append)
+    assert "a.png" in str(refused.value) and "more are pictures" in str(refused.value)
     assert collection.identity.dimension == 256
+    assert told == []
 
 
 @pytest.mark.parametrize("suffix", ["jsonl.gz", "parquet"])

@@ -44,6 +44,18 @@ def test_folders_in_order(folder: Path, read_all) -> None:
     assert absolute == (folder / "docs/A.txt").as_posix()
 
 
+def test_short_names_begin_with_the_last_part_of_a_path(folder: Path) -> None:
+    """Of a folder with its own name, of a file with the file's, wherever they are."""
+    write(folder / "docs" / "a" / "b.txt")
+    write(folder / "docs" / "c.jsonl", '{"text": "a record"}')
+    for given in (str(folder / "docs"), "docs", f"{folder}/docs/"):
+        found = [read.item for read in read_paths([given], short=True)]
+        ids = [one.id for one in found if isinstance(one, Document)]
+        assert ids == ["docs/a/b.txt", "docs/c.jsonl:1"]
+    (read,) = read_paths([str(folder / "docs" / "a" / "b.txt")], short=True)
+    assert isinstance(read.item, Document) and read.item.id == "b.txt"
+
+
 def test_hidden_files(folder: Path, read_all) -> None:
     """Hidden files and folders are passed over, unless named themselves."""
     write(folder / "docs/.git/a.txt")

@@ -6,24 +6,29 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from forked import FORKED
+from PIL import Image
 from samples import LEARNED
 from small_models import save_roberta
 
 from indexer.config import Config
 from indexer.documents import Document
 from indexer.embedding import Backend
-from indexer.errors import NotFound
+from indexer.errors import InvalidInput, NotFound
 from indexer.ingestion.changes import store
+from indexer.ingestion.pipeline import ingest
+from indexer.ingestion.reindex import reindex
 from indexer.learning.evidence import JUDGED, SEEN, JudgedQueries, Seen
 from indexer.learning.gate.promotion import promote, roll_back, serving
 from indexer.learning.models import Models, write_record
 from indexer.learning.trained import Base, Trained, TrainedKind, TrainingData
 from indexer.library import Library
 from indexer.queries import Query
+from indexer.readers import Fields, read_paths
 from indexer.retrieval.search import search
 
 DOCUMENTS = [
@@ -144,3 +149,23 @@ def test_a_killed_promotion_leaves_one_model_or_the_other(folder: Path) -> None:
 
 def _hear_nothing(_: object) -> None:
     """Ignore progress."""
+
+
+def test_the_way_back_to_a_model_of_texts_is_shut_by_pictures(tmp_path: Path) -> None:
+    """Pictures that would lose their vectors are named; without them it is open."""
+    with Library(Config(data=tmp_path / "data", cache=tmp_path, model="hashing-64")) as library:
+        collection = library.create("docs")
+        store(collection, library.embedder(collection), DOCUMENTS[:5])
+        own, sees = collection.identity.name, library.model("hashing-images-256")
+        moving = partial(collection.move, sees.identity, forced=False)
+        reindex(collection, sees, before_switch=moving, keep=True)
+        for number in range(7):
+            Image.new("RGB", (8, 8), (30 * number, 9, 9)).save(tmp_path / f"p{number}.png")
+        ingest(collection, sees, read_paths([str(tmp_path)], Fields(pictures=True)))
+        pictures = collection.describe().documents - 5
+        with pytest.raises(InvalidInput, match=r"p0\.png.* and 2 more are pictures"):
+            roll_back(library, "docs")
+        assert (pictures, collection.identity.name) == (7, sees.identity.name)
+        collection.delete([str(tmp_path / f"p{number}.png") for number in range(7)])
+        assert roll_back(library, "docs").model == own
+        assert collection.identity.name == own
