@@ -125,10 +125,12 @@ def test_what_was_called_committed_survives_kill_9(kills: int, tmp_path: Path) -
 
 def test_no_command_calls_out(tmp_path: Path) -> None:
     """Converting the default model, indexing and searching ask no host for anything."""
-    (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(WATCH))
+    watch = tmp_path / "watch"
+    watch.mkdir()
+    (watch / "sitecustomize.py").write_text(textwrap.dedent(WATCH))
     (tmp_path / "a.txt").write_text("A bearing is a direction.")
     calls = tmp_path / "calls"
-    settings = {"PYTHONPATH": str(tmp_path), "CALLS": str(calls)}
+    settings = {"PYTHONPATH": str(watch), "CALLS": str(calls)}
     watched = {
         name: value for name, value in environment(tmp_path, **settings).items() if name != "CI"
     }
@@ -140,4 +142,4 @@ def test_no_command_calls_out(tmp_path: Path) -> None:
         done = subprocess.run(bearing(*words), env=watched, capture_output=True, timeout=240)
         assert done.returncode == 0, done.stderr.decode()
     assert not calls.exists(), calls.read_text()
-    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} <= {"data", "cache"}
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} <= {"watch", "data", "cache"}
