@@ -6,10 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from called import run_bearing
 from starlette.testclient import TestClient
-from typer.testing import CliRunner
 
-from indexer.cli.app import commands
 from indexer.config import Config
 from indexer.errors import Damaged, OtherFormat
 from indexer.library import Library
@@ -113,7 +112,7 @@ def test_commands_set_and_follow_aliases(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("BEARING_MODEL", "hashing")
 
     def call(*words: str) -> str:
-        done = CliRunner().invoke(commands(), list(words))
+        done = run_bearing(list(words))
         assert done.exit_code == 0, done.stderr
         return done.stdout
 

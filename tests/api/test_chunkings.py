@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from called import run_bearing
 from starlette.testclient import TestClient
-from typer.testing import CliRunner
-
-from indexer.cli.app import commands
 
 PAGES = [" ".join(f"This is sentence {m} of page {n}." for m in range(4)) for n in range(6)]
 TEXT = "\f".join(PAGES)
@@ -92,7 +90,7 @@ def test_commands_choose_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("BEARING_MODEL", "hashing")
 
     def call(*words: str) -> Any:
-        done = CliRunner().invoke(commands(), [*words, "--json"])
+        done = run_bearing([*words, "--json"])
         assert done.exit_code == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
-
-from indexer.cli.app import commands
+from called import run_bearing
+from typer.testing import Result
 
 LINES = [
     {
@@ -73,9 +72,8 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: object) -> C
     monkeypatch.setenv("BEARING_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("BEARING_MODEL", "hashing")
     (tmp_path / "lines.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in LINES))
-    runner = CliRunner()
-    assert runner.invoke(commands(), ["index", str(tmp_path / "lines.jsonl")]).exit_code == 0
-    return lambda *words, **more: runner.invoke(commands(), list(words), **more)
+    assert run_bearing(["index", str(tmp_path / "lines.jsonl")]).exit_code == 0
+    return lambda *words, **more: run_bearing(list(words), **more)
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from called import run_bearing
 from starlette.testclient import TestClient
-from typer.testing import CliRunner
 
-from indexer.cli.app import commands
 from indexer.config import Config
 from indexer.filters import parse_filter
 from indexer.library import Library
@@ -106,7 +105,7 @@ def test_a_document_says_which_files_give_it(
     (folder / "a.jsonl").write_text('{"id": "x", "text": "one", "of": "me"}\n')
     settings = {"BEARING_DATA": str(tmp_path / "data"), "BEARING_MODEL": "hashing"}
     words = ["index", str(folder), "--sync", "--source", "notes"]
-    assert CliRunner().invoke(commands(), words, env=settings).exit_code == 0
+    assert run_bearing(words, env=settings).exit_code == 0
     client = connect()
     put(client, document("own"))
     assert client.get("/documents/x").json()["origins"] == [{"source": "notes", "file": "a.jsonl"}]

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from called import run_bearing
 
-from indexer.cli.app import commands
 from indexer.learning.examples_records import parse_example
 
 DOCUMENTS = {"documents": [{"id": "a", "text": "a cat"}, {"id": "b", "text": "the moon"}]}
@@ -85,9 +84,7 @@ def test_the_command_exports_and_clears_what_outlives_the_service(
     assert judged.status_code == 204
 
     def run(*words: str) -> str:
-        told = CliRunner().invoke(
-            commands(), ["feedback", *words, "--data", str(tmp_path / "kept")]
-        )
+        told = run_bearing(["feedback", *words, "--data", str(tmp_path / "kept")])
         assert told.exit_code == 0, told.output
         return told.stdout
 

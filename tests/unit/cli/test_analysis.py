@@ -7,9 +7,8 @@ import random
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
-
-from indexer.cli.app import commands
+from called import run_bearing
+from typer.testing import Result
 
 WORDS = [f"word{number}" for number in range(80)]
 
@@ -35,7 +34,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def call(folder: Path, *words: str) -> Result:
     """The result of a command on a directory of collections, of the hashing model."""
     settings = {"BEARING_DATA": str(folder / "data"), "BEARING_MODEL": "hashing"}
-    return CliRunner().invoke(commands(), list(words), env=settings)
+    return run_bearing(list(words), env=settings)
 
 
 def test_hits_have_a_relevance_once_the_collection_is_calibrated(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer.main
-from typer.testing import CliRunner, Result
+from called import bearing, run_bearing
+from typer.core import TyperCommand, TyperGroup
+from typer.testing import Result
 
-from indexer.cli.app import commands
 from indexer.installation import version
 from indexer.storage.maintenance.manifest import FORMAT, MANIFEST, Manifest
 
@@ -19,7 +20,7 @@ from indexer.storage.maintenance.manifest import FORMAT, MANIFEST, Manifest
 def call(folder: Path, *words: str) -> Result:
     """The result of a command on a directory of collections, of the hashing model."""
     settings = {"BEARING_DATA": str(folder / "data"), "BEARING_MODEL": "hashing"}
-    return CliRunner().invoke(commands(), list(words), env=settings)
+    return run_bearing(list(words), env=settings)
 
 
 def write_lines(path: Path, *lines: str) -> str:
@@ -134,24 +135,33 @@ def test_the_version_is_that_of_these_sources(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def every_command() -> list[list[str]]:
-    """The words of each command and group, the outermost first."""
-    top = typer.main.get_command(commands())
-    inner = [
-        [name, *deeper]
-        for name, command in top.commands.items()
-        for deeper in [[], *([each] for each in getattr(command, "commands", ()))]
-    ]
-    return [[], *inner]
+def every_command(group: TyperGroup, *above: str) -> Iterator[tuple[str, ...]]:
+    """The words of a group and of what is in it."""
+    yield above
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from every_command(command, *above, name)
+        else:
+            yield *above, name
 
 
-@pytest.mark.parametrize("words", every_command(), ids=" ".join)
-def test_every_command_is_explained_by_h_too(tmp_path: Path, words: list[str]) -> None:
+def test_every_command_is_explained_by_h_too(tmp_path: Path) -> None:
     """``-h`` says what ``--help`` does."""
-    long, short = call(tmp_path, *words, "--help"), call(tmp_path, *words, "-h")
-    assert short.exit_code == 0
-    assert "Usage:" in short.stdout
-    assert short.stdout == long.stdout
+    every = list(every_command(bearing()))
+    assert len(every) > 30
+    for words in every:
+        command: TyperGroup | TyperCommand = bearing()
+        context = command.make_context("bearing", [], resilient_parsing=True)
+        for word in words:
+            assert isinstance(command, TyperGroup)
+            command = command.commands[word]
+            context = command.make_context(word, [], parent=context, resilient_parsing=True)
+        assert set(command.get_help_option_names(context)) == {"-h", "--help"}, words
+    for words in ((), ("documents", "list")):
+        long, short = call(tmp_path, *words, "--help"), call(tmp_path, *words, "-h")
+        assert short.exit_code == 0
+        assert "Usage:" in short.stdout
+        assert short.stdout == long.stdout
 
 
 def test_the_same_command_again_embeds_nothing(tmp_path: Path) -> None:
@@ -229,7 +239,7 @@ def test_what_is_restored_has_the_name_that_it_was_backed_up_by(tmp_path: Path) 
     call(tmp_path, "backup", file, "--collection", "poems")
     call(tmp_path, "collections", "delete", "poems", "--yes")
     settings = {"BEARING_DATA": str(tmp_path / "data"), "BEARING_COLLECTION": "notes"}
-    done = CliRunner().invoke(commands(), ["restore", file], env=settings)
+    done = run_bearing(["restore", file], env=settings)
     assert "to 'poems'" in done.stdout
     told = json.loads(call(tmp_path, "collections", "--json").stdout)
     assert [one["name"] for one in told["collections"]] == ["poems"]

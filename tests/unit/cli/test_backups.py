@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
-
-from indexer.cli.app import commands
+from called import run_bearing
+from typer.testing import Result
 
 Call = Callable[..., Result]
 
@@ -19,10 +18,9 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Calls a command on two collections, of which one has an alias."""
     monkeypatch.setenv("BEARING_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("BEARING_MODEL", "hashing")
-    runner = CliRunner()
 
     def run(*words: str) -> Result:
-        return runner.invoke(commands(), list(words))
+        return run_bearing(list(words))
 
     (tmp_path / "a.jsonl").write_text('{"id": "a", "text": "a cat"}\n')
     for name in ("one", "two"):

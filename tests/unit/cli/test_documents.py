@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
-
-from indexer.cli.app import commands
+from called import run_bearing
+from typer.testing import Result
 
 Call = Callable[..., Result]
 
@@ -23,9 +22,8 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
         {"id": f"d{n:02}", "text": f"word{n} \x1b[31m", "n": n, "odd": n % 2} for n in range(25)
     ]
     (tmp_path / "lines.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    runner = CliRunner()
-    assert runner.invoke(commands(), ["index", str(tmp_path / "lines.jsonl")]).exit_code == 0
-    return lambda *words: runner.invoke(commands(), ["documents", *words])
+    assert run_bearing(["index", str(tmp_path / "lines.jsonl")]).exit_code == 0
+    return lambda *words: run_bearing(["documents", *words])
 
 
 def figures(done: Result) -> dict:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from called import run_bearing
+from typer.testing import Result
 from vocabularies import examples, open_vocabularies, train_adapter
-
-from indexer.cli.app import commands
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def run(folder: Path, *words: str) -> Result:
     """A command on that directory."""
-    return CliRunner().invoke(commands(), [*words, "--data", str(folder)])
+    return run_bearing([*words, "--data", str(folder)])
 
 
 def test_a_refusal_says_why_and_what_would_help(folder: Path) -> None:

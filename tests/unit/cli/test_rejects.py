@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from called import run_bearing
+from typer.testing import Result
 
-from indexer.cli.app import commands
 from indexer.cli.rejects import MOST_REASONS, Reasons, count_reasons, reason_lines
 from indexer.readers.reading import Rejection
 
@@ -23,7 +23,7 @@ BAD = "{bad"
 def call(folder: Path, *words: str) -> Result:
     """The result of a command on a directory of collections, of the hashing model."""
     settings = {"BEARING_DATA": str(folder / "data"), "BEARING_MODEL": "hashing"}
-    return CliRunner().invoke(commands(), list(words), env=settings)
+    return run_bearing(list(words), env=settings)
 
 
 def index(folder: Path, lines: Iterable[str], *words: str) -> tuple[dict[str, Any], str]:

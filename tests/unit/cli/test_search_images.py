@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from called import run_bearing
 from judged import write_lines
 from PIL import Image
 from small_models import save_router
-from typer.testing import CliRunner
 
 import indexer
-from indexer.cli.app import commands
 from indexer.errors import InvalidInput, Unreadable
 
 TEXTS = ("a quick fox", "a lazy dog", "the angle of a vector")
@@ -48,7 +47,7 @@ def test_texts_are_found_by_an_image(place: Path, monkeypatch: pytest.MonkeyPatc
     order = [TEXTS[row] for row in np.argsort(-cosines)]
     assert [hit.document.id for hit in found.hits] == order
     arguments = ["search", "--data", str(place / "data"), "--image", str(place / "cat.png")]
-    done = CliRunner().invoke(commands(), [*arguments, "--json"])
+    done = run_bearing([*arguments, "--json"])
     assert [hit["id"] for hit in json.loads(done.stdout)["hits"]] == order
 
 
@@ -92,7 +91,7 @@ def test_images_are_judged_by_captions(place: Path, monkeypatch: pytest.MonkeyPa
     best = np.argsort(-cosines)[:, :10]
     shares = (best < 5).sum(axis=1) / np.array([6, 5, 5])
     arguments = ["evaluate", str(judged), "--data", str(place / "data"), "--json"]
-    done = CliRunner().invoke(commands(), arguments)
+    done = run_bearing(arguments)
     found = json.loads(done.stdout)
     assert found["recall@10"] == pytest.approx(shares.mean())
     assert 0 < found["recall@10"] < 1

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from typer.testing import CliRunner, Result
+from called import run_bearing
+from typer.testing import Result
 
-from indexer.cli.app import commands
 from indexer.cli.sync import SyncOptions
 from indexer.config import Config
 from indexer.documents import Document
@@ -23,7 +23,7 @@ from indexer.library import Library
 def call(folder: Path, *words: str, model: str = "hashing") -> Result:
     """The result of a command on a directory of collections."""
     settings = {"BEARING_DATA": str(folder / "data"), "BEARING_MODEL": model}
-    return CliRunner().invoke(commands(), list(words), env=settings)
+    return run_bearing(list(words), env=settings)
 
 
 def sync(folder: Path, *words: str, path: str | Path = "") -> dict[str, Any]:

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from called import run_bearing
 from small_models import save_bert
-from typer.testing import CliRunner, Result
-
-from indexer.cli.app import commands
+from typer.testing import Result
 
 QUICK = "epochs=1,batch=8,evaluations=1"
 
@@ -29,7 +28,7 @@ def call(folder: Path, *words: str, model: str = "hashing") -> Result:
         "BEARING_THREADS": "1",
         "BEARING_CACHE": str(folder / "cache"),
     }
-    return CliRunner().invoke(commands(), list(words), env=settings)
+    return run_bearing(list(words), env=settings)
 
 
 def write(path: Path, lines: list[dict[str, object]]) -> str:

@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from called import run_bearing
 from rich.cells import cell_len
-from typer.testing import CliRunner
-
-from indexer.cli.app import commands
 
 LONG = "a-collection-with-quite-a-long-name-of-many-words"
 WIDTHS = (40, 80)
@@ -35,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shown(folder: Path, width: int, *words: str, **settings: str) -> str:
     """What a command prints on a terminal of that many columns."""
     given = {"BEARING_DATA": str(folder / "data"), "BEARING_MODEL": "hashing-64"} | settings
-    done = CliRunner().invoke(commands(), list(words), env=given | {"COLUMNS": str(width)})
+    done = run_bearing(list(words), env=given | {"COLUMNS": str(width)})
     assert done.exit_code == 0, done.output
     return done.stdout
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from called import run_bearing
 
-from indexer.cli.app import commands
 from indexer.config import Config
 from indexer.documents import Document
 from indexer.embedding.external.addresses import Address, is_external
@@ -247,7 +246,7 @@ def test_a_collection_moves_to_a_server(server: Server, tmp_path: Path) -> None:
         store(things, first.filling(things), [Document("a", "a whale"), Document("b", "the moon")])
     name = f"ollama+{server.url}#m"
     words = ["reindex", "--model", name, "--data", str(tmp_path)]
-    done = CliRunner().invoke(commands(), words, env={"BEARING_MODEL": "hashing"})
+    done = run_bearing(words, env={"BEARING_MODEL": "hashing"})
     assert done.exit_code == 0, done.output
     with library(tmp_path, name) as then:
         things = then.open("default")

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from called import run_bearing
 from PIL import Image
 from safetensors.numpy import load_file
 from small_models import SEEING
-from typer.testing import CliRunner
 
-from indexer.cli.app import commands
 from indexer.config import Config
 from indexer.embedding import Backend, Embedder, open_embedder
 from indexer.errors import Gone, InvalidInput
@@ -275,7 +274,7 @@ def test_a_collection_of_pictures_is_taken_over_by_what_it_trained(
         ("index", str(copied / "corpus.jsonl"), "--collection", "album"),
         ("train", "--from-collection", "album", *trained),
     ):
-        shown = CliRunner().invoke(commands(), list(words), env=settings)
+        shown = run_bearing(list(words), env=settings)
         assert shown.exit_code == 0, shown.output
     with Library(config) as library:
         models, collection = Models.of(config), library.open("album")

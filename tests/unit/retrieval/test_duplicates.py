@@ -7,16 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from called import run_bearing
 from PIL import Image
-from typer.testing import CliRunner
-
-from indexer.cli.app import commands
 
 
 def call(folder: Path, *words: str) -> str:
     """What a command prints."""
     settings = {"BEARING_DATA": str(folder / "data"), "BEARING_MODEL": "hashing-images"}
-    done = CliRunner().invoke(commands(), words, env=settings)
+    done = run_bearing(words, env=settings)
     assert done.exit_code == 0, done.output
     return done.stdout
 

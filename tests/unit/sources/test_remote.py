@@ -14,9 +14,8 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from typer.testing import CliRunner
+from called import run_bearing
 
-from indexer.cli.app import commands
 from indexer.config import Config
 from indexer.errors import InvalidInput, Unreadable
 from indexer.library import Library
@@ -39,7 +38,7 @@ def store() -> Iterator[Any]:
 def index(folder: Path, *words: str, code: int = 0) -> dict[str, Any]:
     """The figures of a run, and what it said."""
     given = ["index", *words, "--data", str(folder), "--model", "hashing", "--json"]
-    done = CliRunner().invoke(commands(), given)
+    done = run_bearing(given)
     assert done.exit_code == code, done.stderr
     return {**json.loads(done.stdout), "said": done.stderr}
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from called import run_bearing
 from postgres import postgres
-from typer.testing import CliRunner
 
-from indexer.cli.app import commands
 from indexer.config import Config
 from indexer.documents import Document
 from indexer.errors import InvalidInput, Unreadable
@@ -48,7 +47,7 @@ def index(folder: Path, *words: str, code: int = 0) -> dict[str, Any]:
     """The figures of a run over the notes, and what it said."""
     given = ["index", "--json", "--data", str(folder / "data"), "--model", "hashing"]
     url = f"sqlite:///{folder / 'notes.db'}"
-    done = CliRunner().invoke(commands(), [*given, "--sql", url, *words])
+    done = run_bearing([*given, "--sql", url, *words])
     assert done.exit_code == code, done.stderr
     return {**json.loads(done.stdout), "said": done.stderr}
 
@@ -176,7 +175,7 @@ def test_options_that_do_not_go_together_are_refused(tmp_path: Path, notes: Path
     words = "--query", SELECT, "--sync", "--watch"
     assert "tells of no changes to --watch" in index(tmp_path, *words, code=2)["error"]
     assert "give --sync" in index(tmp_path, "--query", SELECT, "--dry-run", code=2)["error"]
-    alone = CliRunner().invoke(commands(), ["index", "--query", SELECT])
+    alone = run_bearing(["index", "--query", SELECT])
     assert alone.exit_code == 2
     assert "give --sql URL" in alone.stderr
 
@@ -231,10 +230,10 @@ def test_a_query_goes_by_a_name_of_its_own(tmp_path: Path, notes: Path) -> None:
     other.mkdir()
     (other / "a.txt").write_text("words")
     given = ["index", str(other), "--sync", "--source", "shop", "--data", str(tmp_path / "data")]
-    refused = CliRunner().invoke(commands(), given)
+    refused = run_bearing(given)
     assert (refused.exit_code, "give this folder another name" in refused.stderr) == (2, True)
     given[given.index("shop")] = "mine"
-    assert CliRunner().invoke(commands(), given).exit_code == 0
+    assert run_bearing(given).exit_code == 0
     error = index(tmp_path, "--query", SELECT, "--sync", "--source", "mine", code=1)["error"]
     assert "give another name by --source" in error
 

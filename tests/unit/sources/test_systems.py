@@ -15,10 +15,9 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
+from called import run_bearing
 from postgres import postgres
-from typer.testing import CliRunner
 
-from indexer.cli.app import commands
 from indexer.config import Config
 from indexer.documents import Document, Vectors, normalise
 from indexer.errors import InvalidInput, MissingExtra, Unreadable
@@ -144,7 +143,7 @@ def test_a_system_moves_in_with_its_vectors(
 def moved(folder: Path, *words: str, code: int = 0) -> dict[str, Any]:
     """The figures of moving in."""
     given = ["import", *words, "--data", str(folder / "data"), "--model", "hashing", "--json"]
-    done = CliRunner().invoke(commands(), given)
+    done = run_bearing(given)
     assert done.exit_code == code, done.stderr
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from called import run_bearing
 from pdf_files import make_pdf, page_content
-from typer.testing import CliRunner
 
-from indexer.cli.app import commands
 from indexer.config import Config
 from indexer.errors import InvalidInput, Unreadable
 from indexer.library import Library
@@ -207,7 +206,7 @@ def test_a_sitemap_lists_what_is_read(site: LocalSite) -> None:
 def index(folder: Path, *words: str, code: int = 0) -> dict[str, Any]:
     """The figures of a crawl by the command, and what it said."""
     given = ["index", *words, "--data", str(folder), "--model", "hashing", "--json"]
-    done = CliRunner().invoke(commands(), given)
+    done = run_bearing(given)
     assert done.exit_code == code, done.stderr
     return {**json.loads(done.stdout), "said": done.stderr}
 
