@@ -77,9 +77,13 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The seconds of an import, those until all was closed, and the documents that it stored."""
+    """The seconds of an import, those until all was closed, and the documents that it stored.
+
+    ``cpu`` are seconds of processor time of all its threads, until it was done.
+    """
 
     seconds: float
+    cpu: float
     closed_seconds: float
     documents: int
 
@@ -95,10 +99,11 @@ def bearing(given: Given, folder: Path, limit: float) -> Imported:  # noqa: ARG0
             {"id": str(n), "text": text, "vector": given.vectors[n], **given.facts(n)}
             for n, text in enumerate(given.texts)
         )
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.process_time()
         things.index(records, vectors="trusted")
         seconds, count = time.perf_counter() - started, len(things)
-    return Imported(seconds, time.perf_counter() - started, count)
+        cpu = time.process_time() - before
+    return Imported(seconds, cpu, time.perf_counter() - started, count)
 
 
 def chroma(given: Given, folder: Path, limit: float) -> Imported:
@@ -110,7 +115,7 @@ def chroma(given: Given, folder: Path, limit: float) -> Imported:
     things = client.create_collection(
         "things", configuration={"hnsw": {"space": "cosine"}}, embedding_function=None
     )
-    started = time.perf_counter()
+    started, before = time.perf_counter(), time.process_time()
     for numbers in given.batches():
         things.add(
             ids=[str(n) for n in numbers],
@@ -121,7 +126,7 @@ def chroma(given: Given, folder: Path, limit: float) -> Imported:
         seconds = time.perf_counter() - started
         if seconds > limit:
             break
-    return Imported(seconds, seconds, things.count())
+    return Imported(seconds, time.process_time() - before, seconds, things.count())
 
 
 def qdrant(given: Given, folder: Path | None, limit: float) -> Imported:
@@ -133,7 +138,7 @@ def qdrant(given: Given, folder: Path | None, limit: float) -> Imported:
     client.create_collection(
         "things", vectors_config=VectorParams(size=DIMENSION, distance=Distance.COSINE)
     )
-    started = time.perf_counter()
+    started, before = time.perf_counter(), time.process_time()
     for numbers in given.batches():
         vectors = given.vectors[numbers.start : numbers.stop].tolist()
         payloads = [{"text": given.texts[n], **given.facts(n)} for n in numbers]
@@ -141,9 +146,10 @@ def qdrant(given: Given, folder: Path | None, limit: float) -> Imported:
         seconds = time.perf_counter() - started
         if seconds > limit:
             break
+    cpu = time.process_time() - before
     count = client.count("things").count
     client.close()
-    return Imported(seconds, time.perf_counter() - started, count)
+    return Imported(seconds, cpu, time.perf_counter() - started, count)
 
 
 SYSTEMS: Final[Mapping[str, Callable[[Given, Path, float], Imported]]] = {
@@ -161,7 +167,12 @@ def measure(documents: int, rounds: int, limit: float) -> dict[str, object]:
         for name in SYSTEMS if turn % 2 == 0 else reversed(list(SYSTEMS)):
             one = _run(name, documents, limit)
             seen[name].append(one)
-            say(f"{name}: {one.seconds:.1f} s for {one.documents:,} documents")
+            told = f"{one.seconds:.1f} s, {one.cpu:.1f} s of processor time"
+            say(f"{name}: {told}, for {one.documents:,} documents")
+    each_cpu = {
+        name: statistics.median(one.cpu / one.documents for one in runs)
+        for name, runs in seen.items()
+    }
     rates = {
         name: statistics.median(one.documents / one.seconds for one in runs)
         for name, runs in seen.items()
@@ -176,10 +187,15 @@ def measure(documents: int, rounds: int, limit: float) -> dict[str, object]:
         **{f"{name}_imported": min(one.documents for one in runs) for name, runs in seen.items()},
         "bearing_seconds": round(documents / rates[BEARING], 2),
         "bearing_closed_seconds": round(closed, 2),
+        **{f"{name}_cpu_ms_each": round(1_000 * cpu, 3) for name, cpu in each_cpu.items()},
         "ratio_import_chroma": round(rates[BEARING] / rates[CHROMA], 2),
         "ratio_closed_chroma": round(documents / closed / rates[CHROMA], 2),
         "ratio_import_qdrant": round(rates[BEARING] / rates[QDRANT], 2),
         "ratio_import_qdrant_memory": round(rates[BEARING] / rates[IN_MEMORY], 2),
+        **{
+            f"ratio_cpu_{name}": round(each_cpu[name] / each_cpu[BEARING], 2)
+            for name in (CHROMA, QDRANT, IN_MEMORY)
+        },
     }
 
 
