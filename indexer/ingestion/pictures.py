@@ -23,12 +23,19 @@ from indexer.filters import Metadata, Pictured
 from indexer.pictures import Developed, Picture, PictureFiles
 from indexer.readers.image_files import MAX_IMAGE_BYTES, TEXTS_ONLY
 from indexer.readers.originals import is_in_place, is_unchanged, original_in_place
-from indexer.readers.pictures import BATCH_BYTES, MAX_PIXELS, Decoded, read_pictures
+from indexer.readers.pictures import (
+    BATCH_BYTES,
+    BATCH_IMAGES,
+    MAX_PIXELS,
+    MOST_PROCESSES,
+    Decoded,
+    read_pictures,
+)
 from indexer.readers.reading import Illustrated, Read, Rejection
 from indexer.readers.sources import open_regular
 
-BATCH: Final = 64
-"""Documents that are looked up together, and images decoded by one process."""
+BATCH: Final = MOST_PROCESSES * BATCH_IMAGES
+"""Documents that are looked up together, and whose images are decoded together."""
 
 PAGE: Final = 1_000
 NAMED: Final = 5
