@@ -146,6 +146,14 @@ class Library:
             self._collections[name] = _Opened(collection, version)
             return collection
 
+    @property
+    def is_free(self) -> bool:
+        """Return whether no thread opens a collection just now, which `open` would wait for."""
+        is_free = self._lock.acquire(blocking=False)
+        if is_free:
+            self._lock.release()
+        return is_free
+
     def describe(self, name: str) -> Description:
         """A summary of a collection, with its aliases; raises NotFound."""
         described = self.open(name).describe()

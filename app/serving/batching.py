@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -39,6 +40,17 @@ class Overloaded(Exception):
 
 IDLE_SECONDS: Final = 10.0
 """A thread that has had nothing to do for this long ends."""
+
+
+QUICK_SECONDS: Final = 0.05
+"""Processor time that a call may take of the event loop, which answers nobody meanwhile."""
+
+QUICK_WAIT_SECONDS: Final = 0.2
+"""The same by the clock, as where it waits for a disk; other programs may take most of it."""
+
+FIRST_AWAY: Final = 64
+MOST_AWAY: Final = 65_536
+"""Calls that are made in the thread after one that was not quick: at first, and at most."""
 
 
 def _ignore(*_: object) -> None:
@@ -138,6 +150,9 @@ class SerialThread:
         """The result of the call, or its error; not made if its caller leaves before its turn."""
         return await self.begin(call)
 
+    async def rest(self) -> None:
+        """Nothing: the event loop is free while calls are made."""
+
     def begin(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """The future result of the call, which waits for its turn from now on."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -162,6 +177,38 @@ class SerialThread:
                 call.make()
                 self._is_busy = False
                 del call  # an idle thread must not keep the last call's arguments alive
+
+
+class QuickThread(SerialThread):
+    """Makes calls on the event loop itself as long as they are quick, and else in its thread.
+
+    A call that takes less than a millisecond is not worth being handed over: threads that each
+    hold the interpreter for a moment wait for one another. After one that took long, some are made
+    in the thread, and twice as many after the next.
+    """
+
+    def __init__(self, name: str, idle_seconds: float = IDLE_SECONDS) -> None:
+        super().__init__(name, idle_seconds)
+        self._next_away = FIRST_AWAY
+        self._away = 0
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """The result of the call, or its error."""
+        if self._away or not self.is_idle:
+            self._away = max(self._away - 1, 0)
+            return await super().run(call)
+        worked, waited = time.thread_time(), time.perf_counter()
+        try:
+            return call()
+        finally:
+            worked, waited = time.thread_time() - worked, time.perf_counter() - waited
+            if worked > QUICK_SECONDS or waited > QUICK_WAIT_SECONDS:
+                self._away = self._next_away
+                self._next_away = min(2 * self._next_away, MOST_AWAY)
+
+    async def rest(self) -> None:
+        """Let the event loop answer others before the next call."""
+        await asyncio.sleep(0)
 
 
 @dataclass(slots=True, eq=False)
@@ -304,6 +351,7 @@ class Batcher(Generic[Item, Result]):
         try:
             while parts := self._gather():
                 await self._work(parts)
+                await self._thread.rest()
         finally:
             self._draining = None
 

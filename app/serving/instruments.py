@@ -88,9 +88,21 @@ class Instruments:
             span = self._tracer.start_as_current_span(
                 name, record_exception=False, set_status_on_exception=False
             )
+        return _Stage(self._observer(name), span)
+
+    @property
+    def traces(self) -> bool:
+        """Return whether stages have spans."""
+        return self._tracer is not None
+
+    def note(self, name: str, seconds: float) -> None:
+        """Record a stage that took this long."""
+        self._observer(name)(seconds)
+
+    def _observer(self, name: str) -> Callable[[float], object]:
         if name not in self._observers:
             self._observers[name] = self._stages.labels(name).observe
-        return _Stage(self._observers[name], span)
+        return self._observers[name]
 
 
 class _Stage(AbstractContextManager[None]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import shutil
@@ -16,7 +17,13 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +36,14 @@ import anyio.to_thread
 import numpy as np
 
 from app.access.bounds import UNBOUNDED, Bounds
-from app.serving.batching import Batcher, Overloaded, Threads, Watch
+from app.serving.batching import (
+    Batcher,
+    Overloaded,
+    QuickThread,
+    SerialThread,
+    Threads,
+    Watch,
+)
 from app.serving.complaints import Complaints
 from app.serving.instruments import Instruments
 from app.serving.jobs import Jobs
@@ -54,7 +68,7 @@ from indexer.ingestion.changes import Stored, store
 from indexer.ingestion.pictures import PictureReading, accepted, developed
 from indexer.library import DEFAULT_COLLECTION, Library, check_name
 from indexer.pictures import Developed, Fitted
-from indexer.queries import Answer, Query
+from indexer.queries import Answer, Mode, Query
 from indexer.readers.pictures import fitted, read_pictures
 from indexer.readers.reading import Illustrated, Read
 from indexer.reports import Broken, Description
@@ -68,6 +82,15 @@ CHANGES: Final = 3
 
 BRIEF: Final = 100
 """Hits of a search at most that is made in the model's thread, where no one waits behind it."""
+
+BRIEF_CHARACTERS: Final = 2_000
+"""Characters at most of a text that is embedded on the event loop, by a model that is quick."""
+
+QUICK_BACKENDS: Final = frozenset({"static", "hashing"})
+"""Backends that embed a query in less time than handing it to a thread takes."""
+
+QUICK_BATCH: Final = 32
+"""Searches that are made on the event loop at a time, which answers nobody else meanwhile."""
 
 STAGES: Final = {
     Work.EMBED: "embed",
@@ -100,6 +123,21 @@ class Load:
     cache_bytes: int
     cache_hits: int
     cache_misses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The answer to a search that was made as a whole, and the time that each work took."""
+
+    answer: Answer
+    milliseconds: Mapping[Work, float]
+
+
+def _is_quick(query: Query) -> bool:
+    """Return whether a search is brief and by meaning alone, among all documents."""
+    more = query.filter or query.cursor or query.exclusions
+    by_text = query.text is not None and len(query.text) <= BRIEF_CHARACTERS
+    return query.mode is Mode.DENSE and by_text and not more and _is_brief(query)
 
 
 def _is_brief(query: Query) -> bool:
@@ -173,9 +211,27 @@ class CollectionQueue:
         self.searches: Batcher[Query, Answer] = Batcher(
             self._search, batch=settings.batch_texts, queue=settings.queue_texts, watch=watch
         )
+        self.quick: Batcher[Query, Whole] = Batcher(
+            self._search_whole,
+            batch=min(settings.batch_texts, QUICK_BATCH),
+            queue=settings.queue_texts,
+            thread=QuickThread("quick"),
+        )
+        self._may_be_quick = (
+            opened.embedder.runtime.backend in QUICK_BACKENDS
+            and not opened.collection.capabilities.many_writers
+        )
         self._name = name
         self._library = library
         self._is_left = False
+
+    @property
+    def is_quick(self) -> bool:
+        """Return whether searches may be made on the event loop.
+
+        If the model is quick, the collection on this machine, and nothing to be waited for first.
+        """
+        return self._may_be_quick and self.collection.is_prepared and self._library.is_free
 
     @property
     def collection(self) -> Collection:
@@ -191,6 +247,27 @@ class CollectionQueue:
     def is_current(self) -> bool:
         """Return whether collection and model, as far as is known, are those it was made with."""
         return not self._is_left and self.collection.identity is self.opened.identity
+
+    def _search_whole(self, queries: Sequence[Query]) -> list[Whole]:
+        """Brief searches from their texts to their answers, all together."""
+        searches = self.complete(queries)
+        return [Whole(answer, searches.milliseconds) for answer in searches.answers]
+
+    def complete(
+        self,
+        queries: Sequence[Query],
+        stage: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
+    ) -> Searches:
+        """Brief searches, made here and now, each stage of all of them within ``stage``."""
+        work: Mapping[Work, Callable[[Sequence[Any]], Iterable[Any]]] = {
+            Work.EMBED: self.model.embed_now,
+            Work.FIND: self.searches.make,
+        }
+        searches = Searches(staged(query, self.collection.name) for query in queries)
+        for need in searches.needs():
+            with stage(STAGES[need.work]):
+                searches.give(work[need.work](need.items))
+        return searches
 
     def _search(self, queries: Sequence[Query]) -> list[Answer]:
         try:
@@ -219,6 +296,8 @@ class Service:
         self._collection_queues: dict[str, CollectionQueue] = {}
         self._models: dict[Embedder, Model] = {}
         self._judges: list[Batcher[Pair, float]] = []
+        self._preparing: asyncio.Task[None] | None = None
+        self._is_closing = False
         self._complaints = Complaints()
         self.jobs = Jobs(jobs_folder(settings.config), self._instruments)
 
@@ -235,6 +314,7 @@ class Service:
             service = cls(settings, library, instruments or Instruments())
             try:
                 await service._warm()
+                service._preparing = asyncio.create_task(service._prepare())
                 yield service
             finally:
                 await service._close()
@@ -394,6 +474,8 @@ class Service:
         collection_queue = self._collection_queues.get(name) if self.bounds.admits(name) else None
         if collection_queue is None or not collection_queue.is_current:
             collection_queue = await self._collection_queue(name)
+        if len(queries) == 1 and _is_quick(queries[0]) and self._takes_quick(collection_queue):
+            return await self._search_quickly(collection_queue, queries)
         if collection_queue.is_idle and len(queries) == 1 and _is_brief(queries[0]):
             alone = partial(self._search_alone, collection_queue, queries)
             return await collection_queue.model.take_turn(alone)
@@ -402,6 +484,19 @@ class Service:
         return await self._stages(
             collection.name, queries, collection_queue.model, find, collection.vectors
         )
+
+    def _takes_quick(self, collection_queue: CollectionQueue) -> bool:
+        """Return whether searches may be made as a whole: their stages have no spans then."""
+        return collection_queue.is_quick and not self._instruments.traces
+
+    async def _search_quickly(
+        self, collection_queue: CollectionQueue, queries: Sequence[Query]
+    ) -> Searched:
+        """The answer to a search that is made together with all that are there by now."""
+        (whole,) = await collection_queue.quick.submit(queries)
+        for work, milliseconds in whole.milliseconds.items():
+            self._instruments.note(STAGES[work], milliseconds / 1e3)
+        return Searched((whole.answer,), whole.milliseconds)
 
     async def _search_part(self, name: str, queries: Sequence[Query]) -> Searched:
         """The same in the documents that pass the filter: without a queue, as few share it."""
@@ -444,14 +539,7 @@ class Service:
 
         Each thread that a search is handed to costs as much as a few of its stages.
         """
-        work: Mapping[Work, Callable[[Sequence[Any]], Iterable[Any]]] = {
-            Work.EMBED: collection_queue.model.embed_now,
-            Work.FIND: collection_queue.searches.make,
-        }
-        searches = Searches(staged(query, collection_queue.collection.name) for query in queries)
-        for need in searches.needs():
-            with self._instruments.stage(STAGES[need.work]):
-                searches.give(work[need.work](need.items))
+        searches = collection_queue.complete(queries, self._instruments.stage)
         return Searched(tuple(searches.answers), searches.milliseconds)
 
     async def _naming_reranker(self, query: Query) -> Query:
@@ -626,12 +714,27 @@ class Service:
         await collection_queue.model.texts.submit(["warm"])
         collection_queue.model.warm()
 
+    async def _prepare(self) -> None:
+        """Make, beside the first searches, what the first search of a collection else waits for."""
+        thread = SerialThread("prepare")
+        for collection_queue in list(self._collection_queues.values()):
+            if self._is_closing:
+                return
+            try:
+                await thread.run(collection_queue.collection.background)
+            except BearingError as error:
+                log.info("%s is not prepared: %s", collection_queue.collection.name, error)
+
     async def _close(self) -> None:
+        self._is_closing = True
+        if self._preparing is not None:
+            await self._preparing
         await anyio.to_thread.run_sync(self.jobs.close)
         if not is_lasting(str(self.settings.data)):
             shutil.rmtree(self.jobs.records.folder, ignore_errors=True)
         for collection_queue in self._collection_queues.values():
             await collection_queue.searches.close()
+            await collection_queue.quick.close()
         for model in self._models.values():
             await model.close()
         for judge in self._judges:

@@ -402,6 +402,11 @@ class Collection:
         with self._engine.reading() as state:
             return self._backgrounds.of(state)
 
+    @property
+    def is_prepared(self) -> bool:
+        """Return whether a search finds all that is made once, and has nothing to make first."""
+        return self._backgrounds.is_made
+
     def diagnose(self, tell: Tell) -> Diagnosis:
         """Diagnostics of its vectors; figures of pairs come from samples. Takes seconds."""
         with self._engine.reading() as state:

@@ -127,6 +127,11 @@ class ScoreBackgrounds:
             made = self._made
         return made.background if made.is_of(state, adapter) else None
 
+    @property
+    def is_made(self) -> bool:
+        """Return whether there is one for the present model, which searches need not wait for."""
+        return self._made.identity is self._engine.identity
+
     def make(self, state: EngineState) -> None:
         """Read the background that is kept, or make it and keep it, if another is due."""
         identity = state.identity

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
 
-from app.serving.batching import Batcher, Overloaded, SerialThread, Threads
+from app.serving.batching import (
+    FIRST_AWAY,
+    QUICK_SECONDS,
+    Batcher,
+    Overloaded,
+    QuickThread,
+    SerialThread,
+    Threads,
+)
 from indexer.errors import InvalidVector
 
 
@@ -426,5 +435,54 @@ def test_a_serial_thread_is_there_while_it_is_used() -> None:
         for _ in range(3):
             assert await thread.run(is_there)
             await until(lambda: not is_there())
+
+    run(scenario())
+
+
+def test_quick_calls_are_made_where_they_are_asked_for_until_one_is_slow() -> None:
+    """Some are made in a thread then, so that others need not wait, and later none is."""
+
+    def work(seconds: float) -> int:
+        end = time.thread_time() + seconds
+        while time.thread_time() < end:
+            pass
+        return threading.get_ident()
+
+    async def scenario() -> None:
+        thread, here = QuickThread("quick"), threading.get_ident()
+        assert await thread.run(lambda: work(0)) == here
+        assert await thread.run(lambda: work(2 * QUICK_SECONDS)) == here
+        elsewhere = [await thread.run(lambda: work(0)) for _ in range(FIRST_AWAY)]
+        assert here not in elsewhere
+        assert await thread.run(lambda: work(0)) == here
+
+    run(scenario())
+
+
+def test_callers_of_a_moment_share_a_quick_call() -> None:
+    """As many as a batch takes; between two the event loop goes on, and an error reaches all."""
+
+    async def scenario() -> None:
+        call = Double()
+        batcher = Batcher(call, batch=3, queue=8, thread=QuickThread("quick"))
+        seen: list[int] = []
+
+        async def watch() -> None:
+            while len(call.batches) < 2:
+                seen.append(len(call.batches))
+                await asyncio.sleep(0)
+
+        waiting = [batcher.submit([number]) for number in range(5)]
+        *found, _ = await asyncio.gather(*waiting, watch())
+        assert found == [[0], [2], [4], [6], [8]]
+        assert call.batches == [[0, 1, 2], [3, 4]]
+        assert 1 in seen
+
+        def fail(_: Sequence[int]) -> None:
+            raise ZeroDivisionError
+
+        call.fault = fail
+        failed = await asyncio.gather(*[batcher.submit([1]) for _ in "ab"], return_exceptions=True)
+        assert [type(one) for one in failed] == [ZeroDivisionError] * 2
 
     run(scenario())
