@@ -28,7 +28,7 @@ LONGEST_WAIT_SECONDS: Final = 30.0
 _INVALID: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 _REMEDIES: Final = {
     HTTPStatus.UNAUTHORIZED: ": say --api-key KEY, or set BEARING_API_KEY",
-    HTTPStatus.FORBIDDEN: ": a key of another role may (--api-key KEY, or BEARING_API_KEY)",
+    HTTPStatus.FORBIDDEN: ": a key that may do more can (--api-key KEY, or BEARING_API_KEY)",
 }
 
 

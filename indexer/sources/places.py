@@ -6,7 +6,8 @@ A place tells whether all of it was seen, so that one may conclude what is no lo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeAlias
 
@@ -103,7 +104,7 @@ class FolderPlace:
     def found(self, known: Mapping[str, str], fields: Fields) -> Iterator[Found]:
         """The files that its listing has."""
         folder = Folder(self.url, known)
-        yield from (_file(one, fields) for one in folder.found())
+        yield from _files(folder.found(), fields)
         self.unreadable.extend(folder.unreadable)
 
     def stored(self, consumed: int) -> None:
@@ -132,7 +133,7 @@ class WebsitePlace:
     def found(self, known: Mapping[str, str], fields: Fields) -> Iterator[Found]:
         """The pages that links lead to, and those of the last run that are still there."""
         crawl = Crawl(self.url, self.bounds, known, revisits=True)
-        yield from (_file(one, replace(fields, pictures=False)) for one in crawl.found())
+        yield from _files(crawl.found(), replace(fields, pictures=False))
         self.unreadable.extend(crawl.unreadable)
         if crawl.stopped:
             self.unreadable.append(crawl.stopped)
@@ -188,6 +189,14 @@ class QueryPlace:
             yield read
         if rejected:
             self.unreadable.append(f"{rejected:,} rows were rejected")
+
+
+def _files(
+    found: Generator[Fetched | Unchanged | Rejection, None, None], fields: Fields
+) -> Iterator[Found]:
+    with closing(found):  # what was fetched is deleted also where nobody reads on
+        for one in found:
+            yield _file(one, fields)
 
 
 def _file(one: Fetched | Unchanged | Rejection, fields: Fields) -> Found:

@@ -6,7 +6,7 @@ A file is fetched if the listing says that it has changed since it was read; not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -83,7 +83,7 @@ class Folder:
             if not system.exists(path) and next(self._listed(system, path), None) is None:
                 raise Unreadable(f"nothing is at {self.name}")
 
-    def found(self) -> Iterator[Found]:
+    def found(self) -> Generator[Found, None, None]:
         """Its files in the order of their names, hidden ones left out."""
         with self._translated(), TemporaryDirectory() as folder:
             system, path = self._opened()

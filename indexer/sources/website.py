@@ -12,7 +12,7 @@ import re
 import time
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -151,7 +151,7 @@ class Crawl:
     _given: set[str] = field(default_factory=set)
     _waiting: deque[_Address] = field(default_factory=deque)
 
-    def found(self) -> Iterator[Found]:
+    def found(self) -> Generator[Found, None, None]:
         """The pages, in the order in which links lead to them; raises Unreadable for no start."""
         site = Site.of(self.start, private=True)
         site.pause = 0.0 if site.is_private else PAUSE_SECONDS

@@ -7,7 +7,8 @@ import importlib.util
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,10 +18,13 @@ import pytest
 from called import run_bearing
 
 from indexer.config import Config
+from indexer.documents import Document
 from indexer.errors import InvalidInput, Unreadable
+from indexer.ingestion.sync_elsewhere import SyncElsewhere
 from indexer.library import Library
-from indexer.readers.reading import Rejection
+from indexer.readers.reading import Fields, Read, Rejection
 from indexer.sources.fetched import Fetched, Unchanged
+from indexer.sources.places import FolderPlace, PlaceFile
 from indexer.sources.remote import Folder, _by_arrow, is_remote
 
 fsspec = pytest.importorskip("fsspec")
@@ -318,3 +322,31 @@ def test_of_two_files_with_one_id_the_last_stays(store: Any, tmp_path: Path) -> 
     store.rm("/docs/b.jsonl")
     kept(tmp_path)
     assert texts(tmp_path) == {"x": "a star"}
+
+
+class CutPlace(FolderPlace):
+    """A folder that can be read no further than its first file."""
+
+    def found(self, known: Mapping[str, str], fields: Fields) -> Iterator[Any]:
+        """The first file, and an error."""
+        name = "memory://docs/a.txt"
+        yield PlaceFile(name, "", [Read(Document(name, "the new a"), 1)])
+        raise Unreadable("the network is down")
+
+
+def test_a_run_that_was_cut_deletes_nothing(store: Any, tmp_path: Path) -> None:
+    """What it has read is stored, and the next run does the rest."""
+    for name in "abc":
+        store.pipe(f"/docs/{name}.txt", f"the {name}".encode())
+    with Library(Config(data=str(tmp_path), model="hashing")) as library:
+        collection = library.create("default")
+        embedder = library.filling(collection)
+        run = partial(SyncElsewhere, collection)
+        assert run(FolderPlace("memory://docs")).run(lambda: embedder).summary.written == 3
+        store.rm("/docs/c.txt")
+        store.pipe("/docs/a.txt", b"the new a")
+        with pytest.raises(Unreadable, match="the network is down"):
+            run(CutPlace("memory://docs")).run(lambda: embedder)
+        assert {one.text for one in collection.page().documents} == {"the new a", "the b", "the c"}
+        done = run(FolderPlace("memory://docs")).run(lambda: embedder)
+        assert (done.summary.written, done.pruned.deleted) == (0, 1)
