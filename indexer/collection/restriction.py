@@ -374,7 +374,8 @@ class RestrictedEngine:
                 analyzer = Analyzer(self.language)
 
                 def documents(numbers: Sequence[int]) -> Mapping[int, Document]:
-                    return dict(own.documents(map(Key, numbers)))
+                    found = own.documents(map(Key, numbers))
+                    return {int(key): document for key, document in found.items()}
 
                 part = part_of(whole, own.everything(), analyzer, documents)
                 self._mapped = (seen, part)

@@ -148,6 +148,8 @@ class SyncElsewhere:
 
     def gone(self, known: Names[str]) -> list[str]:
         """The known files that were not seen; none of them is gone if not all was seen."""
+        if self.place.unreadable:
+            return []
         return [name for name in known if name not in self.seen]
 
     def reads(

@@ -318,6 +318,7 @@ def test_nothing_goes_after_a_crawl_that_did_not_see_all(linked: LocalSite, tmp_
     done = kept(linked, tmp_path, "--max-pages", "2")
     assert "nothing of" in done["said"]
     assert "stopped at 2 pages" in done["unreadable"][0]
+    assert done["gone"] == 0
     linked.pages["/d"] = (500, {}, b"")
     done = kept(linked, tmp_path, code=3)
     assert (done["deleted"], done["unreadable"]) == (0, [f"{linked.url}/d"])
@@ -331,7 +332,7 @@ def test_nothing_goes_after_a_crawl_that_did_not_see_all(linked: LocalSite, tmp_
     linked.pages["/d"] = (302, {"location": "http://127.0.0.1:1/"}, b"")
     assert kept(linked, tmp_path, code=3)["deleted"] == 0
     linked.pages["/d"] = (301, {"location": "http://127.0.0.1:1/"}, b"")
-    assert kept(linked, tmp_path)["deleted"] == 1
+    assert kept(linked, tmp_path, code=3)["deleted"] == 1
 
 
 def test_a_site_that_is_gone_deletes_nothing(linked: LocalSite, tmp_path: Path) -> None:
