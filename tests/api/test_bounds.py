@@ -343,14 +343,13 @@ def test_a_key_of_some_collections_meets_no_others(ask: Ask) -> None:
 
 @pytest.mark.parametrize("key", [READER, SHELF])
 def test_what_is_of_all_that_is_kept_is_refused_to_a_bound_key(ask: Ask, key: str) -> None:
-    """Metrics count all documents; a map and diagnostics are of a whole collection."""
+    """Metrics count all documents; diagnostics are of a whole collection."""
     for path in ("/metrics", "/models"):
         answer = ask(key, "GET", path)
         assert answer.status_code == 403
         assert "bound to a part" in answer.json()["detail"]
-    for rest in ("map", "map/points", "map/values?field=year", "diagnostics"):
-        answer = ask(key, "GET", f"/collections/default/{rest}")
-        assert answer.status_code == (403 if key == READER else 404)
+    answer = ask(key, "GET", "/collections/default/diagnostics")
+    assert answer.status_code == (403 if key == READER else 404)
 
 
 def test_a_key_tells_its_bounds(ask: Ask) -> None:
