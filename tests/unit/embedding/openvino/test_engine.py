@@ -53,7 +53,7 @@ def mpnet(models: dict[str, Model]) -> Iterator[CompiledEngine]:
     yield from running(models["mpnet"].entry)
 
 
-@pytest.fixture(params=["bert", "xlm-roberta"])
+@pytest.fixture(scope="module", params=["bert", "xlm-roberta"])
 def packed(models: dict[str, Model], request: pytest.FixtureRequest) -> Iterator[CompiledEngine]:
     """A model that can be packed, warm on two threads."""
     for engine in running(models[request.param].entry):
