@@ -3,7 +3,8 @@
 The shell blocks of a page are a story: they run one after another in one folder, which holds what
 the pages speak of: a collection, files to index, and two judged sets.
 Programs run each in a folder of their own. What speaks to a service finds one, with the default
-model. What cannot be run here says so in its page (see pages.py), and is skipped by its reason.
+model, and so does who follows README.md or the quick start; the other pages' commands and programs
+have a model that needs no files, which they cannot tell apart. What cannot be run here says so in its page (see pages.py), and is skipped by its reason.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ from indexer.embedding.cross_encoders.reranker import OVERLAP
 from indexer.readers.standard_library import read_standard_library
 
 SECONDS = 120
+NEWCOMERS = ("README.md", "docs/quick-start.md")
+"""Pages whose commands have the default model."""
+QUICK = "hashing-64"
+"""The model of the others; an empty string is the default one."""
 SHOWN_ADDRESSES = ("localhost:8000", "127.0.0.1:8000")
 SHOWN_RERANKER = "ms-marco-MiniLM-L6-v2"
 """A model of the hub; the reranker that needs no model stands for it."""
@@ -101,7 +106,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_lines(folder / "library.jsonl", *records)
     (folder / "examples").symlink_to(ROOT / "examples")
-    run(["bearing", "index", "library.jsonl"], folder, "no service")
+    run(["bearing", "index", "library.jsonl"], folder, "no service", model="")
+    run(["bearing", "index", "library.jsonl", "--data", "quick"], folder, "no service")
     return folder
 
 
@@ -135,12 +141,14 @@ def address(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     """Where a service answers, as ``HOST:PORT``: with the scene's collection, and one of poems."""
     data = shutil.copytree(scene / "data", tmp_path_factory.mktemp("served") / "data")
     poems = ["--collection", "poems", "--data", str(data)]
-    run(["bearing", "index", "papers.jsonl", *poems], scene, "no service")
+    run(["bearing", "index", "papers.jsonl", *poems], scene, "no service", model="")
     with running_service(data, {}) as url:
         yield url.removeprefix("http://")
 
 
-def run(words: list[str], folder: Path, address: str) -> subprocess.CompletedProcess[str]:
+def run(
+    words: list[str], folder: Path, address: str, model: str = QUICK
+) -> subprocess.CompletedProcess[str]:
     """What a command of the pages does in a folder; it must end well."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("BEARING_")}
     shims = next(place / "bin" for place in (folder, *folder.parents) if (place / "bin").is_dir())
@@ -154,7 +162,8 @@ def run(words: list[str], folder: Path, address: str) -> subprocess.CompletedPro
         cwd=folder,
         env=inherited
         | {"CURL_HOME": str(shims), "PATH": f"{shims}{os.pathsep}{os.environ['PATH']}"}
-        | {"no_proxy": "*", "PYTHONPATH": str(ROOT), "COLUMNS": str(COLUMNS)},
+        | {"no_proxy": "*", "PYTHONPATH": str(ROOT), "COLUMNS": str(COLUMNS)}
+        | ({"BEARING_MODEL": model} if model else {}),
         timeout=SECONDS,
     )
     assert done.returncode == 0, f"{words[-1]}\n{done.stdout}{done.stderr}"
@@ -170,21 +179,25 @@ def test_the_commands_of_a_page_succeed(
     What it is shown to print has the keys, labels and lines of what it prints.
     """
     folder = shutil.copytree(scene, tmp_path / "scene", symlinks=True)
+    model = "" if name(page) in NEWCOMERS else QUICK
+    if model:
+        shutil.rmtree(folder / "data")
+        (folder / "quick").rename(folder / "data")
     told = [block for block in blocks(page) if block.language in SHELLS and not block.reason]
     for block in told:
         assert block.commands.strip(), f"{block.place} shows no command"
         if block.language == "console":
             for step in steps(block.code):
-                printed = cleaned(run_shell(step.command, folder, address))
+                printed = cleaned(run_shell(step.command, folder, address, model))
                 assert layout(printed) == layout(step.output), f"{block.place}\n{printed}"
         else:
-            run_shell(block.commands, folder, address)
+            run_shell(block.commands, folder, address, model)
 
 
-def run_shell(commands: str, folder: Path, address: str) -> str:
+def run_shell(commands: str, folder: Path, address: str, model: str) -> str:
     """What commands print in a shell that stops at the first that fails."""
     shell = ["bash", "-euo", "pipefail", "-c", commands.replace(".venv/bin/", "")]
-    return run(shell, folder, address).stdout
+    return run(shell, folder, address, model).stdout
 
 
 def test_a_key_is_shown_as_it_is_printed(scene: Path) -> None:
