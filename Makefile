@@ -20,7 +20,7 @@ ARGS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-train test-cluster test-faults check format bench screenshots docs-outputs sbom clean
+.PHONY: help install demo test test-long test-train test-cluster test-properties test-faults check format bench screenshots docs-outputs sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ build/cluster/patroni: $(VENV)/.development
 test-train: $(VENV)/.development ## the long tests of training: kills, a million hostile lines
 	$(BIN)/pytest -m long tests/faults/test_training_kills.py tests/hostile/test_pairs.py \
 		tests/unit/learning $(ARGS)
+
+test-properties: $(VENV)/.development ## try twenty times as many examples of filters, in no hurry
+	EXAMPLES_TIMES=20 $(BIN)/pytest -m "not long" tests/property $(ARGS)
 
 test-faults: $(VENV)/.development ## kill, cut, flip and fill for minutes: the long form of tests/faults
 	$(BIN)/pytest tests/faults $(ARGS)

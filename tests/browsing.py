@@ -155,7 +155,7 @@ class Page:
 
     def emulate(self, *, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
         """A screen of this size in CSS pixels, of a reader who prefers this colour scheme."""
-        screen = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": width < 600}
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})

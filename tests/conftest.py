@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 
+import pytest
 from hypothesis import settings
 
 # Tests are rewritten by pytest, and start hundreds of processes: neither compiles all each time.
@@ -14,6 +15,19 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("untimed", settings.default, deadline=None)
 settings.load_profile("untimed")  # a busy machine is no failure
+
+
+@pytest.fixture
+def forked() -> None:
+    """Mark a test whose processes begin with torch loaded (see forked.py)."""
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have processes forked after the import of torch only if a test asks for that."""
+    if any("forked" in getattr(item, "fixturenames", ()) for item in session.items):
+        from forked import FORKED, PRELOADED
+
+        FORKED.set_forkserver_preload([PRELOADED])
 
 
 def pytest_configure() -> None:

@@ -1,4 +1,8 @@
-"""Processes that begin with torch loaded, so that they are at work when they are killed."""
+"""Processes that begin with torch loaded, so that they are at work when they are killed.
+
+A test of them uses the fixture ``forked``: where none is run, no process that is forked waits for
+torch (see conftest.py).
+"""
 
 from __future__ import annotations
 
@@ -6,4 +10,4 @@ import multiprocessing
 from typing import Final
 
 FORKED: Final = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["forked_modules"])
+PRELOADED: Final = "forked_modules"

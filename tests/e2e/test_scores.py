@@ -16,7 +16,7 @@ from indexer.queries import Grade
 from indexer.readers.standard_library import read_standard_library
 from indexer.workspace import TextCollection
 
-MODULES = ("csv", "gzip", "threading", "random", "shutil", "zipfile", "turtle")
+MODULES = ("csv", "gzip", "threading", "turtle")
 
 
 @pytest.fixture(scope="module")

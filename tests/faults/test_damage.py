@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,7 +28,7 @@ from indexer.queries import Query
 from indexer.storage.maintenance.backup import back_up, restore
 from indexer.storage.maintenance.verification import verify
 
-FLIPS = 150
+FLIPS, MANY_FLIPS = 40, 150
 
 
 def quiet(_: object) -> None:
@@ -81,7 +84,8 @@ def content(folder: Path) -> object:
         )
 
 
-def test_a_flipped_bit_of_the_store_is_found_or_changes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flips", [FLIPS, pytest.param(MANY_FLIPS, marks=pytest.mark.long)])
+def test_a_flipped_bit_of_the_store_is_found_or_changes_nothing(tmp_path: Path, flips: int) -> None:
     """Whatever one flipped bit changes in what can be read, verify finds it.
 
     Reading such a store answers, or raises an error of ours; verify always answers.
@@ -90,7 +94,7 @@ def test_a_flipped_bit_of_the_store_is_found_or_changes_nothing(tmp_path: Path) 
     make_varied(folder)
     store = folder / "store.sqlite"
     whole, expected, outcomes = store.read_bytes(), content(folder), Counter()
-    for _ in range(FLIPS):
+    for _ in range(flips):
         flipped = bytearray(whole)
         flipped[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
         for path in folder.glob("store.sqlite*"):
@@ -103,16 +107,17 @@ def test_a_flipped_bit_of_the_store_is_found_or_changes_nothing(tmp_path: Path) 
             changed = True
         assert found or not changed
         outcomes[changed] += 1
-    assert min(outcomes[True], outcomes[False]) > FLIPS / 10
+    assert min(outcomes[True], outcomes[False]) > flips / 10
 
 
-def test_a_flipped_bit_of_the_vectors_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flips", [12, pytest.param(40, marks=pytest.mark.long)])
+def test_a_flipped_bit_of_the_vectors_is_found(tmp_path: Path, flips: int) -> None:
     """Each bit of the vectors counts: the block it is in is named."""
     folder, dice = tmp_path / "things", random.Random(4)
     make_varied(folder)
     vectors = folder / "generations" / "1" / "vectors.f32"
     whole = vectors.read_bytes()
-    for _ in range(40):
+    for _ in range(flips):
         flipped = bytearray(whole)
         flipped[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
         vectors.write_bytes(flipped)
@@ -136,11 +141,21 @@ def test_a_cut_file_is_named(tmp_path: Path, file: str, share: float) -> None:
             content(folder)
 
 
+@cache
+def sealed() -> Path:
+    """A collection with an index, made once."""
+    root = Path(tempfile.mkdtemp(prefix="bearing-sealed-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    create(root)
+    with open_local(root / "things") as collection:
+        collection.rebuild(IndexChoice(IndexKind.SCAN))
+    return root / "things"
+
+
 def sealed_collection(root: Path) -> State:
     """A collection with an index."""
     state = create(root)
-    with open_local(root / "things") as collection:
-        collection.rebuild(IndexChoice(IndexKind.SCAN))
+    shutil.copytree(sealed(), root / "things", dirs_exist_ok=True)
     return state
 
 
@@ -174,7 +189,8 @@ def test_a_damaged_index_is_told_and_built_again(
     matching(folder, [state], random.Random(0))
 
 
-def test_a_flipped_bit_of_an_index_or_its_description_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flips", [8, pytest.param(20, marks=pytest.mark.long)])
+def test_a_flipped_bit_of_an_index_or_its_description_is_found(tmp_path: Path, flips: int) -> None:
     """Each bit of the index counts, and each of its description that is not lost in reading it.
 
     A description that reads the same (a space for another) says what was written.
@@ -182,10 +198,10 @@ def test_a_flipped_bit_of_an_index_or_its_description_is_found(tmp_path: Path) -
     sealed_collection(tmp_path)
     folder, dice = tmp_path / "things", random.Random(6)
     place = folder / "generations" / "1"
-    for pattern, least in (("sealed-*.faiss", 20), ("sealed.json", 15)):
+    for pattern, least in (("sealed-*.faiss", flips), ("sealed.json", flips * 3 / 4)):
         (path,) = place.glob(pattern)
         whole, found = path.read_bytes(), 0
-        for _ in range(20):
+        for _ in range(flips):
             flipped = bytearray(whole)
             flipped[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
             path.write_bytes(flipped)
@@ -244,20 +260,28 @@ _DIE_WITH_LOG = """
 """
 
 
-@pytest.fixture
-def crashed(tmp_path: Path) -> tuple[Path, list[State]]:
+@pytest.fixture(scope="module")
+def crash(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[State]]:
     """A collection whose twelve puts are in the store's log only, and its state after each."""
-    states = [create(tmp_path)]
+    root = tmp_path_factory.mktemp("crash")
+    states = [create(root)]
     subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(_DIE_WITH_LOG), tmp_path],
+        [sys.executable, "-c", textwrap.dedent(_DIE_WITH_LOG), root],
         check=True, timeout=120, env={"PYTHONPATH": str(Path(__file__).parents[1])},
     )  # fmt: skip
     for number in range(12):
         states.append(Operation("put", number).applied(states[-1]))
-    folder = tmp_path / "things"
+    folder = root / "things"
     assert (folder / "store.sqlite-wal").stat().st_size > 0
     (folder / "store.sqlite-shm").unlink()
     return folder, states
+
+
+@pytest.fixture
+def crashed(crash: tuple[Path, list[State]], tmp_path: Path) -> tuple[Path, list[State]]:
+    """A copy of it."""
+    folder, states = crash
+    return Path(shutil.copytree(folder, tmp_path / "things")), states
 
 
 @pytest.mark.parametrize("cut", [0, 1, 4096, 9001, 40_000])

@@ -27,7 +27,8 @@ from indexer.storage.maintenance.verification import verify
 from indexer.thresholds import Thresholds
 
 DOCUMENTS = 300
-FLIPS = 40
+FLIPS = 12
+FEW_KILLS, MANY_KILLS = 3, 8
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_a_flipped_bit_is_found_and_changes_no_answer(folder: Path) -> None:
     assert_right(folder)
     assert problems(folder) == []
     dice, files = random.Random(6), index_files(folder)
-    for count in range(FLIPS):
+    for count in range(max(FLIPS, len(files))):
         path = files[count % len(files)]
         written = path.read_bytes()
         flipped = bytearray(written)
@@ -286,10 +287,11 @@ def bring_up_until_killed(folder: Path) -> None:
             engine_of(collection)._lexical_index.catch_up()
 
 
-def test_a_kill_leaves_an_index_that_is_right(folder: Path) -> None:
+@pytest.mark.parametrize("kills", [FEW_KILLS, pytest.param(MANY_KILLS, marks=pytest.mark.long)])
+def test_a_kill_leaves_an_index_that_is_right(folder: Path, kills: int) -> None:
     """Whenever it comes: what the index says of itself is true, or made so from the store."""
     dice = random.Random(8)
-    for _ in range(8):
+    for _ in range(kills):
         process = multiprocessing.get_context("spawn").Process(
             target=bring_up_until_killed, args=(folder,)
         )

@@ -45,6 +45,7 @@ def start(folder: Path, name: str, *words: str) -> BaseProcess:
     return process
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_killed_at_random_moments(tmp_path: Path) -> None:

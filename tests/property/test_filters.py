@@ -18,6 +18,7 @@ from hypothesis import assume, event, example, given, settings
 from hypothesis import strategies as st
 from local import create_local
 from samples import make_identity, random_units
+from tries import tries
 
 from indexer.analysis.field_summaries import least_of, summarise
 from indexer.collection import Collection
@@ -157,7 +158,7 @@ def ordered(name: str, value: Any, bound: Any) -> bool:
 
 
 @given(filters, metadatas)
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=tries(150))
 @example({"a": None}, {})
 @example({"a": {"$ne": None}}, {})
 @example({"a": {"$nin": [None]}}, {"a": []})
@@ -197,7 +198,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collectio
 
 
 @given(given_=filters)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=tries(100))
 def test_a_collection_finds_what_matches(
     stored: tuple[Collection, list[Document]], given_: dict[str, Any]
 ) -> None:
@@ -279,7 +280,7 @@ anything = st.recursive(
 
 
 @given(anything, metadatas)
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=tries(150))
 def test_any_json_is_a_filter_or_refused(given_: Any, metadata: Metadata) -> None:
     """Whatever is given either parses, and then gives a verdict, or raises InvalidFilter."""
     try:

@@ -127,6 +127,7 @@ def _go_to_and_fro(folder: Path) -> None:
             roll_back(library, "docs")
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.long
 def test_a_killed_promotion_leaves_one_model_or_the_other(folder: Path) -> None:
     """At twenty random moments; it finds what that model finds, and goes on from there."""
