@@ -4,7 +4,8 @@ The shell blocks of a page are a story: they run one after another in one folder
 the pages speak of: a collection, files to index, and two judged sets.
 Programs run each in a folder of their own. What speaks to a service finds one, with the default
 model, and so does who follows README.md or the quick start; the other pages' commands and programs
-have a model that needs no files, which they cannot tell apart. What cannot be run here says so in its page (see pages.py), and is skipped by its reason.
+have a model that needs no files, which they cannot tell apart. What cannot be run here says so in
+its page (see pages.py), and is skipped by its reason.
 """
 
 from __future__ import annotations
