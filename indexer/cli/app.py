@@ -42,7 +42,7 @@ _FUNCTIONS: Final[Mapping[str, str]] = {
     "upgrade": "maintenance:upgrade",
     "rejects": "rejects:rejects",
 }
-"""Where the function of each command is: a module of this room, and a name there."""
+"""The place of each command's function: a module of this room, and a name there."""
 
 
 def _collections() -> typer.Typer:

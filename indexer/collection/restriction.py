@@ -17,7 +17,6 @@ from typing import Final, NoReturn
 import numpy as np
 
 from indexer.analysis.field_summaries import least_of, summarise
-from indexer.analysis.map_part import part_of
 from indexer.documents import (
     Change,
     Chunk,
@@ -50,7 +49,6 @@ from indexer.errors import Conflict, Forbidden, InvalidDocument
 from indexer.facets import FieldCounts
 from indexer.filters import Condition, Every, Filter, Operator, Pictured, Scalar, fields_of, matches
 from indexer.index_choice import IndexChoice, Language
-from indexer.lexical.analyzer import Analyzer
 from indexer.ordering import Order, Place
 from indexer.origins import Origins
 from indexer.parts import WHOLE, Parts
@@ -366,6 +364,9 @@ class RestrictedEngine:
 
     def map(self) -> Map:
         """The documents that pass, where the map of all has them; their clusters are their own."""
+        from indexer.analysis.map_part import part_of  # brings FAISS, which a start does without
+        from indexer.lexical.analyzer import Analyzer
+
         whole = self._engine.map()
         with self._mapping, self._engine.reading() as state:
             seen = f"{whole.state} {whole.version} {state.token}"

@@ -29,7 +29,7 @@ from indexer.readers.isolation import Limits, run_isolated
 from indexer.readers.reading import Rejection
 
 Reports: TypeAlias = Sequence[Mapping[str, Any]]
-"""What a process says of images, one by one."""
+"""The words of a process on images, one by one."""
 
 EXTRACTOR: Final = Path(__file__).with_name("picture_pixels.py")
 

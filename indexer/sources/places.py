@@ -56,12 +56,12 @@ class Place(Protocol):
 
     @property
     def unreadable(self) -> list[str]:
-        """What was not seen of it."""
+        """The parts of it that were not seen."""
         ...
 
     @property
     def notes(self) -> list[str]:
-        """What else is to be told of it."""
+        """All else that is to be told of it."""
         ...
 
     @property

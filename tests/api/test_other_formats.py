@@ -83,6 +83,7 @@ def test_with_nothing_else_to_serve_it_does_not_start(
     change, said = OTHERS[kind]
     change(store)
     caplog.set_level(logging.WARNING)
+    caplog.clear()
     with pytest.raises(OtherFormat, match=said):
         connect()
     assert not caplog.records

@@ -3,9 +3,9 @@
 The shell blocks of a page are a story: they run one after another in one folder, which holds what
 the pages speak of: a collection, files to index, and two judged sets.
 Programs run each in a folder of their own. What speaks to a service finds one, with the default
-model, and so does who follows README.md or the quick start; the other pages' commands and programs
-have a model that needs no files, which they cannot tell apart. What cannot be run here says so in
-its page (see pages.py), and is skipped by its reason.
+model, and so does who follows README.md, the quick start or the page on the library; the commands
+and programs of other pages have a model that needs no files, which they cannot tell apart. What
+cannot be run here says so in its page (see pages.py), and is skipped by its reason.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from indexer.embedding.cross_encoders.reranker import OVERLAP
 from indexer.readers.standard_library import read_standard_library
 
 SECONDS = 120
-NEWCOMERS = ("README.md", "docs/quick-start.md")
+BY_MEANING = ("README.md", "docs/library.md", "docs/quick-start.md")
 """Pages whose commands have the default model."""
 QUICK = "hashing-64"
 """The model of the others; an empty string is the default one."""
@@ -63,6 +63,11 @@ JAVASCRIPT = ["node", "--input-type=module", "-e"]
 def name(page: Path) -> str:
     """A page as its cases are called."""
     return str(page.relative_to(ROOT))
+
+
+def model_of(page: str) -> str:
+    """The model of its commands and programs; the default one is called by no name."""
+    return "" if page in BY_MEANING else QUICK
 
 
 def parameters(found: list[Block]) -> list[object]:
@@ -180,7 +185,7 @@ def test_the_commands_of_a_page_succeed(
     What it is shown to print has the keys, labels and lines of what it prints.
     """
     folder = shutil.copytree(scene, tmp_path / "scene", symlinks=True)
-    model = "" if name(page) in NEWCOMERS else QUICK
+    model = model_of(name(page))
     if model:
         shutil.rmtree(folder / "data")
         (folder / "quick").rename(folder / "data")
@@ -229,7 +234,7 @@ def test_a_program_ends_without_an_error(
     if shutil.which(interpreter[0]) is None:
         pytest.skip(f"{interpreter[0]} is not installed")
     shutil.copytree(scene / "bin", tmp_path / "bin")
-    run([*interpreter, block.code], tmp_path, address)
+    run([*interpreter, block.code], tmp_path, address, model_of(block.page))
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def map_figures(
 
 
 def map_of(plain: Plain) -> dict[str, Any]:
-    """What ``GET /map`` answers, as commands print it; raises KeyError or TypeError."""
+    """The answer of ``GET /map``, as commands print it; raises KeyError or TypeError."""
     names = ("documents", "fitted", "late", "neighbours_kept", "seconds", "clusters")
     return map_figures(*(plain[name] for name in names))
 
