@@ -53,6 +53,13 @@ Host = Annotated[
         show_default="127.0.0.1, or BEARING_HOST",
     ),
 ]
+BoundCollections = Annotated[
+    str, typer.Option(help="The only collections it may use, between commas.", metavar="NAMES")
+]
+BoundFilter = Annotated[
+    str,
+    typer.Option("--filter", help="Only documents that pass, as JSON, in each.", metavar="JSON"),
+]
 Port = Annotated[
     int | None,
     typer.Option(
@@ -167,16 +174,8 @@ def key(
     role: Annotated[
         Role, typer.Option(help="What it may do; each may do what those before it may.")
     ] = Role.SEARCH,
-    collections: Annotated[
-        str,
-        typer.Option(help="The only collections it may use, between commas.", metavar="NAMES"),
-    ] = "",
-    filter_text: Annotated[
-        str,
-        typer.Option(
-            "--filter", help="Only documents that pass, as JSON, in each.", metavar="JSON"
-        ),
-    ] = "",
+    collections: BoundCollections = "",
+    filter_text: BoundFilter = "",
     expires: Annotated[
         str,
         typer.Option(
@@ -211,16 +210,8 @@ def token(
     role: Annotated[
         Role, typer.Option(help="What it may do; at most what its key may.")
     ] = Role.SEARCH,
-    collections: Annotated[
-        str,
-        typer.Option(help="The only collections it may use, between commas.", metavar="NAMES"),
-    ] = "",
-    filter_text: Annotated[
-        str,
-        typer.Option(
-            "--filter", help="Only documents that pass, as JSON, in each.", metavar="JSON"
-        ),
-    ] = "",
+    collections: BoundCollections = "",
+    filter_text: BoundFilter = "",
     rate: Annotated[
         str, typer.Option(help="Requests that it may make, such as 5/second.", metavar="RATE")
     ] = "",

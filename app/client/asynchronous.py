@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, Unpack
 
@@ -225,19 +226,11 @@ class AsyncClient:
         They are read as they come: use them, or close the iterator. Raises Unreachable if the
         answer is cut.
         """
-        call = calls.export(self.name, filter)
-        options = self._retry_policy.options(call)
-        try:
-            async with self._http.stream(call.method, self._url + call.path, **options) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    raise refusal_of(answer)
-                lines = JsonLines()
-                async for piece in answer.aiter_bytes():
-                    for one in lines.values(piece):
-                        yield one
-        except httpx2.TransportError as error:
-            raise unreachable(call, error) from error
+        async with self._streamed(calls.export(self.name, filter)) as answer:
+            lines = JsonLines()
+            async for piece in answer.aiter_bytes():
+                for one in lines.values(piece):
+                    yield one
 
     async def judge(
         self,
@@ -351,20 +344,16 @@ class AsyncClient:
 
         Raises NotFound if there is no such backup any more, FileExistsError or another OSError.
         """
-        call, target = calls.backup_file(job), Path(path)
+        target = Path(path)
         draft = whole_file(target)
-        options = self._retry_policy.options(call)
         try:
-            async with self._http.stream(call.method, self._url + call.path, **options) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    raise refusal_of(answer)
-                async with await anyio.open_file(draft, "xb") as file:
-                    async for piece in answer.aiter_bytes(PIECE_BYTES):
-                        await file.write(piece)
+            async with (
+                self._streamed(calls.backup_file(job)) as answer,
+                await anyio.open_file(draft, "xb") as file,
+            ):
+                async for piece in answer.aiter_bytes(PIECE_BYTES):
+                    await file.write(piece)
             draft.rename(target)
-        except httpx2.TransportError as error:
-            raise unreachable(call, error) from error
         finally:
             draft.unlink(missing_ok=True)
 
@@ -496,6 +485,19 @@ class AsyncClient:
         try:
             options = self._retry_policy.options(call)
             return await self._http.request(call.method, self._url + call.path, **options)
+        except httpx2.TransportError as error:
+            raise unreachable(call, error) from error
+
+    @asynccontextmanager
+    async def _streamed(self, call: Call[T]) -> AsyncIterator[httpx2.Response]:
+        """The answer to a call, whose body is still to be read."""
+        options = self._retry_policy.options(call)
+        try:
+            async with self._http.stream(call.method, self._url + call.path, **options) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise refusal_of(answer)
+                yield answer
         except httpx2.TransportError as error:
             raise unreachable(call, error) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, Unpack
@@ -228,18 +229,10 @@ class Client:
         They are read as they come: use them, or close the iterator. Raises Unreachable if the
         answer is cut.
         """
-        call = calls.export(self.name, filter)
-        options = self._retry_policy.options(call)
-        try:
-            with self._http.stream(call.method, self._url + call.path, **options) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise refusal_of(answer)
-                lines = JsonLines()
-                for piece in answer.iter_bytes():
-                    yield from lines.values(piece)
-        except httpx2.TransportError as error:
-            raise unreachable(call, error) from error
+        with self._streamed(calls.export(self.name, filter)) as answer:
+            lines = JsonLines()
+            for piece in answer.iter_bytes():
+                yield from lines.values(piece)
 
     def judge(
         self,
@@ -351,20 +344,13 @@ class Client:
 
         Raises NotFound if there is no such backup any more, FileExistsError or another OSError.
         """
-        call, target = calls.backup_file(job), Path(path)
+        target = Path(path)
         draft = whole_file(target)
-        options = self._retry_policy.options(call)
         try:
-            with self._http.stream(call.method, self._url + call.path, **options) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise refusal_of(answer)
-                with draft.open("xb") as file:
-                    for piece in answer.iter_bytes(PIECE_BYTES):
-                        file.write(piece)
+            with self._streamed(calls.backup_file(job)) as answer, draft.open("xb") as file:
+                for piece in answer.iter_bytes(PIECE_BYTES):
+                    file.write(piece)
             draft.rename(target)
-        except httpx2.TransportError as error:
-            raise unreachable(call, error) from error
         finally:
             draft.unlink(missing_ok=True)
 
@@ -494,6 +480,19 @@ class Client:
         try:
             options = self._retry_policy.options(call)
             return self._http.request(call.method, self._url + call.path, **options)
+        except httpx2.TransportError as error:
+            raise unreachable(call, error) from error
+
+    @contextmanager
+    def _streamed(self, call: Call[T]) -> Iterator[httpx2.Response]:
+        """The answer to a call, whose body is still to be read."""
+        options = self._retry_policy.options(call)
+        try:
+            with self._http.stream(call.method, self._url + call.path, **options) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise refusal_of(answer)
+                yield answer
         except httpx2.TransportError as error:
             raise unreachable(call, error) from error
 
