@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from collections.abc import Iterator
 from enum import StrEnum
@@ -26,6 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.access.keys import Key, parse_keys
 from app.access.rate_limit import Rate, parse_rate
 from indexer.config import Config, place_of
+from indexer.cores import usable_cores
 from indexer.embedding import DEFAULT_MODEL, Backend, Precision
 from indexer.engines import is_lasting
 from indexer.errors import BearingError, InvalidInput
@@ -434,7 +434,7 @@ class Settings(BaseSettings):
     @property
     def config(self) -> Config:
         """The configuration of the library; several workers share the cores."""
-        shared = max(1, (os.cpu_count() or 1) // self.workers) if self.workers > 1 else 0
+        shared = max(1, usable_cores() // self.workers) if self.workers > 1 else 0
         return Config(
             data=self.data,
             cache=self.cache,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 from base64 import b64decode
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Any, BinaryIO, Final, TypeAlias
 
 import numpy as np
 
+from indexer.cores import usable_cores
 from indexer.errors import InvalidInput, MissingExtra
 from indexer.pictures import Fit, Fitted, Picture
 from indexer.readers.isolation import Limits, run_isolated
@@ -96,7 +96,7 @@ def _at_once(
     contents: Sequence[bytes], decode: Callable[[Sequence[bytes]], Reports]
 ) -> Iterator[Reports]:
     """The reports on batches of images, in order, with a batch for each core under way."""
-    cores = min(_cores(), MOST_PROCESSES)
+    cores = min(usable_cores(), MOST_PROCESSES)
     most = min(max(-(-len(contents) // cores), LEAST_IMAGES), BATCH_IMAGES)
     batches = list(_batches(contents, most))
     if len(batches) < 2:
@@ -124,11 +124,6 @@ def fitted(read: Iterable[Decoded | Rejection]) -> list[Fitted]:
             raise InvalidInput(f"{one.place}: {one.reason}")
         found.append(one.fitted)
     return found
-
-
-def _cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _batches(contents: Sequence[bytes], most: int) -> Iterator[Sequence[bytes]]:

@@ -178,11 +178,6 @@ def with_cursor(query: Query, collection: str, answer: Answer) -> Answer:
 
     ``query`` is the query as it was asked.
     """
-    if query.cursor is None and query.group_by is None:  # as most searches are
-        if len(answer.hits) < query.k or len(answer.hits) == answer.total:
-            return answer
-        given = PageExclusions(answer.token, tuple([hit.key for hit in answer.hits]))
-        return answer.followed_by(Cursor(_digest(query, collection), given).encode())
     before = Cursor.decode(query.cursor) if query.cursor else _BEGINNING
     keys_given = (*before.exclusions.keys, *[hit.key for hit in answer.hits])
     named = [] if query.group_by is None else [h.group for h in answer.hits if h.group is not None]

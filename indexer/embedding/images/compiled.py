@@ -6,7 +6,6 @@ An entry of the model cache like that of a model's texts, beside it. Imported on
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from indexer.allocator import trim, unload
+from indexer.cores import usable_cores
 from indexer.documents import Vectors
 from indexer.embedding.acceptance import FAITHFUL_COSINE
 from indexer.embedding.backends import Unsuitable
@@ -155,7 +155,7 @@ class CompiledImages:
         self._model = self._core.read_model(graph)
         self._weights = graph.with_suffix(".bin")
         self._precision = precision
-        self._threads = threads or _cores()
+        self._threads = threads or usable_cores()
         self._alone = self._compile(1)
         self._many: openvino.CompiledModel | None = None
         self._lock = threading.Lock()
@@ -212,8 +212,3 @@ def _land(flying: deque[openvino.InferRequest]) -> Vectors:
     request.wait()
     vectors: Vectors = request.get_output_tensor().data.copy()
     return vectors
-
-
-def _cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

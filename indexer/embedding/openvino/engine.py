@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.allocator import held, trim, unload
+from indexer.cores import usable_cores
 from indexer.documents import Vectors
 from indexer.embedding.acceptance import CHECK_TEXTS, FAITHFUL_COSINE
 from indexer.embedding.batching import STEP, Batch, Shape, plan_batches, plan_few, plan_packs
@@ -150,7 +150,7 @@ class CompiledEngine:
         self._precision = precision
         self._fused = fused
         self._memory = memory
-        self._threads = threads or _cores()
+        self._threads = threads or usable_cores()
         self.lanes = self._threads
         self._prompt_lengths = _count_prompts(setup)
         # One request more than streams, so that no stream waits for input.
@@ -455,8 +455,3 @@ def _count_prompts(setup: Setup) -> dict[TextRole, int] | None:
         return None
     tokenizer = ModelTokenizer(setup)
     return {role: tokenizer.prompt_length(role) for role in TextRole}
-
-
-def _cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
