@@ -107,7 +107,7 @@ def draw_sample(
     rng = np.random.default_rng(seed)
     members = np.arange(len(vectors)) if live is None else np.flatnonzero(live)
     drawn = np.sort(rng.permutation(members)[: DRAWN * count])
-    queries: Vectors = _distinct(np.array(vectors[drawn]))
+    queries: Vectors = distinct(np.array(vectors[drawn]))
     queries = queries[np.sort(rng.permutation(len(queries))[:count])]
     allowed = passing if live is None or passing is None else live & passing
     allowed = live if passing is None else allowed
@@ -115,8 +115,8 @@ def draw_sample(
     return SampleQueries(queries, tuple(nearest), (allowed,) * len(queries), k)
 
 
-def _distinct(vectors: Vectors) -> Vectors:
-    """The vectors without those that equal an earlier one."""
+def distinct(vectors: Vectors) -> Vectors:
+    """The (n, d) vectors without those that equal an earlier one."""
     first = {vector.tobytes(): place for place, vector in reversed(list(enumerate(vectors)))}
     return vectors[sorted(first.values())]
 

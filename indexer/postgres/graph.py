@@ -2,26 +2,18 @@
 
 It is pgvector's HNSW over vectors in half precision, and its finds are scored again in full. A
 partial index: adding to a graph takes a hundred times as long as adding to a table, so a new graph
-is built over all now and then instead. How hard it is searched is tuned by bands of k, against
-exact search with the collection's own vectors as queries.
+is built over all now and then instead.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from indexer.ann.recall import estimate_recall, share_found
-from indexer.documents import Vector
-from indexer.engine import Candidate
 from indexer.index_choice import IndexKind
 from indexer.postgres.connection import Connection
-from indexer.postgres.reading import Reading
 from indexer.postgres.schema import Tables
 
 SEAL_CHUNKS: Final = 20_000
@@ -34,14 +26,8 @@ LATE_SHARE: Final = 1 / 10
 MOST_DIMENSIONS: Final = 4_000
 """Of vectors in half precision, in a graph."""
 
-BANDS: Final = (10, 100, 300)
-"""The k that effort is tuned for; for more hits all vectors are compared with."""
-
 EFFORTS: Final = (40, 50, 64, 80, 100, 125, 160, 200, 250, 320, 400, 500, 640, 800, 1_000)
 """Chunks that a search of the graph keeps in view: at most a thousand, says pgvector."""
-
-QUERIES: Final = 40
-_SEED: Final = 17
 
 _BUILD: Final = """
 CREATE INDEX CONCURRENTLY graph_{generation}_{sealed} ON @chunk_{generation}
@@ -52,9 +38,6 @@ _GRAPHS: Final = """
 SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
 WHERE x.indrelid = '@chunk_{generation}'::regclass AND i.relname LIKE 'graph\\_%'
 """
-
-Find: TypeAlias = Callable[[Vector, int, int], list[Candidate]]
-"""The k nearest to a vector, found with an effort; compared with all for effort 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,43 +143,3 @@ def _in_use(connection: Connection, tables: Tables, generation: int) -> int:
     statement = tables.sql("SELECT sealed FROM @generation WHERE number = %s")
     row = connection.execute(statement, [generation]).fetchone()
     return 0 if row is None else int(row[0])
-
-
-def tune(find: Find, queries: Sequence[Vector], target: float, *, filtered: bool) -> Efforts:
-    """The least effort of each band that reaches a recall, or the most there is."""
-    exact = [_scores(find(query, BANDS[-1], 0)) for query in queries]
-    efforts: list[Effort] = []
-    for k in BANDS:
-        least = efforts[-1].view if efforts else 0
-        tried = [one for one in EFFORTS if one >= max(least, min(k + k // 2, EFFORTS[-1]))]
-        best = [one[:k] for one in exact]
-        for view in tried:
-            effort = _measured(find, queries, best, Effort(k, view, 1.0, filtered=filtered))
-            if effort.recall >= target:
-                break
-        efforts.append(effort)
-    return Efforts(tuple(efforts))
-
-
-def _measured(
-    find: Find, queries: Sequence[Vector], exact: Sequence[NDArray[np.float32]], effort: Effort
-) -> Effort:
-    """The effort with the recall that it has on some queries."""
-    found = [_scores(find(query, effort.k, effort.view)) for query in queries]
-    shares = [share_found(one, best) for one, best in zip(found, exact, strict=True)]
-    recall = estimate_recall(np.array(shares), effort.k)
-    return replace(
-        effort, recall=recall.mean, low=recall.low, high=recall.high, queries=recall.queries
-    )
-
-
-def _scores(found: Sequence[Candidate]) -> NDArray[np.float32]:
-    return np.array([one.score for one in found], np.float32)
-
-
-def sample(reading: Reading) -> list[Vector]:
-    """Stored vectors, to be asked as queries."""
-    rows = reading.rows(
-        "SELECT v FROM @chunk c ORDER BY hashint8extended(number, %s) LIMIT %s", [_SEED, QUERIES]
-    )
-    return [vector for (vector,) in rows]

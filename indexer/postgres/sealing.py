@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final
 
 from indexer.background_task import BackgroundTask
 from indexer.documents import Vector
-from indexer.engine import Candidate
+from indexer.engine import Candidate, Sample
 from indexer.errors import BearingError, CollectionBusy, Unsupported
 from indexer.index_choice import IndexChoice, IndexKind
 from indexer.postgres import graph
 from indexer.postgres.database import Database, LongStatement
-from indexer.postgres.graph import Efforts, Find
+from indexer.postgres.graph import Efforts
 from indexer.postgres.leases import Lease
 from indexer.postgres.nearest import Search
+from indexer.postgres.scanning import whole_documents
 from indexer.postgres.schema import Tables
 from indexer.postgres.scope import PostgresScope
 from indexer.postgres.state import PostgresState
+from indexer.postgres.tuning import Find, draw_trials, drawn_for_trials, tune
 
 KINDS: Final = frozenset({IndexKind.AUTO, IndexKind.EXACT, IndexKind.GRAPH})
 
@@ -30,11 +32,6 @@ LOOK_SECONDS: Final = 15.0
 
 _LATE: Final = "SELECT count(*) FROM @chunk c WHERE number >= %s"
 _NEWEST: Final = "SELECT coalesce(max(number), 0) FROM @chunk c"
-
-_PART: Final = "mod({number}, 4) = 1"
-"""The filter that searches are tuned with: what passes has nothing to do with what is asked."""
-
-_PASSING: Final = f"SELECT count(*) FROM @document WHERE {_PART.format(number='number')}"  # noqa: S608
 
 _log = logging.getLogger(__name__)
 
@@ -113,17 +110,30 @@ class Sealing:
     def _tuned(self, sealed: int) -> Efforts:
         """The efforts of searches without a filter, and with one."""
         with self._reading() as state:
-            header = replace(state.header, sealed=sealed)
-            queries, target = graph.sample(state.reading), self._choice.target_recall
-            whole = PostgresScope(state.counts.documents)
-            (passing,) = state.reading.row(_PASSING)
-            part = PostgresScope(passing, _PART, filtered=True)
-            bands = [
-                graph.tune(_finder(state, Search(state.reading, header, scope), scope), queries,
-                    target, filtered=scope is part)
-                for scope in (whole, part)
-            ]  # fmt: skip
-        return Efforts(tuple(one for efforts in bands for one in efforts.bands))
+            find, target = self._finder(state, sealed), self._choice.target_recall
+            drawn = state.sample(*drawn_for_trials()).vectors
+            whole, filtered = draw_trials(drawn, self._going_on(whole_documents(state)))
+            bands = [tune(find, trials, target).bands for trials in ([whole], filtered)]
+        return Efforts(tuple(one for efforts in bands for one in efforts))
+
+    def _finder(self, state: PostgresState, sealed: int) -> Find:
+        """Searches of a graph that is not adopted yet."""
+        header = replace(state.header, sealed=sealed)
+
+        def find(scope: PostgresScope, query: Vector, k: int, view: int) -> list[Candidate]:
+            self._require_open()
+            return Search(state.reading, header, scope).by_graph(query, k, view, state.ids)
+
+        return find
+
+    def _going_on(self, parts: Iterable[Sample]) -> Iterator[Sample]:
+        for part in parts:
+            self._require_open()
+            yield part
+
+    def _require_open(self) -> None:
+        if self._task.stopping.is_set():
+            raise CollectionBusy("the collection is being closed: its graph was not tuned")
 
     def _seal_if_due(self) -> None:
         with self._reading() as state:
@@ -136,14 +146,3 @@ class Sealing:
     def _warn(self, error: BearingError) -> None:
         if not isinstance(error, CollectionBusy) and not self._task.stopping.is_set():
             _log.warning("no graph was built: %s", error)
-
-
-def _finder(state: PostgresState, search: Search, scope: PostgresScope) -> Find:
-    """Searches as they will be: by comparing where the graph gives too few."""
-
-    def find(direction: Vector, k: int, view: int) -> list[Candidate]:
-        most = min(k, scope.total)
-        found = search.by_graph(direction, most, view, state.ids) if view else []
-        return found if len(found) == most else search.by_comparing(direction, most, state.ids)
-
-    return find
