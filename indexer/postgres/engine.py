@@ -35,6 +35,7 @@ from indexer.postgres.origins import PostgresOrigins
 from indexer.postgres.reading import Reading
 from indexer.postgres.recall import LiveRecall
 from indexer.postgres.schema import Tables
+from indexer.postgres.scope import KnownScopes
 from indexer.postgres.sealing import KINDS, Sealing
 from indexer.postgres.state import PostgresState
 from indexer.postgres.verification import verify
@@ -71,6 +72,7 @@ class PostgresEngine:
         self.language = language
         self._database = database
         self._tables = tables
+        self._scopes = KnownScopes()
         self._words = Words(database, tables, Analyzer(language), self._patiently)
         self.maps = PostgresMaps(database, name, tables, language, self._patiently)
         self._header = tables.sql(header.QUERY)
@@ -111,7 +113,8 @@ class PostgresEngine:
             reading = Reading(connection, self._tables, found.generation)
             outer, self._glance.stamps = self._glance.stamps, found.kept
             try:
-                yield PostgresState(reading, found, identity, self._words.of, self._recall.offer)
+                words, offer = self._words.of, self._recall.offer
+                yield PostgresState(reading, found, identity, words, offer, self._scopes)
             finally:
                 self._glance.stamps = outer
 

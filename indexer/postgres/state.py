@@ -32,7 +32,7 @@ from indexer.postgres.lexical import PostgresLexical
 from indexer.postgres.ordering import ordered_numbers
 from indexer.postgres.reading import Reading
 from indexer.postgres.rows import document_of, passage_columns, read_passage
-from indexer.postgres.scope import PostgresScope, scope_of
+from indexer.postgres.scope import KnownScopes, PostgresScope, scope_of
 from indexer.reports import FieldSummary
 
 FEW: Final = 20_000
@@ -52,12 +52,14 @@ class PostgresState:
         identity: Identity,
         words: Callable[[Reading, Header], LexicalSnapshot],
         offer: nearest.Offer,
+        scopes: KnownScopes,
     ) -> None:
         self.identity = identity
         self._reading = reading
         self._header = header
         self._words = words
         self._offer = offer
+        self._scopes = scopes
 
     @property
     def generation(self) -> int:
@@ -306,7 +308,15 @@ class PostgresState:
             arguments += translation.arguments
         if not parts:
             return PostgresScope(self.counts.documents)
-        return self._counted(" AND ".join(parts), tuple(arguments), condition is not None, holding)
+        sql, given = " AND ".join(parts), tuple(arguments)
+
+        def count() -> PostgresScope:
+            return self._counted(sql, given, condition is not None, holding)
+
+        if len(parts) > 1 or condition is None:  # they hardly come again
+            return count()
+        key = sql, *(tuple(one) if isinstance(one, list) else one for one in given)
+        return self._scopes.get(self._header.clock, key, count)
 
     def _counted(
         self, condition: str, arguments: tuple[Any, ...], filtered: bool, holding: str | None

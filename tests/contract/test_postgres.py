@@ -517,3 +517,36 @@ def test_documents_are_indexed_by_shards(empty_database: str, tmp_path: Path) ->
     catalogue = open_catalogue(empty_database)
     assert catalogue.verify("default", None, ignore).documents == 40
     catalogue.close()
+
+
+def test_a_filter_asked_again_sees_what_was_written_meanwhile(empty_database: str) -> None:
+    """By whichever process: put, changed, deleted; and values that Python calls equal differ."""
+    catalogues = [open_catalogue(empty_database) for _ in range(2)]
+    catalogues[0].create("things", make_identity(), Language.ENGLISH)
+    with ExitStack() as stack:
+        for catalogue in catalogues:
+            stack.callback(catalogue.close)
+        reader, writer = (
+            stack.enter_context(Collection(one.open("things"), make_null_vectors))
+            for one in catalogues
+        )
+        vectors = random_units(4, seed=2)
+
+        def put(number: int, n: object) -> None:
+            document = Document(f"d{number}", "t", None, {"n": n})  # type: ignore[dict-item]
+            writer.put([EmbeddedDocument(document, (Chunk(0, 0, 1),), vectors[number][None])])
+
+        def found(n: object) -> set[str]:
+            query = Query(vector=vectors[0], k=4, filter=parse_filter({"n": n}))
+            return {hit.document.id for _ in range(2) for hit in reader.search([query])[0].hits}
+
+        put(0, 1)
+        assert found(1) == {"d0"}
+        put(1, 1)
+        put(2, True)
+        assert found(1) == {"d0", "d1"}
+        assert found(True) == {"d2"}
+        put(0, 2)
+        assert found(1) == {"d1"}
+        writer.delete(["d1"])
+        assert found(1) == set()
