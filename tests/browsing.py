@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
@@ -34,6 +35,8 @@ FLAGS = (
     "--hide-scrollbars",
 )
 WAIT_SECONDS = 15
+JUDGED = {"resultTypes": ["violations"]}
+"""Axe describes nothing but what is wrong, which is quicker."""
 
 
 def find_browser() -> tuple[str, str] | None:
@@ -64,6 +67,28 @@ def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
         driver.quit()
 
 
+@contextmanager
+def reading(
+    driver: webdriver.Chrome, url: str, *, key: str | None = None, ignored: str | None = None
+) -> Iterator[Page]:
+    """The page of a service for who comes anew, or with a key.
+
+    In the end it must have asked no one else, and complained of nothing, but of what is ignored.
+    """
+    page = Page(driver, url)
+    page.emulate()
+    if key:
+        page.begin_with(f"if (location.host) sessionStorage.setItem('bearing-key', '{key}')")
+    page.foreign_requests()  # of pages before
+    try:
+        yield page
+    finally:
+        page.leave()
+    said = page.complaints()
+    assert [one for one in said if ignored is None or ignored not in one] == []
+    assert page.foreign_requests() == []
+
+
 class Page:
     """The page of a service in a browser, as a reader uses it."""
 
@@ -72,6 +97,8 @@ class Page:
         self.url = url
         self.expected: set[int] = set()
         """Statuses of refusals that a test provokes; the browser's console reports each."""
+        self._scripts: list[dict[str, str]] = []
+        driver.get("about:blank")  # so that a page before asks for nothing more
         self._log("browser")  # of pages before, whose tests may have provoked others
 
     # Looking
@@ -90,7 +117,11 @@ class Page:
 
     def contents(self, selector: str) -> list[str]:
         """All text within each element, seen or not, spaces and line ends as they are."""
-        return [str(each.get_property("textContent")) for each in self.all(selector)]
+        return self._each(selector, "one.textContent")
+
+    def values(self, selector: str, attribute: str) -> list[str | None]:
+        """An attribute of each element; None where one has it not."""
+        return self._each(selector, "one.getAttribute(arguments[1])", attribute)
 
     def run(self, script: str, *arguments: object) -> Any:
         """What a script returns in the page."""
@@ -110,9 +141,23 @@ class Page:
 
     def open(self, address: str = "/") -> None:
         """Load an address of the page, and wait until it shows what it has."""
-        self.driver.get("about:blank")
+        if "#" in address:  # whose change alone loads nothing
+            self.driver.get("about:blank")
         self.driver.get(self.url + address)
         self.settle()
+
+    def begin_with(self, script: str) -> None:
+        """Run a script in each page before its own, until it is left."""
+        command = "Page.addScriptToEvaluateOnNewDocument"
+        self._scripts.append(self.driver.execute_cdp_cmd(command, {"source": script}))
+
+    def leave(self) -> None:
+        """Forget what the tab keeps of the service."""
+        while self._scripts:
+            added = self._scripts.pop()
+            self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+        if self._is_own(self.driver.current_url):
+            self.run("if (location.host) [sessionStorage, localStorage].map(one => one.clear())")
 
     def settle(self) -> None:
         """Wait until the page knows the collections and no request is under way."""
@@ -154,11 +199,12 @@ class Page:
         self.settle()
 
     def emulate(self, *, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
-        """A screen of this size in CSS pixels, of a reader who prefers this colour scheme."""
+        """A screen of this size in CSS pixels, of a reader who prefers these colours and calm."""
         screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        feature = {"name": "prefers-color-scheme", "value": scheme}
+        preferred = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in preferred.items()]
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     # Judging
 
@@ -168,12 +214,22 @@ class Page:
         messages = self._log("browser")
         return [one for one in messages if not any(refusal in one for refusal in refusals)]
 
+    def violations(self) -> list[tuple[str, list[str]]]:
+        """What the checker axe finds wrong: each rule with the elements that break it."""
+        found = Axe().run(self.driver, options=JUDGED)["violations"]
+        return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+
     def foreign_requests(self) -> list[str]:
         """Whatever was asked of anyone but the service."""
         events = [json.loads(message)["message"] for message in self._log("performance")]
         sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
         asked = [event["request"]["url"] for event in sent]
         return [url for url in asked if not self._is_own(url)]
+
+    def _each(self, selector: str, expression: str, *arguments: str) -> list[Any]:
+        script = f"return [...document.querySelectorAll(arguments[0])].map(one => {expression})"
+        found: list[Any] = self.run(script, selector, *arguments)
+        return found
 
     def _log(self, name: str) -> list[str]:
         entries: list[dict[str, str]] = self.driver.get_log(name)  # type: ignore[no-untyped-call]

@@ -9,8 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from axe_core_python.selenium import Axe
-from browsing import Page
+from browsing import Page, reading
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
@@ -98,15 +97,8 @@ def wait_for(address: str) -> None:
 @pytest.fixture
 def page(browser: webdriver.Chrome, url: str) -> Iterator[Page]:
     """The page, which must have asked no one else and complained of nothing in the end."""
-    page = Page(browser, url)
-    page.emulate()
-    browser.get(f"{url}/docs")
-    browser.execute_script("sessionStorage.clear()")
-    page.complaints()
-    page.foreign_requests()
-    yield page
-    assert [one for one in page.complaints() if DRIVER_MESSAGE not in one] == []
-    assert page.foreign_requests() == []
+    with reading(browser, url, ignored=DRIVER_MESSAGE) as page:
+        yield page
 
 
 def camera(page: Page) -> dict[str, float]:
@@ -353,7 +345,7 @@ def test_the_address_says_what_is_seen(page: Page, url: str) -> None:
     page.open(page.address)
     page.until(lambda: camera(page)["scale"] == pytest.approx(before["scale"], rel=1e-3))
     pressed = ".swatches [aria-pressed=true]"
-    page.until(lambda: [e.get_dom_attribute("data-value") for e in page.all(pressed)] == ["stars"])
+    page.until(lambda: page.values(pressed, "data-value") == ["stars"])
     page.write("#map-query", "stars and orbits")
     page.until(lambda: "q=stars+and+orbits" in page.address)
     page.one("#map-colour option:nth-child(2)").click()
@@ -427,6 +419,5 @@ def test_anyone_can_read_it(page: Page, scheme: str, width: int) -> None:
     page.open(VIEW)
     page.write("#map-query", "wings")
     page.until(lambda: page.contents(".map-hits li"))
-    found = Axe().run(page.driver)
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    assert page.violations() == []
     assert page.run("return document.documentElement.scrollWidth <= innerWidth")

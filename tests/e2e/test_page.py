@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from axe_core_python.selenium import Axe
-from browsing import Page
+from browsing import Page, reading
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 from serving import running_service
@@ -81,15 +80,8 @@ def fill(address: str, headers: dict[str, str] | None = None) -> None:
 @pytest.fixture
 def page(browser: webdriver.Chrome, url: str) -> Iterator[Page]:
     """The page, which must have asked no one else and complained of nothing in the end."""
-    page = Page(browser, url)
-    page.emulate()
-    browser.get(f"{url}/docs")  # which names its icon: else /favicon.ico is asked for, some time
-    browser.execute_script("sessionStorage.clear(); localStorage.clear()")
-    page.complaints()
-    page.foreign_requests()
-    yield page
-    assert page.complaints() == []
-    assert page.foreign_requests() == []
+    with reading(browser, url) as page:
+        yield page
 
 
 def ask(url: str, **body: object) -> dict[str, Any]:
@@ -101,7 +93,7 @@ def ask(url: str, **body: object) -> dict[str, Any]:
 
 def shown_ids(page: Page) -> list[str | None]:
     """The ids of the hits on the page, in order."""
-    return [hit.get_dom_attribute("data-id") for hit in page.all(".hit")]
+    return page.values(".hit", "data-id")
 
 
 class TestHits:
@@ -204,7 +196,7 @@ class TestHits:
         assert page.contents("[data-id=d7] .facts .value") == ["p1", "k1", "g3"]
         page.one("#filter-toggle").click()
         page.settle()
-        groups = [one.get_dom_attribute("data-field") for one in page.all(".facet")]
+        groups = page.values(".facet", "data-field")
         assert groups == ["part", "kind", "group", "size", "own", "rare"]
         page.write("[data-field=own] [type=search]", "v3")
         values = '[data-field="own"] button'
@@ -414,7 +406,7 @@ class TestCollections:
         page.open("/?view=collections")
         assert page.one("#collection").get_property("value") == "default"
         told = httpx.get(f"{url}/collections", trust_env=False).json()["collections"]
-        rows = [row.get_dom_attribute("data-name") for row in page.all("#collections tbody tr")]
+        rows = page.values("#collections tbody tr", "data-name")
         assert sorted(filter(None, rows)) == sorted(one["name"] for one in told)
         for one in told:
             cells = page.contents(f"[data-name={one['name']}] td[data-label]")
@@ -550,7 +542,7 @@ class TestFiles:
                 and not page.one("#stop-intake").is_displayed()
             )
         )
-        return [each.get_dom_attribute("data-state") for each in page.all(".file")]
+        return page.values(".file", "data-state")
 
     def test_files_are_chosen_by_a_button(self, page: Page, place: str, tmp_path: Path) -> None:
         """What a collection's button leads to takes files in, and leads to a search in them."""
@@ -632,8 +624,7 @@ class TestFiles:
         page.open("/?view=add&c=shelf")
         self.drop(page, **{"a.jsonl": "not json", "b.txt": "y", "picture.png": ""})
         self.finish(page, 3)
-        violations = Axe().run(page.driver)["violations"]
-        assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations] == []
+        assert page.violations() == []
         assert page.run("return document.documentElement.scrollWidth") <= 360
 
 
@@ -807,7 +798,7 @@ class TestFilter:
         page.one("#filter-toggle").click()
         page.settle()
         told = httpx.get(f"{url}/collections/default/fields", trust_env=False).json()["fields"]
-        names = [group.get_dom_attribute("data-field") for group in page.all(".facet")]
+        names = page.values(".facet", "data-field")
         assert names == [one["name"] for one in sorted(told, key=lambda one: one["distinct"])]
         first = page.one(".hit").rect["y"]
         page.one("#filter-close").click()
@@ -1060,7 +1051,7 @@ class TestKeyboard:
         assert page.focused.get_property("id") == "tab-compare"
         assert page.one("#view-compare").is_displayed()
         assert not page.one("#view-search").is_displayed()
-        assert [tab.get_dom_attribute("tabindex") for tab in page.all("[role=tab]")] == [
+        assert page.values("[role=tab]", "tabindex") == [
             "-1",
             "-1",
             "0",
@@ -1075,14 +1066,10 @@ class TestHeatMap:
     @staticmethod
     def matrix(page: Page) -> list[list[float]]:
         """The exact values behind the cells."""
-        rows = page.all(".heat tbody tr")
-        return [
-            [
-                float(str(cell.get_dom_attribute("data-value")))
-                for cell in row.find_elements("css selector", "td")
-            ]
-            for row in rows
-        ]
+        script = "return [...document.querySelectorAll('.heat tbody tr')].map(row =>"
+        script += " [...row.querySelectorAll('td')].map(cell => Number(cell.dataset.value)))"
+        found: list[list[float]] = page.run(script)
+        return found
 
     @staticmethod
     def compare(url: str, **body: object) -> dict[str, Any]:
@@ -1296,9 +1283,7 @@ class TestEveryone:
         """The checker axe has no complaint, contrast included, in either colour scheme."""
         page.emulate(scheme=scheme)
         page.open(address)
-        violations = Axe().run(page.driver)["violations"]
-        found = [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations]
-        assert found == []
+        assert page.violations() == []
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize("opener", ["#new-collection", "[data-name=default] .delete"])
@@ -1307,7 +1292,7 @@ class TestEveryone:
         page.emulate(scheme=scheme)
         page.open("/?view=collections")
         page.one(opener).click()
-        assert [each["id"] for each in Axe().run(page.driver)["violations"]] == []
+        assert page.violations() == []
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_axe_finds_nothing_in_a_filter(self, page: Page, scheme: str) -> None:
@@ -1317,8 +1302,7 @@ class TestEveryone:
         page.one("#filter-toggle").click()
         page.settle()
         assert page.all(".facet [aria-pressed=true]")
-        violations = Axe().run(page.driver)["violations"]
-        assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in violations] == []
+        assert page.violations() == []
         assert page.run("return document.documentElement.scrollWidth") <= 360
 
     def test_axe_finds_nothing_in_an_explanation(self, page: Page) -> None:
@@ -1329,7 +1313,7 @@ class TestEveryone:
         page.settle()
         assert page.all("mark.weight")
         page.one("#more-toggle").click()
-        assert [each["id"] for each in Axe().run(page.driver)["violations"]] == []
+        assert page.violations() == []
 
 
 def contrast(one: str, other: str) -> float:

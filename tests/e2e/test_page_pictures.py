@@ -11,8 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from axe_core_python.selenium import Axe
-from browsing import Page
+from browsing import Page, reading
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
@@ -89,20 +88,13 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def page(browser: webdriver.Chrome, url: str) -> Iterator[Page]:
     """The page with the key; it must have asked no one else, and complained of nothing."""
-    page = Page(browser, url)
-    page.emulate()
-    page.foreign_requests()
-    browser.get(f"{url}/docs")
-    browser.execute_script("sessionStorage.setItem('bearing-key', arguments[0])", KEY)
-    yield page
-    browser.execute_script("sessionStorage.clear()")
-    assert page.complaints() == []
-    assert page.foreign_requests() == []
+    with reading(browser, url, key=KEY) as page:
+        yield page
 
 
 def shown(page: Page) -> list[str | None]:
     """The ids of the hits."""
-    return [hit.get_dom_attribute("data-id") for hit in page.all(".hit")]
+    return page.values(".hit", "data-id")
 
 
 def loaded(page: Page, selector: str) -> bool:
@@ -127,7 +119,7 @@ def test_hits_with_pictures_are_a_grid(page: Page) -> None:
     assert "64 \u00d7 48" in page.text(".light-box .metadata")
     page.press(Keys.ARROW_RIGHT)
     page.until(lambda: page.text(".light-box .caption a") == names[1])
-    assert Axe().run(page.driver)["violations"] == []
+    assert page.violations() == []
     page.one(".light-box .caption a").click()
     page.until(lambda: loaded(page, ".document .whole-picture"))
     assert page.text(".document h2") == names[1]
@@ -162,7 +154,7 @@ def test_a_picture_is_chosen_by_a_button(page: Page, tmp_path: Path) -> None:
     page.until(lambda: shown(page)[:1] == ["red/1.png"])
     page.until(lambda: loaded(page, ".hit img"))
     assert page.run("return document.documentElement.scrollWidth") <= 360
-    assert Axe().run(page.driver)["violations"] == []
+    assert page.violations() == []
 
 
 def test_a_picture_that_is_gone_is_said(page: Page) -> None:
@@ -173,7 +165,7 @@ def test_a_picture_that_is_gone_is_said(page: Page) -> None:
     page.until(lambda: page.all(".picture-gone"))
     assert "no longer where it was indexed" in page.text(".picture-gone")
     page.until(lambda: loaded(page, ".whole-picture-place img"))
-    assert Axe().run(page.driver)["violations"] == []
+    assert page.violations() == []
     refused = page.complaints()  # by the browser, of the answer 410
     assert all("410" in one for one in refused)
 
@@ -204,7 +196,7 @@ def test_copies_stand_side_by_side(page: Page, url: str) -> None:
     assert "2020" in differing
     assert page.contents(".side-by-side mark") == ["<b>more"]
     assert page.run("return document.documentElement.scrollWidth") <= 360
-    assert Axe().run(page.driver)["violations"] == []
+    assert page.violations() == []
     page.one('[aria-label="Delete small"]').send_keys(Keys.ENTER)
     page.until(lambda: page.all("dialog[open]"))
     page.one("dialog[open] .primary").send_keys(Keys.ENTER)
