@@ -72,7 +72,7 @@ def filling(demonstration: Demonstration) -> Iterator[None]:
 
 
 def _fill(shown: Demonstration) -> None:
-    from indexer.cli import output
+    from indexer.cli import messages, summaries
     from indexer.cli.index import index_reads
     from indexer.cli.options import open_library
 
@@ -83,10 +83,10 @@ def _fill(shown: Demonstration) -> None:
         with open_library(shown.data, shown.model) as library:
             done = index_reads(library, shown.collection, reads, parts, model=shown.model)
     except (BearingError, KeyboardInterrupt) as error:
-        output.note(f"bearing: {error or 'interrupted'}")
+        messages.note(f"bearing: {error or 'interrupted'}")
     else:
         done.warn()
-        output.note(output.summary_text(done.summary, shown.collection))
+        messages.note(summaries.summary_text(done.summary, shown.collection))
 
 
 def _documents(

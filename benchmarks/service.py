@@ -41,8 +41,8 @@ from benchmarks.servers import (
     written,
 )
 from indexer.config import Config
-from indexer.readers import read_standard_library
 from indexer.readers.reading import Rejection
+from indexer.readers.standard_library import read_standard_library
 
 ROWS: Final = 100_000
 QUERIES: Final = 130_000

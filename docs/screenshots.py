@@ -25,7 +25,7 @@ import httpx
 from PIL import Image
 
 from indexer.documents import Document
-from indexer.readers import read_standard_library
+from indexer.readers.standard_library import read_standard_library
 
 if TYPE_CHECKING:
     from browsing import Page

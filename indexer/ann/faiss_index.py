@@ -12,14 +12,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import gt
-from typing import Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
-# OpenMP reads this once, when FAISS loads it. Its threads else spin while they wait for one
-# another, which on a machine with other work keeps the one that they wait for from running:
-# training on 20,000 vectors took 82 s instead of 2.4 s with two cores and a load of 14.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +22,18 @@ from indexer.documents import Vector, Vectors
 from indexer.errors import Damaged, InvalidInput
 from indexer.index_choice import IndexKind
 from indexer.matrix_threads import threads_for_product
+from indexer.on_first_use import OnFirstUse
 from indexer.thresholds import DEFAULT, Thresholds
+
+if TYPE_CHECKING:
+    import faiss
+else:
+    faiss = OnFirstUse("faiss")
+
+# OpenMP reads this once, when FAISS loads it. Its threads else spin while they wait for one
+# another, which on a machine with other work keeps the one that they wait for from running:
+# training on 20,000 vectors took 82 s instead of 2.4 s with two cores and a load of 14.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 RowIds: TypeAlias = NDArray[np.int64]
 Cosines: TypeAlias = NDArray[np.float32]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli import facts, output
+from indexer.cli import facts, messages
 from indexer.cli.group import Commands
 from indexer.cli.holders import hold
 from indexer.cli.options import ApiKey, Data, Json, Url
@@ -34,11 +34,11 @@ def list_aliases(
         place = holder.place
     if as_json:
         listed = [{"name": name, "collection": named} for name, named in aliases.items()]
-        output.say_json({"aliases": listed})
+        messages.say_json({"aliases": listed})
     elif aliases:
-        output.say(facts.facts_table(aliases))
+        messages.say(facts.facts_table(aliases))
     else:
-        output.note(f"there are no aliases in {place}")
+        messages.note(f"there are no aliases in {place}")
 
 
 def set_alias(
@@ -62,10 +62,10 @@ def set_alias(
     with hold(data, url, api_key) as holder:
         before = holder.point(alias, collection)
     if as_json:
-        output.say_json({"name": alias, "collection": collection, "before": before})
+        messages.say_json({"name": alias, "collection": collection, "before": before})
     else:
         was = f", and no longer {before!r}" if before not in (None, collection) else ""
-        output.say(f"{alias!r} is {collection!r} from now on{was}")
+        messages.say(f"{alias!r} is {collection!r} from now on{was}")
 
 
 def delete_alias(
@@ -79,6 +79,6 @@ def delete_alias(
     with hold(data, url, api_key) as holder:
         holder.unpoint(alias)
     if as_json:
-        output.say_json({"deleted": alias})
+        messages.say_json({"deleted": alias})
     else:
-        output.say(f"deleted the alias {alias!r}")
+        messages.say(f"deleted the alias {alias!r}")

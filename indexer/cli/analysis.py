@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from indexer.analysis.diagnostics import Diagnostic, Verdict, diagnostic_of
-from indexer.cli import facts, output
+from indexer.cli import facts, messages, output
 from indexer.cli.holders import hold
 from indexer.cli.index import index_reads, reading
 from indexer.cli.messages import Figures
@@ -109,9 +109,9 @@ def calibrate(
             )
     figures = {**_figures(made), "collection": name, "rejected": indexed.summary.rejected}
     if as_json:
-        output.say_json(figures)
+        messages.say_json(figures)
     else:
-        output.say(facts.facts_table(figures))
+        messages.say(facts.facts_table(figures))
     raise typer.Exit(indexed.exit_code)
 
 
@@ -155,31 +155,31 @@ def diagnose(
         _list_duplicates(told, as_json)
         return
     if as_json:
-        output.say_json(told)
+        messages.say_json(told)
         return
-    output.say(
+    messages.say(
         f"{collection}: {told['documents']:,} documents, {told['chunks']:,} chunks of "
         f"{told['model']}; {told['sampled']:,} sampled, {told['seconds']:.1f} s"
     )
-    output.say(diagnostics_table([diagnostic_of(one) for one in told["diagnostics"]]))
+    messages.say(diagnostics_table([diagnostic_of(one) for one in told["diagnostics"]]))
 
 
 def _list_duplicates(found: Figures, as_json: bool) -> None:
     if as_json:
-        output.say_json(found)
+        messages.say_json(found)
         return
     for group in found["duplicates"]:
-        output.say(Text(group["id"], style="bold"))
+        messages.say(Text(group["id"], style="bold"))
         for one in group["copies"]:
             cosine = f"  {one['cosine']:.3f}" if "cosine" in one else ""
-            output.say(Text(f"  {one['kind']:<12}  {one['id']}{cosine}"))
+            messages.say(Text(f"  {one['kind']:<12}  {one['id']}{cosine}"))
     if not found["duplicates"]:
-        output.say("no document is a copy of another")
+        messages.say("no document is a copy of another")
     listed, groups = len(found["duplicates"]), found["groups"]
     if listed < groups:
-        output.note(f"{listed:,} of {groups:,} documents with copies are listed")
+        messages.note(f"{listed:,} of {groups:,} documents with copies are listed")
     if found["looked"] < found["documents"]:
-        output.note(
+        messages.note(
             f"the first {found['looked']:,} of {found['documents']:,} documents were looked at"
         )
 
@@ -203,12 +203,12 @@ def draw_map(
     with hold(data, url, api_key) as holder, stepping() as tell:
         figures = holder.draw_map(collection, tell, anew=anew)
     if as_json:
-        output.say_json(figures)
+        messages.say_json(figures)
         return
     known = {name: value for name, value in figures.items() if value is not None}
-    output.say(facts.facts_table({**known, "clusters": len(known["clusters"])}))
+    messages.say(facts.facts_table({**known, "clusters": len(known["clusters"])}))
     for cluster in sorted(known["clusters"], key=lambda one: -one["documents"]):
-        output.say(f"{cluster['documents']:>9,}  {', '.join(cluster['words'])}")
+        messages.say(f"{cluster['documents']:>9,}  {', '.join(cluster['words'])}")
 
 
 def diagnostics_table(found: Sequence[Diagnostic]) -> RenderableType:

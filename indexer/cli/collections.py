@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from indexer.cli import facts, output
+from indexer.cli import facts, messages
 from indexer.cli.holders import NewCollection, hold
 from indexer.cli.options import (
     ApiKey,
@@ -41,13 +41,13 @@ def stats(
     with hold(data, url, api_key) as holder:
         figures = asdict(holder.describe(collection))
     if as_json:
-        output.say_json(figures)
+        messages.say_json(figures)
         return
-    backed_up = {"backed_up": facts.readable_time(figures["backed_up"])}
+    backed_up = {"backed_up": messages.readable_time(figures["backed_up"])}
     cut = {"chunking": facts.chunking_text(figures["chunking"])}
     shown = figures | backed_up | cut | dict(facts.index_figures(figures["index"]))
     del shown["index"]
-    output.say(facts.facts_table(shown))
+    messages.say(facts.facts_table(shown))
 
 
 def list_collections(
@@ -76,13 +76,13 @@ def list_collections(
     descriptions = [one for one in found if isinstance(one, Description)]
     broken = [one for one in found if isinstance(one, Broken)]
     if as_json:
-        output.say_json({"collections": [_figures(one) for one in found]})
+        messages.say_json({"collections": [_figures(one) for one in found]})
     elif descriptions:
-        output.say(facts.descriptions(descriptions))
+        messages.say(facts.descriptions(descriptions))
     elif not broken:
-        output.note(f"there are no collections in {place}")
+        messages.note(f"there are no collections in {place}")
     for one in broken:
-        output.note(f"bearing: {one.error}")
+        messages.note(f"bearing: {one.error}")
     if broken:
         raise typer.Exit(ExitCode.REJECTED)
 
@@ -112,9 +112,9 @@ def create_collection(
     with hold(data, url, api_key, model=None if url else model) as holder:
         figures = holder.create(name, wanted)
     if as_json:
-        output.say_json(figures)
+        messages.say_json(figures)
     else:
-        output.say(f"created {name!r} for {figures['model']}")
+        messages.say(f"created {name!r} for {figures['model']}")
 
 
 def delete_collection(
@@ -132,6 +132,6 @@ def delete_collection(
             confirm(f"Delete {name!r} with {documents:,} documents?")
         holder.drop(name)
     if as_json:
-        output.say_json({"deleted": name, "documents": documents})
+        messages.say_json({"deleted": name, "documents": documents})
     else:
-        output.say(f"deleted {name!r} with {documents:,} documents")
+        messages.say(f"deleted {name!r} with {documents:,} documents")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli import facts, output
+from indexer.cli import facts, messages
 from indexer.cli.index import terminable
 from indexer.cli.options import Data, Json, Name, open_library
 from indexer.cli.progress import stepping
@@ -69,8 +69,8 @@ def distil(
         "seconds": trained.seconds,
     }  # fmt: skip
     if as_json:
-        output.say_json(figures)
+        messages.say_json(figures)
         return
-    output.say(facts.facts_table(figures))
-    output.note(f"index by it: bearing index PATH... --collection NEW --model {folder}")
-    output.note(f"or move to it: bearing reindex --collection {collection} --model {folder}")
+    messages.say(facts.facts_table(figures))
+    messages.note(f"index by it: bearing index PATH... --collection NEW --model {folder}")
+    messages.note(f"or move to it: bearing reindex --collection {collection} --model {folder}")

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from indexer.cli import output, pages
+from indexer.cli import messages, pages
 from indexer.cli.group import Commands
 from indexer.cli.holders import Holder, Listed, Listing, hold
 from indexer.cli.messages import Figures
@@ -70,15 +70,15 @@ def list_documents(
     with hold(data, url, api_key) as holder:
         listed = holder.list(collection, asked)
     for name in listed.unknown_fields:
-        output.note(f"no document has the field {name!r}")
+        messages.note(f"no document has the field {name!r}")
     if as_json:
-        output.say_json(_page_figures(listed))
+        messages.say_json(_page_figures(listed))
         return
     if listed.documents:
-        output.say(pages.documents_table(listed.documents))
+        messages.say(pages.documents_table(listed.documents))
     more = "" if listed.cursor is None else f"; the next ones: --cursor {listed.cursor}"
-    shown = f"{len(listed.documents):,} of {output.counted(listed.total, 'document')}"
-    output.note(f"{shown}{more}")
+    shown = f"{len(listed.documents):,} of {messages.counted(listed.total, 'document')}"
+    messages.note(f"{shown}{more}")
 
 
 def _page_figures(listed: Listed) -> Figures:
@@ -102,9 +102,9 @@ def get(
     with hold(data, url, api_key) as holder:
         document = holder.document(collection, id)
     if as_json:
-        output.say_json(document)
+        messages.say_json(document)
     else:
-        output.say(pages.whole_document(document))
+        messages.say(pages.whole_document(document))
 
 
 def delete(
@@ -136,10 +136,10 @@ def delete(
         deleted = 0
         if not dry_run and doomed.number:
             if not yes:
-                confirm(f"Delete {output.counted(doomed.number, 'document')} of {collection!r}?")
+                confirm(f"Delete {messages.counted(doomed.number, 'document')} of {collection!r}?")
             deleted = doomed.delete(holder, collection)
     if as_json:
-        output.say_json({"deleted": deleted, **doomed.figures})
+        messages.say_json({"deleted": deleted, **doomed.figures})
     else:
         doomed.tell(collection, None if dry_run else deleted)
 
@@ -168,15 +168,15 @@ class _Doomed:
     def tell(self, collection: str, deleted: int | None) -> None:
         """Say what was deleted, or what would be if that is None."""
         for id in self.missing:
-            output.note(f"there is no document {id!r} in {collection!r}")
+            messages.note(f"there is no document {id!r} in {collection!r}")
         if deleted is not None:
-            output.say(f"deleted {output.counted(deleted, 'document')} of {collection!r}")
+            messages.say(f"deleted {messages.counted(deleted, 'document')} of {collection!r}")
             return
-        output.say(f"{output.counted(self.number, 'document')} of {collection!r} would go")
+        messages.say(f"{messages.counted(self.number, 'document')} of {collection!r} would go")
         for id in self.ids[:IDS_SHOWN]:
-            output.say(f"  {output.printable(id)}")
+            messages.say(f"  {messages.printable(id)}")
         if self.number > IDS_SHOWN:
-            output.say(f"  and {self.number - IDS_SHOWN:,} others")
+            messages.say(f"  and {self.number - IDS_SHOWN:,} others")
 
 
 def _doomed(
@@ -188,5 +188,5 @@ def _doomed(
         return _Doomed(len(there), there, missing, None)
     listed = holder.list(collection, Listing(condition, limit=IDS_SHOWN, names=()))
     for name in listed.unknown_fields:
-        output.note(f"no document has the field {name!r}")
+        messages.note(f"no document has the field {name!r}")
     return _Doomed(listed.total, [str(one["id"]) for one in listed.documents], (), condition)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from indexer.cli import output
+from indexer.cli import messages
 from indexer.cli.index import Indexed, index_reads
 from indexer.collection import Collection
 from indexer.errors import InvalidInput
@@ -17,10 +17,11 @@ from indexer.ingestion.file_state import reading_of
 from indexer.ingestion.gathering import Gathering
 from indexer.library import Library
 from indexer.readers import USUAL, Fields, Read
+from indexer.sources.crawl_bounds import Bounds
 from indexer.sources.places import FolderPlace, Place, WebsitePlace
 from indexer.sources.remote import Folder, is_remote
 from indexer.sources.web_requests import host_of
-from indexer.sources.website import Bounds, Crawl
+from indexer.sources.website import Crawl
 
 _WEB: Final = ("http://", "https://")
 
@@ -88,8 +89,8 @@ def index_folder(library: Library, name: str, options: ElsewhereOptions) -> Inde
         return gathering.reads(folder.found(), replace(options.fields, pictures=pictures))
 
     done = _indexed(library, name, options, gathering, reads)
-    found = output.counted(folder.files, "file")
-    output.note(f"{found} found: {gathering.read:,} read, {gathering.unchanged:,} unchanged")
+    found = messages.counted(folder.files, "file")
+    messages.note(f"{found} found: {gathering.read:,} read, {gathering.unchanged:,} unchanged")
     return done
 
 
@@ -102,12 +103,12 @@ def index_website(library: Library, name: str, options: ElsewhereOptions) -> Ind
         return gathering.reads(crawl.found(), replace(options.fields, pictures=False))
 
     done = _indexed(library, name, options, gathering, reads)
-    visited = output.counted(crawl.pages, "page")
-    output.note(f"{visited} visited: {gathering.read:,} read, {gathering.unchanged:,} unchanged")
+    visited = messages.counted(crawl.pages, "page")
+    messages.note(f"{visited} visited: {gathering.read:,} read, {gathering.unchanged:,} unchanged")
     if crawl.forbidden:
-        output.note(f"{crawl.forbidden:,} left out as the site's robots.txt asks")
+        messages.note(f"{crawl.forbidden:,} left out as the site's robots.txt asks")
     if crawl.stopped:
-        output.note(crawl.stopped)
+        messages.note(crawl.stopped)
     return done
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli import output
+from indexer.cli import messages
 from indexer.cli.index import Indexed, index_reads, reading
 from indexer.cli.options import (
     ApiKey,
@@ -136,9 +136,9 @@ def evaluate(
     if plot:
         save_figure(plot, judged.name, found)
     if as_json:
-        output.say_json(found.figures() | opener.rejected(a))
+        messages.say_json(found.figures() | opener.rejected(a))
     else:
-        output.say(scoreboard(judged.name, found))
+        messages.say(scoreboard(judged.name, found))
     raise typer.Exit(opener.exit_code)
 
 
@@ -164,7 +164,7 @@ class _Trial:
                 on_progress=lambda done, total: tell(Step(name, done, total)),
             )
         if report.missing:
-            output.note(
+            messages.note(
                 f"{report.missing:,} relevant documents are not in {system.name!r} and count as "
                 f"not found: {system.filling(self.dataset.corpus_path)}"
             )
@@ -204,7 +204,7 @@ class _Opener:
                 _warn_of_others(name, documents, _count_lines(self._dataset.corpus_path))
             return system
         if label == "B" and name not in self._indexed:
-            output.note(f"B has a collection of its own, {name!r}")
+            messages.note(f"B has a collection of its own, {name!r}")
         collection = self._fill(side, name)
         reranker = self._library.reranker() if side.search.get("rerank") else None
         return LocalSystem(collection, self._library.embedder(collection), side.search, reranker)
@@ -243,13 +243,13 @@ class _Opener:
 
     def _keep_index(self, collection: Collection, kind: IndexKind) -> None:
         if collection.describe().index.get("kind") != kind:
-            output.note(f"building the index {kind} of {collection.name!r}")
+            messages.note(f"building the index {kind} of {collection.name!r}")
             collection.rebuild(replace(self._library.config.index_choice, kind=kind))
 
 
 def _warn_of_others(name: str, documents: int, corpus: int) -> None:
     if documents > corpus:
-        output.note(
+        messages.note(
             f"collection {name!r} holds {documents - corpus:,} documents that are "
             "not in this corpus; they compete in every answer"
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli import output
+from indexer.cli import messages
 from indexer.cli.holders import Wanted, hold
 from indexer.cli.index import terminable
 from indexer.cli.options import ApiKey, Condition, Data, Json, Name, Url, read_filter
@@ -48,10 +48,10 @@ def export_collection(
     with hold(data, url, api_key) as holder, stepping() as tell, terminable():
         made = holder.export(collection, wanted, tell)
     if as_json:
-        output.say_json(asdict(made))
+        messages.say_json(asdict(made))
         return
     done = f"exported {made.documents:,} documents of {collection!r}"
     if file == STANDARD_OUTPUT:
-        output.note(done)
+        messages.note(done)
     else:
-        output.say(f"{done} to {file}: {made.chunks:,} vectors, {readable_bytes(made.bytes)}")
+        messages.say(f"{done} to {file}: {made.chunks:,} vectors, {readable_bytes(made.bytes)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -81,13 +80,6 @@ def chunking_text(chunking: Figures | None) -> str:
     told = "as many tokens as the model takes" if size is None else f"{size:,} tokens"
     repeated = "a tenth" if overlap is None else f"{overlap:,}"
     return f"by {chunking['by']}, at most {told}, of which {repeated} may be repeated"
-
-
-def readable_time(seconds: float | None) -> str:
-    """A time in seconds since 1970 in UTC; "unknown" for None."""
-    if seconds is None:
-        return "unknown"
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(" ", "seconds")
 
 
 def descriptions(collections: Sequence[Description]) -> RenderableType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from indexer.cli import output
+from indexer.cli import messages
 from indexer.cli.holders import hold
 from indexer.cli.options import ApiKey, Data, Json, Name, Url, open_library
 from indexer.library import DEFAULT_COLLECTION
@@ -32,6 +32,6 @@ def clear_feedback(
     with open_library(data) as library:
         cleared = library.open(collection).feedback.clear()
     if as_json:
-        output.say_json({"collection": collection, "cleared": cleared})
+        messages.say_json({"collection": collection, "cleared": cleared})
     else:
-        output.say(f"{cleared:,} judgements of {collection!r} deleted")
+        messages.say(f"{cleared:,} judgements of {collection!r} deleted")

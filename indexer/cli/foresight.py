@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from indexer.cli import output
+from indexer.cli import messages
 from indexer.cli.options import ExitCode
 from indexer.cli.rejects import ReasonCount, Reasons, reason_lines
 from indexer.cli.sync import SyncOptions, refusal_text, unreadable_text
+from indexer.cli.sync_place import elsewhere
 from indexer.collection import Collection
 from indexer.errors import NotFound
 from indexer.ingestion.foresight import Foreseen, foresee, foresee_elsewhere
@@ -51,18 +52,18 @@ class ForeseenSources:
     def show(self, as_json: bool) -> None:
         """Print it; what is rejected, and why nothing would be deleted, on standard error."""
         for line in reason_lines(self.reasons):
-            output.note(line)
+            messages.note(line)
         for one in self.sources:
             if one.unreadable:
-                output.note(unreadable_text(one.source, one.unreadable))
+                messages.note(unreadable_text(one.source, one.unreadable))
             if one.refused:
-                output.note(refusal_text(one.source, one.refused))
+                messages.note(refusal_text(one.source, one.refused))
         if as_json:
-            output.say_json(self.figures())
+            messages.say_json(self.figures())
             return
         for one in self.sources:
             for line in _lines(one):
-                output.say(line)
+                messages.say(line)
 
 
 def foresee_sources(
@@ -89,10 +90,10 @@ def foresee_place(
     reasons = Reasons()
     with _opened(library, name, options) as (there, collection):
         place = place_of(collection)
-        sync = options.elsewhere(there, collection, place)
+        sync = elsewhere(options, there, collection, place)
         found = foresee_elsewhere(sync, partial(there.filling, collection), reasons.add)
     for line in place.notes:
-        output.note(line)
+        messages.note(line)
     return ForeseenSources(name, (found,), reasons.counted())
 
 
@@ -105,7 +106,7 @@ def _opened(
         try:
             collection = library.open(name)
         except NotFound:
-            output.note(f"there is no collection {name!r} yet: it would be made")
+            messages.note(f"there is no collection {name!r} yet: it would be made")
             library = opened.enter_context(Library(replace(library.config, data=MEMORY)))
             collection = library.obtain(name, options.model, options.language)
         yield library, collection
@@ -113,13 +114,13 @@ def _opened(
 
 def _lines(one: Foreseen) -> Iterator[str]:
     yield (
-        f"{one.source}: {output.counted(one.files, one.what)}, {one.read:,} to read, "
+        f"{one.source}: {messages.counted(one.files, one.what)}, {one.read:,} to read, "
         f"{one.gone:,} gone"
     )
     for kind, mark in _MARKS.items():
         ids: tuple[str, ...] = getattr(one, kind)
         for id in ids[:IDS_SHOWN]:
-            yield f"  {mark} {output.printable(id)}"
+            yield f"  {mark} {messages.printable(id)}"
         if len(ids) > IDS_SHOWN:
             yield f"  {mark} {len(ids) - IDS_SHOWN:,} more"
     yield (

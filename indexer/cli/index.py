@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from indexer.cli import output
+from indexer.cli import messages, summaries
 from indexer.cli.options import ExitCode
 from indexer.cli.progress import reporting
 from indexer.cli.rejects import ReasonCount, RejectsFile, reason_lines
@@ -22,6 +22,19 @@ from indexer.ingestion.pipeline import Progress, Summary, ingest
 from indexer.ingestion.shards import Shard
 from indexer.library import Library
 from indexer.readers import Fields, Part, Read, read_paths
+
+
+class Shown(Protocol):
+    """The outcome of a command, which prints itself."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The code that the command ends with."""
+        ...
+
+    def show(self, as_json: bool) -> None:
+        """Print it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,7 @@ class Indexed:
         rejects = str(self.rejects) if self.summary.rejected else None
         return {
             "collection": self.collection,
-            **output.summary_figures(self.summary),
+            **summaries.summary_figures(self.summary),
             "reasons": [asdict(one) for one in self.reasons],
             "rejects": rejects,
         }
@@ -56,21 +69,21 @@ class Indexed:
         """Print the outcome; rejections and their file are reported on standard error too."""
         self.warn()
         if as_json:
-            output.say_json(self.figures())
+            messages.say_json(self.figures())
         else:
-            output.say(output.summary_text(self.summary, self.collection))
+            messages.say(summaries.summary_text(self.summary, self.collection))
 
     def warn(self) -> None:
         """Report on standard error the rejections, by reason, and files that have not been seen."""
         if self.reasons:
             rejected = self.summary.rejected
             counted = "1 input was" if rejected == 1 else f"{rejected:,} inputs were"
-            output.note(f"{counted} rejected, see {self.rejects}:")
-            output.note("\n".join(reason_lines(self.reasons)))
+            messages.note(f"{counted} rejected, see {self.rejects}:")
+            messages.note("\n".join(reason_lines(self.reasons)))
         if self.earlier:
             runs = "an earlier run" if self.earlier == 1 else f"{self.earlier:,} earlier runs"
             shown = f"bearing rejects --collection {self.collection}"
-            output.note(f"rejects of {runs} are kept: {shown!r} shows them, --clear deletes them")
+            messages.note(f"rejects of {runs} are kept: {shown!r} shows them, --clear deletes them")
 
 
 def index_reads(
@@ -94,7 +107,7 @@ def index_reads(
     An interrupt, by Ctrl-C or SIGTERM, commits what is embedded; it is passed on as a
     KeyboardInterrupt that says how to continue.
     """
-    output.note(f"indexing into {name!r} in {library.place}")
+    messages.note(f"indexing into {name!r} in {library.place}")
     folder = library.folder or Path()
     collection = library.obtain(name, model, language)
     if shard is not None:

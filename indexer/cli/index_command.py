@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,25 +12,13 @@ from typing import Annotated, BinaryIO, Final, NoReturn
 
 import typer
 
-from indexer.cli.elsewhere import (
-    ElsewhereOptions,
-    folder_of,
-    index_folder,
-    index_website,
-    place_of,
-    website_of,
-)
-from indexer.cli.foresight import ForeseenSources, foresee_place, foresee_sources
-from indexer.cli.index import Indexed, index_reads
+from indexer.cli.index import Shown, index_reads
 from indexer.cli.options import Data, ExitCode, Json, LanguageOption, Model, Name, open_library
-from indexer.cli.sql import SqlOptions, index_query, query_place, require_both
-from indexer.cli.sync import SyncedSources, SyncOptions, sources_of, sync_place, sync_sources
-from indexer.cli.watch import watch_sources
-from indexer.collection import Collection
+from indexer.cli.sync import SyncOptions, sources_of, sync_sources
 from indexer.errors import InvalidInput
 from indexer.ingestion.pruning import USUAL_SHARE, parse_share
 from indexer.ingestion.shards import Shard
-from indexer.library import DEFAULT_COLLECTION, Library
+from indexer.library import DEFAULT_COLLECTION
 from indexer.readers import (
     Fields,
     Read,
@@ -41,8 +29,7 @@ from indexer.readers import (
     read_paths,
 )
 from indexer.readers.reading import VectorTrust
-from indexer.sources.places import Place
-from indexer.sources.website import Bounds
+from indexer.sources.crawl_bounds import Bounds
 
 _TRUST: Final = {
     None: VectorTrust.CHECKED,
@@ -198,7 +185,7 @@ def index(
         vectors=_TRUST[trust_vectors],
     )
     check_ocr(fields.ocr)
-    require_both(sql, query, cursor_column)
+    _require_both(sql, query, cursor_column)
 
     def kept() -> SyncOptions:
         return SyncOptions(fields, parse_share(prune_at_most), source, model, language, rejects)
@@ -206,26 +193,26 @@ def index(
     if sql is not None and query is not None:
         if paths or shard:
             raise InvalidInput("--sql is for a query alone: leave out PATH and --shard")
+        _require_follows("--sql", sync, source, dry_run, watch)
+        from indexer.cli.index_place import index_sql
+        from indexer.cli.sql import SqlOptions
+
         chosen = SqlOptions(sql, query, cursor_column, fields, model, language, rejects)
-        if sync:
-            _require_no_watch("--sql", watch)
-            _sync_place(data, collection, query_place(chosen), kept(), dry_run, as_json)
-        _require_sync(source, dry_run, watch)
-        _index_query(data, collection, chosen, as_json)
+        index_sql(chosen, data, collection, kept() if sync else None, dry_run, as_json)
     if not paths:
         raise InvalidInput("nothing to index: give a PATH, - for standard input, or --sql URL")
-    if url := website_of(paths, crawl) or folder_of(paths):
-        if shard:
-            raise InvalidInput("what is elsewhere is read by one process: leave --shard out")
-        bounds = Bounds(pages=max_pages, depth=max_depth)
-        asked = ElsewhereOptions(url, fields, bounds, model, language, rejects)
-        if sync:
-            _require_no_watch(url, watch)
-            place = place_of(asked, crawl=crawl)
-            _sync_place(data, collection, place, kept(), dry_run, as_json)
-        _require_sync(source, dry_run, watch)
-        index_place = index_website if crawl else index_folder
-        _index_elsewhere(index_place, data, collection, asked, as_json)
+    if crawl or any("://" in path for path in paths):
+        from indexer.cli.elsewhere import ElsewhereOptions, folder_of, website_of
+        from indexer.cli.index_place import index_elsewhere
+
+        if url := website_of(paths, crawl) or folder_of(paths):
+            if shard:
+                raise InvalidInput("what is elsewhere is read by one process: leave --shard out")
+            _require_follows(url, sync, source, dry_run, watch)
+            bounds = Bounds(pages=max_pages, depth=max_depth)
+            asked = ElsewhereOptions(url, fields, bounds, model, language, rejects)
+            step = kept() if sync else None
+            index_elsewhere(asked, data, collection, step, crawl, dry_run, as_json)
     if sync:
         _sync(
             paths,
@@ -274,13 +261,6 @@ def _standard_input(paths: Iterable[str]) -> Iterator[BinaryIO | None]:
     yield stdin  # left open for the same reason
 
 
-def _index_query(data: str | None, collection: str, options: SqlOptions, as_json: bool) -> NoReturn:
-    with open_library(data, options.model) as library:
-        done = index_query(library, collection, options)
-    done.show(as_json)
-    raise typer.Exit(done.exit_code)
-
-
 def _require_sync(source: str | None, dry_run: bool, watch: bool) -> None:
     if source is not None or dry_run or watch:
         raise InvalidInput(
@@ -288,39 +268,22 @@ def _require_sync(source: str | None, dry_run: bool, watch: bool) -> None:
         )
 
 
-def _require_no_watch(what: str, watch: bool) -> None:
-    if watch:
+def _require_follows(what: str, sync: bool, source: str | None, dry_run: bool, watch: bool) -> None:
+    """Raise InvalidInput for options that a place elsewhere cannot follow."""
+    if not sync:
+        _require_sync(source, dry_run, watch)
+    elif watch:
         raise InvalidInput(
             f"{what} tells of no changes to --watch: run --sync now and then, as by cron"
         )
 
 
-def _sync_place(
-    data: str | None,
-    collection: str,
-    place: Callable[[Collection], Place],
-    options: SyncOptions,
-    dry_run: bool,
-    as_json: bool,
-) -> NoReturn:
-    with open_library(data, options.model) as library:
-        carry_out = foresee_place if dry_run else sync_place
-        done: ForeseenSources | SyncedSources = carry_out(library, collection, place, options)
-    done.show(as_json)
-    raise typer.Exit(done.exit_code)
-
-
-def _index_elsewhere(
-    index_place: Callable[[Library, str, ElsewhereOptions], Indexed],
-    data: str | None,
-    collection: str,
-    options: ElsewhereOptions,
-    as_json: bool,
-) -> NoReturn:
-    with open_library(data, options.model) as library:
-        done = index_place(library, collection, options)
-    done.show(as_json)
-    raise typer.Exit(done.exit_code)
+def _require_both(url: str | None, query: str | None, cursor_column: str | None) -> None:
+    """Raise InvalidInput unless a database and a query are given together."""
+    if url is None and (query is not None or cursor_column is not None):
+        raise InvalidInput("--query and --cursor-column are for a database: give --sql URL, too")
+    if url is not None and query is None:
+        raise InvalidInput('--sql needs a query: give --query "select id, text from ..."')
 
 
 def _sync(
@@ -341,9 +304,16 @@ def _sync(
     sources = sources_of(paths, options.name)
     with open_library(data, options.model) as library:
         if watch:
+            from indexer.cli.watch import watch_sources
+
             watch_sources(library, collection, sources, options, as_json=as_json)
             raise typer.Exit(ExitCode.DONE)
-        carry_out = foresee_sources if dry_run else sync_sources
-        done: ForeseenSources | SyncedSources = carry_out(library, collection, sources, options)
+        done: Shown
+        if dry_run:
+            from indexer.cli.foresight import foresee_sources
+
+            done = foresee_sources(library, collection, sources, options)
+        else:
+            done = sync_sources(library, collection, sources, options)
     done.show(as_json)
     raise typer.Exit(done.exit_code)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from indexer.backups import Backups, back_up_all, restore_all
-from indexer.cli import facts, output
+from indexer.cli import facts, messages, summaries
 from indexer.cli.holders.jobs import ServiceJobs
 from indexer.cli.messages import Figures
 from indexer.cli.options import (
@@ -61,13 +61,13 @@ def reindex(
     else:
         figures = _reindex_here(data, collection, model, chunking)
     if as_json:
-        output.say_json({"collection": collection, **figures})
+        messages.say_json({"collection": collection, **figures})
         return
-    documents = output.counted(figures["total"], "document")
+    documents = messages.counted(figures["total"], "document")
     if model is None:
-        output.say(f"{collection!r} is cut anew: {documents}")
+        messages.say(f"{collection!r} is cut anew: {documents}")
     else:
-        output.say(f"{collection!r} moved from {figures['from']} to {model}: {documents}")
+        messages.say(f"{collection!r} moved from {figures['from']} to {model}: {documents}")
 
 
 def _reindex_here(
@@ -92,12 +92,12 @@ def compact(
         complete = stored.compact()
         after = stored.describe().bytes
     if as_json:
-        output.say_json({"bytes_before": before, "bytes_after": after, "complete": complete})
+        messages.say_json({"bytes_before": before, "bytes_after": after, "complete": complete})
     else:
         sizes = f"{facts.readable('bytes', before)} before, {facts.readable('bytes', after)} now"
-        output.say(f"compacted {collection!r}: {sizes}")
+        messages.say(f"compacted {collection!r}: {sizes}")
     if not complete:
-        output.note("bearing: a search in another process still uses deleted data: compact again")
+        messages.note("bearing: a search in another process still uses deleted data: compact again")
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -131,9 +131,9 @@ def rebuild(
         keep = kind is None and target_recall is None and memory is None
         built = library.open(collection).rebuild(None if keep else chosen)
     if as_json:
-        output.say_json({"collection": collection, "index": dict(built.index)})
+        messages.say_json({"collection": collection, "index": dict(built.index)})
     else:
-        output.say(facts.facts_table(facts.index_figures(built.index)))
+        messages.say(facts.facts_table(facts.index_figures(built.index)))
 
 
 def verify(
@@ -151,9 +151,9 @@ def verify(
     with open_library(data) as library, stepping() as tell:
         found = library.verify(collection, tell, with_model=with_model)
     if as_json:
-        output.say_json({**asdict(found), "sound": found.sound})
+        messages.say_json({**asdict(found), "sound": found.sound})
     else:
-        output.say(output.verification_text(found))
+        messages.say(summaries.verification_text(found))
     raise typer.Exit(ExitCode.DONE if found.sound else ExitCode.FAILED)
 
 
@@ -168,10 +168,10 @@ def upgrade(data: Data = None, as_json: Json = False) -> None:
         upgraded = [name for name in names if library.upgrade(name)]
         place = library.place
     if as_json:
-        output.say_json({"collections": names, "upgraded": upgraded})
+        messages.say_json({"collections": names, "upgraded": upgraded})
     else:
         told = ", ".join(upgraded) or "none had to be"
-        output.say(f"brought up to date in {place}: {told}")
+        messages.say(f"brought up to date in {place}: {told}")
 
 
 def backup(
@@ -212,24 +212,24 @@ def backup(
         else:
             found = Backups([library.back_up(collection, file, tell)], {})
     for one in found.failed:
-        output.note(f"bearing: {one.collection!r} is not backed up: {one.error}")
+        messages.note(f"bearing: {one.collection!r} is not backed up: {one.error}")
     if as_json:
-        output.say_json(_backup_figures(found) if every else asdict(found.made[0]))
+        messages.say_json(_backup_figures(found) if every else asdict(found.made[0]))
     else:
         for made in found.made:
             size = readable_bytes(made.bytes)
-            documents = output.counted(made.documents, "document")
-            output.say(f"backed up {made.collection!r} to {made.path}: {documents}, {size}")
+            documents = messages.counted(made.documents, "document")
+            messages.say(f"backed up {made.collection!r} to {made.path}: {documents}, {size}")
     if found.failed:
         raise typer.Exit(ExitCode.REJECTED)
 
 
 def _tell_of_job(done: str, collection: str, outcome: Figures, *, as_json: bool) -> None:
     if as_json:
-        output.say_json({**outcome, "collection": collection})
+        messages.say_json({**outcome, "collection": collection})
     else:
-        documents = output.counted(outcome["documents"], "document")
-        output.say(f"{done} {collection!r}: {documents} of {outcome['model']}")
+        documents = messages.counted(outcome["documents"], "document")
+        messages.say(f"{done} {collection!r}: {documents} of {outcome['model']}")
 
 
 def _backup_figures(found: Backups) -> Figures:
@@ -281,9 +281,9 @@ def restore(
         name = collection or library.collection_of(file)
         made = library.restore(file, name, tell)
     if as_json:
-        output.say_json({**asdict(made), "collection": name, "of": made.collection})
+        messages.say_json({**asdict(made), "collection": name, "of": made.collection})
     else:
-        output.say(f"restored {made.documents:,} documents of {made.model} to {name!r}")
+        messages.say(f"restored {made.documents:,} documents of {made.model} to {name!r}")
 
 
 def _restore_all(folder: Path, data: str | None, name: str | None, *, as_json: bool) -> None:
@@ -292,8 +292,8 @@ def _restore_all(folder: Path, data: str | None, name: str | None, *, as_json: b
     with open_library(data) as library, stepping() as tell:
         found = restore_all(library, folder, tell)
     if as_json:
-        output.say_json(_backup_figures(found))
+        messages.say_json(_backup_figures(found))
     else:
         for made in found.made:
-            documents = output.counted(made.documents, "document")
-            output.say(f"restored {made.collection!r}: {documents} of {made.model}")
+            documents = messages.counted(made.documents, "document")
+            messages.say(f"restored {made.collection!r}: {documents} of {made.model}")

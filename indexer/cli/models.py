@@ -11,7 +11,7 @@ import typer
 from rich.console import Group
 from rich.table import Table
 
-from indexer.cli import facts, output
+from indexer.cli import facts, messages
 from indexer.cli.holders import hold
 from indexer.cli.messages import Figures
 from indexer.cli.options import ApiKey, Data, ExitCode, Json, Name, Url, open_library
@@ -46,13 +46,13 @@ def list_models(
         every, place = holder.models(), holder.place
     found = every if name is None else [_named(every, name, place)]
     if as_json:
-        output.say_json(found[0] if name is not None else {"models": list(found)})
+        messages.say_json(found[0] if name is not None else {"models": list(found)})
     elif not found:
-        output.note(f"nothing was trained yet (in {place})")
+        messages.note(f"nothing was trained yet (in {place})")
     elif name is not None:
-        output.say(_details(found[0]))
+        messages.say(_details(found[0]))
     else:
-        output.say(_table(found))
+        messages.say(_table(found))
 
 
 def promote(
@@ -115,25 +115,25 @@ def _named(every: Sequence[Figures], name: str, place: str) -> Figures:
 
 def _show(done: Promoted, as_json: bool) -> None:
     if as_json:
-        output.say_json(asdict(done))
+        messages.say_json(asdict(done))
     else:
-        output.say(_figures_table(done.figures))
+        messages.say(_figures_table(done.figures))
         for sentence in (*sentences(done.verdict), *calibration_sentences(done.calibrations)):
-            output.say(sentence)
+            messages.say(sentence)
         how = " by force" if done.forced else ""
         what = f"serves {done.collection!r}{how}" if done.serves else "was refused"
-        output.say(f"{done.model!r} {what}")
+        messages.say(f"{done.model!r} {what}")
     raise typer.Exit(ExitCode.DONE if done.serves else ExitCode.FAILED)
 
 
 def _show_rollback(done: RolledBack, as_json: bool) -> None:
     if as_json:
-        output.say_json(asdict(done))
+        messages.say_json(asdict(done))
         return
     adapter = f" with the adapter {done.adapter!r}" if done.adapter else ""
-    output.say(f"{done.collection!r} is served by {done.model}{adapter} again")
+    messages.say(f"{done.collection!r} is served by {done.model}{adapter} again")
     if done.calibrated:
-        output.say(f"calibrated as before: {', '.join(done.calibrated)}")
+        messages.say(f"calibrated as before: {', '.join(done.calibrated)}")
 
 
 def _table(found: Sequence[Figures]) -> Table:

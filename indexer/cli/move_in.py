@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from indexer.cli import output
+from indexer.cli import messages, summaries
 from indexer.cli.index import Indexed, index_reads
 from indexer.cli.options import Data, Json, LanguageOption, Model, Name, open_library
 from indexer.embedding.embedder import Embedder
@@ -49,17 +49,17 @@ class MovedIn:
         if self.done is not None:
             self.done.warn()
         if as_json:
-            output.say_json(self.figures())
+            messages.say_json(self.figures())
             return
         for line in self._lines():
-            output.say(output.printable(line))
+            messages.say(messages.printable(line))
 
     def _lines(self) -> Iterator[str]:
         if self.done is not None:
-            yield output.summary_text(self.done.summary, self.done.collection)
+            yield summaries.summary_text(self.done.summary, self.done.collection)
         if self.found is not None:
             yield (
-                f"{self.system}, {self.name}: {output.counted(self.found.entries, 'document')}, "
+                f"{self.system}, {self.name}: {messages.counted(self.found.entries, 'document')}, "
                 f"{self.found.texts:,} with a text, {self.found.vectors:,} with a vector"
                 + (f" of {self.found.dimension} numbers" if self.found.dimension else "")
             )
@@ -67,7 +67,7 @@ class MovedIn:
                 yield f"  {name}: {count:,}"
         yield verdict_text(self.verdict)
         for reason, count in (self.left or {}).items():
-            yield f"{output.counted(count, 'document')} embedded anew, the vector being {reason}"
+            yield f"{messages.counted(count, 'document')} embedded anew, the vector being {reason}"
 
 
 def verdict_text(verdict: Verdict) -> str:
@@ -134,7 +134,7 @@ def move_in(
         obtained = library.obtain(collection, model, language)
         move = Move(holding, fields, library.filling(obtained))
         verdict = _verdict(move, vectors)
-        output.note(verdict_text(verdict))
+        messages.note(verdict_text(verdict))
         done = _moved(library, collection, move, verdict, rejects)
         MovedIn(system, holding.name, verdict, done=done, left=dict(move.left.counts)).show(as_json)
     raise typer.Exit(done.exit_code)

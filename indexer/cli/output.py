@@ -1,33 +1,23 @@
-"""The output of commands: tables, sentences, and JSON."""
+"""Answers as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from indexer.cli.messages import note as note
-from indexer.cli.messages import say as say
-from indexer.cli.messages import say_json as say_json
+from indexer.cli.messages import printable
 from indexer.facets import Facets
 from indexer.index_choice import Language
-from indexer.ingestion.pipeline import Summary
 from indexer.layout import ByWidth
 from indexer.lexical.marking import Marker
-from indexer.parts import parts_by_name
 from indexer.queries import Answer, Explanation, Fusion, Grade, Hit, Mode, Query
 from indexer.ranking.significance import SIGNIFICANT
-from indexer.reports import Verification
 
-UNKNOWN_REMEDY: Final = (
-    "Take a model that knows the language (bearing reindex --model), or search by words too "
-    "(--mode hybrid, the default)."
-)
 BAR_WIDTH: Final = 10
 LEAST_COLUMNS: Final = 60
 """The least width of a terminal, in columns, for a score with its text beside it."""
@@ -44,103 +34,6 @@ _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _GRADE_STYLES: Final = {Grade.STRONG: "green", Grade.FAIR: "", Grade.WEAK: "dim"}
 
 
-def verification_text(found: Verification) -> str:
-    """The parts that were checked, and each finding with its meaning and remedy."""
-    counted = f"{found.documents:,} documents, {found.chunks:,} chunks, {found.vectors:,} vectors"
-    lines = [f"{found.collection}: {counted}", f"index: {found.index}", f"model: {found.model}"]
-    lines.append(f"words: {found.words}")
-    for one in found.findings:
-        lines += ["", f"{one.place}: {one.problem}", f"  means: {one.meaning}"]
-        lines += [f"  do: {one.remedy}"]
-    verdict = "nothing is wrong" if found.sound else f"findings: {len(found.findings)}"
-    return "\n".join([*lines, "", verdict])
-
-
-# Progress
-
-
-def readable_duration(seconds: float) -> str:
-    """A time in a suitable unit."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-# Results
-
-
-def summary_figures(summary: Summary) -> dict[str, Any]:
-    """The outcome of a run, with its speed."""
-    seconds = max(summary.seconds, 1e-3)
-    documents = summary.written + summary.amended + summary.unchanged
-    return {
-        **asdict(summary),
-        "truncated": list(summary.truncated),
-        "unknown": list(summary.unknown),
-        "documents_per_second": round(documents / seconds, 1),
-        "tokens_per_second": round(summary.tokens / seconds, 1),
-    }
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, whose plural ends with s."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def summary_text(summary: Summary, collection: str) -> str:
-    """The outcome of a run, a sentence for each fact worth knowing."""
-    lines = [
-        f"{collection}: {counted(summary.written, 'document')} written "
-        f"({counted(summary.chunks, 'chunk')}, {counted(summary.tokens, 'token')}), "
-        f"{summary.amended:,} with new metadata only, {summary.unchanged:,} unchanged, "
-        f"in {readable_duration(summary.seconds)}."
-    ]
-    if summary.repeated:
-        lines.append(
-            f"{summary.repeated:,} documents have an id that came before in the input: of those "
-            "with one id the last stays."
-        )
-    if summary.empty:
-        lines.append(f"{summary.empty:,} documents have no text.")
-    if summary.truncated:
-        shown = _some(summary.truncated)
-        lines.append(f"{len(summary.truncated):,} documents are embedded in part only: {shown}")
-    if summary.unknown:
-        lines.append(
-            "Documents with a passage of which the model knows no word, so that its vector says "
-            f"nothing: {len(summary.unknown):,} ({_some(summary.unknown)}). {UNKNOWN_REMEDY}"
-        )
-    return "\n".join(lines)
-
-
-def _some(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")
-
-
-def answer_figures(
-    query: Query, answer: Answer, embed_ms: float, search_ms: float
-) -> dict[str, Any]:
-    """An answer in the shape the service gives it."""
-    return {
-        "hits": [
-            _hit_figures(query, hit) | ({} if query.group_by is None else {"group": hit.group})
-            for hit in answer.hits
-        ],
-        "mode": str(answer.mode),
-        "exact": answer.exact,
-        "candidates": answer.candidates,
-        "truncated": answer.truncated,
-        "unknown_fields": list(answer.unknown_fields),
-        "unknown": answer.unknown,
-        "total": answer.total,
-        "significance": answer.significance,
-        "cursor": answer.cursor,
-        "took_ms": {"embed": embed_ms, "search": search_ms, "total": embed_ms + search_ms},
-        **({"behind": True} if answer.behind else {}),
-        **({"facets": answer.facets.plain} if answer.facets else {}),
-    }
-
-
 def facets_table(facets: Facets) -> RenderableType:
     """A line for each field: its most common values, with their numbers of documents."""
     table = Table(box=None, padding=(0, 1, 0, 0), show_header=False)
@@ -152,36 +45,6 @@ def facets_table(facets: Facets) -> RenderableType:
         told += [f"{others:,} other values"] if others else []
         table.add_row(printable(one.field), ", ".join(told) or "no value")
     return Padding(table, (0, 0, 1, 0))
-
-
-def _hit_figures(query: Query, hit: Hit) -> dict[str, Any]:
-    figures: dict[str, Any] = {
-        **parts_by_name(hit.document, query.parts),
-        "score": hit.score,
-        "distance": hit.distance,
-        "scores": {name: value for name, value in asdict(hit.scores).items() if value is not None},
-    }
-    if query.parts.passage:
-        figures["passage"] = hit.passage.plain
-    for name in ("probability", "relevance", "grade"):
-        value = getattr(hit, name)
-        if value is not None:
-            figures[name] = value
-    if hit.unknown:
-        figures["unknown"] = True
-    if hit.explanation is not None:
-        figures["explanation"] = _explanation_figures(hit.explanation)
-    return figures
-
-
-def _explanation_figures(explanation: Explanation) -> dict[str, Any]:
-    return {
-        "passages": [{**one.passage.plain, "score": one.score} for one in explanation.passages],
-        "words": [asdict(word) for word in explanation.words],
-        "words_left_out": explanation.words_left_out,
-        "rest": explanation.rest,
-        "terms": [asdict(term) for term in explanation.terms],
-    }
 
 
 def answer_table(query: Query, answer: Answer, language: Language) -> RenderableType:
@@ -317,11 +180,6 @@ def _terms_line(explanation: Explanation) -> str:
     """The words that a hit shares with the query, with their parts of the BM25 score."""
     told = [f"{term.text} {term.score:.2f}" for term in explanation.terms[:WORDS_SHOWN]]
     return f"it shares the words: {', '.join(told)}"
-
-
-def printable(text: str) -> str:
-    """Text without control characters: a document must not control the reader's terminal."""
-    return "".join(c if c.isprintable() or c in "\u200c\u200d" else " " for c in text)
 
 
 def matrix_table(

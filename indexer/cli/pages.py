@@ -10,8 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from indexer.cli.messages import Figures
-from indexer.cli.output import printable
+from indexer.cli.messages import Figures, printable
 
 TEXT_CHARACTERS: Final = 160
 VALUE_CHARACTERS: Final = 60

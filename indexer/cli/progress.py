@@ -11,11 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TextIO, TypeAlias
 
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn
-from rich.progress import Progress as Bar
-
-from indexer.cli.output import note, readable_duration
+from indexer.cli.messages import note, readable_duration
 from indexer.cli.workload import Workload
 from indexer.ingestion.pipeline import Progress
 from indexer.ingestion.reindex import Moved
@@ -49,6 +45,10 @@ def stepping() -> Iterator[Tell]:
     if not sys.stderr.isatty():
         yield _step_lines()
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskID, TextColumn
+    from rich.progress import Progress as Bar
+
     columns = (TextColumn("{task.description:<20}"), BarColumn(bar_width=30))
     with Bar(*columns, console=Console(stderr=True)) as bar:
         tasks: dict[str, TaskID] = {}
@@ -132,6 +132,10 @@ def reporting(parts: Sequence[Part] | None) -> Iterator[Report]:
     if not sys.stderr.isatty():
         yield _lines(pace, sys.stderr)
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
     console = Console(stderr=True)
     bar = [] if parts is None or console.width < BAR_COLUMNS else [BarColumn(bar_width=20)]
     with Bar(*bar, TextColumn("{task.fields[state]}"), console=console) as shown:
@@ -182,6 +186,10 @@ def training_progress() -> Iterator[TellTraining]:
     if not sys.stderr.isatty():
         yield _training_lines()
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
     columns = (BarColumn(bar_width=20), TextColumn("{task.fields[state]}"))
     with Bar(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=1.0, state="reading")

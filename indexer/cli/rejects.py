@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final, Self, TextIO
 
 import typer
 
-from indexer.cli import output
-from indexer.cli.facts import readable_time
+from indexer.cli import messages
+from indexer.cli.messages import readable_time
 from indexer.cli.options import Data, Json, Name, open_library
 from indexer.errors import StorageFailed
 from indexer.library import DEFAULT_COLLECTION
@@ -80,7 +80,7 @@ def reason_lines(reasons: Sequence[ReasonCount]) -> Iterator[str]:
         reason = one.reason
         if len(reason) > REASON_CHARACTERS:
             reason = reason[: REASON_CHARACTERS - 1] + "…"
-        yield output.printable(f"  {one.inputs:>{width},}  {one.first}{others}: {reason}")
+        yield messages.printable(f"  {one.inputs:>{width},}  {one.first}{others}: {reason}")
     if len(reasons) > REASONS_SHOWN:
         rest = sum(one.inputs for one in reasons[REASONS_SHOWN:])
         yield f"  {rest:,} more for {len(reasons) - REASONS_SHOWN:,} other reasons"
@@ -173,17 +173,17 @@ def rejects(
         folder = library.folder or Path()
     runs = [_read_run(path) for path in kept_files(folder, collection)]
     if as_json:
-        output.say_json({"collection": collection, "runs": runs, "cleared": clear})
+        messages.say_json({"collection": collection, "runs": runs, "cleared": clear})
     elif not runs:
-        output.note(f"no rejects of {collection!r} are kept in {folder}")
+        messages.note(f"no rejects of {collection!r} are kept in {folder}")
     else:
         for run in runs:
-            output.say("\n".join(_run_lines(run)))
+            messages.say("\n".join(_run_lines(run)))
     if clear:
         for run in runs:
             Path(run["file"]).unlink(missing_ok=True)
     elif runs and not as_json:
-        output.note("--clear deletes them, once you have seen them")
+        messages.note("--clear deletes them, once you have seen them")
 
 
 def _read_run(path: Path) -> dict[str, Any]:
@@ -207,10 +207,10 @@ def _read_rejections(path: Path) -> Iterator[Rejection]:
 
 
 def _run_lines(run: dict[str, Any]) -> Iterator[str]:
-    counted = output.counted(run["rejected"], "input")
+    counted = messages.counted(run["rejected"], "input")
     yield f"{run['file']}, {readable_time(run['written'])}: {counted}"
     yield from reason_lines([ReasonCount(**one) for one in run["reasons"]])
     if run["rejected"] > len(run["reasons"]):
         yield ""
         for one in run["rejects"]:
-            yield output.printable(f"{one['place']}: {one['reason']}")
+            yield messages.printable(f"{one['place']}: {one['reason']}")

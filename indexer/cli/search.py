@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import numpy as np
 import typer
 
-from indexer.cli import output
+from indexer.cli import messages
 from indexer.cli.holders import Found, Search, hold
 from indexer.cli.options import (
     ApiKey,
@@ -168,15 +168,17 @@ def search(
         found = holder.search(collection, asked)
     _warn(found)
     if as_json:
-        output.say_json(found.figures)
+        messages.say_json(found.figures)
         return
+    from indexer.cli import output
+
     answer = found.answer
     if answer.facets is not None:
-        output.say(output.facets_table(answer.facets))
+        messages.say(output.facets_table(answer.facets))
     if answer.hits:
-        output.say(output.answer_table(query_asked, answer, found.language))
+        messages.say(output.answer_table(query_asked, answer, found.language))
     else:
-        output.note("nothing found")
+        messages.note("nothing found")
 
 
 def _warn(found: Found) -> None:
@@ -185,13 +187,15 @@ def _warn(found: Found) -> None:
     if answer.unknown_fields:
         named = ", ".join(repr(name) for name in answer.unknown_fields)
         there = ", ".join(found.fields) or "none"
-        output.note(f"no document has the field {named}; there are: {there}")
+        messages.note(f"no document has the field {named}; there are: {there}")
     if answer.behind:
-        output.note("a standby answered, as there is no primary: the newest changes may be missing")
+        messages.note(
+            "a standby answered, as there is no primary: the newest changes may be missing"
+        )
     if answer.truncated:
-        output.note("the query is longer than the model's window: its end was not searched for")
+        messages.note("the query is longer than the model's window: its end was not searched for")
     if answer.unknown:
-        output.note(
+        messages.note(
             "the model knows no word of the query, so what is near to it in meaning is not known. "
-            + output.UNKNOWN_REMEDY
+            + messages.UNKNOWN_REMEDY
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli import output
+from indexer.cli import messages, output
 from indexer.cli.holders import Comparison, hold
 from indexer.cli.options import ApiKey, Data, Json, Model, Name, Url
 from indexer.errors import InvalidInput
@@ -52,14 +52,14 @@ def similarity(
         compared = holder.compare(collection, asked)
     for side, places in compared.truncated.items():
         for at in places:
-            output.note(
+            messages.note(
                 f"text {at} of {side} is longer than the model's window: its end is left out"
             )
     if as_json:
-        output.say_json({**compared.matrices, "metrics": compared.metrics})
+        messages.say_json({**compared.matrices, "metrics": compared.metrics})
         return
     for name, matrix in {**compared.matrices, **compared.metrics}.items():
-        output.say(output.matrix_table(name, matrix, a, against or a))
+        messages.say(output.matrix_table(name, matrix, a, against or a))
 
 
 def _texts(given: list[str] | None, file: Path | None) -> list[str]:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from indexer.cli import output
+from indexer.cli import messages
 from indexer.cli.index import Indexed, index_reads
 from indexer.collection import Collection
-from indexer.errors import InvalidInput, Unreadable
+from indexer.errors import Unreadable
 from indexer.index_choice import Language
 from indexer.ingestion.cursor import Cursor
 from indexer.library import Library
@@ -56,7 +56,7 @@ def index_query(library: Library, name: str, options: SqlOptions) -> Indexed:
     cursor = _cursor(library, name, query, options)
     after = cursor.last() if cursor else None
     if after is not None:
-        output.note(f"going on from {query.cursor} = {after}")
+        messages.note(f"going on from {query.cursor} = {after}")
 
     def reads(pictures: bool) -> Iterator[Read]:
         passed = cursor.passed if cursor else None
@@ -96,11 +96,3 @@ def _text(given: str) -> str:
         return Path(given[1:]).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Unreadable(f"the query of {given!r} cannot be read: {error}") from error
-
-
-def require_both(url: str | None, query: str | None, cursor_column: str | None) -> None:
-    """Raise InvalidInput unless a database and a query are given together."""
-    if url is None and (query is not None or cursor_column is not None):
-        raise InvalidInput("--query and --cursor-column are for a database: give --sql URL, too")
-    if url is not None and query is None:
-        raise InvalidInput('--sql needs a query: give --query "select id, text from ..."')

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from indexer.cli import output
+from indexer.cli import messages, summaries
 from indexer.cli.index import Indexed, terminable
 from indexer.cli.options import ExitCode
 from indexer.cli.progress import reporting
@@ -21,10 +21,8 @@ from indexer.ingestion.pictures import PictureReading
 from indexer.ingestion.pipeline import combined
 from indexer.ingestion.pruning import USUAL_SHARE
 from indexer.ingestion.sync import Source, Sync, Synced
-from indexer.ingestion.sync_elsewhere import SyncElsewhere
 from indexer.library import Library
 from indexer.readers import USUAL, Fields
-from indexer.sources.places import Place
 
 _STANDARD_INPUT: Final = "-"
 
@@ -43,29 +41,24 @@ class SyncOptions:
 
     def sync(self, library: Library, collection: Collection, source: Source) -> Sync:
         """A run over a source by these options."""
-        config = library.config
         return Sync(
             collection,
             source,
             self.fields,
             self.most,
             skip=[path for path in (library.folder, self.rejects) if path],
-            pictures=PictureReading(config.max_pixels, self.gps),
-            filled_by=f"{collection.identity.name} {config.model == PHOTO_MODEL}",
+            pictures=self.pictures(library),
+            filled_by=filled_by(library, collection),
         )
 
-    def elsewhere(self, library: Library, collection: Collection, place: Place) -> SyncElsewhere:
-        """A run over a place elsewhere by these options."""
-        config = library.config
-        return SyncElsewhere(
-            collection,
-            place,
-            self.name,
-            self.fields,
-            self.most,
-            pictures=PictureReading(config.max_pixels, self.gps),
-            filled_by=f"{collection.identity.name} {config.model == PHOTO_MODEL}",
-        )
+    def pictures(self, library: Library) -> PictureReading:
+        """The way pictures are read."""
+        return PictureReading(library.config.max_pixels, self.gps)
+
+
+def filled_by(library: Library, collection: Collection) -> str:
+    """The word for the model that embeds."""
+    return f"{collection.identity.name} {library.config.model == PHOTO_MODEL}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +84,13 @@ class SyncedSources:
         self.indexed.warn()
         for one in self.sources:
             for line in _warnings(one):
-                output.note(line)
+                messages.note(line)
         if as_json:
-            output.say_json(self.figures())
+            messages.say_json(self.figures())
             return
-        output.say(output.summary_text(self.indexed.summary, self.indexed.collection))
+        messages.say(summaries.summary_text(self.indexed.summary, self.indexed.collection))
         for one in self.sources:
-            output.say(_text(one))
+            messages.say(_text(one))
 
 
 def sources_of(paths: Sequence[str], name: str | None) -> list[Source]:
@@ -145,7 +138,7 @@ def sync_sources(
                     plan = sync.plan()
                 if plan.changed or plan.gone or not settle_seconds:
                     place = library.place
-                    output.note(f"keeping {name!r} in {place} in step with {source.root}")
+                    messages.note(f"keeping {name!r} in {place} in step with {source.root}")
                 with reporting(plan.parts(source, options.fields)) as report:
                     done.append(
                         sync.run(
@@ -158,30 +151,6 @@ def sync_sources(
     summary = combined([one.summary for one in done])
     indexed = Indexed(name, summary, rejected.path, rejected.reasons(), rejected.earlier)
     return SyncedSources(indexed, tuple(done))
-
-
-def sync_place(
-    library: Library, name: str, place_of: Callable[[Collection], Place], options: SyncOptions
-) -> SyncedSources:
-    """Bring a collection in step with a place elsewhere, with progress on standard error.
-
-    An interrupt deletes nothing.
-    """
-    collection = library.obtain(name, options.model, options.language)
-    place = place_of(collection)
-    output.note(f"keeping {name!r} in {library.place} in step with {place.name}")
-    with (
-        RejectsFile(library.folder or Path(), name, options.rejects) as rejected,
-        terminable(),
-        collection.writing("sync"),
-        reporting(None) as report,
-    ):
-        sync = options.elsewhere(library, collection, place)
-        done = sync.run(lambda: library.filling(collection), report, rejected.add)
-    for line in place.notes:
-        output.note(line)
-    indexed = Indexed(name, done.summary, rejected.path, rejected.reasons(), rejected.earlier)
-    return SyncedSources(indexed, (done,))
 
 
 def _figures(one: Synced) -> dict[str, Any]:
@@ -199,10 +168,10 @@ def _figures(one: Synced) -> dict[str, Any]:
 
 
 def _text(one: Synced) -> str:
-    found = output.counted(one.files, one.what)
+    found = messages.counted(one.files, one.what)
     files = f"{one.source}: {found}, {one.read:,} read, {one.gone:,} gone"
-    reused = f"; {output.counted(one.reused, 'document')} took over stored vectors"
-    deleted = f"; {output.counted(one.pruned.deleted, 'document')} deleted"
+    reused = f"; {messages.counted(one.reused, 'document')} took over stored vectors"
+    deleted = f"; {messages.counted(one.pruned.deleted, 'document')} deleted"
     return f"{files}{reused if one.reused else ''}{deleted if one.pruned.deleted else ''}."
 
 
@@ -228,4 +197,4 @@ def refusal_text(source: str, reason: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return output.printable(", ".join(names[:5]) + (", ..." if len(names) > 5 else ""))
+    return messages.printable(", ".join(names[:5]) + (", ..." if len(names) > 5 else ""))

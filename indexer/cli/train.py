@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from indexer.cli import output
+from indexer.cli import messages
 from indexer.cli.index import terminable
 from indexer.cli.options import Data, ExitCode, Json, Model, open_library
 from indexer.cli.progress import training_progress
@@ -141,7 +141,7 @@ def train(
             _splitting(held_out), resume, library.config.threads, kept,
         )  # fmt: skip
         found = _examples(library, paths or (), from_collection, training, split)
-        output.note(f"training {embedder.identity.name} by {chosen.name} on {source}")
+        messages.note(f"training {embedder.identity.name} by {chosen.name} on {source}")
         rejected = RejectsFile(models.folder, called, rejects)
         try:
             with rejected, terminable():
@@ -251,17 +251,17 @@ def _train(training: Training, found: Iterator[Example | Rejection], rejected: R
 def _tell_rejected(rejected: RejectsFile) -> None:
     if reasons := rejected.reasons():
         count = sum(one.inputs for one in reasons)
-        output.note(f"{output.counted(count, 'input')} rejected, see {rejected.path}:")
-        output.note("\n".join(reason_lines(reasons)))
+        messages.note(f"{messages.counted(count, 'input')} rejected, see {rejected.path}:")
+        messages.note("\n".join(reason_lines(reasons)))
 
 
 def _show(done: Done, as_json: bool) -> None:
     for sentence in done.notes:
-        output.note(sentence)
+        messages.note(sentence)
     if as_json:
-        output.say_json({**asdict(done.trained), "folder": str(done.folder)})
+        messages.say_json({**asdict(done.trained), "folder": str(done.folder)})
     else:
-        output.say("\n".join(_lines(done)))
+        messages.say("\n".join(_lines(done)))
 
 
 def _lines(done: Done) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from indexer.cli import output
+from indexer.cli import messages
 from indexer.cli.index import terminable
 from indexer.cli.sync import SyncedSources, SyncOptions, sync_sources
 from indexer.errors import BearingError, InvalidInput, MissingExtra, Unreadable
@@ -53,7 +53,7 @@ def watch_sources(
         follow = _Following(library, name, sources, options, as_json)
         follow.first()
         places = ", ".join(str(one.root) for one in sources)
-        output.note(f"watching {places}; Ctrl-C ends")
+        messages.note(f"watching {places}; Ctrl-C ends")
         while changes.come(follow.wait_seconds):
             follow.look()
 
@@ -105,7 +105,7 @@ class _Following:
 
     def _tell(self, text: str) -> None:
         if text != self._said:
-            output.note(text)
+            messages.note(text)
         self._said = text
 
 
@@ -123,7 +123,7 @@ class _Changes:
         try:
             self.seen.wait(seconds)
         except KeyboardInterrupt:
-            output.note("no longer watching")
+            messages.note("no longer watching")
             return False
         if self.problem is not None:
             raise InvalidInput(f"cannot watch: {self.problem}") from self.problem

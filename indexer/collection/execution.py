@@ -14,7 +14,6 @@ from indexer.collection.faceting import facets_of
 from indexer.collection.found import Found
 from indexer.collection.groups import Group, groups_of
 from indexer.collection.hybrid import by_both, by_words, depth_of
-from indexer.collection.matched_terms import matching_terms
 from indexer.collection.modalities import merged, parts_of
 from indexer.collection.unknown_texts import known_first
 from indexer.embedding.adapter import Adapter
@@ -179,6 +178,8 @@ def _hit(found: Found, read: ReadPassage) -> Hit:
 def _finish(state: EngineState, query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
     """Matched terms, probabilities over the k hits, then the bound on scores."""
     if query.explain and query.mode is not Mode.DENSE:
+        from indexer.collection.matched_terms import matching_terms  # compiles many patterns
+
         bag = state.lexical.asked(query.text or "")
         hits = [
             replace(hit, terms=matching_terms(state.lexical, bag, hit.document)) for hit in hits

@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from indexer.embedding.backends import BackendSpec, ModelRequest, Unsuitable, open_model
 from indexer.embedding.checkpoint import DEFAULT_MODEL, HUB_ORGANISATION
@@ -27,10 +27,10 @@ from indexer.embedding.embedder import (
     Tokens,
 )
 from indexer.embedding.external.addresses import EXTERNAL
-from indexer.embedding.hashing_engine import DIMENSION, open_hashing
-from indexer.embedding.images.tower import ImageTower
-from indexer.embedding.static.model import is_static
 from indexer.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from indexer.embedding.images.tower import ImageTower
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ _HASHING: Final = re.compile(r"hashing(-images)?(?:-(\d{1,6}))?")
 
 
 def _open_hashing(request: ModelRequest) -> Embedder:
+    from indexer.embedding.hashing_engine import DIMENSION, open_hashing
+
     name = _HASHING.fullmatch(request.model)
     sees, dimension = name.groups() if name else (None, None)
     return open_hashing(int(dimension or DIMENSION), sees=bool(sees))
@@ -80,6 +82,8 @@ def _open_images(request: ModelRequest) -> ImageTower | None:
 
 
 def _is_static(request: ModelRequest) -> bool:
+    from indexer.embedding.static.model import is_static
+
     return is_static(request.checkpoint.folder)
 
 

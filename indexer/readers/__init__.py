@@ -9,7 +9,6 @@ from indexer.readers.ocr import check_ocr
 from indexer.readers.paths import check_paths, input_parts, read_file, read_paths
 from indexer.readers.reading import USUAL, Fields, Illustrated, Part, Read, Rejection
 from indexer.readers.records import parse_json, parse_record
-from indexer.readers.standard_library import read_standard_library, standard_library_parts
 
 __all__ = [
     "USUAL",
@@ -26,6 +25,4 @@ __all__ = [
     "parse_record",
     "read_file",
     "read_paths",
-    "read_standard_library",
-    "standard_library_parts",
 ]

@@ -9,35 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import PurePath
 from typing import Final, TypeAlias
 
-from indexer.readers.archives import read_tar, read_zip
-from indexer.readers.arrow_tables import read_arrow
-from indexer.readers.books import read_book
 from indexer.readers.decoding import BYTE_ORDER_MARK, marked_encoding
-from indexer.readers.delimited import read_csv, read_tsv
-from indexer.readers.html import read_html
-from indexer.readers.image_files import IMAGE, IMAGE_STARTS, IMAGE_SUFFIXES, read_image_file
-from indexer.readers.json_array import read_json
-from indexer.readers.json_lines import read_json_lines
-from indexer.readers.mail import read_mailbox, read_message
-from indexer.readers.markdown import read_markdown
-from indexer.readers.notebooks import read_notebook
-from indexer.readers.open_document import read_open_document
-from indexer.readers.org import read_org
-from indexer.readers.parquet import read_parquet
-from indexer.readers.pdf import read_pdf
-from indexer.readers.plain_text import read_plain_text
+from indexer.readers.image_files import IMAGE, IMAGE_STARTS, IMAGE_SUFFIXES
+from indexer.readers.languages import LANGUAGES
 from indexer.readers.reading import Fields, Member, Read
-from indexer.readers.restructured import read_restructured
-from indexer.readers.rich_text import read_rich_text
-from indexer.readers.slides import read_slides
-from indexer.readers.source_code import LANGUAGES, read_source_code
 from indexer.readers.sources import Source
-from indexer.readers.spreadsheets import read_spreadsheet
-from indexer.readers.subtitles import read_subtitles
-from indexer.readers.word import read_word
 
 Reader: TypeAlias = Callable[[Source, Fields], Iterator[Read | Member]]
 """Yields a file's documents and rejections, and files within it, each to be read before the next.
@@ -67,26 +47,34 @@ _HTML: Final = re.compile(
 class Format:
     """A file format, its suffixes, and the way its content begins.
 
-    A file has about ``token_density`` tokens per byte, from which the end of a run is estimated
-    until its own files are measured. Its ``records`` are objects with fields, not texts.
+    Its ``reader`` is a module of this room and a function there, imported when a file is read. A
+    file has about ``token_density`` tokens per byte, from which the end of a run is estimated until
+    its own files are measured. Its ``records`` are objects with fields, not texts.
     """
 
     name: str
-    read: Reader
+    reader: str
     suffixes: tuple[str, ...]
     begins: re.Pattern[bytes] | None = None
     token_density: float = TOKEN_DENSITY
     records: bool = False
 
+    @property
+    def read(self) -> Reader:
+        """The function that reads such a file."""
+        module, function = self.reader.split(":")
+        read: Reader = getattr(import_module(f"indexer.readers.{module}"), function)
+        return read
+
 
 FORMATS: Final = (
-    Format("JSON Lines", read_json_lines, (".jsonl", ".ndjson"), records=True),
-    Format("JSON", read_json, (".json",), records=True),
-    Format("CSV", read_csv, (".csv",), token_density=0.22, records=True),
-    Format("TSV", read_tsv, (".tsv", ".tab"), token_density=0.22, records=True),
+    Format("JSON Lines", "json_lines:read_json_lines", (".jsonl", ".ndjson"), records=True),
+    Format("JSON", "json_array:read_json", (".json",), records=True),
+    Format("CSV", "delimited:read_csv", (".csv",), token_density=0.22, records=True),
+    Format("TSV", "delimited:read_tsv", (".tsv", ".tab"), token_density=0.22, records=True),
     Format(
         "Parquet",
-        read_parquet,
+        "parquet:read_parquet",
         (".parquet", ".pq"),
         re.compile(rb"PAR1"),
         token_density=0.4,
@@ -94,7 +82,7 @@ FORMATS: Final = (
     ),
     Format(
         "Arrow",
-        read_arrow,
+        "arrow_tables:read_arrow",
         (".arrow", ".feather"),
         re.compile(rb"ARROW1|\xff\xff\xff\xff"),
         token_density=0.2,
@@ -102,72 +90,77 @@ FORMATS: Final = (
     ),
     Format(
         "plain text",
-        read_plain_text,
+        "plain_text:read_plain_text",
         (".txt", ".text", ".adoc", ".log"),
         token_density=0.23,
     ),
-    Format("Markdown", read_markdown, (".md", ".markdown", ".mdown", ".mkd")),
-    Format("HTML", read_html, (".html", ".htm", ".xhtml"), _HTML, token_density=0.09),
-    Format("PDF", read_pdf, (".pdf",), re.compile(rb"%PDF-"), token_density=0.012),
+    Format("Markdown", "markdown:read_markdown", (".md", ".markdown", ".mdown", ".mkd")),
+    Format("HTML", "html:read_html", (".html", ".htm", ".xhtml"), _HTML, token_density=0.09),
+    Format("PDF", "pdf:read_pdf", (".pdf",), re.compile(rb"%PDF-"), token_density=0.012),
     Format(
         "Word",
-        read_word,
+        "word:read_word",
         (".docx", ".docm", ".dotx"),
         re.compile(OFFICE % rb"word/", re.DOTALL),
         token_density=0.05,
     ),
     Format(
         "spreadsheet",
-        read_spreadsheet,
+        "spreadsheets:read_spreadsheet",
         (".xlsx", ".xlsm", ".xltx", ".xlsb", ".xls", ".ods"),
         re.compile(OFFICE % rb"xl/", re.DOTALL),
         token_density=0.15,
     ),
     Format(
         "PowerPoint",
-        read_slides,
+        "slides:read_slides",
         (".pptx", ".pptm", ".ppsx", ".potx"),
         re.compile(OFFICE % rb"ppt/", re.DOTALL),
         token_density=0.01,
     ),
     Format(
         "OpenDocument",
-        read_open_document,
+        "open_document:read_open_document",
         (".odt", ".ott", ".odp"),
         re.compile(rb"PK.{28}mimetypeapplication/vnd\.oasis\.opendocument", re.DOTALL),
         token_density=0.05,
     ),
-    Format(IMAGE, read_image_file, IMAGE_SUFFIXES, IMAGE_STARTS, token_density=0.001),
+    Format(IMAGE, "image_files:read_image_file", IMAGE_SUFFIXES, IMAGE_STARTS, token_density=0.001),
     Format(
         "Rich Text",
-        read_rich_text,
+        "rich_text:read_rich_text",
         (".rtf", ".doc", ".dot"),
         re.compile(rb"\s*\{\\rtf"),
         token_density=0.1,
     ),
     Format(
         "EPUB",
-        read_book,
+        "books:read_book",
         (".epub",),
         re.compile(rb"PK.{28}mimetypeapplication/epub\+zip", re.DOTALL),
         token_density=0.3,
     ),
-    Format("notebook", read_notebook, (".ipynb",), token_density=0.1),
-    Format("subtitles", read_subtitles, (".srt", ".vtt", ".ass", ".ssa"), re.compile(rb"WEBVTT\s")),
-    Format("reStructuredText", read_restructured, (".rst",)),
-    Format("Org", read_org, (".org",)),
-    Format("source code", read_source_code, tuple(LANGUAGES), token_density=0.3),
-    Format("mail", read_message, (".eml",)),
+    Format("notebook", "notebooks:read_notebook", (".ipynb",), token_density=0.1),
+    Format(
+        "subtitles",
+        "subtitles:read_subtitles",
+        (".srt", ".vtt", ".ass", ".ssa"),
+        re.compile(rb"WEBVTT\s"),
+    ),
+    Format("reStructuredText", "restructured:read_restructured", (".rst",)),
+    Format("Org", "org:read_org", (".org",)),
+    Format("source code", "source_code:read_source_code", tuple(LANGUAGES), token_density=0.3),
+    Format("mail", "mail:read_message", (".eml",)),
     Format(
         "mailbox",
-        read_mailbox,
+        "mail:read_mailbox",
         (".mbox", ".mbx"),
         re.compile(rb"From [^\n]+\n(?:[!-9;-~]+:[^\n]*\n)"),
     ),
-    Format("ZIP", read_zip, (".zip",), re.compile(rb"PK\x03\x04")),
+    Format("ZIP", "archives:read_zip", (".zip",), re.compile(rb"PK\x03\x04")),
     Format(
         "tar",
-        read_tar,
+        "archives:read_tar",
         (".tar", ".tgz", ".tbz2", ".txz", ".tar.bz2", ".tar.xz"),
         re.compile(rb".{257}ustar", re.DOTALL),
     ),

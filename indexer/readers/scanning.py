@@ -67,7 +67,8 @@ def scan(root: Path, skip: Collection[Path] = ()) -> Scan:
             _add_unread(found, name, path, error)
             continue
         below = "" if name == ROOT else f"{name}/"
-        paths = [(f"{below}{_text(each)}", os.path.join(path, each)) for each in reversed(inside)]  # noqa: PTH118
+        within = os.path.join(path, "")  # noqa: PTH118
+        paths = [(f"{below}{_text(each)}", f"{within}{each}") for each in reversed(inside)]
         waiting.extend(each for each in paths if each[1] not in skipped)
     return found
 

@@ -6,7 +6,7 @@ see ``code_parts``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from typing import Final
@@ -15,37 +15,11 @@ from indexer.errors import Unreadable
 from indexer.readers.decoding import decode
 from indexer.readers.extracted import LIMITS, MAX_TEXT_BYTES, Extracted, read_extracted, require
 from indexer.readers.isolation import run_isolated
+from indexer.readers.languages import LANGUAGES
 from indexer.readers.reading import Fields, Read
 from indexer.readers.sources import Source
 
 EXTRACTOR: Final = Path(__file__).with_name("code_parts.py")
-
-LANGUAGES: Final[Mapping[str, str]] = {
-    ".py": "python",
-    ".pyi": "python",
-    ".js": "javascript",
-    ".mjs": "javascript",
-    ".cjs": "javascript",
-    ".jsx": "javascript",
-    ".ts": "typescript",
-    ".mts": "typescript",
-    ".cts": "typescript",
-    ".tsx": "tsx",
-    ".java": "java",
-    ".go": "go",
-    ".rs": "rust",
-    ".c": "c",
-    ".h": "c++",
-    ".cc": "c++",
-    ".cpp": "c++",
-    ".cxx": "c++",
-    ".hh": "c++",
-    ".hpp": "c++",
-    ".hxx": "c++",
-    ".rb": "ruby",
-    ".cs": "c#",
-}
-"""The languages of suffixes; a header may be of C, which the grammar of C++ reads, too."""
 
 
 def read_source_code(source: Source, fields: Fields) -> Iterator[Read]:  # noqa: ARG001

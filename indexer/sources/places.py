@@ -13,10 +13,11 @@ from typing import Final, Protocol, TypeAlias
 
 from indexer.readers.paths import read_file
 from indexer.readers.reading import Fields, Read, Rejection
+from indexer.sources.crawl_bounds import Bounds
 from indexer.sources.fetched import Fetched, Unchanged
 from indexer.sources.remote import Folder
 from indexer.sources.sql import Passed, Query
-from indexer.sources.website import Bounds, Crawl
+from indexer.sources.website import Crawl
 
 ROWS: Final = "rows"
 """The one file of a query."""

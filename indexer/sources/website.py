@@ -25,6 +25,7 @@ import orjson
 from indexer.errors import MissingExtra, Unreadable
 from indexer.readers.links import Links, links_of
 from indexer.readers.reading import Rejection
+from indexer.sources.crawl_bounds import Bounds
 from indexer.sources.fetched import Fetched, Unchanged
 from indexer.sources.web_requests import (
     AGENT,
@@ -79,17 +80,6 @@ Found: TypeAlias = Fetched | Unchanged | Rejection
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """The most that a crawl fetches: pages, links away from the start, bytes, and seconds."""
-
-    pages: int = 1_000
-    depth: int = 10
-    page_bytes: int = 16 * 2**20
-    bytes: int = 2 * 2**30
-    seconds: float = 6 * 3_600.0
-
-
-@dataclass(frozen=True, slots=True)
 class Stamp:
     """The marks of a page by which to ask whether it has changed, and the page's links."""
 
@@ -138,7 +128,7 @@ class Crawl:
     """
 
     start: str
-    bounds: Bounds = Bounds()
+    bounds: Bounds = field(default_factory=Bounds)
     known: Mapping[str, str] = field(default_factory=dict)
     revisits: bool = False
     unreadable: list[str] = field(default_factory=list)

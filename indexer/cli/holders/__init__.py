@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from indexer.cli.messages import Figures
 from indexer.documents import Vector
 from indexer.errors import InvalidInput
-from indexer.export.files import Export
 from indexer.filters import parse_filter
 from indexer.index_choice import Chunking, Language
 from indexer.ordering import ADDED, Order
@@ -22,6 +21,9 @@ from indexer.parts import PASSAGES, Parts, asked_parts
 from indexer.queries import Answer, Query
 from indexer.reports import Broken, Description, Tell
 from indexer.similarity import Measure
+
+if TYPE_CHECKING:
+    from indexer.export.files import Export
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Collections of this process, opened in a library."""
+"""Collections of this process, opened in a library.
+
+What only one method needs is imported there: a command calls few, and waits for all imports.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from indexer.analysis.diagnostics import report
-from indexer.cli import output
+from indexer.cli import messages
 from indexer.cli.holders import (
     Compared,
     Comparison,
@@ -20,6 +22,7 @@ from indexer.cli.holders import (
     Search,
     Wanted,
 )
+from indexer.cli.holders.answer_figures import answer_figures
 from indexer.cli.holders.answers import map_figures
 from indexer.cli.messages import Figures
 from indexer.cli.options import open_library
@@ -27,19 +30,16 @@ from indexer.collection import Collection
 from indexer.documents import Document, Vector
 from indexer.embedding import Embedder, open_embedder
 from indexer.errors import BearingError, InvalidFilter, NotFound
-from indexer.export.files import Export, export
 from indexer.facets import Count
 from indexer.filters import Filter, parse_filter
 from indexer.index_choice import USUAL_CHUNKING
-from indexer.learning.gate import promotion
-from indexer.learning.models import BrokenModel, Models
-from indexer.learning.trained import Trained
 from indexer.library import Library
 from indexer.parts import WHOLE, parts_by_name
 from indexer.reports import Broken, Description, Tell
-from indexer.retrieval.search import search_timed
 from indexer.similarity import Measure, cosine, pairwise, softmax
-from indexer.workspace import embed_images
+
+if TYPE_CHECKING:
+    from indexer.export.files import Export
 
 COVARIANCE_SAMPLES: Final = 10_000
 """Stored vectors that mahalanobis estimates its covariance from, at most."""
@@ -69,6 +69,8 @@ class LocalHolder:
 
     def search(self, collection: str, asked: Search) -> Found:
         """The answer to a search."""
+        from indexer.retrieval.search import search_timed
+
         if asked.image is None:
             asked.query()  # what is wrong with it is told before anything is opened
         opened = self.library.open(collection)
@@ -77,13 +79,15 @@ class LocalHolder:
         done = search_timed(opened, self.library.embedder(opened), [query], judge)
         (answer,) = done.answers
         known = opened.fields(FIELDS_NAMED, 1) if answer.unknown_fields else []
-        figures = output.answer_figures(query, answer, done.embed_ms, done.search_ms)
+        figures = answer_figures(query, answer, done.embed_ms, done.search_ms)
         return Found(answer, figures, opened.language, [one.name for one in known])
 
     def _seen(self, collection: Collection, image: Path | None) -> Vector | None:
         """The vector of an image among a collection's texts; None without one."""
         if image is None:
             return None
+        from indexer.workspace import embed_images
+
         vector: Vector = embed_images(self.library.seeing(collection), [image])[0]
         return vector
 
@@ -132,11 +136,13 @@ class LocalHolder:
 
     def diagnose(self, collection: str, tell: Tell) -> Figures:
         """Diagnostics of a collection's vectors."""
+        from indexer.analysis.diagnostics import report
+
         opened = self.library.open(collection)
         try:
             self.library.embedder(opened)  # by which unrelated queries are embedded
         except BearingError as error:
-            output.note(f"significance is not looked at anew: {error}")
+            messages.note(f"significance is not looked at anew: {error}")
         return report(opened.diagnose(tell))
 
     def duplicates(self, collection: str, tell: Tell) -> Figures:
@@ -210,15 +216,17 @@ class LocalHolder:
 
     def export(self, collection: str, wanted: Wanted, tell: Tell) -> Export:
         """Write documents with their vectors to a file here."""
+        from indexer.export.files import export
+
         chosen = parse_filter(wanted.condition)
         opened = self.library.open(collection)
         return export(opened, wanted.file, tell, chosen, replace=wanted.replace)
 
     def models(self) -> Sequence[Figures]:
         """All that was trained, each with the collections it serves, or why it cannot be read."""
-        models = Models.of(self.library.config)
-        serving = promotion.serving(self.library, models)
-        return [model_figures(one, serving.get(one.name, ())) for one in models.all()]
+        from indexer.cli.holders.model_figures import all_figures
+
+        return all_figures(self.library)
 
     def draw_map(self, collection: str, tell: Tell, *, anew: bool) -> Figures:
         """Draw a collection's map as far as need be, or anew, and return what is on it."""
@@ -226,13 +234,6 @@ class LocalHolder:
         kept = asdict(found.kept) if found.kept else None
         clusters = [asdict(one) for one in found.labels]
         return map_figures(len(found.ids), found.fitted, found.late, kept, found.seconds, clusters)
-
-
-def model_figures(one: Trained | BrokenModel, serves: Sequence[str]) -> Figures:
-    """One as a JSON object, with the collections it serves."""
-    if isinstance(one, BrokenModel):
-        return {"name": one.name, "error": str(one.error)}
-    return {**asdict(one), "serves": list(serves)}
 
 
 def _some(condition: Figures) -> Filter:

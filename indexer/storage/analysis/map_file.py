@@ -12,27 +12,24 @@ import json
 import logging
 import threading
 import time
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Final
 
 from indexer.analysis.map_drawing import Drawing, map_of, version_of
-from indexer.analysis.map_layout import draw
 from indexer.analysis.map_task import MapTask
 from indexer.ann.faiss_index import threads_to_use
 from indexer.errors import Damaged, StorageFailed
 from indexer.reports import Map, Step, Tell
-from indexer.storage.analysis.map_subject import subject_of
 from indexer.storage.runtime.durable_files import Stamp, file_stamp, write_durably
 from indexer.storage.runtime.locks import is_free, only_process
-from indexer.storage.sqlite.schema import STORE
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.sqlite.store import Store
-from indexer.subprocess_job import Job, run_in_subprocess, say
+from indexer.subprocess_job import run_in_subprocess
 
 FILE: Final = "map.bin"
 LOCK: Final = "map.lock"
+DRAWN_BY: Final = "indexer.storage.analysis.map_job:draw_job"
 _POLL_SECONDS: Final = 0.1
 
 _log = logging.getLogger(__name__)
@@ -60,6 +57,8 @@ class Maps:
 
     def draw(self, model: str, tell: Tell, *, anew: bool) -> None:
         """Draw the present state in this process, and wait, also for another that is drawing."""
+        from indexer.storage.analysis.map_job import draw_and_keep  # drawing imports much
+
         while True:
             with only_process(self._folder / LOCK) as lock:
                 if lock is None:
@@ -104,7 +103,7 @@ class Maps:
     def _run_apart(self, lock: IO[str], stopping: threading.Event) -> None:
         try:
             run_in_subprocess(
-                f"{__name__}:draw_job",
+                DRAWN_BY,
                 {"folder": str(self._folder.absolute())},
                 keep_open=[lock.fileno()],
                 stopping=stopping,
@@ -113,35 +112,6 @@ class Maps:
             )
         except OSError as error:
             raise StorageFailed(f"no process could be started to draw in: {error}") from error
-
-
-def draw_job(job: Job, given: bytes) -> Job:
-    """Draw the map of a collection's folder in this process; the caller holds the lock."""
-    del given
-    folder = Path(job["folder"])
-    with closing(Store(folder / STORE)) as store:
-        with store.reading() as snapshot:
-            model = snapshot.identity(snapshot.generation().number).fingerprint
-        draw_and_keep(folder, store, model, lambda step: say(asdict(step)), anew=False)
-    return {}
-
-
-def draw_and_keep(folder: Path, store: Store, model: str, tell: Tell, *, anew: bool) -> None:
-    """Draw a collection's map, given the last one, and replace that.
-
-    The caller holds the lock for drawing. Raises MissingExtra or StorageFailed.
-    """
-    old, _ = read(folder)
-    with store.reading() as snapshot:
-        if old is not None and not old.is_of(snapshot.instance, model, (snapshot.sequence,)):
-            old = None
-    drawn = draw(subject_of(folder, store, old), old, tell, anew=anew)
-    write(folder, drawn)
-    _log.info(
-        "%s: drew a map of %d documents, which keeps %s of neighbours, in %.1f s",
-        folder, len(drawn.numbers), f"{drawn.kept.mean:.2f}" if drawn.kept else "all",
-        drawn.seconds,
-    )  # fmt: skip
 
 
 def _tell_all(lock: IO[str], step: Step) -> None:

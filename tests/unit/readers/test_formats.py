@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from inspect import signature
 from pathlib import Path, PurePath
 
 import pytest
 
-from indexer.readers.formats import FORMATS, format_of, format_of_content
+from indexer.readers.formats import FORMATS, Format, format_of, format_of_content
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,13 @@ def test_no_suffix_is_claimed_twice() -> None:
     """Each suffix is in one row of the table."""
     counts = Counter(suffix for format in FORMATS for suffix in format.suffixes)
     assert set(counts.values()) == {1}
+
+
+@pytest.mark.parametrize("format", FORMATS, ids=lambda one: one.name)
+def test_each_reader_is_where_its_row_says(format: Format) -> None:
+    """A module of the room has a function that takes a source and the fields."""
+    assert list(signature(format.read).parameters) == ["source", "fields"]
+    assert format.read.__module__ == f"indexer.readers.{format.reader.split(':')[0]}"
 
 
 def test_importing_the_readers_is_light() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.readers.source_code import LANGUAGES
+from indexer.readers.languages import LANGUAGES
 
 
 def defined(node: ast.AST, prefix: str = "") -> Iterator[str]:

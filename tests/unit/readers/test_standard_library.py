@@ -11,7 +11,8 @@ from textwrap import dedent
 import pytest
 
 from indexer.documents import Document
-from indexer.readers import Rejection, read_standard_library, standard_library_parts
+from indexer.readers import Rejection
+from indexer.readers.standard_library import read_standard_library, standard_library_parts
 
 
 @pytest.fixture

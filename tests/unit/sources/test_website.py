@@ -19,9 +19,10 @@ from indexer.config import Config
 from indexer.errors import InvalidInput, Unreadable
 from indexer.library import Library
 from indexer.readers.reading import Rejection
+from indexer.sources.crawl_bounds import Bounds
 from indexer.sources.fetched import Fetched, Unchanged
 from indexer.sources.web_requests import Site, host_of, is_public
-from indexer.sources.website import Bounds, Crawl, normalised
+from indexer.sources.website import Crawl, normalised
 
 pytest.importorskip("protego")
 
