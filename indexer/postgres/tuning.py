@@ -1,4 +1,4 @@
-"""How hard a graph is searched, tuned with the collection's own vectors by bands of k.
+"""The effort of a search in a graph, tuned with the collection's own vectors by bands of k.
 
 As elsewhere (see indexer.ann.recall), a vector that is asked stands for a document that is not
 stored yet: the nearest to it, itself, is left out. Effort rises until recall reaches its target
