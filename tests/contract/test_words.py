@@ -115,24 +115,21 @@ def test_what_changes_is_found_by_its_new_words_at_once(collection: Collection) 
     agree(search(collection, "fresh w1", k=1_000), bm25(expected, "fresh w1"), 1_000)
 
 
-@pytest.mark.parametrize("condition", [{"n": 7}, {"n": {"$lt": 30}}, {"n": {"$ne": 7}}, {"x": 1}])
-def test_a_filter_never_shortens_an_answer(collection: Collection, condition: dict) -> None:
+def test_a_filter_never_shortens_an_answer(collection: Collection) -> None:
     """K hits whenever k documents hold a word and pass; all documents count for the scores."""
     texts = make_texts(3_000)
     fill(collection, texts, lambda one: {"n": int(one[1:]) % 97})
     collection.rebuild()
     collection.delete([f"d{i}" for i in range(0, 3_000, 9)])
-    parsed = parse_filter(condition)
-    passing = {
-        id: text
-        for id, text in texts.items()
-        if int(id[1:]) % 9 and matches(parsed, {"n": int(id[1:]) % 97})
-    }
     living = {id: text for id, text in texts.items() if int(id[1:]) % 9}
-    for query in ("w0", "w50 w1"):
-        expected = {id: s for id, s in bm25(living, query).items() if id in passing}
-        for k in (10, 5_000):
-            agree(search(collection, query, k=k, filter=parsed), expected, k)
+    scores = {query: bm25(living, query) for query in ("w0", "w50 w1")}
+    for condition in ({"n": 7}, {"n": {"$lt": 30}}, {"n": {"$ne": 7}}, {"x": 1}):
+        parsed = parse_filter(condition)
+        passing = {id for id in living if matches(parsed, {"n": int(id[1:]) % 97})}
+        for query, own in scores.items():
+            expected = {id: score for id, score in own.items() if id in passing}
+            for k in (10, 5_000):
+                agree(search(collection, query, k=k, filter=parsed), expected, k)
 
 
 def test_what_was_deleted_never_shortens_an_answer(collection: Collection) -> None:
@@ -149,18 +146,18 @@ def test_what_was_deleted_never_shortens_an_answer(collection: Collection) -> No
 
 def test_what_was_replaced_does_not_count(collection: Collection) -> None:
     """However often a word is in versions that are gone, who says it most now comes first."""
-    texts = {f"d{i}": f"w1 w{2 + i % 50} w{3 + i % 40}" for i in range(3_000)}
+    texts = {f"d{i}": f"w1 w{2 + i % 50} w{3 + i % 40}" for i in range(1_000)}
     fill(collection, texts)
     collection.rebuild()
-    changed = {f"d{i}": f"{texts[f'd{i}']} w5" for i in range(2_700)}
+    changed = {f"d{i}": f"{texts[f'd{i}']} w5" for i in range(900)}
     fill(collection, changed)
     fill(collection, {"new": "w1 w1 w1 w1 w1"})
     texts |= changed | {"new": "w1 w1 w1 w1 w1"}
     for _ in range(2):
-        hits = search(collection, "w1", k=3_001)
+        hits = search(collection, "w1", k=1_001)
         assert hits[0].document.id == "new"
         assert min(hit.score for hit in hits) > 0
-        agree(hits, bm25(texts, "w1"), 3_001)
+        agree(hits, bm25(texts, "w1"), 1_001)
         collection.rebuild()
 
 
@@ -223,13 +220,13 @@ def test_a_passage_holds_a_word_that_was_asked_for(collection: Collection) -> No
 
 
 @pytest.mark.parametrize("mode", [Mode.LEXICAL, Mode.HYBRID])
-@pytest.mark.parametrize("query", ODD, ids=range(len(ODD)))
-def test_odd_queries_never_fail(collection: Collection, query: str, mode: Mode) -> None:
+def test_odd_queries_never_fail(collection: Collection, mode: Mode) -> None:
     """Quotes, operators, nothing, very much: an answer, and in mode hybrid k hits."""
     fill(collection, make_texts(40))
     for _ in range(2):
-        hits = search(collection, query, mode=mode, vector=random_units(1)[0])
-        assert len(hits) == 10 or mode is Mode.LEXICAL
+        for query in ODD:
+            hits = search(collection, query, mode=mode, vector=random_units(1)[0])
+            assert len(hits) == 10 or mode is Mode.LEXICAL, query[:40]
         collection.rebuild()
 
 

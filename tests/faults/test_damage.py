@@ -11,6 +11,7 @@ import sys
 import tempfile
 import textwrap
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -28,7 +29,7 @@ from indexer.queries import Query
 from indexer.storage.maintenance.backup import back_up, restore
 from indexer.storage.maintenance.verification import verify
 
-FLIPS, MANY_FLIPS = 40, 150
+FLIPS, MANY_FLIPS = 20, 150
 
 
 def quiet(_: object) -> None:
@@ -41,8 +42,21 @@ def checked(folder: Path) -> list[str]:
     return [f"{one.place}: {one.problem}" for one in report.findings]
 
 
+@cache
+def kept(make: Callable[[Path], None]) -> Path:
+    """A collection that a function makes, made once."""
+    root = Path(tempfile.mkdtemp(prefix="bearing-damage-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    make(root)
+    return root / "things"
+
+
 def make_varied(folder: Path) -> None:
     """A collection of a few hundred documents with all that a document can have."""
+    shutil.copytree(kept(_make_varied), folder)
+
+
+def _make_varied(root: Path) -> None:
     documents = [
         Document(
             f"d{i}",
@@ -53,7 +67,7 @@ def make_varied(folder: Path) -> None:
         for i in range(300)
     ]
     embedded = [replace(embed(one, "model-a"), truncated=one.id > "d7") for one in documents]
-    with create_local(folder, identity_of("model-a")) as collection:
+    with create_local(root / "things", identity_of("model-a")) as collection:
         collection.put(embedded)
         collection.delete([f"d{i}" for i in range(40, 60)])
 
@@ -110,7 +124,7 @@ def test_a_flipped_bit_of_the_store_is_found_or_changes_nothing(tmp_path: Path, 
     assert min(outcomes[True], outcomes[False]) > flips / 10
 
 
-@pytest.mark.parametrize("flips", [12, pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.parametrize("flips", [6, pytest.param(40, marks=pytest.mark.long)])
 def test_a_flipped_bit_of_the_vectors_is_found(tmp_path: Path, flips: int) -> None:
     """Each bit of the vectors counts: the block it is in is named."""
     folder, dice = tmp_path / "things", random.Random(4)
@@ -141,21 +155,16 @@ def test_a_cut_file_is_named(tmp_path: Path, file: str, share: float) -> None:
             content(folder)
 
 
-@cache
-def sealed() -> Path:
-    """A collection with an index, made once."""
-    root = Path(tempfile.mkdtemp(prefix="bearing-sealed-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
+def _seal(root: Path) -> None:
     create(root)
     with open_local(root / "things") as collection:
         collection.rebuild(IndexChoice(IndexKind.SCAN))
-    return root / "things"
 
 
 def sealed_collection(root: Path) -> State:
     """A collection with an index."""
     state = create(root)
-    shutil.copytree(sealed(), root / "things", dirs_exist_ok=True)
+    shutil.copytree(kept(_seal), root / "things", dirs_exist_ok=True)
     return state
 
 
@@ -189,7 +198,7 @@ def test_a_damaged_index_is_told_and_built_again(
     matching(folder, [state], random.Random(0))
 
 
-@pytest.mark.parametrize("flips", [8, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("flips", [4, pytest.param(20, marks=pytest.mark.long)])
 def test_a_flipped_bit_of_an_index_or_its_description_is_found(tmp_path: Path, flips: int) -> None:
     """Each bit of the index counts, and each of its description that is not lost in reading it.
 

@@ -156,7 +156,6 @@ class RecallWatch:
             observation.query[None], rows.vectors, observation.k, observation.allowed
         )
         scores, nearest = found[0][0], found[1][0]
-        self._shares.append(share_found(observation.scores[:K], scores[:K]))
         band = band_of(observation.k)
         for situation, share in _shares_by_situation(observation, scores, nearest):
             case = self._cases.setdefault((situation, band), Case(band))
@@ -164,6 +163,7 @@ class RecallWatch:
             if case.is_lost:
                 del self._cases[situation, band]
                 self._fall(Fall(rows, situation, case.recall))
+        self._shares.append(share_found(observation.scores[:K], scores[:K]))  # judged by now
 
     def _forget(self, part: Part, index: Sealed | Delta | None) -> None:
         """Start again with an index that has been replaced, or is searched more thoroughly."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -58,20 +59,34 @@ def wait_until(look: Callable[[], Map], is_there: Callable[[Map], bool]) -> Map:
     return found
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A collection of 300 documents without a map."""
-    with create_local(tmp_path / "c", make_identity()) as collection:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection of 300 documents without a map, to be copied."""
+    folder = tmp_path_factory.mktemp("made") / "c"
+    with create_local(folder, make_identity()) as collection:
         put(collection, 0, 300)
-    return tmp_path / "c"
+    return folder
 
 
-@pytest.fixture
-def drawn(folder: Path) -> Path:
-    """The same with a map."""
+@pytest.fixture(scope="module")
+def made_and_drawn(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a map, to be copied."""
+    folder = Path(shutil.copytree(made, tmp_path_factory.mktemp("drawn") / "c"))
     with open_local(folder) as collection:
         collection.draw_map(ignore)
     return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A collection of 300 documents without a map."""
+    return Path(shutil.copytree(made, tmp_path / "c"))
+
+
+@pytest.fixture
+def drawn(made_and_drawn: Path, tmp_path: Path) -> Path:
+    """The same with a map."""
+    return Path(shutil.copytree(made_and_drawn, tmp_path / "c"))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 import threading
 from collections.abc import Callable
@@ -58,17 +59,24 @@ def vectors_in(folder: Path) -> list[bytes]:
         return [one.vectors.tobytes() for one in collection.vectors(ids) if one]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A collection with an index, a choice of it, deleted documents, and a torn tail."""
-    with create_local(tmp_path / "things", make_identity()) as collection:
+    folder = tmp_path_factory.mktemp("made") / "things"
+    with create_local(folder, make_identity()) as collection:
         for number in range(30):
             put(collection, number)
         collection.delete([f"3-{i}" for i in range(50)])
         collection.rebuild(IndexChoice(IndexKind.SCAN, 0.9))
-    with (tmp_path / "things" / "generations" / "1" / "vectors.f32").open("ab") as file:
+    with (folder / "generations" / "1" / "vectors.f32").open("ab") as file:
         file.write(b"torn")
-    return tmp_path / "things"
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(made, tmp_path / "things"))
 
 
 def test_what_is_restored_is_what_was_backed_up(folder: Path, tmp_path: Path) -> None:
