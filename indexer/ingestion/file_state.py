@@ -71,21 +71,25 @@ class FileState:
 
     def looks_same(self, status: os.stat_result) -> bool:
         """Return whether a file of this status needs no second look."""
-        now = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
         settled = max(self.modified, self.changed) < self.looked - COARSEST_CLOCK_NS
-        return settled and now == (self.size, self.modified, self.changed, self.inode)
+        return settled and self.is_of(status)
 
-    def has_content(self, status: os.stat_result, path: str) -> bool:
+    def is_of(self, status: os.stat_result) -> bool:
+        """Return whether this is the status that the file had."""
+        now = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+        return now == (self.size, self.modified, self.changed, self.inode)
+
+    def has_content(self, status: os.stat_result, path: Path) -> bool:
         """Return whether a file has the content of then; raises OSError or Unreadable."""
         if self.digest is None or status.st_size != self.size:
             return False
         return digest_of(path) == self.digest
 
 
-def digest_of(path: str) -> str:
+def digest_of(path: Path) -> str:
     """The digest of a file's content; raises OSError or Unreadable."""
     digest = hashlib.blake2b(digest_size=16)
-    with open_regular(Path(path)) as file:
+    with open_regular(path) as file:
         while block := file.read(BUFFER_BYTES):
             digest.update(block)
     return digest.hexdigest()

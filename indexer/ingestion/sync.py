@@ -54,10 +54,9 @@ class Source:
         """Its name."""
         return self.naming.source
 
-    def recognised(self, file: SeenFile, fields: Fields) -> FoundFile:
-        """A file of it in its format, or the reason why it is not read; raises OSError."""
-        path = Path(file.path)
-        return recognised(path, self.naming.called(file.name), path.stat().st_size, fields)
+    def recognised(self, name: str, path: Path, size: int, fields: Fields) -> FoundFile:
+        """A file of it, of this size, in its format, or the reason why it is not read."""
+        return recognised(path, self.naming.called(name), size, fields)
 
 
 @dataclass(slots=True)
@@ -77,7 +76,10 @@ class Plan:
 
     def parts(self, source: Source, fields: Fields) -> list[Part]:
         """The parts of the input that are to be read."""
-        return parts_of(source.recognised(file, fields) for file in self.changed)
+        return parts_of(
+            source.recognised(file.name, Path(file.path), file.status.st_size, fields)
+            for file in self.changed
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ class Sync:
         """Add a known file to the plan, by its status or else its content."""
         if not state.looks_same(file.status):
             try:
-                same = state.has_content(file.status, file.path)
+                same = state.has_content(file.status, Path(file.path))
             except (OSError, Unreadable) as error:
                 self._note_unreadable(plan, file, error)
                 return
@@ -291,8 +293,8 @@ class Sync:
         path = Path(file.path)
         try:
             status = path.stat()
-            found = self.source.recognised(file, self.fields)
-            digest = None if isinstance(found, Rejection) else digest_of(file.path)
+            found = self.source.recognised(file.name, path, status.st_size, self.fields)
+            digest = None if isinstance(found, Rejection) else digest_of(path)
         except (OSError, Unreadable) as error:
             name = self.source.naming.called(file.name)
             self.unreadable.append(name)
@@ -305,7 +307,7 @@ class Sync:
             own = replace(source, before=before)
             yield from read_source(own, format, self.fields, path.parent)
         state = FileState.of(status, looked, self.reading, digest)
-        if _is_still(path, state):
+        if _is_still(file.path, state):
             journal.finish(file.name, state)
 
 
@@ -313,13 +315,12 @@ def _unreadable(error: Exception) -> str:
     return f"cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
-def _is_still(path: Path, state: FileState) -> bool:
+def _is_still(path: str, state: FileState) -> bool:
     """Return whether a file has not been touched since its status was looked at."""
     try:
-        now = path.stat()
+        return state.is_of(os.stat(path))  # noqa: PTH116 - once for each of many files
     except OSError:
         return False
-    return replace(state, looked=0) == FileState.of(now, 0, state.reading, state.digest)
 
 
 def _unseen(found: Scan) -> list[Rejection]:
