@@ -7,15 +7,17 @@ document. Its script, ``web/try.js``, adds a form to each route; all is there to
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from hashlib import sha256
 from html import escape
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import orjson
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, Response
-from starlette.staticfiles import StaticFiles
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
 WEB: Final = Path(__file__).parent.parent / "web"
 OPEN_PATHS: Final = frozenset({"/", "/healthz", "/health", "/readyz", "/docs", "/openapi.json"})
@@ -23,34 +25,82 @@ OPEN_PATHS: Final = frozenset({"/", "/healthz", "/health", "/readyz", "/docs", "
 _OF_DEFAULT: Final = "_default"
 """The end of the names of operations that act on the usual collection."""
 
+_KEPT: Final = "public, max-age=31536000, immutable"
+_REFERENCE: Final = re.compile(r'\b(href|src)="([^"]*)"')
+
+
+_Endpoint = Callable[[Request], Awaitable[Response]]
+
 
 class WebPages:
-    """The files of the web page: index.html at ``/``, the others by their names."""
+    """The files of the web page: index.html at ``/``, the others by their names.
+
+    The page has them from addresses that change with their contents, as they were at the start:
+    a browser keeps what it has from there, and asks for the page itself alone.
+    """
 
     def __init__(self, directory: Path = WEB) -> None:
         self._files = StaticFiles(directory=directory)
-        found = (path.relative_to(directory).as_posix() for path in directory.rglob("*.*"))
-        self._names = {f"/{name}": name for name in sorted(found)}
-        if self._names.pop("/index.html", None):
-            self._names["/"] = "index.html"
+        found = {
+            path.relative_to(directory).as_posix(): path.read_bytes()
+            for path in sorted(directory.rglob("*.*"))
+        }
+        index = found.pop("index.html", None)
+        kept = _address_of(found)
+        self._endpoints = {f"/{name}": self._endpoint(name) for name in found}
+        for name, content in found.items():
+            self._endpoints[f"/{kept}{name}"] = self._held(name, content, _KEPT)
+        if index is not None:
+            page = _with_addresses(index.decode(), kept, found).encode()
+            self._endpoints["/"] = self._held("index.html", page, "no-cache")
 
     @property
     def paths(self) -> frozenset[str]:
         """The paths they are served at."""
-        return frozenset(self._names)
+        return frozenset(self._endpoints)
 
-    def endpoints(self) -> Iterator[tuple[str, Callable[[Request], Awaitable[Response]]]]:
+    def endpoints(self) -> Iterator[tuple[str, _Endpoint]]:
         """Each path with its endpoint."""
-        for path, name in self._names.items():
-            yield path, self._endpoint(name)
+        yield from self._endpoints.items()
 
-    def _endpoint(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, name: str) -> _Endpoint:
         async def answer(request: Request) -> Response:
             response = await self._files.get_response(name, request.scope)
             response.headers["cache-control"] = "no-cache"
             return response
 
         return answer
+
+    def _held(self, name: str, content: bytes, keeping: str) -> _Endpoint:
+        """The content of a file as it was at the start, whatever the file has by now."""
+        etag = f'"{sha256(content).hexdigest()[:32]}"'
+        headers = {"etag": etag, "cache-control": keeping}
+        kind = guess_type(name)[0]
+
+        async def answer(request: Request) -> Response:
+            response = Response(content, headers=headers, media_type=kind)
+            if self._files.is_not_modified(response.headers, request.headers):
+                return NotModifiedResponse(response.headers)
+            return response
+
+        return answer
+
+
+def _address_of(files: Mapping[str, bytes]) -> str:
+    """Where files of these contents are kept, below the page."""
+    digest = sha256()
+    for name, content in files.items():
+        digest.update(f"{name} {len(content)} ".encode() + content)
+    return f"files-{digest.hexdigest()[:16]}/"
+
+
+def _with_addresses(text: str, place: str, names: Collection[str]) -> str:
+    """A page that has its files from a place; what they import is beside them."""
+
+    def with_address(found: re.Match[str]) -> str:
+        return f'{found[1]}="{place if found[2] in names else ""}{found[2]}"'
+
+    return _REFERENCE.sub(with_address, text)
 
 
 def add_pages(app: FastAPI, web: WebPages) -> None:

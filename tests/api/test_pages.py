@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 from starlette.testclient import TestClient
+
+from app.routes.pages import WEB, WebPages
 
 HOME = "http://localhost/"
 
@@ -52,6 +55,32 @@ def test_the_page_is_not_sent_again_if_unchanged(client: TestClient) -> None:
     assert page.headers["cache-control"] == "no-cache"
     again = client.get("/", headers={"if-none-match": page.headers["etag"]})
     assert again.status_code == 304
+
+
+def test_a_browser_keeps_the_files_of_the_page(client: TestClient) -> None:
+    """They are at an address of their contents: another is not there, and what they import is."""
+    links = Links()
+    links.feed(client.get("/").text)
+    kept = sorted(link for link in links.loaded if link.startswith("files-"))
+    place = kept[0].split("/")[0]
+    assert kept == [f"{place}/{name}" for name in ("favicon.svg", "main.js", "style.css")]
+    for path in (WEB / name for name in ("main.js", "api.js", "plane.js", "style.css")):
+        answer = client.get(f"/{place}/{path.name}")
+        assert answer.content == path.read_bytes()
+        assert "immutable" in answer.headers["cache-control"]
+        plain = client.get(f"/{path.name}")
+        assert plain.headers["cache-control"] == "no-cache"
+        assert plain.headers["content-type"] == answer.headers["content-type"]
+    assert client.get(f"/{place}0/main.js").status_code == 404
+
+
+def test_the_address_of_files_is_that_of_their_contents(tmp_path: Path) -> None:
+    """It differs as soon as one file does."""
+    seen = set()
+    for code in ("1", "2"):
+        (tmp_path / "code.js").write_text(code)
+        seen |= WebPages(tmp_path).paths
+    assert len(seen) == 3
 
 
 def test_the_docs_name_every_route_and_field(client: TestClient) -> None:
