@@ -7,9 +7,10 @@ on, so that a process that only names images starts fast.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from indexer.errors import InvalidInput, MissingExtra
 from indexer.filters import Metadata
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 Pixels: TypeAlias = "NDArray[np.uint8]"
 """(height, width, 3) uint8: sRGB, upright."""
+
+_SMOOTH: Final = frozenset({1, 2, 3})
+"""Pillow's numbers of the filters by which a part differs from the whole by rounding alone."""
+
+_REACH: Final = 4
+"""More rows than any of Pillow's filters looks to each side, once they are scaled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +112,21 @@ class Fit:
         size = self.scaled(*image.size)
         left, top = (size[0] - self.width) // 2, (size[1] - self.height) // 2
         across, down = image.width / size[0], image.height / size[1]
-        if min(left, top) < 0 or min(across, down) < 1:
+        is_tall = image.height - size[1] >= 2 * (image.width - size[0])
+        is_plain = is_tall or self.resample not in _SMOOTH
+        if min(left, top) < 0 or min(across, down) < 1 or is_plain:
             around = (left, top, left + self.width, top + self.height)
             return image.resize(size, self.resample).crop(around)
-        # Only what is kept is made smaller: a third less work, the same pixels but for rounding.
+        # Only what is kept is made smaller: a third less work. Rows first, then columns, as Pillow
+        # does with a whole image unless it is tall, which rounds otherwise than the other order.
+        first = max(0, int((top - _REACH) * down))
+        last = min(image.height, math.ceil((top + self.height + _REACH) * down))
         right = min((left + self.width) * across, image.width)
-        bottom = min((top + self.height) * down, image.height)
-        box = (left * across, top * down, right, bottom)
-        return image.resize((self.width, self.height), self.resample, box=box)
+        box = (left * across, first, right, last)
+        narrow = image.resize((self.width, last - first), self.resample, box)
+        bottom = min((top + self.height) * down, image.height) - first
+        box = (0, top * down - first, self.width, bottom)
+        return narrow.resize((self.width, self.height), self.resample, box)
 
     def of(self, pixels: Pixels) -> Fitted:
         """Pixels in this form. Raises InvalidInput for an array that is no image."""
