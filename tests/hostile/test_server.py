@@ -6,7 +6,9 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 from urllib.parse import quote
 
@@ -154,11 +156,19 @@ def test_a_short_body_behind_an_offer_of_h2c_is_given_up(url: str) -> None:
         assert one_answer(connection)[0] == 408
 
 
-@pytest.mark.parametrize("path", ["/search", "/documents/delete", "/admin/similarity"])
-def test_a_body_that_does_not_come_is_given_up(url: str, path: str) -> None:
+def at_once(url: str, *asked: tuple[bytes, ...]) -> list[bytes]:
+    """The answers to requests of which each is waited for as long."""
+    with ThreadPoolExecutor(len(asked)) as pool:
+        return list(pool.map(lambda one: ask(url, *one), asked))
+
+
+def test_a_body_that_does_not_come_is_given_up(url: str) -> None:
     """A client that promises a body and sends a part of it is answered 408, and let go."""
-    for sent in (b"", b'{"query":'):
-        answer = ask(url, head("POST", path, JSON, "Content-Length: 100"), sent)
+    heads = [
+        head("POST", path, JSON, "Content-Length: 100")
+        for path in ("/search", "/documents/delete", "/admin/similarity")
+    ]
+    for answer in at_once(url, *product(heads, (b"", b'{"query":'))):
         assert status_of(answer) == 408
         assert b"BEARING_BODY_SECONDS" in answer
         assert b"connection: close" in answer
@@ -197,15 +207,14 @@ def test_an_import_that_pauses_too_long_ends_with_a_failure(url: str) -> None:
     assert last["problem"]["status"] == 408
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-"])
-def test_a_head_that_does_not_end_is_given_up(url: str, sent: bytes) -> None:
+def test_a_head_that_does_not_end_is_given_up(url: str) -> None:
     """Connections that say nothing, or never finish saying it, are closed."""
-    answer = ask(url, sent)
-    if sent:
+    begun = (b"GET / HT",), (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-",)
+    silent, *others = at_once(url, (b"",), *begun)
+    assert silent == b""
+    for answer in others:
         assert status_of(answer) == 408
         assert b"BEARING_HEAD_SECONDS" in answer
-    else:
-        assert answer == b""
 
 
 def test_a_connection_too_many_is_told_so(tmp_path: Path) -> None:

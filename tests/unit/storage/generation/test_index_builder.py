@@ -26,9 +26,12 @@ from indexer.queries import Query
 from indexer.subprocess_job import command
 from indexer.thresholds import DEFAULT, Thresholds
 
-FEW = Thresholds(subprocess_rows=4_000, unindexed_rows=2_000, delta_rows=1_000, gather_rows=500)
-"""As by default, at a fifth of the rows or fewer."""
+FEW = Thresholds(
+    least_rows=500, subprocess_rows=2_000, unindexed_rows=1_000, delta_rows=500, gather_rows=250
+)
+"""As by default, at a tenth of the rows or fewer; the least at half of them."""
 
+FIRST_ROWS = 1_000
 APART_ROWS, LATE_ROWS, UNCOVERED_ROWS = FEW.subprocess_rows, FEW.unindexed_rows, FEW.delta_rows
 SCAN = IndexChoice(IndexKind.SCAN, target_recall=0.9)
 
@@ -78,20 +81,20 @@ def test_late_rows_are_sealed_in_the_background(tmp_path: Path) -> None:
 
 def test_late_rows_are_compared_one_by_one_only_while_they_are_few(tmp_path: Path) -> None:
     """Before they are sealed, an index in memory takes them in, and each is found as before."""
-    vectors = random_units(2_000 + 3 * UNCOVERED_ROWS)
+    vectors = random_units(FIRST_ROWS + 3 * UNCOVERED_ROWS)
     with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
-        put(collection, vectors[:2_000])
+        put(collection, vectors[:FIRST_ROWS])
         collection.rebuild(SCAN)
         with collection.writing("fill"):
-            for start in range(2_000, len(vectors), UNCOVERED_ROWS // 2):
+            for start in range(FIRST_ROWS, len(vectors), UNCOVERED_ROWS // 2):
                 put(collection, vectors[start : start + UNCOVERED_ROWS // 2], start)
                 end = time.monotonic() + 60
                 while int(str(index_of(collection)["compared_rows"])) >= UNCOVERED_ROWS:
                     collection.search([Query(vector=vectors[0], k=1)])
                     assert time.monotonic() < end, index_of(collection)
-            unindexed = len(vectors) - 2_000
+            unindexed = len(vectors) - FIRST_ROWS
             assert index_of(collection)["late_rows"] == unindexed
-            for row in (0, 2_000, 2_000 + UNCOVERED_ROWS, len(vectors) - 1):
+            for row in (0, FIRST_ROWS, FIRST_ROWS + UNCOVERED_ROWS, len(vectors) - 1):
                 hit = collection.search([Query(vector=vectors[row], k=1)])[0].hits[0]
                 assert (hit.document.id, round(hit.score, 5)) == (f"d{row}", 1.0)
         wait_for(collection, len(vectors))
@@ -114,7 +117,7 @@ def test_a_bulk_write_is_sealed_at_its_end(tmp_path: Path) -> None:
 def test_the_choice_outlives_the_process(tmp_path: Path) -> None:
     """What rebuild was told holds when the collection is opened again, and can be taken back."""
     with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
-        put(collection, random_units(3_000))
+        put(collection, random_units(1_500))
         assert collection.rebuild(SCAN).index["kind"] == "scan"
     with open_local(tmp_path / "c", IndexChoice(IndexKind.EXACT)) as collection:
         assert index_of(collection)["kind"] == "scan"
@@ -137,7 +140,7 @@ def test_a_damaged_choice_says_what_to_do(tmp_path: Path) -> None:
 def test_memory_that_is_too_small_is_refused_with_the_need(tmp_path: Path) -> None:
     """A budget below every kind's need names the need."""
     with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
-        put(collection, random_units(3_000))
+        put(collection, random_units(1_500))
         with pytest.raises(InvalidInput, match="more than the budget of 100 B"):
             collection.rebuild(IndexChoice(IndexKind.SCAN, 0.9, memory_bytes=100))
 
@@ -147,7 +150,7 @@ def test_a_damaged_index_is_left_out_and_built_again(
     tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An index is derived: whatever becomes of its files, answers stay right."""
-    vectors = random_units(3_000)
+    vectors = random_units(1_500)
     with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, vectors)
         collection.rebuild(SCAN)
@@ -175,7 +178,7 @@ def test_a_damaged_index_is_left_out_and_built_again(
 
 def test_deleted_rows_never_come_back_through_the_index(tmp_path: Path) -> None:
     """What was deleted or replaced after sealing is in no answer, and k hits still come."""
-    vectors = random_units(4_000)
+    vectors = random_units(1_900)
     with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, vectors)
         collection.rebuild(SCAN)
@@ -185,7 +188,7 @@ def test_deleted_rows_never_come_back_through_the_index(tmp_path: Path) -> None:
         hits = collection.search([Query(vector=vectors[0], k=300)])[0].hits
         assert len(hits) == 300
         assert not {hit.document.id for hit in hits} & set(gone)
-        for condition in ({"n": {"$lt": 3_800}}, {"n": {"$lt": 40}}):
+        for condition in ({"n": {"$lt": 1_800}}, {"n": {"$lt": 40}}):
             passing = parse_filter(condition)
             approximate = collection.search([Query(vector=vectors[1], k=30, filter=passing)])[0]
             exact = collection.search([Query(vector=vectors[1], k=30, filter=passing, exact=True)])[
@@ -203,7 +206,7 @@ def test_deleted_rows_never_come_back_through_the_index(tmp_path: Path) -> None:
 
 def test_searches_go_on_while_an_index_is_rebuilt(tmp_path: Path) -> None:
     """Every search during several rebuilds is answered in full."""
-    vectors = random_units(3_000)
+    vectors = random_units(1_900)
     counts: list[int] = []
     with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
         put(collection, vectors)
@@ -238,7 +241,7 @@ def niceness_of_all() -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
-@pytest.mark.parametrize("rows", [FEW.least_rows, APART_ROWS])
+@pytest.mark.parametrize("rows", [APART_ROWS // 2, APART_ROWS])
 def test_sealing_gives_way_and_the_caller_keeps_its_priority(tmp_path: Path, rows: int) -> None:
     """Few rows or many, whoever seals them has less priority than others while it does."""
     mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
