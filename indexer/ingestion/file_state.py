@@ -16,7 +16,7 @@ import orjson
 
 from indexer import installation
 from indexer.readers.reading import Fields, Rejection
-from indexer.readers.sources import BUFFER_BYTES, open_regular
+from indexer.readers.sources import buffer_bytes, open_regular
 
 COARSEST_CLOCK_NS: Final = 2_000_000_000
 """File systems keep times in steps of at most two seconds."""
@@ -90,7 +90,8 @@ def digest_of(path: Path) -> str:
     """The digest of a file's content; raises OSError or Unreadable."""
     digest = hashlib.blake2b(digest_size=16)
     with open_regular(path) as file:
-        while block := file.read(BUFFER_BYTES):
+        most = buffer_bytes(os.fstat(file.fileno()).st_size)
+        while block := file.read(most):
             digest.update(block)
     return digest.hexdigest()
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from indexer.documents import BroughtVectors, Document
 
 BUFFER_BYTES: Final = 1 << 18
+LEAST_BUFFER_BYTES: Final = 1 << 12
 GZIP_MARK: Final = b"\x1f\x8b"
 
 
@@ -109,8 +110,11 @@ class Source:
 
     def content(self, limit: int) -> bytes:
         """All bytes, decompressed; raises Unreadable if there are more than ``limit``."""
+        first = min(self.size, limit) + 1  # as many bytes as are asked for are allocated
         with self.opened() as opened:
-            content = opened.stream.read(limit + 1)
+            content = opened.stream.read(first)
+            if len(content) == first <= limit:
+                content += opened.stream.read(limit + 1 - first)
         if len(content) > limit:
             raise Unreadable(f"larger than {limit:,} bytes, the most that is read at once")
         return content
@@ -134,11 +138,21 @@ def open_regular(path: Path) -> BinaryIO:
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
-    problem = kind_problem(os.fstat(descriptor).st_mode)
+    status = os.fstat(descriptor)
+    problem = kind_problem(status.st_mode)
     if problem:
         os.close(descriptor)
         raise Unreadable(problem)
-    return os.fdopen(descriptor, "rb", buffering=BUFFER_BYTES)
+    return os.fdopen(descriptor, "rb", buffering=buffer_bytes(status.st_size))
+
+
+def buffer_bytes(size: int) -> int:
+    """The bytes of a buffer for a file of this size.
+
+    A large one is mapped anew for each file, which takes several times as long as reading a small
+    file.
+    """
+    return min(max(size + 1, LEAST_BUFFER_BYTES), BUFFER_BYTES)
 
 
 def kind_problem(mode: int) -> str | None:

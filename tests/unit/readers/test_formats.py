@@ -75,7 +75,7 @@ def test_no_suffix_is_claimed_twice() -> None:
 @pytest.mark.parametrize("format", FORMATS, ids=lambda one: one.name)
 def test_each_reader_is_where_its_row_says(format: Format) -> None:
     """A module of the room has a function that takes a source and the fields."""
-    assert list(signature(format.read).parameters) == ["source", "fields"]
+    assert list(signature(format.read).parameters)[:2] == ["source", "fields"]
     assert format.read.__module__ == f"indexer.readers.{format.reader.split(':')[0]}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -37,3 +38,20 @@ def test_missing_file(folder: Path) -> None:
     """What the file system objects to is told in its words."""
     with pytest.raises(Unreadable, match="cannot be read: No such file"):
         Source(Path("a.txt"), "a.txt", 5).content(5)
+
+
+@pytest.mark.parametrize("written", [0, 1, 9, 10, 11, 300_000])
+@pytest.mark.parametrize("known", [0, 5, 9, 400_000])
+@pytest.mark.parametrize("packed", [False, True])
+def test_all_of_a_file_is_read_whatever_size_it_had(
+    tmp_path: Path, written: int, known: int, packed: bool
+) -> None:
+    """Also of one that has grown or shrunk since it was looked at; more than allowed is refused."""
+    content = bytes(range(256)) * 2_000
+    file = tmp_path / "a"
+    file.write_bytes(gzip.compress(content[:written]) if packed else content[:written])
+    source = Source(file, "a", known, compressed=packed)
+    assert source.content(written) == source.content(500_000) == content[:written]
+    if written:
+        with pytest.raises(Unreadable, match="larger than"):
+            source.content(written - 1)
