@@ -179,6 +179,10 @@ class Page:
         """Keys for whatever has the focus."""
         ActionChains(self.driver).send_keys(*keys).perform()
 
+    def pointer(self) -> ActionChains:
+        """What a hand does, each move at once rather than in a quarter of a second."""
+        return ActionChains(self.driver, duration=0)
+
     def write(self, selector: str, text: str) -> None:
         """Replace what a field holds, as typing does."""
         field = self.one(selector)

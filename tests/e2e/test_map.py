@@ -121,7 +121,7 @@ def move_to(page: Page, url: str, id: str) -> ActionChains:
     """The pointer on a document."""
     left, top = pixel_of(page, url, id)
     plane = page.one(".plane")
-    return ActionChains(page.driver).move_to_element_with_offset(plane, round(left), round(top))
+    return page.pointer().move_to_element_with_offset(plane, round(left), round(top))
 
 
 def beside(url: str, id: str) -> set[str]:
@@ -209,7 +209,7 @@ def test_the_wheel_magnifies_what_is_under_the_pointer(page: Page, url: str) -> 
     before = pixel_of(page, url, "d/7")
     origin = ScrollOrigin.from_element(plane, round(before[0]), round(before[1]))
     scale = camera(page)["scale"]
-    ActionChains(page.driver).scroll_from_origin(origin, 0, -300).perform()
+    page.pointer().scroll_from_origin(origin, 0, -300).perform()
     page.until(lambda: camera(page)["scale"] > 1.3 * scale)
     assert pixel_of(page, url, "d/7") == pytest.approx(before, abs=3)
     page.one("[aria-label='Show all']").click()
@@ -223,7 +223,7 @@ def test_dragging_moves_and_opens_nothing(page: Page) -> None:
     page.open(VIEW)
     before = camera(page)
     plane = page.one(".plane")
-    ActionChains(page.driver).move_to_element(plane).click_and_hold().move_by_offset(
+    page.pointer().move_to_element(plane).click_and_hold().move_by_offset(
         80, 40
     ).release().perform()
     page.until(lambda: camera(page) != before)
@@ -315,7 +315,7 @@ def test_documents_are_selected_by_drawing_around_them(page: Page, url: str) -> 
     width, height = int(plane.rect["width"]), int(plane.rect["height"])
     corners = [(-width // 2 + 5, -height // 2 + 5), (0, -height // 2 + 5), (0, height // 2 - 5)]
     corners.append((-width // 2 + 5, height // 2 - 5))
-    chain = ActionChains(page.driver).move_to_element_with_offset(plane, *corners[0])
+    chain = page.pointer().move_to_element_with_offset(plane, *corners[0])
     chain.click_and_hold()
     for corner in corners[1:]:
         chain.move_to_element_with_offset(plane, *corner)
