@@ -87,7 +87,7 @@ class WebPages:
 
 
 def _address_of(files: Mapping[str, bytes]) -> str:
-    """Where files of these contents are kept, below the page."""
+    """The place below the page at which files of these contents are kept."""
     digest = sha256()
     for name, content in files.items():
         digest.update(f"{name} {len(content)} ".encode() + content)
