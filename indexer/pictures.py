@@ -122,11 +122,11 @@ class Fit:
         first = max(0, int((top - _REACH) * down))
         last = min(image.height, math.ceil((top + self.height + _REACH) * down))
         right = min((left + self.width) * across, image.width)
-        box = (left * across, first, right, last)
-        narrow = image.resize((self.width, last - first), self.resample, box)
+        wide: tuple[float, float, float, float] = (left * across, first, right, last)
+        narrow = image.resize((self.width, last - first), self.resample, wide)
         bottom = min((top + self.height) * down, image.height) - first
-        box = (0, top * down - first, self.width, bottom)
-        return narrow.resize((self.width, self.height), self.resample, box)
+        high = (0, top * down - first, self.width, bottom)
+        return narrow.resize((self.width, self.height), self.resample, high)
 
     def of(self, pixels: Pixels) -> Fitted:
         """Pixels in this form. Raises InvalidInput for an array that is no image."""

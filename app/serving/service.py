@@ -721,7 +721,7 @@ class Service:
             if self._is_closing:
                 return
             try:
-                await thread.run(collection_queue.collection.background)
+                await thread.run(collection_queue.collection.prepare)
             except BearingError as error:
                 log.info("%s is not prepared: %s", collection_queue.collection.name, error)
 

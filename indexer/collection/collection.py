@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final, Self
 
+import numpy as np
+
 from indexer.analysis.diagnosis import diagnose
 from indexer.collection.adapters import Adapters, mark_of
 from indexer.collection.calibrations import Calibrations
@@ -401,6 +403,13 @@ class Collection:
         """
         with self._engine.reading() as state:
             return self._backgrounds.of(state)
+
+    def prepare(self) -> None:
+        """Make what a first search waits for: the background of scores, libraries that it loads."""
+        self.background()
+        direction = np.zeros(self.identity.dimension, np.float32)
+        direction[0] = 1
+        self.search([Query(vector=direction, k=1)])
 
     @property
     def is_prepared(self) -> bool:

@@ -695,6 +695,18 @@ def test_a_collection_of_a_few_documents_has_no_significance(collection: Collect
     assert collection.search([query])[0].significance is not None
 
 
+@pytest.mark.parametrize("count", [0, 60])
+def test_preparing_changes_no_answer(collection: Collection, count: int) -> None:
+    """Whether there is anything or not; the background of scores is there then, if it can be."""
+    if count:
+        fill(collection, random_units(count))
+    query = Query(vector=random_units(1, seed=3)[0], k=5)
+    expected = collection.search([query])[0].hits
+    collection.prepare()
+    assert collection.search([query])[0].hits == expected
+    assert (collection.background() is not None) is bool(count)
+
+
 def test_it_has_a_name_and_a_language(make: Callable[..., Collection]) -> None:
     """Those that it was made with, and it says so."""
     collection = make("letters", language=Language.FRENCH)

@@ -111,3 +111,20 @@ def test_a_search_does_without_what_trains_exports_and_reads(kept: Path) -> None
     """It needs the model and the index, and no table where JSON is asked for."""
     costly = LIBRARIES - {"faiss"} | ROOMS
     assert loaded(["search", "words", "--json"], costly, PROGRAM, kept / "data") == (0, [])
+
+
+def test_a_collection_that_is_prepared_has_loaded_what_searches_need(tmp_path: Path) -> None:
+    """So that no reader waits for it at the first search of a service."""
+    program = (
+        "import sys, indexer\n"
+        f"with indexer.open({str(tmp_path)!r}, model='hashing') as workspace:\n"
+        "    workspace.collection('things').index([{'id': 'a', 'text': 'tide'}])\n"
+        "    collection = workspace.library.obtain('things')\n"
+        "    before = 'faiss' in sys.modules\n"
+        "    collection.prepare()\n"
+        "    print(before, 'faiss' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["False", "True"], done.stderr
