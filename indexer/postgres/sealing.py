@@ -23,7 +23,7 @@ from indexer.postgres.scanning import whole_documents
 from indexer.postgres.schema import Tables
 from indexer.postgres.scope import PostgresScope
 from indexer.postgres.state import PostgresState
-from indexer.postgres.tuning import Find, draw_trials, drawn_for_trials, tune
+from indexer.postgres.tuning import SAMPLED, SEED, Find, draw_trials, tune
 
 KINDS: Final = frozenset({IndexKind.AUTO, IndexKind.EXACT, IndexKind.GRAPH})
 
@@ -111,7 +111,7 @@ class Sealing:
         """The efforts of searches without a filter, and with one."""
         with self._reading() as state:
             find, target = self._finder(state, sealed), self._choice.target_recall
-            drawn = state.sample(*drawn_for_trials()).vectors
+            drawn = state.sample(SAMPLED, SEED).vectors
             whole, filtered = draw_trials(drawn, self._going_on(whole_documents(state)))
             bands = [tune(find, trials, target).bands for trials in ([whole], filtered)]
         return Efforts(tuple(one for efforts in bands for one in efforts))

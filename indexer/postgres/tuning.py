@@ -34,7 +34,10 @@ FEW: Final = 64
 KEPT: Final = 1 / 3
 """The share of documents that pass the filters that effort is measured with."""
 
-_SEED: Final = 17
+SAMPLED: Final = DRAWN * max(BANDS.values())
+"""Stored vectors to draw queries from, since copies among them make the same query."""
+
+SEED: Final = 17
 
 Find: TypeAlias = Callable[[PostgresScope, Vector, int, int], list[Candidate]]
 """The k nearest that a graph gives within a scope with so many chunks in view, or fewer."""
@@ -91,14 +94,13 @@ class _Best:
 def draw_trials(drawn: Vectors, parts: Iterable[Sample]) -> tuple[Trial, list[Trial]]:
     """Queries among all documents, and under two filters, half of the queries under each.
 
-    ``drawn`` are stored vectors at random, ``DRAWN`` times as many as queries, since copies among
-    them make the same query; ``parts`` are all stored ones, no document in two parts. One filter
-    passes documents at random, the other those on one subject: a filter may have to do with what
-    is asked, or not.
+    ``drawn`` are :data:`SAMPLED` stored vectors at random, (n, d), and ``parts`` all stored ones,
+    no document in two parts. One filter passes documents at random, the other those on one subject:
+    a filter may have to do with what is asked, or not.
     """
     queries = distinct(drawn)[: max(BANDS.values())]
     half = len(queries) // 2
-    dice, subject = np.random.default_rng(_SEED), drawn[:1]
+    dice, subject = np.random.default_rng(SEED), drawn[:1]
     least = np.quantile(drawn @ subject[0], 1 - KEPT) if len(drawn) else 0.0
     whole, chance, near = _Best(queries), _Best(queries[:half]), _Best(queries[half:])
     for part in parts:
@@ -108,11 +110,6 @@ def draw_trials(drawn: Vectors, parts: Iterable[Sample]) -> tuple[Trial, list[Tr
         chance.add(keys[drawn_here], scores[1 : half + 1, drawn_here])
         near.add(keys[near_here], scores[half + 1 :, near_here])
     return whole.trial(filtered=False), [one.trial(filtered=True) for one in (chance, near)]
-
-
-def drawn_for_trials() -> tuple[int, int]:
-    """The number of stored vectors to draw, and the seed to draw them with."""
-    return DRAWN * max(BANDS.values()), _SEED
 
 
 def _by_document(part: Sample, directions: Vectors) -> tuple[NDArray[np.int64], Scores]:
