@@ -96,16 +96,15 @@ class _Call(Generic[T]):
     context: Context
     future: asyncio.Future[T]
 
-    def make(self) -> None:
-        """Make the call, in a thread, unless its caller has left."""
+    def make(self) -> Callable[[], None]:
+        """Make the call, in a thread, unless its caller has left, and return what tells him."""
         if self.future.cancelled():
-            return
+            return _ignore
         try:
             result = self.context.run(self.call)
         except BaseException as error:  # noqa: BLE001 -- nothing is swallowed: its caller gets it
-            self._tell(self._fail, error)
-        else:
-            self._tell(self._finish, result)
+            return partial(self._tell, self._fail, error)
+        return partial(self._tell, self._finish, result)
 
     def _tell(self, how: Callable[[Result], None], what: Result) -> None:
         loop = self.future.get_loop()
@@ -174,9 +173,10 @@ class SerialThread:
                         return
             else:
                 self._is_busy = True
-                call.make()
-                self._is_busy = False
-                del call  # an idle thread must not keep the last call's arguments alive
+                tell = call.make()
+                self._is_busy = False  # before its caller goes on, who may ask at once
+                tell()
+                del call, tell  # an idle thread must not keep the last call's arguments alive
 
 
 class QuickThread(SerialThread):
