@@ -125,13 +125,17 @@ class RowTable:
         Scores and rows, (m,) each, equal scores by row; m is less than k only if fewer rows are
         allowed. All ties if ``exact``, else those that the index found.
         """
-        # One more than k, to see whether another row ties with the last.
-        found = self._search(queries, k, k + 1, allowed, exact=exact)
+        # A few more than k, to see whether others tie with the last, and where these end.
+        found = self._search(queries, k, k + _MORE, allowed, exact=exact)
         for query, scores, rows in zip(queries, *found, strict=True):
             if len(rows) <= k or rows[k] < 0 or scores[k] < scores[k - 1]:
                 yield scores[:k], rows[:k]
-            else:
+                continue
+            tied = (rows >= 0) & (scores >= scores[k])
+            if tied.all() and len(rows) == k + _MORE:
                 yield self._with_ties(query, k, scores[k], allowed, exact=exact)
+            else:
+                yield scores[tied], rows[tied]
 
     def _with_ties(
         self,
@@ -188,6 +192,9 @@ class RowTable:
 
 DELTA_QUERIES: Final = {k: count // 2 for k, count in BANDS.items()}
 """The queries that a delta index is measured with, by k: fewer, as it is built anew so often."""
+
+_MORE: Final = 8
+"""Rows asked for beyond k: a copy or two of the last are common, and more are looked for anew."""
 
 TIES: Final = 1_024
 """Rows proposed by an index that are examined for ties, at least."""
