@@ -1,4 +1,4 @@
-"""Work on a background thread, and the low priority with which it yields to searches."""
+"""Work on a background thread, and the low priority with which a process yields to searches."""
 
 from __future__ import annotations
 
@@ -30,19 +30,16 @@ class BackgroundTask:
         failed: Callable[[BearingError], None] | None = None,
         *,
         daemon: bool = True,
-        gives_way: bool = False,
     ) -> None:
         """``failed`` is called with an error that ended the work; by default it is logged.
 
-        The interpreter exits without waiting for a ``daemon``. A thread that ``gives_way`` has a
-        low priority, so it should hold no lock for long that a search waits for.
+        The interpreter exits without waiting for a ``daemon``.
         """
         self.stopping = threading.Event()
         self._name = name
         self._work = work
         self._failed = failed or self._warn
         self._daemon = daemon
-        self._gives_way = gives_way
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -79,8 +76,6 @@ class BackgroundTask:
         self.wait()
 
     def _run(self) -> None:
-        if self._gives_way:
-            lower_priority()
         try:
             self._work()
         except BearingError as error:
@@ -91,7 +86,11 @@ class BackgroundTask:
 
 
 def lower_priority() -> None:
-    """Let searches have the processors first; threads that this one starts do so too."""
+    """Let searches have the processors first; threads that this one starts do so too.
+
+    A thread beside searches must hardly hold the interpreter's lock then: where it does while it
+    waits for a processor, they wait for it.
+    """
     if sys.platform == "linux":  # elsewhere a priority is of the whole process
         thread = threading.get_native_id()
         nice = max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread))

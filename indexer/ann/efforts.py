@@ -8,7 +8,7 @@ band's takes the band's.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Self
 
@@ -22,7 +22,7 @@ from indexer.documents import Vectors
 from indexer.index_choice import IndexKind
 from indexer.thresholds import DEFAULT, Thresholds
 
-BANDS: Final[Mapping[int, int]] = {K: QUERIES, 100: 96, 1_000: 48}
+BANDS: Final[Mapping[int, int]] = {K: QUERIES, 100: 64, 1_000: 24}
 """The k of each band, and the number of queries that its recall is measured with: fewer where each
 has more places, and takes longer.
 """
@@ -96,11 +96,17 @@ class Efforts:
 
     def at_least(self, rescore: int) -> Self:
         """The same with no fewer rows rescored in any band."""
+        return self._with(lambda params: _deepened(params, rescore))
+
+    def raised(self, factor: float) -> Self:
+        """The same with so many times the effort in each band."""
+        return self._with(lambda params: _scaled(params, factor))
+
+    def _with(self, change: Callable[[SearchParams], SearchParams]) -> Self:
         return replace(
             self,
             measured={
-                band: replace(one, params=_deepened(one.params, rescore))
-                for band, one in self.measured.items()
+                band: replace(one, params=change(one.params)) for band, one in self.measured.items()
             },
         )
 
@@ -159,8 +165,8 @@ def draw_samples(
 ) -> dict[Band, SampleQueries]:
     """Queries with exact answers for each band; ``queries`` says how many, by k.
 
-    A filter passes rows drawn at random, or those on one subject, for half of the queries each: it
-    may have to do with what is asked, or not.
+    A filter passes rows drawn at random, or those on one subject, for a quarter of as many queries
+    each: it may have to do with what is asked, or not.
     """
     queries = queries or queries_for(len(vectors))
     samples = {
@@ -169,7 +175,7 @@ def draw_samples(
     }
     for seed, passing in enumerate(_filters(vectors, live)):
         for k, count in queries.items():
-            own = draw_sample(vectors, live, k, passing, count // 2, seed)
+            own = draw_sample(vectors, live, k, passing, count // 4, seed)
             band = Band(k, filtered=True)
             samples[band] = samples[band] + own if band in samples else own
     return samples

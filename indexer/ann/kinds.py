@@ -125,14 +125,14 @@ INDEX_KINDS: Final[Mapping[IndexKind, IndexKindSpec]] = {
     IndexKind.REDUCED: IndexKindSpec(
         _reduced,
         lambda dimension: _codes(_half(dimension))[1] / 2,
-        _depths(100, 200, 400, 600, 800, 1200, 1600, 2400, 3200, *_DEEP),
+        _depths(100, 200, 400, 600, 800, 1000, 1200, 1600, 2400, 3200, *_DEEP),
         Visits.ROWS,
         automatic=True,
     ),
     IndexKind.SCAN: IndexKindSpec(
         _scan,
         lambda dimension: _codes(dimension)[1] / 2,
-        _depths(50, 100, 200, 400, 800, 1600, 3200, *_DEEP),
+        _depths(50, 100, 200, 300, 400, 600, 800, 1200, 1600, 2400, 3200, *_DEEP),
         Visits.ROWS,
         automatic=True,
         instead_of=IndexKind.REDUCED,  # it is slower

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 
 import pytest
 
-from indexer.background_task import NICENESS, BackgroundTask
+from indexer.background_task import BackgroundTask
 from indexer.errors import BearingError, Damaged, StorageFailed
 
 PATIENCE_SECONDS = 20
@@ -120,22 +118,6 @@ def test_whoever_wants_to_is_told_of_an_error_instead(caplog: pytest.LogCaptureF
     task.wait()
     assert told == [("fragile", error)]
     assert not caplog.messages
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
-@pytest.mark.parametrize("gives_way", [False, True])
-def test_a_thread_gives_way_where_that_is_wanted(gives_way: bool) -> None:
-    """By its priority; that of whoever started it stays."""
-
-    def niceness() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    mine, found = niceness(), []
-    task = BackgroundTask("work", lambda: found.append(niceness()), gives_way=gives_way)
-    task.start()
-    task.wait()
-    assert found == [max(NICENESS, mine) if gives_way else mine]
-    assert niceness() == mine
 
 
 @pytest.mark.parametrize("daemon", [False, True])

@@ -51,7 +51,7 @@ class LiveRows:
         with store.reading() as snapshot:
             self.current = load_rows(folder, snapshot, None, thresholds)
         self._reader = BackgroundTask("read index", self._read_index)
-        self._delta_builder = BackgroundTask("delta index", self._build_delta, gives_way=True)
+        self._delta_builder = BackgroundTask("delta index", self._build_delta)
         self.watch = RecallWatch(self._heed)
         self._builder = IndexBuilder(kept_choice(folder) or choice or IndexChoice(), self._seal)
 

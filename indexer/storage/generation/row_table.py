@@ -47,10 +47,14 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """An index in memory over the first of the rows added after the last sealing."""
+    """An index in memory over the first of the rows added after the last sealing.
+
+    Its efforts were measured when it had ``measured_rows``, and have grown with it.
+    """
 
     index: AnnIndex
     efforts: Efforts
+    measured_rows: int
 
     def layer(self, k: int, *, filtered: bool) -> Layer:
         """The index, to be searched for k rows."""
@@ -102,20 +106,25 @@ class RowTable:
     def extended_delta(self, target: float) -> Delta:
         """An index over all rows added after the index was sealed: ``delta`` with the rest.
 
-        Its search parameters reach the target recall.
+        Its search parameters reach the target recall: they are measured anew when it is
+        GROWTH times as large, and in between rise with its rows, as the place of a near row
+        among the others does.
         """
-        first = len(self.owners) - self.unindexed
+        first, known = len(self.owners) - self.unindexed, self.delta
         vectors, live = self.vectors[first:], None if self.live is None else self.live[first:]
-        if self.delta is None:
+        if known is None:
             index = AnnIndex.build(DELTA_KIND, vectors)
         else:
-            index = self.delta.index.extended(vectors[self.delta.index.rows :])
+            index = known.index.extended(vectors[known.index.rows :])
+            if index.rows < GROWTH * known.measured_rows:
+                efforts = known.efforts.raised(index.rows / known.index.rows)
+                return Delta(index, efforts, known.measured_rows)
         depth = self.thresholds.delta_rescore
         # So that the index is measured, and not the exact search that few rows would get.
         always = replace(self.thresholds, gather_rows=depth)
         samples = draw_samples(vectors, live, DELTA_QUERIES)
         efforts = tune_efforts(index, vectors, samples, target, always)
-        return Delta(index, efforts.at_least(depth))
+        return Delta(index, efforts.at_least(depth), index.rows)
 
     def nearest(
         self, queries: Vectors, k: int, allowed: NDArray[np.bool_] | None, *, exact: bool
@@ -195,6 +204,9 @@ DELTA_QUERIES: Final = {k: count // 2 for k, count in BANDS.items()}
 
 _MORE: Final = 8
 """Rows asked for beyond k: a copy or two of the last are common, and more are looked for anew."""
+
+GROWTH: Final = 3
+"""The search parameters of a delta index are measured anew when it has grown this many times."""
 
 TIES: Final = 1_024
 """Rows proposed by an index that are examined for ties, at least."""

@@ -74,7 +74,8 @@ def cover(vectors: Vectors, live: NDArray[np.bool_] | None = None) -> Delta:
     """A delta index, searched hard enough for the target."""
     index = AnnIndex.build(IndexKind.SCAN, vectors)
     always = replace(LOW, gather_rows=LOW.delta_rescore)
-    return Delta(index, tune_efforts(index, vectors, draw_samples(vectors, live), TARGET, always))
+    efforts = tune_efforts(index, vectors, draw_samples(vectors, live), TARGET, always)
+    return Delta(index, efforts, index.rows)
 
 
 def ask_about(topic: int, seed: int = 5) -> Vectors:

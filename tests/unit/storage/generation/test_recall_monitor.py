@@ -331,7 +331,7 @@ def test_an_index_over_late_rows_that_is_of_other_vectors_is_noticed(
         broken = AnnIndex.build(IndexKind.SCAN, np.ascontiguousarray(unindexed[::-1]))
         quick = Efforts({FIRST: Measured(SearchParams(0, 50), Recall(1, 1, 1, 10, 1), 0.0)})
         engine_of(collection)._live.current = replace(
-            engine_of(collection)._live.current, delta=Delta(broken, quick)
+            engine_of(collection)._live.current, delta=Delta(broken, quick, broken.rows)
         )
         ask_until(collection, ["late"])
         assert "unindexed rows are compared one by one until the next sealing" in caplog.text

@@ -10,8 +10,10 @@ from samples import DIMENSION, make_identity, random_units
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
+from indexer.index_choice import IndexChoice, IndexKind
 from indexer.storage.generation.row_table import RowTable
 from indexer.storage.vector_file import BLOCK_ROWS, VectorFile
+from indexer.thresholds import Thresholds
 
 
 def put(collection: Collection, first: int, count: int, seed: int = 0) -> RowTable:
@@ -79,3 +81,31 @@ def test_a_map_has_room_for_rows_that_come(tmp_path: Path) -> None:
     for view in (first, second, third):
         np.testing.assert_array_equal(view, whole[: len(view)])
         assert not view.flags.writeable
+
+
+def test_a_delta_index_that_grows_finds_as_much(tmp_path: Path) -> None:
+    """It is measured anew only when it has grown much; in between it is searched harder."""
+    few = Thresholds(
+        gather_rows=64, delta_rows=400, delta_rescore=60, unindexed_rows=10**6, unindexed_share=1e6
+    )
+    vectors, asked, target = random_units(5_000, seed=3), random_units(50, seed=4), 0.95
+    measured, effort = [], []
+    with create_local(tmp_path / "c", make_identity(), thresholds=few) as collection:
+        live = engine_of(collection)._live
+        put(collection, 0, 2_000)
+        collection.rebuild(IndexChoice(IndexKind.SCAN, target))
+        for first in range(2_000, len(vectors), 500):
+            put(collection, first, 500)
+            live._delta_builder.wait()
+            rows = live.current
+            assert rows.delta is not None
+            assert rows.compared == 0
+            measured.append(rows.delta.measured_rows)
+            effort.append(rows.delta.layer(10, filtered=False).params.rescore)
+            found = [own for _, own in rows.nearest(asked, 10, None, exact=False)]
+            exact = np.argsort(-(asked @ rows.vectors.T), axis=1)[:, :10]
+            hits = [len(np.intersect1d(*pair)) / 10 for pair in zip(found, exact, strict=True)]
+            assert np.mean(hits) >= target
+    assert measured == [500, 500, 1_500, 1_500, 1_500, 1_500]
+    assert effort[1] == 2 * effort[0]
+    assert effort[5] > effort[4] > effort[3] > effort[2]
