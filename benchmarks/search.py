@@ -375,7 +375,11 @@ class Run:
 def compare(arguments: argparse.Namespace) -> dict[str, Any]:
     """All measurements, by the names of the JSON object."""
     sizes = QUICK if arguments.quick else FULL
-    sizes = replace(sizes, queries=arguments.queries or sizes.queries)
+    sizes = replace(
+        sizes,
+        queries=arguments.queries or sizes.queries,
+        writing_seconds=arguments.seconds or sizes.writing_seconds,
+    )
     rows = arguments.rows or (30_000 if arguments.quick else 100_000)
     if arguments.vectors and not arguments.rows:
         rows = len(np.load(arguments.vectors, mmap_mode="r")) - sizes.queries
@@ -427,6 +431,7 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer rows, queries and rounds")
     parser.add_argument("--rows", type=int, help="vectors to store")
     parser.add_argument("--queries", type=int, help="queries, which are not stored")
+    parser.add_argument("--seconds", type=float, help="how long searches go on beside writes")
     parser.add_argument("--target", type=float, default=TARGET, help="recall@10 to be reached")
     parser.add_argument("--vectors", type=Path, help="(n, d) vectors of one's own, a .npy file")
     parser.add_argument(

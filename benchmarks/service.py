@@ -20,9 +20,10 @@ import shutil
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,13 +89,21 @@ def read_texts(path: Path | None, count: int) -> list[str]:
     where there are too few.
     """
     source = _sentences() if path is None else _lines(path)
-    texts = list(dict.fromkeys(text for text in source if text))[:count]
+    texts = list(islice(_distinct(source), count))
     if not texts:
         raise SystemExit(f"{path}: there is no text in it")
     whole = len(texts)
     while len(texts) < count:
         texts.append(f"{len(texts) // whole} {texts[len(texts) % whole]}")
     return texts
+
+
+def _distinct(texts: Iterable[str]) -> Iterator[str]:
+    seen = {""}
+    for text in texts:
+        if text not in seen:
+            seen.add(text)
+            yield text
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -40,7 +40,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict:
     folder = tmp_path_factory.mktemp("benchmark")
     np.save(folder / "own.npy", unit_rows(2_300, 16))
     command = [sys.executable, "-m", "benchmarks.search", "--json", "--quick", "--rows", "2000"]
-    command += ["--vectors", str(folder / "own.npy"), "--folder", str(folder)]
+    command += ["--vectors", str(folder / "own.npy"), "--folder", str(folder), "--seconds", "0.2"]
     done = subprocess.run(
         [*command, "--peers", "faiss-flat", "faiss-scan"],
         cwd=ROOT,
@@ -83,7 +83,16 @@ def test_another_build_is_a_peer_and_one_not_installed_is_named(tmp_path: Path) 
     (tmp_path / "usearch").mkdir()
     (tmp_path / "usearch" / "__init__.py").write_text("raise ImportError('not here')")
     command = [sys.executable, "-m", "benchmarks.search", "--json", "--quick", "--rows", "500"]
-    command += ["--queries", "20", "--folder", str(tmp_path), "--peers", "usearch"]
+    command += [
+        "--queries",
+        "20",
+        "--seconds",
+        "0.2",
+        "--folder",
+        str(tmp_path),
+        "--peers",
+        "usearch",
+    ]
     command += ["--against", str(build)]
     done = subprocess.run(
         command,
