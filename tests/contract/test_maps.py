@@ -66,7 +66,11 @@ def test_looking_draws_a_map_in_the_background_that_all_see(
     first = collection.map()
     assert (first.state, len(first.ids), first.late) == (MapState.BUILDING, 0, 90)
     assert other.map().state is not MapState.STALE
+    told = wait_until(collection.map, lambda found: found.progress is not None).progress
+    assert told is not None and 0 <= told.done <= told.total
     before = wait_until(collection.map, lambda found: found.state is MapState.READY)
+    assert before.places.shape == (90, 2)
+    assert np.abs(before.places).max() == pytest.approx(1, abs=1e-6)
     assert sorted(before.ids) == sorted(f"d{i}" for i in range(90))
     assert (before.late, before.fitted, before.progress) == (0, 90, None)
     seen = other.map()

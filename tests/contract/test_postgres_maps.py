@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 
@@ -42,6 +43,12 @@ class Opened:
         assert isinstance(engine, PostgresEngine)
         return engine
 
+    def drawn_by(self) -> str | None:
+        """Who has the lease."""
+        statement = f"SELECT holder FROM bearing_{self.number}.lease WHERE job = 'map'"
+        found = self.connection.execute(statement).fetchone()
+        return found and found[0]
+
     def do(self, statement: str, *given: object) -> None:
         """Do something to the collection's tables."""
         self.connection.execute(statement.replace("{number}", str(self.number)), given)
@@ -68,16 +75,17 @@ def opened(empty_database: str) -> Iterator[Opened]:
 
 
 def test_only_one_process_draws_and_the_others_see_how_far_it_is(opened: Opened) -> None:
-    """While another holds the lease nothing is begun; where it is dead, the next goes on."""
+    """While another holds the lease nothing is begun; where it is dead, the next takes it."""
     opened.do(LEASE, "another 1 x", STEP, "30 seconds")
     found = opened.collection.map()
     assert (found.state, found.progress) == (MapState.BUILDING, Step("places", 3, 9))
     opened.do("UPDATE bearing_{number}.lease SET until = now() - interval '1 second'")
     assert opened.collection.map().progress is None
     end = time.monotonic() + WAIT_SECONDS
-    while opened.collection.map().state is not MapState.READY:
+    while not (taken := opened.drawn_by()) or taken == "another 1 x":
         assert time.monotonic() < end
-        time.sleep(0.05)
+        time.sleep(0.02)
+    assert f" {os.getpid()} " in taken
 
 
 def test_what_is_drawn_without_the_lease_is_not_kept(opened: Opened) -> None:

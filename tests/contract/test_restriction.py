@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +21,6 @@ from indexer.queries import Mode, Query, Strategy
 from indexer.reports import MapState
 
 COUNT = 60
-ROUNDS = 20
 FILTER = {"tenant": "acme", "year": {"$gte": 2003}}
 CONDITION = parse_filter(FILTER)
 
@@ -172,33 +169,6 @@ def test_a_part_is_written_to_within_its_bounds(whole: Collection, vectors: Vect
     assert {one.id for one in whole.page(limit=COUNT).documents} == {one.id for one in FOREIGN}
 
 
-def test_of_two_parts_that_make_one_id_at_once_one_is_refused(make) -> None:
-    """Whoever is first has it: no later one replaces a document that it does not see."""
-    whole: Collection = make("whole")
-    tenants = ("acme", "zeta", "omega")
-    rows = random_units(1)
-    start = threading.Barrier(len(tenants))
-    refused: dict[str, set[str]] = {tenant: set() for tenant in tenants}
-
-    def write(tenant: str) -> None:
-        part = whole.restricted(parse_filter({"tenant": tenant}))
-        for number in range(ROUNDS):
-            one = Document(f"new{number}", f"of {tenant}", None, {"tenant": tenant})
-            start.wait()
-            try:
-                part.put([EmbeddedDocument(one, (Chunk(0, 0, 4),), rows)])
-            except Conflict:
-                refused[tenant].add(one.id)
-
-    with ThreadPoolExecutor(len(tenants)) as pool:
-        list(pool.map(write, tenants))
-    kept = whole.get([f"new{number}" for number in range(ROUNDS)])
-    for one in kept:
-        owner = one.metadata["tenant"]
-        assert one.text == f"of {owner}"
-        assert {tenant for tenant in tenants if one.id in refused[tenant]} == {*tenants} - {owner}
-
-
 def test_what_only_the_whole_has_is_refused(whole: Collection) -> None:
     """Diagnostics, sources, judgements and the care of an index are of all documents."""
     part = whole.restricted(CONDITION)
@@ -228,9 +198,6 @@ def test_a_map_of_a_part_has_its_own_documents(whole: Collection) -> None:
         with pytest.raises(Unsupported):
             part.map()
         return
-    if part.map().state is MapState.BUILDING:
-        assert (part.map().late, len(part.map().ids)) == (len(OWN), 0)
-        assert part.map().progress is None
     drawn = whole.draw_map(lambda _: None)
     found = part.map()
     assert (found.state, found.late, found.fitted) == (MapState.READY, 0, len(OWN))
@@ -250,3 +217,12 @@ def test_a_map_of_a_part_has_its_own_documents(whole: Collection) -> None:
     assert part.map().version != found.version
     nobody = whole.restricted(parse_filter({"tenant": "nobody"})).map()
     assert (nobody.state, len(nobody.ids), nobody.labels) == (MapState.READY, 0, ())
+
+
+def test_a_part_of_what_is_not_drawn_yet_has_no_map(whole: Collection) -> None:
+    """Who looks at it hears how many documents are missing, and nothing of all others."""
+    if not whole.capabilities.maps:
+        return
+    found = whole.restricted(CONDITION).map()
+    assert (found.state, found.late, len(found.ids)) == (MapState.BUILDING, len(OWN), 0)
+    assert found.progress is None
