@@ -31,14 +31,34 @@ TEXTS = [
 LAST_TOKEN = "qwen3"
 """The model that OpenVINO runs wrongly in fixed shapes."""
 
-CASES = [
+CASES = (
     *((name, Backend.TORCH, Precision.F32) for name in MODELS),
     *((name, Backend.OPENVINO, Precision.F32) for name in CONVERTIBLE),
     ("bert", Backend.AUTO, Precision.AUTO),
     ("static", Backend.AUTO, Precision.AUTO),
     ("hashing-64", Backend.AUTO, Precision.AUTO),
-]
+)
 """Models by the names of tests/small_models.py, or those that need no files by their own."""
+
+
+def long_if(case: tuple[str, Backend, Precision], repeats: bool) -> Any:
+    """A case, of the long tests alone if it repeats what others see."""
+    return pytest.param(case, marks=[pytest.mark.long] if repeats else [])
+
+
+OPENED = [
+    long_if(case, case[1] is Backend.OPENVINO and case[0] in ("roberta", "xlm-roberta"))
+    for case in CASES
+]
+"""Encoders as BERT is are converted in the tests of rerankers and of the engine, too."""
+
+WARMED = [long_if(case, case[1] is Backend.OPENVINO and case[0] != LAST_TOKEN) for case in CASES]
+"""Each takes a second or more to warm: MPNet's graphs are tried in the tests of the engine."""
+
+
+def name_of(case: tuple[str, Backend, Precision]) -> str:
+    """A case in the names of tests."""
+    return "-".join(case)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +83,7 @@ def references(folders: dict[str, Path], cache: Path) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
+@pytest.fixture(scope="module", params=OPENED, ids=name_of)
 def case(
     request: pytest.FixtureRequest, folders: dict[str, Path], cache: Path
 ) -> Iterator[tuple[str, Embedder]]:
@@ -181,6 +201,7 @@ def test_nothing_in_nothing_out(case: tuple[str, Embedder]) -> None:
     assert (result.truncated, result.tokens) == ((), 0)
 
 
+@pytest.mark.parametrize("case", WARMED, indirect=True, ids=name_of)
 @pytest.mark.parametrize("role", list(TextRole))
 def test_warm_embedders_give_the_vectors_of_cold_ones(
     case: tuple[str, Embedder], role: TextRole, caplog: pytest.LogCaptureFixture

@@ -85,8 +85,9 @@ def test_many_pairs_are_scored_in_their_order(opened: tuple[Reranker, Any]) -> N
 
 def test_the_activation_is_the_model_s_own(folders: dict[str, Path], cache: Path) -> None:
     """One label is put through the sigmoid; a model that names another activation gets that."""
-    sigmoid = open_reranker(str(folders["bert"]), cache=cache, backend=Backend.OPENVINO)
-    logits = open_reranker(str(folders["roberta"]), cache=cache, backend=Backend.OPENVINO)
+    exact = {"cache": cache, "backend": Backend.OPENVINO, "precision": Precision.F32}
+    sigmoid = open_reranker(str(folders["bert"]), **exact)
+    logits = open_reranker(str(folders["roberta"]), **exact)
     with sigmoid, logits:
         assert ((sigmoid.score(PAIRS) > 0) & (sigmoid.score(PAIRS) < 1)).all()
         assert (np.abs(logits.score(PAIRS)) > 1).any()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import bert_tokenizer, byte_tokenizer
+from tries import tries
 
 from indexer.embedding import TextRole, pieces
 from indexer.embedding.pieces import PieceTokenizer, is_berts, tokenizer_of
@@ -61,7 +62,7 @@ def same(texts: list[str]) -> None:
                 assert short[1:] == plain[1:]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(25), deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=4))
 def test_pieces_have_the_tokens_of_the_whole(texts: list[str]) -> None:
     """Whatever stands in a text: controls that join words, accents, marks of other scripts."""

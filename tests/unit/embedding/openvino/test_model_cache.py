@@ -11,7 +11,9 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ import pytest
 from small_models import save_bert, save_mapped_static
 
 from indexer.embedding import Backend, Embedder, Precision, open_embedder
+from indexer.embedding.openvino.model_cache import make_entry, read_entry
 from indexer.errors import MissingExtra, ModelError, ModelMismatch, StorageFailed
 
 TEXTS = ["the quick brown fox", "direction and magnitude"]
@@ -100,11 +103,24 @@ def test_a_cache_of_another_user_is_passed_over(
 
 
 def test_a_cache_below_no_folder_is_passed_over(
-    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bert: Path,
+    converted: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """As with ``HOME=/dev/null``: a file where a folder should be costs a warning, and no more."""
+    """As with ``HOME=/dev/null``: a file where a folder should be costs a warning, and no more.
+
+    What was converted before is found among the temporary files.
+    """
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert len(open_embedder(str(bert), cache=Path("/dev/null/bearing")).embed(TEXTS).vectors)
+    ours = tmp_path / f"bearing-cache-{os.geteuid()}"
+    shutil.copytree(converted, ours)
+    ours.chmod(0o700)
+    with caplog.at_level(logging.INFO):
+        vectors = open_embedder(str(bert), cache=Path("/dev/null/bearing")).embed(TEXTS).vectors
+    assert len(vectors) == len(TEXTS)
+    assert "converting a model" not in caplog.text
     assert "the model cache /dev/null/bearing is not yours to write to" in caplog.text
 
 
@@ -194,36 +210,48 @@ def test_it_is_converted_once(open_bert: Opener, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in entry(tmp_path).iterdir()} == before
 
 
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [
-        ("graph.bin", "changed"),
-        pytest.param("graph.bin", "gone", marks=pytest.mark.long),
-        ("graph.xml", "cut"),
-        pytest.param("tokenizer.json", "changed", marks=pytest.mark.long),
-        ("manifest.json", "cut"),
-    ],
-)
-def test_a_damaged_entry_is_made_anew(
-    open_bert: Opener, tmp_path: Path, name: str, damage: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Whatever happens to a file of the entry, vectors stay right."""
-    expected = open_bert().embed(TEXTS).vectors
-    file = entry(tmp_path) / name
+def damage(file: Path, how: str) -> None:
+    """Have a file gone, cut in half, or changed in its middle."""
     content = bytearray(file.read_bytes())
-    if damage == "gone":
+    if how == "gone":
         file.unlink()
-    elif damage == "cut":
+    elif how == "cut":
         file.write_bytes(content[: len(content) // 2])
     else:
         content[len(content) // 2] ^= 1
         file.write_bytes(content)
         os.utime(file, ns=(1, 1))
+
+
+def test_a_damaged_entry_is_made_anew(
+    open_bert: Opener, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever happens to a file of the entry, vectors stay right."""
+    expected = open_bert().embed(TEXTS).vectors
+    folder = entry(tmp_path)
+    damage(folder / "graph.bin", "changed")
     with caplog.at_level(logging.WARNING):
         vectors = open_bert().embed(TEXTS).vectors
     # Not bit by bit: the new entry may run its graph the other way.
     assert (vectors * expected).sum(axis=1).min() > 0.99999
-    assert name == "manifest.json" or file.exists()
+    assert "is damaged: converting again" in caplog.text
+    assert read_entry(folder, tmp_path) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        *product(("graph.bin", "graph.xml", "tokenizer.json"), ("changed", "cut", "gone")),
+        *product(("manifest.json",), ("cut", "gone")),
+    ],
+)
+def test_a_damaged_entry_is_none(converted: Path, tmp_path: Path, name: str, how: str) -> None:
+    """Whichever file it is, there is nothing to be read, so that it is made anew."""
+    shutil.copytree(converted / "models", tmp_path / "models")
+    folder = entry(tmp_path)
+    assert read_entry(folder, tmp_path) is not None
+    damage(folder / name, how)
+    assert read_entry(folder, tmp_path) is None
 
 
 def test_converting_leaves_nothing_else_behind(open_bert: Opener, tmp_path: Path) -> None:
@@ -234,6 +262,26 @@ def test_converting_leaves_nothing_else_behind(open_bert: Opener, tmp_path: Path
     ]  # fmt: skip
 
 
+def test_an_entry_that_another_made_meanwhile_is_replaced(tmp_path: Path) -> None:
+    """Who finds no entry makes one; where there is one by the time it is whole, one is left."""
+    folder = tmp_path / "models" / "entry"
+
+    def fill(work: Path, by: str) -> Mapping[str, str]:
+        (work / "graph.bin").write_text(by)
+        return {"by": by}
+
+    def fill_slowly(work: Path) -> Mapping[str, str]:
+        make_entry(folder, partial(fill, by="another"))
+        assert json.loads((folder / "manifest.json").read_text()) == {"by": "another"}
+        return fill(work, "this")
+
+    make_entry(folder, fill_slowly)
+    assert json.loads((folder / "manifest.json").read_text()) == {"by": "this"}
+    assert (folder / "graph.bin").read_text() == "this"
+    assert list((tmp_path / "models").iterdir()) == [folder]
+
+
+@pytest.mark.long
 def test_processes_may_convert_at_once(bert: Path, tmp_path: Path) -> None:
     """Two processes that find no entry, this and another, both succeed, and one entry is left."""
     code = (
