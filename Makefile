@@ -45,8 +45,8 @@ test-train: $(VENV)/.development ## the long tests of training: kills, a million
 	$(BIN)/pytest -m long tests/faults/test_training_kills.py tests/hostile/test_pairs.py \
 		tests/unit/learning $(ARGS)
 
-test-properties: $(VENV)/.development ## try twenty times as many examples of filters, in no hurry
-	EXAMPLES_TIMES=20 $(BIN)/pytest -m "not long" tests/property $(ARGS)
+test-properties: $(VENV)/.development ## try twenty times as many examples of what holds for all
+	EXAMPLES_TIMES=20 $(BIN)/pytest -m "hypothesis and not long" tests/property tests/unit $(ARGS)
 
 test-faults: $(VENV)/.development ## kill, cut, flip and fill for minutes: the long form of tests/faults
 	$(BIN)/pytest tests/faults $(ARGS)

@@ -1,4 +1,4 @@
-"""ZIP archives with a member that unpacks to far more than fits the memory."""
+"""What unpacks to far more than fits the memory: members of ZIP archives, and streams."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import zipfile
 import zlib
 
 BLOCK = b" " * 2**20
+SUM = bytes(4)
+"""In place of the sum over all bytes, which who reads what is too large never comes to."""
 
 
 def with_bomb(archive: bytes, name: str, begin: bytes = b"", megabytes: int = 2_000) -> bytes:
@@ -32,3 +34,11 @@ def with_bomb(archive: bytes, name: str, begin: bytes = b"", megabytes: int = 2_
         made.filelist.append(info)
         made.start_dir = out.tell()
     return out.getvalue()
+
+
+def stream_of(block: bytes, times: int) -> bytes:
+    """A zlib stream that unpacks to a block so many times; it is packed once."""
+    packer = zlib.compressobj(9)
+    first = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
+    again = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
+    return first + again * (times - 1) + zlib.compressobj(9, zlib.DEFLATED, -15).flush() + SUM

@@ -8,13 +8,15 @@ import sys
 
 import pytest
 from hypothesis import settings
+from tries import tries
 
 # Tests are rewritten by pytest, and start hundreds of processes: neither compiles all each time.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-settings.register_profile("untimed", settings.default, deadline=None)
-settings.load_profile("untimed")  # a busy machine is no failure
+# A busy machine is no failure; examples are others in each run, many with EXAMPLES_TIMES.
+settings.register_profile("untimed", settings.default, deadline=None, max_examples=tries(40))
+settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 
@@ -35,8 +34,9 @@ def agree(found: Sequence[tuple[str, float]], scores: Mapping[str, float], k: in
     Sums that are equal on paper may differ in their last bit, and are in order of that.
     """
     expected = sorted(scores.values(), reverse=True)[:k]
-    assert [score for _, score in found] == pytest.approx(expected, rel=1e-9)
-    assert [score for _, score in found] == pytest.approx([scores[id] for id, _ in found], rel=1e-9)
+    given = [score for _, score in found]
+    for wanted in (expected, [scores[id] for id, _ in found]):
+        np.testing.assert_allclose(given, wanted, rtol=1e-9, atol=1e-12)
     assert list(found) == sorted(found, key=lambda one: (-one[1], one[0]))
 
 

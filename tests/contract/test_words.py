@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import formula
 import numpy as np
 import pytest
 from formula import bm25
-from samples import DIMENSION, random_units
+from local import create_local
+from samples import DIMENSION, make_identity, random_units
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, Vectors, normalise
 from indexer.filters import matches, parse_filter
 from indexer.queries import Fusion, Hit, Mode, Query
+from indexer.thresholds import Thresholds
 
 WORDS = [f"w{i}" for i in range(60)]  # stems of themselves
 ODD = [
@@ -85,9 +89,28 @@ def test_hits_are_the_best_by_bm25(collection: Collection, rebuilt: bool) -> Non
     assert search(collection, "unheard of") == ()
 
 
-def test_many_documents_at_once_are_the_best_by_bm25(collection: Collection) -> None:
-    """So many that an engine may leave the work to another process."""
-    texts = make_texts(12_000)
+@pytest.mark.parametrize("count", [2_400, pytest.param(12_000, marks=pytest.mark.long)])
+def test_many_documents_at_once_are_the_best_by_bm25(collection: Collection, count: int) -> None:
+    """At first and when as many came again; of 12,000 another process makes the local index."""
+    check_many(collection, count)
+
+
+def test_what_another_process_indexes_is_the_best_by_bm25(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As if it were indexed here, which is done only where that fails, and then logged."""
+    low = Thresholds(subprocess_documents=500)
+    with (
+        caplog.at_level(logging.DEBUG),
+        create_local(tmp_path / "c", make_identity(), thresholds=low) as collection,
+    ):
+        check_many(collection, 1_200)
+    assert "rebuild_job" not in caplog.text
+
+
+def check_many(collection: Collection, count: int) -> None:
+    """Raise AssertionError unless so many documents, indexed in two parts, are found by BM25."""
+    texts = make_texts(count)
     before, after = (dict(list(texts.items())[part::2]) for part in (0, 1))
     fill(collection, before)
     collection.rebuild()

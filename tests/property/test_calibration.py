@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tries import tries
 
 from indexer.ranking.calibration import (
     Judged,
@@ -29,7 +30,7 @@ def judged_hits(draw: st.DrawFn) -> Judged:
 
 
 @given(judged_hits(), st.randoms())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(12), deadline=None)
 def test_relevance_is_a_chance_that_rises_with_score_and_falls_with_place(
     judged: Judged, random: object
 ) -> None:

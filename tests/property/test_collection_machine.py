@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from local import create_local, open_local
 from samples import make_identity, random_units
+from tries import tries
 
 from indexer.documents import Change, Chunk, Document, EmbeddedDocument, Vectors
 from indexer.filters import matches, parse_filter
@@ -142,7 +143,7 @@ class CollectionMachine(RuleBasedStateMachine):
 
 TestCollectionMachine = CollectionMachine.TestCase
 TestCollectionMachine.settings = settings(
-    max_examples=25,
+    max_examples=tries(8),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -158,7 +158,7 @@ def ordered(name: str, value: Any, bound: Any) -> bool:
 
 
 @given(filters, metadatas)
-@settings(deadline=None, max_examples=tries(150))
+@settings(deadline=None, max_examples=tries(60))
 @example({"a": None}, {})
 @example({"a": {"$ne": None}}, {})
 @example({"a": {"$nin": [None]}}, {"a": []})
@@ -198,7 +198,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collectio
 
 
 @given(given_=filters)
-@settings(deadline=None, max_examples=tries(100))
+@settings(deadline=None, max_examples=tries(40))
 def test_a_collection_finds_what_matches(
     stored: tuple[Collection, list[Document]], given_: dict[str, Any]
 ) -> None:
@@ -280,7 +280,7 @@ anything = st.recursive(
 
 
 @given(anything, metadatas)
-@settings(deadline=None, max_examples=tries(150))
+@settings(deadline=None, max_examples=tries(60))
 def test_any_json_is_a_filter_or_refused(given_: Any, metadata: Metadata) -> None:
     """Whatever is given either parses, and then gives a verdict, or raises InvalidFilter."""
     try:

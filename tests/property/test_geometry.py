@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import random_units
+from tries import tries
 
 from indexer.analysis.geometry import (
     alignment,
@@ -21,7 +22,7 @@ SLACK = 1e-6
 
 
 @given(st.integers(2, 40), st.integers(2, 12), st.integers(0, 10**6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(20), deadline=None)
 def test_figures_are_bounded_and_know_no_order(count: int, dimension: int, seed: int) -> None:
     """Each keeps its bounds; shuffled rows and a turned cloud give the same."""
     vectors = random_units(count, dimension, seed)

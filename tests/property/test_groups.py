@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from local import create_local
 from samples import DIMENSION, make_identity, random_units
+from tries import tries
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
@@ -83,7 +84,7 @@ def walk(fields: list[Any], k: int, size: int) -> list[tuple[object, str]]:
     st.integers(1, 4),
     st.one_of(st.none(), st.integers(1, 8)),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(15), deadline=None)
 def test_groups_are_those_of_walking_through_all_documents(
     fields: list[Any], k: int, size: int, candidates: int | None
 ) -> None:
@@ -95,7 +96,7 @@ def test_groups_are_those_of_walking_through_all_documents(
 
 
 @given(st.lists(FIELDS, max_size=60), st.integers(1, 5), st.integers(1, 3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=tries(8), deadline=None)
 def test_groups_come_page_by_page(fields: list[Any], k: int, size: int) -> None:
     """Pages of groups are those of one long search: no group and no document comes twice."""
     with filled(fields) as collection:

@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from local import create_local
+from tries import tries
 
 from indexer.documents import Change, Document
 from indexer.embedding.hashing_engine import open_hashing
@@ -23,7 +24,7 @@ documents = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(10), deadline=None)
 @given(runs=st.lists(st.lists(documents, max_size=12), min_size=1, max_size=3))
 def test_documents_are_stored_and_counted_as_if_they_came_one_at_a_time(runs):
     """Of each id the last stays, whether it was stored before, is on its way, or comes again."""

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from local import create_local
 from samples import DIMENSION, make_identity, random_units
+from tries import tries
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
@@ -64,7 +65,7 @@ def ids(answer: Answer) -> list[str]:
 
 
 @given(queries(), st.integers(1, 12), st.lists(WRITES, min_size=30, max_size=30))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(10), deadline=None)
 def test_each_document_of_the_first_page_s_moment_comes_once(
     query: Query, k: int, writes: list[list[tuple[str, int]]]
 ) -> None:
@@ -93,7 +94,7 @@ def test_each_document_of_the_first_page_s_moment_comes_once(
 
 
 @given(queries(), st.integers(1, 12))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(10), deadline=None)
 def test_pages_in_peace_are_one_long_search(query: Query, k: int) -> None:
     """While nothing is written, all pages together are the answer for a large k, totals too."""
     with filled() as collection, open_hashing(DIMENSION) as embedder:

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tries import tries
 
 from indexer.ranking.significance import Survival, fit_tail
 
@@ -18,7 +19,7 @@ values = arrays(
 
 
 @given(samples, values, st.randoms())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 def test_a_survival_function_is_one(sample: np.ndarray, at: np.ndarray, random: object) -> None:
     """It is in [0, 1], never rises, has no step at its tail, and knows no order of the sample."""
     survival = Survival.of(sample)
@@ -34,7 +35,7 @@ def test_a_survival_function_is_one(sample: np.ndarray, at: np.ndarray, random: 
 
 
 @given(samples.map(np.abs))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 def test_a_tail_is_no_lighter_than_an_exponential_one(excesses: np.ndarray) -> None:
     """Its shape is bounded, its scale above 0, and it does not depend on order."""
     tail = fit_tail(excesses)

@@ -14,6 +14,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from local import create_local
+from tries import tries
 
 from indexer.collection import Collection
 from indexer.documents import Document
@@ -166,7 +167,7 @@ def drive(collection: Collection, embedder: Embedder, root: Path, given: Sequenc
     compare(root, collection, embedder)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(12), deadline=None)
 @given(given=runs)
 def test_a_folder_in_step_equals_the_folder_indexed_anew(given: Any) -> None:
     """After any changes, and runs killed at any write: equal documents, equal answers."""
@@ -176,7 +177,7 @@ def test_a_folder_in_step_equals_the_folder_indexed_anew(given: Any) -> None:
         drive(Collection(catalogue.open("kept")), embedder, Path(folder) / "docs", given)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=tries(3), deadline=None)
 @given(given=runs)
 def test_so_does_a_folder_kept_on_disk(given: Any) -> None:
     """With the documents and their origins in the store."""

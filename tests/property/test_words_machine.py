@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from local import create_local, engine_of, open_local
 from samples import make_identity, random_units
+from tries import tries
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
@@ -133,7 +134,7 @@ class WordsMachine(RuleBasedStateMachine):
 
 TestWordsMachine = WordsMachine.TestCase
 TestWordsMachine.settings = settings(
-    max_examples=10,
+    max_examples=tries(5),
     stateful_step_count=15,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -14,7 +14,7 @@ from indexer.index_choice import IndexKind
 
 ROOT = Path(__file__).parents[3]
 DIMENSION = 64
-ROWS = 16_000
+ROWS = 4_000
 
 each_kind = pytest.mark.parametrize("kind", list(INDEX_KINDS))
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from tries import tries
 
 from indexer.evaluation.statistics import (
     Values,
@@ -151,7 +152,7 @@ def holm_by_definition(p_values: Values) -> list[float]:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8, unique=True))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 def test_holm_is_its_definition(given_p: list[float]) -> None:
     """Adjusted values are those of the definition, keep their order, and never shrink."""
     p = np.array(given_p)
@@ -162,7 +163,7 @@ def test_holm_is_its_definition(given_p: list[float]) -> None:
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=10), st.randoms())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(25), deadline=None)
 def test_the_test_does_not_depend_on_order_or_direction(values: list[float], random) -> None:
     """Permuted queries and exchanged systems give the same p value, above 0 and at most 1."""
     differences = np.array(values)

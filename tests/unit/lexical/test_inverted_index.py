@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
+from tries import tries
 
 from indexer.lexical.bm25 import idf
 from indexer.lexical.inverted_index import InvertedIndex, Part
@@ -164,7 +165,7 @@ def test_equal_scores_are_in_order_of_ids() -> None:
 WORDS = st.sampled_from([f"w{i}" for i in range(5)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(20), deadline=None)
 @given(
     texts=st.dictionaries(
         st.integers(0, 60).map("d{}".format), st.lists(WORDS, max_size=6).map(" ".join), max_size=40

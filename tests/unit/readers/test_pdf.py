@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from bombs import stream_of
 from pdf_files import joined, make_pdf, scanned
 from pdf_files import page_content as content
 from pypdf import PdfReader, PdfWriter
@@ -123,7 +124,7 @@ def test_page_that_crashes_is_passed_over(read) -> None:
     """A page that ends the reading process is rejected, and the pages behind it are read."""
     twice = "/Filter [/FlateDecode /FlateDecode]"
     packed = [zlib.compress(zlib.compress(content(text), 9)) for text in ("One.", "Three.")]
-    bomb = zlib.compress(zlib.compress(b"q " * (400 * 2**20), 9), 9)
+    bomb = zlib.compress(stream_of(b"q " * 2**20, 400), 9)
     found = read("a.pdf", make_pdf(packed[0], bomb, packed[1], filter=twice))
     assert [each.text.split() for each in found.documents] == [["One.", "Three."]]
     assert [each.place for each in found.rejections] == ["a.pdf:page 2"]
@@ -197,7 +198,7 @@ def test_not_a_pdf(read, data: bytes) -> None:
 
 def test_bomb(read) -> None:
     """A page that unpacks to gigabytes is rejected; the run goes on."""
-    bomb = zlib.compress(zlib.compress(bytes(200 * 2**20), 9), 9)
+    bomb = zlib.compress(stream_of(bytes(2**20), 200), 9)
     data = make_pdf(bomb, filter="/Filter [/FlateDecode /FlateDecode]")
     found = read("a.pdf", data)
     assert not found.documents

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -145,15 +146,23 @@ def test_memory_that_is_too_small_is_refused_with_the_need(tmp_path: Path) -> No
             collection.rebuild(IndexChoice(IndexKind.SCAN, 0.9, memory_bytes=100))
 
 
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection of 1,500 documents under an index, to be copied."""
+    folder = tmp_path_factory.mktemp("sealed") / "c"
+    with create_local(folder, make_identity(), thresholds=FEW) as collection:
+        put(collection, random_units(1_500))
+        collection.rebuild(SCAN)
+    return folder
+
+
 @pytest.mark.parametrize("harm", ["flip", "cut", "delete", "describe", "foreign"])
 def test_a_damaged_index_is_left_out_and_built_again(
-    tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture
+    sealed: Path, tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An index is derived: whatever becomes of its files, answers stay right."""
     vectors = random_units(1_500)
-    with create_local(tmp_path / "c", make_identity(), thresholds=FEW) as collection:
-        put(collection, vectors)
-        collection.rebuild(SCAN)
+    shutil.copytree(sealed, tmp_path / "c")
     place = tmp_path / "c" / "generations" / "1"
     (file,) = place.glob("*.faiss")
     data = bytearray(file.read_bytes())
