@@ -152,7 +152,7 @@ def tune(
     for params in later:
         layer = Layer(index, params)
         shares = _shares(layer, vectors, first, thresholds)
-        if params is not later[-1] and shares.mean() < target:
+        if params is not later[-1] and estimate_recall(shares, sample.k).mean < target:
             continue
         shares = np.concatenate([shares, _shares(layer, vectors, rest, thresholds)])
         recall = estimate_recall(shares, sample.k)

@@ -226,6 +226,16 @@ def test_what_is_tuned_with_many_queries_is_stated_by_all_of_them(vectors: Vecto
     assert len(rest.queries) == len(rest.nearest) == len(rest.allowed) == 450
 
 
+def test_without_queries_nothing_is_known_of_recall(vectors: Vectors) -> None:
+    """All rows may be deleted: nothing is known of recall then, and nothing fails."""
+    inside = vectors[:4_000]
+    index = AnnIndex.build(IndexKind.SCAN, inside)
+    none = draw_sample(inside, np.zeros(len(inside), dtype=np.bool_))
+    tuned = tune(index, inside, none, 0.9)
+    assert (tuned.recall.queries, tuned.recall.low, tuned.recall.high) == (0, 0.0, 1.0)
+    assert tuned.params == INDEX_KINDS[IndexKind.SCAN].params_for(10)[-1]
+
+
 def test_ties_with_the_last_are_not_misses() -> None:
     """A row as good as the k-th counts as found, whichever of them was returned."""
     assert share_found(np.float32([0.9, 0.5]), np.float32([0.9, 0.5])) == 1
