@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from priorities import give_no_way
 from tries import tries
 
 # Tests are rewritten by pytest, and start hundreds of processes: neither compiles all each time.
@@ -22,6 +24,15 @@ settings.load_profile("untimed")
 @pytest.fixture
 def forked() -> None:
     """Mark a test whose processes begin with torch loaded (see forked.py)."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def usual_priorities(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Work in the background is done like any other, but where NICENESS is what is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not hasattr(request.module, "NICENESS"):
+            give_no_way(patch.setattr)
+        yield
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

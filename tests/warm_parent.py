@@ -21,6 +21,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from priorities import give_no_way
+
 from indexer.embedding.openvino.no_telemetry import forbid_telemetry
 
 IMPORTED: Final = (
@@ -47,6 +49,7 @@ def serve(place: str) -> dict[str, Any]:
     forbid_telemetry()
     for name in IMPORTED:
         import_module(name)
+    give_no_way()
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as listener:
         draft = Path(f"{place}.draft")

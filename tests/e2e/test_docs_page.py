@@ -96,7 +96,9 @@ def test_a_route_is_tried_as_it_stands(page: Page, url: str) -> None:
     assert "a%2Fb%20%3F" in page.text(f"{place} .answer code")
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1120), ("dark", 390)])
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("dark", 390), pytest.param("light", 1120, marks=pytest.mark.long)]
+)
 def test_anyone_can_read_it(page: Page, scheme: str, width: int) -> None:
     """Axe finds nothing wrong, with a form open, and nothing is wider than the screen."""
     page.emulate(width=width, height=844, scheme=scheme)

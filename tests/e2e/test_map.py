@@ -21,6 +21,7 @@ COUNT = 120
 LATE = 15
 WAIT_SECONDS = 60
 VIEW = "/?view=map"
+OTHER_SCREENS = (("light", 390), ("light", 1280), ("dark", 1280))
 DRIVER_MESSAGE = "GL Driver Message"
 """What software that draws WebGL says of its own speed when a picture is taken."""
 
@@ -411,8 +412,10 @@ def test_documents_that_come_find_their_place(page: Page, url: str) -> None:
     page.until(lambda: f"{LATE} placed among the others" in page.text(".map-facts"))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [("dark", 390), *(pytest.param(*other, marks=pytest.mark.long) for other in OTHER_SCREENS)],
+)
 def test_anyone_can_read_it(page: Page, scheme: str, width: int) -> None:
     """Axe finds nothing wrong, and nothing is wider than the screen."""
     page.emulate(width=width, height=844, scheme=scheme)
