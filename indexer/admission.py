@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,8 @@ from indexer.documents import (
     check_unit,
 )
 from indexer.embedding.embedder import Identity
-from indexer.errors import InvalidInput, InvalidVector, ModelChanged
+from indexer.errors import Conflict, InvalidInput, InvalidVector, ModelChanged
+from indexer.filters import Filter, matches
 
 LINE_BYTES: Final = 2_048
 """Bytes of a kept line on average: of longer ones fewer are kept."""
@@ -58,6 +60,29 @@ def require_stored(document: Document, change: Change) -> None:
     """Raise InvalidInput unless a document whose metadata is to be amended is stored unchanged."""
     if change in (Change.NEW, Change.CONTENT):
         raise InvalidInput(f"document {document.id!r} is not stored with this content")
+
+
+def is_within(condition: Filter | None, facts: tuple[str, str | None]) -> bool:
+    """Return whether a stored document passes a filter, given its encoded metadata and picture."""
+    metadata, picture = facts
+    if condition is None:
+        return True
+    return matches(condition, json.loads(metadata), pictured=picture is not None)
+
+
+def require_within(condition: Filter | None, old: Mapping[str, tuple[str, str | None]]) -> None:
+    """Raise Conflict unless stored documents, by id, may be replaced by whoever sees a part.
+
+    ``old`` are their encoded facts, and the part is of what passes the filter.
+    """
+    for id, facts in old.items():
+        if not is_within(condition, facts):
+            raise taken(id)
+
+
+def taken(id: str) -> Conflict:
+    """The error for an id that a document has which is not seen."""
+    return Conflict(f"document {id!r}: this id is taken; use another")
 
 
 def newest_lines(lines: list[bytes], most: int) -> list[bytes]:

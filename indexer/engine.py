@@ -427,22 +427,23 @@ class Engine(Protocol):
         """The change that storing each of these documents would make."""
         ...
 
-    def put(self, documents: Sequence[EmbeddedDocument]) -> None:
+    def put(self, documents: Sequence[EmbeddedDocument], within: Filter | None = None) -> None:
         """Add or replace documents, all or none; of two with one id the later wins.
 
-        Raises ModelChanged or InvalidVector: see indexer.admission.
+        Raises ModelChanged or InvalidVector: see indexer.admission; and Conflict if one would
+        replace a document that fails the filter ``within``, whoever stored that, and when.
         """
         ...
 
-    def amend(self, documents: Sequence[Document]) -> None:
+    def amend(self, documents: Sequence[Document], within: Filter | None = None) -> None:
         """Replace the metadata of documents, and the facts of their pictures.
 
-        Raises InvalidInput if one's content differs.
+        Raises InvalidInput if one's content differs, and Conflict as :meth:`put` does.
         """
         ...
 
-    def delete(self, ids: Sequence[str]) -> int:
-        """Delete those of these documents that exist, and return their number."""
+    def delete(self, ids: Sequence[str], within: Filter | None = None) -> int:
+        """Delete those of these documents that exist and pass ``within``; return their number."""
         ...
 
     def delete_matching(self, condition: Filter) -> int:

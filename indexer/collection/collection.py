@@ -72,7 +72,6 @@ class Collection:
         self._engine = engine
         self._null_vectors = null_vectors
         self._viewing = threading.Lock()
-        self._guard = threading.RLock()
         self._views: OrderedDict[str, Collection] = OrderedDict()
         self._adapters: Adapters = whole._adapters if whole else Adapters(engine)  # noqa: SLF001 -- its own
         self._turns = threading.Lock()
@@ -136,7 +135,7 @@ class Collection:
         with self._viewing:
             view = self._views.pop(written, None)
             if view is None:
-                engine = RestrictedEngine(self._engine, condition, self._guard)
+                engine = RestrictedEngine(self._engine, condition)
                 view = Collection(engine, self._null_vectors, self)
             self._views[written] = view
             while len(self._views) > VIEWS:

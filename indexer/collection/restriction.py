@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 
 import numpy as np
 
+from indexer.admission import taken
 from indexer.analysis.field_summaries import least_of, summarise
 from indexer.documents import (
     Change,
@@ -264,15 +265,12 @@ def _has(field: str) -> Filter:
 class RestrictedEngine:
     """An engine without the documents that fail a filter. Closing it closes nothing.
 
-    ``guard`` is held by every write through such an engine, so that no two of one process come
-    between each other's look at what is stored and their write. Writers elsewhere are kept out as
-    far as the engine's own right to write does that: not where it takes many writers.
+    The engine itself looks at what a write would replace, within its transaction.
     """
 
-    def __init__(self, engine: Engine, condition: Filter, guard: threading.RLock) -> None:
+    def __init__(self, engine: Engine, condition: Filter) -> None:
         self._engine = engine
         self._condition = condition
-        self._guard = guard
         self._mapping = threading.Lock()
         self._mapped: tuple[str, Map] | None = None
 
@@ -308,29 +306,27 @@ class RestrictedEngine:
 
     def changes(self, documents: Sequence[Document]) -> list[Change]:
         """The change that storing each would make; raises what :meth:`put` would."""
-        self._check(documents)
+        for refusal in self.refusals(documents).values():
+            raise refusal
         return self._engine.changes(documents)
 
-    def put(self, documents: Sequence[EmbeddedDocument]) -> None:
+    def put(self, documents: Sequence[EmbeddedDocument], within: Filter | None = None) -> None:
         """Add or replace documents.
 
         Raises InvalidDocument for one that fails the filter, Conflict for one whose id another
         document has; nothing is written then.
         """
-        with self._checked([one.document for one in documents]):
-            self._engine.put(documents)
+        self._require_passing(one.document for one in documents)
+        self._engine.put(documents, both(self._condition, within))
 
-    def amend(self, documents: Sequence[Document]) -> None:
+    def amend(self, documents: Sequence[Document], within: Filter | None = None) -> None:
         """Replace the metadata of documents; raises what :meth:`put` does."""
-        with self._checked(documents):
-            self._engine.amend(documents)
+        self._require_passing(documents)
+        self._engine.amend(documents, both(self._condition, within))
 
-    def delete(self, ids: Sequence[str]) -> int:
+    def delete(self, ids: Sequence[str], within: Filter | None = None) -> int:
         """Delete those of these documents that exist and pass, and return their number."""
-        with self._guard, self._engine.writing("delete"):
-            with self.reading() as state:
-                own = list(state.keys(ids))
-            return self._engine.delete(own)
+        return self._engine.delete(ids, both(self._condition, within))
 
     def delete_matching(self, condition: Filter) -> int:
         """Delete the documents that pass this filter too, and return their number."""
@@ -407,33 +403,30 @@ class RestrictedEngine:
     def close(self) -> None:
         """Release nothing: the engine is whose it is."""
 
-    @contextmanager
-    def _checked(self, documents: Sequence[Document]) -> Iterator[None]:
-        with self._guard, self._engine.writing("write"):
-            self._check(documents)
-            yield
-
     def refusals(self, documents: Sequence[Document]) -> dict[int, InvalidDocument | Conflict]:
         """The reasons for which some of these may not be stored, by their positions."""
         ids = [document.id for document in documents]
         with self._engine.reading() as state:
-            taken = state.keys(ids).keys() - RestrictedState(state, self._condition).keys(ids)
+            others = state.keys(ids).keys() - RestrictedState(state, self._condition).keys(ids)
         found: dict[int, InvalidDocument | Conflict] = {}
         for place, document in enumerate(documents):
             if not passes(self._condition, document):
-                fields = ", ".join(sorted(fields_of(self._condition)))
-                found[place] = InvalidDocument(
-                    f"document {document.id!r}: its metadata must pass the filter that is set "
-                    f"here, on {fields}"
-                )
-            elif document.id in taken:
-                found[place] = Conflict(f"document {document.id!r}: this id is taken; use another")
+                found[place] = self._outside(document)
+            elif document.id in others:
+                found[place] = taken(document.id)
         return found
 
-    def _check(self, documents: Sequence[Document]) -> None:
-        """Raise InvalidDocument or Conflict unless these may be stored."""
-        for refusal in self.refusals(documents).values():
-            raise refusal
+    def _require_passing(self, documents: Iterable[Document]) -> None:
+        for document in documents:
+            if not passes(self._condition, document):
+                raise self._outside(document)
+
+    def _outside(self, document: Document) -> InvalidDocument:
+        fields = ", ".join(sorted(fields_of(self._condition)))
+        return InvalidDocument(
+            f"document {document.id!r}: its metadata must pass the filter that is set here, "
+            f"on {fields}"
+        )
 
 
 class _Nowhere:

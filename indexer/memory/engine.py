@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn, Self
 
-from indexer.admission import change_of, joined_vectors, require_stored
+from indexer.admission import change_of, joined_vectors, require_stored, require_within
 from indexer.documents import Change, Document, EmbeddedDocument
 from indexer.embedding.embedder import Identity
 from indexer.engine import Capabilities, Kept, KeptBytes, Key
@@ -74,13 +74,14 @@ class MemoryEngine:
         """The change that storing each of these documents would make."""
         return [_change(self._state, document) for document in documents]
 
-    def put(self, documents: Sequence[EmbeddedDocument]) -> None:
+    def put(self, documents: Sequence[EmbeddedDocument], within: Filter | None = None) -> None:
         """Add or replace documents, all or none."""
         latest = {one.document.id: one for one in documents}
         if not latest:
             return
         with self._changing():
             state = self._state
+            self._require_within(within, latest)
             joined_vectors(list(latest.values()), state.identity)
             keys = state.keys(latest)
             coming = iter(range(state.newest + 1, state.newest + 1 + len(latest)))
@@ -92,18 +93,25 @@ class MemoryEngine:
             for id in latest:
                 self._drafts.pop(id, None)
 
-    def amend(self, documents: Sequence[Document]) -> None:
+    def amend(self, documents: Sequence[Document], within: Filter | None = None) -> None:
         """Replace the metadata of documents."""
         latest = {document.id: document for document in documents}
         with self._changing():
+            self._require_within(within, latest)
             for document in latest.values():
                 require_stored(document, _change(self._state, document))
             self._state = self._state.amended(latest.values())
 
-    def delete(self, ids: Sequence[str]) -> int:
-        """Delete those of these documents that exist, and return their number."""
+    def _require_within(self, condition: Filter | None, ids: Iterable[str]) -> None:
+        known = self._state.by_id
+        require_within(condition, {id: known[id].document.facts for id in ids if id in known})
+
+    def delete(self, ids: Sequence[str], within: Filter | None = None) -> int:
+        """Delete those of these documents that exist and pass, and return their number."""
         with self._changing():
-            gone = self._state.keys(ids).values()
+            records = self._state.records
+            found = self._state.keys(ids).values()
+            gone = [key for key in found if passes(records[key], within)]
             self._state = self._state.changed(gone, ())
             return len(gone)
 

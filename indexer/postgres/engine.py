@@ -139,21 +139,21 @@ class PostgresEngine:
         old = {id: (bytes(digest), (metadata, picture)) for id, digest, metadata, picture in rows}
         return [change_of(one, old.get(one.id)) for one in documents]
 
-    def put(self, documents: Sequence[EmbeddedDocument]) -> None:
+    def put(self, documents: Sequence[EmbeddedDocument], within: Filter | None = None) -> None:
         """Add or replace documents, all or none."""
         latest = list({one.document.id: one for one in documents}.values())
         if latest:
-            self._write(lambda writing, identity: writing.put(latest, identity))
+            self._write(lambda writing, identity: writing.put(latest, identity, within))
 
-    def amend(self, documents: Sequence[Document]) -> None:
+    def amend(self, documents: Sequence[Document], within: Filter | None = None) -> None:
         """Replace the metadata of documents."""
         latest = list({one.id: one for one in documents}.values())
         if latest:
-            self._write(lambda writing, _: writing.amend(latest))
+            self._write(lambda writing, _: writing.amend(latest, within))
 
-    def delete(self, ids: Sequence[str]) -> int:
-        """Delete those of these documents that exist, and return their number."""
-        return self._write(lambda writing, _: writing.delete(ids))
+    def delete(self, ids: Sequence[str], within: Filter | None = None) -> int:
+        """Delete those of these documents that exist and pass, and return their number."""
+        return self._write(lambda writing, _: writing.delete(ids, within))
 
     def delete_matching(self, condition: Filter) -> int:
         """Delete the documents that pass a filter, and return their number."""

@@ -12,9 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from indexer.admission import change_of, joined_vectors, require_stored
+from indexer.admission import (
+    change_of,
+    is_within,
+    joined_vectors,
+    require_stored,
+    require_within,
+)
 from indexer.documents import Document, EmbeddedDocument
 from indexer.embedding.embedder import Identity
+from indexer.filters import Filter
 from indexer.postgres.connection import Connection
 from indexer.postgres.facts import Fact, facts_of
 from indexer.postgres.filtering import Translation
@@ -77,6 +84,10 @@ class _Old:
     metadata: str
     picture: str | None
 
+    @property
+    def facts(self) -> tuple[str, str | None]:
+        return self.metadata, self.picture
+
 
 class Stamp(NamedTuple):
     """The number of a write within a slot, which it holds: no later one ends before it."""
@@ -107,8 +118,13 @@ class Writing:
         self._stamp = stamp
         self._counts = _Counts()
 
-    def put(self, documents: Sequence[EmbeddedDocument], identity: Identity) -> None:
-        """Add or replace documents with different ids; new ones are numbered in this order."""
+    def put(
+        self, documents: Sequence[EmbeddedDocument], identity: Identity, within: Filter | None
+    ) -> None:
+        """Add or replace documents with different ids; new ones are numbered in this order.
+
+        Raises Conflict if one would replace a document that fails the filter ``within``.
+        """
         joined_vectors(documents, identity)
         given = [one.document for one in documents]
         old: dict[str, _Old] = {}
@@ -118,6 +134,7 @@ class Writing:
             old |= self._old("id = ANY(%s)", [[one.id for one in missing]])
             numbers |= self._inserted([one for one in missing if one.id not in old])
             missing = [one for one in missing if one.id not in old and one.id not in numbers]
+        _require_within(within, old)
         self._forget(list(old.values()))
         numbers |= {id: one.number for id, one in old.items()}
         self._replace([one for one in given if one.id in old], numbers)
@@ -127,9 +144,10 @@ class Writing:
         self._counts.documents += len(given)
         self._finish()
 
-    def amend(self, documents: Sequence[Document]) -> None:
-        """Replace the metadata of documents with different ids."""
+    def amend(self, documents: Sequence[Document], within: Filter | None) -> None:
+        """Replace the metadata of documents with different ids; raises Conflict as ``put`` does."""
         old = self._old("id = ANY(%s)", [[one.id for one in documents]])
+        _require_within(within, old)
         for one in documents:
             known = old.get(one.id)
             old_facts = (known.hash, (known.metadata, known.picture)) if known else None
@@ -146,9 +164,10 @@ class Writing:
         self._add_facts(documents, numbers)
         self._finish()
 
-    def delete(self, ids: Sequence[str]) -> int:
-        """Delete those of these documents that exist, and return their number."""
-        return self._delete(self._old("id = ANY(%s)", [list(ids)]))
+    def delete(self, ids: Sequence[str], within: Filter | None) -> int:
+        """Delete those of these documents that exist and pass, and return their number."""
+        old = self._old("id = ANY(%s)", [list(ids)])
+        return self._delete({id: one for id, one in old.items() if is_within(within, one.facts)})
 
     def delete_matching(self, passing: Translation) -> int:
         """Delete the documents that pass a filter, and return their number."""
@@ -319,6 +338,10 @@ def write_chunks(
                 place = (chunk.position, chunk.start, chunk.end, chunk.unknown)
                 first = chunk.position == 0
                 copy.write_row((number, *place, one.truncated, digest if first else None, vector))
+
+
+def _require_within(within: Filter | None, old: Mapping[str, _Old]) -> None:
+    require_within(within, {id: one.facts for id, one in old.items()})
 
 
 def _columns(documents: Sequence[Document], numbers: dict[str, int]) -> list[list[Any]]:

@@ -26,6 +26,7 @@ from indexer.analysis.likeness import (
     glimpse,
     relation,
 )
+from indexer.ann.faiss_index import RowIds, near_rows
 from indexer.collection import Collection
 from indexer.documents import Document, Vectors, normalise
 from indexer.matrix_threads import threads_for_product
@@ -43,6 +44,9 @@ SAMPLED: Final = 2_048
 
 SAME_TEXT: Final = "same text"
 SIMILAR_TEXT: Final = "similar text"
+
+ALL_PAIRS: Final = 100_000
+"""With more texts, looking for each one's nearest takes less time than holding all against all."""
 
 LOOKS: Final = 4_096
 """Pictures of which what was computed is kept while they are held against others: 30 kB each."""
@@ -263,16 +267,59 @@ def _text_groups(texts: _Texts, collection: Collection, tell: Tell) -> Iterator[
     """The groups of texts that are equal or similar, each led by its first."""
     firsts = texts.firsts
     same = {ids[0]: ids[1:] for ids in texts.equal.values()}
-    least = _least_cosine(firsts, collection)
-    near = {pair for pair, cosine in _nearest(firsts, collection, SearchOf.TEXT) if cosine >= least}
-    linked = {first: members for members in _linked(near) for first in members}
+    linked = {first: members for members in _near(firsts, collection, tell) for first in members}
     for place, id in enumerate(firsts):
-        tell(Step("texts", place + 1, len(firsts)))
         members = sorted(linked.get(place, {place}))
         if members[0] == place:
             similar = [firsts[at] for at in members[1:]]
             if copies := [*_equal(same[id]), *_similar(id, similar, same, collection)]:
                 yield Duplicates(id, tuple(copies))
+
+
+def _near(firsts: Sequence[str], collection: Collection, tell: Tell) -> list[set[int]]:
+    """The sets of places of texts that are linked, each near another: see ``near_duplicate``.
+
+    All are held against each other, or each against its nearest where they are very many.
+    """
+    least = _least_cosine(firsts, collection)
+    if len(firsts) > ALL_PAIRS:
+        found = _nearest(firsts, collection, SearchOf.TEXT)
+        return _linked({pair for pair, cosine in found if cosine >= least})
+    directions = np.zeros((len(firsts), collection.identity.dimension), np.float32)
+    for start in range(0, len(firsts), PAGE):
+        own = _directions(firsts[start : start + PAGE], collection)
+        for place, one in enumerate(own, start=start):
+            if one is not None:
+                directions[place] = one
+        tell(Step("vectors", start + len(own), len(firsts)))
+    leaders = np.arange(len(firsts))
+    for start in range(0, len(firsts), _BLOCK):
+        known = directions[: start + _BLOCK]
+        for places, others, _ in near_rows(known[start:], known, least):
+            leaders = _joined(leaders, places + start, others)
+        tell(Step("texts", len(known), len(firsts)))
+    return _sets(leaders)
+
+
+def _joined(leaders: RowIds, places: RowIds, others: RowIds) -> RowIds:
+    """The leader of each place, (n,), with pairs of places linked: the first of all linked ones."""
+    while True:
+        ends = leaders[places], leaders[others]
+        lower = np.arange(len(leaders))
+        for end in ends:
+            np.minimum.at(lower, end, np.minimum(*ends))
+        while (lower != lower[lower]).any():
+            lower = lower[lower]
+        if (lower[leaders] == leaders).all():
+            return leaders
+        leaders = lower[leaders]
+
+
+def _sets(leaders: RowIds) -> list[set[int]]:
+    """The sets of places with the same leader that are more than one."""
+    order = np.argsort(leaders, kind="stable")
+    ends = np.flatnonzero(np.diff(leaders[order])) + 1
+    return [set(own.tolist()) for own in np.split(order, ends) if len(own) > 1]
 
 
 def _equal(ids: Iterable[str]) -> Iterator[Duplicate]:

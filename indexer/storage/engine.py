@@ -15,11 +15,17 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from indexer.admission import change_of, joined_vectors, require_stored
+from indexer.admission import (
+    change_of,
+    is_within,
+    joined_vectors,
+    require_stored,
+    require_within,
+)
 from indexer.documents import (
     Change,
     Document,
@@ -75,6 +81,25 @@ CAPABILITIES: Final = Capabilities(
     backups=True,
     many_writers=False,
 )
+
+
+class _Put(NamedTuple):
+    """A document to be stored, unless one with its id fails a filter."""
+
+    embedded: EmbeddedDocument
+    within: Filter | None
+
+
+def _require_within(transaction: Transaction, puts: Sequence[_Put]) -> None:
+    """Raise Conflict unless each may replace what is stored, and what came before it."""
+    if all(one.within is None for one in puts):
+        return
+    stored = transaction.stored(one.embedded.document.id for one in puts)
+    known = {id: one.facts for id, one in stored.items()}
+    for document, within in ((one.embedded.document, one.within) for one in puts):
+        if document.id in known:
+            require_within(within, {document.id: known[document.id]})
+        known[document.id] = document.facts
 
 
 class LocalEngine:
@@ -185,18 +210,19 @@ class LocalEngine:
             stored = snapshot.stored(document.id for document in documents)
         return [_change(document, stored.get(document.id)) for document in documents]
 
-    def put(self, documents: Sequence[EmbeddedDocument]) -> None:
+    def put(self, documents: Sequence[EmbeddedDocument], within: Filter | None = None) -> None:
         """Add or replace documents in one transaction; see the Protocol.
 
         Threads that put at the same time share one, and with it the waits for the disk.
         """
-        given = list(documents)
+        given = [_Put(one, within) for one in documents]
         if given and self._puts.submit(given):
             self._consider_sealing()
 
-    def _put_together(self, documents: Sequence[EmbeddedDocument]) -> None:
-        latest = list({one.document.id: one for one in documents}.values())
+    def _put_together(self, puts: Sequence[_Put]) -> None:
+        latest = list({one.embedded.document.id: one.embedded for one in puts}.values())
         with self._store.writing() as transaction:
+            _require_within(transaction, puts)
             generation = transaction.generation()
             identity = self._identity_of(transaction, generation.number)
             vectors = joined_vectors(latest, identity)
@@ -204,22 +230,25 @@ class LocalEngine:
             RowWriter(transaction, generation.number, generation.rows).put(latest, vectors)
         self._wrote = True
 
-    def amend(self, documents: Sequence[Document]) -> None:
+    def amend(self, documents: Sequence[Document], within: Filter | None = None) -> None:
         """Replace metadata only; raises InvalidInput for a document whose content differs."""
         latest = {document.id: document for document in documents}
         with self._transaction() as transaction:
             stored = transaction.stored(latest)
+            require_within(within, {id: one.facts for id, one in stored.items()})
             for document in latest.values():
                 require_stored(document, _change(document, stored.get(document.id)))
             transaction.amend([(stored[id], one) for id, one in latest.items()])
             generation = transaction.generation()
             transaction.advance(generation.number, generation.rows)
 
-    def delete(self, ids: Sequence[str]) -> int:
-        """Delete those of these documents that exist, and return their number."""
+    def delete(self, ids: Sequence[str], within: Filter | None = None) -> int:
+        """Delete those of these documents that exist and pass, and return their number."""
         with self._transaction() as transaction:
-            stored = list(transaction.stored(ids).values())
-            return self._remove(transaction, stored)
+            stored = transaction.stored(ids).values()
+            return self._remove(
+                transaction, [one for one in stored if is_within(within, one.facts)]
+            )
 
     def delete_matching(self, condition: Filter) -> int:
         """Delete the documents that pass a filter, and return their number."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +23,7 @@ from indexer.queries import Mode, Query, Strategy
 from indexer.reports import MapState
 
 COUNT = 60
+ROUNDS = 20
 FILTER = {"tenant": "acme", "year": {"$gte": 2003}}
 CONDITION = parse_filter(FILTER)
 
@@ -167,6 +170,33 @@ def test_a_part_is_written_to_within_its_bounds(whole: Collection, vectors: Vect
     assert part.delete_matching(parse_filter({"year": {"$gte": 0}})) > 0
     assert part.describe().documents == 0
     assert {one.id for one in whole.page(limit=COUNT).documents} == {one.id for one in FOREIGN}
+
+
+def test_of_two_parts_that_make_one_id_at_once_one_is_refused(make) -> None:
+    """Whoever is first has it: no later one replaces a document that it does not see."""
+    whole: Collection = make("whole")
+    tenants = ("acme", "zeta", "omega")
+    rows = random_units(1)
+    start = threading.Barrier(len(tenants))
+    refused: dict[str, set[str]] = {tenant: set() for tenant in tenants}
+
+    def write(tenant: str) -> None:
+        part = whole.restricted(parse_filter({"tenant": tenant}))
+        for number in range(ROUNDS):
+            one = Document(f"new{number}", f"of {tenant}", None, {"tenant": tenant})
+            start.wait()
+            try:
+                part.put([EmbeddedDocument(one, (Chunk(0, 0, 4),), rows)])
+            except Conflict:
+                refused[tenant].add(one.id)
+
+    with ThreadPoolExecutor(len(tenants)) as pool:
+        list(pool.map(write, tenants))
+    kept = whole.get([f"new{number}" for number in range(ROUNDS)])
+    for one in kept:
+        owner = one.metadata["tenant"]
+        assert one.text == f"of {owner}"
+        assert {tenant for tenant in tenants if one.id in refused[tenant]} == {*tenants} - {owner}
 
 
 def test_what_only_the_whole_has_is_refused(whole: Collection) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import json
+import re
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -112,10 +112,15 @@ def offering(method: str, path: str, *lines: str) -> bytes:
 
 
 def one_answer(connection: socket.socket) -> tuple[int, dict]:
-    """The status and JSON of the next answer on a connection that stays open."""
-    answer = http.client.HTTPResponse(connection)
-    answer.begin()
-    return answer.status, json.loads(answer.read())
+    """The status and JSON of the next answer on a connection, of which no later byte is read."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        assert byte, head
+        head += byte
+    length = re.search(rb"content-length: (\d+)", head.lower())
+    assert length, head
+    return int(head.split()[1]), json.loads(connection.recv(int(length[1]), socket.MSG_WAITALL))
 
 
 @pytest.mark.parametrize("cut", [0, 1, 300, 10_000])

@@ -25,7 +25,7 @@ _META: Final = "meta.json"
 @contextmanager
 def open_qdrant(place: Place) -> Iterator[Holding]:
     """A collection of Qdrant; a payload is the record of its point."""
-    if place.at.endswith(SUFFIX):
+    if place.at.endswith(SUFFIX) and not Path(place.at).is_dir():
         with open_snapshot(place) as holding:
             yield holding
         return
@@ -60,7 +60,7 @@ def _client(at: str) -> QdrantClient:
     if not (Path(at) / _META).is_file():
         raise Unreadable(
             f"{at!r} is no folder of Qdrant's local mode: it holds no {_META}; of a service give "
-            f"the URL, such as http://localhost:6333; a snapshot ends by {SUFFIX}"
+            f"the URL, such as http://localhost:6333; a snapshot is a file that ends by {SUFFIX}"
         )
     return QdrantClient(path=at)
 

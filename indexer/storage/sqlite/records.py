@@ -39,6 +39,11 @@ class StoredDocument:
     truncated: bool
     picture: str | None = None
 
+    @property
+    def facts(self) -> tuple[str, str | None]:
+        """Its encoded metadata, and the facts of its picture."""
+        return self.metadata, self.picture
+
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:

@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from called import run_bearing
+from local import create_local
 from PIL import Image
+from samples import DIMENSION, make_identity
+from scipy.sparse.csgraph import connected_components
+
+from indexer.documents import Chunk, Document, EmbeddedDocument
+from indexer.retrieval import duplicates
 
 
 def call(folder: Path, *words: str) -> str:
@@ -90,3 +96,34 @@ def test_similar_texts_are_listed_below_the_first(tmp_path: Path) -> None:
         other = near.get(one["id"], near["close"])
         told = call(tmp_path, "similarity", texts[7], "--against", other, "--json")
         assert one["cosine"] == pytest.approx(json.loads(told)["similarity"][0][0], abs=1e-4)
+
+
+@pytest.mark.parametrize("most", [0, 10_000])
+def test_texts_are_linked_as_a_graph_of_near_ones_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Copies of one text, and chains of which only neighbours are near, in whatever order."""
+    monkeypatch.setattr(duplicates, "ALL_PAIRS", most)
+    monkeypatch.setattr(duplicates, "_BLOCK", 64)
+    rng = np.random.default_rng(5)
+    topics = rng.standard_normal((300, DIMENSION))
+    rows = [topics]
+    rows += [topics[at] + 0.02 * rng.standard_normal((4, DIMENSION)) for at in (3, 70, 299)]
+    rows += [topics[[9]] + step * topics[[10]] for step in (0.15, 0.3, 0.45, 0.6)]
+    vectors = np.concatenate(rows).astype(np.float32)[rng.permutation(316)]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with create_local(tmp_path / "c", make_identity()) as collection:
+        collection.put(
+            EmbeddedDocument(Document(str(at), f"text {at}"), (Chunk(0, 0, 4),), own[None])
+            for at, own in enumerate(vectors)
+        )
+        least = duplicates._least_cosine([str(at) for at in range(len(vectors))], collection)
+        found = duplicates.find_duplicates(collection, lambda _: None)
+    count, labels = connected_components(vectors @ vectors.T >= least, directed=False)
+    expected = [np.flatnonzero(labels == one).tolist() for one in range(count)]
+    told = {
+        int(one.id): sorted([int(one.id), *(int(copy.id) for copy in one.copies)])
+        for one in found.groups
+    }
+    assert told == {own[0]: own for own in expected if len(own) > 1}
+    assert sorted(map(len, told.values())) == [5, 5, 5, 5]

@@ -367,6 +367,12 @@ def test_what_is_no_snapshot_is_told(tmp_path: Path) -> None:
     for path in (text, other, linked, cut):
         with pytest.raises(Unreadable), open_system("qdrant", Place(str(path))):
             pass
+    (unpacked := tmp_path / "e.snapshot").mkdir()
+    with (
+        pytest.raises(Unreadable, match="a snapshot is a file"),
+        open_system("qdrant", Place(str(unpacked))),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
