@@ -91,8 +91,12 @@ class TestOverACollectionWithBearingsModel(Suite):
             yield store
 
 
+@pytest.mark.long
 class TestOverACollectionWithHaystacksModel(Suite):
-    """The suites, over a collection of documents' own embeddings, or of an embedder's."""
+    """The suites, over a collection of documents' own embeddings, or of an embedder's.
+
+    The suite asks each kind of store by the fixture ``store``.
+    """
 
     @pytest.fixture
     def document_store(self, tmp_path: Path) -> Iterator[BearingDocumentStore]:

@@ -143,7 +143,7 @@ class CollectionMachine(RuleBasedStateMachine):
 
 TestCollectionMachine = CollectionMachine.TestCase
 TestCollectionMachine.settings = settings(
-    max_examples=tries(8),
+    max_examples=tries(12),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
