@@ -12,6 +12,9 @@ from hypothesis import settings
 from priorities import give_no_way
 from tries import tries
 
+# Before NumPy is imported: threads that wait for the next product, as in a service, sleep soon.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+
 # Tests are rewritten by pytest, and start hundreds of processes: neither compiles all each time.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
