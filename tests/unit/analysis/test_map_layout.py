@@ -130,15 +130,15 @@ def test_new_documents_are_placed_among_their_neighbours(collection: Collection)
 
 def test_many_new_documents_let_all_be_drawn_again(collection: Collection) -> None:
     """Beginning from where they were, so that the map is turned neither round nor over."""
-    vectors = grouped(600)
-    put(collection, vectors[:300])
+    vectors = grouped(320)
+    put(collection, vectors[:160])
     before = by_id(collection.draw_map(ignore))
-    put(collection, vectors[300:], first=300)
+    put(collection, vectors[160:], first=160)
     found = collection.draw_map(ignore)
-    assert found.fitted == 600
+    assert found.fitted == 320
     after = by_id(found)
-    old = np.array([before[f"d{i}"] for i in range(300)])
-    new = np.array([after[f"d{i}"] for i in range(300)])
+    old = np.array([before[f"d{i}"] for i in range(160)])
+    new = np.array([after[f"d{i}"] for i in range(160)])
     for axis in (0, 1):
         assert np.corrcoef(old[:, axis], new[:, axis])[0, 1] > 0.5
 
