@@ -239,7 +239,7 @@ function listen(host, { lasso, camera, zoomAt, moveTo, showAll, nearestTo, point
     if (lasso.isDrawing()) return lasso.go(now);
     const before = held.get(event.pointerId);
     if (!before) {
-      if (event.pointerType !== "touch") point(nearestTo(...now));
+      if (event.pointerType !== "touch") point(event.target.closest("button, a") ? null : nearestTo(...now)); // not what lies under a button
       return;
     }
     travelled += Math.hypot(now[0] - before[0], now[1] - before[1]);

@@ -182,6 +182,18 @@ def test_pointing_names_a_document_and_a_click_opens_it(page: Page, url: str) ->
     page.until(lambda: page.one("#view-map").is_displayed())
 
 
+def test_what_lies_under_a_button_is_not_named(page: Page, url: str) -> None:
+    """The map is drawn until a document is there; what is said of it would hide the button."""
+    page.open(VIEW)
+    nearer, points = page.one(".map-zoom button"), told(url, "map/points")
+    rightmost = max(zip(points["x"], points["ids"], strict=True))[1]
+    chain = move_to(page, url, rightmost)
+    chain.perform()
+    page.until(lambda: page.text("#view-map .readout"))
+    chain.click_and_hold().move_to_element(nearer).release().move_by_offset(1, 1).perform()
+    page.until(lambda: not page.one("#view-map .readout").is_displayed())
+
+
 def test_keys_move_and_magnify_and_open(page: Page) -> None:
     """All that a pointer does can be done without one."""
     page.open(VIEW)
