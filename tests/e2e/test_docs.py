@@ -3,27 +3,26 @@
 The shell blocks of a page are a story: they run one after another in one folder, which holds what
 the pages speak of: a collection, files to index, and two judged sets.
 Programs run each in a folder of their own. What speaks to a service finds one, with the default
-model, and so does who follows README.md, the quick start or the page on the library; the commands
-and programs of other pages have a model that needs no files, which they cannot tell apart. What
-cannot be run here says so in its page (see pages.py), and is skipped by its reason.
+model, and so does who follows README.md or the page on the library; the commands and programs of
+other pages have a model that needs no files, which they cannot tell apart. What cannot be run here
+says so in its page (see pages.py), and is skipped by its reason.
 """
 
 from __future__ import annotations
 
 import filecmp
-import heapq
 import json
 import os
 import re
 import shlex
 import shutil
-import statistics
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from judged import write_judged_set, write_lines
 from pages import (
@@ -49,13 +48,24 @@ from indexer.embedding.cross_encoders.reranker import OVERLAP
 from indexer.readers.standard_library import read_standard_library
 
 SECONDS = 120
-BY_MEANING = ("README.md", "docs/library.md", "docs/quick-start.md")
+BY_MEANING = ("README.md", "docs/library.md")
 """Pages whose commands have the default model."""
 QUICK = "hashing-64"
 """The model of the others; an empty string is the default one."""
 SHOWN_ADDRESSES = ("localhost:8000", "127.0.0.1:8000")
 SHOWN_RERANKER = "ms-marco-MiniLM-L6-v2"
 """A model of the hub; the reranker that needs no model stands for it."""
+
+HELD_ELSEWHERE = {
+    "StorageContext": "tests/contract/test_llamaindex.py",
+    "from haystack import Document, Pipeline": "tests/contract/test_haystack.py",
+    "from langchain_openai import": "tests/api/test_openai.py",
+    "from mcp import": "tests/api/test_mcp.py",
+}
+"""Words of programs whose imports take seconds, and where their like is run: these are long."""
+
+LONG_PAGES = ("examples/assistant/README.md", "examples/two-models/README.md")
+"""Pages whose programs test_examples.py runs."""
 
 JAVASCRIPT = ["node", "--input-type=module", "-e"]
 
@@ -84,10 +94,23 @@ def parameters(found: list[Block]) -> list[object]:
     ]
 
 
-def shell_pages() -> list[Path]:
-    """The pages that have a command to run."""
+def programs() -> list[object]:
+    """A case for each program; some are long, and have only to be programs otherwise."""
+    found = all_blocks(*PROGRAMS)
+    longer = [one for one in found if any(word in one.code for word in HELD_ELSEWHERE)]
+    marks = [pytest.mark.long]
     return [
-        page
+        *parameters([one for one in found if one not in longer]),
+        *(pytest.param(one, id=one.place, marks=marks) for one in longer),
+    ]
+
+
+def shell_pages() -> list[object]:
+    """A case for each page that has a command to run."""
+    return [
+        pytest.param(
+            page, id=name(page), marks=[pytest.mark.long] if name(page) in LONG_PAGES else []
+        )
         for page in PAGES
         if any(block.language in SHELLS and not block.reason for block in blocks(page))
     ]
@@ -102,7 +125,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for judged in ("scifact", "cranfield"):
         write_judged_set(folder / judged, queries=24)
     (folder / "modules").mkdir()
-    for module in (threading, filecmp, heapq, statistics):
+    for module in (threading, filecmp):
         shutil.copy(module.__file__, folder / "modules")
     read = [each.item for each in read_standard_library(folder / "modules")]
     records = (
@@ -146,9 +169,12 @@ def write_files(folder: Path) -> None:
 def address(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a service answers, as ``HOST:PORT``: with the scene's collection, and one of poems."""
     data = shutil.copytree(scene / "data", tmp_path_factory.mktemp("served") / "data")
-    poems = ["--collection", "poems", "--data", str(data)]
-    run(["bearing", "index", "papers.jsonl", *poems], scene, "no service", model="")
     with running_service(data, {}) as url:
+        poems = f"{url}/collections/poems"
+        lines = (scene / "papers.jsonl").read_bytes()
+        with httpx.Client(trust_env=False, timeout=SECONDS) as http:
+            http.put(poems).raise_for_status()
+            http.post(f"{poems}/documents/import", content=lines).raise_for_status()
         yield url.removeprefix("http://")
 
 
@@ -176,7 +202,7 @@ def run(
     return done
 
 
-@pytest.mark.parametrize("page", shell_pages(), ids=name)
+@pytest.mark.parametrize("page", shell_pages())
 def test_the_commands_of_a_page_succeed(
     scene: Path, address: str, tmp_path: Path, page: Path
 ) -> None:
@@ -224,7 +250,7 @@ def test_an_output_of_another_form_is_told_apart() -> None:
     assert layout("1 ███ 0.5 title\n") != layout("1 0.5 title\n")
 
 
-@pytest.mark.parametrize("block", parameters(all_blocks(*PROGRAMS)))
+@pytest.mark.parametrize("block", programs())
 def test_a_program_ends_without_an_error(
     scene: Path, address: str, tmp_path: Path, block: Block
 ) -> None:
@@ -235,6 +261,14 @@ def test_a_program_ends_without_an_error(
         pytest.skip(f"{interpreter[0]} is not installed")
     shutil.copytree(scene / "bin", tmp_path / "bin")
     run([*interpreter, block.code], tmp_path, address, model_of(block.page))
+
+
+def test_what_only_long_tests_run_is_a_program_whose_like_is_tested() -> None:
+    """In the file that is named, where the same words stand."""
+    for word, place in HELD_ELSEWHERE.items():
+        (block,) = (one for one in all_blocks("python") if word in one.code)
+        compile(block.code, block.place, "exec")
+        assert word in (ROOT / place).read_text()
 
 
 @pytest.mark.parametrize(
