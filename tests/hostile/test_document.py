@@ -8,7 +8,7 @@ of requests that use each other's answers. Each answer is held against the docum
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from app.settings import Settings, load_settings
 KEY = "key-of-the-owner"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
-LEAST_OPERATIONS = 40
+LEAST_PATHS = 40
+AT_BOUNDARIES = ["/collections/{collection}/search"]
 NOT_CHECKED = {
     # A schema does not say that a vector must not be zero, or which models there are.
     "positive_data_acceptance": {"enabled": False},
@@ -84,13 +85,16 @@ def paths(document: dict[str, Any], twins: bool) -> list[str]:
     return [path for path in named if twins or f"/collections/{{collection}}{path}" not in named]
 
 
-def run(settings: Settings, examples: int, tried: list[str]) -> Iterator[events.EngineEvent]:
+def run(
+    settings: Settings, examples: int, tried: list[str], left_out: Sequence[str]
+) -> Iterator[events.EngineEvent]:
     """What happens when so many examples of each kind are tried on each operation of paths."""
     config = SchemathesisConfig.from_dict(
         {
             "seed": 1,
             "headers": HEADERS,
             "checks": NOT_CHECKED,
+            "phases": {phase: {"enabled": False} for phase in left_out},
             "generation": {"deterministic": True, "max-examples": examples, "database": "none"},
         }
     )
@@ -114,12 +118,13 @@ def complaints(event: events.EngineEvent) -> Iterator[str]:
                 yield f"{label}: {failure.title}: {failure.message}\n{found.code_sample}"
 
 
-def hold_against_document(settings: Settings, examples: int, *, twins: bool) -> None:
+def hold_against_document(
+    settings: Settings, examples: int, chosen: list[str], left_out: Sequence[str] = ()
+) -> None:
     """Raise AssertionError with all that is wrong, or if an operation was not tried."""
     wrong, tried = [], set()
     document = create_app(settings).openapi()
-    chosen = paths(document, twins)
-    for event in run(settings, examples, chosen):
+    for event in run(settings, examples, chosen, left_out):
         wrong += complaints(event)
         if isinstance(event, events.ScenarioFinished):
             tried.add(event.recorder.label)
@@ -127,7 +132,7 @@ def hold_against_document(settings: Settings, examples: int, *, twins: bool) -> 
     operations = {
         f"{method.upper()} {path}" for path in chosen for method in document["paths"][path]
     }
-    assert len(operations) > LEAST_OPERATIONS
+    assert operations
     assert operations <= tried
 
 
@@ -136,11 +141,22 @@ def test_every_answer_is_as_documented(settings: Settings) -> None:
 
     A route that is there for the default collection, too, is asked for a named one.
     """
-    hold_against_document(settings, examples=3, twins=False)
+    chosen = paths(create_app(settings).openapi(), twins=False)
+    assert len(chosen) > LEAST_PATHS
+    hold_against_document(settings, 3, chosen, left_out=["coverage"])
+
+
+def test_every_answer_to_a_boundary_is_as_documented(settings: Settings) -> None:
+    """Each value at an end of what is allowed, or beyond, each key that is missing, each method.
+
+    Of the route that takes most; the long test does so with all.
+    """
+    others = ["examples", "fuzzing", "stateful"]
+    hold_against_document(settings, 1, AT_BOUNDARIES, left_out=others)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_every_answer_is_as_documented_for_many_requests(settings: Settings) -> None:
     """The same with many more requests."""
-    hold_against_document(settings, examples=100, twins=True)
+    hold_against_document(settings, 100, paths(create_app(settings).openapi(), twins=True))
