@@ -278,6 +278,10 @@ class EngineState(Protocol):
         """The chunks, in order, of those of these documents that exist."""
         ...
 
+    def unknown_chunks(self, keys: Iterable[Key]) -> set[ChunkKey]:
+        """The chunks of these documents of which the model knows no word."""
+        ...
+
     def passages(
         self, chunks: Iterable[ChunkKey], parts: Parts = WHOLE
     ) -> Mapping[ChunkKey, ReadPassage]:

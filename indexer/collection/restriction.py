@@ -103,10 +103,10 @@ class RestrictedState:
     def counts(self) -> Counts:
         """The number of documents that pass; their chunks are not counted, and taken for as many.
 
-        Nor is known how many are truncated or unknown: 0.
+        Nor is known how many are truncated, 0, or unknown: as many as in the whole at most.
         """
         documents = self.scope().total
-        return Counts(documents, documents, 0)
+        return Counts(documents, documents, 0, min(documents, self._state.counts.unknown))
 
     @property
     def has_pictures(self) -> bool:
@@ -165,6 +165,10 @@ class RestrictedState:
     def chunks(self, keys: Iterable[Key]) -> dict[Key, list[tuple[ChunkKey, Chunk]]]:
         """Chunks by keys."""
         return self._state.chunks(keys)
+
+    def unknown_chunks(self, keys: Iterable[Key]) -> set[ChunkKey]:
+        """The chunks of these documents of which the model knows no word."""
+        return self._state.unknown_chunks(keys)
 
     def passages(
         self, chunks: Iterable[ChunkKey], parts: Parts = WHOLE

@@ -44,5 +44,4 @@ def unknown_chunks(state: EngineState, candidates: Sequence[Candidate]) -> set[C
     """The chunks of which the model knows no word, of the documents of these candidates."""
     if not state.counts.unknown:
         return set()
-    chunks = state.chunks([one.key for one in candidates])
-    return {key for own in chunks.values() for key, chunk in own if chunk.unknown}
+    return state.unknown_chunks([one.key for one in candidates])

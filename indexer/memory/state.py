@@ -178,6 +178,11 @@ class MemoryState:
             for one in self._some(keys)
         }
 
+    def unknown_chunks(self, keys: Iterable[Key]) -> set[ChunkKey]:
+        """The chunks of these documents of which the model knows no word."""
+        chunks = self.chunks(keys)
+        return {key for own in chunks.values() for key, chunk in own if chunk.unknown}
+
     def passages(
         self, chunks: Iterable[ChunkKey], parts: Parts = WHOLE
     ) -> dict[ChunkKey, ReadPassage]:

@@ -182,6 +182,11 @@ class PostgresState:
             found.setdefault(Key(document), []).append((ChunkKey(number), Chunk(*place)))
         return found
 
+    def unknown_chunks(self, keys: Iterable[Key]) -> set[ChunkKey]:
+        """The chunks of these documents of which the model knows no word."""
+        statement = "SELECT number FROM @chunk WHERE document = ANY(%s) AND unknown"
+        return {ChunkKey(number) for (number,) in self._reading.rows(statement, [list(keys)])}
+
     def _chunks_of(self, keys: Iterable[Key], columns: str) -> list[tuple[Any, ...]]:
         asked = list(keys)
         if not asked:

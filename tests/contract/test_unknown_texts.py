@@ -10,6 +10,7 @@ from samples import DIMENSION, make_identity
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, normalise
+from indexer.filters import parse_filter
 from indexer.queries import Answer, Fusion, Mode, Query
 
 COUNT = 30
@@ -66,6 +67,21 @@ def test_so_it_does_in_a_hybrid_search(filled: Collection) -> None:
         found = ids(asked(filled, k=COUNT, mode=Mode.HYBRID, fusion=fusion, text="number9"))
         assert found[0] == "d09" and "d09" in SILENT
         assert {*found[-len(SILENT) + 1 :]} == SILENT - {"d09"}
+
+
+def test_so_it_does_in_a_part(collection: Collection) -> None:
+    """Which answers as a collection that holds nothing else."""
+    documents = [embedded(i, unknown=i % 3 == 0) for i in range(COUNT)]
+    collection.put(
+        replace(one, document=replace(one.document, metadata={"even": i % 2 == 0}))
+        for i, one in enumerate(documents)
+    )
+    part = collection.restricted(parse_filter({"even": True}))
+    expected = [one for one in KNOWN_FIRST if int(one[1:]) % 2 == 0]
+    for k in (1, 5, 11, len(expected)):
+        assert ids(asked(part, k=k)) == expected[:k]
+    silent = {one for one in SILENT if int(one[1:]) % 2 == 0}
+    assert {*ids(asked(part, k=COUNT, mode=Mode.HYBRID))[-len(silent) :]} == silent
 
 
 def test_the_cosine_alone_counts_where_the_query_says_nothing_or_was_not_asked(

@@ -137,6 +137,10 @@ class LocalState:
             for number, run in groupby(chunks, key=lambda chunk: chunk.document)
         }
 
+    def unknown_chunks(self, keys: Iterable[Key]) -> set[ChunkKey]:
+        """The chunks of these documents of which the model knows no word."""
+        return set(map(ChunkKey, self.snapshot.unknown_rows(self.rows.generation, keys)))
+
     def passages(
         self, chunks: Iterable[ChunkKey], parts: Parts = WHOLE
     ) -> Mapping[ChunkKey, ReadPassage]:

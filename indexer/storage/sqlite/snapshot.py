@@ -359,6 +359,15 @@ class Snapshot(FacetQueries):
         )
         return [stored_chunk(*line) for line in found]
 
+    def unknown_rows(self, generation: int, numbers: Iterable[int]) -> list[int]:
+        """The rows of these documents' chunks of which the model knows no word."""
+        found = self._connection.execute(
+            "SELECT row FROM chunks INDEXED BY unknown_chunks WHERE generation = ? AND unknown"
+            " AND document IN (SELECT value FROM json_each(?))",
+            (generation, json.dumps(list(numbers))),
+        )
+        return [row for (row,) in found]
+
     def rows_of(self, generation: int, numbers: Iterable[int]) -> list[tuple[int, int]]:
         """Document and row of each chunk of these documents."""
         found = self._connection.execute(
