@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from priorities import give_no_way
 from tries import tries
+from warm import warm_python
 
 # Before NumPy is imported: threads that wait for the next product, as in a service, sleep soon.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
@@ -34,7 +35,7 @@ def usual_priorities(request: pytest.FixtureRequest) -> Iterator[None]:
     """Work in the background is done like any other, but where NICENESS is what is tested."""
     with pytest.MonkeyPatch.context() as patch:
         if not hasattr(request.module, "NICENESS"):
-            give_no_way(patch.setattr)
+            give_no_way(warm_python, patch.setattr)
         yield
 
 

@@ -34,7 +34,12 @@ def warm_python() -> list[str]:
     """
     if not FORKS:
         return [sys.executable]
-    return [sys.executable, "-I", "-S", str(HERE / "warm_call.py"), str(_parent(os.getpid()))]
+    return calling(str(_parent(os.getpid())))
+
+
+def calling(place: str) -> list[str]:
+    """Those words where the process to fork listens at a place."""
+    return [sys.executable, "-I", "-S", str(HERE / "warm_call.py"), place]
 
 
 @cache

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from priorities import give_no_way
+from warm import calling
 
 from indexer.embedding.openvino.no_telemetry import forbid_telemetry
 
@@ -49,7 +50,9 @@ def serve(place: str) -> dict[str, Any]:
     forbid_telemetry()
     for name in IMPORTED:
         import_module(name)
-    give_no_way()
+    with suppress(ImportError):  # there is none for some machines
+        import_module("openTSNE")
+    give_no_way(lambda: calling(place))
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as listener:
         draft = Path(f"{place}.draft")
