@@ -275,7 +275,9 @@ def process(folder: Path, *words: str, **options: Any) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_an_interrupt_says_how_to_go_on_while_input_is_awaited(tmp_path: Path, how: int) -> None:
     """Also when standard input stays open and silent; what is committed is there."""
     with process(tmp_path, "index", "-", stdin=subprocess.PIPE) as running:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -78,16 +78,28 @@ def told(url: str, name: str, **labels: str) -> float:
     )
 
 
+Service = tuple[str, subprocess.Popen[str]]
+
+
 @pytest.fixture(scope="module")
-def service(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A service for the tests that leave it running."""
-    with serving(tmp_path_factory.mktemp("data")) as running:
-        yield running
+def started() -> Iterator[list[tuple[ExitStack, Service]]]:
+    """The services that were started for tests of this file."""
+    found: list[tuple[ExitStack, Service]] = []
+    yield found
+    for stack, _ in found:
+        stack.close()
 
 
-def test_workers_are_one_service(service: tuple[str, subprocess.Popen[str]]) -> None:
+@pytest.fixture
+def service(started: list[tuple[ExitStack, Service]], tmp_path: Path) -> Service:
+    """A service that is there for all tests, until one stops it."""
+    if not started or started[-1][1][1].poll() is not None:
+        stack = ExitStack()
+        started.append((stack, stack.enter_context(serving(tmp_path))))
+    return started[-1][1]
+
+
+def test_workers_are_one_service(service: Service) -> None:
     """What one worker writes all find at once, and the counts are those of all."""
     url, _ = service
     for number in range(10):  # each request on a connection of its own
@@ -104,9 +116,7 @@ def test_workers_are_one_service(service: tuple[str, subprocess.Popen[str]]) -> 
     assert told(url, "bearing_tokens_embedded_total") > 40
 
 
-def test_writes_to_several_workers_at_once_all_succeed(
-    service: tuple[str, subprocess.Popen[str]],
-) -> None:
+def test_writes_to_several_workers_at_once_all_succeed(service: Service) -> None:
     """Workers wait for one another's writes; every acknowledged document is there."""
     url, _ = service
 
@@ -121,7 +131,7 @@ def test_writes_to_several_workers_at_once_all_succeed(
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
-def test_a_worker_that_dies_is_replaced(service: tuple[str, subprocess.Popen[str]]) -> None:
+def test_a_worker_that_dies_is_replaced(service: Service) -> None:
     """The service goes on with as many workers as before."""
     url, process = service
     before = worker_pids(process)
@@ -143,22 +153,22 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_a_stop_answers_what_was_accepted(tmp_path: Path) -> None:
+def test_a_stop_answers_what_was_accepted(service: Service) -> None:
     """A request whose body is still coming at SIGTERM is answered, and the exit code is 0."""
     body = json.dumps({"documents": [{"id": "a", "text": "a document"}]}).encode()
-    with serving(tmp_path) as (url, process):
+    url, process = service
 
-        def coming() -> Iterator[bytes]:
-            yield body[:9]
-            time.sleep(1)  # by now a worker has begun the request
-            process.send_signal(signal.SIGTERM)
-            time.sleep(1)
-            yield body[9:]
+    def coming() -> Iterator[bytes]:
+        yield body[:9]
+        time.sleep(1)  # by now a worker has begun the request
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        yield body[9:]
 
-        headers = {"Content-Type": "application/json"}
-        answer = httpx.put(f"{url}/documents", content=coming(), headers=headers, timeout=60)
-        assert answer.json()["written"] == 1
-        assert process.wait(START_SECONDS) == 0
+    headers = {"Content-Type": "application/json"}
+    answer = httpx.put(f"{url}/documents", content=coming(), headers=headers, timeout=60)
+    assert answer.json()["written"] == 1
+    assert process.wait(START_SECONDS) == 0
 
 
 def test_a_service_that_cannot_start_says_why_once(tmp_path: Path) -> None:

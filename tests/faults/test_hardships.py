@@ -101,7 +101,9 @@ def file_size_limit(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("size", [90_000, 100_000, 400_000, 1_500_000])
+@pytest.mark.parametrize(
+    "size", [90_000, pytest.param(100_000, marks=pytest.mark.long), 400_000, 1_500_000]
+)
 def test_files_that_cannot_grow_lose_nothing(tmp_path: Path, size: int) -> None:
     """Whichever file meets its limit first, vectors or log, acknowledged writes stay whole."""
     state = create(tmp_path)
@@ -308,7 +310,7 @@ def test_a_backup_and_a_restore_are_made_by_one_process_at_a_time(tmp_path: Path
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("moment", [0, 1, 2**40])
+@pytest.mark.parametrize("moment", [0, pytest.param(1, marks=pytest.mark.long), 2**40])
 def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, moment: int) -> None:
     """Files dated to 1970, or to a far future, are read, written and noticed as any others."""
     state = create(tmp_path)
