@@ -80,8 +80,14 @@ def catalogue(url: str) -> Iterator[Catalogue]:
 
 
 @pytest.fixture
-def make(catalogue: Catalogue) -> Iterator[MakeCollection]:
+def background() -> None:
+    """Mark a test whose collections learn how near unrelated queries come: 600 searches each."""
+
+
+@pytest.fixture
+def make(catalogue: Catalogue, request: pytest.FixtureRequest) -> Iterator[MakeCollection]:
     """Makes collections, closed at the end: of a name, a model and a language."""
+    null_vectors = make_null_vectors if "background" in request.fixturenames else None
     with ExitStack() as opened:
 
         def make_one(
@@ -90,7 +96,7 @@ def make(catalogue: Catalogue) -> Iterator[MakeCollection]:
             language: Language = Language.ENGLISH,
         ) -> Collection:
             catalogue.create(name, identity or make_identity(), language)
-            return opened.enter_context(Collection(catalogue.open(name), make_null_vectors))
+            return opened.enter_context(Collection(catalogue.open(name), null_vectors))
 
         yield make_one
 

@@ -172,6 +172,7 @@ def test_calibrations_are_of_the_adapter_they_were_learned_with(collection: Coll
     assert collection.calibrated == {"dense"}
 
 
+@pytest.mark.usefixtures("background")
 def test_the_background_of_scores_is_that_of_mapped_queries(collection: Collection) -> None:
     """Significance is told against unrelated queries that went through the same map."""
     fill(collection, random_units(60))

@@ -28,6 +28,7 @@ def embedded(
     return EmbeddedDocument(Document(id, text, None, metadata or {}), chunks, vectors, id == "cut")
 
 
+@pytest.mark.usefixtures("background")
 def test_figures_are_those_of_the_vectors(collection: Collection) -> None:
     """Against NumPy over all of them, with what was deleted and replaced left out."""
     firsts = random_units(300)
@@ -68,6 +69,7 @@ def test_figures_are_those_of_the_vectors(collection: Collection) -> None:
     assert figures.background == collection.background() is not None
 
 
+@pytest.mark.usefixtures("background")
 @pytest.mark.parametrize("documents", [0, 1, 2])
 def test_hardly_anything_is_said_of_hardly_any_documents(
     collection: Collection, documents: int
@@ -133,6 +135,7 @@ def test_what_was_learned_is_used_for_its_kind_of_ranking(collection: Collection
     assert set(collection.calibrations()) == {"dense", "lexical"}
 
 
+@pytest.mark.usefixtures("background")
 @pytest.mark.parametrize("mode", [Mode.DENSE, Mode.HYBRID])
 def test_a_hit_has_a_grade_where_the_model_is_known(
     make: Callable[..., Collection], mode: Mode
@@ -163,6 +166,7 @@ def test_a_hit_has_a_grade_where_the_model_is_known(
     assert {hit.grade for hit in unknown.search([query])[0].hits} == {None}
 
 
+@pytest.mark.usefixtures("background")
 def test_a_grade_is_of_the_relevance_that_was_learned(collection: Collection) -> None:
     """Whatever the model; hits that are to be reranked have neither."""
     vectors = random_units(20)

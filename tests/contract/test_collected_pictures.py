@@ -280,6 +280,7 @@ def test_a_hybrid_search_does_not_bury_an_image_without_words(collection: Collec
         assert "p0" in ids[:2]
 
 
+@pytest.mark.usefixtures("background")
 def test_nothing_is_claimed_of_scores_of_images(collection: Collection) -> None:
     """Texts by a text have a significance, images and what is asked by an image have none."""
     vectors = random_units(400, seed=4)

@@ -51,6 +51,7 @@ def best(vectors: Vectors, query: Vectors, among: Sequence[int], k: int) -> list
     return [f"d{i}" for i in sorted(among, key=lambda i: -scores[i])[:k]]
 
 
+@pytest.mark.usefixtures("background")
 def test_hits_are_the_nearest_documents_with_their_cosines(collection: Collection) -> None:
     """A search returns the k documents of largest cosine, best first, with that cosine."""
     vectors, query = random_units(1500), random_units(1, seed=5)[0]
@@ -560,6 +561,7 @@ def test_a_sample_holds_only_what_is_stored(collection: Collection) -> None:
     assert len(collection.sample(7, seed=1)) == 7
 
 
+@pytest.mark.usefixtures("background")
 def test_searches_see_one_state_while_documents_are_written(collection: Collection) -> None:
     """While a document is replaced over and over, each search finds it exactly once, whole."""
     vectors = random_units(40)
@@ -599,6 +601,7 @@ def test_odd_texts_and_keys_survive(collection: Collection) -> None:
         assert ids(found[0]) == [document.id]
 
 
+@pytest.mark.usefixtures("background")
 def test_an_answer_says_how_rarely_unrelated_queries_find_as_near_a_document(
     collection: Collection,
 ) -> None:
@@ -619,6 +622,7 @@ def test_an_answer_says_how_rarely_unrelated_queries_find_as_near_a_document(
     assert itself.significance < 0.01
 
 
+@pytest.mark.usefixtures("background")
 def test_significance_is_of_the_answer_however_many_hits_it_has(collection: Collection) -> None:
     """And whatever is left out of it for its score; of hits by words alone nothing is known."""
     fill(collection, random_units(60))
@@ -638,6 +642,7 @@ def test_significance_is_of_the_answer_however_many_hits_it_has(collection: Coll
     assert collection.search([filtered])[0].significance is None
 
 
+@pytest.mark.usefixtures("background")
 def test_the_null_knows_the_length_of_a_query(collection: Collection) -> None:
     """It is that of its text; without one, the mean."""
     fill(collection, random_units(60))
@@ -652,6 +657,7 @@ def test_the_null_knows_the_length_of_a_query(collection: Collection) -> None:
     assert plain.significance == pytest.approx(background.significance(plain.hits[0].score))
 
 
+@pytest.mark.usefixtures("background")
 def test_later_pages_and_unknown_queries_have_no_significance(collection: Collection) -> None:
     """The best is on the first page; and cosines to what the model does not know say nothing."""
     fill(collection, random_units(60))
@@ -665,6 +671,7 @@ def test_later_pages_and_unknown_queries_have_no_significance(collection: Collec
     assert collection.search([replace(query, unknown=True)])[0].significance is None
 
 
+@pytest.mark.usefixtures("background")
 def test_answers_by_examples_have_no_significance(collection: Collection) -> None:
     """Documents are not like queries, which the null is made of."""
     fill(collection, random_units(100))
@@ -674,6 +681,7 @@ def test_answers_by_examples_have_no_significance(collection: Collection) -> Non
         assert answer.significance is None
 
 
+@pytest.mark.usefixtures("background")
 def test_a_collection_of_a_few_documents_has_no_significance(collection: Collection) -> None:
     """From 50 on it has."""
     vectors = random_units(50)
@@ -685,6 +693,7 @@ def test_a_collection_of_a_few_documents_has_no_significance(collection: Collect
     assert collection.search([query])[0].significance is not None
 
 
+@pytest.mark.usefixtures("background")
 @pytest.mark.parametrize("count", [0, 60])
 def test_preparing_changes_no_answer(collection: Collection, count: int) -> None:
     """Whether there is anything or not; the background of scores is there then, if it can be."""

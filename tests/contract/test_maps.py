@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from samples import DIMENSION, make_identity, make_null_vectors, random_units
+from samples import DIMENSION, make_identity, random_units
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument, normalise
@@ -53,7 +53,7 @@ def wait_until(look: Callable[[], Map], is_there: Callable[[Map], bool]) -> Map:
 @pytest.fixture
 def other(collection: Collection, catalogue: Catalogue) -> Iterator[Collection]:
     """The same collection, opened a second time."""
-    with Collection(catalogue.open(collection.name), make_null_vectors) as opened:
+    with Collection(catalogue.open(collection.name)) as opened:
         yield opened
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from samples import make_identity, make_null_vectors, random_units
+from samples import make_identity, random_units
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
@@ -61,7 +61,7 @@ def opened(empty_database: str) -> Iterator[Opened]:
     catalogue.create("things", make_identity(), Language.ENGLISH)
     with (
         psycopg.connect(empty_database, autocommit=True) as connection,
-        Collection(catalogue.open("things"), make_null_vectors) as collection,
+        Collection(catalogue.open("things")) as collection,
     ):
         vectors = random_units(40)
         collection.put(

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import psycopg
 import pytest
-from samples import make_identity, make_null_vectors, random_units
+from samples import make_identity, random_units
 
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
@@ -89,7 +89,7 @@ def test_a_collection_works_through_a_pooler(empty_database: str) -> None:
     vectors = random_units(300)
     with pooler(empty_database) as url, closing(open_catalogue(url)) as catalogue:
         catalogue.create("things", make_identity(), Language.ENGLISH)
-        with Collection(catalogue.open("things"), make_null_vectors) as collection:
+        with Collection(catalogue.open("things")) as collection:
             collection.put(
                 [
                     EmbeddedDocument(Document(f"d{i}", "text"), (Chunk(0, 0, 4),), one[None])
