@@ -776,9 +776,9 @@ class TestFilter:
         for text, words in wrong.items():
             page.write("#filter", text)
             assert words in page.text("#filter-problem")
-            page.search("document")
-            assert page.all(".hit") == []
             assert page.one("#filter").get_dom_attribute("aria-invalid") == "true"
+        page.search("document")
+        assert page.all(".hit") == []
 
     def test_repeats_what_the_service_refuses(self, page: Page) -> None:
         """What only the service finds wrong is shown in its own words."""
@@ -865,6 +865,7 @@ class TestFilter:
         page.one("#filter-toggle").click()
         page.until(lambda: page.text("#counted") == "Counts are of the whole collection.")
 
+    @pytest.mark.long  # as of moments, below
     def test_a_range_of_numbers_is_chosen(self, page: Page, url: str) -> None:
         """Numbers of many values are asked for by their ends, which the fields state."""
         documents = [
@@ -1271,7 +1272,7 @@ class TestEveryone:
         [
             "/",
             "/?q=voyage",
-            "/#/c/default/d/json",
+            pytest.param("/#/c/default/d/json", marks=pytest.mark.long),
             "/#/c/default/d/log",
             "/?view=collections",
             "/?view=add",
