@@ -62,7 +62,7 @@ def folder(tmp_path: Path, bert: Path) -> Path:
     with Models.of(config(tmp_path)).writing("other") as place:
         save_roberta(place)
         write_record(place, Trained("other", TrainedKind.MODEL, "contrastive", base, data))
-        queries = {f"q{n}": f"search word {n % 7} of {n}" for n in range(40)}
+        queries = {f"q{n}": f"search word {n % 7} of {n}" for n in range(30)}
         qrels = {id: {f"d{n}": 1} for n, id in enumerate(queries)}
         JudgedQueries(queries, qrels).write(place / JUDGED)
         Seen.of(["another query"], []).write(place / SEEN)
