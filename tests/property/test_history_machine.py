@@ -248,7 +248,7 @@ LONG = settings(
     database=None,
 )
 
-TestHistoryMachine = HistoryMachine.TestCase
+TestHistoryMachine = pytest.mark.timeout(tries(300))(HistoryMachine.TestCase)
 TestHistoryMachine.settings = ORDINARY
 
 
