@@ -130,7 +130,9 @@ class KeepsTornTails(LocalEngine):
         return AppendsWhereTheFileEnds(whole._path, whole._dimension)
 
 
-@pytest.mark.parametrize("broken", [CommitsBeforeItAppends, KeepsTornTails])
+@pytest.mark.parametrize(
+    "broken", [CommitsBeforeItAppends, pytest.param(KeepsTornTails, marks=pytest.mark.long)]
+)
 def test_a_broken_order_of_writing_is_caught(tmp_path: Path, broken: type[LocalEngine]) -> None:
     """The same trial fails for a collection that writes in another order: it can fail."""
     trial = Trial(tmp_path, seed=2, open_collection=partial(opened_by, broken))
