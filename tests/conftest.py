@@ -39,6 +39,11 @@ def usual_priorities(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run whole programs first: of quick tests, none at the end keeps one process for long."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Have processes forked after the import of torch only if a test asks for that."""
     if any("forked" in getattr(item, "fixturenames", ()) for item in session.items):
