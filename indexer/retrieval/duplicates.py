@@ -253,7 +253,7 @@ def _nearest(
 
 def _groups(pictures: _Pictures, alike: Mapping[Pair, Likeness]) -> Iterator[Duplicates]:
     """The groups of pictures that are linked, one by another, each led by its largest."""
-    for members in _linked(alike):
+    for members in _linked(alike, len(pictures.ids)):
         best = max(members, key=lambda at: (pictures.pixels[at], -at))
         copies = [
             Duplicate(pictures.ids[at], _relation(at, best, alike))
@@ -284,7 +284,7 @@ def _near(firsts: Sequence[str], collection: Collection, tell: Tell) -> list[set
     least = _least_cosine(firsts, collection)
     if len(firsts) > ALL_PAIRS:
         found = _nearest(firsts, collection, SearchOf.TEXT)
-        return _linked({pair for pair, cosine in found if cosine >= least})
+        return _linked((pair for pair, cosine in found if cosine >= least), len(firsts))
     directions = np.zeros((len(firsts), collection.identity.dimension), np.float32)
     for start in range(0, len(firsts), PAGE):
         own = _directions(firsts[start : start + PAGE], collection)
@@ -316,7 +316,7 @@ def _joined(leaders: RowIds, places: RowIds, others: RowIds) -> RowIds:
 
 
 def _sets(leaders: RowIds) -> list[set[int]]:
-    """The sets of places with the same leader that are more than one."""
+    """The sets of places with the same leader that are more than one, in the order of these."""
     order = np.argsort(leaders, kind="stable")
     ends = np.flatnonzero(np.diff(leaders[order])) + 1
     return [set(own.tolist()) for own in np.split(order, ends) if len(own) > 1]
@@ -367,12 +367,7 @@ def _relation(at: int, best: int, alike: Mapping[Pair, Likeness]) -> Likeness:
     return direct or next(like for pair, like in alike.items() if at in pair)
 
 
-def _linked(pairs: Iterable[Pair]) -> list[set[int]]:
-    """The sets of places that pairs connect, in the order of their first."""
-    group_of: dict[int, set[int]] = {}
-    for pair in pairs:
-        joined = set(pair).union(*(group_of[at] for at in pair if at in group_of))
-        for at in joined:
-            group_of[at] = joined
-    unique = {id(group): group for group in group_of.values()}
-    return sorted(unique.values(), key=min)
+def _linked(pairs: Iterable[Pair], count: int) -> list[set[int]]:
+    """The sets of so many places that pairs connect, in the order of their first."""
+    ends = np.array(list(pairs), np.int64).reshape(-1, 2)
+    return _sets(_joined(np.arange(count), ends[:, 0], ends[:, 1]))

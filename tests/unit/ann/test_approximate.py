@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -130,28 +130,28 @@ KINDS = [
 
 
 @pytest.mark.parametrize("name", FIRST)
-def test_the_stated_recall_is_held_whatever_is_near_a_query(
-    topical: Topical,
-    tuned: tuple[AnnIndex, Efforts],
-    delta: Delta,
-    bars: Bars,
-    name: str,
-) -> None:
+def test_the_stated_recall_is_held_whatever_is_near_a_query(check: Check, name: str) -> None:
     """Sealed rows alone, with a delta index, and with unindexed rows; alone and in a batch."""
-    check_recall(topical, tuned, delta, bars, name)
+    check(name)
 
 
 @pytest.mark.parametrize("tuned", KINDS, indirect=True)
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_stated_recall_is_held_wherever_rows_are_dead_or_left_out(
-    topical: Topical,
-    tuned: tuple[AnnIndex, Efforts],
-    delta: Delta,
-    bars: Bars,
-    name: str,
+    check: Check, name: str
 ) -> None:
     """As above."""
-    check_recall(topical, tuned, delta, bars, name)
+    check(name)
+
+
+Check = Callable[[str], None]
+"""Raises AssertionError unless the recall at each k, in a situation, is what was tuned for."""
+
+
+@pytest.fixture
+def check(topical: Topical, tuned: tuple[AnnIndex, Efforts], delta: Delta, bars: Bars) -> Check:
+    """For one kind of index."""
+    return partial(check_recall, topical, tuned, delta, bars)
 
 
 def check_recall(
