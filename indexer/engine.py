@@ -199,12 +199,20 @@ class LexicalState(Protocol):
         """The weight of each word in the BM25 score: its idf times its weight in the query."""
         ...
 
-    def best(self, bag: Bag, k: int, scope: Scope) -> list[tuple[Key, float]]:
-        """The k documents of highest BM25 score that contain a word, best first, ties by id."""
+    def matches(self, bag: Bag) -> Matches:
+        """The documents that contain a word of a query."""
         ...
 
-    def score(self, bag: Bag, keys: Sequence[Key]) -> list[float]:
-        """The BM25 score of each of these documents; 0 for one without any of the words."""
+
+class Matches(Protocol):
+    """The documents of one state that contain a word of a query, with their BM25 scores."""
+
+    def best(self, k: int, scope: Scope) -> list[tuple[Key, float]]:
+        """The k of highest score in scope, best first, ties by id."""
+        ...
+
+    def scores(self, keys: Sequence[Key]) -> list[float]:
+        """The score of each of these documents; 0 for one without any of the words."""
         ...
 
 

@@ -35,7 +35,8 @@ def _matches(state: EngineState, group: Group, index: int) -> Sequence[Key] | No
     if not scope.total:
         return []
     if group.mode is Mode.LEXICAL:
-        found = state.lexical.best(state.lexical.asked(query.text or ""), scope.total, scope)
+        matches = state.lexical.matches(state.lexical.asked(query.text or ""))
+        found = matches.best(scope.total, scope)
     elif group.best is not None:
         near = best_by_example(state, group.best, scope.total, scope, exact=group.exact)
         found = [(one.key, one.score) for one in near]

@@ -32,7 +32,7 @@ def depth_of(query: Query) -> int:
 def by_words(state: EngineState, query: Query, scope: Scope) -> list[Found]:
     """The k best documents by BM25, each with the chunk that matches the query's words best."""
     bag = state.lexical.asked(query.text or "")
-    best = state.lexical.best(bag, query.k, scope)
+    best = state.lexical.matches(bag).best(query.k, scope)
     chunks = _wordiest_chunks(state, bag, [key for key, _ in best])
     return [
         Found(key, chunks[key], score, ScoreBreakdown(lexical=score, lexical_rank=rank))
@@ -48,13 +48,13 @@ def by_both(
 
     Every candidate gets both of its scores, so it matters little which ranking it came from.
     """
-    bag = state.lexical.asked(query.text or "")
-    worded = dict(state.lexical.best(bag, depth_of(query), scope))
+    matches = state.lexical.matches(state.lexical.asked(query.text or ""))
+    worded = dict(matches.best(depth_of(query), scope))
     closest = {one.key: one for one in nearest}
     missing = [key for key in worded if key not in closest]
     others = [key for key in closest if key not in worded]
     candidates = [*nearest, *_by_cosine(state, missing, direction)]
-    scored = worded | dict(zip(others, state.lexical.score(bag, others), strict=True))
+    scored = worded | dict(zip(others, matches.scores(others), strict=True))
     keys = [one.key for one in candidates]
     dense = np.array([one.score for one in candidates], dtype=np.float64)
     lexical = np.array([scored[key] for key in keys], dtype=np.float64)

@@ -8,15 +8,16 @@ excluded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Self, TypeAlias
+from itertools import pairwise
+from typing import Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.lexical.bm25 import Bm25Scores, saturated
-from indexer.lexical.segments import Mask, Numbers, Ordinals, Segment, Terms
+from indexer.lexical.segments import Codes, Mask, Numbers, Ordinals, Segment, Span, Terms
 
 Worth: TypeAlias = Mapping[str, float]
 """Words with their weights: that in the query times the idf."""
@@ -24,8 +25,8 @@ Worth: TypeAlias = Mapping[str, float]
 DENSE: Final = 10
 """With more postings than documents by this factor, scores are summed in an array of all."""
 
-MOST_KNOWN_COUNTS: Final = 1 << 14
-"""Words whose document counts are cached, at most."""
+MOST_KNOWN_WORDS: Final = 1 << 14
+"""Words whose counts and places are cached, at most."""
 
 _BLOCKS: Final = 4
 _NONE: Final = (np.empty(0, np.int64), np.empty(0, np.float64))
@@ -65,6 +66,12 @@ class Part:
         tokens = self.tokens - int(self.segment.lengths[places].sum(dtype=np.int64))
         return Part(self.segment, live, self.documents - len(places), tokens, self.name)
 
+    def count(self, begin: int, end: int) -> int:
+        """The number of live documents among these postings."""
+        if self.live is None or begin == end:
+            return end - begin
+        return int(np.count_nonzero(self.live.take(self.segment.ordinals[begin:end])))
+
     def passing(self, places: Ordinals, allowed: Mask | None) -> Mask | None:
         """The mask of those that are live and whose numbers are allowed; None for all."""
         alive = None if self.live is None else self.live.take(places)
@@ -74,6 +81,13 @@ class Part:
         inside = numbers < len(allowed)
         passing: Mask = inside & allowed.take(np.where(inside, numbers, 0))
         return passing if alive is None else passing & alive
+
+
+class Found(NamedTuple):
+    """A word's documents: their number, and the range of its postings in each part."""
+
+    holding: int
+    spans: tuple[Span, ...]
 
 
 class InvertedIndex:
@@ -86,111 +100,56 @@ class InvertedIndex:
         tokens = sum(part.tokens for part in self.parts)
         self.mean_length = tokens / self.documents if tokens else 1.0
         self._tables: list[Bm25Scores | None] = [None] * len(self.parts)
-        self._holding: dict[str, int] = {}
+        self._known: dict[str, Found] = {}
 
-    def holding(self, word: str) -> int:
-        """The number of documents that contain a word."""
-        known = self._holding.get(word)
-        if known is None:
-            if len(self._holding) >= MOST_KNOWN_COUNTS:
-                self._holding.clear()
-            known = self._holding[word] = sum(self._count(part, word) for part in self.parts)
-        return known
+    def find(self, words: Iterable[str]) -> dict[str, Found]:
+        """Each of these words with its documents."""
+        known = {word: self._known.get(word) for word in words}
+        found = {word: one for word, one in known.items() if one is not None}
+        if len(found) < len(known):
+            new = self._look_up([word for word, one in known.items() if one is None])
+            if len(self._known) + len(new) > MOST_KNOWN_WORDS:
+                self._known.clear()
+            self._known |= new
+            found |= new
+        return found
 
-    def _count(self, part: Part, word: str) -> int:
-        begin, end = part.segment.span(self._terms[word])
-        if part.live is None or begin == end:
-            return end - begin
-        return int(np.count_nonzero(part.live.take(part.segment.ordinals[begin:end])))
+    def _look_up(self, words: Sequence[str]) -> dict[str, Found]:
+        terms = np.array([self._terms[word] for word in words], np.uint64)
+        spans = [part.segment.spans(terms) for part in self.parts]
+        found = {}
+        for i, word in enumerate(words):
+            own = tuple(of_part[i] for of_part in spans)
+            holding = sum(part.count(*span) for part, span in zip(self.parts, own, strict=True))
+            found[word] = Found(holding, own)
+        return found
 
-    def best(
-        self, worth: Worth, count: int, allowed: Mask | None = None
-    ) -> tuple[Numbers, Bm25Scores]:
-        """The best documents that contain a word, best first, ties by id; (n,) of each.
-
-        ``allowed`` is by number, None for all.
-        """
-        if count < 1:
-            return _NONE
+    def matches(self, worth: Worth) -> Matches:
+        """The documents that contain a word, with their scores."""
         words = sorted(worth)
-        found = [self._best_of(i, worth, words, count, allowed) for i in range(len(self.parts))]
-        whose = [(i, len(own[0])) for i, own in enumerate(found) if len(own[0])]
-        if not whose:
-            return _NONE
-        numbers = [self.parts[i].segment.numbers[found[i][0]] for i, _ in whose]
-        if len(whose) == 1:
-            return numbers[0], found[whose[0][0]][1]
-        scores = np.concatenate([found[i][1] for i, _ in whose])
-        places = [(i, place) for i, _ in whose for place in found[i][0].tolist()]
-        order = np.lexsort((self._ranks(scores, places), -scores))[:count]
-        return np.concatenate(numbers)[order], scores[order]
-
-    def _ranks(self, scores: Bm25Scores, places: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
-        """The order by id of documents with equal scores."""
-        _, groups, sizes = np.unique(scores, return_inverse=True, return_counts=True)
-        ids = {
-            at: self.parts[places[at][0]].segment.id_of(places[at][1])
-            for at in np.flatnonzero(sizes[groups] > 1).tolist()
-        }
-        ranks = np.zeros(len(scores), np.int64)
-        for rank, at in enumerate(sorted(ids, key=ids.__getitem__)):
-            ranks[at] = rank
-        return ranks
-
-    def score(self, worth: Worth, numbers: Numbers) -> Bm25Scores:
-        """The score of each of these documents; 0 for those without any of the words."""
-        scores = np.zeros(len(numbers), np.float64)
-        words = sorted(worth)
+        found = self.find(words)
+        sums = []
         for i, part in enumerate(self.parts):
-            places = part.segment.ordinals_of(numbers)
-            there = places >= 0
-            if part.live is not None:
-                there[there] = part.live[places[there]]
-            own = np.flatnonzero(there)
-            if len(own):
-                scores[own] = self._score_in(i, worth, words, places[own])
-        return scores
+            spans = [(worth[word], *found[word].spans[i]) for word in words]
+            held = [(value, begin, end) for value, begin, end in spans if begin < end]
+            sums.append(self._sums(i, part.segment, held))
+        return Matches(self.parts, sums)
 
-    def _score_in(self, i: int, worth: Worth, words: Sequence[str], places: Ordinals) -> Bm25Scores:
-        segment, scores = self.parts[i].segment, np.zeros(len(places), np.float64)
-        for word in words:
-            begin, end = segment.span(self._terms[word])
-            if begin == end:
-                continue
-            at = np.searchsorted(segment.ordinals[begin:end], places) + begin
-            at[at == end] = begin
-            hit = np.flatnonzero(segment.ordinals[at] == places)
-            scores[hit] += worth[word] * self._table(i)[segment.codes[at[hit]]]
-        return scores
-
-    def _best_of(
-        self, i: int, worth: Worth, words: Sequence[str], count: int, allowed: Mask | None
-    ) -> tuple[Ordinals, Bm25Scores]:
-        """The best of a part, as ordinals; ties by ordinal, and so by id."""
-        part = self.parts[i]
-        spans = [(word, part.segment.span(self._terms[word])) for word in words]
-        spans = [(word, span) for word, span in spans if span[0] < span[1]]
+    def _sums(
+        self, i: int, segment: Segment, spans: Sequence[tuple[float, int, int]]
+    ) -> Sums | None:
+        """The scores in a part, by the postings of words and what these are worth."""
         if not spans:
-            return np.empty(0, np.int32), np.empty(0, np.float64)
-        places = np.concatenate([part.segment.ordinals[begin:end] for _, (begin, end) in spans])
-        shares = np.concatenate([self._shares(i, worth[word], *span) for word, span in spans])
-        if len(spans) > 1:
-            if len(places) * DENSE > part.segment.documents:
-                least = count if part.live is None and allowed is None else 0
-                places, shares = _sum_all(places, shares, part.segment.documents, least)
-            else:
-                places, shares = _sum_some(places, shares)
-        passing = part.passing(places, allowed)
-        if passing is not None:
-            places, shares = places[passing], shares[passing]
-        return _first(places, shares, count)
-
-    def _shares(self, i: int, worth: float, begin: int, end: int) -> Bm25Scores:
-        """The part of a word in the score of each document that contains it."""
-        table, codes = self._table(i), self.parts[i].segment.codes[begin:end]
-        if len(table) < len(codes):  # fewer products, with the same result
-            return (worth * table).take(codes)
-        return worth * table.take(codes)
+            return None
+        table, codes = self._table(i), segment.codes
+        pieces = [segment.ordinals[begin:end] for _, begin, end in spans]
+        parts = [_shares(table, codes[begin:end], value) for value, begin, end in spans]
+        if len(spans) == 1:
+            return Sums(pieces[0], parts[0])
+        places, shares = np.concatenate(pieces), np.concatenate(parts)
+        if len(places) * DENSE <= segment.documents:
+            return Sums(*_sum_some(places, shares))
+        return Sums(None, _sum_all(places, shares, segment.documents))
 
     def _table(self, i: int) -> Bm25Scores:
         """(codes,) the saturated frequency for each code of frequency and length."""
@@ -203,30 +162,130 @@ class InvertedIndex:
         return table
 
 
-def _sum_all(
-    places: Ordinals, shares: Bm25Scores, documents: int, count: int
-) -> tuple[Ordinals, Bm25Scores]:
-    """The sums of equal places, ascending; with a count, only of those among the best."""
+class Sums(NamedTuple):
+    """The scores of a part's documents: (n,) of those at these places, ascending.
+
+    With places None, of all its documents, 0 for those without a word.
+    """
+
+    places: Ordinals | None
+    scores: Bm25Scores
+
+    def of(self, places: Ordinals) -> Bm25Scores:
+        """The scores of the documents at these places; 0 for those without a word."""
+        if self.places is None:
+            return self.scores.take(places)
+        at = self.places.searchsorted(places)
+        at[at == len(self.places)] = 0
+        return np.where(self.places.take(at) == places, self.scores.take(at), 0.0)
+
+    def best(self, part: Part, count: int, allowed: Mask | None) -> tuple[Ordinals, Bm25Scores]:
+        """The best of its documents that are live and allowed; ties by place, and so by id."""
+        places, scores = self.places, self.scores
+        every = part.live is None and allowed is None
+        if places is None:
+            least = _least(scores, count) if every else 0.0
+            places = (scores >= least if least else scores).nonzero()[0].astype(np.int32)
+            scores = scores.take(places)
+        passing = part.passing(places, allowed)
+        if passing is not None:
+            places, scores = places[passing], scores[passing]
+        return _first(places, scores, count)
+
+
+class Matches:
+    """The documents of an index that contain a word of a query, with their scores."""
+
+    def __init__(self, parts: Sequence[Part], sums: Sequence[Sums | None]) -> None:
+        """``sums`` are of each part, None for one without any of the words."""
+        self._parts = parts
+        self._sums = sums
+
+    def best(self, count: int, allowed: Mask | None = None) -> tuple[Numbers, Bm25Scores]:
+        """The best documents, best first, ties by id; (n,) of each.
+
+        ``allowed`` is by number, None for all.
+        """
+        if count < 1:
+            return _NONE
+        pairs = zip(self._parts, self._sums, strict=True)
+        found = [(part, *sums.best(part, count, allowed)) for part, sums in pairs if sums]
+        found = [one for one in found if len(one[1])]
+        if not found:
+            return _NONE
+        numbers = [part.segment.numbers.take(places) for part, places, _ in found]
+        if len(found) == 1:
+            return numbers[0], found[0][2]
+        scores = np.concatenate([one for _, _, one in found])
+        order = (-scores).argsort(kind="stable")
+        order = _by_id(order, scores.take(order), count, [(own, at) for own, at, _ in found])
+        return np.concatenate(numbers).take(order), scores.take(order)
+
+    def score(self, numbers: Numbers) -> Bm25Scores:
+        """The score of each of these documents; 0 for those without any of the words."""
+        scores = np.zeros(len(numbers), np.float64)
+        for part, sums in zip(self._parts, self._sums, strict=True):
+            if sums is None:
+                continue
+            places = part.segment.ordinals_of(numbers)
+            there = places >= 0
+            if part.live is not None:
+                there[there] = part.live.take(places[there])
+            own = there.nonzero()[0]
+            if len(own):
+                scores[own] = sums.of(places.take(own))
+        return scores
+
+
+def _by_id(
+    order: NDArray[np.int64],
+    falling: Bm25Scores,
+    count: int,
+    found: Sequence[tuple[Part, Ordinals]],
+) -> NDArray[np.int64]:
+    """The first of an order by falling scores, this many, equal ones by id.
+
+    ``order`` is of the documents of all parts, one part behind the other, each in order already.
+    """
+    tied = falling[1:] == falling[:-1]
+    if not tied[:count].any():
+        return order[:count]
+    owners = [(part.segment, place) for part, places in found for place in places.tolist()]
+    sorted_order = order.tolist()
+    edges = (~tied).nonzero()[0] + 1
+    for begin, end in pairwise([0, *edges.tolist(), len(order)]):
+        if begin >= count:
+            break
+        if end - begin > 1:
+            run = sorted_order[begin:end]
+            run.sort(key=lambda at: owners[at][0].id_of(owners[at][1]))
+            sorted_order[begin:end] = run
+    return np.array(sorted_order[:count], np.int64)
+
+
+def _shares(table: Bm25Scores, codes: Codes, worth: float) -> Bm25Scores:
+    """The part of a word in the score of each document that contains it."""
+    if len(table) < len(codes):  # fewer products, with the same result
+        return (worth * table).take(codes)
+    return worth * table.take(codes)
+
+
+def _sum_all(places: Ordinals, shares: Bm25Scores, documents: int) -> Bm25Scores:
+    """(documents,) the sums of equal places, each in the order of its parts."""
     sums: Bm25Scores = np.bincount(places, shares, documents).astype(np.float64, copy=False)
-    least = _least(sums, count) if count else 0.0
-    found = np.flatnonzero(sums >= least if least else sums)
-    return found.astype(np.int32), sums[found]
+    return sums
 
 
 def _sum_some(places: Ordinals, shares: Bm25Scores) -> tuple[Ordinals, Bm25Scores]:
     """The sums of equal places, ascending; each is summed in the order of its parts."""
-    order = np.argsort(places, kind="stable")  # merges parts that are already sorted
-    places, shares = places.take(order), shares.take(order)
-    same = places[1:] == places[:-1]
-    again = np.flatnonzero(same) + 1
-    if not len(again):
-        return places, shares
-    runs = np.flatnonzero(np.append(True, again[1:] != again[:-1] + 1))
-    firsts = np.repeat(again[runs] - 1, np.diff(np.append(runs, len(again))))
-    # One after the other, since the bits of a sum depend on the order.
-    np.add.at(shares, firsts, shares[again])
-    kept = np.append(True, ~same)
-    return places[kept], shares[kept]
+    order = places.argsort(kind="stable")  # merges parts that are already sorted
+    places = places.take(order)
+    first = np.ones(len(places), np.bool_)
+    np.not_equal(places[1:], places[:-1], out=first[1:])
+    sums: Bm25Scores = np.bincount(first.cumsum() - 1, shares.take(order)).astype(
+        np.float64, copy=False
+    )
+    return places[first], sums
 
 
 def _least(scores: Bm25Scores, count: int) -> float:
@@ -241,9 +300,9 @@ def _least(scores: Bm25Scores, count: int) -> float:
 
 
 def _first(places: Ordinals, scores: Bm25Scores, count: int) -> tuple[Ordinals, Bm25Scores]:
-    """The largest scores, this many, largest first; ties by place."""
+    """The largest scores, this many, largest first; ties by place. ``places`` are ascending."""
     if len(scores) > count:
-        best = np.flatnonzero(scores >= _least(scores, count))
-        places, scores = places[best], scores[best]
-    order = np.lexsort((places, -scores))[:count]
-    return places[order], scores[order]
+        best = (scores >= _least(scores, count)).nonzero()[0]
+        places, scores = places.take(best), scores.take(best)
+    order = (-scores).argsort(kind="stable")[:count]
+    return places.take(order), scores.take(order)

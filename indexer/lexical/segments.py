@@ -27,6 +27,9 @@ Codes: TypeAlias = NDArray[np.unsignedinteger[Any]]
 Mask: TypeAlias = NDArray[np.bool_]
 """(documents,) bool."""
 
+Span: TypeAlias = tuple[int, int]
+"""The first of a range, and the one after its last."""
+
 MOST_KNOWN_TERMS: Final = 1 << 16
 MERGED_AT_ONCE: Final = 1 << 21
 """Postings in memory, roughly, while segments are merged."""
@@ -83,12 +86,19 @@ class Segment:
         """The number of documents, including dead ones."""
         return len(self.numbers)
 
-    def span(self, term: int) -> tuple[int, int]:
+    def span(self, term: int) -> Span:
         """The range of a term's postings."""
-        at = int(np.searchsorted(self.terms, np.uint64(term)))
-        if at == len(self.terms) or int(self.terms[at]) != term:
-            return 0, 0
-        return int(self.starts[at]), int(self.starts[at + 1])
+        return self.spans(np.array([term], np.uint64))[0]
+
+    def spans(self, terms: NDArray[np.uint64]) -> list[Span]:
+        """The range of each term's postings."""
+        if not len(self.terms):
+            return [(0, 0)] * len(terms)
+        at = self.terms.searchsorted(terms)
+        at[at == len(self.terms)] = 0
+        found = self.terms.take(at) == terms
+        begins, ends = self.starts.take(at), self.starts.take(at + 1)
+        return list(zip((begins * found).tolist(), (ends * found).tolist(), strict=True))
 
     def id_of(self, ordinal: int) -> bytes:
         """The id of a document, in UTF-8, which sorts by code points."""

@@ -86,26 +86,34 @@ class MemoryLexical:
         documents = len(self._postings.lengths)
         return {word: weight * idf(documents, self._holding(word)) for word, weight in bag.items()}
 
-    def best(self, bag: Bag, k: int, scope: Scope) -> list[tuple[Key, float]]:
-        """The k documents of highest BM25 score that contain a word, best first, ties by id."""
-        scores, within = self._scores(bag), scope_of(scope)
-        allowed = ((key, score) for key, score in scores.items() if within.holds(key))
-        return heapq.nsmallest(k, allowed, key=lambda one: (-one[1], self._ids[one[0]]))
-
-    def score(self, bag: Bag, keys: Sequence[Key]) -> list[float]:
-        """The BM25 score of each of these documents; 0 for one without any of the words."""
-        scores = self._scores(bag)
-        return [scores.get(key, 0.0) for key in keys]
-
-    def _scores(self, bag: Bag) -> dict[Key, float]:
-        """The score of every document that contains a word."""
+    def matches(self, bag: Bag) -> MemoryMatches:
+        """The documents that contain a word of a query."""
         mean, lengths = self.mean_length, self._postings.lengths
         scores: dict[Key, float] = {}
         for word, worth in sorted(self.worth(bag).items()):
             for key, frequency in self._postings.frequencies.get(word, {}).items():
                 part = worth * saturated(frequency, lengths[key], mean)
                 scores[key] = scores.get(key, 0.0) + part
-        return scores
+        return MemoryMatches(scores, self._ids)
 
     def _holding(self, word: str) -> int:
         return len(self._postings.frequencies.get(word, ()))
+
+
+class MemoryMatches:
+    """See indexer.engine.Matches."""
+
+    def __init__(self, scores: Mapping[Key, float], ids: Mapping[Key, str]) -> None:
+        """``scores`` are of all documents that contain a word."""
+        self._scores = scores
+        self._ids = ids
+
+    def best(self, k: int, scope: Scope) -> list[tuple[Key, float]]:
+        """The k of highest score in scope, best first, ties by id."""
+        within = scope_of(scope)
+        allowed = ((key, score) for key, score in self._scores.items() if within.holds(key))
+        return heapq.nsmallest(k, allowed, key=lambda one: (-one[1], self._ids[one[0]]))
+
+    def scores(self, keys: Sequence[Key]) -> list[float]:
+        """The score of each of these documents; 0 for one without any of the words."""
+        return [self._scores.get(key, 0.0) for key in keys]

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from indexer.engine import Bag, Key, Scope
+from indexer.lexical.inverted_index import Matches
 from indexer.lexical.snapshot import LexicalSnapshot
 from indexer.postgres.reading import Reading
 from indexer.postgres.scope import PostgresScope, scope_of
@@ -51,31 +52,47 @@ class PostgresLexical:
         """The weight of each word in the BM25 score: its idf times its weight in the query."""
         return self._words.worth(bag)
 
-    def best(self, bag: Bag, k: int, scope: Scope) -> list[tuple[Key, float]]:
-        """The k documents of highest BM25 score that contain a word, best first, ties by id."""
+    def matches(self, bag: Bag) -> PostgresMatches:
+        """The documents that contain a word of a query."""
+        return PostgresMatches(
+            self._reading, self._words.matches(bag), self._documents, self._newest
+        )
+
+
+class PostgresMatches:
+    """See indexer.engine.Matches."""
+
+    def __init__(self, reading: Reading, found: Matches, documents: int, newest: int) -> None:
+        self._reading = reading
+        self._found = found
+        self._documents = documents
+        self._newest = newest
+
+    def best(self, k: int, scope: Scope) -> list[tuple[Key, float]]:
+        """The k of highest score in scope, best first, ties by id."""
         within = scope_of(scope)
         if not within.total:
             return []
         if within.is_whole:
-            return self._best(bag, k)
+            return self._best(k)
         if within.keys is None:
-            return self._best_passing(bag, k, within)
+            return self._best_passing(k, within)
         allowed = np.zeros(self._newest + 1, np.bool_)
         allowed[within.keys] = True
-        numbers, scores = self._words.best(bag, k, allowed)
+        numbers, scores = self._found.best(k, allowed)
         return _scored(numbers.tolist(), scores.tolist())
 
-    def _best(self, bag: Bag, k: int) -> Scored:
-        numbers, scores = self._words.best(bag, k)
+    def _best(self, k: int) -> Scored:
+        numbers, scores = self._found.best(k)
         return _scored(numbers.tolist(), scores.tolist())
 
-    def _best_passing(self, bag: Bag, k: int, within: PostgresScope) -> Scored:
+    def _best_passing(self, k: int, within: PostgresScope) -> Scored:
         """The k best that pass a condition of many documents: more are found, then asked for."""
         condition, arguments = within.sql("number")
         statement = f"SELECT number FROM @document WHERE number = ANY(%s) AND {condition}"  # noqa: S608
         fetch = (k + k // 2) * self._documents // within.total + SPARE
         while True:
-            found = self._best(bag, fetch)
+            found = self._best(fetch)
             keys = [key for key, _ in found]
             passing = {one for (one,) in self._reading.rows(statement, [keys, *arguments])}
             best = [(key, score) for key, score in found if key in passing]
@@ -83,9 +100,10 @@ class PostgresLexical:
                 return best[:k]
             fetch *= FETCH_MORE
 
-    def score(self, bag: Bag, keys: Sequence[Key]) -> list[float]:
-        """The BM25 score of each of these documents; 0 for one without any of the words."""
-        return self._words.score(bag, keys)
+    def scores(self, keys: Sequence[Key]) -> list[float]:
+        """The score of each of these documents; 0 for one without any of the words."""
+        scores: list[float] = self._found.score(np.array(keys, np.int64)).tolist()
+        return scores
 
 
 def _scored(numbers: Sequence[int], scores: Sequence[float]) -> Scored:

@@ -164,7 +164,7 @@ def _words(state: PostgresState) -> Iterator[Finding]:
         own = words.words(document.content)
         bag = dict.fromkeys(own[:SAMPLE_WORDS], 1.0)
         expected = sum(shares(own, words.worth(bag), words.mean_length).values())
-        if not np.isclose(words.score(bag, [number])[0], expected, _ROUNDING, 0):
+        if not np.isclose(words.matches(bag).scores([number])[0], expected, _ROUNDING, 0):
             problem = f"document {document.id!r} scores by its words otherwise than its text does"
             yield Finding("words", problem, "its scores are wrong", REBUILD)
 

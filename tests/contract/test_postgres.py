@@ -367,11 +367,11 @@ def test_words_are_those_of_the_newest_state_in_each_process(empty_database: str
         writer = step % 2
         write(writer)
         with engines[writer].reading() as state:
-            before = state.lexical.best(bag, 99, state.scope())
+            before = state.lexical.matches(bag).best(99, state.scope())
         with engines[1 - writer].reading() as state:
             write(writer)
             several[1 - writer].search([Query(text="w3", mode=Mode.LEXICAL)])
-            assert state.lexical.best(bag, 99, state.scope()) == before
+            assert state.lexical.matches(bag).best(99, state.scope()) == before
         if step % 3 == 0:
             several[1 - writer].rebuild()
         query = Query(text="w3 w5 w5 w9", mode=Mode.LEXICAL, k=99)

@@ -29,6 +29,7 @@ from indexer.engine import (
 from indexer.errors import Damaged, InvalidQuery
 from indexer.facets import FieldCounts
 from indexer.filters import Filter, Scalar
+from indexer.lexical.inverted_index import Matches
 from indexer.lexical.snapshot import LexicalSnapshot
 from indexer.ordering import Order, Place
 from indexer.parts import WHOLE, Parts
@@ -314,14 +315,27 @@ class LocalLexical:
         """The weight of each word in the BM25 score: its idf times its weight in the query."""
         return self._words.worth(bag)
 
-    def best(self, bag: Bag, k: int, scope: Scope) -> list[tuple[Key, float]]:
-        """The k documents of highest BM25 score that contain a word, best first, ties by id."""
-        numbers, scores = self._words.best(bag, k, self._documents_of(allowed_rows(scope)))
+    def matches(self, bag: Bag) -> LocalMatches:
+        """The documents that contain a word of a query."""
+        return LocalMatches(self._words.matches(bag), self._rows)
+
+
+class LocalMatches:
+    """See indexer.engine.Matches."""
+
+    def __init__(self, found: Matches, rows: RowTable) -> None:
+        self._found = found
+        self._rows = rows
+
+    def best(self, k: int, scope: Scope) -> list[tuple[Key, float]]:
+        """The k of highest score in scope, best first, ties by id."""
+        numbers, scores = self._found.best(k, self._documents_of(allowed_rows(scope)))
         return list(zip(map(Key, numbers.tolist()), scores.tolist(), strict=True))
 
-    def score(self, bag: Bag, keys: Sequence[Key]) -> list[float]:
-        """The BM25 score of each of these documents; 0 for one without any of the words."""
-        return self._words.score(bag, keys)
+    def scores(self, keys: Sequence[Key]) -> list[float]:
+        """The score of each of these documents; 0 for one without any of the words."""
+        scores: list[float] = self._found.score(np.array(keys, np.int64)).tolist()
+        return scores
 
     def _documents_of(self, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
         """(numbers,) bool: the documents of allowed rows; None for all documents."""

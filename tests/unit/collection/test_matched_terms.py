@@ -37,7 +37,7 @@ def test_parts_add_up_to_the_score() -> None:
     contents = (TEXT, "A goose swims.", "Ducks.")
     words = words_over(*contents)
     bag = words.asked("ducks swim in ponds")
-    found = words.best(bag, 3, MemoryScope(None, 3))
+    found = words.matches(bag).best(3, MemoryScope(None, 3))
     assert len(found) == 3
     for key, score in found:
         terms = matching_terms(words, bag, Document("a", contents[key]))

@@ -43,7 +43,8 @@ def index_of(*parts: Texts, dead: Sequence[str] = ()) -> InvertedIndex:
 
 def worth(index: InvertedIndex, bag: Mapping[str, float]) -> dict[str, float]:
     """What words are worth in an index."""
-    return {word: w * idf(index.documents, index.holding(word)) for word, w in bag.items()}
+    found = index.find(bag)
+    return {word: w * idf(index.documents, found[word].holding) for word, w in bag.items()}
 
 
 def best(
@@ -54,7 +55,7 @@ def best(
     if allowed is not None:
         mask = np.zeros(max(map(number_of, allowed), default=0) + 1, np.bool_)
         mask[[number_of(id) for id in allowed]] = True
-    numbers, scores = index.best(worth(index, bag), count, mask)
+    numbers, scores = index.matches(worth(index, bag)).best(count, mask)
     return list(zip(numbers.tolist(), scores.tolist(), strict=True))
 
 
@@ -122,10 +123,12 @@ def test_rare_words_add_up() -> None:
     texts = make_texts(2_000) | {f"r{i}": f"rare{i % 3} rare{i % 4} rare{i % 5}" for i in range(30)}
     index = index_of(texts)
     bag = {f"rare{i}": 1.0 + i for i in range(5)}
-    assert sum(map(index.holding, bag)) * 10 < index.documents
+    assert sum(one.holding for one in index.find(bag).values()) * 10 < index.documents
     agree(best(index, bag, 100), ranked(texts, bag))
     found = dict(best(index, bag, 100))
-    assert index.score(worth(index, bag), np.array(list(found))).tolist() == list(found.values())
+    assert index.matches(worth(index, bag)).score(np.array(list(found))).tolist() == list(
+        found.values()
+    )
 
 
 @pytest.mark.parametrize("share", [0, 1, 50, 97])
@@ -147,7 +150,7 @@ def test_chosen_documents_score_as_in_a_search() -> None:
     for bag in BAGS:
         found = dict(best(index, bag, 5_000))
         numbers = [*map(number_of, texts), 999_999]
-        scores = index.score(worth(index, bag), np.array(numbers)).tolist()
+        scores = index.matches(worth(index, bag)).score(np.array(numbers)).tolist()
         assert scores == [found.get(number, 0.0) for number in numbers]
         assert number_of("d5") not in found
 
@@ -191,6 +194,6 @@ def test_without_documents_nothing_is_found() -> None:
     """Nor without words in them."""
     assert best(index_of(), {"w1": 1.0}, 10) == []
     assert best(index_of({"d1": "", "d2": ""}), {"w1": 1.0}, 10) == []
-    assert index_of().score({"w1": 1.0}, np.array([1, 2])).tolist() == [0.0, 0.0]
+    assert index_of().matches({"w1": 1.0}).score(np.array([1, 2])).tolist() == [0.0, 0.0]
     assert best(index_of({"d1": "w1"}), {"w1": 1.0}, 0) == []
     assert best(index_of({"d1": "w1"}, dead=["d1"]), {"w1": 1.0}, 3) == []
