@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -19,6 +20,12 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 # Tests are rewritten by pytest, and start hundreds of processes: neither compiles all each time.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A million objects, most of them of imports: the usual thresholds took a fifth of the time.
+gc.set_threshold(20_000, 20, 20)
+
+# A grammar of internationalised addresses, which jsonschema would compile for seconds at import.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 # A busy machine is no failure; examples are others in each run, many with EXAMPLES_TIMES.
 settings.register_profile("untimed", settings.default, deadline=None, max_examples=tries(40))
@@ -45,7 +52,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Have processes forked after the import of torch only if a test asks for that."""
+    """Leave what was imported out of garbage collections; prepare for tests that ask for torch.
+
+    Processes are forked after the import of torch only if a test asks for that.
+    """
+    gc.freeze()
     if any("forked" in getattr(item, "fixturenames", ()) for item in session.items):
         from forked import FORKED, PRELOADED
 
