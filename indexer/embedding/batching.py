@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from heapq import heapreplace
+from functools import cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -125,38 +127,63 @@ def plan_few(
 
 
 def plan_packs(
-    sequences: Sequence[Ids], places: Sequence[int], pad_id: int, *, room: int, lanes: int
+    sequences: Sequence[Ids],
+    places: Sequence[int],
+    pad_id: int,
+    *,
+    sizes: Sequence[int],
+    lanes: int,
 ) -> list[Batch]:
-    """A few sequences in batches of at most ``room`` tokens, about equal for all lanes, no longer.
+    """A few sequences in batches, each for the smallest of ``sizes``, rising, that holds it.
 
-    None of them may be longer than ``room``. The largest batch is the first.
+    None of them may be longer than the largest size. Of plans with the same sizes for each of the
+    ``lanes``, which work at once, the one that is done first, by START. The largest batch is the
+    first.
     """
     if len(sequences) == 1:
         return [_pad(sequences, np.asarray(places, np.intp), pad_id)]
     lengths = [max(len(ids), LEAST) for ids in sequences]
     order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
-    count = lanes * -(-sum(lengths) // (room * lanes))
-    while (packs := _spread(order, lengths, min(count, len(order)), room)) is None:
-        count += 1
+    plans = _rooms(sum(lengths), tuple(sizes), lanes)
+    found = (_fit(order, lengths, rooms) for rooms in plans)
+    packs = next(packs for packs in found if packs is not None)
     return [
         _pad([sequences[i] for i in pack], np.asarray([places[i] for i in pack], np.intp), pad_id)
         for pack in packs
     ]
 
 
-def _spread(
-    order: Sequence[int], lengths: Sequence[int], count: int, room: int
+def _rooms(total: int, sizes: tuple[int, ...], lanes: int) -> Iterator[list[int]]:
+    """The rooms of packs for so many tokens, for all lanes together, soonest done first."""
+    for full in itertools.count(max(total // (sizes[-1] * lanes) - 1, 0)):
+        for rooms in _lane_plans(sizes):
+            plan = (sizes[-1],) * full + rooms
+            if sum(plan) * lanes >= total:
+                yield list(plan) * lanes
+
+
+@cache
+def _lane_plans(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Up to three packs that a lane runs one after another, the quickest first."""
+    plans = (itertools.combinations_with_replacement(sizes, count) for count in (1, 2, 3))
+    return sorted(itertools.chain(*plans), key=lambda plan: START * len(plan) + sum(plan))
+
+
+def _fit(
+    order: Sequence[int], lengths: Sequence[int], rooms: Sequence[int]
 ) -> list[list[int]] | None:
-    """These places in so many packs, each where most room is left; None if one overflows."""
-    packs: list[list[int]] = [[] for _ in range(count)]
-    filled = [(0, pack) for pack in range(count)]  # a heap
+    """These places, longest first, each where least room is left; None if one has room nowhere."""
+    packs: list[list[int]] = [[] for _ in rooms]
+    left = sorted((room, pack) for pack, room in enumerate(rooms))
     for place in order:
-        tokens, least = filled[0]
-        if tokens + lengths[place] > room:
+        tightest = bisect_left(left, (lengths[place], 0))
+        if tightest == len(left):
             return None
-        packs[least].append(place)
-        heapreplace(filled, (tokens + lengths[place], least))
-    return sorted(packs, key=lambda pack: -sum(lengths[place] for place in pack))
+        room, pack = left.pop(tightest)
+        packs[pack].append(place)
+        insort(left, (room - lengths[place], pack))
+    filled = (pack for pack in packs if pack)
+    return sorted(filled, key=lambda pack: -sum(lengths[place] for place in pack))
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ class CompiledEngine:
         if (laid := self._laid_for(sequences)) is None:
             return plan_batches(sequences, places, self.budget, self.pad_id, self.lanes)
         if laid.packs:
-            return self._plan_packs(sequences, places, laid.packs[-1], lanes)
+            return self._plan_packs(sequences, places, laid.packs, lanes)
         tiles, window = tuple(laid.tiles), self._setup.window
         return plan_few(sequences, places, self.pad_id, tiles=tiles, lanes=lanes, window=window)
 
@@ -191,11 +191,12 @@ class CompiledEngine:
         return self._few
 
     def _plan_packs(
-        self, sequences: Sequence[Ids], places: Sequence[int], room: int, lanes: int
+        self, sequences: Sequence[Ids], places: Sequence[int], sizes: Sequence[int], lanes: int
     ) -> list[Batch]:
         """The sequences in packs, and those that are longer in batches of a few shapes."""
+        room = sizes[-1]
         if all(len(ids) <= room for ids in sequences):
-            return plan_packs(sequences, places, self.pad_id, room=room, lanes=lanes)
+            return plan_packs(sequences, places, self.pad_id, sizes=sizes, lanes=lanes)
         sides: tuple[list[Ids], list[Ids]] = [], []
         beside: tuple[list[int], list[int]] = [], []
         for ids, place in zip(sequences, places, strict=True):
@@ -204,7 +205,7 @@ class CompiledEngine:
         short, long = zip(sides, beside, strict=True)
         return [
             *plan_few(*long, self.pad_id, tiles=(), lanes=lanes, window=self._setup.window),
-            *plan_packs(*short, self.pad_id, room=room, lanes=lanes),
+            *plan_packs(*short, self.pad_id, sizes=sizes, lanes=lanes),
         ]
 
     def run(self, batches: Iterable[Batch], role: TextRole) -> Iterator[tuple[Batch, Vectors]]:
@@ -221,7 +222,7 @@ class CompiledEngine:
     def _part(self, batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
         """The batches that the graphs for a few texts take, and the others."""
         alone, few = self._alone, self._few
-        is_text = bool(alone.packs) and len(batches) == 1  # several would be a pack for each thread
+        is_text = bool(alone.packs) and len(batches) == len(batches[0].places) == 1
         if few is None or is_text or all(map(alone.takes, batches)):
             return [], list(batches)
         sides: tuple[list[Batch], list[Batch]] = [], []
@@ -332,7 +333,7 @@ class CompiledEngine:
         off = 0.0
         for start in range(0, SAMPLES * size, size):
             texts = [np.resize(some[start + length :], length) for length in lengths]
-            (batch,) = plan_packs(texts, range(len(texts)), self.pad_id, room=size, lanes=1)
+            (batch,) = plan_packs(texts, range(len(texts)), self.pad_id, sizes=[size], lanes=1)
             ((_, expected),) = self._run(self._alone, [batch], TextRole.DOCUMENT, packed=False)
             ((_, found),) = self._run(laid, [batch], TextRole.DOCUMENT)
             off = max(off, float(np.linalg.norm(_unit(found) - expected, axis=1).max()))
@@ -349,7 +350,7 @@ class CompiledEngine:
     def _keeps(self, laid: Requests, texts: Sequence[Ids], role: TextRole) -> bool:
         rows, room = self._references[role], laid.packs[-1]
         short = [i for i, ids in enumerate(texts) if len(ids) <= room and rows[i].any()]
-        pack = partial(plan_packs, pad_id=self.pad_id, room=room, lanes=1)
+        pack = partial(plan_packs, pad_id=self.pad_id, sizes=laid.packs, lanes=1)
         batches = pack([texts[i] for i in short], short)
         batches += [batch for i in short for batch in pack([texts[i]], [i])]
         return all(

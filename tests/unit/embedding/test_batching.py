@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.embedding.batching import ROWS, Batch, plan_batches, plan_few, plan_packs
+from indexer.embedding.batching import ROWS, START, Batch, plan_batches, plan_few, plan_packs
 
 PAD = 99
+SIZES = (16, 32, 48, 64, 96, 128)
 
 
 @given(
@@ -112,34 +115,71 @@ def test_no_sequence_is_padded_beyond_the_window() -> None:
     assert [batch.ids.shape for batch in plan([57], window=58)] == [(1, 58)]
 
 
-@given(st.lists(st.integers(0, 128), min_size=1, max_size=64), st.sampled_from([1, 2, 3, 16]))
+@given(st.lists(st.integers(0, 128), max_size=64), st.sampled_from([1, 2, 3, 16]))
 def test_packs_hold_each_sequence_once_and_no_more_than_they_have_room_for(
     lengths: list[int], lanes: int
 ) -> None:
-    """A sequence takes two places at least."""
+    """A sequence takes two places at least; of none there is no pack."""
     sequences = [np.arange(length, dtype=np.int32) for length in lengths]
     places = [10 * n for n in range(len(lengths))]
     seen = {}
-    for batch in plan_packs(sequences, places, PAD, room=128, lanes=lanes):
+    for batch in plan_packs(sequences, places, PAD, sizes=SIZES, lanes=lanes):
         assert np.maximum(batch.lengths, 2).sum() <= 128
         for place, ids, length in zip(batch.places, batch.ids, batch.lengths, strict=True):
             seen[int(place)] = ids[:length].tolist()
     assert seen == {10 * n: list(range(length)) for n, length in enumerate(lengths)}
 
 
+def pack_sizes(lengths: Sequence[int], lanes: int, sizes: Sequence[int] = SIZES) -> list[int]:
+    """The sizes of the packs that these lengths are planned in, each the smallest that holds it."""
+    sequences = [np.zeros(length, np.int32) for length in lengths]
+    packs = plan_packs(sequences, range(len(lengths)), PAD, sizes=sizes, lanes=lanes)
+    filled = [sum(max(int(length), 2) for length in batch.lengths) for batch in packs]
+    return [min(size for size in sizes if size >= tokens) for tokens in filled]
+
+
 @pytest.mark.parametrize(
-    ("lengths", "lanes", "tokens"),
+    ("lengths", "lanes", "sizes"),
     [
         ([12] * 8, 2, [48, 48]),
-        ([100, 20, 20, 20, 20, 20], 2, [100, 100]),
+        ([100, 20, 20, 20, 20, 20], 2, [128, 96]),
         ([16] * 32, 2, [128] * 4),
-        ([9], 2, [9]),  # there is nothing for the other
+        ([16] * 16, 2, [128, 128]),
+        ([17] * 16, 2, [128, 128, 32, 32]),  # 96 and 48 would hold five and two
+        ([10] * 27, 2, [128, 96, 32, 32]),  # 135 to a lane: of 160, not of 192
+        ([20] * 7, 2, [96, 64]),
+        ([8, 8], 2, [16]),  # there is nothing for the other
+        ([100, 10, 10], 16, [128]),
+        ([9], 2, [16]),
     ],
 )
-def test_packs_are_about_equal_for_all_lanes(
-    lengths: list[int], lanes: int, tokens: list[int]
+def test_packs_are_done_early_and_leave_little_empty(
+    lengths: list[int], lanes: int, sizes: list[int]
 ) -> None:
-    """As few as have room, a multiple of the lanes."""
-    sequences = [np.zeros(length, np.int32) for length in lengths]
-    packs = plan_packs(sequences, range(len(lengths)), PAD, room=128, lanes=lanes)
-    assert [int(batch.lengths.sum()) for batch in packs] == tokens
+    """The lanes have about equally much to do, in the smallest packs."""
+    assert pack_sizes(lengths, lanes) == sizes
+
+
+def soonest(lengths: Sequence[int], sizes: Sequence[int]) -> int:
+    """When one lane is done at the least, of all ways to part the texts into packs, by START."""
+
+    def take(left: Sequence[int], packs: tuple[int, ...]) -> int:
+        if not left:
+            return sum(START + min(size for size in sizes if size >= pack) for pack in packs)
+        wider = [
+            (*packs[:i], packs[i] + left[0], *packs[i + 1 :])
+            for i in range(len(packs))
+            if packs[i] + left[0] <= sizes[-1]
+        ]
+        return min(take(left[1:], more) for more in [*wider, (*packs, left[0])])
+
+    return take(lengths, ())
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(2, 40), min_size=2, max_size=6))
+def test_a_lane_is_hardly_later_than_by_the_best_of_all_plans(lengths: list[int]) -> None:
+    """At most a quarter, where each step of sizes is a third or more."""
+    sizes = (16, 32, 48, 64)
+    taken = sum(START + size for size in pack_sizes(lengths, 1, sizes))
+    assert taken <= 1.25 * soonest(lengths, sizes)
