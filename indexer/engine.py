@@ -366,6 +366,10 @@ class EngineState(Protocol):
         """The cosines of all chunks of these documents, equal to those that nearest returns."""
         ...
 
+    def chunk_vectors(self, keys: Sequence[Key]) -> Sample:
+        """The vectors of all chunks of these documents, each document's adjacent."""
+        ...
+
     def count_near(self, direction: Vector, least: float, scope: Scope) -> int:
         """The number of documents in scope with a chunk whose cosine is at least ``least``."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from indexer.collection.found import Found, best_chunks
 from indexer.collection.unknown_texts import unknown_chunks
-from indexer.documents import Vector
-from indexer.engine import Bag, Candidate, ChunkKey, EngineState, Key, Scope
+from indexer.documents import Vector, Vectors
+from indexer.engine import Bag, Candidate, ChunkKey, EngineState, Key, Sample, Scope
 from indexer.lexical.bm25 import K1
 from indexer.queries import Fusion, Query, ScoreBreakdown, SearchOf
 from indexer.ranking.feedback import DEPTH, TEACHERS, direction_of, with_feedback
@@ -124,15 +125,22 @@ def _with_feedback(
     """
     best = first_of(keys, order, DEPTH, state.ids)
     teachers = best[:TEACHERS]
-    stored = state.vectors([keys[i] for i in teachers])
+    stored = _by_document(state.chunk_vectors([keys[i] for i in teachers]))
     known = [i for i in teachers if keys[i] in stored]
-    direction = direction_of([stored[keys[i]].vectors for i in known], fused[known])
+    direction = direction_of([stored[keys[i]] for i in known], fused[known])
     if direction is None:
         return fused
     likeness = {one.key: one.score for one in _by_cosine(state, [keys[i] for i in best], direction)}
     best = [i for i in best if keys[i] in likeness]
     found = np.array([likeness[keys[i]] for i in best])
     return with_feedback(fused, np.array(best), found)
+
+
+def _by_document(sample: Sample) -> dict[int, Vectors]:
+    """The vectors of each document."""
+    keys = sample.keys.tolist()
+    begins = [i for i, key in enumerate(keys) if not i or keys[i - 1] != key]
+    return {keys[i]: sample.vectors[i:end] for i, end in pairwise([*begins, len(keys)])}
 
 
 @dataclass(frozen=True, slots=True)

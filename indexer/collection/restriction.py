@@ -246,6 +246,10 @@ class RestrictedState:
         """The cosines of all chunks of these documents."""
         return self._state.chunk_cosines(keys, directions)
 
+    def chunk_vectors(self, keys: Sequence[Key]) -> Sample:
+        """The vectors of all chunks of these documents."""
+        return self._state.chunk_vectors(keys)
+
     def count_near(self, direction: Vector, least: float, scope: Scope) -> int:
         """The number of documents in scope that are as near as this."""
         return self._state.count_near(direction, least, scope)

@@ -334,6 +334,13 @@ class MemoryState:
             np.stack([_cosines(vectors, direction) for direction in directions], axis=1),
         )
 
+    def chunk_vectors(self, keys: Sequence[Key]) -> Sample:
+        """The vectors of all chunks of these documents."""
+        some = self._some(keys)
+        none = np.empty((0, self.identity.dimension), np.float32)
+        owners = np.array([one.key for one in some for _ in one.chunks], dtype=np.int64)
+        return Sample(np.concatenate([none, *(one.vectors for one in some)]), owners)
+
     def count_near(self, direction: Vector, least: float, scope: Scope) -> int:
         """The number of documents in scope with a chunk whose cosine is at least ``least``."""
         every = self.nearest(direction[None], len(self.records), scope, exact=True)[0]

@@ -376,6 +376,13 @@ class PostgresState:
             cosines.reshape(len(rows), len(directions)),
         )
 
+    def chunk_vectors(self, keys: Sequence[Key]) -> Sample:
+        """The vectors of all chunks of these documents."""
+        rows = self._chunks_of(keys, "document, v")
+        none = np.empty((0, self.identity.dimension), np.float32)
+        vectors = np.concatenate([none, *(vector[None] for _, vector in rows)])
+        return Sample(vectors, np.array([document for document, _ in rows], dtype=np.int64))
+
     def count_near(self, direction: Vector, least: float, scope: Scope) -> int:
         """The number of documents in scope with a chunk whose cosine is at least ``least``."""
         condition, arguments = scope_of(scope).sql("c.document")

@@ -37,13 +37,19 @@ def direction_of(documents: Sequence[Vectors], scores: Values) -> Vector | None:
     """
     if not documents:
         return None
-    means = np.stack([vectors.mean(axis=0, dtype=np.float64) for vectors in documents])
     weights = np.exp((scores - scores.max()) / TEMPERATURE)
-    total = (weights[:, None] * means).sum(axis=0)
+    total = (weights[:, None] * _means(documents)).sum(axis=0)
     if not total.any():
         return None
     unit: Vector = normalise(total[None, :], "the mean of the best documents")[0]
     return unit
+
+
+def _means(documents: Sequence[Vectors]) -> NDArray[np.float64]:
+    """(n, d) the mean of each document's vectors."""
+    if all(len(vectors) == 1 for vectors in documents):
+        return np.concatenate(documents).astype(np.float64)
+    return np.stack([vectors.mean(axis=0, dtype=np.float64) for vectors in documents])
 
 
 def with_feedback(fused: Values, best: NDArray[np.int64], likeness: NDArray[np.floating]) -> Values:

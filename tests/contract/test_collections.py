@@ -12,6 +12,7 @@ from samples import DIMENSION, make_null_vectors, random_units
 
 from indexer.collection import Collection
 from indexer.documents import Change, Chunk, Document, EmbeddedDocument, Vectors, normalise
+from indexer.engine import Key
 from indexer.errors import InvalidInput, InvalidQuery, InvalidVector, NotFound, Unsupported
 from indexer.filters import Kind, Metadata, matches, parse_filter
 from indexer.index_choice import IndexChoice, IndexKind, Language
@@ -536,6 +537,12 @@ def test_vectors_come_back_as_they_were_put(collection: Collection) -> None:
     assert missing is None and found is not None
     assert found.chunks == one.chunks
     np.testing.assert_array_equal(found.vectors, vectors)
+    with collection._engine.reading() as state:
+        keys = state.keys(["a", "b"])
+        sample = state.chunk_vectors([keys["b"], keys["a"], Key(keys["b"] + 1)])
+        assert sorted(sample.keys.tolist()) == [keys["a"]] * 5 + [keys["b"]]
+        np.testing.assert_array_equal(sample.vectors[sample.keys == keys["a"]], vectors)
+        assert state.chunk_vectors([]).vectors.shape == (0, collection.identity.dimension)
 
 
 def test_documents_come_back_embedded_as_they_were_put(collection: Collection) -> None:

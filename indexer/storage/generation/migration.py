@@ -18,6 +18,7 @@ from indexer.admission import joined_vectors
 from indexer.documents import Document, EmbeddedDocument
 from indexer.embedding.embedder import Identity
 from indexer.errors import CollectionBusy, StorageFailed
+from indexer.storage.generation.document_rows import spans_of
 from indexer.storage.generation.row_table import VECTORS, RowTable, generation_folder
 from indexer.storage.runtime.durable_files import sync_folder
 from indexer.storage.runtime.locks import try_lock
@@ -165,6 +166,7 @@ class Migration:
             self._generation.number,
             self._identity,
             owners,
+            spans_of(owners),
             self._file.view(self._generation.rows),
             None if live.all() else live,
             None,

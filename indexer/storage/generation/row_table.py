@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +27,13 @@ from indexer.documents import Vector, Vectors
 from indexer.embedding.embedder import Identity
 from indexer.storage.ann import index_file
 from indexer.storage.ann.index_file import Sealed
+from indexer.storage.generation.document_rows import Spans, spans_of, with_spans
+from indexer.storage.generation.room import extended, with_room
 from indexer.storage.runtime.durable_files import Stamp
 from indexer.storage.sqlite.records import NOBODY, Block, Generation, Owners
 from indexer.storage.sqlite.snapshot import Snapshot
 from indexer.storage.vector_file import BLOCK_ROWS, VectorFile
 from indexer.thresholds import DEFAULT, Thresholds
-
-_Item = TypeVar("_Item", bound=np.generic)
 
 _log = logging.getLogger(__name__)
 
@@ -65,16 +65,17 @@ class Delta:
 class RowTable:
     """The rows of a generation as of one sequence of the store; immutable.
 
-    ``owners`` is (rows,) int32, ``vectors`` (rows, d) float32 memory-mapped, ``live`` (rows,)
-    bool or None if all rows are owned. ``stamp`` distinguishes ``index`` from a later one on disk.
-    ``delta`` covers the first of the rows added after the index was sealed, if they are many.
-    Parts in ``distrusted`` find too little, so they are not searched.
+    ``owners`` is (rows,) int32, ``spans`` the rows of each document, ``vectors`` (rows, d) float32
+    memory-mapped, ``live`` (rows,) bool or None if all rows are owned. ``stamp`` distinguishes
+    ``index`` from a later one on disk. ``delta`` covers the first of the rows added after the index
+    was sealed, if they are many. Parts in ``distrusted`` find too little, so they are not searched.
     """
 
     sequence: int
     generation: int
     identity: Identity
     owners: NDArray[np.int32]
+    spans: Spans
     vectors: Vectors
     live: NDArray[np.bool_] | None
     index: Sealed | None
@@ -228,7 +229,7 @@ def load_rows(
         known = None
     identity = known.identity if known else snapshot.identity(generation.number)
     place = generation_folder(folder, generation.number)
-    owners, live = _owners(snapshot, generation, known)
+    owned = _owned(snapshot, generation, known)
     index, stamp = (known.index, known.stamp) if known else read_index(place)
     if index is not None and index.index.rows > generation.rows:
         _log.warning("the sealed index in %s holds rows that do not exist: left out", place)
@@ -238,9 +239,10 @@ def load_rows(
         snapshot.sequence,
         generation.number,
         identity,
-        owners,
+        owned.owners,
+        owned.spans,
         file.view(generation.rows, known.vectors if known else None),
-        live,
+        owned.live,
         index,
         stamp,
         known.delta if known and index else None,
@@ -249,30 +251,50 @@ def load_rows(
     )
 
 
-def _owners(
-    snapshot: Snapshot, generation: Generation, known: RowTable | None
-) -> tuple[Owners, NDArray[np.bool_] | None]:
-    """The owner of each row, and a mask of the owned rows, None for all.
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """The owner of each row, the rows of each document, and a mask of the owned rows or None."""
+
+    owners: Owners
+    spans: Spans
+    live: NDArray[np.bool_] | None
+
+
+def _owned(snapshot: Snapshot, generation: Generation, known: RowTable | None) -> _Owned:
+    """The owners of a snapshot's rows.
 
     If rows were only added, the known ones are not copied: copying a million takes longer than a
     search may.
     """
     blocks = snapshot.blocks(generation.number, known.sequence if known else -1)
-    held = np.empty(0, dtype=np.int32) if known is None else known.owners
-    if known is None or any(_differs(block, held) for block in blocks):
-        owners = _with_room(held, generation.rows)
+    if known is None:
+        owners = with_room(np.empty(0, np.int32), generation.rows)
         _put_blocks(owners, blocks, 0)
-        live = owners != NOBODY
-        return owners, None if live.all() else live
-    owners = _extended(held, generation.rows)
-    _put_blocks(owners, blocks, len(held))
-    return owners, _live(owners, len(held), known.live)
+        return _Owned(owners, spans_of(owners), _all_live(owners))
+    held = known.owners
+    freed = [gone for block in blocks if len(gone := _freed(block, held))]
+    if not freed:
+        owners = extended(held, generation.rows)
+        _put_blocks(owners, blocks, len(held))
+        spans = with_spans(known.spans, owners, len(held))
+        return _Owned(owners, spans, _live(owners, len(held), known.live))
+    owners = with_room(held, generation.rows)
+    _put_blocks(owners, blocks, 0)
+    spans = with_spans(known.spans, owners, len(held), np.concatenate(freed))
+    return _Owned(owners, spans, _all_live(owners))
 
 
-def _differs(block: Block, held: Owners) -> bool:
-    """Return whether a known row has another owner now."""
+def _all_live(owners: Owners) -> NDArray[np.bool_] | None:
+    """The mask of owned rows; None for all."""
+    live = owners != NOBODY
+    return None if live.all() else live
+
+
+def _freed(block: Block, held: Owners) -> Owners:
+    """The documents that no longer own their rows in a block."""
     known = held[block.number * BLOCK_ROWS :][: len(block.owners)]
-    return not np.array_equal(known, block.owners[: len(known)])
+    gone: Owners = known[known != block.owners[: len(known)]]
+    return gone
 
 
 def _put_blocks(owners: Owners, blocks: Iterable[Block], first: int) -> None:
@@ -290,27 +312,9 @@ def _live(
     new = owners[known_rows:] != NOBODY
     if known is None and new.all():
         return None
-    live = _extended(np.ones(known_rows, np.bool_) if known is None else known, len(owners))
+    live = extended(np.ones(known_rows, np.bool_) if known is None else known, len(owners))
     live[known_rows:] = new
     return live
-
-
-def _extended(held: NDArray[_Item], size: int) -> NDArray[_Item]:
-    """``held`` extended to a size, in the same memory if there is room.
-
-    The present items stay; only the last state may be extended.
-    """
-    room = held.base
-    if isinstance(room, np.ndarray) and len(room) >= size:
-        return room[:size]
-    return _with_room(held, size)
-
-
-def _with_room(held: NDArray[_Item], size: int) -> NDArray[_Item]:
-    """A longer copy, with room for an eighth more."""
-    room = np.empty(size + max(size // 8, BLOCK_ROWS), held.dtype)
-    room[: len(held)] = held
-    return room[:size]
 
 
 def read_index(place: Path) -> tuple[Sealed | None, Stamp | None]:

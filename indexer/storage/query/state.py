@@ -35,6 +35,7 @@ from indexer.ordering import Order, Place
 from indexer.parts import WHOLE, Parts
 from indexer.passages import ReadPassage
 from indexer.reports import FieldSummary
+from indexer.storage.generation.document_rows import rows_of
 from indexer.storage.generation.recall_monitor import Observation, RecallWatch
 from indexer.storage.generation.row_table import RowTable
 from indexer.storage.query.filter_cache import FilterCache, Selection
@@ -277,14 +278,14 @@ class LocalState:
 
     def chunk_cosines(self, keys: Sequence[Key], directions: Vectors) -> ChunkCosines:
         """The cosines of all chunks of these documents."""
-        owned = np.array(self.snapshot.rows_of(self.rows.generation, keys), dtype=np.int64).reshape(
-            -1, 2
-        )
-        self._existing(owned[:, 1].tolist())
-        rows = np.tile(owned[:, 1], (len(directions), 1))
-        return ChunkCosines(
-            owned[:, 0], owned[:, 1], cosines(directions, self.rows.vectors, rows).T
-        )
+        owners, rows = rows_of(self.rows.spans, keys)
+        own = np.broadcast_to(rows, (len(directions), len(rows)))
+        return ChunkCosines(owners, rows, cosines(directions, self.rows.vectors, own).T)
+
+    def chunk_vectors(self, keys: Sequence[Key]) -> Sample:
+        """The vectors of all chunks of these documents."""
+        owners, rows = rows_of(self.rows.spans, keys)
+        return Sample(self.rows.vectors[rows], owners)
 
     def count_near(self, direction: Vector, least: float, scope: Scope) -> int:
         """The number of documents in scope with a chunk whose cosine is at least ``least``."""

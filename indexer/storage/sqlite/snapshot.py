@@ -368,16 +368,6 @@ class Snapshot(FacetQueries):
         )
         return [row for (row,) in found]
 
-    def rows_of(self, generation: int, numbers: Iterable[int]) -> list[tuple[int, int]]:
-        """Document and row of each chunk of these documents."""
-        found = self._connection.execute(
-            "SELECT document, row FROM chunks"
-            " WHERE document IN (SELECT value FROM json_each(?)) AND generation = ?"
-            " ORDER BY document, row",
-            (json.dumps(list(numbers)), generation),
-        )
-        return found.fetchall()
-
 
 @lru_cache(maxsize=16)
 def _passages_query(parts: Parts) -> str:

@@ -28,10 +28,10 @@ def put(collection: Collection, first: int, count: int, seed: int = 0) -> RowTab
     return engine_of(collection)._live.newest()
 
 
-def state_of(rows: RowTable) -> tuple[bytes, bytes, bytes | None]:
+def state_of(rows: RowTable) -> tuple[bytes, bytes, bytes, bytes | None]:
     """Everything that a search reads of rows."""
     live = None if rows.live is None else rows.live.tobytes()
-    return rows.owners.tobytes(), rows.vectors.tobytes(), live
+    return rows.owners.tobytes(), rows.spans.tobytes(), rows.vectors.tobytes(), live
 
 
 def test_rows_in_hand_stay_as_they_were(tmp_path: Path) -> None:
