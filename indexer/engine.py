@@ -211,8 +211,8 @@ class Matches(Protocol):
         """The k of highest score in scope, best first, ties by id."""
         ...
 
-    def scores(self, keys: Sequence[Key]) -> list[float]:
-        """The score of each of these documents; 0 for one without any of the words."""
+    def scores(self, keys: Sequence[Key]) -> NDArray[np.float64]:
+        """(n,) the score of each of these documents; 0 for one without any of the words."""
         ...
 
 

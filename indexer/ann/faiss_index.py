@@ -207,7 +207,7 @@ def cosines(queries: Vectors, vectors: Vectors, rows: RowIds) -> Cosines:
             vectors.shape[1],
             *rows.shape,
         )
-    return scores.clip(-1.0, 1.0)
+    return np.maximum(np.minimum(scores, _ONE), -_ONE)
 
 
 def score_rows(queries: Vectors, vectors: Vectors, rows: RowIds, k: int) -> tuple[Cosines, RowIds]:

@@ -21,19 +21,27 @@ class Found(NamedTuple):
 
 
 def best_chunks(
-    state: EngineState, chunks: ChunkCosines, scores: Floats, k: int | None = None
+    state: EngineState, chunks: ChunkCosines, scores: Floats, k: int
 ) -> list[Candidate]:
-    """The k best of some documents, each by its chunk with the largest score, (m,); ties by id.
+    """The k best of some documents, each by its chunk with the largest score, (m,); ties by id."""
+    found = each_by_its_best(chunks, scores)
+    keys = [one.key for one in found]
+    best = first_of(keys, np.array([one.score for one in found], scores.dtype), k, state.ids)
+    return [found[place] for place in best]
 
-    Without k all of them, in no order.
+
+def each_by_its_best(chunks: ChunkCosines, scores: Floats) -> list[Candidate]:
+    """Each of some documents by its chunk with the largest score, (m,), the first of equal ones.
+
+    In the order of the chunks.
     """
-    if not len(chunks.keys):
-        return []
-    order = np.lexsort((-scores, chunks.keys))  # stable: the first of equal chunks
-    own = chunks.keys[order]
-    firsts = order[np.append(True, own[1:] != own[:-1])]
-    keys = [Key(key) for key in chunks.keys[firsts].tolist()]
-    found, places = scores[firsts], chunks.chunks[firsts].tolist()
-    chosen = range(len(keys)) if k is None else first_of(keys, found, k, state.ids)
-    values = found.tolist()
-    return [Candidate(keys[i], values[i], ChunkKey(places[i])) for i in chosen]
+    keys, places = chunks.keys, chunks.chunks
+    first = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=first[1:])
+    if not first.all():
+        begins = first.nonzero()[0]
+        counts = np.append(begins[1:], len(keys)) - begins
+        best = (scores == np.maximum.reduceat(scores, begins).repeat(counts)).nonzero()[0]
+        chosen = best[best.searchsorted(begins)]
+        keys, places, scores = keys[chosen], places[chosen], scores[chosen]
+    return list(map(Candidate, keys.tolist(), scores.tolist(), places.tolist()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.collection.found import Found, best_chunks
+from indexer.collection.found import Found, each_by_its_best
 from indexer.collection.unknown_texts import unknown_chunks
 from indexer.documents import Vector, Vectors
 from indexer.engine import Bag, Candidate, ChunkKey, EngineState, Key, Sample, Scope
@@ -50,27 +50,25 @@ def by_both(
     Every candidate gets both of its scores, so it matters little which ranking it came from.
     """
     matches = state.lexical.matches(state.lexical.asked(query.text or ""))
-    worded = dict(matches.best(depth_of(query), scope))
-    closest = {one.key: one for one in nearest}
+    worded = [key for key, _ in matches.best(depth_of(query), scope)]
+    closest = {one.key for one in nearest}
     missing = [key for key in worded if key not in closest]
-    others = [key for key in closest if key not in worded]
     candidates = [*nearest, *_by_cosine(state, missing, direction)]
-    scored = worded | dict(zip(others, matches.scores(others), strict=True))
     keys = [one.key for one in candidates]
     dense = np.array([one.score for one in candidates], dtype=np.float64)
-    lexical = np.array([scored[key] for key in keys], dtype=np.float64)
-    places = _Places(_ranks(keys, closest), _ranks(keys, worded))
+    lexical = matches.scores(keys)
+    places = _places(keys, len(nearest), worded)
     silent = _silent(state, query, candidates, lexical)
     fused = places.fused(query.fusion, dense, _with_wordless(state, query, keys, lexical, places))
     if query.fusion is Fusion.CONVEX:
         fused = _with_feedback(state, keys, fused, _last(fused, silent))
         fused = like_cosines(fused, dense, places.pool)
     order = _last(fused, silent)
+    best = first_of(keys, order, query.k, state.ids)
+    breakdowns = places.scores(np.array(best, np.int64), dense, lexical, fused)
     return [
-        Found(
-            keys[i], candidates[i].chunk, float(fused[i]), places.scores(i, dense, lexical, fused)
-        )
-        for i in first_of(keys, order, query.k, state.ids)
+        Found(keys[i], candidates[i].chunk, float(fused[i]), scores)
+        for i, scores in zip(best, breakdowns, strict=True)
     ]
 
 
@@ -130,10 +128,10 @@ def _with_feedback(
     direction = direction_of([stored[keys[i]] for i in known], fused[known])
     if direction is None:
         return fused
-    likeness = {one.key: one.score for one in _by_cosine(state, [keys[i] for i in best], direction)}
-    best = [i for i in best if keys[i] in likeness]
-    found = np.array([likeness[keys[i]] for i in best])
-    return with_feedback(fused, np.array(best), found)
+    alike = {one.key: one.score for one in _by_cosine(state, [keys[i] for i in best], direction)}
+    best = [i for i in best if keys[i] in alike]
+    likeness = np.array([alike[keys[i]] for i in best])
+    return with_feedback(fused, np.array(best), likeness)
 
 
 def _by_document(sample: Sample) -> dict[int, Vectors]:
@@ -145,17 +143,14 @@ def _by_document(sample: Sample) -> dict[int, Vectors]:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """The ranks of candidates in both rankings: (n,) from 1, 0 for those not in it."""
+    """The ranks of candidates in both rankings: (n,) from 1, 0 for those not in it.
+
+    ``pool`` says whether one is among the POOL best of either.
+    """
 
     dense: NDArray[np.int64]
     lexical: NDArray[np.int64]
-
-    @property
-    def pool(self) -> NDArray[np.bool_]:
-        """(n,) whether it is among the POOL best of either."""
-        return ((self.dense > 0) & (self.dense <= POOL)) | (
-            (self.lexical > 0) & (self.lexical <= POOL)
-        )
+    pool: NDArray[np.bool_]
 
     def fused(
         self, fusion: Fusion, dense: NDArray[np.float64], lexical: NDArray[np.float64]
@@ -166,23 +161,29 @@ class _Places:
 
     def scores(
         self,
-        index: int,
+        best: NDArray[np.int64],
         dense: NDArray[np.float64],
         lexical: NDArray[np.float64],
         fused: NDArray[np.float64],
-    ) -> ScoreBreakdown:
-        return ScoreBreakdown(
-            dense=float(dense[index]),
-            lexical=float(lexical[index]),
-            dense_rank=int(self.dense[index]) or None,
-            lexical_rank=int(self.lexical[index]) or None,
-            fused=float(fused[index]),
-        )
+    ) -> list[ScoreBreakdown]:
+        """The scores of the best, at these places."""
+        columns = (dense, lexical, self.dense, self.lexical, fused)
+        lines = zip(*(column[best].tolist() for column in columns), strict=True)
+        return [
+            ScoreBreakdown(cosine, words, near or None, worded or None, both)
+            for cosine, words, near, worded, both in lines
+        ]
 
 
-def _ranks(keys: Sequence[Key], ranking: Iterable[Key]) -> NDArray[np.int64]:
-    places = {key: rank for rank, key in enumerate(ranking, start=1)}
-    return np.array([places.get(key, 0) for key in keys], dtype=np.int64)
+def _places(keys: Sequence[Key], nearest: int, worded: Sequence[Key]) -> _Places:
+    """The ranks of candidates, of which the first are the nearest."""
+    dense = np.arange(1, len(keys) + 1)
+    dense[nearest:] = 0
+    ranks = dict(zip(worded, range(1, len(worded) + 1), strict=True))
+    lexical = np.array([ranks.get(key, 0) for key in keys], np.int64)
+    pool = (lexical > 0) & (lexical <= POOL)
+    pool[: min(nearest, POOL)] = True
+    return _Places(dense, lexical, pool)
 
 
 def _by_cosine(state: EngineState, keys: Sequence[Key], direction: Vector) -> list[Candidate]:
@@ -193,7 +194,10 @@ def _by_cosine(state: EngineState, keys: Sequence[Key], direction: Vector) -> li
     if not keys:
         return []
     chunks = state.chunk_cosines(keys, direction[None])
-    nearest = {one.key: one for one in best_chunks(state, chunks, chunks.cosines[:, 0])}
+    found = each_by_its_best(chunks, chunks.cosines[:, 0])
+    if [one.key for one in found] == keys:
+        return found
+    nearest = {one.key: one for one in found}
     return [nearest[key] for key in keys if key in nearest]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
@@ -60,7 +61,7 @@ class Terms(dict[str, int]):
         return array("Q", map(self.__getitem__, words))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Segment:
     """An inverted index of some documents.
 
@@ -104,13 +105,19 @@ class Segment:
         """The id of a document, in UTF-8, which sorts by code points."""
         return self.ids[self.id_starts[ordinal] : self.id_starts[ordinal + 1]].tobytes()
 
+    @cached_property
+    def _sorted_numbers(self) -> NDArray[np.uint32]:
+        """(n,) the numbers, ascending: to be searched without the order of all being looked up."""
+        return self.numbers.astype(np.uint32).take(self.by_number)
+
     def ordinals_of(self, numbers: Numbers) -> Ordinals:
         """The ordinals of documents; -1 for those not in the segment."""
         if not self.documents:
             return np.full(len(numbers), -1, np.int32)
-        at = np.searchsorted(self.numbers, numbers, sorter=self.by_number)
-        found = self.by_number[np.minimum(at, self.documents - 1)]
-        return np.where(self.numbers[found] == numbers, found, np.int32(-1))
+        at = self._sorted_numbers.searchsorted(numbers.astype(np.uint32))
+        at[at == self.documents] = 0
+        found = self.by_number.take(at)
+        return np.where(self.numbers.take(found) == numbers, found, np.int32(-1))
 
 
 @dataclass(slots=True)

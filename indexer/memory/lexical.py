@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from indexer.engine import Bag, Key, Scope
 from indexer.lexical.analyzer import MOST_WORDS, Analyzer
 from indexer.lexical.bm25 import idf, saturated
@@ -114,6 +117,6 @@ class MemoryMatches:
         allowed = ((key, score) for key, score in self._scores.items() if within.holds(key))
         return heapq.nsmallest(k, allowed, key=lambda one: (-one[1], self._ids[one[0]]))
 
-    def scores(self, keys: Sequence[Key]) -> list[float]:
-        """The score of each of these documents; 0 for one without any of the words."""
-        return [self._scores.get(key, 0.0) for key in keys]
+    def scores(self, keys: Sequence[Key]) -> NDArray[np.float64]:
+        """(n,) the score of each of these documents; 0 for one without any of the words."""
+        return np.array([self._scores.get(key, 0.0) for key in keys], np.float64)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.engine import Bag, Key, Scope
 from indexer.lexical.inverted_index import Matches
@@ -100,10 +101,9 @@ class PostgresMatches:
                 return best[:k]
             fetch *= FETCH_MORE
 
-    def scores(self, keys: Sequence[Key]) -> list[float]:
-        """The score of each of these documents; 0 for one without any of the words."""
-        scores: list[float] = self._found.score(np.array(keys, np.int64)).tolist()
-        return scores
+    def scores(self, keys: Sequence[Key]) -> NDArray[np.float64]:
+        """(n,) the score of each of these documents; 0 for one without any of the words."""
+        return self._found.score(np.array(keys, np.int64))
 
 
 def _scored(numbers: Sequence[int], scores: Sequence[float]) -> Scored:

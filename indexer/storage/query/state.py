@@ -333,10 +333,9 @@ class LocalMatches:
         numbers, scores = self._found.best(k, self._documents_of(allowed_rows(scope)))
         return list(zip(map(Key, numbers.tolist()), scores.tolist(), strict=True))
 
-    def scores(self, keys: Sequence[Key]) -> list[float]:
-        """The score of each of these documents; 0 for one without any of the words."""
-        scores: list[float] = self._found.score(np.array(keys, np.int64)).tolist()
-        return scores
+    def scores(self, keys: Sequence[Key]) -> NDArray[np.float64]:
+        """(n,) the score of each of these documents; 0 for one without any of the words."""
+        return self._found.score(np.array(keys, np.int64))
 
     def _documents_of(self, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
         """(numbers,) bool: the documents of allowed rows; None for all documents."""

@@ -15,6 +15,7 @@ from indexer.ranking.fusion import (
     convex,
     like_cosines,
     reciprocal_ranks,
+    scale_of,
     standardised,
 )
 
@@ -64,6 +65,18 @@ def test_a_ranking_is_worth_a_bounded_span(given: tuple[Values, Values, np.ndarr
         held = standardised(scores, given[2])[given[2]]
         assert np.isfinite(held).all()
         assert not len(held) or np.ptp(held) <= SPAN + 1e-9
+
+
+@given(candidates())
+def test_the_scale_is_the_mean_and_the_deviation(given: tuple[Values, Values, np.ndarray]) -> None:
+    """NumPy's, to the bit, unless one score is far from all others."""
+    for scores in given[:2]:
+        held = scores[given[2]]
+        if not len(held):
+            continue
+        mean, unit = scale_of(scores, given[2])
+        assert mean == held.mean()
+        assert unit == (max(held.std(), np.ptp(held) / SPAN) if np.ptp(held) > 1e-300 else 0)
 
 
 @given(candidates(), st.floats(0.01, 100), st.floats(-10, 10))
