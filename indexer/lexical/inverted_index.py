@@ -251,16 +251,16 @@ def _by_id(
     if not tied[:count].any():
         return order[:count]
     owners = [(part.segment, place) for part, places in found for place in places.tolist()]
-    sorted_order = order.tolist()
+    ranked = order.tolist()
     edges = (~tied).nonzero()[0] + 1
     for begin, end in pairwise([0, *edges.tolist(), len(order)]):
         if begin >= count:
             break
-        if end - begin > 1:
-            run = sorted_order[begin:end]
-            run.sort(key=lambda at: owners[at][0].id_of(owners[at][1]))
-            sorted_order[begin:end] = run
-    return np.array(sorted_order[:count], np.int64)
+        if owners[ranked[begin]][0] is not owners[ranked[end - 1]][0]:  # else they are in order
+            ranked[begin:end] = sorted(
+                ranked[begin:end], key=lambda at: owners[at][0].id_of(owners[at][1])
+            )
+    return np.array(ranked[:count], np.int64)
 
 
 def _shares(table: Bm25Scores, codes: Codes, worth: float) -> Bm25Scores:

@@ -49,10 +49,12 @@ def with_spans(held: Spans, owners: Owners, known_rows: int, freed: Owners | Non
 def rows_of(spans: Spans, numbers: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Document and row of each chunk of those of these documents that exist, in this order."""
     wanted = np.array(numbers, np.int64)
-    wanted = wanted[(wanted >= 0) & (wanted < len(spans))]
+    there = (wanted >= 0) & (wanted < len(spans))
+    if not there.all():
+        wanted = wanted[there]
     begins, ends = spans.take(wanted, axis=0).astype(np.int64).T
     counts = ends - begins
-    if counts.min(initial=1) == counts.max(initial=1) == 1:
+    if (counts == 1).all():
         return wanted, begins
     lasts = counts.cumsum()
     rows = np.arange(int(counts.sum())) + (begins - lasts + counts).repeat(counts)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -21,6 +21,9 @@ from indexer.storage.sqlite.records import NOBODY
 from indexer.storage.sqlite.snapshot import Snapshot
 
 CACHE_BYTES: Final = 64_000_000
+
+FEW_UNKNOWN: Final = 1_000
+"""With more documents of which the model knows no word, those found are looked up in the store."""
 
 _Key: TypeAlias = tuple[int, int, str]
 """Sequence, generation, and the filter's text, since 1 equals true in Python but not there."""
@@ -54,13 +57,15 @@ class Selection:
 class Totals:
     """The counts of a state of the store; ``newest`` is a bound on document numbers.
 
-    ``has_pictures`` says that a document has one.
+    ``has_pictures`` says that a document has one. ``unknown`` are the rows of which the model knows
+    no word, by their documents; None if these are many.
     """
 
     sequence: int
     counts: Counts
     newest: int
     has_pictures: bool = False
+    unknown: Mapping[int, Sequence[int]] | None = None
 
 
 class FilterCache:
@@ -77,11 +82,13 @@ class FilterCache:
         """The counts; cached by sequence, as each search asks and each commit has its own."""
         known = self._totals
         if known.sequence != snapshot.sequence:
+            counts = snapshot.counts()
             known = self._totals = Totals(
                 snapshot.sequence,
-                snapshot.counts(),
+                counts,
                 snapshot.last_number(),
                 snapshot.has_pictures(),
+                snapshot.every_unknown() if counts.unknown <= FEW_UNKNOWN else None,
             )
         return known
 

@@ -71,6 +71,7 @@ class LocalState:
         self.token = str(totals.newest)
         self.counts = totals.counts
         self.has_pictures = totals.has_pictures
+        self._unknown = totals.unknown
         self.identity = rows.identity
         self.is_exact = rows.compares_all
         self.is_behind = False
@@ -141,7 +142,10 @@ class LocalState:
 
     def unknown_chunks(self, keys: Iterable[Key]) -> set[ChunkKey]:
         """The chunks of these documents of which the model knows no word."""
-        return set(map(ChunkKey, self.snapshot.unknown_rows(self.rows.generation, keys)))
+        known = self._unknown
+        if known is None:
+            return set(map(ChunkKey, self.snapshot.unknown_rows(self.rows.generation, keys)))
+        return {ChunkKey(row) for number in known.keys() & keys for row in known[number]}
 
     def passages(
         self, chunks: Iterable[ChunkKey], parts: Parts = WHOLE
@@ -279,7 +283,7 @@ class LocalState:
     def chunk_cosines(self, keys: Sequence[Key], directions: Vectors) -> ChunkCosines:
         """The cosines of all chunks of these documents."""
         owners, rows = rows_of(self.rows.spans, keys)
-        own = np.broadcast_to(rows, (len(directions), len(rows)))
+        own = rows[None] if len(directions) == 1 else np.tile(rows, (len(directions), 1))
         return ChunkCosines(owners, rows, cosines(directions, self.rows.vectors, own).T)
 
     def chunk_vectors(self, keys: Sequence[Key]) -> Sample:

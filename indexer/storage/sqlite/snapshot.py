@@ -359,6 +359,17 @@ class Snapshot(FacetQueries):
         )
         return [stored_chunk(*line) for line in found]
 
+    def every_unknown(self) -> dict[int, list[int]]:
+        """The rows of which the model knows no word, by their documents."""
+        found: dict[int, list[int]] = {}
+        for document, row in self._connection.execute(
+            "SELECT document, row FROM chunks INDEXED BY unknown_chunks"
+            " WHERE generation = ? AND unknown",
+            (self._fact("generation"),),
+        ):
+            found.setdefault(document, []).append(row)
+        return found
+
     def unknown_rows(self, generation: int, numbers: Iterable[int]) -> list[int]:
         """The rows of these documents' chunks of which the model knows no word."""
         found = self._connection.execute(

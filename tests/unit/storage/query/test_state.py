@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from samples import make_identity, random_units
 from indexer.collection import Collection
 from indexer.documents import Chunk, Document, EmbeddedDocument
 from indexer.errors import InvalidQuery
+from indexer.storage.query.filter_cache import FEW_UNKNOWN
 
 
 def fill(collection: Collection, count: int) -> None:
@@ -70,3 +72,32 @@ def test_keys_of_no_document_cost_nothing(tmp_path: Path) -> None:
             (found,) = state.nearest(random_units(1), 5, scope, exact=True)
             assert [one.key for one in found if one.key == 1] == []
             assert len(found) == 2
+
+
+@pytest.mark.parametrize("unknown", [0, 3, FEW_UNKNOWN, FEW_UNKNOWN + 1])
+def test_chunks_of_no_known_word_are_those_that_say_so(tmp_path: Path, unknown: int) -> None:
+    """However many there are; documents that are replaced or gone no longer count."""
+    count = unknown + 4
+    vectors = random_units(2 * count)
+    documents = [
+        EmbeddedDocument(
+            Document(f"d{i}", "ab"),
+            (Chunk(0, 0, 1), Chunk(1, 1, 2, unknown=i < unknown)),
+            vectors[2 * i : 2 * i + 2],
+        )
+        for i in range(count)
+    ]
+    with create_local(tmp_path / "c", make_identity()) as collection:
+        collection.put(documents)
+        collection.delete(["d1"])
+        collection.put([replace(documents[2], chunks=(Chunk(0, 0, 1), Chunk(1, 1, 2)))])
+        with engine_of(collection).reading() as state:
+            asked = list(state.keys(f"d{i}" for i in (0, 1, 2, count - 1)).values())
+            silent = {
+                chunk
+                for own in state.chunks(asked).values()
+                for chunk, place in own
+                if place.unknown
+            }
+            assert state.unknown_chunks(asked) == silent
+            assert len(silent) == min(unknown, 1)
