@@ -416,6 +416,8 @@ class CompiledEngine:
         from openvino.properties import hint
 
         bf16 = self._precision is Precision.BF16
+        # Code for attention takes 4 MB a shape and stream, and saves 1 to 4 % of the time of a few.
+        fused = self._fused and (streams == ALONE or not (tiles or packs))
         compiled = self._core.compile_model(
             model or self._model,
             "CPU",
@@ -425,7 +427,7 @@ class CompiledEngine:
                 properties.num_streams: streams.count,
                 properties.inference_num_threads: self._threads,
                 **REMEMBERED,
-                **({} if self._fused else UNFUSED),
+                **({} if fused else UNFUSED),
             },
         )
         unload(self._weights)  # what it runs on is packed by now, all but the tokens' vectors
