@@ -6,13 +6,14 @@ The versions, and what else was tried with each, are in docs/compatible-apis.md.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from serving import service_here
 from starlette.testclient import TestClient
 
 from app.routes.compatible import ROUTERS
@@ -156,11 +157,12 @@ RANKINGS: Final = {
 """By tool: where it asks for a ranking, with which headers, and what."""
 
 
-@pytest.fixture
-def served(client: TestClient) -> TestClient:
-    """A client of a service with one model."""
-    client.put("/documents", json={"documents": []})
-    return client
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A client of a service with one model, which nothing here changes."""
+    with service_here(tmp_path_factory.mktemp("service"), raise_errors=False) as client:
+        client.put("/documents", json={"documents": []})
+        yield client
 
 
 def embed(texts: Sequence[str]) -> NDArray[np.float32]:

@@ -23,11 +23,10 @@ from haystack.testing.document_store import (
 )
 from haystack.utils import Secret
 from haystack.utils.filters import document_matches_filter
+from serving import service_here
 from starlette.testclient import TestClient
 
 from app.client import Client
-from app.main import create_app
-from app.settings import load_settings
 from indexer.embedding import open_embedder
 from indexer.errors import (
     InvalidDocument,
@@ -61,12 +60,20 @@ class Hashing:
             return {"embedding": embedder.embed([text]).vectors[0].tolist()}
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A service with the hashing model."""
+    with service_here(tmp_path_factory.mktemp("served")) as http:
+        yield http
+
+
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Client]:
-    """A client of a service with the hashing model."""
-    settings = load_settings(data=tmp_path / "served", cache=tmp_path, model="hashing")
-    with TestClient(create_app(settings), base_url="http://localhost") as http:
-        yield Client("http://localhost", http=http)
+def client(served: TestClient) -> Client:
+    """A client of that service, which holds nothing."""
+    for one in served.get("/collections").json()["collections"]:
+        served.delete(f"/collections/{one['name']}").raise_for_status()
+    served.put("/collections/default", json={}).raise_for_status()
+    return Client("http://localhost", http=served)
 
 
 class Suite(DocumentStoreBaseExtendedTests, CountDocumentsByFilterTest):

@@ -44,6 +44,8 @@ def accept(listener: socket.socket, upstream: tuple[str, int]) -> None:
         while True:
             client, _ = listener.accept()
             server = socket.create_connection(upstream)
+            for one in (client, server):  # else a few bytes wait for what was sent before them
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for one, other, change in ((client, server, same), (server, client, disguised)):
                 threading.Thread(target=pump, args=(one, other, change), daemon=True).start()
 

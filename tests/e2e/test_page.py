@@ -1270,14 +1270,14 @@ class TestEveryone:
     @pytest.mark.parametrize(
         "address",
         [
-            "/",
+            pytest.param("/", marks=pytest.mark.long),
             "/?q=voyage",
             pytest.param("/#/c/default/d/json", marks=pytest.mark.long),
             "/#/c/default/d/log",
             "/?view=collections",
-            "/?view=add",
+            pytest.param("/?view=add", marks=pytest.mark.long),
             "/?view=compare#texts=a%20b%0Ac%20d%0Ae%20f",
-            "/?c=bare",
+            pytest.param("/?c=bare", marks=pytest.mark.long),
         ],
     )
     def test_fits_a_phone_and_axe_finds_nothing(

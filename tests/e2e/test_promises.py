@@ -123,14 +123,22 @@ def test_what_was_called_committed_survives_kill_9(kills: int, tmp_path: Path) -
     assert len(promised) > kills * LUMP
 
 
-def test_no_command_calls_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "runtime",
+    [
+        {"BEARING_BACKEND": "openvino", "BEARING_PRECISION": "f32"},  # which is not sought for long
+        pytest.param({}, marks=pytest.mark.long),
+    ],
+    ids=["f32", "sought"],
+)
+def test_no_command_calls_out(tmp_path: Path, runtime: dict[str, str]) -> None:
     """Converting the default model, indexing and searching ask no host for anything."""
     watch = tmp_path / "watch"
     watch.mkdir()
     (watch / "sitecustomize.py").write_text(textwrap.dedent(WATCH))
     (tmp_path / "a.txt").write_text("A bearing is a direction.")
     calls = tmp_path / "calls"
-    settings = {"PYTHONPATH": str(watch), "CALLS": str(calls)}
+    settings = {"PYTHONPATH": str(watch), "CALLS": str(calls), **runtime}
     watched = {
         name: value for name, value in environment(tmp_path, **settings).items() if name != "CI"
     }

@@ -216,7 +216,8 @@ def test_a_tour_by_every_index(kind: IndexKind, tmp_path: Path) -> None:
         look(history)
         history.rewrite(0, 0.9, 3, lambda: look(history))
         history.settle()
-        check(history)
+        if kind is not TOURED:  # the suite's own tour is checked once, at its end
+            check(history)
         history.copy(12, nearly=False)
         history.copy(12, nearly=True)
         history.churn(0.3)

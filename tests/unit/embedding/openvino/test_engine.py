@@ -67,7 +67,9 @@ def mpnet(models: dict[str, Model]) -> Iterator[Warming]:
         yield Warming(engine, cold, alone, first_few)
 
 
-@pytest.fixture(scope="module", params=["bert", "xlm-roberta"])
+@pytest.fixture(
+    scope="module", params=["bert", pytest.param("xlm-roberta", marks=pytest.mark.long)]
+)
 def packed(models: dict[str, Model], request: pytest.FixtureRequest) -> Iterator[CompiledEngine]:
     """A model that can be packed, warm on two threads."""
     for engine in running(models[request.param].entry):
