@@ -366,6 +366,10 @@ class EngineState(Protocol):
         """The cosines of all chunks of these documents, equal to those that nearest returns."""
         ...
 
+    def own_cosines(self, keys: Sequence[Sequence[Key]], directions: Vectors) -> list[ChunkCosines]:
+        """Of each direction the cosines of all chunks of its own documents, (m, 1)."""
+        ...
+
     def chunk_vectors(self, keys: Sequence[Key]) -> Sample:
         """The vectors of all chunks of these documents, each document's adjacent."""
         ...

@@ -127,10 +127,8 @@ def _find(state: EngineState, group: Group) -> list[Ranking]:
     ]
     if not hybrid:
         return [Ranking(_by_meaning(own), _best(own)) for own in nearest]
-    return [
-        Ranking(by_both(state, query, direction, own, group.scope), _best(own))
-        for query, direction, own in zip(group.queries, group.directions, nearest, strict=True)
-    ]
+    found = by_both(state, group.queries, group.directions, nearest, group.scope)
+    return [Ranking(both, _best(own)) for both, own in zip(found, nearest, strict=True)]
 
 
 def _by_meaning(nearest: Iterable[Candidate]) -> list[Found]:

@@ -43,29 +43,85 @@ def by_words(state: EngineState, query: Query, scope: Scope) -> list[Found]:
 
 
 def by_both(
-    state: EngineState, query: Query, direction: Vector, nearest: Sequence[Candidate], scope: Scope
-) -> list[Found]:
-    """The k best documents by cosine and BM25; ``nearest`` are the best by cosine alone.
+    state: EngineState,
+    queries: Sequence[Query],
+    directions: Vectors,
+    nearest: Sequence[Sequence[Candidate]],
+    scope: Scope,
+) -> list[list[Found]]:
+    """The k best documents of each query by cosine and BM25; ``nearest`` are the best by cosine.
 
     Every candidate gets both of its scores, so it matters little which ranking it came from.
     """
+    asked = [_asked(state, query, own, scope) for query, own in zip(queries, nearest, strict=True)]
+    others = _by_cosine(state, [one.missing for one in asked], directions)
+    pools = [_pool(state, one, more) for one, more in zip(asked, others, strict=True)]
+    finished = _with_feedback(state, pools)
+    return [_best(state, pool, fused) for pool, fused in zip(pools, finished, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query with its nearest documents, and its best by words, best first.
+
+    ``missing`` are those that are not among the nearest. ``lexical`` are the BM25 scores of the
+    nearest, and then of these.
+    """
+
+    query: Query
+    nearest: Sequence[Candidate]
+    worded: Sequence[Key]
+    missing: Sequence[Key]
+    lexical: NDArray[np.float64]
+
+
+def _asked(state: EngineState, query: Query, nearest: Sequence[Candidate], scope: Scope) -> _Asked:
     matches = state.lexical.matches(state.lexical.asked(query.text or ""))
     worded = [key for key, _ in matches.best(depth_of(query), scope)]
-    closest = {one.key for one in nearest}
+    keys = [one.key for one in nearest]
+    closest = set(keys)
     missing = [key for key in worded if key not in closest]
-    candidates = [*nearest, *_by_cosine(state, missing, direction)]
+    return _Asked(query, nearest, worded, missing, matches.scores([*keys, *missing]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """A query's candidates, (n,), with both of their scores, and with the fused one.
+
+    ``silent`` says for which of them neither the model nor a word speaks.
+    """
+
+    query: Query
+    candidates: Sequence[Candidate]
+    keys: Sequence[Key]
+    dense: NDArray[np.float64]
+    lexical: NDArray[np.float64]
+    places: _Places
+    silent: NDArray[np.bool_]
+    fused: NDArray[np.float64]
+
+
+def _pool(state: EngineState, asked: _Asked, others: Sequence[Candidate]) -> _Pool:
+    query, lexical = asked.query, asked.lexical
+    candidates = [*asked.nearest, *others]
+    if len(candidates) < len(lexical):  # a document without a chunk, as damage leaves one
+        found = {one.key for one in others}
+        there = np.ones(len(lexical), np.bool_)
+        there[len(asked.nearest) :] = [key in found for key in asked.missing]
+        lexical = lexical[there]
     keys = [one.key for one in candidates]
     dense = np.array([one.score for one in candidates], dtype=np.float64)
-    lexical = matches.scores(keys)
-    places = _places(keys, len(nearest), worded)
+    places = _places(keys, len(asked.nearest), asked.worded)
     silent = _silent(state, query, candidates, lexical)
     fused = places.fused(query.fusion, dense, _with_wordless(state, query, keys, lexical, places))
-    if query.fusion is Fusion.CONVEX:
-        fused = _with_feedback(state, keys, fused, _last(fused, silent))
-        fused = like_cosines(fused, dense, places.pool)
-    order = _last(fused, silent)
-    best = first_of(keys, order, query.k, state.ids)
-    breakdowns = places.scores(np.array(best, np.int64), dense, lexical, fused)
+    return _Pool(query, candidates, keys, dense, lexical, places, silent, fused)
+
+
+def _best(state: EngineState, pool: _Pool, fused: NDArray[np.float64]) -> list[Found]:
+    """The k best of a pool by these scores."""
+    keys, candidates = pool.keys, pool.candidates
+    best = first_of(keys, _last(fused, pool.silent), pool.query.k, state.ids)
+    breakdowns = pool.places.scores(np.array(best, np.int64), pool.dense, pool.lexical, fused)
     return [
         Found(keys[i], candidates[i].chunk, float(fused[i]), scores)
         for i, scores in zip(best, breakdowns, strict=True)
@@ -111,27 +167,58 @@ def _last(fused: NDArray[np.float64], silent: NDArray[np.bool_]) -> NDArray[np.f
     return np.where(silent, fused - (np.ptp(fused) + 1.0), fused)
 
 
-def _with_feedback(
-    state: EngineState,
-    keys: Sequence[Key],
-    fused: NDArray[np.float64],
-    order: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """The scores with feedback from the first in this order; see indexer.ranking.feedback.
+def _with_feedback(state: EngineState, pools: Sequence[_Pool]) -> list[NDArray[np.float64]]:
+    """The scores of each pool with feedback from its first; see indexer.ranking.feedback.
 
-    As they are, if those first say nothing together.
+    Fused ranks are left as they are.
     """
-    best = first_of(keys, order, DEPTH, state.ids)
-    teachers = best[:TEACHERS]
-    stored = _by_document(state.chunk_vectors([keys[i] for i in teachers]))
-    known = [i for i in teachers if keys[i] in stored]
-    direction = direction_of([stored[keys[i]] for i in known], fused[known])
-    if direction is None:
-        return fused
-    alike = {one.key: one.score for one in _by_cosine(state, [keys[i] for i in best], direction)}
-    best = [i for i in best if keys[i] in alike]
-    likeness = np.array([alike[keys[i]] for i in best])
-    return with_feedback(fused, np.array(best), likeness)
+    taught = [pool for pool in pools if pool.query.fusion is Fusion.CONVEX]
+    orders = [
+        first_of(pool.keys, _last(pool.fused, pool.silent), DEPTH, state.ids) for pool in taught
+    ]
+    lessons = iter(_lessons(state, taught, orders))
+    return [
+        like_cosines(next(lessons), pool.dense, pool.places.pool)
+        if pool.query.fusion is Fusion.CONVEX
+        else pool.fused
+        for pool in pools
+    ]
+
+
+def _lessons(
+    state: EngineState, pools: Sequence[_Pool], orders: Sequence[Sequence[int]]
+) -> list[NDArray[np.float64]]:
+    """The scores of pools with feedback from the first in these orders.
+
+    As they are where those first say nothing together.
+    """
+    known = enumerate(_directions(state, pools, orders))
+    told = {i: direction for i, direction in known if direction is not None}
+    scores = [pool.fused for pool in pools]
+    if not told:
+        return scores
+    keys = [[pools[i].keys[place] for place in orders[i]] for i in told]
+    found = _by_cosine(state, keys, np.stack(list(told.values())))
+    for i, alike in zip(told, found, strict=True):
+        likeness = {one.key: one.score for one in alike}
+        best = [place for place in orders[i] if pools[i].keys[place] in likeness]
+        values = np.array([likeness[pools[i].keys[place]] for place in best])
+        scores[i] = with_feedback(scores[i], np.array(best), values)
+    return scores
+
+
+def _directions(
+    state: EngineState, pools: Sequence[_Pool], orders: Sequence[Sequence[int]]
+) -> list[Vector | None]:
+    """The direction of the first of each order; None where they have none together."""
+    teachers = [order[:TEACHERS] for order in orders]
+    named = {pool.keys[i] for pool, own in zip(pools, teachers, strict=True) for i in own}
+    stored = _by_document(state.chunk_vectors(list(named)))
+    found = []
+    for pool, own in zip(pools, teachers, strict=True):
+        known = [i for i in own if pool.keys[i] in stored]
+        found.append(direction_of([stored[pool.keys[i]] for i in known], pool.fused[known]))
+    return found
 
 
 def _by_document(sample: Sample) -> dict[int, Vectors]:
@@ -186,19 +273,25 @@ def _places(keys: Sequence[Key], nearest: int, worded: Sequence[Key]) -> _Places
     return _Places(dense, lexical, pool)
 
 
-def _by_cosine(state: EngineState, keys: Sequence[Key], direction: Vector) -> list[Candidate]:
-    """Each of these documents by its nearest chunk, in the given order.
+def _by_cosine(
+    state: EngineState, keys: Sequence[Sequence[Key]], directions: Vectors
+) -> list[list[Candidate]]:
+    """Of each direction, (d,), its own documents by their nearest chunks, in the given order.
 
     Fusion sums in that order, so its bits do not depend on how documents are stored.
     """
-    if not keys:
-        return []
-    chunks = state.chunk_cosines(keys, direction[None])
-    found = each_by_its_best(chunks, chunks.cosines[:, 0])
+    if not any(keys):
+        return [[] for _ in keys]
+    pairs = zip(keys, state.own_cosines(keys, directions), strict=True)
+    return [_in_order(each_by_its_best(own, own.cosines[:, 0]), asked) for asked, own in pairs]
+
+
+def _in_order(found: list[Candidate], keys: Sequence[Key]) -> list[Candidate]:
+    """The candidates in the order of their keys."""
     if [one.key for one in found] == keys:
         return found
-    nearest = {one.key: one for one in found}
-    return [nearest[key] for key in keys if key in nearest]
+    by_key = {one.key: one for one in found}
+    return [by_key[key] for key in keys if key in by_key]
 
 
 def _wordiest_chunks(state: EngineState, bag: Bag, keys: Sequence[Key]) -> dict[Key, ChunkKey]:

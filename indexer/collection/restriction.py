@@ -246,6 +246,10 @@ class RestrictedState:
         """The cosines of all chunks of these documents."""
         return self._state.chunk_cosines(keys, directions)
 
+    def own_cosines(self, keys: Sequence[Sequence[Key]], directions: Vectors) -> list[ChunkCosines]:
+        """Of each direction the cosines of all chunks of its own documents."""
+        return self._state.own_cosines(keys, directions)
+
     def chunk_vectors(self, keys: Sequence[Key]) -> Sample:
         """The vectors of all chunks of these documents."""
         return self._state.chunk_vectors(keys)

@@ -334,6 +334,11 @@ class MemoryState:
             np.stack([_cosines(vectors, direction) for direction in directions], axis=1),
         )
 
+    def own_cosines(self, keys: Sequence[Sequence[Key]], directions: Vectors) -> list[ChunkCosines]:
+        """Of each direction the cosines of all chunks of its own documents."""
+        pairs = zip(keys, directions, strict=True)
+        return [self.chunk_cosines(own, direction[None]) for own, direction in pairs]
+
     def chunk_vectors(self, keys: Sequence[Key]) -> Sample:
         """The vectors of all chunks of these documents."""
         some = self._some(keys)

@@ -376,6 +376,11 @@ class PostgresState:
             cosines.reshape(len(rows), len(directions)),
         )
 
+    def own_cosines(self, keys: Sequence[Sequence[Key]], directions: Vectors) -> list[ChunkCosines]:
+        """Of each direction the cosines of all chunks of its own documents."""
+        pairs = zip(keys, directions, strict=True)
+        return [self.chunk_cosines(own, direction[None]) for own, direction in pairs]
+
     def chunk_vectors(self, keys: Sequence[Key]) -> Sample:
         """The vectors of all chunks of these documents."""
         rows = self._chunks_of(keys, "document, v")

@@ -545,6 +545,25 @@ def test_vectors_come_back_as_they_were_put(collection: Collection) -> None:
         assert state.chunk_vectors([]).vectors.shape == (0, collection.identity.dimension)
 
 
+def test_cosines_of_own_documents_are_those_of_all(collection: Collection) -> None:
+    """To the bit, whichever documents a direction has of its own; none, or some that are gone."""
+    vectors, directions = random_units(9, seed=2), random_units(3, seed=3)
+    collection.put([embedded(f"d{i}", vectors[i : i + 1 + i % 3]) for i in range(6)])
+    collection.delete(["d3"])
+    with collection._engine.reading() as state:
+        keys = list(state.keys(["d5", "d0", "d2", "d4", "d1"]).values())
+        own = [keys[:3], [], [*keys[1:], Key(max(keys) + 9)]]
+        for asked, direction, found in zip(
+            own, directions, state.own_cosines(own, directions), strict=True
+        ):
+            every = state.chunk_cosines(keys, direction[None])
+            held = np.isin(every.keys, asked)
+            due = np.column_stack([every.chunks[held], every.cosines[held]])
+            there = np.column_stack([found.chunks, found.cosines])
+            assert sorted(there.tolist()) == sorted(due.tolist())
+            assert set(found.keys.tolist()) == set(asked) & set(keys)
+
+
 def test_documents_come_back_embedded_as_they_were_put(collection: Collection) -> None:
     """With their vectors and chunks, of the model whose they are; of the newest text."""
     one = replace(embedded("a", random_units(3)), truncated=True)

@@ -364,6 +364,31 @@ def test_modes_are_answered_together(collection: Collection) -> None:
     assert [answer.mode for answer in together] == [*Mode, *Mode]
 
 
+def test_hybrid_queries_of_one_call_are_answered_each_by_itself(collection: Collection) -> None:
+    """Of any fusion, depth and number of words, to the bit; also where none has a candidate."""
+    fill(collection, texts := make_texts(200), lambda one: {"n": int(one[1:]) % 7})
+    nowhere = parse_filter({"n": 9})
+    queries = [
+        Query(
+            text=text,
+            vector=vector,
+            mode=Mode.HYBRID,
+            fusion=(*Fusion,)[i % 3 == 2],
+            k=(1, 5, 70)[i % 3],
+            candidates=None if i % 2 else 3 + i,
+            filter=(None, parse_filter({"n": 2}), nowhere)[i % 3],
+            unknown=False,
+        )
+        for i, (text, vector) in enumerate(
+            zip(["", "unheard", *texts.values()], random_units(24, seed=9), strict=False)
+        )
+    ]
+    together = collection.search(queries)
+    assert together == [collection.search([query])[0] for query in queries]
+    hits = [len(answer.hits) for answer in together]
+    assert hits == [0 if query.filter is nowhere else min(query.k, 70) for query in queries]
+
+
 def test_the_passage_is_the_chunk_with_the_words(collection: Collection) -> None:
     """Of a longer document, the chunk in which the words asked for are worth most is shown."""
     text = "w1 w2 w3 w4 .. rare w2 w1 .. w1 w1 w1 w1"

@@ -283,8 +283,20 @@ class LocalState:
     def chunk_cosines(self, keys: Sequence[Key], directions: Vectors) -> ChunkCosines:
         """The cosines of all chunks of these documents."""
         owners, rows = rows_of(self.rows.spans, keys)
-        own = rows[None] if len(directions) == 1 else np.tile(rows, (len(directions), 1))
+        own = np.tile(rows, (len(directions), 1))
         return ChunkCosines(owners, rows, cosines(directions, self.rows.vectors, own).T)
+
+    def own_cosines(self, keys: Sequence[Sequence[Key]], directions: Vectors) -> list[ChunkCosines]:
+        """Of each direction the cosines of all chunks of its own documents."""
+        found = [rows_of(self.rows.spans, own) for own in keys]
+        rows = np.full((len(found), max((len(own) for _, own in found), default=0)), -1)
+        for line, (_, own) in zip(rows, found, strict=True):
+            line[: len(own)] = own
+        scores = cosines(directions, self.rows.vectors, rows)
+        return [
+            ChunkCosines(owners, own, line[: len(own), None])
+            for (owners, own), line in zip(found, scores, strict=True)
+        ]
 
     def chunk_vectors(self, keys: Sequence[Key]) -> Sample:
         """The vectors of all chunks of these documents."""
