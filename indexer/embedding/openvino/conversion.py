@@ -96,7 +96,10 @@ def trace(
             if model.transformers_model is not None and attention is not None:
                 model.transformers_model.set_attn_implementation(attention)
             # The frontend directly, since openvino.convert_model sends telemetry.
-            decoder = TorchScriptPythonDecoder(whole, example_input=dict(example))
+            # Checked by known inputs afterwards, rather than by tracing it a second time.
+            decoder = TorchScriptPythonDecoder(
+                whole, example_input=dict(example), trace_kwargs={"check_trace": False}
+            )
             graph = frontend.convert(frontend.load(decoder))
     except (ArithmeticError, AttributeError, LookupError) as error:
         raise Unsuitable(_first_line(error)) from error
