@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
+from serving import service_here
 from starlette.testclient import TestClient
 
 DEEP = 100_000
@@ -75,10 +77,17 @@ HOSTILE = {
 }
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A client of a service with default limits that nothing changes."""
+    with service_here(tmp_path_factory.mktemp("service"), raise_errors=False) as client:
+        yield client
+
+
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_hostile_search_is_refused_as_a_problem(client: TestClient, body: bytes) -> None:
+def test_a_hostile_search_is_refused_as_a_problem(shared: TestClient, body: bytes) -> None:
     """No body brings down a search or is answered otherwise than by a 4xx problem."""
-    response = client.post("/search", content=body, headers=JSON)
+    response = shared.post("/search", content=body, headers=JSON)
     assert 400 <= response.status_code < 500, response.text
     problem(response)
 

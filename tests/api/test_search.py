@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from serving import service_here
 from starlette.testclient import TestClient
 
 from indexer.embedding import open_embedder
@@ -20,15 +21,27 @@ TEXTS = {
 YEARS = {"north": 2019, "east": 2020, "south": 2021, "west": 2022}
 
 
-@pytest.fixture
-def filled(client: TestClient) -> TestClient:
-    """A client of a service whose default collection holds TEXTS."""
+def fill(client: TestClient) -> TestClient:
+    """Store TEXTS in the default collection."""
     documents = [
         {"id": id, "text": text, "title": id.title(), "metadata": {"year": YEARS[id]}}
         for id, text in TEXTS.items()
     ]
     assert client.put("/documents", json={"documents": documents}).json()["written"] == len(TEXTS)
     return client
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A client of a service whose default collection holds TEXTS, for tests that only read."""
+    with service_here(tmp_path_factory.mktemp("service"), raise_errors=False) as client:
+        yield fill(client)
+
+
+@pytest.fixture
+def own(client: TestClient) -> TestClient:
+    """The same for one test, which may write."""
+    return fill(client)
 
 
 def cosines(query: str) -> dict[str, float]:
@@ -98,16 +111,16 @@ def test_k_bounds_the_hits(filled: TestClient) -> None:
     assert len(filled.post("/search", json={"query": "a", "k": 3}).json()["hits"]) == 3
 
 
-def test_pages_follow_a_cursor_to_the_end(filled: TestClient) -> None:
+def test_pages_follow_a_cursor_to_the_end(own: TestClient) -> None:
     """Each page says where the next begins and how many hits there are in all; the last, null."""
     body, found = {"query": "a direction", "k": 3, "mode": "dense"}, []
     while True:
-        answer = filled.post("/search", json=body).json()
+        answer = own.post("/search", json=body).json()
         found += [hit["id"] for hit in answer["hits"]]
         assert answer["total"] == len(TEXTS)
         if answer["cursor"] is None:
             break
-        filled.put("/documents", json={"documents": [{"id": f"n{len(found)}", "text": "a"}]})
+        own.put("/documents", json={"documents": [{"id": f"n{len(found)}", "text": "a"}]})
         body["cursor"] = answer["cursor"]
     assert found == ranked(cosines("a direction"))
 
@@ -135,14 +148,14 @@ def test_pages_go_no_deeper_than_the_settings_allow(connect: Callable[..., TestC
     assert response.status_code == 413 and "BEARING_MAX_PAGED" in response.json()["detail"]
 
 
-def test_diverse_hits_are_unlike_each_other(filled: TestClient) -> None:
+def test_diverse_hits_are_unlike_each_other(own: TestClient) -> None:
     """A copy of the best hit comes last, though it scores as high."""
     copy = {"id": "north-copy", "text": TEXTS["north"], "title": "North"}
-    filled.put("/documents", json={"documents": [copy]})
+    own.put("/documents", json={"documents": [copy]})
     body = {"query": "a direction", "k": 5}
-    plain = [hit["id"] for hit in filled.post("/search", json=body).json()["hits"]]
+    plain = [hit["id"] for hit in own.post("/search", json=body).json()["hits"]]
     assert plain.index("north-copy") == plain.index("north") + 1
-    answer = filled.post("/search", json=body | {"diversity": 0.9}).json()
+    answer = own.post("/search", json=body | {"diversity": 0.9}).json()
     assert [hit["id"] for hit in answer["hits"]][-1] == "north-copy"
 
 
@@ -161,21 +174,21 @@ def test_candidates_are_bounded(connect: Callable[..., TestClient]) -> None:
     assert client.post("/search", json=searches[0]).status_code == 200
 
 
-def test_hits_are_grouped_by_a_field(filled: TestClient) -> None:
+def test_hits_are_grouped_by_a_field(own: TestClient) -> None:
     """Each group comes with its value, its hits together; what lacks the field stands alone."""
     documents = [
         {"id": f"more{n}", "text": f"a direction {n}", "metadata": {"year": 2019}} for n in range(3)
     ] + [{"id": "lone", "text": "nothing of all that"}]
-    filled.put("/documents", json={"documents": documents})
+    own.put("/documents", json={"documents": documents})
     body = {"query": "a direction", "group_by": "year", "group_size": 2, "k": 9}
-    answer = filled.post("/search", json=body).json()
+    answer = own.post("/search", json=body).json()
     groups = [hit["group"] for hit in answer["hits"]]
     assert sorted(groups, key=str) == [2019, 2019, 2020, 2021, 2022, None]
     assert abs(groups.index(2019) - (len(groups) - 1 - groups[::-1].index(2019))) == 1
     assert (answer["total"], answer["cursor"]) == (None, None)
-    plain = filled.post("/search", json={"query": "a direction"}).json()["hits"]
+    plain = own.post("/search", json={"query": "a direction"}).json()["hits"]
     assert all("group" not in hit for hit in plain)
-    response = filled.post("/search", json={"query": "a", "group_size": 2})
+    response = own.post("/search", json={"query": "a", "group_size": 2})
     assert response.status_code == 422 and "group_by" in response.json()["detail"]
 
 
@@ -315,13 +328,13 @@ def test_a_batch_answers_as_its_searches_do_alone(filled: TestClient) -> None:
             assert mine["score"] == pytest.approx(theirs["score"], abs=1e-6)
 
 
-def test_a_named_collection_is_searched_by_its_own_route(filled: TestClient) -> None:
+def test_a_named_collection_is_searched_by_its_own_route(own: TestClient) -> None:
     """Routes without a collection act on `default`; others see nothing of it."""
-    assert filled.put("/collections/other").status_code == 201
-    assert filled.post("/collections/other/search", json={"query": "a"}).json()["hits"] == []
-    default = filled.post("/collections/default/search", json={"query": "a"}).json()["hits"]
+    assert own.put("/collections/other").status_code == 201
+    assert own.post("/collections/other/search", json={"query": "a"}).json()["hits"] == []
+    default = own.post("/collections/default/search", json={"query": "a"}).json()["hits"]
     assert [hit["id"] for hit in default] == [
-        hit["id"] for hit in filled.post("/search", json={"query": "a"}).json()["hits"]
+        hit["id"] for hit in own.post("/search", json={"query": "a"}).json()["hits"]
     ]
 
 
@@ -333,11 +346,11 @@ def test_a_collection_that_is_not_there_is_not_found(filled: TestClient) -> None
     assert "default" in response.json()["detail"]
 
 
-def test_a_written_document_is_found_at_once(filled: TestClient) -> None:
+def test_a_written_document_is_found_at_once(own: TestClient) -> None:
     """What a write has answered for is found by the next search."""
     document = {"id": "new", "text": "entirely different words"}
-    filled.put("/documents", json={"documents": [document]})
-    hits = filled.post("/search", json={"query": document["text"], "k": 1}).json()["hits"]
+    own.put("/documents", json={"documents": [document]})
+    hits = own.post("/search", json={"query": document["text"], "k": 1}).json()["hits"]
     assert hits[0]["id"] == "new"
     assert hits[0]["scores"]["dense"] == pytest.approx(1.0, abs=1e-6)
 

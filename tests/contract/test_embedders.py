@@ -47,7 +47,7 @@ def long_if(case: tuple[str, Backend, Precision], repeats: bool) -> Any:
 
 
 OPENED = [
-    long_if(case, case[1] is Backend.OPENVINO and case[0] in ("roberta", "xlm-roberta"))
+    long_if(case, case[1] is Backend.OPENVINO and case[0] in ("mpnet", "roberta", "xlm-roberta"))
     for case in CASES
 ]
 """Encoders as BERT is are converted in the tests of rerankers and of the engine, too."""

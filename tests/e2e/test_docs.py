@@ -64,7 +64,10 @@ HELD_ELSEWHERE = {
 }
 """Words of programs whose imports take seconds, and where their like is run: these are long."""
 
-LONG_PAGES = ("examples/assistant/README.md", "examples/two-models/README.md")
+LONG_PAGES = tuple(
+    f"examples/{one}/README.md"
+    for one in ("assistant", "duplicates", "pdfs", "recommendation", "two-models")
+)
 """Pages whose programs test_examples.py runs."""
 
 JAVASCRIPT = ["node", "--input-type=module", "-e"]

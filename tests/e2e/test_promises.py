@@ -20,7 +20,7 @@ from warm import kill, warm_python
 from indexer.config import Config
 from indexer.library import Library
 
-KILLS = 6
+KILLS = 4
 MANY_KILLS = 20
 LUMP = 20
 """Documents that are given at a time, so that many small writes follow one another."""

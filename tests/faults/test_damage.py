@@ -29,7 +29,7 @@ from indexer.queries import Query
 from indexer.storage.maintenance.backup import back_up, restore
 from indexer.storage.maintenance.verification import verify
 
-FLIPS, MANY_FLIPS = 20, 150
+FLIPS, MANY_FLIPS = 12, 150
 
 
 def quiet(_: object) -> None:
