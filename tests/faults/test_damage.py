@@ -172,10 +172,18 @@ def sealed_collection(root: Path) -> State:
     ("pattern", "damage"),
     [
         ("sealed-*.faiss", lambda path: path.unlink()),
-        ("sealed-*.faiss", lambda path: path.write_bytes(path.read_bytes()[:-100])),
+        pytest.param(
+            "sealed-*.faiss",
+            lambda path: path.write_bytes(path.read_bytes()[:-100]),
+            marks=pytest.mark.long,
+        ),
         ("sealed-*.faiss", lambda path: path.write_bytes(b"\0" + path.read_bytes()[1:])),
         ("sealed.json", lambda path: path.write_bytes(path.read_bytes()[:50])),
-        ("sealed.json", lambda path: path.write_text('{"format": 1}')),
+        pytest.param(
+            "sealed.json",
+            lambda path: path.write_text('{"format": 1}'),
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["lost", "cut", "flipped", "description cut", "description empty"],
 )
@@ -293,7 +301,9 @@ def crashed(crash: tuple[Path, list[State]], tmp_path: Path) -> tuple[Path, list
     return Path(shutil.copytree(folder, tmp_path / "things")), states
 
 
-@pytest.mark.parametrize("cut", [0, 1, 4096, 9001, 40_000])
+@pytest.mark.parametrize(
+    "cut", [0, 1, 9001, *(pytest.param(one, marks=pytest.mark.long) for one in (4096, 40_000))]
+)
 def test_a_torn_log_ends_at_a_whole_commit(crashed: tuple[Path, list[State]], cut: int) -> None:
     """A log whose last pages were torn gives the state of an earlier commit, never part of one."""
     folder, states = crashed

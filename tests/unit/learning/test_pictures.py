@@ -164,7 +164,10 @@ CASES = {
 """A method, the kind of model, and settings."""
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(one, marks=[pytest.mark.long] * (one == "projections")) for one in CASES],
+)
 def test_every_method_trains(case: str, seeing: Seeing, album: Path, tmp_path: Path) -> None:
     """Weights are others; texts stay where they are not asked."""
     method, kind, words = CASES[case]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 import zlib
 from collections.abc import Callable
@@ -39,17 +40,24 @@ def embedded(id: str, at: int, text: str = "some text") -> EmbeddedDocument:
     return EmbeddedDocument(Document(id, text, f"T\0{at}", METADATA), chunks, vectors, at % 5 == 0)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A collection that has seen writes of all kinds, closed."""
-    with create_local(tmp_path / "things", make_identity()) as collection:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection that has seen writes of all kinds, closed; nothing changes it."""
+    folder = tmp_path_factory.mktemp("made") / "things"
+    with create_local(folder, make_identity()) as collection:
         collection.put([embedded(f"d{i}", i) for i in range(60)])
         collection.put([embedded(f"d{i}", 100 + i, "other text") for i in range(20, 30)])
         collection.delete([f"d{i}" for i in range(25, 35)])
         document = collection.get(["d5"])[0]
         collection.amend([replace(document, metadata={"x": -1.5, "n": [True, 0]})])
         collection.put([embedded(f"d{i}", 200 + i) for i in range(30, 40)])
-    return tmp_path / "things"
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of that collection."""
+    return Path(shutil.copytree(made, tmp_path / "things"))
 
 
 def check(folder: Path) -> Verification:
