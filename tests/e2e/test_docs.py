@@ -61,6 +61,8 @@ HELD_ELSEWHERE = {
     "from haystack import Document, Pipeline": "tests/contract/test_haystack.py",
     "from langchain_openai import": "tests/api/test_openai.py",
     "from mcp import": "tests/api/test_mcp.py",
+    "store.as_retriever(": "tests/contract/test_langchain.py",
+    "DeterministicFakeEmbedding(": "tests/contract/test_langchain.py",
 }
 """Words of programs whose imports take seconds, and where their like is run: these are long."""
 
