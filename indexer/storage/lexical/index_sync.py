@@ -94,12 +94,12 @@ class LexicalIndex:
 
     def words(self, view: View, snapshot: Snapshot) -> LexicalSnapshot | None:
         """The words of exactly this state; None if the index must be updated first."""
-        if view.sequence > snapshot.sequence or view.sequence < snapshot.forgotten:
-            return None
         with self._seeing:
             known = self._words
             if known is not None and known[0] is view and known[1] == snapshot.sequence:
                 return known[2]
+        if view.sequence > snapshot.sequence or view.sequence < snapshot.forgotten:
+            return None
         most = self._thresholds.most_unindexed
         if snapshot.count_unindexed(view.sequence, most + 1) > most:
             return None
