@@ -221,14 +221,18 @@ class CompiledEngine:
 
     def _part(self, batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
         """The batches that the graphs for a few texts take, and the others."""
-        alone, few = self._alone, self._few
-        is_text = bool(alone.packs) and len(batches) == len(batches[0].places) == 1
-        if few is None or is_text or all(map(alone.takes, batches)):
+        few = self._few
+        if few is None or (len(batches) == 1 and self._is_for_all(batches[0])):
             return [], list(batches)
         sides: tuple[list[Batch], list[Batch]] = [], []
         for batch in batches:
             sides[not few.takes(batch)].append(batch)
         return sides
+
+    def _is_for_all(self, batch: Batch) -> bool:
+        """Return whether a batch by itself is best computed by all threads."""
+        alone = self._alone
+        return alone.takes(batch) or (bool(alone.packs) and len(batch.places) == 1)
 
     def _for_long(self, count: int) -> Requests:
         """The compiled graph of any shape for so many batches."""
