@@ -221,7 +221,7 @@ class Matches:
         order = _by_id(order, scores.take(order), count, [(own, at) for own, at, _ in found])
         return np.concatenate(numbers).take(order), scores.take(order)
 
-    def score(self, numbers: Numbers) -> Bm25Scores:
+    def scores(self, numbers: Numbers) -> Bm25Scores:
         """The score of each of these documents; 0 for those without any of the words."""
         scores = np.zeros(len(numbers), np.float64)
         for part, sums in zip(self._parts, self._sums, strict=True):

@@ -103,7 +103,7 @@ class PostgresMatches:
 
     def scores(self, keys: Sequence[Key]) -> NDArray[np.float64]:
         """(n,) the score of each of these documents; 0 for one without any of the words."""
-        return self._found.score(np.array(keys, np.int64))
+        return self._found.scores(np.array(keys, np.int64))
 
 
 def _scored(numbers: Sequence[int], scores: Sequence[float]) -> Scored:

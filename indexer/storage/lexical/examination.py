@@ -80,7 +80,7 @@ def _wrong_scores(index: InvertedIndex, snapshot: Snapshot, unindexed: set[int])
         due = sum(shares(found, words.worth(bag), index.mean_length).values())
         if number in unindexed:
             continue
-        scored = words.matches(bag).score(np.array([number]))
+        scored = words.matches(bag).scores(np.array([number]))
         if not np.isclose(scored, due, _ROUNDING, 0)[0]:
             yield f"it scores {document.id!r} by its words otherwise than its text does"
             return

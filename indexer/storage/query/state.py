@@ -351,7 +351,7 @@ class LocalMatches:
 
     def scores(self, keys: Sequence[Key]) -> NDArray[np.float64]:
         """(n,) the score of each of these documents; 0 for one without any of the words."""
-        return self._found.score(np.array(keys, np.int64))
+        return self._found.scores(np.array(keys, np.int64))
 
     def _documents_of(self, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
         """(numbers,) bool: the documents of allowed rows; None for all documents."""

@@ -126,7 +126,7 @@ def test_rare_words_add_up() -> None:
     assert sum(one.holding for one in index.find(bag).values()) * 10 < index.documents
     agree(best(index, bag, 100), ranked(texts, bag))
     found = dict(best(index, bag, 100))
-    assert index.matches(worth(index, bag)).score(np.array(list(found))).tolist() == list(
+    assert index.matches(worth(index, bag)).scores(np.array(list(found))).tolist() == list(
         found.values()
     )
 
@@ -150,7 +150,7 @@ def test_chosen_documents_score_as_in_a_search() -> None:
     for bag in BAGS:
         found = dict(best(index, bag, 5_000))
         numbers = [*map(number_of, texts), 999_999]
-        scores = index.matches(worth(index, bag)).score(np.array(numbers)).tolist()
+        scores = index.matches(worth(index, bag)).scores(np.array(numbers)).tolist()
         assert scores == [found.get(number, 0.0) for number in numbers]
         assert number_of("d5") not in found
 
@@ -194,6 +194,6 @@ def test_without_documents_nothing_is_found() -> None:
     """Nor without words in them."""
     assert best(index_of(), {"w1": 1.0}, 10) == []
     assert best(index_of({"d1": "", "d2": ""}), {"w1": 1.0}, 10) == []
-    assert index_of().matches({"w1": 1.0}).score(np.array([1, 2])).tolist() == [0.0, 0.0]
+    assert index_of().matches({"w1": 1.0}).scores(np.array([1, 2])).tolist() == [0.0, 0.0]
     assert best(index_of({"d1": "w1"}), {"w1": 1.0}, 0) == []
     assert best(index_of({"d1": "w1"}, dead=["d1"]), {"w1": 1.0}, 3) == []

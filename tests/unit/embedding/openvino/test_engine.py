@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from indexer.embedding import Precision, TextRole, open_embedder
 from indexer.embedding.checkpoint import find_checkpoint
 from indexer.embedding.openvino.engine import ALONE_TILES, MANY_TILES, CompiledEngine
 from indexer.embedding.openvino.model_cache import Entry, entry_folder, read_entry
+from indexer.embedding.openvino.requests import Requests
 from indexer.embedding.tokenizer import Ids, Setup
 
 
@@ -168,6 +170,25 @@ def test_a_few_texts_are_packed_for_each_thread(packed: CompiledEngine) -> None:
     assert shapes(packed, 9, *[40] * 4) == [(3, 40), (2, 40)]
     assert shapes(packed, 40, 129) == [(1, 129), (1, 40)]
     assert shapes(packed, 33) == [(1, 36)]
+
+
+def test_small_packs_run_at_once(packed: CompiledEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One a thread, by the graphs for a few; one by itself runs on all threads, by another."""
+    used: list[Requests] = []
+    start = Requests.start
+
+    def watched(self: Requests, *given: Any, **more: Any) -> None:
+        used.append(self)
+        start(self, *given, **more)
+
+    monkeypatch.setattr(Requests, "start", watched)
+    for lengths in ([14, 14], [14], [4, 4], [40]):
+        sequences: list[Ids] = [np.full(length, 7, np.int32) for length in lengths]
+        unit_vectors(packed, sequences, TextRole.DOCUMENT)
+    few, again, *others = used
+    assert few is again
+    assert len(others) == 3
+    assert all(one is others[0] is not few for one in others)
 
 
 def test_short_texts_are_packed_even_if_they_overflow_a_batch(packed: CompiledEngine) -> None:
