@@ -22,6 +22,7 @@ class Hnswlib:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._index: Any = None
+        self._allowed: tuple[int, list[bool]] = (0, [])
 
     def kind(self) -> str:
         """What it is."""
@@ -55,8 +56,7 @@ class Hnswlib:
         """One call; a filter is a function that is asked row by row, on one thread."""
         passes: Callable[[int], bool] | None = None
         if below is not None:
-            allowed = (self._places < below).tolist()
-            passes = allowed.__getitem__
+            passes = self._passing(below).__getitem__
             k = min(k, below)
         threads = 1 if passes or len(queries) == 1 else self._place.threads
         try:
@@ -64,3 +64,9 @@ class Hnswlib:
         except RuntimeError:  # it found fewer than k, and gives none
             return np.full((len(queries), k), -1, dtype=np.int64)
         return np.asarray(found, dtype=np.int64)
+
+    def _passing(self, below: int) -> list[bool]:
+        """By row, whether the last filter that was asked for lets it pass."""
+        if self._allowed[0] != below:
+            self._allowed = below, (self._places < below).tolist()
+        return self._allowed[1]
