@@ -46,7 +46,7 @@ _TINY: Final = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True, slots=True)
 class _Splines:
-    """What some points give to the nodes around them, and take from these.
+    """The shares of nodes around some points in what these give and take.
 
     ``corner`` is (m,), the first node of each in the flat grid; the others are (4, m): the values
     of the splines along the first axis and the second, and their derivatives.
@@ -152,7 +152,7 @@ class GridGradient:
         *,
         told: bool,
     ) -> tuple[Doubles, float]:
-        """What draws each point to its neighbours, (n, 2), and the divergence but for one sum."""
+        """The pull of its neighbours on each point, (n, 2), and the divergence but for one sum."""
         pulled, axes = np.empty_like(places), np.ascontiguousarray(places.T, dtype=np.float32)
 
         def pull(part: slice) -> float:
@@ -252,7 +252,7 @@ def _pull(
     *,
     told: bool,
 ) -> tuple[Floats, float]:
-    """What draws some points to their neighbours, (2, m), and their part of the divergence.
+    """The pull of their neighbours on some points, (2, m), and their part of the divergence.
 
     ``places`` is (2, n). A point is drawn by the sum of ``p (y_i - y_j) / (1 + r²)``.
     """
