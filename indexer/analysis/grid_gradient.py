@@ -64,17 +64,19 @@ class _Kernel:
     """``1 / (1 + r²) - least``, transformed.
 
     ``least`` is its value farthest away: while all points are near each other, at the start, the
-    kernel differs from 1 by less than float32 resolves.
+    kernel differs from 1 by less than float32 resolves. ``near`` is (4, 4), what a node gets from
+    those up to three away along the two axes.
     """
 
     shape: Shape
     spacing: float
     transformed: Floats
     least: float
+    near: Doubles
 
 
 class GridGradient:
-    """The objective that openTSNE's optimiser calls at each step."""
+    """The objective that openTSNE's optimiser calls at each step, for one degree of freedom."""
 
     def __init__(self, threads: int, spacing: float = SPACING) -> None:
         self._threads = threads
@@ -120,16 +122,17 @@ class GridGradient:
         spacing = max(min(self._spacing, length / LEAST_CELLS), length / MOST_CELLS) or 1.0
         first, second = (int(cells) + _AROUND + 1 for cells in (high - low) / spacing)
         splines = _splines((places - low) / spacing, second)
-        potential, least = self._convolve(_spread(splines, (first, second)), spacing)
+        potential, kernel = self._convolve(_spread(splines, (first, second)), spacing)
         values, forces = np.empty(len(places), np.float32), np.empty_like(places)
         for part in _parts(len(places)):
             values[part], forces[part] = _read(splines, part, potential)
         forces /= -2.0 * spacing
-        total = float(values.sum(dtype=np.float64)) + len(places) * (len(places) * least - 1.0)
-        return total, forces
+        others = len(places) * (len(places) - 1) * kernel.least  # no less than if all were far away
+        total = float(values.sum(dtype=np.float64)) - _of_themselves(splines, kernel.near) + others
+        return max(total, others), forces
 
-    def _convolve(self, grid: Doubles, spacing: float) -> tuple[Floats, float]:
-        """A grid convolved with the kernel but for a constant, and that.
+    def _convolve(self, grid: Doubles, spacing: float) -> tuple[Floats, _Kernel]:
+        """A grid convolved with the kernel, and that.
 
         Room beside it keeps its ends from meeting.
         """
@@ -143,7 +146,7 @@ class GridGradient:
         transformed = rfft2(grid.astype(np.float32), s=shape, workers=self._threads)
         transformed *= kernel.transformed
         whole = irfft2(transformed, s=shape, workers=self._threads, overwrite_x=True)
-        return np.ascontiguousarray(whole[:rows, :columns]), kernel.least
+        return np.ascontiguousarray(whole[:rows, :columns]), kernel
 
     def _attraction(
         self,
@@ -174,7 +177,7 @@ def _kernel(shape: Shape, spacing: float, threads: int) -> _Kernel:
     It is divided by the transforms of the splines that spread and of those that read, so that what
     they blur is undone: between nodes it is the cubic spline through its values on them.
     """
-    from scipy.fft import rfft2
+    from scipy.fft import irfft2, rfft2
 
     away = [np.minimum(np.arange(size), size - np.arange(size)) * spacing for size in shape]
     squares = np.square(away[0])[:, None] + np.square(away[1])
@@ -183,7 +186,8 @@ def _kernel(shape: Shape, spacing: float, threads: int) -> _Kernel:
     blur = [(2.0 + np.cos(2.0 * np.pi * np.arange(size) / size)) / 3.0 for size in shape]
     blurred = np.square(blur[0][:, None] * blur[1][: shape[1] // 2 + 1])
     transformed = rfft2(values, workers=threads).real / blurred
-    return _Kernel(shape, spacing, transformed.astype(np.float32), least)
+    near = irfft2(transformed, s=shape, workers=threads)[:_AROUND, :_AROUND]
+    return _Kernel(shape, spacing, transformed.astype(np.float32), least, near.copy())
 
 
 def _splines(places: Doubles, columns: int) -> _Splines:
@@ -224,6 +228,18 @@ def _spread(splines: _Splines, shape: Shape) -> Doubles:
         given = np.multiply(along, splines.across, dtype=np.float64).ravel()
         grid += np.bincount(nodes, given, minlength=len(grid))
     return grid.reshape(shape)
+
+
+def _of_themselves(splines: _Splines, near: Doubles) -> float:
+    """The sum of what points read of what they gave themselves: not just 1 each, but blurred."""
+    along, across = _overlaps(splines.along), _overlaps(splines.across)
+    return float(np.einsum("km,km->", along, near.astype(np.float32) @ across, dtype=np.float64))
+
+
+def _overlaps(shares: Floats) -> Floats:
+    """The products of each point's shares, summed by how many nodes they are apart, (4, m)."""
+    apart = [np.einsum("nm,nm->m", shares[gap:], shares[: _AROUND - gap]) for gap in range(_AROUND)]
+    return np.stack(apart) * np.array([1, 2, 2, 2], np.float32)[:, None]
 
 
 def _row(corner: NDArray[np.int64], row: int, columns: int) -> NDArray[np.int64]:

@@ -1,10 +1,10 @@
 """Vectors to places on a plane, so that near ones stay near: t-SNE, by openTSNE.
 
-Only this module knows openTSNE. The gradient of many points is our own, in a fifth of the time of
-openTSNE's (:mod:`indexer.analysis.grid_gradient`). Attraction is by the graph of nearest
-neighbours, each with the same weight (van der Maaten and Hinton, 2008, weigh them by a perplexity;
-Böhm, Berens and Kobak, "Attraction-repulsion spectrum in neighbor embeddings", 2022, found that the
-graph alone gives the same maps, and it takes less than half of the time).
+Only this module knows openTSNE. The gradient of many points is our own: openTSNE's takes several
+times as long at the end of a map (:mod:`indexer.analysis.grid_gradient`). Attraction is by the
+graph of nearest neighbours, each with the same weight (van der Maaten and Hinton, 2008, weigh them
+by a perplexity; Böhm, Berens and Kobak, "Attraction-repulsion spectrum in neighbor embeddings",
+2022, found that the graph alone gives the same maps, and it takes less than half of the time).
 """
 
 from __future__ import annotations

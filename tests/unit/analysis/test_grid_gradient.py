@@ -137,6 +137,20 @@ def test_a_point_without_neighbours_is_pushed_alone() -> None:
     assert not np.allclose(found[99], -forces[99] / total, rtol=1e-3, atol=0)
 
 
+@pytest.mark.parametrize("apart", [1.0, 10.0, 60.0, 1e5])
+def test_the_sum_leaves_out_each_point_itself(apart: float) -> None:
+    """Also where hardly any two are near, and what a point reads of itself is nearly all."""
+    rng = np.random.default_rng(5)
+    nodes = np.stack(np.meshgrid(np.arange(25.0), np.arange(24.0)), axis=-1).reshape(-1, 2)
+    places = (nodes + rng.normal(scale=0.3, size=nodes.shape)) * apart
+    near = 1.0 / (1.0 + np.square(places[:, None] - places).sum(axis=2))
+    with GridGradient(threads=1) as gradient:
+        total, _ = gradient.repulsion(places)
+    assert total > 0
+    if apart < 1e5:  # cells are wider than the kernel there
+        assert total == pytest.approx(near.sum() - len(places), rel=5e-3)
+
+
 def test_a_point_far_away_does_not_take_all_memory() -> None:
     """Its grid would have 25 million nodes along one side."""
     places = groups(COUNT, 12.0)

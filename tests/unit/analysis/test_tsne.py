@@ -36,13 +36,14 @@ def draw(vectors: Vectors, first: Places | None = None, told: list[int] | None =
     return project(nearest, distances, begun, threads=1, tell=lambda done, _: heard.append(done))
 
 
-def test_groups_stay_together_and_apart() -> None:
-    """On the map, nearly every neighbour of a point is of its group."""
-    places = draw(grouped(300))
+@pytest.mark.parametrize("count", [300, 1_000])
+def test_groups_stay_together_and_apart(count: int) -> None:
+    """On the map, nearly every neighbour of a point is of its group, by a tree and by a grid."""
+    places = draw(grouped(count))
     squares = np.square(places[:, None] - places[None]).sum(axis=2)
     np.fill_diagonal(squares, np.inf)
     beside = np.argsort(squares, axis=1)[:, :10]
-    own = (beside % GROUPS == (np.arange(300) % GROUPS)[:, None]).mean()
+    own = (beside % GROUPS == (np.arange(count) % GROUPS)[:, None]).mean()
     assert own > 0.98
     assert places.dtype == np.float32
 
